@@ -1,0 +1,25 @@
+"""The program: commands in, exit codes out."""
+
+import sys
+
+from edgepub.errors import ConfigurationError, EdgepubError
+
+CONFIGURATION_WRONG = 78  # EX_CONFIG of sysexits.h
+
+
+def main() -> None:
+    """Run the command line; an error that a person can mend is lines on stderr, not a traceback."""
+    try:
+        from edgepub import cli
+
+        cli.main()
+    except ConfigurationError as error:
+        print(error, file=sys.stderr)
+        sys.exit(CONFIGURATION_WRONG)
+    except EdgepubError as error:
+        print(f"edgepub: {error}", file=sys.stderr)
+        sys.exit(1)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,107 @@
+"""The commands. No logic."""
+
+import json
+import sys
+from collections.abc import Callable
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from edgepub import configuration, daemon, detections, info
+from edgepub.settings import Settings
+from edgepub.versions import versions
+
+app = typer.Typer(
+    help="Cameras and a DeGirum-supported accelerator in, clean and timely MQTT out.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+
+Config = Annotated[
+    Path | None,
+    typer.Option(
+        "-c",
+        "--config",
+        metavar="FILE",
+        help="The configuration. [default: $EDGEPUB_CONFIG, ./edgepub.yaml, /etc/edgepub/edgepub.yaml]",
+        show_default=False,
+    ),
+]
+
+
+def _config_schema() -> dict[str, Any]:
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **Settings.model_json_schema()}
+
+
+_SCHEMAS: dict[str, Callable[[], dict[str, Any]]] = {
+    "config": _config_schema,
+    "detections": detections.json_schema,
+    "info": info.json_schema,
+}
+SchemaName = StrEnum("SchemaName", list(_SCHEMAS))
+
+
+@app.command()
+def run(config: Config = None) -> None:
+    """Run the daemon, in the foreground."""
+    raise typer.Exit(daemon.run(configuration.load(config or configuration.default_path())))
+
+
+@app.command()
+def check(config: Config = None) -> None:
+    """Check the configuration, and list every mistake in it."""
+    path = config or configuration.default_path()
+    settings = configuration.load(path)
+    typer.echo(f"{path}: good: {len(settings.cameras)} cameras, {len(settings.models)} models, {settings.mqtt.url}")
+
+
+@app.command()
+def schema(name: Annotated[SchemaName, typer.Argument(help="Which one.", show_default=False)]) -> None:
+    """Print a JSON Schema (draft 2020-12)."""
+    typer.echo(json.dumps(_SCHEMAS[name](), indent=2))
+
+
+@app.command()
+def demo(
+    seconds: Annotated[float | None, typer.Option(help="End after so many seconds.", min=1, show_default=False)] = None,
+    broker: Annotated[
+        str | None, typer.Option(metavar="URL", help="Use this broker, like mqtt://127.0.0.1:1883.", show_default=False)
+    ] = None,
+    json: Annotated[bool, typer.Option("--json", help="Print one payload a line, and nothing else.")] = False,  # noqa: A002, FBT002
+) -> None:
+    """See it work: a broker, a video and a real model on the CPU, with nothing to set up."""
+    from edgepub.demo import show
+
+    raise typer.Exit(show(seconds, broker, as_json=json))
+
+
+@app.command()
+def bench() -> None:
+    """Measure edgepub beside DeGirum's own streaming loop, in turn, in one run."""
+    from edgepub.bench import report
+
+    raise typer.Exit(report())
+
+
+def _print_versions(asked: bool) -> None:  # noqa: FBT001
+    if asked:
+        for name, number in versions().items():
+            typer.echo(f"{name} {number}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[  # noqa: ARG001
+        bool, typer.Option("--version", callback=_print_versions, is_eager=True, help="Print the versions.")
+    ] = False,  # noqa: FBT002
+) -> None:
+    pass
+
+
+def main() -> None:
+    """Run the command line."""
+    app(prog_name="edgepub", args=sys.argv[1:])

@@ -1,0 +1,108 @@
+"""One life of the daemon: start, run, and stop in order: sources, what is queued, goodbye."""
+
+import asyncio
+import logging
+import os
+import signal
+import sys
+import threading
+import uuid
+from collections.abc import Iterable
+
+import uvloop
+
+from edgepub import logs
+from edgepub.pipeline import Pipeline, build
+from edgepub.settings import Settings
+from edgepub.versions import versions
+
+FAILED = 1
+_GRACE_S = 5.0
+_log = logging.getLogger(__name__)
+
+
+def run(settings: Settings) -> int:
+    """Run the daemon until a signal, or until every camera has ended.
+
+    Returns:
+        The exit code: 0, or 1 when the cameras ended and not all of it could be published.
+
+    """
+    logs.setup(settings.log.level)
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        code = runner.run(_until_signalled(settings))
+        if any(thread.name.startswith("camera-") for thread in threading.enumerate()):
+            # PySDK aborts the process when the interpreter ends with a thread still inside it.
+            _leave(code)
+    return code
+
+
+async def serve(settings: Settings, shutdown: asyncio.Event) -> int:
+    """Do what `run` does, until `shutdown` is set."""
+    pipeline = build(settings, boot_id=uuid.uuid4().hex)
+    _log.info("edgepub %(edgepub)s, PySDK %(pysdk)s, Python %(python)s", versions())
+    async with asyncio.TaskGroup() as group:
+        publisher = group.create_task(pipeline.publisher.run(), name="publisher")
+        cameras = [group.create_task(each.run(), name=f"camera-{each.name}") for each in pipeline.cameras]
+        signalled = group.create_task(shutdown.wait(), name="shutdown")
+        await _first_of(signalled, cameras)
+        ended = not signalled.done()
+        signalled.cancel()
+        _log.info("all cameras have ended" if ended else "stopping")
+        await _stop_cameras(pipeline, cameras)
+        lost = await _drain(pipeline, publisher)
+    return FAILED if ended and lost else 0
+
+
+async def _first_of(signalled: asyncio.Task[bool], cameras: list[asyncio.Task[None]]) -> None:
+    """Wait for the signal, or for the end of every camera, if there is one at all."""
+    waiting: Iterable[asyncio.Task[bool] | asyncio.Task[None]] = {signalled, *cameras}
+    while not signalled.done() and (not cameras or not all(task.done() for task in cameras)):
+        _, waiting = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+
+
+async def _stop_cameras(pipeline: Pipeline, tasks: list[asyncio.Task[None]]) -> None:
+    for each in pipeline.cameras:
+        each.stop()
+    if not tasks:
+        return
+    _, hung = await asyncio.wait(tasks, timeout=_GRACE_S)
+    for task in hung:
+        _log.warning("%s: did not stop within %.0f s and is left behind", task.get_name(), _GRACE_S)
+        task.cancel()
+
+
+async def _drain(pipeline: Pipeline, publisher: asyncio.Task[None]) -> int:
+    """Let what is queued leave; return how many messages could not."""
+    pipeline.outbox.close()
+    await asyncio.wait([publisher], timeout=_GRACE_S)
+    if not publisher.done():
+        publisher.cancel()
+        await asyncio.wait([publisher])
+    lost = pipeline.outbox.discard("stopped")
+    if lost:
+        _log.warning("%d messages could not be sent within %.0f s and are lost", lost, _GRACE_S)
+    return lost
+
+
+async def _until_signalled(settings: Settings) -> int:
+    shutdown = asyncio.Event()
+
+    def ask_to_stop() -> None:
+        if shutdown.is_set():
+            _log.warning("stopping at once")
+            _leave(FAILED)
+        shutdown.set()
+
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, ask_to_stop)
+    return await serve(settings, shutdown)
+
+
+def _leave(code: int) -> None:
+    """End the process without waiting for anything."""
+    logging.shutdown()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)

@@ -1,0 +1,210 @@
+"""The detections payload, schema ``edgepub.detections/1``, and how a result becomes one.
+
+The payload is a validated dictionary, not a model instance: pydantic checks it against the same types that the JSON Schema
+is printed from, and orjson writes it without another copy (``edgepub bench`` shows the cost).
+"""
+
+import math
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Annotated, Any, Literal, NotRequired
+
+import orjson
+from pydantic import ConfigDict, Field, TypeAdapter, ValidationError, with_config
+from typing_extensions import TypedDict
+
+from edgepub.errors import InvalidResultError
+from edgepub.frames import Result
+
+SCHEMA = "edgepub.detections/1"
+
+Number = Annotated[float, Field(allow_inf_nan=False)]
+Count = Annotated[int, Field(ge=0)]
+Corners = tuple[Number, Number, Number, Number]
+Fraction = Annotated[float, Field(ge=0, le=1)]
+
+
+class Landmark(TypedDict):
+    """A point of an object, like an eye or a joint."""
+
+    label: Annotated[str, Field(description="which point it is")]
+    landmark: Annotated[tuple[Number, Number], Field(description="[x, y] in pixels of the frame")]
+    score: NotRequired[Number]
+
+
+class Detection(TypedDict):
+    """One object in one result."""
+
+    label: Annotated[str, Field(min_length=1, description="the object's class, in words")]
+    score: Annotated[float, Field(allow_inf_nan=False, description="how sure the model is, usually 0 to 1")]
+    bbox: Annotated[Corners, Field(description="[x1, y1, x2, y2] in pixels of the frame, clamped to it")]
+    bbox_norm: Annotated[
+        tuple[Fraction, Fraction, Fraction, Fraction], Field(description="the same as fractions of the frame, 0 to 1")
+    ]
+    category_id: NotRequired[Annotated[int, Field(description="the object's class, as a number, where the model has one")]]
+    landmarks: NotRequired[Annotated[list[Landmark], Field(description="points of the object, where the model finds them")]]
+
+
+class Timing(TypedDict):
+    """How long the steps took, in milliseconds; the first three where the runtime reports them."""
+
+    preprocess: NotRequired[Number]
+    inference: NotRequired[Number]
+    postprocess: NotRequired[Number]
+    capture_to_publish: Annotated[float, Field(allow_inf_nan=False, description="from the capture to the sending, queues included")]
+
+
+@with_config(ConfigDict(title=SCHEMA))
+class Detections(TypedDict):
+    """What was seen in one frame."""
+
+    timestamp: Annotated[float, Field(allow_inf_nan=False, description="when the frame was captured, Unix seconds")]
+    detections: list[Detection]
+    schema: Annotated[Literal["edgepub.detections/1"], Field(description="the name and version of this form")]
+    node: str
+    camera: str
+    boot_id: Annotated[str, Field(description="changes at every start of the daemon")]
+    seq: Annotated[
+        int, Field(ge=1, description="counts this camera's detections messages since boot, from 1: a hole is a drop")
+    ]
+    frame: Annotated[int, Field(ge=1, description="the frame's number from its source, from 1")]
+    width: Annotated[int, Field(ge=1, description="of the frame, in pixels")]
+    height: Annotated[int, Field(ge=1, description="of the frame, in pixels")]
+    timing_ms: Timing
+    dropped: Annotated[int, Field(ge=0, description="messages of this camera dropped since boot")]
+
+
+_VALIDATOR = TypeAdapter(Detections)
+
+
+def json_schema() -> dict[str, Any]:
+    """Return the payload's JSON Schema (draft 2020-12)."""
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **_VALIDATOR.json_schema()}
+
+
+class DetectionsBuilder:
+    """Makes the payloads of one camera from its model's results.
+
+    Args:
+        node: the box.
+        camera: the camera.
+        boot_id: the daemon's life.
+        labels: the labels to keep, or None for all.
+        min_score: the least score to keep.
+
+    """
+
+    def __init__(self, node: str, camera: str, boot_id: str, labels: Iterable[str] | None, min_score: float) -> None:
+        self._whose = {"schema": SCHEMA, "node": node, "camera": camera, "boot_id": boot_id}
+        self._labels = None if labels is None else frozenset(labels)
+        self._min_score = min_score
+
+    def build(self, result: Result, seq: int) -> Detections:
+        """Return the validated payload of a result.
+
+        `capture_to_publish` and `dropped` are 0 until the payload is encoded.
+
+        Raises:
+            InvalidResultError: the result is not one of detections, or holds what JSON or the schema cannot.
+
+        """
+        height, width = result.frame.image.shape[:2]
+        try:
+            return _VALIDATOR.validate_python(
+                {
+                    "timestamp": result.frame.timestamp,
+                    "detections": list(self._kept(result.objects, width, height)),
+                    **self._whose,
+                    "seq": seq,
+                    "frame": result.frame.number,
+                    "width": width,
+                    "height": height,
+                    "timing_ms": {**result.timing_ms, "capture_to_publish": 0.0},
+                    "dropped": 0,
+                }
+            )
+        except ValidationError as error:
+            first = error.errors(include_url=False, include_input=False)[0]
+            raise InvalidResultError(f"{'.'.join(map(str, first['loc']))}: {first['msg']}") from None
+
+    def _kept(self, objects: object, width: int, height: int) -> Iterator[dict[str, Any]]:
+        for each in _flat(objects):
+            detection = _detection(each, width, height)
+            if detection["score"] >= self._min_score and (self._labels is None or detection["label"] in self._labels):
+                yield detection
+
+
+def encode(payload: Detections, age_ms: float, dropped: int) -> bytes:
+    """Return the payload as JSON, stamped with what is only known at the moment of sending.
+
+    Args:
+        payload: from `DetectionsBuilder.build`.
+        age_ms: how long ago the frame was captured, in milliseconds.
+        dropped: messages of this camera dropped since boot.
+
+    """
+    payload["timing_ms"]["capture_to_publish"] = round(age_ms, 3)
+    payload["dropped"] = dropped
+    return orjson.dumps(payload)
+
+
+def _flat(objects: object) -> Iterator[Mapping[str, Any]]:
+    """Yield the objects of a result; those of a multi-label classification stand one level down."""
+    if not isinstance(objects, Sequence) or isinstance(objects, str | bytes):
+        raise InvalidResultError(f"a result of detections is a list, this one is of type {type(objects).__name__}")
+    for each in objects:
+        if not isinstance(each, Mapping):
+            raise InvalidResultError(f"a detection is a dictionary, this one is of type {type(each).__name__}")
+        nested = each.get("results")
+        if isinstance(nested, list) and "label" not in each:
+            yield from _flat(nested)
+        else:
+            yield each
+
+
+def _detection(each: Mapping[str, Any], width: int, height: int) -> dict[str, Any]:
+    """Return one object in the payload's form, its box in the frame."""
+    try:
+        score = float(each["score"])
+        category = each.get("category_id")
+        x1, y1, x2, y2 = map(float, each["bbox"]) if "bbox" in each else (0.0, 0.0, width, height)
+    except KeyError:
+        raise InvalidResultError("a detection without a score") from None
+    except (TypeError, ValueError) as error:
+        raise InvalidResultError(f"a detection with a score or bbox that is no number: {error}") from None
+    label = each.get("label", category)
+    if label is None:
+        raise InvalidResultError("a detection with neither label nor category_id")
+    if not (math.isfinite(score) and math.isfinite(x1 + y1 + x2 + y2)):
+        raise InvalidResultError("a detection with a score or bbox that is not finite")
+    # Some models give corners in another order, or beyond the frame.
+    x1, x2 = _within(x1, x2, width)
+    y1, y2 = _within(y1, y2, height)
+    detection = {
+        "label": str(label),
+        "score": round(score, 4),
+        "bbox": (round(x1, 2), round(y1, 2), round(x2, 2), round(y2, 2)),
+        "bbox_norm": (round(x1 / width, 5), round(y1 / height, 5), round(x2 / width, 5), round(y2 / height, 5)),
+    }
+    if category is not None:
+        detection["category_id"] = category
+    if each.get("landmarks"):
+        detection["landmarks"] = [_landmark(mark) for mark in each["landmarks"]]
+    return detection
+
+
+def _within(low: float, high: float, size: int) -> tuple[float, float]:
+    """Return two coordinates in rising order, clamped to 0..size."""
+    if low > high:
+        low, high = high, low
+    return min(max(low, 0.0), size), min(max(high, 0.0), size)
+
+
+def _landmark(mark: Mapping[str, Any]) -> dict[str, Any]:
+    try:
+        x, y = map(float, mark["landmark"][:2])
+        landmark: dict[str, Any] = {"label": str(mark.get("label", mark.get("category_id", ""))), "landmark": (round(x, 2), round(y, 2))}
+        if mark.get("score") is not None:
+            landmark["score"] = round(float(mark["score"]), 4)
+    except (AttributeError, KeyError, TypeError, ValueError):
+        raise InvalidResultError("a landmark that is not a dictionary with its point") from None
+    return landmark

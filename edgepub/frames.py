@@ -1,0 +1,29 @@
+"""A frame: one image from a source."""
+
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+class Frame(NamedTuple):
+    """One image and where it stands in its source."""
+
+    image: NDArray[np.uint8]
+    """Pixels, shape (height, width, 3), in the order blue, green, red."""
+    number: int
+    """The frame's number from its source, from 1."""
+    timestamp: float
+    """When it was captured, Unix seconds."""
+    captured_s: float
+    """The same moment on the monotonic clock, for ages that no clock change can bend."""
+
+
+class Result(NamedTuple):
+    """What a model says of one frame."""
+
+    frame: Frame
+    objects: Any
+    """PySDK's `InferenceResults.results`, as it came: a list of dictionaries for a detection model."""
+    timing_ms: dict[str, float]
+    """`preprocess`, `inference` and `postprocess`, as far as the runtime reports them, in milliseconds."""

@@ -1,0 +1,144 @@
+"""Models: the only importer of PySDK (degirum, degirum_tools).
+
+PySDK is imported when the first model is loaded: it must find our interpreter on PATH and a HOME that it can write.
+"""
+
+import os
+import sys
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from edgepub.errors import ModelError, SourceError
+from edgepub.frames import Frame, Result
+from edgepub.redaction import one_line
+from edgepub.settings import ModelSettings
+
+if TYPE_CHECKING:
+    from degirum.model import Model as PysdkModel
+
+_LOCAL = "@local"
+_TIMINGS = {
+    "CorePreprocessDuration_ms": "preprocess",
+    "CoreInferenceDuration_ms": "inference",
+    "CorePostprocessDuration_ms": "postprocess",
+}
+
+
+class Model:
+    """A loaded model; for one thread at a time.
+
+    Args:
+        pysdk: the PySDK model.
+
+    """
+
+    def __init__(self, pysdk: "PysdkModel") -> None:
+        self._pysdk = pysdk
+        # On the CPU, frames in flight at once take the processor from each other: one after another is faster there,
+        # while an accelerator idles unless the next frame is on its way (`edgepub bench` measures both).
+        self._overlaps = not str(pysdk.device_type).endswith("/CPU")
+
+    def infer(self, frames: Iterable[Frame], *, live: bool) -> Iterator[Result]:
+        """Yield the result of each frame, in order.
+
+        Args:
+            frames: the frames.
+            live: give each result as soon as it is there, and ask for a frame only when the one before has its result.
+
+        Raises:
+            ModelError: the model failed.
+            SourceError: what `frames` raised.
+
+        """
+        return self._together(frames) if self._overlaps and not live else self._one_by_one(frames)
+
+    def _one_by_one(self, frames: Iterable[Frame]) -> Iterator[Result]:
+        for frame in frames:
+            try:
+                answer = self._pysdk.predict(frame.image)
+            except Exception as error:  # noqa: BLE001  (PySDK raises Exception itself, and more)
+                raise ModelError(one_line(error)) from None
+            yield _result(frame, answer)
+
+    def _together(self, frames: Iterable[Frame]) -> Iterator[Result]:
+        lost: list[SourceError] = []
+
+        def feed() -> Iterator[tuple[Any, Frame]]:
+            try:
+                for frame in frames:
+                    yield frame.image, frame
+            except SourceError as error:
+                lost.append(error)  # PySDK would turn it into its own, and lose the frames that are on their way
+
+        answers = self._pysdk.predict_batch(feed())
+        while True:
+            try:
+                answer = next(answers, None)
+            except Exception as error:  # noqa: BLE001  (as above)
+                raise ModelError(one_line(error)) from None
+            if answer is None:
+                break
+            yield _result(answer.info, answer)
+        if lost:
+            raise lost[0]
+
+
+@contextmanager
+def loaded(settings: ModelSettings) -> Iterator[Model]:
+    """Load a model, and let go of its device at the end.
+
+    Raises:
+        ModelError: no such device, no such model, no network...; one line.
+
+    """
+    _prepare()
+    try:
+        from degirum_tools import ModelSpec
+
+        spec = ModelSpec(**spec_fields(settings))
+        if spec.inference_host_address == _LOCAL and not spec.zoo_url.startswith(("/", "file:")):
+            # A copy on this machine, so that the model is there after a power cut without a network, too.
+            spec = spec.ensure_local()
+        pysdk = spec.load_model()
+        pysdk.measure_time = True
+    except Exception as error:  # noqa: BLE001  (PySDK raises DegirumException, RuntimeError, ValueError and Exception)
+        raise ModelError(one_line(error)) from None
+    with pysdk:
+        yield Model(pysdk)
+
+
+def spec_fields(settings: ModelSettings) -> dict[str, Any]:
+    """Return the arguments of `degirum_tools.ModelSpec` for a model."""
+    fields = settings.model_dump()
+    fields["token"] = settings.token.get_secret_value() if settings.token else None
+    return fields
+
+
+def _prepare() -> None:
+    """Make the process as PySDK needs it; before its first import.
+
+    Raises:
+        ModelError: HOME cannot be written; PySDK would end the process.
+
+    """
+    # PySDK runs the postprocessors of models with the `python3` that it finds on PATH; it must be this one.
+    folder = str(Path(sys.executable).parent)
+    if os.environ.get("PATH", "").split(os.pathsep)[0] != folder:
+        os.environ["PATH"] = os.pathsep.join(filter(None, [folder, os.environ.get("PATH")]))
+    if "degirum" in sys.modules:
+        return
+    home = Path(os.environ.get("HOME", "~")).expanduser()
+    try:
+        (home / ".local" / "share" / "DeGirum").mkdir(parents=True, exist_ok=True)
+        writable = os.access(home / ".local" / "share" / "DeGirum", os.W_OK)
+    except OSError:
+        writable = False
+    if not writable:
+        raise ModelError(f"PySDK needs a HOME that it can write, and {home} is not one; set HOME to a folder of this user")
+
+
+def _result(frame: Frame, answer: Any) -> Result:  # noqa: ANN401  (PySDK is untyped)
+    timing = getattr(answer, "timing", None) or {}
+    return Result(frame, answer.results, {ours: round(timing[key], 3) for key, ours in _TIMINGS.items() if key in timing})

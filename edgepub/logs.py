@@ -1,0 +1,43 @@
+"""The log: lines for a person, on stderr."""
+
+import logging
+import time
+from collections.abc import Callable
+
+# What these say at info and below is for their own developers.
+_CHATTY = ("aiomqtt", "mqtt", "degirum", "degirum_tools", "asyncio", "urllib3")
+
+
+def setup(level: str) -> None:
+    """Write log lines of this level and above to stderr."""
+    logging.basicConfig(level=level.upper(), format="%(asctime)s %(levelname)-7s %(message)s", force=True)
+    for name in _CHATTY:
+        logging.getLogger(name).setLevel(logging.WARNING)
+
+
+class Complaints:
+    """Says a thing that repeats itself at once, and then at most once a minute, with how often it was.
+
+    Args:
+        log: where.
+        clock: monotonic seconds.
+
+    """
+
+    _EVERY_S = 60.0
+
+    def __init__(self, log: logging.Logger, clock: Callable[[], float] = time.monotonic) -> None:
+        self._log = log
+        self._clock = clock
+        self._said_s: float | None = None
+        self._unsaid = 0
+
+    def warn(self, text: str, *values: object) -> None:
+        """Log a warning, or count it for the next one."""
+        now_s = self._clock()
+        if self._said_s is not None and now_s - self._said_s < self._EVERY_S:
+            self._unsaid += 1
+            return
+        more = f" ({self._unsaid} more like this since)" if self._unsaid else ""
+        self._said_s, self._unsaid = now_s, 0
+        self._log.warning(text + "%s", *values, more)

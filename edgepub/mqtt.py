@@ -1,0 +1,153 @@
+"""One MQTT session with the broker: the only importer of aiomqtt and paho. It tries nothing twice.
+
+MQTT 5.0: OASIS Standard, March 2019. MQTT 3.1.1: OASIS Standard, October 2014.
+"""
+
+import asyncio
+import contextlib
+import math
+import re
+import ssl
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Literal
+
+import aiomqtt
+from pydantic import SecretStr
+
+from edgepub.errors import BrokerError
+from edgepub.messages import Message
+from edgepub.redaction import one_line
+from edgepub.settings import BROKER_PORTS, MqttSettings
+
+IN_FLIGHT = 16
+"""Publishes under way at once: several share a turn of the event loop, and paho's own lists stay short."""
+
+_TIMEOUT_S = 10.0
+_UNSUPPORTED_VERSION = 0x84  # MQTT 5.0, 3.2.2.2; paho gives the answer 1 of MQTT 3.1.1 the same number
+_VERSIONS = {"5": aiomqtt.ProtocolVersion.V5, "3.1.1": aiomqtt.ProtocolVersion.V311}
+_TRANSPORTS: dict[str, Literal["tcp", "websockets", "unix"]] = {"ws": "websockets", "wss": "websockets", "unix": "unix"}
+
+
+class Session:
+    """A connection that the broker has accepted."""
+
+    def __init__(self, client: aiomqtt.Client, version: str) -> None:
+        self._client = client
+        self.version = version
+        """The MQTT version spoken, `5` or `3.1.1`."""
+
+    async def publish(self, message: Message) -> None:
+        """Send a message; QoS 0: until the socket has taken it, QoS 1: until the broker has.
+
+        Raises:
+            BrokerError: the connection is broken.
+
+        """
+        try:
+            # Without a time limit of its own: who publishes also watches `until_broken`, and that one does end.
+            await self._client.publish(
+                message.topic, message.encoded(), message.qos, message.retain, timeout=math.inf
+            )
+        except aiomqtt.MqttError as error:
+            raise BrokerError(_words(error)) from None
+
+    async def until_broken(self) -> None:
+        """Wait for the connection's end.
+
+        Raises:
+            BrokerError: always, with the reason.
+
+        """
+        try:
+            async for _ in self._client.messages:
+                pass
+        except aiomqtt.MqttError as error:
+            raise BrokerError(_words(error)) from None
+
+
+@asynccontextmanager
+async def connect(
+    settings: MqttSettings, client_id: str, password: SecretStr | None, will: Message
+) -> AsyncIterator[Session]:
+    """Connect to the broker, and disconnect cleanly at the end.
+
+    Args:
+        settings: the broker and how to reach it.
+        client_id: the MQTT client identifier.
+        password: the password of `settings.username`.
+        will: what the broker publishes when we vanish.
+
+    Raises:
+        BrokerError: no connection, or it was refused; one line with the reason.
+
+    """
+    wanted = ["5", "3.1.1"] if settings.protocol == "auto" else [settings.protocol]
+    for version in wanted:
+        client = _client(settings, client_id, password, will, version)
+        try:
+            await _enter(client)
+            break
+        except aiomqtt.MqttConnectError as error:
+            if version == wanted[-1] or getattr(error.rc, "value", error.rc) != _UNSUPPORTED_VERSION:
+                raise BrokerError(f"the broker refuses us: {_words(error)}") from None
+        except aiomqtt.MqttError as error:
+            raise BrokerError(_words(error)) from None
+    try:
+        yield Session(client, version)
+    finally:
+        with contextlib.suppress(aiomqtt.MqttError):
+            await client.__aexit__(None, None, None)
+
+
+async def _enter(client: aiomqtt.Client) -> None:
+    try:
+        await client.__aenter__()
+    except aiomqtt.MqttConnectError:
+        raise
+    except (aiomqtt.MqttError, asyncio.CancelledError):
+        # A broker that accepts and stays silent leaves the socket open, and would know two of us after the next try.
+        client.timeout = 0.1
+        with contextlib.suppress(aiomqtt.MqttError):
+            await client.__aexit__(None, None, None)
+        raise
+
+
+def _client(
+    settings: MqttSettings, client_id: str, password: SecretStr | None, will: Message, version: str
+) -> aiomqtt.Client:
+    parts = settings.parts
+    return aiomqtt.Client(
+        parts.path if parts.scheme == "unix" else str(parts.hostname),
+        parts.port or BROKER_PORTS[parts.scheme] or BROKER_PORTS["mqtt"],
+        username=settings.username,
+        password=password.get_secret_value() if password else None,
+        identifier=client_id,
+        protocol=_VERSIONS[version],
+        will=aiomqtt.Will(will.topic, will.encoded(), will.qos, will.retain),
+        transport=_TRANSPORTS.get(parts.scheme, "tcp"),
+        timeout=_TIMEOUT_S,
+        keepalive=settings.keepalive_s,
+        max_inflight_messages=IN_FLIGHT,
+        tls_context=_tls_context(settings) if parts.scheme in {"mqtts", "wss"} else None,
+        websocket_path=(parts.path or "/mqtt") if parts.scheme in {"ws", "wss"} else None,
+    )
+
+
+def _tls_context(settings: MqttSettings) -> ssl.SSLContext:
+    tls = settings.tls
+    try:
+        context = ssl.create_default_context(cafile=tls.ca_file)
+        if tls.cert_file:
+            context.load_cert_chain(tls.cert_file, tls.key_file)
+    except (OSError, ssl.SSLError) as error:
+        raise BrokerError(f"mqtt.tls: a certificate or key cannot be used: {one_line(error)}") from None
+    if tls.insecure:
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE
+    return context
+
+
+def _words(error: aiomqtt.MqttError) -> str:
+    cause = error.__cause__ if isinstance(error.__cause__, aiomqtt.MqttError) else error
+    return one_line(re.sub(r"^\[code:[^]]*\] ", "", str(cause)))

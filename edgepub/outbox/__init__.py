@@ -1,0 +1,95 @@
+"""What waits for the broker: lanes behind one face, filled by any thread, emptied by one event loop.
+
+The lane follows from the message. Retained: **state**, the newest value of each topic. Else: **stream**, bounded, the
+oldest dropped first. State goes before stream.
+"""
+
+import asyncio
+import threading
+
+from edgepub.messages import Message
+from edgepub.outbox.state import StateLane
+from edgepub.outbox.stream import StreamLane
+
+__all__ = ["Outbox"]
+
+
+class Outbox:
+    """The lanes, and the one crossing from threads into the event loop.
+
+    A put never waits and schedules at most one callback: the loop is woken only when it has gone to sleep, so no stall
+    of it can pile callbacks up.
+
+    Args:
+        stream_size: messages that the stream lane holds.
+
+    """
+
+    def __init__(self, stream_size: int) -> None:
+        self._lock = threading.Lock()
+        self._stream = StreamLane(stream_size)
+        self._state = StateLane()
+        self._awake = asyncio.Event()
+        self._sleeper: asyncio.AbstractEventLoop | None = None
+        self._closed = False
+
+    def put(self, message: Message) -> None:
+        """Add a message; from any thread, at once."""
+        with self._lock:
+            lost = self._state.put(message) if message.retain else self._stream.put(message)
+            self._wake()
+        _count(lost, "queue_full")
+
+    def put_back(self, message: Message) -> None:
+        """Return a message that was taken and not sent, to its old place."""
+        with self._lock:
+            lost = self._state.put_back(message) if message.retain else self._stream.put_back(message)
+            self._wake()
+        _count(lost, "queue_full")
+
+    async def take(self) -> Message | None:
+        """Return the next message, when there is one; None when the outbox is closed and empty.
+
+        For one taker at a time.
+        """
+        while True:
+            with self._lock:
+                message = self._state.take() or self._stream.take()
+                if message is not None or self._closed:
+                    return message
+                self._awake.clear()
+                self._sleeper = asyncio.get_running_loop()
+            await self._awake.wait()
+
+    def resend_state(self) -> None:
+        """Let every state be sent again, for a broker that may have forgotten it."""
+        with self._lock:
+            self._state.renew()
+            self._wake()
+
+    def close(self) -> None:
+        """Let `take` come to an end once what is here has been taken; nothing is lost."""
+        with self._lock:
+            self._closed = True
+            self._wake()
+
+    def discard(self, reason: str) -> int:
+        """Drop what the stream lane still holds, counted with this reason; return how many messages that were."""
+        number = 0
+        while True:
+            with self._lock:
+                message = self._stream.take()
+            if message is None:
+                return number
+            _count(message, reason)
+            number += 1
+
+    def _wake(self) -> None:
+        sleeper, self._sleeper = self._sleeper, None
+        if sleeper is not None:
+            sleeper.call_soon_threadsafe(self._awake.set)
+
+
+def _count(lost: Message | None, reason: str) -> None:
+    if lost is not None and lost.counts is not None:
+        lost.counts.count_dropped(reason)

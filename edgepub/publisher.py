@@ -1,0 +1,126 @@
+"""The session loop: connect, send what waits, notice the break, pause, connect again."""
+
+import asyncio
+import contextlib
+import logging
+import time
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
+from typing import Protocol
+
+from edgepub.backoff import Backoff
+from edgepub.errors import BrokerError
+from edgepub.messages import Message
+from edgepub.outbox import Outbox
+
+_FIRST_PAUSE_S = 1.0
+_LONGEST_PAUSE_S = 30.0
+_STABLE_S = 10.0  # a session that ends sooner is no reason for short pauses: two clients with one id would fight for ever
+_GOODBYE_S = 1.0
+_log = logging.getLogger(__name__)
+
+
+class Session(Protocol):
+    """A connection to a broker (the seam to `edgepub.mqtt`)."""
+
+    version: str
+
+    async def publish(self, message: Message) -> None:
+        """Send a message, or raise BrokerError."""
+
+    async def until_broken(self) -> None:
+        """Wait for the connection's end, then raise BrokerError."""
+
+
+class Publisher:
+    """Empties the outbox into one session after another.
+
+    Args:
+        outbox: what waits.
+        connect: opens a new session.
+        broker: the broker's name for the log.
+        goodbye: what is said last before a clean disconnect, because no last will is sent then.
+        in_flight: publishes under way at once.
+
+    """
+
+    def __init__(
+        self,
+        outbox: Outbox,
+        connect: Callable[[], AbstractAsyncContextManager[Session]],
+        broker: str,
+        goodbye: Message,
+        in_flight: int,
+    ) -> None:
+        self._outbox = outbox
+        self._connect = connect
+        self._broker = broker
+        self._goodbye = goodbye
+        self._slots = in_flight
+        self._taken = 0
+        self._in_flight: dict[int, Message] = {}  # by the order in which they were taken
+
+    async def run(self) -> None:
+        """Publish until the outbox is closed and empty, through as many sessions as that takes."""
+        backoff = Backoff(_FIRST_PAUSE_S, _LONGEST_PAUSE_S)
+        while True:
+            connected_s = None
+            try:
+                async with self._connect() as session:
+                    _log.info("broker %s: connected, MQTT %s", self._broker, session.version)
+                    connected_s = time.monotonic()
+                    await self._serve(session)
+                    return
+            except BrokerError as error:
+                if connected_s is not None and time.monotonic() - connected_s > _STABLE_S:
+                    backoff.reset()
+                pause_s = backoff.next_s()
+                _log.warning("broker %s: %s; trying again in %.1f s", self._broker, error, pause_s)
+                await asyncio.sleep(pause_s)
+
+    async def _serve(self, session: Session) -> None:
+        self._outbox.resend_state()
+        try:
+            await self._send(session)
+        except asyncio.CancelledError:
+            await self._say_goodbye(session)
+            raise
+        await self._say_goodbye(session)
+
+    async def _send(self, session: Session) -> None:
+        turn = asyncio.Lock()
+        try:
+            async with asyncio.TaskGroup() as group:
+                watch = group.create_task(session.until_broken(), name="broker-watch")
+                slots = [
+                    group.create_task(self._publish(session, turn), name=f"publish-{n}") for n in range(self._slots)
+                ]
+                await asyncio.wait(slots)
+                watch.cancel()
+        except* BrokerError as errors:
+            broken = errors.exceptions[0]
+        else:
+            return
+        finally:
+            for key in sorted(self._in_flight, reverse=True):
+                self._outbox.put_back(self._in_flight.pop(key))
+        raise broken
+
+    async def _publish(self, session: Session, turn: asyncio.Lock) -> None:
+        """Send one message after another; the turn makes them leave in the order in which they were taken."""
+        while True:
+            async with turn:
+                message = await self._outbox.take()
+                if message is None:
+                    return
+                key = self._taken = self._taken + 1
+                self._in_flight[key] = message
+            await session.publish(message)
+            del self._in_flight[key]
+            if message.counts is not None:
+                message.counts.count_published()
+
+    async def _say_goodbye(self, session: Session) -> None:
+        with contextlib.suppress(BrokerError, TimeoutError):
+            async with asyncio.timeout(_GOODBYE_S):
+                await session.publish(self._goodbye)

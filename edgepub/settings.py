@@ -1,0 +1,294 @@
+"""The settings: what a configuration may say, each key with its meaning, default and bounds.
+
+Reading them from a file and the environment is ``edgepub.configuration``'s work.
+"""
+
+import os
+import re
+import socket
+from functools import cached_property
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+from urllib.parse import SplitResult, urlsplit
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, ValidationInfo, field_validator, model_validator
+
+BROKER_PORTS = {"mqtt": 1883, "mqtts": 8883, "ws": 80, "wss": 443, "unix": 0}
+NODE_TOPICS = frozenset({"status", "info", "stats"})
+_NAME = re.compile(r"[a-z0-9_-]{1,64}")
+
+
+def _name(value: str) -> str:
+    if not _NAME.fullmatch(value):
+        raise ValueError("a name has 1 to 64 of the characters a-z, 0-9, '_' and '-'")
+    return value
+
+
+def _camera_name(value: str) -> str:
+    if value in NODE_TOPICS:
+        raise ValueError(f"a camera cannot be named {value!r}: that is a topic of the node")
+    return _name(value)
+
+
+def _topic(value: str) -> str:
+    if any(c in value for c in "+#\0") or value.startswith("$") or not all(value.split("/")):
+        raise ValueError("a topic prefix has no '+', '#', empty level or '$' in front, like 'edgepub' or 'site/edgepub'")
+    return value
+
+
+def _absolute(path: Path | str, info: ValidationInfo) -> Path:
+    """Paths are relative to the configuration's folder, which the reader of it gives as context."""
+    folder = (info.context or {}).get("folder", Path())
+    return Path(folder, Path(path).expanduser()).absolute()
+
+
+def _readable(path: Path, info: ValidationInfo) -> Path:
+    path = _absolute(path, info)
+    if not path.is_file():
+        raise ValueError(f"no such file: {path}")
+    if not os.access(path, os.R_OK):
+        raise ValueError(f"may not be read by this user: {path}")
+    return path
+
+
+Name = Annotated[str, AfterValidator(_name)]
+CameraName = Annotated[str, AfterValidator(_camera_name)]
+Topic = Annotated[str, Field(min_length=1, max_length=256), AfterValidator(_topic)]
+ReadableFile = Annotated[Path, AfterValidator(_readable)]
+
+
+def default_node() -> str:
+    """Return this machine's host name, made a valid node name."""
+    return re.sub(r"[^a-z0-9_-]+", "-", socket.gethostname().split(".")[0].lower())[:64].strip("-") or "edgepub"
+
+
+class Section(BaseModel):
+    """A part of the configuration: unknown keys are errors, and nothing changes after it is read."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, validate_default=False, use_attribute_docstrings=True)
+
+
+class TlsSettings(Section):
+    """How a broker at ``mqtts://`` or ``wss://`` proves who it is, and we who we are."""
+
+    ca_file: ReadableFile | None = None
+    """Certificates (PEM) of the authorities to trust; null: those of the system."""
+    cert_file: ReadableFile | None = None
+    """Our own certificate (PEM), for a broker that asks for one."""
+    key_file: ReadableFile | None = None
+    """The private key (PEM) of `cert_file`."""
+    insecure: bool = False
+    """Accept any certificate, for any host name. Only for a bench: anybody in between can read and write."""
+
+    @model_validator(mode="after")
+    def _pair(self) -> Self:
+        if self.key_file and not self.cert_file:
+            raise ValueError("key_file needs cert_file beside it")
+        return self
+
+
+class MqttSettings(Section):
+    """The broker, and how to reach it."""
+
+    url: str = "mqtt://127.0.0.1:1883"
+    """Where the broker is: `mqtt://`, `mqtts://`, `ws://` or `wss://` with host and port, or `unix:///path`."""
+    username: str | None = Field(default=None, min_length=1)
+    """The user to log in as."""
+    password: SecretStr | None = None
+    """The password. Better not in this file: see `password_file`, or the credential `mqtt_password`."""
+    password_file: ReadableFile | None = None
+    """A file that holds the password, and nothing else."""
+    client_id: str | None = Field(default=None, min_length=1, max_length=256)
+    """The MQTT client identifier, one of its kind on the broker; null: `edgepub-<node>`."""
+    protocol: Literal["auto", "5", "3.1.1"] = "auto"
+    """The MQTT version; `auto`: 5, then 3.1.1 if the broker refuses 5."""
+    keepalive_s: int = Field(default=15, ge=1, le=65535)
+    """Seconds of silence after which the two sides look whether the other is still there."""
+    topic_prefix: Topic = "edgepub"
+    """The first level or levels of every topic."""
+    tls: TlsSettings = TlsSettings()
+    """Only for `mqtts://` and `wss://`."""
+
+    @field_validator("protocol", mode="before")
+    @classmethod
+    def _a_number_is_fine(cls, value: object) -> object:
+        return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
+
+    @field_validator("url")
+    @classmethod
+    def _known_url(cls, value: str) -> str:
+        try:
+            parts = urlsplit(value)
+            port = parts.port
+        except ValueError:
+            raise ValueError("not a URL like mqtt://127.0.0.1:1883") from None
+        if parts.scheme not in BROKER_PORTS or "://" not in value:
+            raise ValueError(f"begin with one of {', '.join(f'{s}://' for s in BROKER_PORTS)}, like mqtt://127.0.0.1:1883")
+        if "@" in parts.netloc:
+            raise ValueError("put the user into mqtt.username and the password into mqtt.password_file, not into the URL")
+        if parts.scheme == "unix":
+            if parts.netloc or not parts.path.startswith("/"):
+                raise ValueError("a unix socket is written unix:///run/mosquitto.sock, with three slashes")
+        elif not parts.hostname or port == 0:
+            raise ValueError("names no host, like mqtt://127.0.0.1:1883")
+        elif parts.query or parts.fragment or (parts.path.strip("/") and parts.scheme in {"mqtt", "mqtts"}):
+            raise ValueError("ends after the host and port, like mqtt://127.0.0.1:1883")
+        return value
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        if self.password is not None and self.password_file is not None:
+            raise ValueError("give password or password_file, not both")
+        if (self.password or self.password_file) and self.username is None:
+            raise ValueError("a password needs a username beside it")
+        if self.tls != TlsSettings() and self.parts.scheme not in {"mqtts", "wss"}:
+            raise ValueError(f"tls has no effect with {self.parts.scheme}://; use mqtts:// or wss://, or take tls out")
+        return self
+
+    @property
+    def parts(self) -> SplitResult:
+        """The URL in its parts."""
+        return urlsplit(self.url)
+
+
+class StreamSettings(Section):
+    """The lane of detections, in memory."""
+
+    size: int = Field(default=256, ge=1, le=100_000)
+    """Messages held while the broker is slow or away; the oldest is dropped first, and counted."""
+
+
+class OutboxSettings(Section):
+    """What waits for the broker."""
+
+    stream: StreamSettings = StreamSettings()
+
+
+class ModelSettings(Section):
+    """A model: the fields of `degirum_tools.ModelSpec`, with its meanings."""
+
+    model_config = ConfigDict(protected_namespaces=())
+
+    model_name: str = ""
+    """The model's name in its zoo."""
+    zoo_url: str = ""
+    """A cloud zoo (`degirum/hailo`), a folder (`/opt/zoo`, `./zoo`), or nothing for an AI server's own zoo."""
+    model_url: str = ""
+    """Zoo and model in one, `<zoo_url>/<model_name>`, instead of those two."""
+    inference_host_address: str = "@cloud"
+    """Where the model runs: `@local`, `@cloud`, or an AI server's host, `host` or `host:port`."""
+    token: SecretStr | None = None
+    """The access token of the cloud zoo."""
+    model_properties: dict[str, Any] = {}
+    """Properties of the PySDK model, like `device_type` or `output_confidence_threshold`."""
+    metadata: dict[str, Any] | None = {}
+    """Free; not used."""
+
+    @field_validator("model_properties", mode="before")
+    @classmethod
+    def _null_is_none_given(cls, value: object) -> object:
+        return {} if value is None else value
+
+    @field_validator("zoo_url", "model_url")
+    @classmethod
+    def _an_absolute_path(cls, value: str, info: ValidationInfo) -> str:
+        """PySDK takes a relative path like `a/b` for a cloud zoo, so every path is made absolute before it sees it."""
+        if not value or "://" in value:
+            return value
+        folder = _absolute(value, info)
+        is_path = value[0] in "./~" or value.count("/") != (1 if info.field_name == "zoo_url" else 2) or folder.is_dir()
+        return str(folder) if is_path else value
+
+    @model_validator(mode="after")
+    def _a_model_spec_takes_it(self) -> Self:
+        if self.model_url:
+            if self.model_name or self.zoo_url:
+                raise ValueError("model_url stands alone: take model_name and zoo_url out")
+            if not all(self.model_url.rpartition("/")[::2]):
+                raise ValueError("model_url is written <zoo_url>/<model_name>")
+        elif not self.model_name:
+            raise ValueError("model_name is missing (or model_url)")
+        if not self.inference_host_address:
+            raise ValueError("inference_host_address is empty: @local, @cloud, or an AI server's host")
+        if self.inference_host_address.startswith("@") and not (self.zoo_url or self.model_url):
+            raise ValueError(f"zoo_url is missing: {self.inference_host_address} needs one")
+        return self
+
+
+class CameraSettings(Section):
+    """One camera: where its frames come from, what looks at them, and what is published of it."""
+
+    source: str | int | None = None
+    """A URL (`rtsp://`, `http://`...), a file, or a webcam's number."""
+    source_file: ReadableFile | None = None
+    """A file that holds the source, for a URL with a password in it."""
+    model: Name
+    """Which of `models` looks at the frames."""
+    enabled: bool = True
+    """False: the camera is left alone, and its status is `disabled`."""
+    loop: bool = False
+    """Files only: start again at the end."""
+    realtime: bool = False
+    """Files only: play at the file's own rate, as a camera would, instead of at the model's speed."""
+    labels: list[Annotated[str, Field(min_length=1)]] | None = Field(default=None, min_length=1)
+    """Only detections with one of these labels; null: all."""
+    min_score: float = Field(default=0.5, ge=0, le=1)
+    """Only detections with at least this score. A model's own `output_confidence_threshold` comes before it."""
+
+    @field_validator("source", mode="before")
+    @classmethod
+    def _a_source(cls, value: object, info: ValidationInfo) -> object:
+        if isinstance(value, bool) or (isinstance(value, int) and value < 0) or value == "":
+            raise ValueError("a URL, a file, or a webcam's number (0 or more)")
+        if isinstance(value, str) and value.isdecimal():
+            return int(value)
+        return str(_absolute(value, info)) if isinstance(value, str) and "://" not in value else value
+
+    @model_validator(mode="after")
+    def _one_source(self) -> Self:
+        if (self.source is None) == (self.source_file is None):
+            raise ValueError("give one of source and source_file")
+        is_file = isinstance(self.resolved_source, Path)
+        for key in ("loop", "realtime"):
+            if getattr(self, key) and not is_file:
+                raise ValueError(f"{key} is for files only: take it out")
+        return self
+
+    @cached_property
+    def resolved_source(self) -> str | int | Path:
+        """The source itself: a URL, a webcam's number, or the absolute path of a file."""
+        source: str | int | None = self.source
+        if self.source_file is not None:
+            source = self.source_file.read_text(encoding="utf-8").strip()
+            if not source:
+                raise ValueError(f"source_file is empty: {self.source_file}")
+        assert source is not None  # noqa: S101  (one of the two is given)
+        if isinstance(source, int) or source.isdecimal():
+            return int(source)
+        return source if "://" in source else Path(source)
+
+
+class LogSettings(Section):
+    """The log, on stderr."""
+
+    level: Literal["debug", "info", "warning", "error"] = "info"
+    """The least important line that is written."""
+
+
+class Settings(Section):
+    """The whole configuration."""
+
+    node: Name = Field(default_factory=default_node)
+    """This box, the second level of every topic; default: the host name."""
+    mqtt: MqttSettings = MqttSettings()
+    outbox: OutboxSettings = OutboxSettings()
+    models: dict[Name, ModelSettings] = Field(min_length=1)
+    """The models, by name."""
+    cameras: dict[CameraName, CameraSettings] = Field(min_length=1)
+    """The cameras, by name: the third level of their topics."""
+    log: LogSettings = LogSettings()
+
+    @property
+    def client_id(self) -> str:
+        """The MQTT client identifier in force."""
+        return self.mqtt.client_id or f"edgepub-{self.node}"
