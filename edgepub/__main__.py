@@ -2,6 +2,7 @@
 
 import sys
 
+from edgepub import system_libraries
 from edgepub.errors import ConfigurationError, EdgepubError
 
 CONFIGURATION_WRONG = 78  # EX_CONFIG of sysexits.h
@@ -10,7 +11,8 @@ CONFIGURATION_WRONG = 78  # EX_CONFIG of sysexits.h
 def main() -> None:
     """Run the command line; an error that a person can mend is lines on stderr, not a traceback."""
     try:
-        from edgepub import cli
+        system_libraries.require()
+        from edgepub import cli  # which imports OpenCV, and would end in a traceback without them
 
         cli.main()
     except ConfigurationError as error:

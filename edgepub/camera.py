@@ -78,7 +78,11 @@ class Camera:
                 loop.call_soon_threadsafe(ended.set)
 
         threading.Thread(target=work, name=f"camera-{self.name}", daemon=True).start()
-        await ended.wait()
+        try:
+            await ended.wait()
+        except asyncio.CancelledError:
+            self._set_online(online=False)  # of a thread that hangs, and cannot say so itself
+            raise
 
     def stop(self) -> None:
         """Let `run` come to its end after the frame in hand."""
@@ -105,7 +109,7 @@ class Camera:
                     self._counts.count_sampled("busy", result.frame.number - last - 1)
                     last = result.frame.number
                     self._report(result)
-                    self._set_online(online=True)
+                    self._set_online(online=not self._stopping.is_set())
             except SourceError as error:
                 self._fail("source: %s", error)
             else:

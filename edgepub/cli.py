@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+from pydantic import ValidationError
 
 from edgepub import configuration, daemon, detections, info
-from edgepub.settings import Settings
+from edgepub.settings import MqttSettings, Settings
 from edgepub.versions import versions
 
 app = typer.Typer(
@@ -55,7 +56,12 @@ def check(config: Config = None) -> None:
     """Check the configuration, and list every mistake in it."""
     path = config or configuration.default_path()
     settings = configuration.load(path)
-    typer.echo(f"{path}: good: {len(settings.cameras)} cameras, {len(settings.models)} models, {settings.mqtt.url}")
+    counts = [_counted(len(settings.cameras), "camera"), _counted(len(settings.models), "model")]
+    typer.echo(f"{path}: good: {', '.join(counts)}, broker {settings.mqtt.url}")
+
+
+def _counted(number: int, thing: str) -> str:
+    return f"{number} {thing}{'' if number == 1 else 's'}"
 
 
 @app.command()
@@ -64,11 +70,24 @@ def schema(name: Annotated[SchemaName, typer.Argument(help="Which one.", show_de
     typer.echo(json.dumps(_SCHEMAS[name](), indent=2))
 
 
+def _broker_url(value: str | None) -> str | None:
+    try:
+        return None if value is None else MqttSettings(url=value).url
+    except ValidationError as error:
+        raise typer.BadParameter(error.errors()[0]["msg"].removeprefix("Value error, ")) from None
+
+
 @app.command()
 def demo(
     seconds: Annotated[float | None, typer.Option(help="End after so many seconds.", min=1, show_default=False)] = None,
     broker: Annotated[
-        str | None, typer.Option(metavar="URL", help="Use this broker, like mqtt://127.0.0.1:1883.", show_default=False)
+        str | None,
+        typer.Option(
+            metavar="URL",
+            callback=_broker_url,
+            help="Use this broker, like mqtt://127.0.0.1:1883.",
+            show_default=False,
+        ),
     ] = None,
     json: Annotated[bool, typer.Option("--json", help="Print one payload a line, and nothing else.")] = False,  # noqa: A002, FBT002
 ) -> None:

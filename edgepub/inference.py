@@ -4,6 +4,7 @@ PySDK is imported when the first model is loaded: it must find our interpreter o
 """
 
 import os
+import signal
 import sys
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -123,6 +124,9 @@ def _prepare() -> None:
         ModelError: HOME cannot be written; PySDK would end the process.
 
     """
+    # Ctrl-C signals the whole foreground group; a postprocessor that dies of it leaves `predict` waiting for
+    # ever. What is blocked here is blocked in what this thread starts; our own main thread still hears it.
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     # PySDK runs the postprocessors of models with the `python3` that it finds on PATH; it must be this one.
     folder = str(Path(sys.executable).parent)
     if os.environ.get("PATH", "").split(os.pathsep)[0] != folder:

@@ -3,7 +3,6 @@
 MQTT 5.0: OASIS Standard, March 2019. MQTT 3.1.1: OASIS Standard, October 2014.
 """
 
-import asyncio
 import contextlib
 import math
 import re
@@ -13,6 +12,7 @@ from contextlib import asynccontextmanager
 from typing import Literal
 
 import aiomqtt
+from aiomqtt.exceptions import MqttConnectError
 from pydantic import SecretStr
 
 from edgepub.errors import BrokerError
@@ -24,6 +24,8 @@ IN_FLIGHT = 16
 """Publishes under way at once: several share a turn of the event loop, and paho's own lists stay short."""
 
 _TIMEOUT_S = 10.0
+_GOODBYE_S = 1.0
+_REFUSED = 0x80  # from here on, the reason codes of both versions are failures
 _UNSUPPORTED_VERSION = 0x84  # MQTT 5.0, 3.2.2.2; paho gives the answer 1 of MQTT 3.1.1 the same number
 _VERSIONS = {"5": aiomqtt.ProtocolVersion.V5, "3.1.1": aiomqtt.ProtocolVersion.V311}
 _TRANSPORTS: dict[str, Literal["tcp", "websockets", "unix"]] = {"ws": "websockets", "wss": "websockets", "unix": "unix"}
@@ -52,6 +54,33 @@ class Session:
         except aiomqtt.MqttError as error:
             raise BrokerError(_words(error)) from None
 
+    async def subscribe(self, topic: str) -> None:
+        """Ask for the messages of a topic, wildcards allowed, at QoS 1.
+
+        Raises:
+            BrokerError: the connection is broken, or the broker says no.
+
+        """
+        try:
+            answers = await self._client.subscribe(topic, qos=1)
+        except aiomqtt.MqttError as error:
+            raise BrokerError(_words(error)) from None
+        if any(getattr(answer, "value", answer) >= _REFUSED for answer in answers):
+            raise BrokerError(f"the broker refuses the subscription to {topic}")
+
+    async def received(self) -> AsyncIterator[tuple[str, bytes]]:
+        """Yield topic and payload of each message that comes.
+
+        Raises:
+            BrokerError: the connection is broken.
+
+        """
+        try:
+            async for message in self._client.messages:
+                yield message.topic.value, bytes(message.payload)
+        except aiomqtt.MqttError as error:
+            raise BrokerError(_words(error)) from None
+
     async def until_broken(self) -> None:
         """Wait for the connection's end.
 
@@ -59,16 +88,13 @@ class Session:
             BrokerError: always, with the reason.
 
         """
-        try:
-            async for _ in self._client.messages:
-                pass
-        except aiomqtt.MqttError as error:
-            raise BrokerError(_words(error)) from None
+        async for _ in self.received():
+            pass
 
 
 @asynccontextmanager
 async def connect(
-    settings: MqttSettings, client_id: str, password: SecretStr | None, will: Message
+    settings: MqttSettings, client_id: str, password: SecretStr | None, will: Message | None = None
 ) -> AsyncIterator[Session]:
     """Connect to the broker, and disconnect cleanly at the end.
 
@@ -76,7 +102,7 @@ async def connect(
         settings: the broker and how to reach it.
         client_id: the MQTT client identifier.
         password: the password of `settings.username`.
-        will: what the broker publishes when we vanish.
+        will: what the broker publishes when we vanish, if anything.
 
     Raises:
         BrokerError: no connection, or it was refused; one line with the reason.
@@ -88,43 +114,53 @@ async def connect(
         try:
             await _enter(client)
             break
-        except aiomqtt.MqttConnectError as error:
-            if version == wanted[-1] or getattr(error.rc, "value", error.rc) != _UNSUPPORTED_VERSION:
-                raise BrokerError(f"the broker refuses us: {_words(error)}") from None
-        except aiomqtt.MqttError as error:
-            raise BrokerError(_words(error)) from None
+        except _NotThisVersionError as error:
+            if version == wanted[-1]:
+                raise BrokerError(str(error)) from None
     try:
         yield Session(client, version)
     finally:
-        with contextlib.suppress(aiomqtt.MqttError):
-            await client.__aexit__(None, None, None)
+        await _leave(client)
+
+
+class _NotThisVersionError(Exception):
+    """The broker refused the MQTT version, or gave no answer at all, as some do to a version that they do not know."""
 
 
 async def _enter(client: aiomqtt.Client) -> None:
     try:
         await client.__aenter__()
-    except aiomqtt.MqttConnectError:
-        raise
-    except (aiomqtt.MqttError, asyncio.CancelledError):
-        # A broker that accepts and stays silent leaves the socket open, and would know two of us after the next try.
-        client.timeout = 0.1
-        with contextlib.suppress(aiomqtt.MqttError):
-            await client.__aexit__(None, None, None)
-        raise
+    except MqttConnectError as error:
+        text = f"the broker refuses us: {_words(error)}"
+        if getattr(error.rc, "value", error.rc) == _UNSUPPORTED_VERSION:
+            raise _NotThisVersionError(text) from None
+        raise BrokerError(text) from None
+    except aiomqtt.MqttError as error:
+        if not isinstance(error.__context__, TimeoutError):
+            raise BrokerError(_words(error)) from None
+        # The socket may be open still, and the broker would know two of us after the next try.
+        await _leave(client)
+        raise _NotThisVersionError(f"no answer within {_TIMEOUT_S:.0f} s") from None
+
+
+async def _leave(client: aiomqtt.Client) -> None:
+    client.timeout = _GOODBYE_S
+    with contextlib.suppress(aiomqtt.MqttError):
+        await client.__aexit__(None, None, None)
 
 
 def _client(
-    settings: MqttSettings, client_id: str, password: SecretStr | None, will: Message, version: str
+    settings: MqttSettings, client_id: str, password: SecretStr | None, will: Message | None, version: str
 ) -> aiomqtt.Client:
     parts = settings.parts
-    return aiomqtt.Client(
+    client = aiomqtt.Client(
         parts.path if parts.scheme == "unix" else str(parts.hostname),
         parts.port or BROKER_PORTS[parts.scheme] or BROKER_PORTS["mqtt"],
         username=settings.username,
         password=password.get_secret_value() if password else None,
         identifier=client_id,
         protocol=_VERSIONS[version],
-        will=aiomqtt.Will(will.topic, will.encoded(), will.qos, will.retain),
+        will=aiomqtt.Will(will.topic, will.encoded(), will.qos, will.retain) if will else None,
         transport=_TRANSPORTS.get(parts.scheme, "tcp"),
         timeout=_TIMEOUT_S,
         keepalive=settings.keepalive_s,
@@ -132,6 +168,8 @@ def _client(
         tls_context=_tls_context(settings) if parts.scheme in {"mqtts", "wss"} else None,
         websocket_path=(parts.path or "/mqtt") if parts.scheme in {"ws", "wss"} else None,
     )
+    client.pending_calls_threshold = 2 * IN_FLIGHT  # it complains above 10
+    return client
 
 
 def _tls_context(settings: MqttSettings) -> ssl.SSLContext:
@@ -150,4 +188,5 @@ def _tls_context(settings: MqttSettings) -> ssl.SSLContext:
 
 def _words(error: aiomqtt.MqttError) -> str:
     cause = error.__cause__ if isinstance(error.__cause__, aiomqtt.MqttError) else error
-    return one_line(re.sub(r"^\[code:[^]]*\] ", "", str(cause)))
+    words = re.sub(r"^\[code:[^]]*\] ", "", str(cause))
+    return "the connection is lost" if words == "Unspecified error" else one_line(words)

@@ -1,0 +1,226 @@
+"""The demo's course: the daemon as a user runs it, and beside it a subscriber like any other.
+
+``edgepub run`` is a process of its own, with a configuration that the user can copy; what is shown comes from the broker
+alone.
+"""
+
+import asyncio
+import contextlib
+import os
+import shlex
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import AsyncIterator, Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+import orjson
+import yaml
+
+from edgepub import configuration, mqtt
+from edgepub.demo import assets
+from edgepub.demo.broker import embedded_broker
+from edgepub.demo.tally import Tally
+from edgepub.demo.views import TICKS_A_SECOND, JsonView, LinesView, TableView, View
+from edgepub.errors import BrokerError, EdgepubError
+from edgepub.settings import Settings
+from edgepub.topics import Topics
+
+_NODE = "demo"
+_CAMERA = "face"
+_PAUSE_S = 0.3
+_STOP_S = 12.0
+
+
+class DemoError(EdgepubError):
+    """Nothing could be shown."""
+
+
+def show(seconds: float | None, broker: str | None, *, as_json: bool) -> int:
+    """Run the demo until Ctrl-C, or for so many seconds from the first detection on.
+
+    Args:
+        seconds: how long, or None.
+        broker: a broker's URL, or None for an embedded one.
+        as_json: print one payload a line on stdout, and nothing else there.
+
+    Returns:
+        The exit code: 0.
+
+    Raises:
+        DemoError: not a single detection came; one line.
+
+    """
+    _forget_the_users_own_settings(keep_broker=broker is not None)
+    things = assets.fetch()
+    folder = assets.cache_folder() / "demo"
+    folder.mkdir(exist_ok=True)
+    view = JsonView() if as_json else TableView() if sys.stdout.isatty() else LinesView()
+    with ExitStack() as stack:
+        # The embedded broker speaks 3.1.1 alone, and would keep a client that begins with 5 waiting.
+        connection = (
+            {"url": broker}
+            if broker
+            else {"url": f"mqtt://127.0.0.1:{stack.enter_context(embedded_broker())}", "protocol": "3.1.1"}
+        )
+        path = _write_configuration(folder, connection, things)
+        settings = configuration.load(path)
+        log = folder / "edgepub.log"
+        daemon = stack.enter_context(_daemon(path, log))
+        watcher = _Watcher(settings, view, daemon, log)
+        view.start(_hint(settings, path, log))
+        try:
+            asyncio.run(watcher.run(seconds))
+        finally:
+            view.stop()
+    watcher.summarise()
+    return 0
+
+
+def _forget_the_users_own_settings(*, keep_broker: bool) -> None:
+    """Let no variable that is meant for the user's own daemon change the demo."""
+    for variable in [name for name in os.environ if name.startswith(configuration.PREFIX)]:
+        if not (keep_broker and variable.startswith(configuration.PREFIX + "MQTT__")):
+            del os.environ[variable]
+
+
+def _write_configuration(folder: Path, connection: dict[str, str], things: assets.Assets) -> Path:
+    path = folder / "edgepub.yaml"
+    content = {
+        "node": _NODE,
+        "mqtt": connection,
+        "models": {
+            "blazeface": {
+                "model_name": "blazeface",
+                "zoo_url": str(things.zoo),
+                "inference_host_address": "@local",
+            }
+        },
+        "cameras": {_CAMERA: {"source": str(things.video), "model": "blazeface", "loop": True, "realtime": True}},
+    }
+    path.write_text(yaml.safe_dump(content, sort_keys=False), encoding="utf-8")
+    return path
+
+
+@contextmanager
+def _daemon(path: Path, log: Path) -> Iterator[subprocess.Popen[bytes]]:
+    with log.open("wb") as file:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "edgepub", "run", "-c", str(path)],
+            stdin=subprocess.DEVNULL,
+            stdout=file,
+            stderr=file,
+            start_new_session=True,  # Ctrl-C is ours to handle
+        )
+    try:
+        yield process
+    finally:
+        process.terminate()
+        try:
+            process.wait(_STOP_S)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+
+def _hint(settings: Settings, path: Path, log: Path) -> str:
+    parts = settings.mqtt.parts
+    lines = [
+        "edgepub is running with a real model on a real video.",
+        f"  its configuration: {path}",
+        f"  its log:           {log}",
+    ]
+    where = {
+        "mqtt": f"-h {parts.hostname} -p {parts.port or 1883}",
+        "mqtts": f"-h {parts.hostname} -p {parts.port or 8883} --capath /etc/ssl/certs",
+        "unix": f"--unix {shlex.quote(parts.path)}",
+    }.get(parts.scheme)
+    if where:
+        user = f" -u {shlex.quote(settings.mqtt.username)} -P PASSWORD" if settings.mqtt.username else ""
+        root = Topics(settings.mqtt.topic_prefix, settings.node).root
+        lines += ["Read it in a second terminal:", f"  mosquitto_sub {where}{user} -v -t '{root}/#'"]
+    return "\n".join([*lines, "Ctrl-C ends it.", ""])
+
+
+class _Watcher:
+    """A subscriber that shows what it receives."""
+
+    def __init__(self, settings: Settings, view: View, daemon: subprocess.Popen[bytes], log: Path) -> None:
+        self._settings = settings
+        self._topics = Topics(settings.mqtt.topic_prefix, settings.node)
+        self._view = view
+        self._daemon = daemon
+        self._log = log
+        self._tallies = {name: Tally() for name in settings.cameras}
+        self._first_s: float | None = None
+        self._trouble = ""
+
+    async def run(self, seconds: float | None) -> None:
+        stop = asyncio.Event()
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.add_signal_handler(number, stop.set)
+        reading = asyncio.create_task(self._read(), name="demo-subscriber")
+        try:
+            began_s = time.monotonic()
+            while not stop.is_set() and not self._over(seconds, began_s):
+                self._view.tick(self._tallies)
+                if self._daemon.poll() is not None:
+                    break
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(stop.wait(), 1 / TICKS_A_SECOND)
+        finally:
+            reading.cancel()
+            await asyncio.wait([reading])
+        if not reading.cancelled() and (error := reading.exception()):
+            raise error
+
+    def summarise(self) -> None:
+        """Say how it went, on stderr.
+
+        Raises:
+            DemoError: no detection came.
+
+        """
+        if self._first_s is None:
+            lines = self._log.read_text(errors="replace").strip().splitlines()
+            raise DemoError(f"no detection came; {self._trouble or (lines or ['?'])[-1]} (log: {self._log})")
+        for camera, tally in self._tallies.items():
+            middle_ms, slow_ms = tally.latency_ms()
+            print(
+                f"{camera}: {tally.messages} messages, {tally.frames_with_objects} with something in sight, "
+                f"{tally.missing} missing, {tally.dropped} dropped; "
+                f"capture to publish {middle_ms:.1f} ms (median), {slow_ms:.1f} ms (95th percentile)",
+                file=sys.stderr,
+            )
+
+    def _over(self, seconds: float | None, began_s: float) -> bool:
+        if seconds is None:
+            return False
+        now_s = time.monotonic()
+        # Without a single detection it must come to an end, too; the first one takes a few seconds.
+        return now_s - self._first_s > seconds if self._first_s else now_s - began_s > seconds + 30
+
+    async def _read(self) -> None:
+        async for topic, payload in self._received():
+            for camera, tally in self._tallies.items():
+                if topic == self._topics.detections(camera):
+                    self._first_s = self._first_s or time.monotonic()
+                    tally.take(orjson.loads(payload))
+                    self._view.take(payload)
+                elif topic == self._topics.camera_status(camera):
+                    tally.status = payload.decode()
+
+    async def _received(self) -> AsyncIterator[tuple[str, bytes]]:
+        password = configuration.broker_password(self._settings.mqtt)
+        while True:
+            try:
+                async with mqtt.connect(self._settings.mqtt, f"edgepub-demo-{os.getpid()}", password) as session:
+                    await session.subscribe(f"{self._topics.root}/#")
+                    async for message in session.received():
+                        yield message
+            except BrokerError as error:
+                self._trouble = f"broker {self._settings.mqtt.url}: {error}"
+                await asyncio.sleep(_PAUSE_S)

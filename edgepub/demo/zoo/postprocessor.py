@@ -1,0 +1,77 @@
+"""BlazeFace's output tensors to boxes and landmarks, for PySDK, which runs it in a process of its own.
+
+Anchors, box coding and landmarks: V. Bazarevsky et al., "BlazeFace: Sub-millisecond Neural Face Detection on Mobile GPUs",
+2019, and MediaPipe's graphs of the short range (strides 8, 16, 16, 16) and full range (stride 4) models.
+"""
+
+import numpy as np
+
+LANDMARKS = ("right eye", "left eye", "nose", "mouth", "right ear", "left ear")
+# anchors in all: [(stride in pixels, anchors at each cell), ...] and the side of the input
+LAYOUTS = {896: (((8, 2), (16, 6)), 128), 2304: (((4, 1),), 192)}
+
+
+def anchor_centres(count):
+    """Return the anchors' centres in pixels of the input, shape (count, 2)."""
+    layout, side = LAYOUTS[count]
+    centres = []
+    for stride, repeats in layout:
+        y, x = np.mgrid[: side // stride, : side // stride]
+        cells = (np.stack([x, y], axis=-1).reshape(-1, 2) + 0.5) * stride
+        centres.append(np.repeat(cells, repeats, axis=0))
+    return np.concatenate(centres).astype(np.float32)
+
+
+def overlap(box, boxes):
+    """Return the intersection over union of a box (4,) with each of boxes (n, 4)."""
+    low = np.maximum(box[:2], boxes[:, :2])
+    high = np.minimum(box[2:], boxes[:, 2:])
+    common = np.prod(np.clip(high - low, 0, None), axis=1)
+    areas = np.prod(boxes[:, 2:] - boxes[:, :2], axis=1)
+    return common / np.maximum(np.prod(box[2:] - box[:2]) + areas - common, 1e-6)
+
+
+class PostProcessor:
+    """What PySDK asks for: configured once, then called for each frame."""
+
+    def configure(self, config):
+        """Take the model's description."""
+        parameters = config["POST_PROCESS"][0]
+        threshold = min(max(float(parameters["OutputConfThreshold"]), 1e-6), 1 - 1e-6)
+        self._least_logit = np.log(threshold / (1 - threshold))
+        self._most_overlap = float(parameters["OutputNMSThreshold"])
+        self._anchors = None
+
+    def forward(self, tensors, details):
+        """Return the faces of one frame: boxes and landmarks in pixels of the input, the surest first."""
+        raw = next(t for t in tensors if t.shape[-1] == 16).reshape(-1, 16)  # noqa: PLR2004
+        logits = next(t for t in tensors if t.shape[-1] == 1).reshape(-1)
+        if self._anchors is None:
+            self._anchors = anchor_centres(len(raw))
+        chosen = np.flatnonzero(logits > self._least_logit)
+        chosen = chosen[np.argsort(-logits[chosen])]
+        points = raw[chosen].reshape(-1, 8, 2).copy()
+        sizes = points[:, 1].copy()
+        points += self._anchors[chosen, None]  # the centre and the landmarks are offsets from the anchor
+        boxes = np.concatenate([points[:, 0] - sizes / 2, points[:, 0] + sizes / 2], axis=1)
+        faces = []
+        while len(boxes):
+            faces.append(face(boxes[0], points[0, 2:], logits[chosen[0]]))
+            rest = overlap(boxes[0], boxes) <= self._most_overlap
+            rest[0] = False
+            boxes, points, chosen = boxes[rest], points[rest], chosen[rest]
+        return faces
+
+
+def face(box, landmarks, logit):
+    """Return one face in PySDK's form."""
+    return {
+        "category_id": 0,
+        "label": "face",
+        "score": float(1 / (1 + np.exp(-logit))),
+        "bbox": [float(v) for v in box],
+        "landmarks": [
+            {"category_id": number, "label": label, "landmark": [float(v) for v in point], "connect": []}
+            for number, (label, point) in enumerate(zip(LANDMARKS, landmarks, strict=True))
+        ],
+    }
