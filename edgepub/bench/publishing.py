@@ -1,0 +1,104 @@
+"""From a result to the socket: processor time for each published message, edgepub's way and the bare loop's.
+
+``python -m edgepub.bench.publishing {edgepub,bare} PORT OBJECTS`` prints microseconds a message. A process of its own for each,
+so that all of its threads count and nothing else does.
+"""
+
+import asyncio
+import functools
+import json
+import subprocess
+import sys
+import threading
+import time
+from typing import Any
+
+import numpy as np
+import paho.mqtt.client as paho
+import uvloop
+
+from edgepub import mqtt
+from edgepub.detections import DetectionsBuilder
+from edgepub.frames import Frame, Result
+from edgepub.messages import state
+from edgepub.metrics import CameraMetrics
+from edgepub.outbox import Outbox
+from edgepub.publisher import Publisher
+from edgepub.reporter import Reporter
+from edgepub.settings import MqttSettings
+
+_MESSAGES = 20_000
+_BURST = 100
+
+
+def cpu_us(way: str, port: int, objects: int) -> float:
+    """Return the processor time of one message, in microseconds."""
+    command = [sys.executable, "-m", "edgepub.bench.publishing", way, str(port), str(objects)]
+    return float(subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout)
+
+
+def a_result(objects: int) -> list[dict[str, Any]]:
+    """Return the results of one frame as PySDK gives them."""
+    box = [63.796367168426514, 45.51012706756592, 114.57587814331055, 96.289475440979]
+    return [{"bbox": box, "category_id": 0, "label": "face", "score": 0.9487605690956116}] * objects
+
+
+def _edgepub(port: int, objects: int) -> float:
+    outbox = Outbox(256)
+    counts = CameraMetrics()
+    builder = DetectionsBuilder("bench", "camera", "boot", None, 0.5)
+    reporter = Reporter("camera", "bench/camera/detections", builder, outbox, counts)
+    connect = functools.partial(mqtt.connect, MqttSettings(url=f"mqtt://127.0.0.1:{port}"), "bench", None)
+    publisher = Publisher(outbox, connect, "bench", state("bench/status", "offline"), mqtt.IN_FLIGHT)
+    image = np.zeros((480, 640, 3), np.uint8)
+    took: list[float] = []
+
+    def produce() -> None:
+        def burst(number: int) -> None:
+            sent = counts.published
+            for _ in range(number):
+                frame = Frame(image, 1, time.time(), time.monotonic())
+                reporter.report(Result(frame, a_result(objects), {"inference": 1.234}))
+            while counts.published < sent + number:
+                time.sleep(0.0005)
+
+        burst(_BURST)  # the connection, and whatever is done once
+        began_s = time.process_time()
+        for _ in range(_MESSAGES // _BURST):
+            burst(_BURST)
+        took.append(time.process_time() - began_s)
+        outbox.close()
+
+    async def run() -> None:
+        producer = threading.Thread(target=produce, name="producer", daemon=True)
+        producer.start()
+        await publisher.run()
+
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(run())
+    return took[0]
+
+
+def _bare(port: int, objects: int) -> float:
+    client = paho.Client(paho.CallbackAPIVersion.VERSION2)
+    client.connect("127.0.0.1", port)
+    client.loop_start()
+
+    def burst(number: int) -> None:
+        for _ in range(number):
+            payload = {"timestamp": time.time(), "detections": a_result(objects)}
+            sent = client.publish("bench/camera/detections", json.dumps(payload))
+        sent.wait_for_publish()
+
+    burst(_BURST)
+    began_s = time.process_time()
+    for _ in range(_MESSAGES // _BURST):
+        burst(_BURST)
+    took_s = time.process_time() - began_s
+    client.loop_stop()
+    return took_s
+
+
+if __name__ == "__main__":
+    ways = {"edgepub": _edgepub, "bare": _bare}
+    print(1e6 * ways[sys.argv[1]](int(sys.argv[2]), int(sys.argv[3])) / _MESSAGES)
