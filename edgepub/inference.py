@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from degirum.model import Model as PysdkModel
 
 _LOCAL = "@local"
+_COLOUR = (255, 255, 0)
 _TIMINGS = {
     "CorePreprocessDuration_ms": "preprocess",
     "CoreInferenceDuration_ms": "inference",
@@ -104,6 +105,9 @@ def loaded(settings: ModelSettings) -> Iterator[Model]:
             spec = spec.ensure_local()
         pysdk = spec.load_model()
         pysdk.measure_time = True
+        if "overlay_color" not in settings.model_properties:
+            # PySDK copies its colours, one for each label, deeply into every result: with one they cost next to nothing.
+            pysdk.overlay_color = _COLOUR
     except Exception as error:  # noqa: BLE001  (PySDK raises DegirumException, RuntimeError, ValueError and Exception)
         raise ModelError(one_line(error)) from None
     with pysdk:

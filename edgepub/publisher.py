@@ -88,13 +88,10 @@ class Publisher:
         await self._say_goodbye(session)
 
     async def _send(self, session: Session) -> None:
-        turn = asyncio.Lock()
         try:
             async with asyncio.TaskGroup() as group:
                 watch = group.create_task(session.until_broken(), name="broker-watch")
-                slots = [
-                    group.create_task(self._publish(session, turn), name=f"publish-{n}") for n in range(self._slots)
-                ]
+                slots = [group.create_task(self._publish(session), name=f"publish-{n}") for n in range(self._slots)]
                 await asyncio.wait(slots)
                 watch.cancel()
         except* BrokerError as errors:
@@ -106,15 +103,11 @@ class Publisher:
                 self._outbox.put_back(self._in_flight.pop(key))
         raise broken
 
-    async def _publish(self, session: Session, turn: asyncio.Lock) -> None:
-        """Send one message after another; the turn makes them leave in the order in which they were taken."""
-        while True:
-            async with turn:
-                message = await self._outbox.take()
-                if message is None:
-                    return
-                key = self._taken = self._taken + 1
-                self._in_flight[key] = message
+    async def _publish(self, session: Session) -> None:
+        """Send one message after another; nothing comes between taking and sending, so they leave in their order."""
+        while (message := await self._outbox.take()) is not None:
+            key = self._taken = self._taken + 1
+            self._in_flight[key] = message
             await session.publish(message)
             del self._in_flight[key]
             if message.counts is not None:

@@ -13,6 +13,10 @@ from edgepub.outbox.stream import StreamLane
 
 __all__ = ["Outbox"]
 
+_LINGER_S = 0.005
+"""After the outbox was emptied, so long nobody is woken: to be woken by another thread costs more than to publish, and at
+high rates several messages then share one wake-up. A camera's next frame comes later anyway."""
+
 
 class Outbox:
     """The lanes, and the one crossing from threads into the event loop.
@@ -30,7 +34,8 @@ class Outbox:
         self._stream = StreamLane(stream_size)
         self._state = StateLane()
         self._awake = asyncio.Event()
-        self._sleeper: asyncio.AbstractEventLoop | None = None
+        self._sleeper: asyncio.AbstractEventLoop | None = None  # to be woken by the next put
+        self._lingering = False
         self._closed = False
 
     def put(self, message: Message) -> None:
@@ -48,17 +53,16 @@ class Outbox:
         _count(lost, "queue_full")
 
     async def take(self) -> Message | None:
-        """Return the next message, when there is one; None when the outbox is closed and empty.
-
-        For one taker at a time.
-        """
+        """Return the next message, when there is one; None when the outbox is closed and empty."""
         while True:
             with self._lock:
                 message = self._state.take() or self._stream.take()
                 if message is not None or self._closed:
                     return message
                 self._awake.clear()
-                self._sleeper = asyncio.get_running_loop()
+            if not self._lingering:
+                self._lingering = True
+                asyncio.get_running_loop().call_later(_LINGER_S, self._listen)
             await self._awake.wait()
 
     def resend_state(self) -> None:
@@ -83,6 +87,15 @@ class Outbox:
                 return number
             _count(message, reason)
             number += 1
+
+    def _listen(self) -> None:
+        """Wake the takers if something has come meanwhile, else let the next put do it."""
+        with self._lock:
+            self._lingering = False
+            if self._closed or self._state or self._stream:
+                self._awake.set()
+            else:
+                self._sleeper = asyncio.get_running_loop()
 
     def _wake(self) -> None:
         sleeper, self._sleeper = self._sleeper, None

@@ -32,3 +32,6 @@ class StateLane:
     def renew(self) -> None:
         """Let every value be sent again."""
         self._unsent = dict.fromkeys(self._newest)
+
+    def __bool__(self) -> bool:
+        return bool(self._unsent)

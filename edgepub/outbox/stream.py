@@ -28,3 +28,6 @@ class StreamLane:
     def take(self) -> Message | None:
         """Remove and return the oldest message."""
         return self._messages.popleft() if self._messages else None
+
+    def __bool__(self) -> bool:
+        return bool(self._messages)
