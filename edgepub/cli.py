@@ -92,7 +92,7 @@ def demo(
     json: Annotated[bool, typer.Option("--json", help="Print one payload a line, and nothing else.")] = False,  # noqa: A002, FBT002
 ) -> None:
     """See it work: a broker, a video and a real model on the CPU, with nothing to set up."""
-    from edgepub.demo import show
+    from edgepub.demo.show import show
 
     raise typer.Exit(show(seconds, broker, as_json=json))
 
@@ -100,7 +100,7 @@ def demo(
 @app.command()
 def bench() -> None:
     """Measure edgepub beside DeGirum's own streaming loop, in turn, in one run."""
-    from edgepub.bench import report
+    from edgepub.bench.report import report
 
     raise typer.Exit(report())
 

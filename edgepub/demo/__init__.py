@@ -1,5 +1,1 @@
 """The demo: everything embedded, through the very same daemon."""
-
-from edgepub.demo.show import show
-
-__all__ = ["show"]

@@ -12,6 +12,7 @@ from edgepub.frames import Frame
 from edgepub.sources.capture import opened
 
 _USUAL_FPS = 25.0  # for a file that does not say
+_SMALL = 640 * 480  # pixels
 
 
 class FileSource:
@@ -43,11 +44,14 @@ class FileSource:
         """
         if not self._path.is_file():
             raise SourceError(f"no such file: {self._path}")
+        why_not = f"not a video that OpenCV can read: {self._path}"
+        with opened(str(self._path), cv2.CAP_ANY, [], why_not) as capture:
+            parameters = _decoder(capture)
         number = 0
         began_s = time.monotonic()
         while not stopping.is_set():
             before = number
-            with opened(str(self._path), cv2.CAP_ANY, [], f"not a video that OpenCV can read: {self._path}") as capture:
+            with opened(str(self._path), cv2.CAP_ANY, parameters, why_not) as capture:
                 period_s = 1 / (capture.get(cv2.CAP_PROP_FPS) or _USUAL_FPS) if self._realtime else 0.0
                 while not stopping.is_set():
                     if period_s:
@@ -64,3 +68,13 @@ class FileSource:
                 raise SourceError(f"a video without a frame: {self._path}")
             if not self._loop:
                 return
+
+
+def _decoder(capture: cv2.VideoCapture) -> list[int]:
+    """Return the parameters to open a video with, having looked at it.
+
+    FFmpeg decodes with a thread for each processor. Of a small picture the handing over costs more than the help brings.
+    """
+    pixels = capture.get(cv2.CAP_PROP_FRAME_WIDTH) * capture.get(cv2.CAP_PROP_FRAME_HEIGHT)
+    small = pixels <= _SMALL and capture.getBackendName() == "FFMPEG"
+    return [cv2.CAP_PROP_N_THREADS, 1] if small else []
