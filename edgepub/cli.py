@@ -42,7 +42,14 @@ _SCHEMAS: dict[str, Callable[[], dict[str, Any]]] = {
     "detections": detections.json_schema,
     "info": info.json_schema,
 }
-SchemaName = StrEnum("SchemaName", list(_SCHEMAS))
+
+
+class SchemaName(StrEnum):
+    """The schemas that can be printed."""
+
+    CONFIG = "config"
+    DETECTIONS = "detections"
+    INFO = "info"
 
 
 @app.command()
@@ -89,7 +96,7 @@ def demo(
             show_default=False,
         ),
     ] = None,
-    json: Annotated[bool, typer.Option("--json", help="Print one payload a line, and nothing else.")] = False,  # noqa: A002, FBT002
+    json: Annotated[bool, typer.Option("--json", help="Print one payload a line, and nothing else.")] = False,
 ) -> None:
     """See it work: a broker, a video and a real model on the CPU, with nothing to set up."""
     from edgepub.demo.show import show
@@ -105,7 +112,7 @@ def bench() -> None:
     raise typer.Exit(report())
 
 
-def _print_versions(asked: bool) -> None:  # noqa: FBT001
+def _print_versions(asked: bool) -> None:
     if asked:
         for name, number in versions().items():
             typer.echo(f"{name} {number}")
@@ -114,9 +121,9 @@ def _print_versions(asked: bool) -> None:  # noqa: FBT001
 
 @app.callback()
 def _options(
-    version: Annotated[  # noqa: ARG001
+    version: Annotated[
         bool, typer.Option("--version", callback=_print_versions, is_eager=True, help="Print the versions.")
-    ] = False,  # noqa: FBT002
+    ] = False,
 ) -> None:
     pass
 

@@ -94,7 +94,7 @@ def broker_password(mqtt: MqttSettings) -> SecretStr | None:
 class _Loader(yaml.SafeLoader):
     """YAML in which a key given twice is an error, not a value silently lost."""
 
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:  # noqa: FBT001, FBT002
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
         seen = set()
         for key, _ in node.value:
             if key.value in seen and key.tag != "tag:yaml.org,2002:merge":

@@ -7,7 +7,7 @@ import signal
 import sys
 import threading
 import uuid
-from collections.abc import Iterable
+from typing import Any
 
 import uvloop
 
@@ -56,7 +56,7 @@ async def serve(settings: Settings, shutdown: asyncio.Event) -> int:
 
 async def _first_of(signalled: asyncio.Task[bool], cameras: list[asyncio.Task[None]]) -> None:
     """Wait for the signal, or for the end of every camera, if there is one at all."""
-    waiting: Iterable[asyncio.Task[bool] | asyncio.Task[None]] = {signalled, *cameras}
+    waiting: set[asyncio.Task[Any]] = {signalled, *cameras}
     while not signalled.done() and (not cameras or not all(task.done() for task in cameras)):
         _, waiting = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
 

@@ -1,7 +1,7 @@
 """The detections payload, schema ``edgepub.detections/1``, and how a result becomes one.
 
-The payload is a validated dictionary, not a model instance: pydantic checks it against the same types that the JSON Schema
-is printed from, and orjson writes it without another copy (``edgepub bench`` shows the cost).
+The payload is a validated dictionary, not a model instance: pydantic checks it against the same types that the JSON
+Schema is printed from, and orjson writes it without another copy (``edgepub bench`` shows the cost).
 """
 
 from collections.abc import Iterable, Mapping
@@ -40,8 +40,12 @@ class Detection(TypedDict):
     bbox_norm: Annotated[
         tuple[Fraction, Fraction, Fraction, Fraction], Field(description="the same as fractions of the frame, 0 to 1")
     ]
-    category_id: NotRequired[Annotated[int, Field(description="the object's class, as a number, where the model has one")]]
-    landmarks: NotRequired[Annotated[list[Landmark], Field(description="points of the object, where the model finds them")]]
+    category_id: NotRequired[
+        Annotated[int, Field(description="the object's class, as a number, where the model has one")]
+    ]
+    landmarks: NotRequired[
+        Annotated[list[Landmark], Field(description="points of the object, where the model finds them")]
+    ]
 
 
 class Timing(TypedDict):
@@ -50,7 +54,9 @@ class Timing(TypedDict):
     preprocess: NotRequired[Number]
     inference: NotRequired[Number]
     postprocess: NotRequired[Number]
-    capture_to_publish: Annotated[float, Field(allow_inf_nan=False, description="from the capture to the sending, queues included")]
+    capture_to_publish: Annotated[
+        float, Field(allow_inf_nan=False, description="from the capture to the sending, queues included")
+    ]
 
 
 @with_config(ConfigDict(title=SCHEMA))
@@ -183,11 +189,16 @@ def _detection(each: dict[str, Any], width: int, height: int) -> dict[str, Any]:
         y1, y2 = y2, y1
     x1, x2 = min(max(x1, 0.0), width), min(max(x2, 0.0), width)
     y1, y2 = min(max(y1, 0.0), height), min(max(y2, 0.0), height)
-    # Rounded to 1/100 of a pixel and 1/100,000 of the frame, this way because `round` to digits costs three times as much.
+    # Rounded to 1/100 of a pixel and 1/100,000 of the frame; `round` to so many digits costs three times as much.
     detection = {
         "label": str(label),
         "score": round(score, 4),
-        "bbox": (int(100 * x1 + 0.5) / 100, int(100 * y1 + 0.5) / 100, int(100 * x2 + 0.5) / 100, int(100 * y2 + 0.5) / 100),
+        "bbox": (
+            int(100 * x1 + 0.5) / 100,
+            int(100 * y1 + 0.5) / 100,
+            int(100 * x2 + 0.5) / 100,
+            int(100 * y2 + 0.5) / 100,
+        ),
         "bbox_norm": (
             int(1e5 * x1 / width + 0.5) / 1e5,
             int(1e5 * y1 / height + 0.5) / 1e5,
@@ -205,7 +216,10 @@ def _detection(each: dict[str, Any], width: int, height: int) -> dict[str, Any]:
 def _landmark(mark: Mapping[str, Any]) -> dict[str, Any]:
     try:
         x, y = map(float, mark["landmark"][:2])
-        landmark: dict[str, Any] = {"label": str(mark.get("label", mark.get("category_id", ""))), "landmark": (round(x, 2), round(y, 2))}
+        landmark: dict[str, Any] = {
+            "label": str(mark.get("label", mark.get("category_id", ""))),
+            "landmark": (round(x, 2), round(y, 2)),
+        }
         if mark.get("score") is not None:
             landmark["score"] = round(float(mark["score"]), 4)
     except (AttributeError, KeyError, TypeError, ValueError):

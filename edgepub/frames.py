@@ -2,15 +2,14 @@
 
 from typing import Any, NamedTuple
 
-import numpy as np
 from numpy.typing import NDArray
 
 
 class Frame(NamedTuple):
     """One image and where it stands in its source."""
 
-    image: NDArray[np.uint8]
-    """Pixels, shape (height, width, 3), in the order blue, green, red."""
+    image: NDArray[Any]
+    """Pixels, shape (height, width, 3), unsigned bytes in the order blue, green, red."""
     number: int
     """The frame's number from its source, from 1."""
     timestamp: float

@@ -106,7 +106,7 @@ def loaded(settings: ModelSettings) -> Iterator[Model]:
         pysdk = spec.load_model()
         pysdk.measure_time = True
         if "overlay_color" not in settings.model_properties:
-            # PySDK copies its colours, one for each label, deeply into every result: with one they cost next to nothing.
+            # PySDK copies its colours, one for each label, deeply into every result: a single one costs little.
             pysdk.overlay_color = _COLOUR
     except Exception as error:  # noqa: BLE001  (PySDK raises DegirumException, RuntimeError, ValueError and Exception)
         raise ModelError(one_line(error)) from None
@@ -144,9 +144,13 @@ def _prepare() -> None:
     except OSError:
         writable = False
     if not writable:
-        raise ModelError(f"PySDK needs a HOME that it can write, and {home} is not one; set HOME to a folder of this user")
+        raise ModelError(
+            f"PySDK needs a HOME that it can write, and {home} is not one; set HOME to a folder of this user"
+        )
 
 
 def _result(frame: Frame, answer: Any) -> Result:  # noqa: ANN401  (PySDK is untyped)
     timing = getattr(answer, "timing", None) or {}
-    return Result(frame, answer.results, {ours: round(timing[key], 3) for key, ours in _TIMINGS.items() if key in timing})
+    return Result(
+        frame, answer.results, {ours: round(timing[key], 3) for key, ours in _TIMINGS.items() if key in timing}
+    )

@@ -58,7 +58,9 @@ def build(settings: Settings, boot_id: str) -> bytes:
             "node": settings.node,
             "boot_id": boot_id,
             "versions": versions(),
-            "cameras": {n: {"model": camera.model, "enabled": camera.enabled} for n, camera in settings.cameras.items()},
+            "cameras": {
+                n: {"model": camera.model, "enabled": camera.enabled} for n, camera in settings.cameras.items()
+            },
             "models": {
                 name: {
                     "model_name": redacted(model.model_name or model.model_url),

@@ -48,9 +48,7 @@ class Session:
         """
         try:
             # Without a time limit of its own: who publishes also watches `until_broken`, and that one does end.
-            await self._client.publish(
-                message.topic, message.encoded(), message.qos, message.retain, timeout=math.inf
-            )
+            await self._client.publish(message.topic, message.encoded(), message.qos, message.retain, timeout=math.inf)
         except aiomqtt.MqttError as error:
             raise BrokerError(_words(error)) from None
 

@@ -15,7 +15,9 @@ from edgepub.outbox import Outbox
 
 _FIRST_PAUSE_S = 1.0
 _LONGEST_PAUSE_S = 30.0
-_STABLE_S = 10.0  # a session that ends sooner is no reason for short pauses: two clients with one id would fight for ever
+_STABLE_S = (
+    10.0  # a session that ends sooner is no reason for short pauses: two clients with one id would fight for ever
+)
 _GOODBYE_S = 1.0
 _log = logging.getLogger(__name__)
 

@@ -11,7 +11,16 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 from urllib.parse import SplitResult, urlsplit
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, ValidationInfo, field_validator, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    SecretStr,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
 
 BROKER_PORTS = {"mqtt": 1883, "mqtts": 8883, "ws": 80, "wss": 443, "unix": 0}
 NODE_TOPICS = frozenset({"status", "info", "stats"})
@@ -32,7 +41,9 @@ def _camera_name(value: str) -> str:
 
 def _topic(value: str) -> str:
     if any(c in value for c in "+#\0") or value.startswith("$") or not all(value.split("/")):
-        raise ValueError("a topic prefix has no '+', '#', empty level or '$' in front, like 'edgepub' or 'site/edgepub'")
+        raise ValueError(
+            "a topic prefix has no '+', '#', empty level or '$' in front, like 'edgepub' or 'site/edgepub'"
+        )
     return value
 
 
@@ -123,9 +134,13 @@ class MqttSettings(Section):
         except ValueError:
             raise ValueError("not a URL like mqtt://127.0.0.1:1883") from None
         if parts.scheme not in BROKER_PORTS or "://" not in value:
-            raise ValueError(f"begin with one of {', '.join(f'{s}://' for s in BROKER_PORTS)}, like mqtt://127.0.0.1:1883")
+            raise ValueError(
+                f"begin with one of {', '.join(f'{s}://' for s in BROKER_PORTS)}, like mqtt://127.0.0.1:1883"
+            )
         if "@" in parts.netloc:
-            raise ValueError("put the user into mqtt.username and the password into mqtt.password_file, not into the URL")
+            raise ValueError(
+                "put the user into mqtt.username and the password into mqtt.password_file, not into the URL"
+            )
         if parts.scheme == "unix":
             if parts.netloc or not parts.path.startswith("/"):
                 raise ValueError("a unix socket is written unix:///run/mosquitto.sock, with three slashes")

@@ -1,7 +1,7 @@
 """A model that says exactly what it is shown, for exact tests and for measuring everything but a model.
 
-PySDK's runtime DUMMY/DUMMY reads the bytes of its input tensor as JSON and gives that as its results. A lossless video whose
-pixels are the text of detections is so turned into those detections, through the real PySDK.
+PySDK's runtime DUMMY/DUMMY reads the bytes of its input tensor as JSON and gives that as its results. A lossless video
+whose pixels are the text of detections is so turned into those detections, through the real PySDK.
 """
 
 import json

@@ -1,7 +1,7 @@
 """From a result to the socket: processor time for each published message, edgepub's way and the bare loop's.
 
-``python -m edgepub.bench.publishing {edgepub,bare} PORT OBJECTS`` prints microseconds a message. A process of its own for each,
-so that all of its threads count and nothing else does.
+``python -m edgepub.bench.publishing {edgepub,bare} PORT OBJECTS`` prints microseconds a message. A process of its own
+for each, so that all of its threads count and nothing else does.
 """
 
 import asyncio
@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 import paho.mqtt.client as paho
 import uvloop
+from paho.mqtt.enums import CallbackAPIVersion
 
 from edgepub import mqtt
 from edgepub.detections import DetectionsBuilder
@@ -80,7 +81,7 @@ def _edgepub(port: int, objects: int) -> float:
 
 
 def _bare(port: int, objects: int) -> float:
-    client = paho.Client(paho.CallbackAPIVersion.VERSION2)
+    client = paho.Client(CallbackAPIVersion.VERSION2)
     client.connect("127.0.0.1", port)
     client.loop_start()
 

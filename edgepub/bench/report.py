@@ -1,5 +1,6 @@
 """The tables of ``edgepub bench``."""
 
+import functools
 import json
 import platform
 import tempfile
@@ -47,9 +48,9 @@ def _payloads() -> Table:
         results = publishing.a_result(objects)
         result = Result(frame, results, {"inference": 1.234})
         payload = builder.build(result, 1)
-        build_us = _us(lambda result=result: builder.build(result, 1))
-        encode_us = _us(lambda payload=payload: encode(payload, 1.0, 0))
-        dumps_us = _us(lambda results=results: json.dumps({"timestamp": 1795296561.6093009, "detections": results}))
+        build_us = _us(functools.partial(builder.build, result, 1))
+        encode_us = _us(functools.partial(encode, payload, 1.0, 0))
+        dumps_us = _us(functools.partial(json.dumps, {"timestamp": 1795296561.6093009, "detections": results}))
         ratio = (build_us + encode_us) / dumps_us
         table.add_row(str(objects), f"{build_us:.1f}", f"{encode_us:.1f}", f"{dumps_us:.1f}", f"{ratio:.2f}")
     return table
@@ -76,10 +77,21 @@ def _publishing(port: int) -> Table:
 
 def _streaming(port: int, folder: Path) -> Table:
     table = Table(title="The daemon beside DeGirum's streaming loop (predict_stream, json.dumps, paho)")
-    for column in ("model", "frames/s: edgepub", "bare loop", "ratio", "CPU us/frame: edgepub", "bare loop", "ratio", "published"):
+    for column in (
+        "model",
+        "frames/s: edgepub",
+        "bare loop",
+        "ratio",
+        "CPU us/frame: edgepub",
+        "bare loop",
+        "ratio",
+        "published",
+    ):
         table.add_column(column, justify="left" if column == "model" else "right")
     for case in _cases(folder):
-        pairs = [(streaming.daemon(case, port, folder), streaming.bare_loop(case, port, folder)) for _ in range(_ROUNDS)]
+        pairs = [
+            (streaming.daemon(case, port, folder), streaming.bare_loop(case, port, folder)) for _ in range(_ROUNDS)
+        ]
         ours, theirs = zip(*pairs, strict=True)
         table.add_row(
             case.name,
@@ -99,7 +111,10 @@ def _cases(folder: Path) -> list[streaming.Case]:
     faces = folder / "faces.avi"
     _repeat(things.video, faces)
     detections = folder / "detections.avi"
-    boxes = ([{"bbox": [1, 2, 30 + n % 10, 40], "label": "person", "score": 0.9, "category_id": 0}] for n in range(_ECHO_FRAMES))
+    boxes = (
+        [{"bbox": [1, 2, 30 + n % 10, 40], "label": "person", "score": 0.9, "category_id": 0}]
+        for n in range(_ECHO_FRAMES)
+    )
     echo.make_video(detections, boxes)
     echo.make_model(folder / "zoo")
     return [

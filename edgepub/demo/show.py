@@ -1,7 +1,7 @@
 """The demo's course: the daemon as a user runs it, and beside it a subscriber like any other.
 
-``edgepub run`` is a process of its own, with a configuration that the user can copy; what is shown comes from the broker
-alone.
+``edgepub run`` is a process of its own, with a configuration that the user can copy; what is shown comes from the
+broker alone.
 """
 
 import asyncio

@@ -3,7 +3,7 @@
 import time
 from collections import Counter, deque
 from collections.abc import Mapping
-from statistics import median, quantiles
+from statistics import median
 from typing import Any
 
 _LATENCIES = 10_000
@@ -14,7 +14,7 @@ class Tally:
     """The figures of one camera, from its payloads alone."""
 
     def __init__(self) -> None:
-        self.status = "offline"
+        self.status = "starting"
         self.messages = 0
         self.missing = 0
         """Messages whose `seq` never came."""
@@ -60,6 +60,7 @@ class Tally:
 
     def latency_ms(self) -> tuple[float, float]:
         """Return the median and the 95th percentile from capture to publish, of the last 10,000 messages."""
-        if len(self._latencies_ms) < 2:  # noqa: PLR2004
-            return (*self._latencies_ms, 0.0, 0.0)[:2]
-        return median(self._latencies_ms), quantiles(self._latencies_ms, n=20)[-1]
+        if not self._latencies_ms:
+            return 0.0, 0.0
+        ranked = sorted(self._latencies_ms)
+        return median(ranked), ranked[int(0.95 * (len(ranked) - 1))]

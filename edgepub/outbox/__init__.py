@@ -14,8 +14,8 @@ from edgepub.outbox.stream import StreamLane
 __all__ = ["Outbox"]
 
 _LINGER_S = 0.005
-"""After the outbox was emptied, so long nobody is woken: to be woken by another thread costs more than to publish, and at
-high rates several messages then share one wake-up. A camera's next frame comes later anyway."""
+"""For so long after the outbox was emptied nobody is woken: to be woken by another thread costs more than to publish,
+and at high rates several messages then share one wake-up. A camera's next frame comes later anyway."""
 
 
 class Outbox:
@@ -41,14 +41,22 @@ class Outbox:
     def put(self, message: Message) -> None:
         """Add a message; from any thread, at once."""
         with self._lock:
-            lost = self._state.put(message) if message.retain else self._stream.put(message)
+            lost = None
+            if message.retain:
+                self._state.put(message)
+            else:
+                lost = self._stream.put(message)
             self._wake()
         _count(lost, "queue_full")
 
     def put_back(self, message: Message) -> None:
         """Return a message that was taken and not sent, to its old place."""
         with self._lock:
-            lost = self._state.put_back(message) if message.retain else self._stream.put_back(message)
+            lost = None
+            if message.retain:
+                self._state.put_back(message)
+            else:
+                lost = self._stream.put_back(message)
             self._wake()
         _count(lost, "queue_full")
 

@@ -73,7 +73,7 @@ class FileSource:
 def _decoder(capture: cv2.VideoCapture) -> list[int]:
     """Return the parameters to open a video with, having looked at it.
 
-    FFmpeg decodes with a thread for each processor. Of a small picture the handing over costs more than the help brings.
+    FFmpeg decodes with a thread for each processor. With small pictures, handing over costs more than it brings.
     """
     pixels = capture.get(cv2.CAP_PROP_FRAME_WIDTH) * capture.get(cv2.CAP_PROP_FRAME_HEIGHT)
     small = pixels <= _SMALL and capture.getBackendName() == "FFMPEG"

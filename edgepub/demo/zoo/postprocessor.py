@@ -1,17 +1,22 @@
 """BlazeFace's output tensors to boxes and landmarks, for PySDK, which runs it in a process of its own.
 
-Anchors, box coding and landmarks: V. Bazarevsky et al., "BlazeFace: Sub-millisecond Neural Face Detection on Mobile GPUs",
-2019, and MediaPipe's graphs of the short range (strides 8, 16, 16, 16) and full range (stride 4) models.
+Anchors, box coding and landmarks: V. Bazarevsky et al., "BlazeFace: Sub-millisecond Neural Face Detection on Mobile
+GPUs", 2019, and MediaPipe's graphs of the short range (strides 8, 16, 16, 16) and full range (stride 4) models.
 """
 
+from typing import Any
+
 import numpy as np
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float32]
 
 LANDMARKS = ("right eye", "left eye", "nose", "mouth", "right ear", "left ear")
 # anchors in all: [(stride in pixels, anchors at each cell), ...] and the side of the input
 LAYOUTS = {896: (((8, 2), (16, 6)), 128), 2304: (((4, 1),), 192)}
 
 
-def anchor_centres(count):
+def anchor_centres(count: int) -> Floats:
     """Return the anchors' centres in pixels of the input, shape (count, 2)."""
     layout, side = LAYOUTS[count]
     centres = []
@@ -22,27 +27,29 @@ def anchor_centres(count):
     return np.concatenate(centres).astype(np.float32)
 
 
-def overlap(box, boxes):
+def overlap(box: Floats, boxes: Floats) -> Floats:
     """Return the intersection over union of a box (4,) with each of boxes (n, 4)."""
     low = np.maximum(box[:2], boxes[:, :2])
     high = np.minimum(box[2:], boxes[:, 2:])
     common = np.prod(np.clip(high - low, 0, None), axis=1)
     areas = np.prod(boxes[:, 2:] - boxes[:, :2], axis=1)
-    return common / np.maximum(np.prod(box[2:] - box[:2]) + areas - common, 1e-6)
+    union: Floats = np.maximum(np.prod(box[2:] - box[:2]) + areas - common, 1e-6)
+    shares: Floats = common / union
+    return shares
 
 
 class PostProcessor:
     """What PySDK asks for: configured once, then called for each frame."""
 
-    def configure(self, config):
+    def configure(self, config: dict[str, Any]) -> None:
         """Take the model's description."""
         parameters = config["POST_PROCESS"][0]
         threshold = min(max(float(parameters["OutputConfThreshold"]), 1e-6), 1 - 1e-6)
         self._least_logit = np.log(threshold / (1 - threshold))
         self._most_overlap = float(parameters["OutputNMSThreshold"])
-        self._anchors = None
+        self._anchors: Floats | None = None
 
-    def forward(self, tensors, details):
+    def forward(self, tensors: list[Floats], details: list[Any]) -> list[dict[str, Any]]:  # noqa: ARG002
         """Return the faces of one frame: boxes and landmarks in pixels of the input, the surest first."""
         raw = next(t for t in tensors if t.shape[-1] == 16).reshape(-1, 16)  # noqa: PLR2004
         logits = next(t for t in tensors if t.shape[-1] == 1).reshape(-1)
@@ -63,7 +70,7 @@ class PostProcessor:
         return faces
 
 
-def face(box, landmarks, logit):
+def face(box: Floats, landmarks: Floats, logit: float) -> dict[str, Any]:
     """Return one face in PySDK's form."""
     return {
         "category_id": 0,
