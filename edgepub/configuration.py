@@ -97,6 +97,8 @@ class _Loader(yaml.SafeLoader):
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
         seen = set()
         for key, _ in node.value:
+            if not isinstance(key, yaml.ScalarNode):
+                continue  # not a name; said so further on
             if key.value in seen and key.tag != "tag:yaml.org,2002:merge":
                 raise yaml.MarkedYAMLError(problem=f"the key {key.value!r} is given twice", problem_mark=key.start_mark)
             seen.add(key.value)
@@ -152,7 +154,7 @@ def _merge(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]
 def _unknown_models(merged: Mapping[str, Any]) -> list[tuple[tuple[str | int, ...], str]]:
     """Find cameras whose model is not there; on the raw values, so that it is listed beside all other mistakes."""
     models, cameras = merged.get("models"), merged.get("cameras")
-    if not isinstance(models, dict) or not isinstance(cameras, dict):
+    if not models or not isinstance(models, dict) or not isinstance(cameras, dict):
         return []
     return [
         (("cameras", name, "model"), f"no such model: {camera['model']!r}{_nearest(camera['model'], models)}")
@@ -170,8 +172,8 @@ def _explain(detail: ErrorDetails) -> tuple[tuple[str | int, ...], str]:
         return place, "is missing"
     if kind == "value_error":
         return place, str(context["error"])
-    if kind == "too_short" and len(place) == 1:
-        return place, "needs at least one"
+    if kind in {"too_short", "string_too_short"}:
+        return place, "needs at least one" if kind == "too_short" else "must not be empty"
     if kind in {"model_type", "dict_type"}:
         return place, "must be keys with values below it, not a single value"
     return place, detail["msg"].replace("Input should be", "must be")

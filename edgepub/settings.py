@@ -208,7 +208,7 @@ class ModelSettings(Section):
     @classmethod
     def _an_absolute_path(cls, value: str, info: ValidationInfo) -> str:
         """PySDK takes a relative path like `a/b` for a cloud zoo, so every path is made absolute before it sees it."""
-        if not value or "://" in value:
+        if not value or "://" in value or (info.field_name == "model_url" and "/" not in value):
             return value
         folder = _absolute(value, info)
         is_path = value[0] in "./~" or value.count("/") != (1 if info.field_name == "zoo_url" else 2) or folder.is_dir()

@@ -210,7 +210,7 @@ class _Watcher:
                     self._first_s = self._first_s or time.monotonic()
                     tally.take(orjson.loads(payload))
                     self._view.take(payload)
-                elif topic == self._topics.camera_status(camera):
+                elif topic == self._topics.camera_status(camera) and (tally.messages or payload != b"offline"):
                     tally.status = payload.decode()
 
     async def _received(self) -> AsyncIterator[tuple[str, bytes]]:

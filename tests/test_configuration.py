@@ -1,0 +1,351 @@
+"""What a configuration may say, and what is said of a wrong one."""
+
+import dataclasses
+import os
+
+import pytest
+import yaml
+
+from edgepub import configuration
+from edgepub.errors import ConfigurationError
+from edgepub.inference import spec_fields
+from edgepub.settings import ModelSettings
+
+GOOD = """
+node: garage
+models:
+  coco: {model_name: yolo, zoo_url: degirum/hailo, inference_host_address: "@local"}
+cameras:
+  porch: {source: rtsp://10.0.0.5/stream, model: coco}
+"""
+
+AXELERA = """
+coco:
+  model_name: yolov8n_coco--640x640_quant_axelera_metis_1
+  zoo_url: degirum/axelera
+  inference_host_address: "@local"
+  model_properties:
+    device_type: [AXELERA/METIS]
+"""
+
+HAILO = """
+coco:
+  model_name: yolov8n_coco--640x640_quant_hailort_multidevice_1
+  zoo_url: degirum/hailo
+  inference_host_address: "@local"
+  model_properties:
+    device_type: [HAILORT/HAILO8L, HAILORT/HAILO8]
+"""
+
+
+def load(folder, text):
+    path = folder / "edgepub.yaml"
+    path.write_text(text)
+    return configuration.load(path)
+
+
+def mistakes(folder, text):
+    with pytest.raises(ConfigurationError) as caught:
+        load(folder, text)
+    return [line.removeprefix(f"{folder / 'edgepub.yaml'}: ") for line in caught.value.mistakes]
+
+
+def changed(**sections):
+    """Return the good configuration with some keys replaced; a value of None takes one out."""
+    content = yaml.safe_load(GOOD)
+    for path, value in sections.items():
+        *above, last = path.split("__")
+        place = content
+        for key in above:
+            place = place.setdefault(key, {})
+        if value is None:
+            del place[last]
+        else:
+            place[last] = value
+    return yaml.safe_dump(content)
+
+
+def test_a_small_configuration_is_enough(tmp_path):
+    settings = load(tmp_path, GOOD)
+    assert settings.mqtt.url == "mqtt://127.0.0.1:1883"
+    assert settings.client_id == "edgepub-garage"
+    assert settings.cameras["porch"].min_score == 0.5
+    assert settings.outbox.stream.size == 256
+
+
+def test_nothing_changes_after_reading(tmp_path):
+    settings = load(tmp_path, GOOD)
+    with pytest.raises(ValueError, match="frozen"):
+        settings.node = "other"
+    with pytest.raises(ValueError, match="frozen"):
+        settings.cameras["porch"].model = "other"
+
+
+# Every line is a change of the good configuration and what is said of it.
+WRONG = [
+    ({"node": "Garage!"}, "node: a name has 1 to 64 of the characters a-z, 0-9, '_' and '-'"),
+    ({"node": "x" * 65}, "node: a name has 1 to 64 of the characters a-z, 0-9, '_' and '-'"),
+    ({"node": False}, "node: must be a valid string"),
+    ({"nodes": "garage"}, "nodes: unknown key; did you mean 'node'?"),
+    ({"stats": {"interval_s": 10}}, "stats: unknown key"),
+    ({"mqtt": "mqtt://127.0.0.1"}, "mqtt: must be keys with values below it, not a single value"),
+    ({"mqtt__url": "127.0.0.1"}, "mqtt.url: begin with one of mqtt://, mqtts://, ws://, wss://, unix://, like mqtt://127.0.0.1:1883"),
+    ({"mqtt__url": "http://h"}, "mqtt.url: begin with one of mqtt://, mqtts://, ws://, wss://, unix://, like mqtt://127.0.0.1:1883"),
+    ({"mqtt__url": "mqtt://"}, "mqtt.url: names no host, like mqtt://127.0.0.1:1883"),
+    ({"mqtt__url": "mqtt://h:0"}, "mqtt.url: names no host, like mqtt://127.0.0.1:1883"),
+    ({"mqtt__url": "mqtt://h:99999"}, "mqtt.url: not a URL like mqtt://127.0.0.1:1883"),
+    ({"mqtt__url": "mqtt://h:port"}, "mqtt.url: not a URL like mqtt://127.0.0.1:1883"),
+    ({"mqtt__url": "mqtt://h/path"}, "mqtt.url: ends after the host and port, like mqtt://127.0.0.1:1883"),
+    ({"mqtt__url": "mqtt://u:secret@h"}, "mqtt.url: put the user into mqtt.username and the password into mqtt.password_file, not into the URL"),
+    ({"mqtt__url": "unix://run/socket"}, "mqtt.url: a unix socket is written unix:///run/mosquitto.sock, with three slashes"),
+    ({"mqtt__user": "me"}, "mqtt.user: unknown key; did you mean 'username'?"),
+    ({"mqtt__username": ""}, "mqtt.username: must not be empty"),
+    ({"mqtt__password": "secret"}, "mqtt: a password needs a username beside it"),
+    ({"mqtt__password_file": "/nowhere"}, "mqtt.password_file: no such file: /nowhere"),
+    ({"mqtt__keepalive_s": 0}, "mqtt.keepalive_s: must be greater than or equal to 1"),
+    ({"mqtt__keepalive_s": "often"}, "mqtt.keepalive_s: must be a valid integer, unable to parse string as an integer"),
+    ({"mqtt__keepalive": 15}, "mqtt.keepalive: unknown key; did you mean 'keepalive_s'?"),
+    ({"mqtt__protocol": "4"}, "mqtt.protocol: must be 'auto', '5' or '3.1.1'"),
+    ({"mqtt__topic_prefix": "a/#"}, "mqtt.topic_prefix: a topic prefix has no '+', '#', empty level or '$' in front, like 'edgepub' or 'site/edgepub'"),
+    ({"mqtt__topic_prefix": "/a"}, "mqtt.topic_prefix: a topic prefix has no '+', '#', empty level or '$' in front, like 'edgepub' or 'site/edgepub'"),
+    ({"mqtt__topic_prefix": "$SYS"}, "mqtt.topic_prefix: a topic prefix has no '+', '#', empty level or '$' in front, like 'edgepub' or 'site/edgepub'"),
+    ({"mqtt__client_id": ""}, "mqtt.client_id: must not be empty"),
+    ({"mqtt__tls": {"insecure": True}}, "mqtt: tls has no effect with mqtt://; use mqtts:// or wss://, or take tls out"),
+    ({"mqtt__tls": {"ca_file": "/no/ca.pem"}}, "mqtt.tls.ca_file: no such file: /no/ca.pem"),
+    ({"mqtt__tls": {"cafile": "x"}}, "mqtt.tls.cafile: unknown key; did you mean 'ca_file'?"),
+    ({"outbox__stream__size": 0}, "outbox.stream.size: must be greater than or equal to 1"),
+    ({"outbox__stream__sise": 9}, "outbox.stream.sise: unknown key; did you mean 'size'?"),
+    ({"outbox__durable": {}}, "outbox.durable: unknown key"),
+    ({"log__level": "loud"}, "log.level: must be 'debug', 'info', 'warning' or 'error'"),
+    ({"models": None}, "models: is missing"),
+    ({"models__coco": None}, "models: needs at least one"),
+    ({"models__Coco": {"model_name": "a", "zoo_url": "b"}}, "models.Coco: a name has 1 to 64 of the characters a-z, 0-9, '_' and '-'"),
+    ({"models__coco__model_name": None}, "models.coco: model_name is missing (or model_url)"),
+    ({"models__coco__zoo_url": None}, "models.coco: zoo_url is missing: @local needs one"),
+    ({"models__coco__inference_host_address": ""}, "models.coco: inference_host_address is empty: @local, @cloud, or an AI server's host"),
+    ({"models__coco__model_url": "zoo/yolo"}, "models.coco: model_url stands alone: take model_name and zoo_url out"),
+    ({"models__coco": {"model_url": "yolo"}}, "models.coco: model_url is written <zoo_url>/<model_name>"),
+    ({"models__coco__device_type": "HAILORT/HAILO8"}, "models.coco.device_type: unknown key"),
+    ({"models__coco__model_propertys": {}}, "models.coco.model_propertys: unknown key; did you mean 'model_properties'?"),
+    ({"models__coco__model_properties": [1]}, "models.coco.model_properties: must be keys with values below it, not a single value"),
+    ({"cameras": None}, "cameras: is missing"),
+    ({"cameras__porch": None}, "cameras: needs at least one"),
+    ({"cameras": []}, "cameras: must be keys with values below it, not a single value"),
+    ({"cameras__Porch": {"source": 0, "model": "coco"}}, "cameras.Porch: a name has 1 to 64 of the characters a-z, 0-9, '_' and '-'"),
+    ({"cameras__status": {"source": 0, "model": "coco"}}, "cameras.status: a camera cannot be named 'status': that is a topic of the node"),
+    ({"cameras__porch__source": None}, "cameras.porch: give one of source and source_file"),
+    ({"cameras__porch__source": ""}, "cameras.porch.source: a URL, a file, or a webcam's number (0 or more)"),
+    ({"cameras__porch__source": -1}, "cameras.porch.source: a URL, a file, or a webcam's number (0 or more)"),
+    ({"cameras__porch__source_file": "/no/url"}, "cameras.porch.source_file: no such file: /no/url"),
+    ({"cameras__porch__model": None}, "cameras.porch.model: is missing"),
+    ({"cameras__porch__model": "cocco"}, "cameras.porch.model: no such model: 'cocco'; did you mean 'coco'?"),
+    ({"cameras__porch__loop": True}, "cameras.porch: loop is for files only: take it out"),
+    ({"cameras__porch__realtime": True}, "cameras.porch: realtime is for files only: take it out"),
+    ({"cameras__porch__min_score": 1.5}, "cameras.porch.min_score: must be less than or equal to 1"),
+    ({"cameras__porch__min_scores": 0.5}, "cameras.porch.min_scores: unknown key; did you mean 'min_score'?"),
+    ({"cameras__porch__max_fps": 5}, "cameras.porch.max_fps: unknown key"),
+    ({"cameras__porch__labels": []}, "cameras.porch.labels: needs at least one"),
+    ({"cameras__porch__labels": "person"}, "cameras.porch.labels: must be a valid list"),
+    ({"cameras__porch__labels": [False]}, "cameras.porch.labels.0: must be a valid string"),
+    ({"cameras__porch__enabled": "maybe"}, "cameras.porch.enabled: must be a valid boolean, unable to interpret input"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("change", "line"), WRONG, ids=[line for _, line in WRONG])
+def test_a_wrong_configuration_gets_its_line(tmp_path, change, line):
+    assert mistakes(tmp_path, changed(**change)) == [line]
+
+
+BROKEN = [
+    ("", "is empty; it needs models and cameras"),
+    ("- porch", "must be keys with values, like 'cameras: ...'"),
+    ("node: [", "line 1, column 8: expected the node content, but found '<stream end>'"),
+    ("node: a\nnode: b", "line 2, column 1: the key 'node' is given twice"),
+    ("node: \x00", "is not YAML"),
+    ("? {a: b}\n: c", "line 1, column 3: found unhashable key"),
+]
+
+
+@pytest.mark.parametrize(("text", "line"), BROKEN)
+def test_a_file_that_is_no_configuration(tmp_path, text, line):
+    assert mistakes(tmp_path, text) == [line]
+
+
+def test_a_missing_file_says_how_to_name_one(tmp_path):
+    with pytest.raises(ConfigurationError, match="No such file or directory; name one with -c FILE or in EDGEPUB_CONFIG"):
+        configuration.load(tmp_path / "none.yaml")
+
+
+def test_a_file_that_is_not_text(tmp_path):
+    (tmp_path / "edgepub.yaml").write_bytes(b"\xff\xfe\x00")
+    with pytest.raises(ConfigurationError, match="is not a text in UTF-8"):
+        configuration.load(tmp_path / "edgepub.yaml")
+
+
+def test_all_mistakes_are_listed_at_once(tmp_path):
+    text = changed(node="!", mqtt__keepalive_s=0, cameras__porch__model="nope", cameras__porch__min_score=2)
+    assert [line.partition(":")[0] for line in mistakes(tmp_path, text)] == [
+        "node",
+        "mqtt.keepalive_s",
+        "cameras.porch.min_score",
+        "cameras.porch.model",
+    ]
+
+
+@pytest.mark.parametrize("text", [AXELERA, HAILO])
+def test_the_specifications_of_degirums_streaming_page_reach_model_spec_unchanged(tmp_path, text):
+    from degirum_tools import ModelSpec
+
+    specification = yaml.safe_load(text)
+    model = load(tmp_path, changed(models=specification)).models["coco"]
+    assert ModelSpec(**spec_fields(model)) == ModelSpec(**specification["coco"])
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"model_name": "yolo", "zoo_url": "/opt/zoo", "inference_host_address": "@local"},
+        {"model_url": "/opt/zoo/yolo", "inference_host_address": "@local"},
+        {"model_url": "https://hub.degirum.com/degirum/public/yolo", "token": "dg_x"},
+        {"model_name": "yolo", "inference_host_address": "10.0.0.7:8778"},
+        {"model_name": "yolo", "zoo_url": "degirum/public", "inference_host_address": "@cloud", "token": "dg_x"},
+        {"model_name": "yolo", "zoo_url": "degirum/public", "metadata": None, "model_properties": None},
+    ],
+)
+def test_every_way_to_name_a_model_reaches_model_spec(tmp_path, given):
+    from degirum_tools import ModelSpec
+
+    model = load(tmp_path, changed(models={"coco": given})).models["coco"]
+    assert ModelSpec(**spec_fields(model)) == ModelSpec(**given)
+
+
+def test_a_model_has_exactly_the_fields_of_model_spec():
+    from degirum_tools import ModelSpec
+
+    assert list(ModelSettings.model_fields) == [field.name for field in dataclasses.fields(ModelSpec)]
+
+
+def test_a_folder_is_a_folder_even_where_pysdk_would_see_a_cloud_zoo(tmp_path):
+    (tmp_path / "my" / "zoo").mkdir(parents=True)
+    for zoo in ("my/zoo", "./my/zoo", str(tmp_path / "my/zoo")):
+        model = load(tmp_path, changed(models__coco__zoo_url=zoo)).models["coco"]
+        assert model.zoo_url == str(tmp_path / "my" / "zoo")
+
+
+def test_paths_are_relative_to_the_configuration(tmp_path, monkeypatch):
+    monkeypatch.chdir("/")
+    camera = load(tmp_path, changed(cameras__porch__source="clips/a.mp4")).cameras["porch"]
+    assert camera.resolved_source == tmp_path / "clips" / "a.mp4"
+
+
+@pytest.mark.parametrize(("source", "resolved"), [(0, 0), ("1", 1), ("rtsp://h/s", "rtsp://h/s")])
+def test_sources(tmp_path, source, resolved):
+    assert load(tmp_path, changed(cameras__porch__source=source)).cameras["porch"].resolved_source == resolved
+
+
+def test_a_source_from_a_file(tmp_path):
+    (tmp_path / "url").write_text("rtsp://u:secret@10.0.0.5/s\n")
+    text = changed(cameras__porch__source=None, cameras__porch__source_file="url")
+    assert load(tmp_path, text).cameras["porch"].resolved_source == "rtsp://u:secret@10.0.0.5/s"
+    (tmp_path / "url").write_text("\n")
+    assert mistakes(tmp_path, text) == [f"cameras.porch: source_file is empty: {tmp_path / 'url'}"]
+
+
+def test_the_environment_is_above_the_file(tmp_path, monkeypatch):
+    monkeypatch.setenv("EDGEPUB_NODE", "attic")
+    monkeypatch.setenv("EDGEPUB_MQTT__URL", "mqtt://10.0.0.9")
+    monkeypatch.setenv("EDGEPUB_CAMERAS__PORCH__MIN_SCORE", "0.7")
+    monkeypatch.setenv("EDGEPUB_CAMERAS__PORCH__LABELS", '["person", "car"]')
+    monkeypatch.setenv("EDGEPUB_CAMERAS__YARD__SOURCE", "0")
+    monkeypatch.setenv("EDGEPUB_CAMERAS__YARD__MODEL", "coco")
+    settings = load(tmp_path, GOOD)
+    assert (settings.node, settings.mqtt.url) == ("attic", "mqtt://10.0.0.9")
+    assert settings.cameras["porch"].min_score == 0.7
+    assert settings.cameras["porch"].labels == ["person", "car"]
+    assert settings.cameras["yard"].resolved_source == 0
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "line"),
+    [
+        ("EDGEPUB_MQT__URL", "x", "EDGEPUB_MQT__URL: sets no key; did you mean 'mqtt'?"),
+        ("EDGEPUB_CONFIGURATION", "x", "EDGEPUB_CONFIGURATION: sets no key"),
+        ("EDGEPUB_MQTT__URLS", "x", "mqtt.urls: unknown key; did you mean 'url'? (set by EDGEPUB_MQTT__URLS)"),
+        ("EDGEPUB_CAMERAS__PORCH__MIN_SCORE", "x", "cameras.porch.min_score: must be a valid number, unable to parse string as a number (set by EDGEPUB_CAMERAS__PORCH__MIN_SCORE)"),
+    ],
+)  # fmt: skip
+def test_a_wrong_variable_gets_its_line(tmp_path, monkeypatch, variable, value, line):
+    monkeypatch.setenv(variable, value)
+    assert mistakes(tmp_path, GOOD) == [line]
+
+
+def test_a_variable_that_is_no_json(tmp_path, monkeypatch):
+    monkeypatch.setenv("EDGEPUB_CAMERAS", "{porch")
+    (line,) = mistakes(tmp_path, GOOD)
+    assert "cameras" in line
+    assert line.endswith("write lists and objects as JSON")
+
+
+@pytest.mark.parametrize("way", ["password", "password_file", "credential", "environment", "environment over file"])
+def test_a_password_comes_from_anywhere_and_is_never_shown(tmp_path, monkeypatch, way):
+    (tmp_path / "secret").write_text("s3cret\n")
+    changes = {"mqtt__username": "me"}
+    if way == "password":
+        changes["mqtt__password"] = "s3cret"
+    elif way == "password_file":
+        changes["mqtt__password_file"] = "secret"
+    elif way == "credential":
+        (tmp_path / "mqtt_password").write_text("s3cret")
+        monkeypatch.setenv("CREDENTIALS_DIRECTORY", str(tmp_path))
+    else:
+        monkeypatch.setenv("EDGEPUB_MQTT__PASSWORD", "s3cret")
+        if way == "environment over file":
+            changes["mqtt__password_file"] = "/not/looked/at"
+    settings = load(tmp_path, changed(**changes))
+    assert configuration.broker_password(settings.mqtt).get_secret_value() == "s3cret"
+    assert "s3cret" not in repr(settings) + str(settings) + str(settings.model_dump())
+
+
+def test_password_trouble_names_the_way_out(tmp_path, monkeypatch):
+    (tmp_path / "empty").write_text("\n")
+    assert mistakes(tmp_path, changed(mqtt__username="me", mqtt__password_file="empty")) == [
+        f"mqtt: the password file is empty: {tmp_path / 'empty'}"
+    ]
+    assert mistakes(tmp_path, changed(mqtt__username="me", mqtt__password_file="empty", mqtt__password="x")) == [
+        "mqtt: give password or password_file, not both"
+    ]
+    (tmp_path / "mqtt_password").write_text("x")
+    monkeypatch.setenv("CREDENTIALS_DIRECTORY", str(tmp_path))
+    assert mistakes(tmp_path, GOOD) == [
+        "mqtt: username is missing: the credential mqtt_password is given, and a password needs a user name"
+    ]
+
+
+def test_no_mistake_shows_a_secret(tmp_path, monkeypatch):
+    monkeypatch.setenv("EDGEPUB_MQTT__PASSWORD", "s3cret")
+    text = changed(
+        mqtt__url="mqtt://u:s3cret@h",
+        cameras__porch__source="rtsp://u:s3cret@10.0.0.5/s",
+        cameras__porch__loop=True,
+        models__coco__token=["s3cret"],
+    )
+    lines = mistakes(tmp_path, text)
+    assert len(lines) == 3
+    assert "s3cret" not in "\n".join(lines)
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
+def test_a_file_that_may_not_be_read(tmp_path):
+    (tmp_path / "secret").write_text("x")
+    (tmp_path / "secret").chmod(0)
+    assert mistakes(tmp_path, changed(mqtt__username="me", mqtt__password_file="secret")) == [
+        f"mqtt.password_file: may not be read by this user: {tmp_path / 'secret'}"
+    ]
+
+
+def test_the_default_path(in_folder, monkeypatch):
+    assert str(configuration.default_path()) == "/etc/edgepub/edgepub.yaml"
+    (in_folder / "edgepub.yaml").write_text(GOOD)
+    assert str(configuration.default_path()) == "edgepub.yaml"
+    monkeypatch.setenv("EDGEPUB_CONFIG", "/srv/edge.yaml")
+    assert str(configuration.default_path()) == "/srv/edge.yaml"

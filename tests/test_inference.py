@@ -1,0 +1,178 @@
+"""Real models on the real PySDK: the CPU runtime, the echo runtime, and an AI server."""
+
+import os
+import subprocess
+import sys
+import threading
+import time
+from itertools import islice
+from pathlib import Path
+
+import numpy as np
+import pytest
+from conftest import BOX, free_port
+
+from edgepub.errors import ModelError, SourceError
+from edgepub.frames import Frame
+from edgepub.inference import loaded
+from edgepub.settings import ModelSettings
+from edgepub.sources import source_of
+
+
+def infer(model, video, *, live, number=None):
+    with loaded(ModelSettings(**model)) as ready:
+        frames = source_of(video, loop=False, realtime=False).frames(threading.Event())
+        return list(islice(ready.infer(frames, live=live), number))
+
+
+@pytest.mark.parametrize("live", [False, True])
+def test_each_frame_has_its_own_result(studio, tmp_path, live):
+    """In a batch and one by one: what is said of a frame is what was in it."""
+    script = [[{**BOX, "category_id": n}] * (n % 3) for n in range(40)]
+    results = infer(studio.model(), tmp_path / studio.video(script), live=live)
+    assert [r.objects for r in results] == script
+    assert [r.frame.number for r in results] == list(range(1, 41))
+    assert all("inference" in r.timing_ms for r in results[1:])
+
+
+def test_the_real_model_finds_the_face_in_every_frame(demo_assets):
+    model = {"model_name": "blazeface", "zoo_url": str(demo_assets.zoo), "inference_host_address": "@local"}
+    results = infer(model, demo_assets.video, live=True)
+    assert len(results) == 120
+    for result in results:
+        (face,) = result.objects
+        assert face["label"] == "face"
+        assert face["score"] > 0.8
+        x1, y1, x2, y2 = face["bbox"]
+        assert 25 < x1 < x2 < 150, "where the face is in this video"
+        assert 20 < y1 < y2 < 130
+        assert set(result.timing_ms) == {"preprocess", "inference", "postprocess"}
+
+
+def test_the_heavier_model_finds_it_too(demo_assets):
+    model = {"model_name": "blazeface_full_range", "zoo_url": str(demo_assets.zoo), "inference_host_address": "@local"}
+    results = infer(model, demo_assets.video, live=True, number=20)
+    assert [len(r.objects) for r in results] == [1] * 20
+
+
+@pytest.mark.parametrize(
+    ("change", "why"),
+    [
+        ({"model_name": "nope"}, "Model 'nope' is not found in model zoo"),
+        ({"zoo_url": "/no/such/zoo"}, "path '/no/such/zoo' does not exist"),
+        ({"model_properties": {"speed": 1}}, "Model property 'speed' does not exist"),
+        ({"model_properties": {"device_type": ["HAILORT/HAILO8"]}}, "None of the device types"),
+        ({"inference_host_address": "127.0.0.1:9", "zoo_url": ""}, "Error connecting to 127.0.0.1:9"),
+    ],
+)
+def test_a_model_that_cannot_be_loaded_is_one_line(studio, change, why):
+    with pytest.raises(ModelError, match=why) as caught, loaded(ModelSettings(**{**studio.model(), **change})):
+        pass
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("live", [False, True])
+def test_a_model_that_fails_on_a_frame_is_one_line(studio, tmp_path, live):
+    """The runtime is asked to fail; then a corrupt model file fails by itself."""
+    video = tmp_path / studio.video([[BOX]] * 3)
+    with pytest.raises(ModelError, match="inference failed"):
+        infer(studio.model("failing", SimulateFail=1), video, live=live)
+
+
+def test_a_corrupt_model_file_is_one_line(demo_assets, tmp_path):
+    folder = tmp_path / "zoo" / "blazeface"
+    folder.mkdir(parents=True)
+    for file in (demo_assets.zoo / "blazeface").iterdir():
+        (folder / file.name).write_bytes(b"garbage" if file.suffix == ".tflite" else file.read_bytes())
+    model = {"model_name": "blazeface", "zoo_url": str(tmp_path / "zoo"), "inference_host_address": "@local"}
+    with pytest.raises(ModelError, match="Loading model failed"):
+        infer(model, demo_assets.video, live=True)
+
+
+@pytest.mark.parametrize("live", [False, True])
+def test_a_lost_source_is_no_fault_of_the_model_and_loses_no_frame(studio, live):
+    """PySDK would make an error of its own of it, and forget the frames that are on their way."""
+
+    def frames():
+        for number in range(1, 6):
+            image = np.frombuffer(b"[]".ljust(64 * 64 * 3), np.uint8).reshape(64, 64, 3)
+            yield Frame(image, number, 0.0, 0.0)
+        raise SourceError("the camera is gone")
+
+    results = []
+    with loaded(ModelSettings(**studio.model())) as model, pytest.raises(SourceError, match="the camera is gone"):
+        for result in model.infer(frames(), live=live):
+            results.append(result.frame.number)
+    assert results == [1, 2, 3, 4, 5]
+
+
+def test_the_users_own_properties_reach_the_model(studio):
+    model = {**studio.model(), "model_properties": {"overlay_color": [1, 2, 3], "frame_queue_depth": 3}}
+    with loaded(ModelSettings(**model)) as ready:
+        assert tuple(ready._pysdk.overlay_color) == (1, 2, 3)
+        assert ready._pysdk.frame_queue_depth == 3
+
+
+def test_a_cloud_model_that_was_loaded_before_needs_no_network(studio, monkeypatch, tmp_path):
+    """PySDK itself asks the cloud zoo at every load; `ModelSpec.ensure_local` keeps a copy."""
+    import degirum._misc
+
+    kept = tmp_path / "app" / "models"
+    kept.mkdir(parents=True)
+    studio.model()
+    (studio.zoo / "echo").rename(kept / "echo")
+    monkeypatch.setattr(degirum._misc, "get_app_data_dir", lambda: str(tmp_path / "app"))
+    model = {"model_name": "echo", "zoo_url": "degirum/hailo", "inference_host_address": "@local"}
+    assert [r.objects for r in infer(model, tmp_path / studio.video([[BOX]]), live=True)] == [[BOX]]
+
+
+def test_an_ai_server(demo_assets):
+    port = free_port()
+    degirum = [sys.executable, "-c", "import degirum; degirum._command_entrypoint()", "server", "start"]
+    server = subprocess.Popen(
+        [*degirum, "--quiet", "--zoo", demo_assets.zoo, "--port", str(port)],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        env={**os.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"},
+    )
+    model = {"model_name": "blazeface", "inference_host_address": f"127.0.0.1:{port}"}
+    try:
+        end = time.monotonic() + 60
+        while True:
+            try:
+                results = infer(model, demo_assets.video, live=False)
+                break
+            except ModelError as error:
+                assert server.poll() is None, "the AI server ended"
+                assert "Connection refused" in str(error), "it is on its way, or it is wrong"
+                assert time.monotonic() < end
+    finally:
+        server.kill()
+        server.wait()
+    assert len(results) == 120
+    assert {result.objects[0]["label"] for result in results} == {"face"}
+
+
+PREPARE = """
+import os, sys
+from edgepub.errors import ModelError
+from edgepub.inference import loaded
+from edgepub.settings import ModelSettings
+try:
+    with loaded(ModelSettings(model_name="a", zoo_url="/no", inference_host_address="@local")):
+        pass
+except ModelError as error:
+    print(error)
+print(os.environ["PATH"].split(":")[0] == os.path.dirname(sys.executable))
+"""
+
+
+def test_a_home_that_cannot_be_written_is_a_line_not_an_abort():
+    done = subprocess.run(
+        [sys.executable, "-c", PREPARE], env={"HOME": "/proc/none", "PATH": "/bin"}, capture_output=True, text=True, check=True
+    )
+    assert done.stdout.splitlines() == [
+        "PySDK needs a HOME that it can write, and /proc/none is not one; set HOME to a folder of this user",
+        "True",
+    ]

@@ -1,0 +1,110 @@
+"""What waits for the broker: bounded, in order, counted, and never a burden to the threads that fill it."""
+
+import asyncio
+import threading
+
+from edgepub.messages import Message, state
+from edgepub.metrics import CameraMetrics
+from edgepub.outbox import Outbox
+
+
+def stream(text, counts=None):
+    return Message("t", text.encode(), counts=counts)
+
+
+async def taken(outbox, number):
+    return [(await asyncio.wait_for(outbox.take(), 30)).encoded().decode() for _ in range(number)]
+
+
+async def test_the_oldest_goes_first_and_is_counted():
+    counts = CameraMetrics()
+    outbox = Outbox(3)
+    for text in "abcde":
+        outbox.put(stream(text, counts))
+    assert counts.dropped == {"queue_full": 2}
+    assert await taken(outbox, 3) == ["c", "d", "e"]
+
+
+async def test_states_go_before_the_stream_and_only_the_newest_of_each_topic():
+    outbox = Outbox(3)
+    outbox.put(stream("frame"))
+    for topic, value in [("a", "1"), ("b", "1"), ("a", "2")]:
+        outbox.put(state(topic, value))
+    messages = [await outbox.take() for _ in range(3)]
+    assert [(m.topic, m.payload) for m in messages] == [("b", b"1"), ("a", b"2"), ("t", b"frame")]
+
+
+async def test_every_state_is_sent_again_after_a_reconnect_and_old_values_never():
+    outbox = Outbox(3)
+    outbox.put(state("a", "1"))
+    old = await outbox.take()
+    outbox.put(state("b", "1"))
+    outbox.put(state("a", "2"))
+    outbox.put_back(old)
+    assert await taken(outbox, 2) == ["1", "2"]
+    outbox.resend_state()
+    assert [(m.topic, m.payload) for m in [await outbox.take() for _ in range(2)]] == [("a", b"2"), ("b", b"1")]
+
+
+async def test_what_was_not_sent_returns_to_its_place_unless_newer_ones_took_it():
+    counts = CameraMetrics()
+    outbox = Outbox(2)
+    outbox.put(stream("a", counts))
+    outbox.put(stream("b", counts))
+    first = await outbox.take()
+    outbox.put_back(first)
+    assert await taken(outbox, 1) == ["a"]
+    outbox.put(stream("c", counts))
+    outbox.put_back(first)
+    assert counts.dropped == {"queue_full": 1}
+    assert await taken(outbox, 2) == ["b", "c"]
+
+
+async def test_a_closed_outbox_gives_what_it_has_and_then_ends():
+    outbox = Outbox(3)
+    waiting = [asyncio.create_task(outbox.take()) for _ in range(3)]
+    await asyncio.sleep(0)
+    outbox.put(stream("a"))
+    outbox.close()
+    assert sorted(m.payload if m else b"" for m in await asyncio.wait_for(asyncio.gather(*waiting), 30)) == [b"", b"", b"a"]
+
+
+async def test_what_is_discarded_is_counted():
+    counts = CameraMetrics()
+    outbox = Outbox(9)
+    outbox.put(state("a", "1"))
+    for text in "abc":
+        outbox.put(stream(text, counts))
+    assert outbox.discard("stopped") == 3
+    assert counts.dropped == {"stopped": 3}
+    assert counts.dropped_total == 3
+
+
+async def test_nothing_is_lost_or_turned_round_between_threads():
+    outbox = Outbox(100_000)
+    threads = [
+        threading.Thread(target=lambda n=n: [outbox.put(stream(f"{n} {i}")) for i in range(5000)]) for n in range(3)
+    ]
+    for thread in threads:
+        thread.start()
+    got = [text.split() for text in await taken(outbox, 15_000)]
+    for thread in threads:
+        thread.join()
+    for n in range(3):
+        assert [int(i) for m, i in got if int(m) == n] == list(range(5000))
+
+
+async def test_a_stalled_event_loop_piles_up_no_callbacks(monkeypatch):
+    """The trap: one `call_soon_threadsafe` a message escapes every bound while the loop stands still."""
+    outbox = Outbox(10)
+    loop = asyncio.get_running_loop()
+    crossings = []
+    monkeypatch.setattr(loop, "call_soon_threadsafe", lambda callback: crossings.append(callback))
+    taker = asyncio.create_task(outbox.take())
+    await asyncio.sleep(0.1)  # it has gone to sleep
+    producer = threading.Thread(target=lambda: [outbox.put(stream(str(n))) for n in range(50_000)])
+    producer.start()
+    producer.join()  # the loop stands still meanwhile
+    assert len(crossings) == 1
+    crossings[0]()
+    assert (await asyncio.wait_for(taker, 30)).payload == b"49990"

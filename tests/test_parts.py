@@ -1,0 +1,71 @@
+"""The small parts, each by what it promises."""
+
+import logging
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from edgepub.backoff import Backoff
+from edgepub.logs import Complaints
+from edgepub.metrics import CameraMetrics
+from edgepub.redaction import one_line, redacted
+from edgepub.topics import Topics
+
+
+@given(st.floats(0.01, 10), st.floats(1, 100), st.integers(1, 30))
+def test_pauses_grow_to_a_limit_and_never_vanish(first_s, factor, tries):
+    backoff = Backoff(first_s, first_s * factor)
+    ceiling = first_s
+    for _ in range(tries):
+        assert ceiling / 10 <= backoff.next_s() <= ceiling
+        ceiling = min(2 * ceiling, first_s * factor)
+    backoff.reset()
+    assert backoff.next_s() <= first_s
+
+
+@pytest.mark.parametrize(
+    ("text", "clean"),
+    [
+        ("rtsp://user:pass@10.0.0.5/s failed", "rtsp://***@10.0.0.5/s failed"),
+        ("cannot open 'rtsp://u:p@ss@h:554/x'", "cannot open 'rtsp://***@h:554/x'"),
+        ("https://h/zoo?token=dg_abc&x=1", "https://h/zoo?token=***&x=1"),
+        ("mail me@h and http://h/a@b", "mail me@h and http://h/a@b"),
+    ],
+)
+def test_secrets_are_taken_out(text, clean):
+    assert redacted(text) == clean
+
+
+def test_foreign_errors_become_one_short_line():
+    assert one_line("[ERROR]OS error\n  Error   connecting\n") == "[ERROR]OS error Error connecting"
+    assert len(one_line("x" * 5000)) == 300
+
+
+def test_the_topic_tree():
+    topics = Topics("site/edge", "garage")
+    assert topics.status == "site/edge/garage/status"
+    assert topics.info == "site/edge/garage/info"
+    assert topics.camera_status("porch") == "site/edge/garage/porch/status"
+    assert topics.detections("porch") == "site/edge/garage/porch/detections"
+
+
+def test_repeated_complaints_are_counted_instead(caplog):
+    now = [0.0]
+    complaints = Complaints(logging.getLogger("test"), lambda: now[0])
+    for second in range(130):
+        now[0] = float(second)
+        complaints.warn("frame %d is bad", second)
+    assert [record.getMessage() for record in caplog.records] == [
+        "frame 0 is bad",
+        "frame 60 is bad (59 more like this since)",
+        "frame 120 is bad (59 more like this since)",
+    ]
+
+
+def test_counts_are_by_reason():
+    counts = CameraMetrics()
+    counts.count_dropped("queue_full", 2)
+    counts.count_dropped("invalid")
+    counts.count_sampled("busy", 3)
+    assert (counts.dropped, counts.dropped_total, counts.sampled) == ({"queue_full": 2, "invalid": 1}, 3, {"busy": 3})

@@ -1,0 +1,136 @@
+"""The session loop, against sessions that break in ways which no broker can be asked to."""
+
+import asyncio
+from contextlib import asynccontextmanager
+
+import pytest
+
+from edgepub import publisher as module
+from edgepub.errors import BrokerError
+from edgepub.messages import Message, state
+from edgepub.metrics import CameraMetrics
+from edgepub.outbox import Outbox
+from edgepub.publisher import Publisher
+
+GOODBYE = state("status", "offline")
+
+
+class FakeBroker:
+    """Sessions that hold every message, or break after so many."""
+
+    def __init__(self, *breaks_after, refused=0):
+        self.breaks_after = list(breaks_after)
+        self.refused = refused
+        self.sessions = []
+        self.changed = asyncio.Condition()
+
+    @asynccontextmanager
+    async def connect(self):
+        if self.refused:
+            self.refused -= 1
+            raise BrokerError("refused")
+        session = FakeSession(self, self.breaks_after.pop(0) if self.breaks_after else None)
+        self.sessions.append(session)
+        yield session
+        session.left = True
+
+    @property
+    def received(self):
+        return [m.encoded() for session in self.sessions for m in session.received]
+
+    async def wait_for(self, condition):
+        async with self.changed:
+            await asyncio.wait_for(self.changed.wait_for(condition), 30)
+
+
+class FakeSession:
+    version = "5"
+
+    def __init__(self, broker, breaks_after):
+        self.broker = broker
+        self.breaks_after = breaks_after
+        self.received = []
+        self.broken = asyncio.Event()
+        self.left = False
+
+    async def publish(self, message):
+        await asyncio.sleep(0)
+        if self.breaks_after is not None and len(self.received) >= self.breaks_after:
+            self.broken.set()
+            await asyncio.Event().wait()  # as aiomqtt does: it hangs, and another notices
+        self.received.append(message)
+        async with self.broker.changed:
+            self.broker.changed.notify_all()
+
+    async def until_broken(self):
+        await self.broken.wait()
+        raise BrokerError("lost")
+
+
+@pytest.fixture(autouse=True)
+def _short_pauses(monkeypatch):
+    monkeypatch.setattr(module, "_FIRST_PAUSE_S", 0.01)
+    monkeypatch.setattr(module, "_LONGEST_PAUSE_S", 0.02)
+
+
+def numbers(count, counts):
+    return [Message("t", str(n).encode(), counts=counts) for n in range(count)]
+
+
+async def test_what_was_in_flight_when_the_session_broke_is_sent_again_in_order():
+    counts = CameraMetrics()
+    outbox = Outbox(1000)
+    for message in numbers(100, counts):
+        outbox.put(message)
+    broker = FakeBroker(30, 20, 0)
+    outbox.close()
+    await asyncio.wait_for(Publisher(outbox, broker.connect, "b", GOODBYE, 16).run(), 30)
+    assert broker.received == [str(n).encode() for n in range(100)] + [b"offline"]
+    assert counts.published == 100
+    assert counts.dropped == {}
+    assert len(broker.sessions) == 4
+
+
+async def test_it_keeps_trying_until_the_broker_is_there():
+    outbox = Outbox(10)
+    outbox.put(state("status", "online"))
+    broker = FakeBroker(refused=5)
+    task = asyncio.create_task(Publisher(outbox, broker.connect, "b", GOODBYE, 4).run())
+    await broker.wait_for(lambda: broker.received == [b"online"])
+    outbox.close()
+    await asyncio.wait_for(task, 30)
+    assert broker.received == [b"online", b"offline"]
+
+
+async def test_goodbye_is_said_when_it_is_cancelled_too():
+    outbox = Outbox(10)
+    broker = FakeBroker()
+    outbox.put(state("status", "online"))
+    task = asyncio.create_task(Publisher(outbox, broker.connect, "b", GOODBYE, 4).run())
+    await broker.wait_for(lambda: broker.received)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert broker.received == [b"online", b"offline"]
+
+
+async def test_a_bug_is_not_taken_for_a_broken_session():
+    def wrong():
+        raise ZeroDivisionError
+
+    outbox = Outbox(10)
+    outbox.put(Message("t", wrong))
+    broker = FakeBroker()
+
+    async def encode_and_hold(message):
+        message.encoded()
+
+    @asynccontextmanager
+    async def connect():
+        async with broker.connect() as session:
+            session.publish = encode_and_hold
+            yield session
+
+    with pytest.raises(ExceptionGroup) as caught:
+        await asyncio.wait_for(Publisher(outbox, connect, "b", GOODBYE, 4).run(), 30)
+    assert caught.group_contains(ZeroDivisionError)
