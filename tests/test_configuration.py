@@ -172,7 +172,9 @@ def test_a_file_that_is_no_configuration(tmp_path, text, line):
 
 
 def test_a_missing_file_says_how_to_name_one(tmp_path):
-    with pytest.raises(ConfigurationError, match="No such file or directory; name one with -c FILE or in EDGEPUB_CONFIG"):
+    with pytest.raises(
+        ConfigurationError, match="No such file or directory; name one with -c FILE or in EDGEPUB_CONFIG"
+    ):
         configuration.load(tmp_path / "none.yaml")
 
 

@@ -68,7 +68,14 @@ def test_an_empty_result_is_a_payload_too():
 @pytest.mark.parametrize("number", [np.float32, np.float64, np.int64, np.uint8, int, float])
 def test_numpy_becomes_plain_json(number):
     (detection,) = on_the_wire(
-        [{"bbox": np.array([1, 2, 3, 4], dtype=number), "category_id": np.int64(5), "label": np.str_("cat"), "score": number(1)}]
+        [
+            {
+                "bbox": np.array([1, 2, 3, 4], dtype=number),
+                "category_id": np.int64(5),
+                "label": np.str_("cat"),
+                "score": number(1),
+            }
+        ]
     )["detections"]
     assert detection["bbox"] == [1, 2, 3, 4]
     assert (detection["label"], detection["category_id"], detection["score"]) == ("cat", 5, 1)
@@ -104,7 +111,9 @@ def test_a_number_stands_in_for_a_missing_label():
 
 def test_landmarks_keep_degirums_names():
     mark = {"category_id": 0, "label": "nose", "landmark": [np.float32(10.5), 20], "score": 0.9, "connect": [1]}
-    (detection,) = on_the_wire([{"bbox": [1, 2, 3, 4], "label": "face", "score": 0.9, "landmarks": [mark]}])["detections"]
+    (detection,) = on_the_wire([{"bbox": [1, 2, 3, 4], "label": "face", "score": 0.9, "landmarks": [mark]}])[
+        "detections"
+    ]
     assert detection["landmarks"] == [{"label": "nose", "landmark": [10.5, 20], "score": 0.9}]
 
 
@@ -209,7 +218,12 @@ def test_the_printed_schema_refuses_what_is_wrong():
     jsonschema.Draft202012Validator.check_schema(detections.json_schema())
     good = orjson.loads(detections.encode(build([GOOD]), 1.0, 0))
     VALIDATOR.validate(good)
-    for wrong in ({"schema": "edgepub.detections/2"}, {"seq": 0}, {"timestamp": "now"}, {"detections": [{"label": "a"}]}):
+    for wrong in (
+        {"schema": "edgepub.detections/2"},
+        {"seq": 0},
+        {"timestamp": "now"},
+        {"detections": [{"label": "a"}]},
+    ):
         assert not VALIDATOR.is_valid({**good, **wrong})
     for key in good:
         assert not VALIDATOR.is_valid({k: v for k, v in good.items() if k != key}), key

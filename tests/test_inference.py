@@ -170,7 +170,11 @@ print(os.environ["PATH"].split(":")[0] == os.path.dirname(sys.executable))
 
 def test_a_home_that_cannot_be_written_is_a_line_not_an_abort():
     done = subprocess.run(
-        [sys.executable, "-c", PREPARE], env={"HOME": "/proc/none", "PATH": "/bin"}, capture_output=True, text=True, check=True
+        [sys.executable, "-c", PREPARE],
+        env={"HOME": "/proc/none", "PATH": "/bin"},
+        capture_output=True,
+        text=True,
+        check=True,
     )
     assert done.stdout.splitlines() == [
         "PySDK needs a HOME that it can write, and /proc/none is not one; set HOME to a folder of this user",

@@ -66,7 +66,11 @@ async def test_a_closed_outbox_gives_what_it_has_and_then_ends():
     await asyncio.sleep(0)
     outbox.put(stream("a"))
     outbox.close()
-    assert sorted(m.payload if m else b"" for m in await asyncio.wait_for(asyncio.gather(*waiting), 30)) == [b"", b"", b"a"]
+    assert sorted(m.payload if m else b"" for m in await asyncio.wait_for(asyncio.gather(*waiting), 30)) == [
+        b"",
+        b"",
+        b"a",
+    ]
 
 
 async def test_what_is_discarded_is_counted():

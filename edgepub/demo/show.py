@@ -50,7 +50,7 @@ def show(seconds: float | None, broker: str | None, *, as_json: bool) -> int:
         The exit code: 0.
 
     Raises:
-        DemoError: not a single detection came; one line.
+        DemoError: no broker, or not a single detection came; one line.
 
     """
     _forget_the_users_own_settings(keep_broker=broker is not None)
@@ -155,7 +155,6 @@ class _Watcher:
         self._log = log
         self._tallies = {name: Tally() for name in settings.cameras}
         self._first_s: float | None = None
-        self._trouble = ""
 
     async def run(self, seconds: float | None) -> None:
         stop = asyncio.Event()
@@ -167,7 +166,7 @@ class _Watcher:
             began_s = time.monotonic()
             while not stop.is_set() and not self._over(seconds, began_s):
                 self._view.tick(self._tallies)
-                if self._daemon.poll() is not None:
+                if self._daemon.poll() is not None or reading.done():
                     break
                 with contextlib.suppress(TimeoutError):
                     await asyncio.wait_for(stop.wait(), 1 / TICKS_A_SECOND)
@@ -186,7 +185,7 @@ class _Watcher:
         """
         if self._first_s is None:
             lines = self._log.read_text(errors="replace").strip().splitlines()
-            raise DemoError(f"no detection came; {self._trouble or (lines or ['?'])[-1]} (log: {self._log})")
+            raise DemoError(f"no detection came; {(lines or ['the daemon says nothing'])[-1]} (log: {self._log})")
         for camera, tally in self._tallies.items():
             middle_ms, slow_ms = tally.latency_ms()
             print(
@@ -215,12 +214,15 @@ class _Watcher:
 
     async def _received(self) -> AsyncIterator[tuple[str, bytes]]:
         password = configuration.broker_password(self._settings.mqtt)
+        connected = False
         while True:
             try:
                 async with mqtt.connect(self._settings.mqtt, f"edgepub-demo-{os.getpid()}", password) as session:
+                    connected = True
                     await session.subscribe(f"{self._topics.root}/#")
                     async for message in session.received():
                         yield message
             except BrokerError as error:
-                self._trouble = f"broker {self._settings.mqtt.url}: {error}"
+                if not connected:
+                    raise DemoError(f"broker {self._settings.mqtt.url}: {error}") from None
                 await asyncio.sleep(_PAUSE_S)

