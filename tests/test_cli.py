@@ -123,5 +123,5 @@ def test_an_opencv_that_works_needs_no_libgl(monkeypatch):
     monkeypatch.setattr(system_libraries, "_is_here", lambda name: "python" in name)
     system_libraries.require()
     monkeypatch.setattr(system_libraries, "_opencv_works", lambda: False)
-    with pytest.raises(MissingLibraryError, match="libgl1 libglib2.0-0$"):
+    with pytest.raises(MissingLibraryError, match=r"libgl1 libglib2\.0-0$"):
         system_libraries.require()

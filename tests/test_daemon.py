@@ -244,7 +244,7 @@ def test_the_protocol_of_the_settings_is_spoken(mosquitto, run_daemon, studio, p
     assert f"connected, MQTT {spoken}" in daemon.log
 
 
-def test_auto_falls_back_to_3_1_1(run_daemon, studio, subscribe):
+def test_auto_falls_back_to_3_1_1(run_daemon, studio):
     """Against a broker that answers a CONNECT of version 5 as MQTT 3.1.1 says (3.2.2.3): return code 1."""
     listener = socket.create_server(("127.0.0.1", 0))
     versions = []

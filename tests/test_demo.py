@@ -9,6 +9,7 @@ import subprocess
 import sys
 
 import jsonschema
+import psutil
 import pytest
 from conftest import wait_until
 
@@ -18,9 +19,10 @@ from edgepub.demo.tally import Tally
 
 
 def children():
-    """Return the demo's processes and PySDK's workers on this machine."""
-    found = subprocess.run(["ps", "-eo", "args"], capture_output=True, text=True, check=True).stdout.splitlines()
-    return [line for line in found if "edgepub.demo.broker" in line or "pproc_worker" in line or "edgepub run" in line]
+    """Return the processes on this machine that a demo starts, PySDK's worker among them."""
+    names = ("edgepub.demo.broker", "pproc_worker", "edgepub run")
+    found = (" ".join(process.info["cmdline"] or []) for process in psutil.process_iter(["cmdline"]))
+    return [line for line in found if any(name in line for name in names)]
 
 
 @pytest.mark.usefixtures("demo_assets")

@@ -103,7 +103,7 @@ async def test_a_stalled_event_loop_piles_up_no_callbacks(monkeypatch):
     outbox = Outbox(10)
     loop = asyncio.get_running_loop()
     crossings = []
-    monkeypatch.setattr(loop, "call_soon_threadsafe", lambda callback: crossings.append(callback))
+    monkeypatch.setattr(loop, "call_soon_threadsafe", crossings.append)
     taker = asyncio.create_task(outbox.take())
     await asyncio.sleep(0.1)  # it has gone to sleep
     producer = threading.Thread(target=lambda: [outbox.put(stream(str(n))) for n in range(50_000)])
