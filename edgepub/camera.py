@@ -98,7 +98,7 @@ class Camera:
                 self._fail("model: %s", error)
             except Exception:
                 _log.exception("%s: an error of edgepub's own; please report it", self.name)
-                self._fail("trying it again: %s", RetryableError("see above"))
+                self._fail("%s", RetryableError("failed as above"))
         self._set_online(online=False)
 
     def _watch(self, model: Model) -> None:

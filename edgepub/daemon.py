@@ -41,6 +41,7 @@ async def serve(settings: Settings, shutdown: asyncio.Event) -> int:
     """Do what `run` does, until `shutdown` is set."""
     pipeline = build(settings, boot_id=uuid.uuid4().hex)
     _log.info("edgepub %(edgepub)s, PySDK %(pysdk)s, Python %(python)s", versions())
+    _log.info("node %s, cameras: %s", settings.node, ", ".join(settings.cameras))
     async with asyncio.TaskGroup() as group:
         publisher = group.create_task(pipeline.publisher.run(), name="publisher")
         cameras = [group.create_task(each.run(), name=f"camera-{each.name}") for each in pipeline.cameras]

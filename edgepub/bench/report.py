@@ -39,7 +39,7 @@ def report() -> int:
 
 
 def _payloads() -> Table:
-    table = Table(title="From a result to JSON, microseconds")
+    table = _table("From a result to JSON, microseconds")
     for column in ("objects", "edgepub: build and validate", "edgepub: orjson", "example: json.dumps", "ratio"):
         table.add_column(column, justify="right")
     builder = DetectionsBuilder("bench", "camera", "boot", None, 0.5)
@@ -56,12 +56,16 @@ def _payloads() -> Table:
     return table
 
 
+def _table(title: str) -> Table:
+    return Table(title=title, title_justify="left", min_width=len(title))
+
+
 def _us(call: Callable[[], object]) -> float:
     return 1e6 * min(timeit.repeat(call, number=1000, repeat=_ROUNDS)) / 1000
 
 
 def _publishing(port: int) -> Table:
-    table = Table(title="From a result to the socket: processor time for each published message, microseconds")
+    table = _table("From a result to the socket: processor time for each published message, microseconds")
     for column in ("objects", "edgepub", "bare loop", "ratio"):
         table.add_column(column, justify="right")
     for objects in (1, 20):
@@ -76,7 +80,7 @@ def _publishing(port: int) -> Table:
 
 
 def _streaming(port: int, folder: Path) -> Table:
-    table = Table(title="The daemon beside DeGirum's streaming loop (predict_stream, json.dumps, paho)")
+    table = _table("Whole processes: edgepub run beside DeGirum's streaming loop (predict_stream, json.dumps, paho)")
     for column in (
         "model",
         "frames/s: edgepub",
