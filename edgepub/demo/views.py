@@ -4,9 +4,10 @@ import sys
 from collections.abc import Mapping
 from typing import Protocol
 
-from rich.console import Console
+from rich.console import Console, Group
 from rich.live import Live
 from rich.table import Table
+from rich.text import Text
 
 from edgepub.demo.tally import Tally
 
@@ -76,11 +77,11 @@ class LinesView:
 
 
 class TableView:
-    """A live table, for a person."""
+    """A live table, and the latest message under it, for a person."""
 
     def __init__(self) -> None:
         self._live = Live(console=Console(), auto_refresh=False)
-        self._hint = ""
+        self._latest = b""
 
     def start(self, hint: str) -> None:
         """Begin the table under the hint."""
@@ -88,7 +89,8 @@ class TableView:
         self._live.start()
 
     def take(self, payload: bytes) -> None:
-        """Wait for the tick."""
+        """Keep the payload for the tick."""
+        self._latest = payload
 
     def tick(self, tallies: Mapping[str, Tally]) -> None:
         """Draw the table again."""
@@ -104,7 +106,8 @@ class TableView:
                 str(tally.messages),
                 str(tally.dropped),
             )
-        self._live.update(table, refresh=True)
+        latest = Text(self._latest.decode(), style="dim")
+        self._live.update(Group(table, Text("The latest message:"), latest), refresh=True)
 
     def stop(self) -> None:
         """Leave the last table standing."""
