@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import logging
 import threading
+import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager
 from typing import Protocol
@@ -16,6 +17,7 @@ from edgepub.metrics import CameraMetrics
 
 _FIRST_PAUSE_S = 1.0
 _LONGEST_PAUSE_S = 60.0
+_STABLE_S = 10.0  # what fails sooner than this after its first frame is tried with ever longer pauses
 _log = logging.getLogger(__name__)
 
 
@@ -66,6 +68,7 @@ class Camera:
         self._stopping = threading.Event()
         self._backoff = Backoff(_FIRST_PAUSE_S, _LONGEST_PAUSE_S)
         self._online = False
+        self._since_s = 0.0
 
     async def run(self) -> None:
         """Work until the source has ended, or until `stop`; in a thread of its own, because all of it blocks."""
@@ -73,9 +76,11 @@ class Camera:
         ended = asyncio.Event()
 
         def work() -> None:
-            self._work()
-            with contextlib.suppress(RuntimeError):  # the loop has not waited for a thread that hung
-                loop.call_soon_threadsafe(ended.set)
+            try:
+                self._work()
+            finally:
+                with contextlib.suppress(RuntimeError):  # the loop has not waited for a thread that hung
+                    loop.call_soon_threadsafe(ended.set)
 
         threading.Thread(target=work, name=f"camera-{self.name}", daemon=True).start()
         try:
@@ -122,10 +127,11 @@ class Camera:
             self._online = online
             self._tell("online" if online else "offline")
             _log.info("%s: %s", self.name, "online" if online else "offline")
-            if online:
-                self._backoff.reset()
+            self._since_s = time.monotonic()
 
     def _fail(self, text: str, error: RetryableError) -> None:
+        if self._online and time.monotonic() - self._since_s > _STABLE_S:
+            self._backoff.reset()
         self._set_online(online=False)
         pause_s = self._backoff.next_s()
         _log.warning("%s: " + text + "; trying again in %.1f s", self.name, error, pause_s)

@@ -5,6 +5,7 @@ Order: environment (``EDGEPUB_MQTT__URL``), file, default.
 
 import difflib
 import os
+import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -15,11 +16,20 @@ from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, EnvSettingsSource, SettingsConfigDict
 
 from edgepub.errors import ConfigurationError
+from edgepub.redaction import one_line
 from edgepub.settings import CameraSettings, ModelSettings, MqttSettings, Settings
 
 PREFIX = "EDGEPUB_"
 CREDENTIAL = "mqtt_password"
 _NOT_KEYS = frozenset({"EDGEPUB_CONFIG"})
+_EITHER_OR = (frozenset({"password", "password_file"}), frozenset({"source", "source_file"}))
+_PHRASES = {
+    "missing": "is missing",
+    "too_short": "must not be empty",
+    "string_too_short": "must not be empty",
+    "model_type": "must be keys with values below it, not a single value",
+    "dict_type": "must be keys with values below it, not a single value",
+}
 _SECTIONS: dict[str, type[BaseModel]] = {"models": ModelSettings, "cameras": CameraSettings}
 
 
@@ -45,15 +55,8 @@ def load(path: Path) -> Settings:
 
     """
     given = _read_yaml(path)
-    environment = _read_environment(path)
-    mqtt = environment.get("mqtt")
-    if isinstance(mqtt, dict) and isinstance(given.get("mqtt"), dict):
-        # A password from the environment takes the place of one from the file, however either is given.
-        keys = {"password", "password_file"}
-        if keys & mqtt.keys():
-            given["mqtt"] = {k: v for k, v in given["mqtt"].items() if k not in keys}
+    environment, mistakes = _read_environment(path)
     merged = _merge(given, environment)
-    mistakes = []
     settings = None
     try:
         settings = Settings.model_validate(merged, context={"folder": path.absolute().parent})
@@ -80,12 +83,15 @@ def broker_password(mqtt: MqttSettings) -> SecretStr | None:
     if mqtt.password is not None:
         return mqtt.password
     credential = Path(os.environ.get("CREDENTIALS_DIRECTORY", "/nonexistent"), CREDENTIAL)
-    path = mqtt.password_file or (credential if credential.is_file() else None)
+    path = mqtt.password_file or (credential if os.path.lexists(credential) else None)
     if path is None:
         return None
     if mqtt.username is None:
         raise ValueError(f"username is missing: the credential {CREDENTIAL} is given, and a password needs a user name")
-    password = path.read_text(encoding="utf-8").rstrip("\r\n")
+    try:
+        password = path.read_text(encoding="utf-8").rstrip("\r\n")
+    except (OSError, UnicodeError):
+        raise ValueError(f"the password file cannot be read as a text: {path}") from None
     if not password:
         raise ValueError(f"the password file is empty: {path}")
     return SecretStr(password)
@@ -117,8 +123,8 @@ def _read_yaml(path: Path) -> dict[str, Any]:
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark
         place = f"line {mark.line + 1}, column {mark.column + 1}: " if mark else ""
-        raise ConfigurationError([f"{path}: {place}{error.problem}"]) from None
-    except (yaml.YAMLError, ValueError, RecursionError):
+        raise ConfigurationError([f"{path}: {place}{_harmless(error.problem or 'is not YAML')}"]) from None
+    except (yaml.YAMLError, ValueError, RecursionError, LookupError, AttributeError):
         raise ConfigurationError([f"{path}: is not YAML"]) from None
     if content is None:
         raise ConfigurationError([f"{path}: is empty; it needs models and cameras"])
@@ -127,24 +133,34 @@ def _read_yaml(path: Path) -> dict[str, Any]:
     return content
 
 
-def _read_environment(path: Path) -> dict[str, Any]:
-    """Return what the environment sets; a variable that sets nothing we know is an error, as in the file."""
+def _harmless(problem: str) -> str:
+    """Return YAML's own words without a name behind & ! or *: it may be a password that begins so."""
+    if any(word in problem for word in ("alias", "anchor", "tag")):
+        return re.sub(r"'[^']*'", "", problem).strip() + "; put a value that begins with & ! or * into quotes"
+    return problem
+
+
+def _read_environment(path: Path) -> tuple[dict[str, Any], list[str]]:
+    """Return what the environment sets, and its mistakes: a variable that sets nothing is one, as in the file."""
     strangers = []
     for variable in sorted(os.environ):
         if variable.startswith(PREFIX) and variable not in _NOT_KEYS:
-            key = variable.removeprefix(PREFIX).split("__")[0].lower()
-            if key not in Settings.model_fields:
+            key, *below = variable.removeprefix(PREFIX).lower().split("__")
+            if key not in Settings.model_fields or (below and key == "node"):
                 strangers.append(f"{path}: {variable}: sets no key{_nearest(key, Settings.model_fields)}")
-    if strangers:
-        raise ConfigurationError(strangers)
     try:
-        return EnvSettingsSource(_Environment)()
-    except ValueError as error:  # SettingsError: a list or an object that is not JSON
-        raise ConfigurationError([f"{path}: environment: {error}; write lists and objects as JSON"]) from None
+        return EnvSettingsSource(_Environment)(), strangers
+    except (ValueError, RecursionError) as error:  # SettingsError: a list or an object that is not JSON
+        strangers.append(f"{path}: environment: {one_line(error)}; write lists and objects as JSON")
+        return {}, strangers
 
 
 def _merge(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
+    """Return two layers as one. Of two keys that say one thing in two ways, that of the upper layer is taken."""
     merged = dict(below)
+    for pair in _EITHER_OR:
+        if pair & above.keys():
+            merged = {key: value for key, value in merged.items() if key not in pair}
     for key, value in above.items():
         old = merged.get(key)
         merged[key] = _merge(old, value) if isinstance(old, dict) and isinstance(value, dict) else value
@@ -164,19 +180,26 @@ def _unknown_models(merged: Mapping[str, Any]) -> list[tuple[tuple[str | int, ..
 
 
 def _explain(detail: ErrorDetails) -> tuple[tuple[str | int, ...], str]:
+    """Return where a mistake is, and what to do about it, in our own words."""
     place = tuple(part for part in detail["loc"] if part != "[key]")
     kind, context = detail["type"], detail.get("ctx", {})
     if kind == "extra_forbidden":
-        return place, f"unknown key{_nearest(str(place[-1]), _keys_at(place[:-1]))}"
-    if kind == "missing":
-        return place, "is missing"
+        return _explain_unknown(place)
     if kind == "value_error":
-        return place, str(context["error"])
-    if kind in {"too_short", "string_too_short"}:
-        return place, "needs at least one" if kind == "too_short" else "must not be empty"
-    if kind in {"model_type", "dict_type"}:
-        return place, "must be keys with values below it, not a single value"
-    return place, detail["msg"].replace("Input should be", "must be")
+        why = str(context["error"])
+    elif kind == "too_short" and context.get("field_type") in {"List", "Dictionary"}:
+        why = "needs at least one"
+    else:
+        why = _PHRASES.get(kind) or detail["msg"].replace("Input should be", "must be")
+    return place, why
+
+
+def _explain_unknown(place: tuple[str | int, ...]) -> tuple[tuple[str | int, ...], str]:
+    *above, key = place
+    word, colon, _ = str(key).partition(":")
+    if colon:  # `password:secret`
+        return (*above, word), "a space is missing after the colon"
+    return place, f"unknown key{_nearest(word, _keys_at(tuple(above)))}"
 
 
 def _keys_at(place: tuple[str | int, ...]) -> Iterable[str]:

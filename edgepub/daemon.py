@@ -30,7 +30,11 @@ def run(settings: Settings) -> int:
     """
     logs.setup(settings.log.level)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        code = runner.run(_until_signalled(settings))
+        try:
+            code = runner.run(_until_signalled(settings))
+        except Exception:
+            _log.exception("an error of edgepub's own; please report it")
+            code = FAILED
         if any(thread.name.startswith("camera-") for thread in threading.enumerate()):
             # PySDK aborts the process when the interpreter ends with a thread still inside it.
             _leave(code)
@@ -79,7 +83,7 @@ async def _drain(pipeline: Pipeline, publisher: asyncio.Task[None]) -> int:
     await asyncio.wait([publisher], timeout=_GRACE_S)
     if not publisher.done():
         publisher.cancel()
-        await asyncio.wait([publisher])
+        await asyncio.wait([publisher], timeout=_GRACE_S)
     lost = pipeline.outbox.discard("stopped")
     if lost:
         _log.warning("%d messages could not be sent within %.0f s and are lost", lost, _GRACE_S)

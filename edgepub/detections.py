@@ -41,7 +41,9 @@ class Detection(TypedDict):
         tuple[Fraction, Fraction, Fraction, Fraction], Field(description="the same as fractions of the frame, 0 to 1")
     ]
     category_id: NotRequired[
-        Annotated[int, Field(description="the object's class, as a number, where the model has one")]
+        Annotated[
+            int, Field(ge=-(2**31), lt=2**31, description="the object's class, as a number, if the model has one")
+        ]
     ]
     landmarks: NotRequired[
         Annotated[list[Landmark], Field(description="points of the object, where the model finds them")]
@@ -174,7 +176,7 @@ def _detection(each: dict[str, Any], width: int, height: int) -> dict[str, Any]:
         x1, y1, x2, y2 = map(float, each["bbox"]) if "bbox" in each else (0.0, 0.0, width, height)
     except KeyError:
         raise InvalidResultError("a detection without a score") from None
-    except (TypeError, ValueError) as error:
+    except (OverflowError, TypeError, ValueError) as error:
         raise InvalidResultError(f"a detection with a score or bbox that is no number: {error}") from None
     if not isfinite(score + x1 + y1 + x2 + y2):
         raise InvalidResultError("a detection with a score or bbox that is not finite")
@@ -208,8 +210,11 @@ def _detection(each: dict[str, Any], width: int, height: int) -> dict[str, Any]:
     }
     if category is not None:
         detection["category_id"] = category
-    if each.get("landmarks"):
-        detection["landmarks"] = [_landmark(mark) for mark in each["landmarks"]]
+    landmarks = each.get("landmarks")
+    if landmarks is not None:
+        if not isinstance(landmarks, list | tuple):
+            raise InvalidResultError(f"landmarks are a list, these are of type {type(landmarks).__name__}")
+        detection["landmarks"] = [_landmark(mark) for mark in landmarks]
     return detection
 
 
@@ -222,6 +227,6 @@ def _landmark(mark: Mapping[str, Any]) -> dict[str, Any]:
         }
         if mark.get("score") is not None:
             landmark["score"] = round(float(mark["score"]), 4)
-    except (AttributeError, KeyError, TypeError, ValueError):
+    except (AttributeError, KeyError, OverflowError, TypeError, ValueError):
         raise InvalidResultError("a landmark that is not a dictionary with its point") from None
     return landmark

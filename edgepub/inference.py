@@ -3,9 +3,13 @@
 PySDK is imported when the first model is loaded: it must find our interpreter on PATH and a HOME that it can write.
 """
 
+import dataclasses
+import hashlib
 import os
 import signal
 import sys
+import tempfile
+import threading
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -18,8 +22,11 @@ from edgepub.settings import ModelSettings
 
 if TYPE_CHECKING:
     from degirum.model import Model as PysdkModel
+    from degirum_tools import ModelSpec
 
 _LOCAL = "@local"
+_END: Any = object()
+_COPYING = threading.Lock()
 _COLOUR = (255, 255, 0)
 _TIMINGS = {
     "CorePreprocessDuration_ms": "preprocess",
@@ -77,12 +84,13 @@ class Model:
         answers = self._pysdk.predict_batch(feed())
         while True:
             try:
-                answer = next(answers, None)
+                answer = next(answers, _END)
             except Exception as error:  # noqa: BLE001  (as above)
                 raise ModelError(one_line(error)) from None
-            if answer is None:
+            if answer is _END:
                 break
-            yield _result(answer.info, answer)
+            if answer is not None:  # of a model with `non_blocking_batch_predict`
+                yield _result(answer.info, answer)
         if lost:
             raise lost[0]
 
@@ -101,8 +109,7 @@ def loaded(settings: ModelSettings) -> Iterator[Model]:
 
         spec = ModelSpec(**spec_fields(settings))
         if spec.inference_host_address == _LOCAL and not spec.zoo_url.startswith(("/", "file:")):
-            # A copy on this machine, so that the model is there after a power cut without a network, too.
-            spec = spec.ensure_local()
+            spec = dataclasses.replace(spec, model_url="", zoo_url=str(_copy(spec)))
         pysdk = spec.load_model()
         pysdk.measure_time = True
         if "overlay_color" not in settings.model_properties:
@@ -121,6 +128,26 @@ def spec_fields(settings: ModelSettings) -> dict[str, Any]:
     return fields
 
 
+def _copy(spec: "ModelSpec") -> Path:
+    """Return the folder of this machine's copy of a cloud zoo's model, which needs no network once it is there.
+
+    Like `ModelSpec.ensure_local`, but each zoo has its own copies, and a copy is whole or not there.
+    """
+    copies = _data_folder() / "edgepub" / hashlib.sha256(spec.zoo_url.encode()).hexdigest()[:16]
+    copy = copies / str(spec.model_name)
+    with _COPYING:
+        if not copy.is_dir():
+            copies.mkdir(parents=True, exist_ok=True)
+            with tempfile.TemporaryDirectory(dir=copies) as folder:
+                Path(spec.download_model(folder)).rename(copy)
+    return copy
+
+
+def _data_folder() -> Path:
+    """Return the folder that PySDK writes to, whatever XDG says."""
+    return Path(os.environ.get("HOME", "~")).expanduser() / ".local" / "share" / "DeGirum"
+
+
 def _prepare() -> None:
     """Make the process as PySDK needs it; before its first import.
 
@@ -132,21 +159,19 @@ def _prepare() -> None:
     # ever. What is blocked here is blocked in what this thread starts; our own main thread still hears it.
     signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     # PySDK runs the postprocessors of models with the `python3` that it finds on PATH; it must be this one.
-    folder = str(Path(sys.executable).parent)
-    if os.environ.get("PATH", "").split(os.pathsep)[0] != folder:
-        os.environ["PATH"] = os.pathsep.join(filter(None, [folder, os.environ.get("PATH")]))
+    ours = str(Path(sys.executable).parent)
+    if os.environ.get("PATH", "").split(os.pathsep)[0] != ours:
+        os.environ["PATH"] = os.pathsep.join(filter(None, [ours, os.environ.get("PATH")]))
     if "degirum" in sys.modules:
         return
-    home = Path(os.environ.get("HOME", "~")).expanduser()
+    folder = _data_folder()
     try:
-        (home / ".local" / "share" / "DeGirum").mkdir(parents=True, exist_ok=True)
-        writable = os.access(home / ".local" / "share" / "DeGirum", os.W_OK)
+        folder.mkdir(parents=True, exist_ok=True)
+        writable = os.access(folder, os.W_OK)
     except OSError:
         writable = False
     if not writable:
-        raise ModelError(
-            f"PySDK needs a HOME that it can write, and {home} is not one; set HOME to a folder of this user"
-        )
+        raise ModelError(f"PySDK needs a HOME that it can write, for {folder}; set HOME to a folder of this user")
 
 
 def _result(frame: Frame, answer: Any) -> Result:  # noqa: ANN401  (PySDK is untyped)

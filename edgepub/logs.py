@@ -5,7 +5,9 @@ import time
 from collections.abc import Callable
 
 # What these say at info and below is for their own developers.
-_CHATTY = ("aiomqtt", "mqtt", "degirum", "degirum_tools", "asyncio", "urllib3")
+_CHATTY = ("aiomqtt", "degirum", "degirum_tools", "asyncio")
+# What these warn of, our own lines say better: aiomqtt's logger, and the retries inside PySDK.
+_NOISY = ("mqtt", "urllib3")
 
 
 def setup(level: str) -> None:
@@ -13,6 +15,8 @@ def setup(level: str) -> None:
     logging.basicConfig(level=level.upper(), format="%(asctime)s %(levelname)-7s %(message)s", force=True)
     for name in _CHATTY:
         logging.getLogger(name).setLevel(logging.WARNING)
+    for name in _NOISY:
+        logging.getLogger(name).setLevel(logging.ERROR)
 
 
 class Complaints:

@@ -133,8 +133,10 @@ async def _enter(client: aiomqtt.Client) -> None:
         if getattr(error.rc, "value", error.rc) == _UNSUPPORTED_VERSION:
             raise _NotThisVersionError(text) from None
         raise BrokerError(text) from None
+    except ValueError as error:  # a host that is no name, which aiomqtt lets pass
+        raise BrokerError(one_line(error)) from None
     except aiomqtt.MqttError as error:
-        if not isinstance(error.__context__, TimeoutError):
+        if str(error) != "Operation timed out":  # of aiomqtt itself, when CONNACK does not come
             raise BrokerError(_words(error)) from None
         # The socket may be open still, and the broker would know two of us after the next try.
         await _leave(client)

@@ -103,6 +103,8 @@ class Publisher:
         finally:
             for key in sorted(self._in_flight, reverse=True):
                 self._outbox.put_back(self._in_flight.pop(key))
+        if (task := asyncio.current_task()) is not None and task.cancelling():
+            raise asyncio.CancelledError  # before Python 3.13 a TaskGroup forgets it over the errors of its tasks
         raise broken
 
     async def _publish(self, session: Session) -> None:

@@ -3,10 +3,8 @@
 Reading them from a file and the environment is ``edgepub.configuration``'s work.
 """
 
-import os
 import re
 import socket
-from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 from urllib.parse import SplitResult, urlsplit
@@ -14,8 +12,10 @@ from urllib.parse import SplitResult, urlsplit
 from pydantic import (
     AfterValidator,
     BaseModel,
+    BeforeValidator,
     ConfigDict,
     Field,
+    PrivateAttr,
     SecretStr,
     ValidationInfo,
     field_validator,
@@ -24,7 +24,16 @@ from pydantic import (
 
 BROKER_PORTS = {"mqtt": 1883, "mqtts": 8883, "ws": 80, "wss": 443, "unix": 0}
 NODE_TOPICS = frozenset({"status", "info", "stats"})
+_HALF_URL = re.compile(r"[a-z]{2,}:/?(?!/)", re.IGNORECASE)
+_NEGATIVE = re.compile(r"-\d+")
 _NAME = re.compile(r"[a-z0-9_-]{1,64}")
+
+
+def _is_host(name: str | None) -> bool:
+    try:
+        return bool(name and name.encode("idna"))
+    except UnicodeError:
+        return False
 
 
 def _name(value: str) -> str:
@@ -50,27 +59,53 @@ def _topic(value: str) -> str:
 def _absolute(path: Path | str, info: ValidationInfo) -> Path:
     """Paths are relative to the configuration's folder, which the reader of it gives as context."""
     folder = (info.context or {}).get("folder", Path())
-    return Path(folder, Path(path).expanduser()).absolute()
+    try:
+        return Path(folder, Path(path).expanduser()).absolute()
+    except RuntimeError as error:  # ~somebody
+        raise ValueError(f"{str(error).lower().rstrip('.')}: {path}") from None
 
 
 def _readable(path: Path, info: ValidationInfo) -> Path:
     path = _absolute(path, info)
-    if not path.is_file():
-        raise ValueError(f"no such file: {path}")
-    if not os.access(path, os.R_OK):
-        raise ValueError(f"may not be read by this user: {path}")
-    return path
+    try:
+        with path.open("rb"):
+            return path
+    except FileNotFoundError:
+        raise ValueError(f"no such file: {path}") from None
+    except OSError as error:
+        raise ValueError(f"cannot be read: {error.strerror}: {path}") from None
+    except ValueError:  # a character that no file name can have
+        raise ValueError("not a file's name") from None
+
+
+def _not_yes_or_no(value: object) -> object:
+    """YAML reads `yes` as true, and true would be taken for the number 1."""
+    if isinstance(value, bool):
+        raise ValueError("must be a number, not yes or no")  # noqa: TRY004  (pydantic wants a ValueError)
+    return value
 
 
 Name = Annotated[str, AfterValidator(_name)]
 CameraName = Annotated[str, AfterValidator(_camera_name)]
 Topic = Annotated[str, Field(min_length=1, max_length=256), AfterValidator(_topic)]
+Number = BeforeValidator(_not_yes_or_no)
 ReadableFile = Annotated[Path, AfterValidator(_readable)]
 
 
 def default_node() -> str:
     """Return this machine's host name, made a valid node name."""
     return re.sub(r"[^a-z0-9_-]+", "-", socket.gethostname().split(".")[0].lower())[:64].strip("-") or "edgepub"
+
+
+def _resolved(source: object, info: ValidationInfo) -> str | int | Path:
+    """Return what a camera's source means: a URL, a webcam's number, or the absolute path of a file."""
+    if isinstance(source, str) and source.isdecimal():
+        return int(source)
+    if isinstance(source, int) and not isinstance(source, bool) and source >= 0:
+        return source
+    if not isinstance(source, str) or not source or _HALF_URL.match(source) or _NEGATIVE.fullmatch(source):
+        raise ValueError("a URL (rtsp://...), a file, or a webcam's number (0 or more)")
+    return source if "://" in source else _absolute(source, info)
 
 
 class Section(BaseModel):
@@ -105,7 +140,7 @@ class MqttSettings(Section):
     """Where the broker is: `mqtt://`, `mqtts://`, `ws://` or `wss://` with host and port, or `unix:///path`."""
     username: str | None = Field(default=None, min_length=1)
     """The user to log in as."""
-    password: SecretStr | None = None
+    password: SecretStr | None = Field(default=None, min_length=1)
     """The password. Better not in this file: see `password_file`, or the credential `mqtt_password`."""
     password_file: ReadableFile | None = None
     """A file that holds the password, and nothing else."""
@@ -113,7 +148,7 @@ class MqttSettings(Section):
     """The MQTT client identifier, one of its kind on the broker; null: `edgepub-<node>`."""
     protocol: Literal["auto", "5", "3.1.1"] = "auto"
     """The MQTT version; `auto`: 5, then 3.1.1 if the broker refuses 5."""
-    keepalive_s: int = Field(default=15, ge=1, le=65535)
+    keepalive_s: Annotated[int, Number] = Field(default=15, ge=1, le=65535)
     """Seconds of silence after which the two sides look whether the other is still there."""
     topic_prefix: Topic = "edgepub"
     """The first level or levels of every topic."""
@@ -142,9 +177,9 @@ class MqttSettings(Section):
                 "put the user into mqtt.username and the password into mqtt.password_file, not into the URL"
             )
         if parts.scheme == "unix":
-            if parts.netloc or not parts.path.startswith("/"):
+            if parts.netloc or not parts.path.startswith("/") or parts.query or parts.fragment:
                 raise ValueError("a unix socket is written unix:///run/mosquitto.sock, with three slashes")
-        elif not parts.hostname or port == 0:
+        elif not _is_host(parts.hostname) or port == 0:
             raise ValueError("names no host, like mqtt://127.0.0.1:1883")
         elif parts.query or parts.fragment or (parts.path.strip("/") and parts.scheme in {"mqtt", "mqtts"}):
             raise ValueError("ends after the host and port, like mqtt://127.0.0.1:1883")
@@ -154,6 +189,8 @@ class MqttSettings(Section):
     def _consistent(self) -> Self:
         if self.password is not None and self.password_file is not None:
             raise ValueError("give password or password_file, not both")
+        if "password" in self.model_fields_set and self.password is None:
+            raise ValueError("password is empty: give one, or take the key out")
         if (self.password or self.password_file) and self.username is None:
             raise ValueError("a password needs a username beside it")
         if self.tls != TlsSettings() and self.parts.scheme not in {"mqtts", "wss"}:
@@ -169,7 +206,7 @@ class MqttSettings(Section):
 class StreamSettings(Section):
     """The lane of detections, in memory."""
 
-    size: int = Field(default=256, ge=1, le=100_000)
+    size: Annotated[int, Number] = Field(default=256, ge=1, le=100_000)
     """Messages held while the broker is slow or away; the oldest is dropped first, and counted."""
 
 
@@ -223,8 +260,9 @@ class ModelSettings(Section):
                 raise ValueError("model_url is written <zoo_url>/<model_name>")
         elif not self.model_name:
             raise ValueError("model_name is missing (or model_url)")
-        if not self.inference_host_address:
-            raise ValueError("inference_host_address is empty: @local, @cloud, or an AI server's host")
+        address = self.inference_host_address
+        if not address or (address.startswith("@") and address not in {"@local", "@cloud"}):
+            raise ValueError("inference_host_address is @local, @cloud, or an AI server's host")
         if self.inference_host_address.startswith("@") and not (self.zoo_url or self.model_url):
             raise ValueError(f"zoo_url is missing: {self.inference_host_address} needs one")
         return self
@@ -247,40 +285,40 @@ class CameraSettings(Section):
     """Files only: play at the file's own rate, as a camera would, instead of at the model's speed."""
     labels: list[Annotated[str, Field(min_length=1)]] | None = Field(default=None, min_length=1)
     """Only detections with one of these labels; null: all."""
-    min_score: float = Field(default=0.5, ge=0, le=1)
+    min_score: Annotated[float, Number] = Field(default=0.5, ge=0, le=1)
     """Only detections with at least this score. A model's own `output_confidence_threshold` comes before it."""
 
     @field_validator("source", mode="before")
     @classmethod
     def _a_source(cls, value: object, info: ValidationInfo) -> object:
-        if isinstance(value, bool) or (isinstance(value, int) and value < 0) or value == "":
-            raise ValueError("a URL, a file, or a webcam's number (0 or more)")
-        if isinstance(value, str) and value.isdecimal():
-            return int(value)
-        return str(_absolute(value, info)) if isinstance(value, str) and "://" not in value else value
+        resolved = _resolved(value, info)
+        return str(resolved) if isinstance(resolved, Path) else resolved
+
+    _resolved: str | int | Path = PrivateAttr(default=0)
 
     @model_validator(mode="after")
-    def _one_source(self) -> Self:
+    def _one_source(self, info: ValidationInfo) -> Self:
         if (self.source is None) == (self.source_file is None):
             raise ValueError("give one of source and source_file")
+        source: str | int | None = self.source
+        if self.source_file is not None:
+            try:
+                source = self.source_file.read_text(encoding="utf-8").strip()
+            except UnicodeError:
+                raise ValueError(f"source_file is not a text in UTF-8: {self.source_file}") from None
+            if not source:
+                raise ValueError(f"source_file is empty: {self.source_file}")
+        self._resolved = _resolved(source, info)
         is_file = isinstance(self.resolved_source, Path)
         for key in ("loop", "realtime"):
             if getattr(self, key) and not is_file:
                 raise ValueError(f"{key} is for files only: take it out")
         return self
 
-    @cached_property
+    @property
     def resolved_source(self) -> str | int | Path:
         """The source itself: a URL, a webcam's number, or the absolute path of a file."""
-        source: str | int | None = self.source
-        if self.source_file is not None:
-            source = self.source_file.read_text(encoding="utf-8").strip()
-            if not source:
-                raise ValueError(f"source_file is empty: {self.source_file}")
-        assert source is not None  # noqa: S101  (one of the two is given)
-        if isinstance(source, int) or source.isdecimal():
-            return int(source)
-        return source if "://" in source else Path(source)
+        return self._resolved
 
 
 class LogSettings(Section):

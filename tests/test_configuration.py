@@ -11,6 +11,7 @@ from edgepub.errors import ConfigurationError
 from edgepub.inference import spec_fields
 from edgepub.settings import ModelSettings
 
+GONE = object()
 GOOD = """
 node: garage
 models:
@@ -51,14 +52,14 @@ def mistakes(folder, text):
 
 
 def changed(**sections):
-    """Return the good configuration with some keys replaced; a value of None takes one out."""
+    """Return the good configuration with some keys replaced, or taken out (GONE)."""
     content = yaml.safe_load(GOOD)
     for path, value in sections.items():
         *above, last = path.split("__")
         place = content
         for key in above:
             place = place.setdefault(key, {})
-        if value is None:
+        if value is GONE:
             del place[last]
         else:
             place[last] = value
@@ -98,6 +99,15 @@ WRONG = [
     ({"mqtt__url": "mqtt://h/path"}, "mqtt.url: ends after the host and port, like mqtt://127.0.0.1:1883"),
     ({"mqtt__url": "mqtt://u:secret@h"}, "mqtt.url: put the user into mqtt.username and the password into mqtt.password_file, not into the URL"),
     ({"mqtt__url": "unix://run/socket"}, "mqtt.url: a unix socket is written unix:///run/mosquitto.sock, with three slashes"),
+    ({"mqtt__url": "unix:///run/s?x"}, "mqtt.url: a unix socket is written unix:///run/mosquitto.sock, with three slashes"),
+    ({"mqtt__url": "mqtt://broker..local"}, "mqtt.url: names no host, like mqtt://127.0.0.1:1883"),
+    ({"mqtt__username": "me", "mqtt__password": ""}, "mqtt.password: must not be empty"),
+    ({"mqtt__username": "me", "mqtt__password": None}, "mqtt: password is empty: give one, or take the key out"),
+    ({"mqtt__password:s3cret": None}, "mqtt.password: a space is missing after the colon"),
+    ({"mqtt__password_file": "~nobody-of-this-name/x"}, "mqtt.password_file: could not determine home directory: ~nobody-of-this-name/x"),
+    ({"mqtt__password_file": "/"}, "mqtt.password_file: cannot be read: Is a directory: /"),
+    ({"mqtt__password_file": "x\0y"}, "mqtt.password_file: not a file's name"),
+    ({"mqtt__keepalive_s": True}, "mqtt.keepalive_s: must be a number, not yes or no"),
     ({"mqtt__user": "me"}, "mqtt.user: unknown key; did you mean 'username'?"),
     ({"mqtt__username": ""}, "mqtt.username: must not be empty"),
     ({"mqtt__password": "secret"}, "mqtt: a password needs a username beside it"),
@@ -117,31 +127,36 @@ WRONG = [
     ({"outbox__stream__sise": 9}, "outbox.stream.sise: unknown key; did you mean 'size'?"),
     ({"outbox__durable": {}}, "outbox.durable: unknown key"),
     ({"log__level": "loud"}, "log.level: must be 'debug', 'info', 'warning' or 'error'"),
-    ({"models": None}, "models: is missing"),
-    ({"models__coco": None}, "models: needs at least one"),
+    ({"models": GONE}, "models: is missing"),
+    ({"models__coco": GONE}, "models: needs at least one"),
     ({"models__Coco": {"model_name": "a", "zoo_url": "b"}}, "models.Coco: a name has 1 to 64 of the characters a-z, 0-9, '_' and '-'"),
-    ({"models__coco__model_name": None}, "models.coco: model_name is missing (or model_url)"),
-    ({"models__coco__zoo_url": None}, "models.coco: zoo_url is missing: @local needs one"),
-    ({"models__coco__inference_host_address": ""}, "models.coco: inference_host_address is empty: @local, @cloud, or an AI server's host"),
+    ({"models__coco__model_name": GONE}, "models.coco: model_name is missing (or model_url)"),
+    ({"models__coco__zoo_url": GONE}, "models.coco: zoo_url is missing: @local needs one"),
+    ({"models__coco__inference_host_address": ""}, "models.coco: inference_host_address is @local, @cloud, or an AI server's host"),
+    ({"models__coco__inference_host_address": "@locl"}, "models.coco: inference_host_address is @local, @cloud, or an AI server's host"),
     ({"models__coco__model_url": "zoo/yolo"}, "models.coco: model_url stands alone: take model_name and zoo_url out"),
     ({"models__coco": {"model_url": "yolo"}}, "models.coco: model_url is written <zoo_url>/<model_name>"),
     ({"models__coco__device_type": "HAILORT/HAILO8"}, "models.coco.device_type: unknown key"),
     ({"models__coco__model_propertys": {}}, "models.coco.model_propertys: unknown key; did you mean 'model_properties'?"),
     ({"models__coco__model_properties": [1]}, "models.coco.model_properties: must be keys with values below it, not a single value"),
-    ({"cameras": None}, "cameras: is missing"),
-    ({"cameras__porch": None}, "cameras: needs at least one"),
+    ({"cameras": GONE}, "cameras: is missing"),
+    ({"cameras__porch": GONE}, "cameras: needs at least one"),
     ({"cameras": []}, "cameras: must be keys with values below it, not a single value"),
     ({"cameras__Porch": {"source": 0, "model": "coco"}}, "cameras.Porch: a name has 1 to 64 of the characters a-z, 0-9, '_' and '-'"),
     ({"cameras__status": {"source": 0, "model": "coco"}}, "cameras.status: a camera cannot be named 'status': that is a topic of the node"),
-    ({"cameras__porch__source": None}, "cameras.porch: give one of source and source_file"),
-    ({"cameras__porch__source": ""}, "cameras.porch.source: a URL, a file, or a webcam's number (0 or more)"),
-    ({"cameras__porch__source": -1}, "cameras.porch.source: a URL, a file, or a webcam's number (0 or more)"),
+    ({"cameras__porch__source": GONE}, "cameras.porch: give one of source and source_file"),
+    ({"cameras__porch__source": ""}, "cameras.porch.source: a URL (rtsp://...), a file, or a webcam's number (0 or more)"),
+    ({"cameras__porch__source": -1}, "cameras.porch.source: a URL (rtsp://...), a file, or a webcam's number (0 or more)"),
+    ({"cameras__porch__source": 1.5}, "cameras.porch.source: a URL (rtsp://...), a file, or a webcam's number (0 or more)"),
+    ({"cameras__porch__source": "rtsp:/u:s3cret@h/x"}, "cameras.porch.source: a URL (rtsp://...), a file, or a webcam's number (0 or more)"),
+    ({"cameras__porch__source": "~nobody-of-this-name/x"}, "cameras.porch.source: could not determine home directory: ~nobody-of-this-name/x"),
     ({"cameras__porch__source_file": "/no/url"}, "cameras.porch.source_file: no such file: /no/url"),
-    ({"cameras__porch__model": None}, "cameras.porch.model: is missing"),
+    ({"cameras__porch__model": GONE}, "cameras.porch.model: is missing"),
     ({"cameras__porch__model": "cocco"}, "cameras.porch.model: no such model: 'cocco'; did you mean 'coco'?"),
     ({"cameras__porch__loop": True}, "cameras.porch: loop is for files only: take it out"),
     ({"cameras__porch__realtime": True}, "cameras.porch: realtime is for files only: take it out"),
     ({"cameras__porch__min_score": 1.5}, "cameras.porch.min_score: must be less than or equal to 1"),
+    ({"cameras__porch__min_score": True}, "cameras.porch.min_score: must be a number, not yes or no"),
     ({"cameras__porch__min_scores": 0.5}, "cameras.porch.min_scores: unknown key; did you mean 'min_score'?"),
     ({"cameras__porch__max_fps": 5}, "cameras.porch.max_fps: unknown key"),
     ({"cameras__porch__labels": []}, "cameras.porch.labels: needs at least one"),
@@ -156,14 +171,20 @@ def test_a_wrong_configuration_gets_its_line(tmp_path, change, line):
     assert mistakes(tmp_path, changed(**change)) == [line]
 
 
+# fmt: off
 BROKEN = [
     ("", "is empty; it needs models and cameras"),
     ("- porch", "must be keys with values, like 'cameras: ...'"),
     ("node: [", "line 1, column 8: expected the node content, but found '<stream end>'"),
     ("node: a\nnode: b", "line 2, column 1: the key 'node' is given twice"),
     ("node: \x00", "is not YAML"),
+    ("mqtt: {password: *s3cret}", "line 1, column 18: found undefined alias; put a value that begins with & ! or * into quotes"),
+    ("mqtt:\n  password: !s3cret", "line 2, column 13: could not determine a constructor for the tag; put a value that begins with & ! or * into quotes"),
+    ('node: !!int ""', "is not YAML"),
+    ("node: !!bool maybe", "is not YAML"),
     ("? {a: b}\n: c", "line 1, column 3: found unhashable key"),
 ]
+# fmt: on
 
 
 @pytest.mark.parametrize(("text", "line"), BROKEN)
@@ -247,7 +268,7 @@ def test_sources(tmp_path, source, resolved):
 
 def test_a_source_from_a_file(tmp_path):
     (tmp_path / "url").write_text("rtsp://u:secret@10.0.0.5/s\n")
-    text = changed(cameras__porch__source=None, cameras__porch__source_file="url")
+    text = changed(cameras__porch__source=GONE, cameras__porch__source_file="url")
     assert load(tmp_path, text).cameras["porch"].resolved_source == "rtsp://u:secret@10.0.0.5/s"
     (tmp_path / "url").write_text("\n")
     assert mistakes(tmp_path, text) == [f"cameras.porch: source_file is empty: {tmp_path / 'url'}"]
@@ -271,6 +292,8 @@ def test_the_environment_is_above_the_file(tmp_path, monkeypatch):
     ("variable", "value", "line"),
     [
         ("EDGEPUB_MQT__URL", "x", "EDGEPUB_MQT__URL: sets no key; did you mean 'mqtt'?"),
+        ("EDGEPUB_NODE__X", "1", "EDGEPUB_NODE__X: sets no key; did you mean 'node'?"),
+        ("EDGEPUB_MODELS__COCO__MODEL_PROPERTIES", "[" * 20000, "environment:"),
         ("EDGEPUB_CONFIGURATION", "x", "EDGEPUB_CONFIGURATION: sets no key"),
         ("EDGEPUB_MQTT__URLS", "x", "mqtt.urls: unknown key; did you mean 'url'? (set by EDGEPUB_MQTT__URLS)"),
         ("EDGEPUB_CAMERAS__PORCH__MIN_SCORE", "x", "cameras.porch.min_score: must be a valid number, unable to parse string as a number (set by EDGEPUB_CAMERAS__PORCH__MIN_SCORE)"),
@@ -278,7 +301,19 @@ def test_the_environment_is_above_the_file(tmp_path, monkeypatch):
 )  # fmt: skip
 def test_a_wrong_variable_gets_its_line(tmp_path, monkeypatch, variable, value, line):
     monkeypatch.setenv(variable, value)
-    assert mistakes(tmp_path, GOOD) == [line]
+    (said,) = mistakes(tmp_path, GOOD)
+    assert said == line or (line.endswith("environment:") and said.startswith(line))
+
+
+def test_a_wrong_variable_stands_beside_the_mistakes_of_the_file(tmp_path, monkeypatch):
+    monkeypatch.setenv("EDGEPUB_MQT__URL", "x")
+    assert len(mistakes(tmp_path, changed(node="!", mqtt__keepalive_s=0))) == 3
+
+
+def test_a_source_of_the_environment_takes_the_place_of_a_source_file(tmp_path, monkeypatch):
+    (tmp_path / "url").write_text("clips/a.mp4")
+    monkeypatch.setenv("EDGEPUB_CAMERAS__PORCH__SOURCE_FILE", "url")
+    assert load(tmp_path, GOOD).cameras["porch"].resolved_source == tmp_path / "clips" / "a.mp4"
 
 
 def test_a_variable_that_is_no_json(tmp_path, monkeypatch):
@@ -316,6 +351,10 @@ def test_password_trouble_names_the_way_out(tmp_path, monkeypatch):
     assert mistakes(tmp_path, changed(mqtt__username="me", mqtt__password_file="empty", mqtt__password="x")) == [
         "mqtt: give password or password_file, not both"
     ]
+    (tmp_path / "binary").write_bytes(b"\xff")
+    assert mistakes(tmp_path, changed(mqtt__username="me", mqtt__password_file="binary")) == [
+        f"mqtt: the password file cannot be read as a text: {tmp_path / 'binary'}"
+    ]
     (tmp_path / "mqtt_password").write_text("x")
     monkeypatch.setenv("CREDENTIALS_DIRECTORY", str(tmp_path))
     assert mistakes(tmp_path, GOOD) == [
@@ -341,7 +380,7 @@ def test_a_file_that_may_not_be_read(tmp_path):
     (tmp_path / "secret").write_text("x")
     (tmp_path / "secret").chmod(0)
     assert mistakes(tmp_path, changed(mqtt__username="me", mqtt__password_file="secret")) == [
-        f"mqtt.password_file: may not be read by this user: {tmp_path / 'secret'}"
+        f"mqtt.password_file: cannot be read: Permission denied: {tmp_path / 'secret'}"
     ]
 
 

@@ -20,7 +20,7 @@ from edgepub.demo.tally import Tally
 
 def children():
     """Return the processes on this machine that a demo starts, PySDK's worker among them."""
-    names = ("edgepub.demo.broker", "pproc_worker", "edgepub run")
+    names = ("edgepub.demo.broker", "edgepub.demo.daemon", "pproc_worker")
     found = (" ".join(process.info["cmdline"] or []) for process in psutil.process_iter(["cmdline"]))
     return [line for line in found if any(name in line for name in names)]
 
@@ -53,7 +53,8 @@ def test_a_pipe_gets_lines_and_the_words_to_try(cli):
 @pytest.mark.usefixtures("demo_assets")
 def test_the_line_to_try_works_on_a_broker_of_the_users(cli, mosquitto, subscribe):
     reader = subscribe(mosquitto.port)
-    done = cli("demo", "--seconds", "1", "--broker", mosquitto.url)
+    environment = {"EDGEPUB_MQTT__URL": "mqtt://127.0.0.1:9", "EDGEPUB_NODE": "other"}  # for a daemon of the user's
+    done = cli("demo", "--seconds", "1", "--broker", mosquitto.url, **environment)
     assert done.returncode == 0, done.stderr
     assert f"mosquitto_sub -h 127.0.0.1 -p {mosquitto.port} -v -t 'edgepub/demo/#'" in done.stdout
     assert reader.last("edgepub/demo/status") == b"offline"
@@ -91,6 +92,26 @@ def test_a_terminal_gets_a_table_and_ctrl_c_ends_it():
     for word in ("camera", "fps", "sees", "online", "mosquitto_sub -h 127.0.0.1"):
         assert word in shown
     wait_until(lambda: not children(), "the end of every process that the demo started")
+
+
+@pytest.mark.usefixtures("demo_assets")
+@pytest.mark.parametrize("number", [signal.SIGHUP, signal.SIGKILL], ids=["the terminal is closed", "kill -9"])
+def test_nothing_is_left_running(number):
+    demo = subprocess.Popen(
+        [sys.executable, "-m", "edgepub", "demo", "--json"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+    try:
+        assert demo.stdout.readline()
+        demo.send_signal(number)
+        demo.wait(60)
+        wait_until(lambda: not children(), "the end of every process that the demo started")
+    finally:
+        demo.kill()
+        demo.wait()
+        demo.stdout.close()
 
 
 @pytest.mark.usefixtures("demo_assets")

@@ -1,6 +1,8 @@
 """Real models on the real PySDK: the CPU runtime, the echo runtime, and an AI server."""
 
 import os
+import shutil
+import signal
 import subprocess
 import sys
 import threading
@@ -114,16 +116,36 @@ def test_the_users_own_properties_reach_the_model(studio):
 
 
 def test_a_cloud_model_that_was_loaded_before_needs_no_network(studio, monkeypatch, tmp_path):
-    """PySDK itself asks the cloud zoo at every load; `ModelSpec.ensure_local` keeps a copy."""
-    import degirum._misc
+    """PySDK itself asks the cloud zoo at every load. The download is a fake: there is no cloud here."""
+    from degirum_tools import ModelSpec
 
-    kept = tmp_path / "app" / "models"
-    kept.mkdir(parents=True)
+    asked = []
     studio.model()
-    (studio.zoo / "echo").rename(kept / "echo")
-    monkeypatch.setattr(degirum._misc, "get_app_data_dir", lambda: str(tmp_path / "app"))
+
+    def download(spec, destination):
+        asked.append(spec.zoo_url)
+        if spec.zoo_url != "degirum/hailo" or len(asked) > 1:
+            raise OSError("Unable to access server")
+        return shutil.copytree(studio.zoo / spec.model_name, Path(destination) / spec.model_name)
+
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setattr(ModelSpec, "download_model", download)
     model = {"model_name": "echo", "zoo_url": "degirum/hailo", "inference_host_address": "@local"}
-    assert [r.objects for r in infer(model, tmp_path / studio.video([[BOX]]), live=True)] == [[BOX]]
+    video = tmp_path / studio.video([[BOX]])
+    for _ in range(2):
+        assert [r.objects for r in infer(model, video, live=True)] == [[BOX]]
+    assert asked == ["degirum/hailo"]
+    with pytest.raises(ModelError, match="Unable to access server"):
+        infer({**model, "zoo_url": "somebody/else"}, video, live=True)
+    assert asked == ["degirum/hailo", "somebody/else"], "a model of the same name in another zoo is another model"
+
+
+@pytest.fixture(autouse=True)
+def _signals_of_this_thread():
+    """Loading blocks SIGINT in the thread that loads, which is the tests' own here."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, [])
+    yield
+    signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def test_an_ai_server(demo_assets):
@@ -177,6 +199,6 @@ def test_a_home_that_cannot_be_written_is_a_line_not_an_abort():
         check=True,
     )
     assert done.stdout.splitlines() == [
-        "PySDK needs a HOME that it can write, and /proc/none is not one; set HOME to a folder of this user",
+        "PySDK needs a HOME that it can write, for /proc/none/.local/share/DeGirum; set HOME to a folder of this user",
         "True",
     ]

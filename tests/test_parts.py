@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from edgepub.backoff import Backoff
 from edgepub.logs import Complaints
 from edgepub.metrics import CameraMetrics
-from edgepub.redaction import one_line, redacted
+from edgepub.redaction import one_line, place, redacted
 from edgepub.topics import Topics
 
 
@@ -30,11 +30,31 @@ def test_pauses_grow_to_a_limit_and_never_vanish(first_s, factor, tries):
         ("rtsp://user:pass@10.0.0.5/s failed", "rtsp://***@10.0.0.5/s failed"),
         ("cannot open 'rtsp://u:p@ss@h:554/x'", "cannot open 'rtsp://***@h:554/x'"),
         ("https://h/zoo?token=dg_abc&x=1", "https://h/zoo?token=***&x=1"),
-        ("mail me@h and http://h/a@b", "mail me@h and http://h/a@b"),
+        ("cannot open rtsp://admin:abc/123@10.0.0.5/s now", "cannot open rtsp://***@10.0.0.5/s now"),
+        ("rtsp:/u:s3cret@h/x", "rtsp://***@h/x"),
+        ("rtsp://h/user=admin_password=SECRET_channel=1", "rtsp://h/user=admin_password=***"),
+        (
+            "?access_token=a&psw=b&pass=c&passphrase=d&api-key=e&x=f",
+            "?access_token=***&psw=***&pass=***&passphrase=***&api-key=***&x=f",
+        ),
+        ("mail me@h and see http://h/a", "mail me@h and see http://h/a"),
     ],
 )
 def test_secrets_are_taken_out(text, clean):
     assert redacted(text) == clean
+
+
+@pytest.mark.parametrize(
+    ("url", "where"),
+    [
+        ("rtsp://u:p@10.0.0.5:554/stream", "rtsp://10.0.0.5:554"),
+        ("rtsp://u:a/b@c@h/s?x=1", "rtsp://h"),
+        ("rtsp://10.0.0.5/user=a_password=SECRET", "rtsp://10.0.0.5"),
+        ("http://h?token=x", "http://h"),
+    ],
+)
+def test_a_camera_is_named_by_its_place_alone(url, where):
+    assert place(url) == where
 
 
 def test_foreign_errors_become_one_short_line():

@@ -114,6 +114,22 @@ async def test_goodbye_is_said_when_it_is_cancelled_too():
     assert broker.received == [b"online", b"offline"]
 
 
+@pytest.mark.parametrize("turns", range(6))
+async def test_a_cancel_that_comes_with_the_break_is_not_forgotten(turns):
+    """Before Python 3.13 a TaskGroup forgets it over the errors of its tasks."""
+    outbox = Outbox(10)
+    outbox.put(state("status", "online"))
+    broker = FakeBroker()
+    task = asyncio.create_task(Publisher(outbox, broker.connect, "b", GOODBYE, 4).run())
+    await broker.wait_for(lambda: broker.received)
+    broker.sessions[0].broken.set()
+    for _ in range(turns):
+        await asyncio.sleep(0)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await asyncio.wait_for(task, 30)
+
+
 async def test_a_bug_is_not_taken_for_a_broken_session():
     def wrong():
         raise ZeroDivisionError

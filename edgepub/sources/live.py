@@ -8,7 +8,7 @@ import cv2
 
 from edgepub.errors import SourceError
 from edgepub.frames import Frame
-from edgepub.redaction import redacted
+from edgepub.redaction import place
 from edgepub.sources.capture import opened
 
 _TIMEOUT_MS = 10_000
@@ -29,7 +29,7 @@ class LiveSource:
         self._source = source
 
     def __str__(self) -> str:
-        return f"webcam {self._source}" if isinstance(self._source, int) else redacted(self._source)
+        return f"webcam {self._source}" if isinstance(self._source, int) else place(self._source)
 
     def frames(self, stopping: threading.Event) -> Iterator[Frame]:
         """Yield the camera's frames as they come.
