@@ -16,9 +16,10 @@ from aiomqtt.exceptions import MqttConnectError
 from pydantic import SecretStr
 
 from edgepub.errors import BrokerError
+from edgepub.fields import BROKER_PORTS
 from edgepub.messages import Message
 from edgepub.redaction import one_line
-from edgepub.settings import BROKER_PORTS, MqttSettings
+from edgepub.settings import MqttSettings
 
 IN_FLIGHT = 16
 """Publishes under way at once: several share a turn of the event loop, and paho's own lists stay short."""

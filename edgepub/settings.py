@@ -3,16 +3,12 @@
 Reading them from a file and the environment is ``edgepub.configuration``'s work.
 """
 
-import re
-import socket
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 from urllib.parse import SplitResult, urlsplit
 
 from pydantic import (
-    AfterValidator,
     BaseModel,
-    BeforeValidator,
     ConfigDict,
     Field,
     PrivateAttr,
@@ -22,90 +18,17 @@ from pydantic import (
     model_validator,
 )
 
-BROKER_PORTS = {"mqtt": 1883, "mqtts": 8883, "ws": 80, "wss": 443, "unix": 0}
-NODE_TOPICS = frozenset({"status", "info", "stats"})
-_HALF_URL = re.compile(r"[a-z]{2,}:/?(?!/)", re.IGNORECASE)
-_NEGATIVE = re.compile(r"-\d+")
-_NAME = re.compile(r"[a-z0-9_-]{1,64}")
-
-
-def _is_host(name: str | None) -> bool:
-    try:
-        return bool(name and name.encode("idna"))
-    except UnicodeError:
-        return False
-
-
-def _name(value: str) -> str:
-    if not _NAME.fullmatch(value):
-        raise ValueError("a name has 1 to 64 of the characters a-z, 0-9, '_' and '-'")
-    return value
-
-
-def _camera_name(value: str) -> str:
-    if value in NODE_TOPICS:
-        raise ValueError(f"a camera cannot be named {value!r}: that is a topic of the node")
-    return _name(value)
-
-
-def _topic(value: str) -> str:
-    if any(c in value for c in "+#\0") or value.startswith("$") or not all(value.split("/")):
-        raise ValueError(
-            "a topic prefix has no '+', '#', empty level or '$' in front, like 'edgepub' or 'site/edgepub'"
-        )
-    return value
-
-
-def _absolute(path: Path | str, info: ValidationInfo) -> Path:
-    """Paths are relative to the configuration's folder, which the reader of it gives as context."""
-    folder = (info.context or {}).get("folder", Path())
-    try:
-        return Path(folder, Path(path).expanduser()).absolute()
-    except RuntimeError as error:  # ~somebody
-        raise ValueError(f"{str(error).lower().rstrip('.')}: {path}") from None
-
-
-def _readable(path: Path, info: ValidationInfo) -> Path:
-    path = _absolute(path, info)
-    try:
-        with path.open("rb"):
-            return path
-    except FileNotFoundError:
-        raise ValueError(f"no such file: {path}") from None
-    except OSError as error:
-        raise ValueError(f"cannot be read: {error.strerror}: {path}") from None
-    except ValueError:  # a character that no file name can have
-        raise ValueError("not a file's name") from None
-
-
-def _not_yes_or_no(value: object) -> object:
-    """YAML reads `yes` as true, and true would be taken for the number 1."""
-    if isinstance(value, bool):
-        raise ValueError("must be a number, not yes or no")  # noqa: TRY004  (pydantic wants a ValueError)
-    return value
-
-
-Name = Annotated[str, AfterValidator(_name)]
-CameraName = Annotated[str, AfterValidator(_camera_name)]
-Topic = Annotated[str, Field(min_length=1, max_length=256), AfterValidator(_topic)]
-Number = BeforeValidator(_not_yes_or_no)
-ReadableFile = Annotated[Path, AfterValidator(_readable)]
-
-
-def default_node() -> str:
-    """Return this machine's host name, made a valid node name."""
-    return re.sub(r"[^a-z0-9_-]+", "-", socket.gethostname().split(".")[0].lower())[:64].strip("-") or "edgepub"
-
-
-def _resolved(source: object, info: ValidationInfo) -> str | int | Path:
-    """Return what a camera's source means: a URL, a webcam's number, or the absolute path of a file."""
-    if isinstance(source, str) and source.isdecimal():
-        return int(source)
-    if isinstance(source, int) and not isinstance(source, bool) and source >= 0:
-        return source
-    if not isinstance(source, str) or not source or _HALF_URL.match(source) or _NEGATIVE.fullmatch(source):
-        raise ValueError("a URL (rtsp://...), a file, or a webcam's number (0 or more)")
-    return source if "://" in source else _absolute(source, info)
+from edgepub.fields import (
+    BrokerUrl,
+    CameraName,
+    Name,
+    Number,
+    ReadableFile,
+    Topic,
+    absolute,
+    default_node,
+    resolved,
+)
 
 
 class Section(BaseModel):
@@ -136,7 +59,7 @@ class TlsSettings(Section):
 class MqttSettings(Section):
     """The broker, and how to reach it."""
 
-    url: str = "mqtt://127.0.0.1:1883"
+    url: BrokerUrl = "mqtt://127.0.0.1:1883"
     """Where the broker is: `mqtt://`, `mqtts://`, `ws://` or `wss://` with host and port, or `unix:///path`."""
     username: str | None = Field(default=None, min_length=1)
     """The user to log in as."""
@@ -159,31 +82,6 @@ class MqttSettings(Section):
     @classmethod
     def _a_number_is_fine(cls, value: object) -> object:
         return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
-
-    @field_validator("url")
-    @classmethod
-    def _known_url(cls, value: str) -> str:
-        try:
-            parts = urlsplit(value)
-            port = parts.port
-        except ValueError:
-            raise ValueError("not a URL like mqtt://127.0.0.1:1883") from None
-        if parts.scheme not in BROKER_PORTS or "://" not in value:
-            raise ValueError(
-                f"begin with one of {', '.join(f'{s}://' for s in BROKER_PORTS)}, like mqtt://127.0.0.1:1883"
-            )
-        if "@" in parts.netloc:
-            raise ValueError(
-                "put the user into mqtt.username and the password into mqtt.password_file, not into the URL"
-            )
-        if parts.scheme == "unix":
-            if parts.netloc or not parts.path.startswith("/") or parts.query or parts.fragment:
-                raise ValueError("a unix socket is written unix:///run/mosquitto.sock, with three slashes")
-        elif not _is_host(parts.hostname) or port == 0:
-            raise ValueError("names no host, like mqtt://127.0.0.1:1883")
-        elif parts.query or parts.fragment or (parts.path.strip("/") and parts.scheme in {"mqtt", "mqtts"}):
-            raise ValueError("ends after the host and port, like mqtt://127.0.0.1:1883")
-        return value
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
@@ -247,7 +145,7 @@ class ModelSettings(Section):
         """PySDK takes a relative path like `a/b` for a cloud zoo, so every path is made absolute before it sees it."""
         if not value or "://" in value or (info.field_name == "model_url" and "/" not in value):
             return value
-        folder = _absolute(value, info)
+        folder = absolute(value, info)
         is_path = value[0] in "./~" or value.count("/") != (1 if info.field_name == "zoo_url" else 2) or folder.is_dir()
         return str(folder) if is_path else value
 
@@ -291,8 +189,8 @@ class CameraSettings(Section):
     @field_validator("source", mode="before")
     @classmethod
     def _a_source(cls, value: object, info: ValidationInfo) -> object:
-        resolved = _resolved(value, info)
-        return str(resolved) if isinstance(resolved, Path) else resolved
+        source = resolved(value, info)
+        return str(source) if isinstance(source, Path) else source
 
     _resolved: str | int | Path = PrivateAttr(default=0)
 
@@ -308,7 +206,7 @@ class CameraSettings(Section):
                 raise ValueError(f"source_file is not a text in UTF-8: {self.source_file}") from None
             if not source:
                 raise ValueError(f"source_file is empty: {self.source_file}")
-        self._resolved = _resolved(source, info)
+        self._resolved = resolved(source, info)
         is_file = isinstance(self.resolved_source, Path)
         for key in ("loop", "realtime"):
             if getattr(self, key) and not is_file:

@@ -1,0 +1,117 @@
+"""The kinds of values that a configuration has, and what makes one wrong."""
+
+import re
+import socket
+from pathlib import Path
+from typing import Annotated
+from urllib.parse import urlsplit
+
+from pydantic import AfterValidator, BeforeValidator, Field, ValidationInfo
+
+BROKER_PORTS = {"mqtt": 1883, "mqtts": 8883, "ws": 80, "wss": 443, "unix": 0}
+NODE_TOPICS = frozenset({"status", "info", "stats"})
+_HALF_URL = re.compile(r"[a-z]{2,}:/?(?!/)", re.IGNORECASE)
+_NEGATIVE = re.compile(r"-\d+")
+_NAME = re.compile(r"[a-z0-9_-]{1,64}")
+
+
+def _is_host(name: str | None) -> bool:
+    try:
+        return bool(name and name.encode("idna"))
+    except UnicodeError:
+        return False
+
+
+def _broker_url(value: str) -> str:
+    try:
+        parts = urlsplit(value)
+        port = parts.port
+    except ValueError:
+        raise ValueError("not a URL like mqtt://127.0.0.1:1883") from None
+    if parts.scheme not in BROKER_PORTS or "://" not in value:
+        raise ValueError(f"begin with one of {', '.join(f'{s}://' for s in BROKER_PORTS)}, like mqtt://127.0.0.1:1883")
+    if "@" in parts.netloc:
+        raise ValueError("put the user into mqtt.username and the password into mqtt.password_file, not into the URL")
+    if parts.scheme == "unix":
+        if parts.netloc or not parts.path.startswith("/") or parts.query or parts.fragment:
+            raise ValueError("a unix socket is written unix:///run/mosquitto.sock, with three slashes")
+    elif not _is_host(parts.hostname) or port == 0:
+        raise ValueError("names no host, like mqtt://127.0.0.1:1883")
+    elif parts.query or parts.fragment or (parts.path.strip("/") and parts.scheme in {"mqtt", "mqtts"}):
+        raise ValueError("ends after the host and port, like mqtt://127.0.0.1:1883")
+    return value
+
+
+def _name(value: str) -> str:
+    if not _NAME.fullmatch(value):
+        raise ValueError("a name has 1 to 64 of the characters a-z, 0-9, '_' and '-'")
+    return value
+
+
+def _camera_name(value: str) -> str:
+    if value in NODE_TOPICS:
+        raise ValueError(f"a camera cannot be named {value!r}: that is a topic of the node")
+    return _name(value)
+
+
+def _topic(value: str) -> str:
+    if any(c in value for c in "+#\0") or value.startswith("$") or not all(value.split("/")):
+        raise ValueError(
+            "a topic prefix has no '+', '#', empty level or '$' in front, like 'edgepub' or 'site/edgepub'"
+        )
+    return value
+
+
+def absolute(path: Path | str, info: ValidationInfo) -> Path:
+    """Paths are relative to the configuration's folder, which the reader of it gives as context."""
+    folder = (info.context or {}).get("folder", Path())
+    try:
+        return Path(folder, Path(path).expanduser()).absolute()
+    except RuntimeError as error:  # ~somebody
+        raise ValueError(f"{str(error).lower().rstrip('.')}: {path}") from None
+
+
+def _readable(path: Path, info: ValidationInfo) -> Path:
+    path = absolute(path, info)
+    try:
+        with path.open("rb"):
+            return path
+    except FileNotFoundError:
+        raise ValueError(f"no such file: {path}") from None
+    except OSError as error:
+        raise ValueError(f"cannot be read: {error.strerror}: {path}") from None
+    except ValueError:  # a character that no file name can have
+        raise ValueError("not a file's name") from None
+
+
+def _not_yes_or_no(value: object) -> object:
+    """YAML reads `yes` as true, and true would be taken for the number 1."""
+    if isinstance(value, bool):
+        raise ValueError("must be a number, not yes or no")  # noqa: TRY004  (pydantic wants a ValueError)
+    return value
+
+
+Name = Annotated[str, AfterValidator(_name)]
+CameraName = Annotated[str, AfterValidator(_camera_name)]
+Topic = Annotated[str, Field(min_length=1, max_length=256), AfterValidator(_topic)]
+Number = BeforeValidator(_not_yes_or_no)
+ReadableFile = Annotated[Path, AfterValidator(_readable)]
+
+
+BrokerUrl = Annotated[str, AfterValidator(_broker_url)]
+
+
+def default_node() -> str:
+    """Return this machine's host name, made a valid node name."""
+    return re.sub(r"[^a-z0-9_-]+", "-", socket.gethostname().split(".")[0].lower())[:64].strip("-") or "edgepub"
+
+
+def resolved(source: object, info: ValidationInfo) -> str | int | Path:
+    """Return what a camera's source means: a URL, a webcam's number, or the absolute path of a file."""
+    if isinstance(source, str) and source.isdecimal():
+        return int(source)
+    if isinstance(source, int) and not isinstance(source, bool) and source >= 0:
+        return source
+    if not isinstance(source, str) or not source or _HALF_URL.match(source) or _NEGATIVE.fullmatch(source):
+        raise ValueError("a URL (rtsp://...), a file, or a webcam's number (0 or more)")
+    return source if "://" in source else absolute(source, info)
