@@ -21,7 +21,7 @@ from edgepub.detections import DetectionsBuilder, encode
 from edgepub.frames import Frame, Result
 from edgepub.versions import versions
 
-_ROUNDS = 3
+_ROUNDS = 5
 _ECHO_FRAMES = 20_000
 _REPEATS = 20
 

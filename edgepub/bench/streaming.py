@@ -16,7 +16,7 @@ import yaml
 from paho.mqtt.enums import CallbackAPIVersion
 
 _WARM_UP_S = 1.0
-_WINDOW_S = 5.0
+_WINDOW_S = 4.0
 _START_S = 60.0
 
 
