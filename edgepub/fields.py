@@ -10,7 +10,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, ValidationInfo
 
 BROKER_PORTS = {"mqtt": 1883, "mqtts": 8883, "ws": 80, "wss": 443, "unix": 0}
 NODE_TOPICS = frozenset({"status", "info", "stats"})
-_HALF_URL = re.compile(r"[a-z]{2,}:/?(?!/)", re.IGNORECASE)
+_HALF_URL = re.compile(r"[a-z]{2,}:/(?!/)", re.IGNORECASE)
 _NEGATIVE = re.compile(r"-\d+")
 _NAME = re.compile(r"[a-z0-9_-]{1,64}")
 
