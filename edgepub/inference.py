@@ -6,6 +6,7 @@ PySDK is imported when the first model is loaded: it must find our interpreter o
 import dataclasses
 import hashlib
 import os
+import re
 import signal
 import sys
 import tempfile
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
     from degirum.model import Model as PysdkModel
     from degirum_tools import ModelSpec
 
+_HTTP_LIBRARY = re.compile(r": HTTPS?ConnectionPool\(.*", re.DOTALL)
+_PLACE = re.compile(r"\w+\.(h|cpp): \d+ \[")
 _LOCAL = "@local"
 _END: Any = object()
 _COPYING = threading.Lock()
@@ -68,7 +71,7 @@ class Model:
             try:
                 answer = self._pysdk.predict(frame.image)
             except Exception as error:  # noqa: BLE001  (PySDK raises Exception itself, and more)
-                raise ModelError(one_line(error)) from None
+                raise ModelError(_words(error)) from None
             yield _result(frame, answer)
 
     def _together(self, frames: Iterable[Frame]) -> Iterator[Result]:
@@ -86,7 +89,7 @@ class Model:
             try:
                 answer = next(answers, _END)
             except Exception as error:  # noqa: BLE001  (as above)
-                raise ModelError(one_line(error)) from None
+                raise ModelError(_words(error)) from None
             if answer is _END:
                 break
             if answer is not None:  # of a model with `non_blocking_batch_predict`
@@ -116,7 +119,7 @@ def loaded(settings: ModelSettings) -> Iterator[Model]:
             # PySDK copies its colours, one for each label, deeply into every result: a single one costs little.
             pysdk.overlay_color = _COLOUR
     except Exception as error:  # noqa: BLE001  (PySDK raises DegirumException, RuntimeError, ValueError and Exception)
-        raise ModelError(one_line(error)) from None
+        raise ModelError(_words(error)) from None
     with pysdk:
         yield Model(pysdk)
 
@@ -172,6 +175,12 @@ def _prepare() -> None:
         writable = False
     if not writable:
         raise ModelError(f"PySDK needs a HOME that it can write, for {folder}; set HOME to a folder of this user")
+
+
+def _words(error: Exception) -> str:
+    """Return what PySDK says, without the places in its sources and without the inside of its HTTP library."""
+    text = _HTTP_LIBRARY.sub("; is there a network?", str(error)).replace("[ERROR]", "")
+    return one_line("; ".join(line for line in text.splitlines() if line and not _PLACE.match(line)))
 
 
 def _result(frame: Frame, answer: Any) -> Result:  # noqa: ANN401  (PySDK is untyped)

@@ -57,6 +57,13 @@ def test_the_heavier_model_finds_it_too(demo_assets):
     assert [len(r.objects) for r in results] == [1] * 20
 
 
+@pytest.fixture
+def _no_way_to_the_cloud(monkeypatch):
+    """The same on a machine that has a network."""
+    monkeypatch.setenv("HTTPS_PROXY", "http://127.0.0.1:9")
+
+
+@pytest.mark.usefixtures("_no_way_to_the_cloud")
 @pytest.mark.parametrize(
     ("change", "why"),
     [
@@ -64,7 +71,11 @@ def test_the_heavier_model_finds_it_too(demo_assets):
         ({"zoo_url": "/no/such/zoo"}, "path '/no/such/zoo' does not exist"),
         ({"model_properties": {"speed": 1}}, "Model property 'speed' does not exist"),
         ({"model_properties": {"device_type": ["HAILORT/HAILO8"]}}, "None of the device types"),
-        ({"inference_host_address": "127.0.0.1:9", "zoo_url": ""}, "Error connecting to 127.0.0.1:9"),
+        (
+            {"inference_host_address": "127.0.0.1:9", "zoo_url": ""},
+            r"^OS error; Error connecting to 127.0.0.1:9 after 3 retries with timeout 10 s: Connection refused$",
+        ),
+        ({"zoo_url": "degirum/hailo"}, r"^Unable to access server hub\.degirum\.com; is there a network\?$"),
     ],
 )
 def test_a_model_that_cannot_be_loaded_is_one_line(studio, change, why):
