@@ -15,8 +15,8 @@ import psutil
 import yaml
 from paho.mqtt.enums import CallbackAPIVersion
 
-_WARM_UP_S = 1.0
-_WINDOW_S = 4.0
+_WARM_UP_S = 0.5
+_WINDOW_S = 2.5
 _START_S = 60.0
 
 
