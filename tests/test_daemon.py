@@ -7,9 +7,9 @@ import socket
 import subprocess
 import threading
 import time
-from pathlib import Path
 
 import jsonschema
+import psutil
 import pytest
 import trustme
 from conftest import BOX, Mosquitto, free_port, wait_until
@@ -388,8 +388,8 @@ def test_a_slow_model_does_not_hold_up_the_stop(mosquitto, subscribe, run_daemon
     reader = subscribe(mosquitto.port)
     daemon = run_daemon(settings)
     reader.wait_for(lambda r: r.last("edgepub/test/cam/status"), "the start")
-    files = Path(f"/proc/{daemon.process.pid}/fd")
-    wait_until(lambda: video in [os.path.realpath(file) for file in files.iterdir()], "the source in use")
+    process = psutil.Process(daemon.process.pid)
+    wait_until(lambda: video in [file.path for file in process.open_files()], "the source in use")
     time.sleep(1)  # nothing shows from outside that the thread has gone on from the source into the model
     assert daemon.terminate() == 0
     assert "cam: did not stop within 5 s and is left behind" in daemon.log
