@@ -5,7 +5,6 @@ from typing import Literal, NamedTuple
 
 from edgepub.metrics import CameraMetrics
 
-NodeStatus = Literal["online", "offline"]
 CameraStatus = Literal["online", "offline", "disabled"]
 
 
