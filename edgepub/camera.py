@@ -1,11 +1,11 @@
-"""One camera: its inference thread, made to look like one task."""
+"""One camera: its inference thread, made to look like one task, and replaced when it hangs."""
 
 import asyncio
 import contextlib
 import logging
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import AbstractContextManager
 from typing import Protocol
 
@@ -16,8 +16,11 @@ from edgepub.messages import CameraStatus
 from edgepub.metrics import CameraMetrics
 
 _FIRST_PAUSE_S = 1.0
-_LONGEST_PAUSE_S = 60.0
-_STABLE_S = 10.0  # what fails sooner than this after its first frame is tried with ever longer pauses
+_LONGEST_PAUSE_S = 30.0
+_WARM_UP_S = 300.0  # to load a model, which some runtimes compile first, and to get its first answer
+_PROMISE = 0.9  # of the stall timeout: what is left is for saying so
+_MOST_HUNG = 3
+_LOOK_S = 0.25
 _log = logging.getLogger(__name__)
 
 
@@ -26,7 +29,7 @@ class Source(Protocol):
 
     live: bool
 
-    def frames(self, stopping: threading.Event) -> Iterator[Frame]:
+    def frames(self, stopping: threading.Event) -> Generator[Frame, None, None]:
         """Yield frames until the end, or raise SourceError."""
 
 
@@ -37,16 +40,42 @@ class Model(Protocol):
         """Yield the result of each frame, or raise ModelError, or what `frames` raised."""
 
 
+class Reporter(Protocol):
+    """Who is told of it (the seam to `edgepub.reporter`)."""
+
+    def report(self, result: Result) -> None:
+        """Take a result."""
+
+    def tell(self, status: CameraStatus) -> None:
+        """Take the camera's status, when it changes."""
+
+
+class _Life:
+    """One inference thread, and the moment by which the next sign of life must come."""
+
+    def __init__(self) -> None:
+        self.stopping = threading.Event()
+        self.ended = asyncio.Event()
+        self.deadline_s = 0.0
+        self.expect_within(_WARM_UP_S)
+
+    def expect_within(self, seconds: float) -> None:
+        """Be taken for hung unless this is called again within so many seconds."""
+        self.deadline_s = time.monotonic() + seconds
+
+
 class Camera:
     """Loads the model, opens the source, and gives every result away; and again after a pause when one of them fails.
+
+    A call of the model that hangs is abandoned with its thread, and a new thread begins again from loading.
 
     Args:
         name: the camera's name.
         source: gives the frames.
         load: loads the model, for as long as the context lasts.
-        report: takes the results; called in the inference thread.
-        tell: takes the camera's status when it changes; called in the inference thread.
+        reporter: takes the results and the status; called by one thread at a time.
         counts: the camera's counts.
+        stall_timeout_s: how long a model that has answered may take for the next answer.
 
     """
 
@@ -55,84 +84,164 @@ class Camera:
         name: str,
         source: Source,
         load: Callable[[], AbstractContextManager[Model]],
-        report: Callable[[Result], None],
-        tell: Callable[[CameraStatus], None],
+        reporter: Reporter,
         counts: CameraMetrics,
+        stall_timeout_s: float,
     ) -> None:
         self.name = name
         self._source = source
         self._load = load
-        self._report = report
-        self._tell = tell
+        self._reporter = reporter
         self._counts = counts
-        self._stopping = threading.Event()
+        self._stall_timeout_s = stall_timeout_s
         self._backoff = Backoff(_FIRST_PAUSE_S, _LONGEST_PAUSE_S)
+        self._stop = asyncio.Event()
+        self._lock = threading.Lock()  # of what follows, between a thread that hung and the one that replaces it
+        self._life: _Life | None = None
         self._online = False
+        self._was_online = False
         self._since_s = 0.0
 
     async def run(self) -> None:
         """Work until the source has ended, or until `stop`; in a thread of its own, because all of it blocks."""
-        loop = asyncio.get_running_loop()
-        ended = asyncio.Event()
-
-        def work() -> None:
-            try:
-                self._work()
-            finally:
-                with contextlib.suppress(RuntimeError):  # the loop has not waited for a thread that hung
-                    loop.call_soon_threadsafe(ended.set)
-
-        threading.Thread(target=work, name=f"camera-{self.name}", daemon=True).start()
+        hung: list[_Life] = []
         try:
-            await ended.wait()
-        except asyncio.CancelledError:
-            self._set_online(online=False)  # of a thread that hangs, and cannot say so itself
-            raise
+            while not self._stop.is_set():
+                life = self._begin()
+                if await self._ended(life):
+                    return
+                hung = [*(each for each in hung if not each.ended.is_set()), life]
+                pause_s = self._abandon(life)
+                await self._pause(pause_s)
+                if len(hung) >= _MOST_HUNG:
+                    _log.error("%s: %d calls of the model hang; waiting for one to come back", self.name, len(hung))
+                while len(hung) >= _MOST_HUNG and not self._stop.is_set():
+                    await self._pause(_LOOK_S)
+                    hung = [each for each in hung if not each.ended.is_set()]
+        finally:
+            with self._lock:
+                self._life = None
+                self._set_online(online=False)  # for a thread that hangs, and cannot say so itself
 
     def stop(self) -> None:
         """Let `run` come to its end after the frame in hand."""
-        self._stopping.set()
+        self._stop.set()
+        if self._life:
+            self._life.stopping.set()
 
-    def _work(self) -> None:
-        while not self._stopping.is_set():
+    def _begin(self) -> _Life:
+        loop = asyncio.get_running_loop()
+        life = self._life = _Life()
+
+        def work() -> None:
             try:
+                self._work(life)
+            finally:
+                with contextlib.suppress(RuntimeError):  # the loop is closed: it has not waited for a thread that hung
+                    loop.call_soon_threadsafe(life.ended.set)
+
+        threading.Thread(target=work, name=f"camera-{self.name}", daemon=True).start()
+        return life
+
+    async def _ended(self, life: _Life) -> bool:
+        """Wait for the thread's end; return False when it hangs."""
+        while not life.ended.is_set():
+            if time.monotonic() > life.deadline_s and not self._stop.is_set():
+                return False
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(life.ended.wait(), _LOOK_S)
+        return True
+
+    def _abandon(self, life: _Life) -> float:
+        """Take the place away from a thread that hangs; return how long to wait with a new one, in seconds."""
+        life.stopping.set()
+        with self._lock:
+            self._life = None
+            pause_s = self._next_pause_s()
+            self._set_online(online=False)
+        _log.warning(
+            "%s: model: no answer in time (stall_timeout_s: %g); its thread is abandoned; trying again in %.1f s",
+            self.name,
+            self._stall_timeout_s,
+            pause_s,
+        )
+        return pause_s
+
+    async def _pause(self, seconds: float) -> None:
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._stop.wait(), seconds)
+
+    def _work(self, life: _Life) -> None:
+        while not life.stopping.is_set():
+            try:
+                life.expect_within(_WARM_UP_S)
                 with self._load() as model:
-                    self._watch(model)
+                    self._watch(life, model)
                 break
             except ModelError as error:
-                self._fail("model: %s", error)
+                self._fail(life, "model: %s", error)
             except Exception:
                 _log.exception("%s: an error of edgepub's own; please report it", self.name)
-                self._fail("%s", RetryableError("failed as above"))
-        self._set_online(online=False)
+                self._fail(life, "%s", RetryableError("failed as above"))
 
-    def _watch(self, model: Model) -> None:
-        while not self._stopping.is_set():
+    def _watch(self, life: _Life, model: Model) -> None:
+        number = 0
+        patience_s = _WARM_UP_S
+
+        def watched(frames: Iterable[Frame]) -> Iterator[Frame]:
+            for frame in frames:
+                life.expect_within(patience_s)
+                yield frame
+                life.expect_within(_WARM_UP_S)  # a source watches over itself
+
+        while not life.stopping.is_set():
             try:
-                last = 0
-                for result in model.infer(self._source.frames(self._stopping), live=self._source.live):
-                    self._counts.count_sampled("busy", result.frame.number - last - 1)
-                    last = result.frame.number
-                    self._report(result)
-                    self._set_online(online=not self._stopping.is_set())
+                with contextlib.closing(self._source.frames(life.stopping)) as frames:
+                    for result in model.infer(watched(frames), live=self._source.live):
+                        patience_s = _PROMISE * self._stall_timeout_s
+                        number = result.frame.number
+                        if not self._take(life, result):
+                            return
             except SourceError as error:
-                self._fail("source: %s", error)
+                self._fail(life, "source: %s", error)
             else:
-                if not self._stopping.is_set():
-                    _log.info("%s: the source has ended after %d frames", self.name, last)
+                if not life.stopping.is_set():
+                    _log.info("%s: the source has ended after %d frames", self.name, number)
                 return
 
-    def _set_online(self, *, online: bool) -> None:
-        if online != self._online:
-            self._online = online
-            self._tell("online" if online else "offline")
-            _log.info("%s: %s", self.name, "online" if online else "offline")
-            self._since_s = time.monotonic()
+    def _take(self, life: _Life, result: Result) -> bool:
+        """Give a result away; return False if another thread has taken this one's place."""
+        with self._lock:
+            if life is not self._life:
+                return False
+            self._reporter.report(result)
+            if not life.stopping.is_set():
+                self._set_online(online=True)
+            return True
 
-    def _fail(self, text: str, error: RetryableError) -> None:
-        if self._online and time.monotonic() - self._since_s > _STABLE_S:
-            self._backoff.reset()
-        self._set_online(online=False)
-        pause_s = self._backoff.next_s()
+    def _fail(self, life: _Life, text: str, error: RetryableError) -> None:
+        with self._lock:
+            if life is not self._life:
+                return
+            pause_s = self._next_pause_s()
+            self._set_online(online=False)
         _log.warning("%s: " + text + "; trying again in %.1f s", self.name, error, pause_s)
-        self._stopping.wait(pause_s)
+        life.expect_within(pause_s + _WARM_UP_S)
+        life.stopping.wait(pause_s)
+
+    def _next_pause_s(self) -> float:
+        """Return the pause before the next try: a short one after it went well for longer than a stall takes to see."""
+        if self._online and time.monotonic() - self._since_s > self._stall_timeout_s:
+            self._backoff.reset()
+        return self._backoff.next_s()
+
+    def _set_online(self, *, online: bool) -> None:
+        if online == self._online:
+            return
+        self._online = online
+        self._since_s = time.monotonic()
+        if online and self._was_online:
+            self._counts.count_reconnect()
+        self._was_online |= online
+        self._reporter.tell("online" if online else "offline")
+        _log.info("%s: %s", self.name, "online" if online else "offline")

@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import typer
 from pydantic import ValidationError
 
-from edgepub import configuration, daemon, detections, info
+from edgepub import configuration, daemon, detections, info, stats
 from edgepub.settings import MqttSettings, Settings
 from edgepub.versions import versions
 
@@ -41,6 +41,7 @@ _SCHEMAS: dict[str, Callable[[], dict[str, Any]]] = {
     "config": _config_schema,
     "detections": detections.json_schema,
     "info": info.json_schema,
+    "stats": stats.json_schema,
 }
 
 
@@ -50,6 +51,7 @@ class SchemaName(StrEnum):
     CONFIG = "config"
     DETECTIONS = "detections"
     INFO = "info"
+    STATS = "stats"
 
 
 @app.command()

@@ -48,6 +48,7 @@ async def serve(settings: Settings, shutdown: asyncio.Event) -> int:
     _log.info("node %s, cameras: %s", settings.node, ", ".join(settings.cameras))
     async with asyncio.TaskGroup() as group:
         publisher = group.create_task(pipeline.publisher.run(), name="publisher")
+        health = group.create_task(pipeline.health.run(), name="health")
         cameras = [group.create_task(each.run(), name=f"camera-{each.name}") for each in pipeline.cameras]
         signalled = group.create_task(shutdown.wait(), name="shutdown")
         await _first_of(signalled, cameras)
@@ -55,6 +56,7 @@ async def serve(settings: Settings, shutdown: asyncio.Event) -> int:
         signalled.cancel()
         _log.info("all cameras have ended" if ended else "stopping")
         await _stop_cameras(pipeline, cameras)
+        health.cancel()
         lost = await _drain(pipeline, publisher)
     return FAILED if ended and lost else 0
 

@@ -106,13 +106,25 @@ class DetectionsBuilder:
         self._labels = None if labels is None else frozenset(labels)
         self._min_score = min_score
 
-    def build(self, result: Result, seq: int) -> Detections:
-        """Return the validated payload of a result.
+    def objects(self, result: Result) -> list[dict[str, Any]]:
+        """Return the detections of a result in the payload's form, those of other labels and lower scores left out.
+
+        Raises:
+            InvalidResultError: the result is not one of detections.
+
+        """
+        height, width = result.frame.image.shape[:2]
+        labels, min_score = self._labels, self._min_score
+        detections = [_detection(each, width, height) for each in _flat(result.objects)]
+        return [d for d in detections if d["score"] >= min_score and (labels is None or d["label"] in labels)]
+
+    def build(self, result: Result, objects: list[dict[str, Any]], seq: int) -> Detections:
+        """Return the validated payload of a result and its `objects`.
 
         `capture_to_publish` and `dropped` are 0 until the payload is encoded.
 
         Raises:
-            InvalidResultError: the result is not one of detections, or holds what JSON or the schema cannot.
+            InvalidResultError: something is in it that JSON or the schema cannot hold.
 
         """
         height, width = result.frame.image.shape[:2]
@@ -120,7 +132,7 @@ class DetectionsBuilder:
             return _VALIDATOR.validate_python(
                 {
                     "timestamp": result.frame.timestamp,
-                    "detections": self._kept(result.objects, width, height),
+                    "detections": objects,
                     **self._whose,
                     "seq": seq,
                     "frame": result.frame.number,
@@ -133,11 +145,6 @@ class DetectionsBuilder:
         except ValidationError as error:
             first = error.errors(include_url=False, include_input=False)[0]
             raise InvalidResultError(f"{'.'.join(map(str, first['loc']))}: {first['msg']}") from None
-
-    def _kept(self, objects: object, width: int, height: int) -> list[dict[str, Any]]:
-        labels, min_score = self._labels, self._min_score
-        detections = [_detection(each, width, height) for each in _flat(objects)]
-        return [d for d in detections if d["score"] >= min_score and (labels is None or d["label"] in labels)]
 
 
 def encode(payload: Detections, age_ms: float, dropped: int) -> bytes:

@@ -26,3 +26,7 @@ class Result(NamedTuple):
     """PySDK's `InferenceResults.results`, as it came: a list of dictionaries for a detection model."""
     timing_ms: dict[str, float]
     """`preprocess`, `inference` and `postprocess`, as far as the runtime reports them, in milliseconds."""
+    began_s: float
+    """When the model was given the frame, on the monotonic clock."""
+    ended_s: float
+    """When it gave its answer."""

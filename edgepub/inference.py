@@ -11,6 +11,7 @@ import signal
 import sys
 import tempfile
 import threading
+import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -68,19 +69,20 @@ class Model:
 
     def _one_by_one(self, frames: Iterable[Frame]) -> Iterator[Result]:
         for frame in frames:
+            began_s = time.monotonic()
             try:
                 answer = self._pysdk.predict(frame.image)
             except Exception as error:  # noqa: BLE001  (PySDK raises Exception itself, and more)
                 raise ModelError(_words(error)) from None
-            yield _result(frame, answer)
+            yield _result(frame, began_s, answer)
 
     def _together(self, frames: Iterable[Frame]) -> Iterator[Result]:
         lost: list[SourceError] = []
 
-        def feed() -> Iterator[tuple[Any, Frame]]:
+        def feed() -> Iterator[tuple[Any, tuple[Frame, float]]]:
             try:
                 for frame in frames:
-                    yield frame.image, frame
+                    yield frame.image, (frame, time.monotonic())
             except SourceError as error:
                 lost.append(error)  # PySDK would turn it into its own, and lose the frames that are on their way
 
@@ -93,7 +95,8 @@ class Model:
             if answer is _END:
                 break
             if answer is not None:  # of a model with `non_blocking_batch_predict`
-                yield _result(answer.info, answer)
+                frame, began_s = answer.info
+                yield _result(frame, began_s, answer)
         if lost:
             raise lost[0]
 
@@ -183,8 +186,7 @@ def _words(error: Exception) -> str:
     return one_line("; ".join(line for line in text.splitlines() if line and not _PLACE.match(line)))
 
 
-def _result(frame: Frame, answer: Any) -> Result:  # noqa: ANN401  (PySDK is untyped)
+def _result(frame: Frame, began_s: float, answer: Any) -> Result:  # noqa: ANN401  (PySDK is untyped)
     timing = getattr(answer, "timing", None) or {}
-    return Result(
-        frame, answer.results, {ours: round(timing[key], 3) for key, ours in _TIMINGS.items() if key in timing}
-    )
+    timing_ms = {ours: round(timing[key], 3) for key, ours in _TIMINGS.items() if key in timing}
+    return Result(frame, answer.results, timing_ms, began_s, time.monotonic())

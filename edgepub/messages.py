@@ -8,6 +8,16 @@ from edgepub.metrics import CameraMetrics
 CameraStatus = Literal["online", "offline", "disabled"]
 
 
+class Receipt(NamedTuple):
+    """Whose message it is, and since when: what is counted and timed when it leaves or is lost."""
+
+    counts: CameraMetrics
+    captured_s: float
+    """When its frame was captured, on the monotonic clock."""
+    queued_s: float
+    """When it was put into the outbox."""
+
+
 class Message(NamedTuple):
     """What is sent to the broker."""
 
@@ -16,12 +26,21 @@ class Message(NamedTuple):
     """A callable is asked for the bytes at the moment of sending, for figures that are known only then."""
     qos: Literal[0, 1] = 0
     retain: bool = False
-    counts: CameraMetrics | None = None
-    """Whose sending or loss it is, where that is counted."""
+    receipt: Receipt | None = None
 
     def encoded(self) -> bytes:
         """Return the payload's bytes."""
         return self.payload if isinstance(self.payload, bytes) else self.payload()
+
+    def count_sent(self, taken_s: float) -> None:
+        """Count it as published, where that is counted, having been taken from the outbox at this moment."""
+        if self.receipt is not None:
+            self.receipt.counts.count_published(self.receipt.captured_s, self.receipt.queued_s, taken_s)
+
+    def count_lost(self, reason: str) -> None:
+        """Count it as dropped, where that is counted."""
+        if self.receipt is not None:
+            self.receipt.counts.count_dropped(reason)
 
 
 def state(topic: str, value: str | bytes) -> Message:

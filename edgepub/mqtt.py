@@ -6,6 +6,7 @@ MQTT 5.0: OASIS Standard, March 2019. MQTT 3.1.1: OASIS Standard, October 2014.
 import contextlib
 import math
 import re
+import socket
 import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -24,6 +25,8 @@ from edgepub.settings import MqttSettings
 IN_FLIGHT = 16
 """Publishes under way at once: several share a turn of the event loop, and paho's own lists stay short."""
 
+_UNSENT_BYTES = 16_384
+"""What the kernel may hold unsent; it would take megabytes, and a slow link would then get messages minutes old."""
 _TIMEOUT_S = 10.0
 _GOODBYE_S = 1.0
 _REFUSED = 0x80  # from here on, the reason codes of both versions are failures
@@ -154,8 +157,9 @@ def _client(
     settings: MqttSettings, client_id: str, password: SecretStr | None, will: Message | None, version: str
 ) -> aiomqtt.Client:
     parts = settings.parts
+    is_unix = parts.scheme == "unix"
     client = aiomqtt.Client(
-        parts.path if parts.scheme == "unix" else str(parts.hostname),
+        parts.path if is_unix else str(parts.hostname),
         parts.port or BROKER_PORTS[parts.scheme] or BROKER_PORTS["mqtt"],
         username=settings.username,
         password=password.get_secret_value() if password else None,
@@ -166,6 +170,7 @@ def _client(
         timeout=_TIMEOUT_S,
         keepalive=settings.keepalive_s,
         max_inflight_messages=IN_FLIGHT,
+        socket_options=[] if is_unix else [(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, _UNSENT_BYTES)],
         tls_context=_tls_context(settings) if parts.scheme in {"mqtts", "wss"} else None,
         websocket_path=(parts.path or "/mqtt") if parts.scheme in {"ws", "wss"} else None,
     )

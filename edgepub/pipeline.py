@@ -7,12 +7,14 @@ from edgepub import info, mqtt
 from edgepub.camera import Camera
 from edgepub.configuration import broker_password
 from edgepub.detections import DetectionsBuilder
+from edgepub.health import Health
 from edgepub.inference import loaded
-from edgepub.messages import CameraStatus, state
+from edgepub.messages import state
 from edgepub.metrics import CameraMetrics
 from edgepub.outbox import Outbox
 from edgepub.publisher import Publisher
 from edgepub.reporter import Reporter
+from edgepub.sampler import Sampler
 from edgepub.settings import CameraSettings, Settings
 from edgepub.sources import source_of
 from edgepub.topics import Topics
@@ -25,7 +27,7 @@ class Pipeline:
     cameras: list[Camera]
     outbox: Outbox
     publisher: Publisher
-    counts: dict[str, CameraMetrics]
+    health: Health
 
 
 def build(settings: Settings, boot_id: str) -> Pipeline:
@@ -38,27 +40,44 @@ def build(settings: Settings, boot_id: str) -> Pipeline:
     connect = functools.partial(
         mqtt.connect, settings.mqtt, settings.client_id, broker_password(settings.mqtt), will=offline
     )
-    counts = {name: CameraMetrics() for name in settings.cameras}
+    publisher = Publisher(outbox, connect, settings.mqtt.url, offline, mqtt.IN_FLIGHT)
 
-    def tell(camera: str, status: CameraStatus) -> None:
-        outbox.put(state(topics.camera_status(camera), status))
-
-    def camera(name: str, of: CameraSettings) -> Camera:
-        builder = DetectionsBuilder(settings.node, name, boot_id, of.labels, of.min_score)
-        return Camera(
+    def camera(name: str, of: CameraSettings, counts: CameraMetrics) -> Camera:
+        source = source_of(
             name,
-            source_of(of.resolved_source, loop=of.loop, realtime=of.realtime),
-            functools.partial(loaded, settings.models[of.model]),
-            Reporter(name, topics.detections(name), builder, outbox, counts[name]).report,
-            functools.partial(tell, name),
-            counts[name],
+            of.resolved_source,
+            loop=of.loop,
+            realtime=of.realtime,
+            max_fps=of.max_fps,
+            stall_timeout_s=of.stall_timeout_s,
+            counts=counts,
         )
+        reporter = Reporter(
+            name,
+            topics.detections(name),
+            topics.camera_status(name),
+            DetectionsBuilder(settings.node, name, boot_id, of.labels, of.min_score),
+            Sampler(of.publish),
+            outbox,
+            counts,
+        )
+        load = functools.partial(loaded, settings.models[of.model])
+        return Camera(name, source, load, reporter, counts, of.stall_timeout_s)
 
     for name, of in settings.cameras.items():
-        tell(name, "offline" if of.enabled else "disabled")
+        outbox.put(state(topics.camera_status(name), "offline" if of.enabled else "disabled"))
+    counts = {name: CameraMetrics() for name, of in settings.cameras.items() if of.enabled}
     return Pipeline(
-        [camera(name, of) for name, of in settings.cameras.items() if of.enabled],
+        [camera(name, settings.cameras[name], its) for name, its in counts.items()],
         outbox,
-        Publisher(outbox, connect, settings.mqtt.url, offline, mqtt.IN_FLIGHT),
-        counts,
+        publisher,
+        Health(
+            settings.node,
+            boot_id,
+            topics.stats,
+            settings.stats.interval_s,
+            counts,
+            outbox,
+            lambda: publisher.reconnects,
+        ),
     )

@@ -59,8 +59,14 @@ class Publisher:
         self._broker = broker
         self._goodbye = goodbye
         self._slots = in_flight
+        self._sessions = 0
         self._taken = 0
         self._in_flight: dict[int, Message] = {}  # by the order in which they were taken
+
+    @property
+    def reconnects(self) -> int:
+        """How often a new session was opened after the first."""
+        return max(0, self._sessions - 1)
 
     async def run(self) -> None:
         """Publish until the outbox is closed and empty, through as many sessions as that takes."""
@@ -71,6 +77,7 @@ class Publisher:
                 async with self._connect() as session:
                     _log.info("broker %s: connected, MQTT %s", self._broker, session.version)
                     connected_s = time.monotonic()
+                    self._sessions += 1
                     await self._serve(session)
                     return
             except BrokerError as error:
@@ -110,12 +117,12 @@ class Publisher:
     async def _publish(self, session: Session) -> None:
         """Send one message after another; nothing comes between taking and sending, so they leave in their order."""
         while (message := await self._outbox.take()) is not None:
+            taken_s = time.monotonic()
             key = self._taken = self._taken + 1
             self._in_flight[key] = message
             await session.publish(message)
             del self._in_flight[key]
-            if message.counts is not None:
-                message.counts.count_published()
+            message.count_sent(taken_s)
 
     async def _say_goodbye(self, session: Session) -> None:
         with contextlib.suppress(BrokerError, TimeoutError):

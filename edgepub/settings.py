@@ -166,6 +166,29 @@ class ModelSettings(Section):
         return self
 
 
+class PublishSettings(Section):
+    """Which of a camera's results are published; the others are counted as sampled."""
+
+    mode: Literal["always", "changes"] = "always"
+    """`changes`: only results that differ from the last one published: in a label, how many there are, a track or zone,
+    a box that moved by more than 2 % of the frame, or a score that changed by more than 0.1."""
+    every: Annotated[int, Number] = Field(default=1, ge=1, le=1_000_000)
+    """Only every so many results. In mode `changes`, a change waits for the next that is due."""
+    max_rate_hz: Annotated[float, Number] | None = Field(default=None, gt=0, le=1000)
+    """At most so many messages a second, evenly. In mode `changes`, a change waits for the next allowed moment."""
+    heartbeat_s: Annotated[float, Number] | None = Field(default=30, gt=0, le=86_400)
+    """In mode `changes`: so long after the last message, the next result is published in any case; null: never."""
+    adaptive: bool = False
+    """Publish less often while messages grow old in the queue, as the broker does not keep up; changes still come."""
+
+    @model_validator(mode="after")
+    def _a_heartbeat_that_the_rate_allows(self) -> Self:
+        if self.mode == "changes" and self.heartbeat_s and self.max_rate_hz and self.heartbeat_s * self.max_rate_hz < 1:
+            least_s = f"{1 / self.max_rate_hz:g}"
+            raise ValueError(f"heartbeat_s is oftener than max_rate_hz allows: set it to {least_s} or more, or to null")
+        return self
+
+
 class CameraSettings(Section):
     """One camera: where its frames come from, what looks at them, and what is published of it."""
 
@@ -181,10 +204,15 @@ class CameraSettings(Section):
     """Files only: start again at the end."""
     realtime: bool = False
     """Files only: play at the file's own rate, as a camera would, instead of at the model's speed."""
+    max_fps: Annotated[float, Number] | None = Field(default=None, gt=0, le=1000)
+    """Frames a second given to the model, evenly spaced; the rest are sampled. A file's seconds are its own."""
+    stall_timeout_s: Annotated[float, Number] = Field(default=10, ge=1, le=3600)
+    """A live source without a new frame, or a model without an answer, is `offline` within so many seconds."""
     labels: list[Annotated[str, Field(min_length=1)]] | None = Field(default=None, min_length=1)
     """Only detections with one of these labels; null: all."""
     min_score: Annotated[float, Number] = Field(default=0.5, ge=0, le=1)
     """Only detections with at least this score. A model's own `output_confidence_threshold` comes before it."""
+    publish: PublishSettings = PublishSettings()
 
     @field_validator("source", mode="before")
     @classmethod
@@ -219,6 +247,13 @@ class CameraSettings(Section):
         return self._resolved
 
 
+class StatsSettings(Section):
+    """The figures of the node and of its cameras."""
+
+    interval_s: Annotated[float, Number] = Field(default=10, ge=1, le=3600)
+    """Seconds from one `stats` message to the next; its rates and latencies are those of that time."""
+
+
 class LogSettings(Section):
     """The log, on stderr."""
 
@@ -237,6 +272,7 @@ class Settings(Section):
     """The models, by name."""
     cameras: dict[CameraName, CameraSettings] = Field(min_length=1)
     """The cameras, by name: the third level of their topics."""
+    stats: StatsSettings = StatsSettings()
     log: LogSettings = LogSettings()
 
     @property

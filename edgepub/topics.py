@@ -25,6 +25,11 @@ class Topics:
         """What runs here, retained."""
         return f"{self.root}/info"
 
+    @property
+    def stats(self) -> str:
+        """Figures of the node and its cameras, every so often."""
+        return f"{self.root}/stats"
+
     def camera_status(self, camera: str) -> str:
         """`online`, `offline` or `disabled`, retained."""
         return f"{self.root}/{camera}/status"

@@ -26,7 +26,8 @@ from edgepub.metrics import CameraMetrics
 from edgepub.outbox import Outbox
 from edgepub.publisher import Publisher
 from edgepub.reporter import Reporter
-from edgepub.settings import MqttSettings
+from edgepub.sampler import Sampler
+from edgepub.settings import MqttSettings, PublishSettings
 
 _MESSAGES = 20_000
 _BURST = 100
@@ -48,7 +49,8 @@ def _edgepub(port: int, objects: int) -> float:
     outbox = Outbox(256)
     counts = CameraMetrics()
     builder = DetectionsBuilder("bench", "camera", "boot", None, 0.5)
-    reporter = Reporter("camera", "bench/camera/detections", builder, outbox, counts)
+    topics = ("bench/camera/detections", "bench/camera/status")
+    reporter = Reporter("camera", *topics, builder, Sampler(PublishSettings()), outbox, counts)
     connect = functools.partial(mqtt.connect, MqttSettings(url=f"mqtt://127.0.0.1:{port}"), "bench", None)
     publisher = Publisher(outbox, connect, "bench", state("bench/status", "offline"), mqtt.IN_FLIGHT)
     image = np.zeros((480, 640, 3), np.uint8)
@@ -59,7 +61,9 @@ def _edgepub(port: int, objects: int) -> float:
             sent = counts.published
             for _ in range(number):
                 frame = Frame(image, 1, time.time(), time.monotonic())
-                reporter.report(Result(frame, a_result(objects), {"inference": 1.234}))
+                reporter.report(
+                    Result(frame, a_result(objects), {"inference": 1.234}, frame.captured_s, frame.captured_s)
+                )
             while counts.published < sent + number:
                 time.sleep(0.0005)
 

@@ -6,6 +6,7 @@ oldest dropped first. State goes before stream.
 
 import asyncio
 import threading
+import time
 
 from edgepub.messages import Message
 from edgepub.outbox.state import StateLane
@@ -47,7 +48,8 @@ class Outbox:
             else:
                 lost = self._stream.put(message)
             self._wake()
-        _count(lost, "queue_full")
+        if lost is not None:
+            lost.count_lost("queue_full")
 
     def put_back(self, message: Message) -> None:
         """Return a message that was taken and not sent, to its old place."""
@@ -58,7 +60,8 @@ class Outbox:
             else:
                 lost = self._stream.put_back(message)
             self._wake()
-        _count(lost, "queue_full")
+        if lost is not None:
+            lost.count_lost("queue_full")
 
     async def take(self) -> Message | None:
         """Return the next message, when there is one; None when the outbox is closed and empty."""
@@ -93,8 +96,19 @@ class Outbox:
                 message = self._stream.take()
             if message is None:
                 return number
-            _count(message, reason)
+            message.count_lost(reason)
             number += 1
+
+    def age_s(self, topic: str) -> float:
+        """Return for how long the oldest message of a topic in the stream lane has been waiting; 0 if there is none."""
+        with self._lock:
+            oldest = self._stream.oldest(topic)
+        return 0.0 if oldest is None or oldest.receipt is None else time.monotonic() - oldest.receipt.queued_s
+
+    def sizes(self) -> dict[str, int]:
+        """Return how many messages wait in each lane."""
+        with self._lock:
+            return {"stream": len(self._stream), "state": len(self._state)}
 
     def _listen(self) -> None:
         """Wake the takers if something has come meanwhile, else let the next put do it."""
@@ -109,8 +123,3 @@ class Outbox:
         sleeper, self._sleeper = self._sleeper, None
         if sleeper is not None:
             sleeper.call_soon_threadsafe(self._awake.set)
-
-
-def _count(lost: Message | None, reason: str) -> None:
-    if lost is not None and lost.counts is not None:
-        lost.counts.count_dropped(reason)

@@ -33,5 +33,5 @@ class StateLane:
         """Let every value be sent again."""
         self._unsent = dict.fromkeys(self._newest)
 
-    def __bool__(self) -> bool:
-        return bool(self._unsent)
+    def __len__(self) -> int:
+        return len(self._unsent)

@@ -1,15 +1,18 @@
 """Frames from a file, a URL or a webcam."""
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Generator
 from pathlib import Path
 from typing import Protocol
 
 from edgepub.frames import Frame
+from edgepub.metrics import CameraMetrics
+from edgepub.sources.capture import Gate
 from edgepub.sources.file import FileSource
 from edgepub.sources.live import LiveSource
+from edgepub.sources.newest import Newest
 
-__all__ = ["FileSource", "LiveSource", "Source", "source_of"]
+__all__ = ["FileSource", "Gate", "LiveSource", "Newest", "Source", "source_of"]
 
 
 class Source(Protocol):
@@ -18,7 +21,7 @@ class Source(Protocol):
     live: bool
     """True where a frame that is not taken at once grows old: a camera, not a file."""
 
-    def frames(self, stopping: threading.Event) -> Iterator[Frame]:
+    def frames(self, stopping: threading.Event) -> Generator[Frame, None, None]:
         """Open the source and yield its frames, until it ends or `stopping` is set.
 
         Raises:
@@ -27,6 +30,30 @@ class Source(Protocol):
         """
 
 
-def source_of(source: str | int | Path, *, loop: bool, realtime: bool) -> Source:
-    """Return the source of a camera: a file's for a path, a live one for a URL or a webcam's number."""
-    return FileSource(source, loop=loop, realtime=realtime) if isinstance(source, Path) else LiveSource(source)
+def source_of(
+    name: str,
+    source: str | int | Path,
+    *,
+    loop: bool,
+    realtime: bool,
+    max_fps: float | None,
+    stall_timeout_s: float,
+    counts: CameraMetrics,
+) -> Source:
+    """Return the source of a camera: a file's for a path, a live one for a URL or a webcam's number.
+
+    Args:
+        name: the camera's name.
+        source: what to open.
+        loop: files only: start again at the end.
+        realtime: files only: play it as a camera would.
+        max_fps: the most frames a second to give.
+        stall_timeout_s: how long a live source may be silent.
+        counts: the camera's counts.
+
+    """
+    gate = Gate(max_fps, counts)
+    if isinstance(source, Path):
+        file = FileSource(source, gate, loop=loop, realtime=realtime)
+        return Newest(file, name, stall_timeout_s, counts) if realtime else file
+    return Newest(LiveSource(source, gate, stall_timeout_s), name, stall_timeout_s, counts)

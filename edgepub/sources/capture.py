@@ -1,14 +1,20 @@
-"""OpenCV's VideoCapture, opened without noise and closed for certain."""
+"""OpenCV's VideoCapture, opened without noise and closed for certain; and the gate behind it."""
 
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from math import inf
 
 import cv2
 
 from edgepub.errors import SourceError
+from edgepub.metrics import CameraMetrics
+from edgepub.rates import Spacing
 
 _QUIET = "-8"  # AV_LOG_QUIET
+# RTSP over TCP: over UDP a lost packet is a green frame. And FFmpeg need not watch a stream for five seconds, to learn
+# its frame rate, before it gives the first frame.
+_OPTIONS = "rtsp_transport;tcp|fpsprobesize;0"
 
 
 @contextmanager
@@ -22,6 +28,7 @@ def opened(name: str | int, backend: int, parameters: Sequence[int], why_not: st
     # Both write to stderr past our log, and FFmpeg may name the URL with its password.
     os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", _QUIET)
     cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
+    os.environ.setdefault("OPENCV_FFMPEG_CAPTURE_OPTIONS", _OPTIONS)
     try:
         capture = cv2.VideoCapture(name, backend, parameters)
     except cv2.error:
@@ -32,3 +39,30 @@ def opened(name: str | int, backend: int, parameters: Sequence[int], why_not: st
         yield capture
     finally:
         capture.release()
+
+
+class Gate:
+    """Lets so many frames a second through, evenly, before anything is done with them; counts all that come.
+
+    Args:
+        max_fps: the most frames a second; None: all.
+        counts: the camera's counts.
+
+    """
+
+    def __init__(self, max_fps: float | None, counts: CameraMetrics) -> None:
+        self._max_fps = inf if max_fps is None else max_fps
+        self._counts = counts
+        self.open()
+
+    def open(self) -> None:
+        """Begin with a new source, whose clock may be another."""
+        self._spacing = Spacing(self._max_fps)
+
+    def admit(self, captured_s: float) -> bool:
+        """Return whether the frame captured at this moment, on the clock of its source, is used."""
+        self._counts.count_captured()
+        admitted = self._spacing.admit(captured_s)
+        if not admitted:
+            self._counts.count_sampled("max_fps")
+        return admitted

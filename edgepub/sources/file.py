@@ -1,15 +1,15 @@
-"""Every frame of a video file, in order; or, in real time, those that its own clock has reached."""
+"""Every frame of a video file, in order; or, in real time, as its own clock reaches them."""
 
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Generator
 from pathlib import Path
 
 import cv2
 
 from edgepub.errors import SourceError
 from edgepub.frames import Frame
-from edgepub.sources.capture import opened
+from edgepub.sources.capture import Gate, opened
 
 _USUAL_FPS = 25.0  # for a file that does not say
 _SMALL = 640 * 480  # pixels
@@ -20,22 +20,23 @@ class FileSource:
 
     Args:
         path: the file.
+        gate: admits its frames, by the file's own clock.
         loop: start again at the end; frames are numbered on.
-        realtime: play at the file's own rate, as a camera would: a frame is not given before its time, and is left out
-            when its time is over before it is asked for.
+        realtime: play at the file's own rate, as a camera would: a frame is not given before its time.
 
     """
 
-    def __init__(self, path: Path, *, loop: bool, realtime: bool) -> None:
+    def __init__(self, path: Path, gate: Gate, *, loop: bool, realtime: bool) -> None:
         self.live = realtime
         self._path = path
+        self._gate = gate
         self._loop = loop
         self._realtime = realtime
 
     def __str__(self) -> str:
         return str(self._path)
 
-    def frames(self, stopping: threading.Event) -> Iterator[Frame]:
+    def frames(self, stopping: threading.Event) -> Generator[Frame, None, None]:
         """Yield the file's frames.
 
         Raises:
@@ -47,27 +48,52 @@ class FileSource:
         why_not = f"not a video that OpenCV can read: {self._path}"
         with opened(str(self._path), cv2.CAP_ANY, [], why_not) as capture:
             parameters = _decoder(capture)
+        self._gate.open()
         number = 0
         began_s = time.monotonic()
+        round_s = 0.0
         while not stopping.is_set():
             before = number
             with opened(str(self._path), cv2.CAP_ANY, parameters, why_not) as capture:
-                period_s = 1 / (capture.get(cv2.CAP_PROP_FPS) or _USUAL_FPS) if self._realtime else 0.0
-                while not stopping.is_set():
-                    if period_s:
-                        late = int((time.monotonic() - began_s) / period_s) - number
-                        number += sum(capture.grab() for _ in range(late))
-                    ok, image = capture.read()
-                    if not ok:
-                        break
-                    if period_s:
-                        stopping.wait(max(0.0, began_s + number * period_s - time.monotonic()))
+                clock = _Clock(capture)
+                while not stopping.is_set() and capture.grab():
                     number += 1
-                    yield Frame(image, number, time.time(), time.monotonic())
+                    media_s = round_s + clock.read_s()
+                    if self._realtime:
+                        stopping.wait(max(0.0, began_s + media_s - time.monotonic()))
+                    if self._gate.admit(media_s):
+                        captured_s, timestamp = time.monotonic(), time.time()
+                        ok, image = capture.retrieve()
+                        if ok:
+                            yield Frame(image, number, timestamp, captured_s)
+                round_s += clock.end_s
             if number == before and not stopping.is_set():
                 raise SourceError(f"a video without a frame: {self._path}")
             if not self._loop:
                 return
+
+
+class _Clock:
+    """When each frame is due, in seconds from the first: by its own stamp, else by the rate of the file."""
+
+    def __init__(self, capture: cv2.VideoCapture) -> None:
+        self._capture = capture
+        self._period_s = 1 / (capture.get(cv2.CAP_PROP_FPS) or _USUAL_FPS)
+        self._first_s: float | None = None
+        self.end_s = 0.0
+        """When the frame after the last one is due, if it has no stamp."""
+
+    def read_s(self) -> float:
+        """Return when the frame that was grabbed last is due."""
+        stamp_s = self._capture.get(cv2.CAP_PROP_POS_MSEC) / 1000
+        if self._first_s is None:
+            self._first_s, due_s = stamp_s, 0.0
+        else:
+            due_s = stamp_s - self._first_s
+            if due_s <= self.end_s - self._period_s:  # not after the one before: a file without stamps
+                due_s = self.end_s
+        self.end_s = due_s + self._period_s
+        return due_s
 
 
 def _decoder(capture: cv2.VideoCapture) -> list[int]:

@@ -2,17 +2,19 @@
 
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Generator
 
 import cv2
 
 from edgepub.errors import SourceError
 from edgepub.frames import Frame
 from edgepub.redaction import place
-from edgepub.sources.capture import opened
+from edgepub.sources.capture import Gate, opened
 
-_TIMEOUT_MS = 10_000
-_TIMEOUTS = [cv2.CAP_PROP_OPEN_TIMEOUT_MSEC, _TIMEOUT_MS, cv2.CAP_PROP_READ_TIMEOUT_MSEC, _TIMEOUT_MS]
+_OPEN_TIMEOUT_S = 10.0
+# Of the stall timeout: where FFmpeg gives up by itself, no thread need be abandoned. It does not always do so in time.
+_READ_PART = 0.8
+_ONE_THREAD = 1920 * 1088  # pixels
 
 
 class LiveSource:
@@ -20,32 +22,63 @@ class LiveSource:
 
     Args:
         source: a URL, or a webcam's number.
+        gate: admits its frames.
+        stall_timeout_s: how long it may be silent.
 
     """
 
     live = True
 
-    def __init__(self, source: str | int) -> None:
+    def __init__(self, source: str | int, gate: Gate, stall_timeout_s: float) -> None:
         self._source = source
+        self._gate = gate
+        self._read_timeout_s = _READ_PART * stall_timeout_s
+        self._large = False
 
     def __str__(self) -> str:
         return f"webcam {self._source}" if isinstance(self._source, int) else place(self._source)
 
-    def frames(self, stopping: threading.Event) -> Iterator[Frame]:
+    def frames(self, stopping: threading.Event) -> Generator[Frame, None, None]:
         """Yield the camera's frames as they come.
 
         Raises:
             SourceError: it cannot be opened, or gives no more frames.
 
         """
-        is_url = isinstance(self._source, str)
-        backend, parameters = (cv2.CAP_FFMPEG, _TIMEOUTS) if is_url else (cv2.CAP_ANY, [])
+        backend = cv2.CAP_FFMPEG if isinstance(self._source, str) else cv2.CAP_ANY
         why_not = f"{self}: cannot be opened: not there, refused, or not a video"
-        with opened(self._source, backend, parameters, why_not) as capture:
-            number = 0
-            while not stopping.is_set():
-                ok, image = capture.read()
-                if not ok:
-                    raise SourceError(f"{self}: gives no more frames")
-                number += 1
-                yield Frame(image, number, time.time(), time.monotonic())
+        self._gate.open()
+        number = 0
+        while not stopping.is_set():
+            with opened(self._source, backend, self._parameters(), why_not) as capture:
+                if not self._large and self._is_large(capture):
+                    self._large = True
+                    continue
+                while not stopping.is_set():
+                    if not capture.grab():
+                        raise SourceError(f"{self}: gives no more frames")
+                    captured_s, timestamp = time.monotonic(), time.time()
+                    if stopping.is_set():
+                        return  # it hung, and nobody waits for it any more
+                    number += 1
+                    if self._gate.admit(captured_s):
+                        ok, image = capture.retrieve()
+                        if ok:
+                            yield Frame(image, number, timestamp, captured_s)
+
+    def _parameters(self) -> list[int]:
+        if isinstance(self._source, int):
+            return []
+        timeouts = [
+            cv2.CAP_PROP_OPEN_TIMEOUT_MSEC,
+            int(1000 * _OPEN_TIMEOUT_S),
+            cv2.CAP_PROP_READ_TIMEOUT_MSEC,
+            int(1000 * self._read_timeout_s),
+        ]
+        # FFmpeg decodes one frame in each of several threads, and so gives each as many frames late: 500 ms at 2 frames
+        # a second with two processors. One thread keeps up with a camera, unless its pictures are very large.
+        return timeouts if self._large else [*timeouts, cv2.CAP_PROP_N_THREADS, 1]
+
+    def _is_large(self, capture: cv2.VideoCapture) -> bool:
+        pixels = capture.get(cv2.CAP_PROP_FRAME_WIDTH) * capture.get(cv2.CAP_PROP_FRAME_HEIGHT)
+        return isinstance(self._source, str) and pixels > _ONE_THREAD

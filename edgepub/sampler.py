@@ -1,0 +1,148 @@
+"""Which results are published. Pure: settings, clock and results in, results out."""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from math import inf
+from typing import Any, Generic, NamedTuple, TypeVar
+
+from edgepub.rates import Adaptive, Spacing
+from edgepub.settings import PublishSettings
+
+MOVED = 0.02
+"""A box that moved by more than this part of the frame, with any of its sides, is a change."""
+SCORE_CHANGED = 0.1
+"""A score that changed by more than this is a change."""
+
+Objects = Sequence[Mapping[str, Any]]
+Item = TypeVar("Item")
+
+
+class Verdict(NamedTuple, Generic[Item]):
+    """What comes of a result: at most one to be published, and at most one that now never will be."""
+
+    publish: Item | None
+    left_out: str | None
+    """The setting for whose sake one was left out; also `unchanged`."""
+
+
+class _Held(NamedTuple, Generic[Item]):
+    item: Item
+    objects: Objects
+    closed_by: str | None
+
+
+class Sampler(Generic[Item]):
+    """Admits results or leaves them out, as `publish` says.
+
+    No change is left out by a limited rate, and none by `every` in mode `changes`: the newest result that differs from
+    the last one published is held, and published at the next allowed moment, even when all is as before again by then.
+    That it is, is the next change.
+
+    Args:
+        settings: the camera's `publish`.
+
+    """
+
+    def __init__(self, settings: PublishSettings) -> None:
+        self._every = settings.every
+        self._only_changes = settings.mode == "changes"
+        self._heartbeat_s = inf if settings.heartbeat_s is None or not self._only_changes else settings.heartbeat_s
+        self._spacing = None if settings.max_rate_hz is None else Spacing(settings.max_rate_hz)
+        self._adaptive = Adaptive() if settings.adaptive else None
+        self._sees_changes = self._only_changes or settings.adaptive or settings.max_rate_hz is not None
+        self._since = settings.every - 1  # results since the last one published: the first of all is due
+        self._last: Objects | None = None
+        self._last_s = -inf
+        self._held: _Held[Item] | None = None
+
+    @property
+    def adapts(self) -> bool:
+        """Whether it wants to know the queue's age."""
+        return self._adaptive is not None
+
+    def offer(self, item: Item, objects: Objects, now_s: float, queue_age_s: float = 0.0) -> Verdict[Item]:
+        """Decide on a result.
+
+        Args:
+            item: what stands for the result, and is given back.
+            objects: its detections.
+            now_s: the time; never before that of an earlier call.
+            queue_age_s: how long the oldest message of the camera has been waiting for the broker.
+
+        """
+        closed_by = self._closed_by(now_s, queue_age_s)
+        if self._sees_changes:
+            return self._offer_to_compare(item, objects, now_s, closed_by)
+        return Verdict(None, closed_by) if closed_by else self._published(item, objects, now_s)
+
+    def _offer_to_compare(self, item: Item, objects: Objects, now_s: float, closed_by: str | None) -> Verdict[Item]:
+        held, self._held = self._held, None
+        overdue = now_s - self._last_s >= self._heartbeat_s
+        may = closed_by is None or overdue
+        if self._last is None or differ(self._last, objects):
+            outdated_by = held.closed_by if held else None
+            if may:
+                return self._published(item, objects, now_s, outdated_by)
+            self._held = _Held(item, objects, closed_by)
+            return Verdict(None, outdated_by)
+        if held and may:
+            # What was held is over, and is told all the same; the return to what was before is told after it.
+            self._held = _Held(item, objects, held.closed_by)
+            return self._published(held.item, held.objects, now_s)
+        self._held = held
+        if overdue or (may and not self._only_changes):
+            return self._published(item, objects, now_s)
+        return Verdict(None, "unchanged" if self._only_changes else closed_by)
+
+    def end(self) -> Item | None:
+        """Return what is held still, when no more results come; what comes later begins anew."""
+        held, self._held, self._last = self._held, None, None
+        return held.item if held else None
+
+    def _closed_by(self, now_s: float, queue_age_s: float) -> str | None:
+        """Return the setting that forbids this moment, if one does."""
+        self._since += 1
+        if self._since < self._every:
+            return "every"
+        if self._spacing and not self._spacing.allows(now_s):
+            return "max_rate_hz"
+        if self._adaptive and not self._adaptive.allows(now_s, queue_age_s):
+            return "adaptive"
+        return None
+
+    def _published(self, item: Item, objects: Objects, now_s: float, left_out: str | None = None) -> Verdict[Item]:
+        self._since = 0
+        self._last, self._last_s = objects, now_s
+        for limit in (self._spacing, self._adaptive):
+            if limit:
+                limit.spend(now_s)
+        return Verdict(item, left_out)
+
+
+def differ(before: Objects, now: Objects) -> bool:
+    """Return whether two results differ by more than the tolerances.
+
+    Labels, tracks, zones and how many there are of each must be the same; each object must have one before it that
+    none of its sides is farther from than `MOVED` and its score than `SCORE_CHANGED`.
+    """
+    if len(before) != len(now) or Counter(map(_kind, before)) != Counter(map(_kind, now)):
+        return True
+    unmatched = list(before)
+    for each in now:
+        match = next((i for i, other in enumerate(unmatched) if _alike(each, other)), None)
+        if match is None:
+            return True
+        del unmatched[match]
+    return False
+
+
+def _kind(each: Mapping[str, Any]) -> tuple[Any, ...]:
+    return each["label"], each.get("track_id"), frozenset(each.get("zones", ()))
+
+
+def _alike(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
+    return (
+        abs(one["score"] - other["score"]) <= SCORE_CHANGED
+        and all(abs(a - b) <= MOVED for a, b in zip(one["bbox_norm"], other["bbox_norm"], strict=True))
+        and _kind(one) == _kind(other)
+    )
