@@ -2,31 +2,35 @@
 
 from math import inf
 
+_ROUNDING_S = 1e-6  # clocks are sums of periods
+
 
 class Spacing:
     """Lets things happen at most so often, evenly.
 
-    The generic cell rate algorithm (ITU-T I.371) with a tolerance of half a period. So a source whose rate is no
-    multiple of the limit still comes to the limit, and one that jitters around it loses nothing. On average never more
-    than the rate; two never nearer than half a period; one that comes a whole period after the last is always let
-    through.
+    One that comes late, by up to half a period, does not delay those after it: so a source whose rate is no multiple of
+    the limit still comes near it, and one that jitters around it loses nothing. On average never more than the
+    rate; two never nearer than half a period; one that comes a whole period after the last is always let through.
 
     Args:
-        rate_hz: how often; infinite: no limit.
+        rate_hz: how often; infinite: no limit. It may be changed, and takes effect at once.
 
     """
 
     def __init__(self, rate_hz: float) -> None:
         self.rate_hz = rate_hz
-        self._due_s = -inf
+        self._due_s = -inf  # when the last one was due
+        self._last_s = -inf  # when it came
 
     def allows(self, now_s: float) -> bool:
         """Return whether it may happen now."""
-        return now_s >= self._due_s - 0.5 / self.rate_hz
+        return now_s >= self._next_s() - _ROUNDING_S
 
     def spend(self, now_s: float) -> None:
         """Let it happen now."""
-        self._due_s = max(self._due_s, now_s) + 1 / self.rate_hz
+        due_s = self._next_s()
+        self._due_s = due_s if -inf < due_s < now_s else now_s
+        self._last_s = now_s
 
     def admit(self, now_s: float) -> bool:
         """Let it happen if it may; return whether it did."""
@@ -34,6 +38,10 @@ class Spacing:
         if allowed:
             self.spend(now_s)
         return allowed
+
+    def _next_s(self) -> float:
+        period_s = 1 / self.rate_hz
+        return max(self._due_s + period_s, self._last_s + period_s / 2)
 
 
 class Adaptive:

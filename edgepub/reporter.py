@@ -63,15 +63,16 @@ class Reporter:
             return
         age_s = self._outbox.age_s(self._detections_topic) if self._sampler.adapts else 0.0
         publish, left_out = self._sampler.offer((result, objects), objects, result.ended_s, age_s)
-        if left_out:
-            self._counts.count_sampled(left_out)
+        for reason in left_out:
+            self._counts.count_sampled(reason)
         if publish:
             self._publish(*publish)
 
     def tell(self, status: CameraStatus) -> None:
         """Hand over the camera's status, behind what is still to be said of results before it."""
-        if status != "online" and (held := self._sampler.end()):
-            self._publish(*held)
+        if status != "online":
+            for held in self._sampler.end():
+                self._publish(*held)
         self._outbox.put(state(self._status_topic, status))
 
     def _publish(self, result: Result, objects: list[dict[str, Any]]) -> None:

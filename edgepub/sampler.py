@@ -18,17 +18,17 @@ Item = TypeVar("Item")
 
 
 class Verdict(NamedTuple, Generic[Item]):
-    """What comes of a result: at most one to be published, and at most one that now never will be."""
+    """What comes of a result: at most one to be published, and those that now never will be."""
 
     publish: Item | None
-    left_out: str | None
-    """The setting for whose sake one was left out; also `unchanged`."""
+    left_out: Sequence[str] = ()
+    """For each that is left out, the setting for whose sake; or `unchanged`."""
 
 
 class _Held(NamedTuple, Generic[Item]):
     item: Item
     objects: Objects
-    closed_by: str | None
+    closed_by: str
 
 
 class Sampler(Generic[Item]):
@@ -53,7 +53,7 @@ class Sampler(Generic[Item]):
         self._since = settings.every - 1  # results since the last one published: the first of all is due
         self._last: Objects | None = None
         self._last_s = -inf
-        self._held: _Held[Item] | None = None
+        self._held: list[_Held[Item]] = []  # a change; and behind it, when it is over, the newest result
 
     @property
     def adapts(self) -> bool:
@@ -72,32 +72,37 @@ class Sampler(Generic[Item]):
         """
         closed_by = self._closed_by(now_s, queue_age_s)
         if self._sees_changes:
-            return self._offer_to_compare(item, objects, now_s, closed_by)
-        return Verdict(None, closed_by) if closed_by else self._published(item, objects, now_s)
+            return self._compare(item, objects, now_s, closed_by)
+        return Verdict(None, [closed_by]) if closed_by else self._published(item, objects, now_s)
 
-    def _offer_to_compare(self, item: Item, objects: Objects, now_s: float, closed_by: str | None) -> Verdict[Item]:
-        held, self._held = self._held, None
+    def end(self) -> list[Item]:
+        """Return what is held still, when no more results come; what comes later begins anew."""
+        held, self._held, self._last = self._held, [], None
+        return [each.item for each in held]
+
+    def _compare(self, item: Item, objects: Objects, now_s: float, closed_by: str | None) -> Verdict[Item]:
+        held, self._held = self._held, []
         overdue = now_s - self._last_s >= self._heartbeat_s
         may = closed_by is None or overdue
+        newest = _Held(item, objects, closed_by or "unchanged")
         if self._last is None or differ(self._last, objects):
-            outdated_by = held.closed_by if held else None
+            outdated = [each.closed_by for each in held]
             if may:
-                return self._published(item, objects, now_s, outdated_by)
-            self._held = _Held(item, objects, closed_by)
-            return Verdict(None, outdated_by)
-        if held and may:
-            # What was held is over, and is told all the same; the return to what was before is told after it.
-            self._held = _Held(item, objects, held.closed_by)
-            return self._published(held.item, held.objects, now_s)
-        self._held = held
+                return self._published(item, objects, now_s, outdated)
+            self._held = [newest]
+            return Verdict(None, outdated)
+        if held:
+            # The change that is held is over. It is told all the same, and after it that all is as before.
+            change, *outdated_return = held
+            outdated = [each.closed_by for each in outdated_return]
+            if may:
+                self._held = [newest]
+                return self._published(change.item, change.objects, now_s, outdated)
+            self._held = [change, newest]
+            return Verdict(None, outdated)
         if overdue or (may and not self._only_changes):
             return self._published(item, objects, now_s)
-        return Verdict(None, "unchanged" if self._only_changes else closed_by)
-
-    def end(self) -> Item | None:
-        """Return what is held still, when no more results come; what comes later begins anew."""
-        held, self._held, self._last = self._held, None, None
-        return held.item if held else None
+        return Verdict(None, ["unchanged" if self._only_changes else newest.closed_by])
 
     def _closed_by(self, now_s: float, queue_age_s: float) -> str | None:
         """Return the setting that forbids this moment, if one does."""
@@ -110,7 +115,7 @@ class Sampler(Generic[Item]):
             return "adaptive"
         return None
 
-    def _published(self, item: Item, objects: Objects, now_s: float, left_out: str | None = None) -> Verdict[Item]:
+    def _published(self, item: Item, objects: Objects, now_s: float, left_out: Sequence[str] = ()) -> Verdict[Item]:
         self._since = 0
         self._last, self._last_s = objects, now_s
         for limit in (self._spacing, self._adaptive):

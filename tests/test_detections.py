@@ -21,7 +21,8 @@ FRAME = Frame(np.zeros((HEIGHT, WIDTH, 3), np.uint8), 7, 1700000000.25, 50.0)
 
 def build(objects, labels=None, min_score=0.0, timing=None):
     builder = detections.DetectionsBuilder("garage", "porch", "boot", labels, min_score)
-    return builder.build(Result(FRAME, objects, timing or {}), 3)
+    result = Result(FRAME, objects, timing or {}, 0.0, 0.0)
+    return builder.build(result, builder.objects(result), 3)
 
 
 def on_the_wire(objects, **more):

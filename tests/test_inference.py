@@ -17,13 +17,15 @@ from conftest import BOX, free_port
 from edgepub.errors import ModelError, SourceError
 from edgepub.frames import Frame
 from edgepub.inference import loaded
+from edgepub.metrics import CameraMetrics
 from edgepub.settings import ModelSettings
 from edgepub.sources import source_of
 
 
 def infer(model, video, *, live, number=None):
     with loaded(ModelSettings(**model)) as ready:
-        frames = source_of(video, loop=False, realtime=False).frames(threading.Event())
+        kind = {"loop": False, "realtime": False, "max_fps": None, "stall_timeout_s": 10, "counts": CameraMetrics()}
+        frames = source_of("cam", video, **kind).frames(threading.Event())
         return list(islice(ready.infer(frames, live=live), number))
 
 

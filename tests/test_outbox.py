@@ -2,14 +2,15 @@
 
 import asyncio
 import threading
+import time
 
-from edgepub.messages import Message, state
+from edgepub.messages import Message, Receipt, state
 from edgepub.metrics import CameraMetrics
 from edgepub.outbox import Outbox
 
 
-def stream(text, counts=None):
-    return Message("t", text.encode(), counts=counts)
+def stream(text, counts=None, topic="t", queued_s=0.0):
+    return Message(topic, text.encode(), receipt=counts and Receipt(counts, 0.0, queued_s))
 
 
 async def taken(outbox, number):
@@ -21,8 +22,33 @@ async def test_the_oldest_goes_first_and_is_counted():
     outbox = Outbox(3)
     for text in "abcde":
         outbox.put(stream(text, counts))
-    assert counts.dropped == {"queue_full": 2}
+    assert counts.read().dropped == {"queue_full": 2}
     assert await taken(outbox, 3) == ["c", "d", "e"]
+
+
+async def test_a_busy_topic_pushes_out_its_own_messages_and_waits_its_turn():
+    busy, slow = CameraMetrics(), CameraMetrics()
+    outbox = Outbox(4)
+    outbox.put(stream("s1", slow, "slow"))
+    for n in range(100):
+        outbox.put(stream(f"b{n}", busy, "busy"))
+    outbox.put(stream("s2", slow, "slow"))
+    assert (busy.read().dropped, slow.read().dropped) == ({"queue_full": 98}, {})
+    assert await taken(outbox, 4) == ["s1", "b98", "s2", "b99"]
+
+
+async def test_the_age_of_a_topic_is_that_of_its_oldest_message():
+    outbox, counts = Outbox(9), CameraMetrics()
+    now_s = time.monotonic()
+    assert outbox.age_s("t") == 0
+    outbox.put(stream("other", counts, "other", now_s - 1000))
+    for ago_s in (30, 20):
+        outbox.put(stream("x", counts, "t", now_s - ago_s))
+    assert 30 <= outbox.age_s("t") < 1000
+    assert outbox.sizes() == {"stream": 3, "state": 0}
+    await taken(outbox, 3)
+    assert outbox.age_s("t") == 0
+    assert outbox.sizes() == {"stream": 0, "state": 0}
 
 
 async def test_states_go_before_the_stream_and_only_the_newest_of_each_topic():
@@ -56,7 +82,7 @@ async def test_what_was_not_sent_returns_to_its_place_unless_newer_ones_took_it(
     assert await taken(outbox, 1) == ["a"]
     outbox.put(stream("c", counts))
     outbox.put_back(first)
-    assert counts.dropped == {"queue_full": 1}
+    assert counts.read().dropped == {"queue_full": 1}
     assert await taken(outbox, 2) == ["b", "c"]
 
 
@@ -80,7 +106,7 @@ async def test_what_is_discarded_is_counted():
     for text in "abc":
         outbox.put(stream(text, counts))
     assert outbox.discard("stopped") == 3
-    assert counts.dropped == {"stopped": 3}
+    assert counts.read().dropped == {"stopped": 3}
     assert counts.dropped_total == 3
 
 

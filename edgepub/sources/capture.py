@@ -1,6 +1,7 @@
 """OpenCV's VideoCapture, opened without noise and closed for certain; and the gate behind it."""
 
 import os
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from math import inf
@@ -11,6 +12,9 @@ from edgepub.errors import SourceError
 from edgepub.metrics import CameraMetrics
 from edgepub.rates import Spacing
 
+# A damaged frame fails like the end of the stream does; but the next one is good.
+_DAMAGED_FRAMES = 10
+_DAMAGED_S = 1.0
 _QUIET = "-8"  # AV_LOG_QUIET
 # RTSP over TCP: over UDP a lost packet is a green frame. And FFmpeg need not watch a stream for five seconds, to learn
 # its frame rate, before it gives the first frame.
@@ -39,6 +43,17 @@ def opened(name: str | int, backend: int, parameters: Sequence[int], why_not: st
         yield capture
     finally:
         capture.release()
+
+
+def grab(capture: cv2.VideoCapture) -> bool:
+    """Take the next frame that can be decoded; return False when there is none: the end, or a stream that is lost."""
+    give_up_s = time.monotonic() + _DAMAGED_S
+    for _ in range(_DAMAGED_FRAMES):
+        if capture.grab():
+            return True
+        if time.monotonic() > give_up_s:
+            break
+    return False
 
 
 class Gate:

@@ -9,7 +9,7 @@ import cv2
 
 from edgepub.errors import SourceError
 from edgepub.frames import Frame
-from edgepub.sources.capture import Gate, opened
+from edgepub.sources.capture import Gate, grab, opened
 
 _USUAL_FPS = 25.0  # for a file that does not say
 _SMALL = 640 * 480  # pixels
@@ -56,7 +56,7 @@ class FileSource:
             before = number
             with opened(str(self._path), cv2.CAP_ANY, parameters, why_not) as capture:
                 clock = _Clock(capture)
-                while not stopping.is_set() and capture.grab():
+                while not stopping.is_set() and grab(capture):
                     number += 1
                     media_s = round_s + clock.read_s()
                     if self._realtime:

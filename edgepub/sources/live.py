@@ -9,11 +9,9 @@ import cv2
 from edgepub.errors import SourceError
 from edgepub.frames import Frame
 from edgepub.redaction import place
-from edgepub.sources.capture import Gate, opened
+from edgepub.sources.capture import Gate, grab, opened
 
 _OPEN_TIMEOUT_S = 10.0
-# Of the stall timeout: where FFmpeg gives up by itself, no thread need be abandoned. It does not always do so in time.
-_READ_PART = 0.8
 _ONE_THREAD = 1920 * 1088  # pixels
 
 
@@ -32,7 +30,9 @@ class LiveSource:
     def __init__(self, source: str | int, gate: Gate, stall_timeout_s: float) -> None:
         self._source = source
         self._gate = gate
-        self._read_timeout_s = _READ_PART * stall_timeout_s
+        # So the thread of a read that hangs ends by itself, where FFmpeg can see to it: after it was abandoned, because
+        # OpenCV hands out the frames that wait in the decoder, old as they are, one at each timeout.
+        self._read_timeout_s = stall_timeout_s
         self._large = False
 
     def __str__(self) -> str:
@@ -55,7 +55,7 @@ class LiveSource:
                     self._large = True
                     continue
                 while not stopping.is_set():
-                    if not capture.grab():
+                    if not grab(capture):
                         raise SourceError(f"{self}: gives no more frames")
                     captured_s, timestamp = time.monotonic(), time.time()
                     if stopping.is_set():

@@ -1,0 +1,175 @@
+"""A camera whose model hangs or fails. Models that do so at will are fakes; `test_live` has an AI server that does."""
+
+import asyncio
+import contextlib
+import threading
+import time
+
+import pytest
+
+from edgepub import camera
+from edgepub.errors import ModelError, SourceError
+from edgepub.frames import Frame, Result
+from edgepub.metrics import CameraMetrics
+
+
+@pytest.fixture(autouse=True)
+def _no_pauses(monkeypatch):
+    monkeypatch.setattr(camera, "_FIRST_PAUSE_S", 0.01)
+    monkeypatch.setattr(camera, "_LONGEST_PAUSE_S", 0.01)
+
+
+class Frames:
+    """Frames without an end."""
+
+    live = True
+
+    def __init__(self):
+        self.open = 0
+
+    def frames(self, stopping):
+        self.open += 1
+        try:
+            number = 0
+            while not stopping.wait(0.001):
+                number += 1
+                yield Frame(None, number, time.time(), time.monotonic())
+        finally:
+            self.open -= 1
+
+
+class Model:
+    """Answers so many frames, and then does what it is told."""
+
+    def __init__(self, answers, then):
+        self._answers = answers
+        self._then = then
+
+    def infer(self, frames, *, live):
+        assert live
+        for frame in frames:
+            if frame.number > self._answers:
+                self._then()
+            yield Result(frame, [], {}, frame.captured_s, time.monotonic())
+
+
+class Told:
+    """Remembers what it is told; at one time by one thread."""
+
+    def __init__(self):
+        self.statuses = []
+        self.results = []
+        self.threads = set()
+        self._busy = threading.Lock()
+
+    def report(self, result):
+        with self._alone():
+            self.results.append(result)
+            self.threads.add(threading.current_thread())
+
+    def tell(self, status):
+        with self._alone():
+            self.statuses.append(status)
+
+    @contextlib.contextmanager
+    def _alone(self):
+        assert self._busy.acquire(blocking=False), "two threads at once"
+        yield
+        self._busy.release()
+
+
+@contextlib.asynccontextmanager
+async def running(models, source=None, stall_timeout_s=0.3):
+    """Run a camera that loads one model after another, and the last again and again."""
+    told, counts, loaded = Told(), CameraMetrics(), []
+
+    @contextlib.contextmanager
+    def load():
+        loaded.append(models[min(len(loaded), len(models) - 1)])
+        yield loaded[-1]
+
+    its = camera.Camera("cam", source or Frames(), load, told, counts, stall_timeout_s)
+    task = asyncio.create_task(its.run())
+    yield told, counts, loaded
+    its.stop()
+    await asyncio.wait_for(task, 30)
+    assert told.statuses[-1] == "offline" or not told.statuses
+
+
+async def until(condition):
+    async with asyncio.timeout(30):
+        while not condition():
+            await asyncio.sleep(0.01)
+
+
+async def test_a_model_that_hangs_is_abandoned_and_what_it_says_later_is_not_heard(caplog):
+    let_go, source = threading.Event(), Frames()
+    async with running([Model(3, let_go.wait), Model(10**9, None)], source) as (told, counts, _):
+        await until(lambda: told.statuses[:2] == ["online", "offline"])
+        await until(lambda: len(told.threads) == 2 and told.statuses[-1] == "online")
+        before = len([r for r in told.results if r.frame.number == 4])
+        let_go.set()
+        await until(lambda: source.open == 1)
+        assert len([r for r in told.results if r.frame.number == 4]) == before, "the late answer"
+    assert told.statuses == ["online", "offline", "online", "offline"]
+    assert counts.read().reconnects == 1
+    assert any("no answer in time (stall_timeout_s: 0.3); its thread is abandoned" in m for m in caplog.messages)
+
+
+async def test_only_so_many_calls_that_hang(caplog):
+    hangs, the_end = [], threading.Event()
+
+    def hang():
+        hangs.append(threading.Event())
+        while not (hangs[-1].is_set() or the_end.is_set()):
+            the_end.wait(0.01)
+
+    async with running([Model(1, hang)]) as (_, _, loaded):
+        await until(lambda: any("3 calls of the model hang" in m for m in caplog.messages))
+        assert len(loaded) == len(hangs) == 3
+        hangs[-1].set()
+        await until(lambda: len(hangs) == 4)
+        the_end.set()
+
+
+async def test_a_stop_does_not_wait_for_room_among_the_hung(caplog):
+    let_go = threading.Event()
+    async with running([Model(1, let_go.wait)]):
+        await until(lambda: any("3 calls of the model hang" in m for m in caplog.messages))
+    let_go.set()
+
+
+async def test_a_model_that_fails_lets_go_of_the_source_before_the_pause(monkeypatch):
+    """A webcam can be opened only once."""
+    monkeypatch.setattr(camera, "_FIRST_PAUSE_S", 1000)
+
+    def fail():
+        raise ModelError("the device is gone")
+
+    source = Frames()
+    async with running([Model(2, fail)], source) as (told, _, _):
+        await until(lambda: told.statuses == ["online", "offline"])
+        await until(lambda: source.open == 0)
+
+
+async def test_a_source_that_fails_does_not_cost_the_model():
+    class Lost(Frames):
+        def frames(self, stopping):
+            for frame in super().frames(stopping):
+                if frame.number == 3:
+                    raise SourceError("the camera is gone")
+                yield frame
+
+    async with running([Model(10**9, None)], Lost()) as (told, counts, loaded):
+        await until(lambda: counts.read().reconnects == 3)
+    assert len(loaded) == 1
+    assert told.statuses == ["online", "offline"] * (len(told.statuses) // 2)
+
+
+async def test_an_error_of_our_own_is_logged_and_tried_again(caplog):
+    def wrong():
+        raise KeyError("a mistake of ours")
+
+    async with running([Model(2, wrong), Model(10**9, None)]) as (told, _, _):
+        await until(lambda: told.statuses == ["online", "offline", "online"])
+    assert any("please report it" in m for m in caplog.messages)
