@@ -5,13 +5,13 @@ import contextlib
 import logging
 import threading
 import time
-from collections.abc import Callable, Generator, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from typing import Protocol
 
 from edgepub.backoff import Backoff
 from edgepub.errors import ModelError, RetryableError, SourceError
-from edgepub.frames import Frame, Result
+from edgepub.frames import Frames, Result
 from edgepub.messages import CameraStatus
 from edgepub.metrics import CameraMetrics
 
@@ -29,14 +29,14 @@ class Source(Protocol):
 
     live: bool
 
-    def frames(self, stopping: threading.Event) -> Generator[Frame, None, None]:
+    def frames(self, stopping: threading.Event) -> Frames:
         """Yield frames until the end, or raise SourceError."""
 
 
 class Model(Protocol):
     """What looks at frames (the seam to `edgepub.inference`)."""
 
-    def infer(self, frames: Iterable[Frame], *, live: bool) -> Iterator[Result]:
+    def infer(self, frames: Frames, *, live: bool) -> Iterator[Result]:
         """Yield the result of each frame, or raise ModelError, or what `frames` raised."""
 
 
@@ -56,12 +56,26 @@ class _Life:
     def __init__(self) -> None:
         self.stopping = threading.Event()
         self.ended = asyncio.Event()
+        self.patience_s = _WARM_UP_S
+        """How long the model may take for a frame."""
         self.deadline_s = 0.0
         self.expect_within(_WARM_UP_S)
 
     def expect_within(self, seconds: float) -> None:
         """Be taken for hung unless this is called again within so many seconds."""
         self.deadline_s = time.monotonic() + seconds
+
+    def watch(self, frames: Frames) -> Frames:
+        """Yield the frames; from each of them on the model's time runs."""
+        wait_s = None
+        with contextlib.suppress(StopIteration):
+            while True:
+                if wait_s is None:
+                    self.expect_within(_WARM_UP_S)  # a source watches over itself
+                frame = frames.send(wait_s)
+                if frame is not None:
+                    self.expect_within(self.patience_s)
+                wait_s = yield frame
 
 
 class Camera:
@@ -174,6 +188,7 @@ class Camera:
     def _work(self, life: _Life) -> None:
         while not life.stopping.is_set():
             try:
+                life.patience_s = _WARM_UP_S
                 life.expect_within(_WARM_UP_S)
                 with self._load() as model:
                     self._watch(life, model)
@@ -185,29 +200,24 @@ class Camera:
                 self._fail(life, "%s", RetryableError("failed as above"))
 
     def _watch(self, life: _Life, model: Model) -> None:
-        number = 0
-        patience_s = _WARM_UP_S
-
-        def watched(frames: Iterable[Frame]) -> Iterator[Frame]:
-            for frame in frames:
-                life.expect_within(patience_s)
-                yield frame
-                life.expect_within(_WARM_UP_S)  # a source watches over itself
-
         while not life.stopping.is_set():
             try:
                 with contextlib.closing(self._source.frames(life.stopping)) as frames:
-                    for result in model.infer(watched(frames), live=self._source.live):
-                        patience_s = _PROMISE * self._stall_timeout_s
-                        number = result.frame.number
-                        if not self._take(life, result):
-                            return
+                    self._look_at(life, model, frames)
             except SourceError as error:
                 self._fail(life, "source: %s", error)
             else:
-                if not life.stopping.is_set():
-                    _log.info("%s: the source has ended after %d frames", self.name, number)
                 return
+
+    def _look_at(self, life: _Life, model: Model, frames: Frames) -> None:
+        number = 0
+        for result in model.infer(life.watch(frames), live=self._source.live):
+            life.patience_s = _PROMISE * self._stall_timeout_s
+            number = result.frame.number
+            if not self._take(life, result):
+                return
+        if not life.stopping.is_set():
+            _log.info("%s: the source has ended after %d frames", self.name, number)
 
     def _take(self, life: _Life, result: Result) -> bool:
         """Give a result away; return False if another thread has taken this one's place."""

@@ -1,5 +1,6 @@
 """A frame: one image from a source."""
 
+from collections.abc import Generator
 from typing import Any, NamedTuple
 
 from numpy.typing import NDArray
@@ -16,6 +17,11 @@ class Frame(NamedTuple):
     """When it was captured, Unix seconds."""
     captured_s: float
     """The same moment on the monotonic clock, for ages that no clock change can bend."""
+
+
+Frames = Generator[Frame | None, float | None, None]
+"""Frames from an open source, which is closed with it. `next` waits for a frame as long as that takes; with
+`send(seconds)` one waits at most so long, and gets None when none came. What is no live source never gives None."""
 
 
 class Result(NamedTuple):

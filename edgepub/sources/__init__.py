@@ -1,11 +1,10 @@
 """Frames from a file, a URL or a webcam."""
 
 import threading
-from collections.abc import Generator
 from pathlib import Path
 from typing import Protocol
 
-from edgepub.frames import Frame
+from edgepub.frames import Frames
 from edgepub.metrics import CameraMetrics
 from edgepub.sources.capture import Gate
 from edgepub.sources.file import FileSource
@@ -21,7 +20,7 @@ class Source(Protocol):
     live: bool
     """True where a frame that is not taken at once grows old: a camera, not a file."""
 
-    def frames(self, stopping: threading.Event) -> Generator[Frame, None, None]:
+    def frames(self, stopping: threading.Event) -> Frames:
         """Open the source and yield its frames, until it ends or `stopping` is set.
 
         Raises:

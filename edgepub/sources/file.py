@@ -2,13 +2,12 @@
 
 import threading
 import time
-from collections.abc import Generator
 from pathlib import Path
 
 import cv2
 
 from edgepub.errors import SourceError
-from edgepub.frames import Frame
+from edgepub.frames import Frame, Frames
 from edgepub.sources.capture import Gate, grab, opened
 
 _USUAL_FPS = 25.0  # for a file that does not say
@@ -36,7 +35,7 @@ class FileSource:
     def __str__(self) -> str:
         return str(self._path)
 
-    def frames(self, stopping: threading.Event) -> Generator[Frame, None, None]:
+    def frames(self, stopping: threading.Event) -> Frames:
         """Yield the file's frames.
 
         Raises:

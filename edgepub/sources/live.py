@@ -2,12 +2,11 @@
 
 import threading
 import time
-from collections.abc import Generator
 
 import cv2
 
 from edgepub.errors import SourceError
-from edgepub.frames import Frame
+from edgepub.frames import Frame, Frames
 from edgepub.redaction import place
 from edgepub.sources.capture import Gate, grab, opened
 
@@ -38,7 +37,7 @@ class LiveSource:
     def __str__(self) -> str:
         return f"webcam {self._source}" if isinstance(self._source, int) else place(self._source)
 
-    def frames(self, stopping: threading.Event) -> Generator[Frame, None, None]:
+    def frames(self, stopping: threading.Event) -> Frames:
         """Yield the camera's frames as they come.
 
         Raises:

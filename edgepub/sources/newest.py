@@ -2,11 +2,11 @@
 
 import threading
 import time
-from collections.abc import Generator
+from math import inf
 from typing import Protocol
 
 from edgepub.errors import SourceError
-from edgepub.frames import Frame
+from edgepub.frames import Frame, Frames
 from edgepub.metrics import CameraMetrics
 
 _FIRST_FRAME_S = 30.0  # to open it, and to wait for the picture that it can begin with
@@ -19,7 +19,7 @@ _GOODBYE_S = 1.0
 class LiveSource(Protocol):
     """What gives frames at its own pace."""
 
-    def frames(self, stopping: threading.Event) -> Generator[Frame, None, None]:
+    def frames(self, stopping: threading.Event) -> Frames:
         """Yield frames until the end or until `stopping` is set, or raise SourceError."""
 
 
@@ -49,7 +49,7 @@ class Newest:
     def __str__(self) -> str:
         return str(self._source)
 
-    def frames(self, stopping: threading.Event) -> Generator[Frame, None, None]:
+    def frames(self, stopping: threading.Event) -> Frames:
         """Yield the newest frame each time, having waited for it.
 
         Raises:
@@ -64,11 +64,15 @@ class Newest:
         thread = threading.Thread(target=self._read, args=(slot, stopping), name=name, daemon=True)
         thread.start()
         self._left.append(thread)
+        patience_s, wait_s = _FIRST_FRAME_S, None
         try:
-            patience_s = _FIRST_FRAME_S
-            while (frame := slot.take(patience_s, stopping)) is not None:
-                patience_s = _PROMISE * self._stall_timeout_s
-                yield frame
+            while True:
+                frame = slot.take(patience_s, wait_s, stopping)
+                if frame is not None:
+                    patience_s = _PROMISE * self._stall_timeout_s
+                wait_s = yield frame
+        except EOFError:
+            pass
         except TimeoutError:
             raise SourceError(f"{self}: silent for {patience_s:.0f} s; this read of it is abandoned") from None
         finally:
@@ -79,10 +83,11 @@ class Newest:
     def _read(self, slot: "_Slot", stopping: threading.Event) -> None:
         try:
             for frame in self._source.frames(slot.left):
-                slot.put(frame)
+                if frame is not None:
+                    slot.put(frame)
                 if stopping.is_set():
                     break  # even if who takes the frames hangs, and has not left
-            slot.end(None)
+            slot.end(EOFError())
         except Exception as error:  # whatever it is, it is raised again in the thread that takes the frames
             slot.end(error)
 
@@ -96,43 +101,45 @@ class _Slot:
         self._counts = counts
         self._changed = threading.Condition()
         self._frame: Frame | None = None
-        self._ended = False
-        self._error: Exception | None = None
+        self._heard_s = time.monotonic()
+        self._end: Exception | None = None
 
     def put(self, frame: Frame) -> None:
         """Let this be the newest."""
         with self._changed:
             missed, self._frame = self._frame, frame
+            self._heard_s = time.monotonic()
             self._changed.notify()
         if missed is not None and not self.left.is_set():
             self._counts.count_sampled("busy")
 
-    def end(self, error: Exception | None) -> None:
-        """Let the last frame be taken, and then the error be raised."""
+    def end(self, error: Exception) -> None:
+        """Let the last frame be taken, and then this be raised."""
         with self._changed:
-            self._ended, self._error = True, error
+            self._end = error
             self._changed.notify()
 
-    def take(self, patience_s: float, stopping: threading.Event) -> Frame | None:
-        """Wait for a frame; return it, or None at the end.
+    def take(self, patience_s: float, wait_s: float | None, stopping: threading.Event) -> Frame | None:
+        """Return the newest frame; or None when none came within `wait_s`.
 
         Raises:
+            EOFError: the source has ended, or `stopping` is set.
             SourceError: the source was lost.
-            TimeoutError: it was silent for too long.
+            TimeoutError: it has been silent for longer than `patience_s`.
 
         """
-        end_s = time.monotonic() + patience_s
+        end_s = inf if wait_s is None else time.monotonic() + wait_s
         with self._changed:
             while not stopping.is_set():
                 if self._frame is not None:
                     frame, self._frame = self._frame, None
                     return frame
-                if self._ended:
-                    if self._error is not None:
-                        raise self._error
-                    return None
-                left_s = end_s - time.monotonic()
-                if left_s <= 0:
+                if self._end is not None:
+                    raise self._end
+                now_s = time.monotonic()
+                if now_s > self._heard_s + patience_s:
                     raise TimeoutError
-                self._changed.wait(min(left_s, _LOOK_S))
-        return None
+                if now_s >= end_s:
+                    return None
+                self._changed.wait(min(self._heard_s + patience_s - now_s, end_s - now_s, _LOOK_S))
+        raise EOFError
