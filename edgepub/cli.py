@@ -107,11 +107,20 @@ def demo(
 
 
 @app.command()
-def bench() -> None:
-    """Measure edgepub beside DeGirum's own streaming loop, in turn, in one run."""
-    from edgepub.bench.report import report
+def bench(
+    subject: Annotated[
+        list[str] | None,
+        typer.Argument(help="Only these. [default: all, in half an hour]", show_default=False),
+    ] = None,
+) -> None:
+    """Measure edgepub, beside DeGirum's own streaming loop where there is something to compare, in one run."""
+    from edgepub.bench.report import Subject, report
 
-    raise typer.Exit(report())
+    try:
+        subjects = [Subject(each) for each in subject or []]
+    except ValueError as error:
+        raise typer.BadParameter(f"{error}; it is one of {', '.join(Subject)}") from None
+    raise typer.Exit(report(subjects))
 
 
 def _print_versions(asked: bool) -> None:

@@ -18,6 +18,7 @@ import yaml
 from paho.mqtt.enums import CallbackAPIVersion
 
 from edgepub.bench import echo
+from edgepub.bench.slow_link import SlowLink
 from edgepub.demo import assets
 from edgepub.demo.broker import embedded_broker
 
@@ -216,52 +217,10 @@ def run_daemon(tmp_path):
         each.close()
 
 
-class SlowBroker:
-    """A way to a broker that lets so many bytes a second through from the client, and the answers at any speed."""
-
-    def __init__(self, port, bytes_a_second):
-        self._broker = port
-        self.bytes_a_second = bytes_a_second
-        self._listener = socket.create_server(("127.0.0.1", 0))
-        # What the kernel takes is as good as sent for the client; a slow link takes little ahead.
-        self._listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
-        self.port = self._listener.getsockname()[1]
-        self.url = f"mqtt://127.0.0.1:{self.port}"
-        self._open = []
-        self._threads = [threading.Thread(target=self._accept)]
-        self._threads[0].start()
-
-    def _accept(self):
-        with contextlib.suppress(OSError):
-            while True:
-                client, _ = self._listener.accept()
-                broker = socket.create_connection(("127.0.0.1", self._broker))
-                self._open += [client, broker]
-                for pair in ((client, broker, True), (broker, client, False)):
-                    self._threads.append(threading.Thread(target=self._carry, args=pair))
-                    self._threads[-1].start()
-
-    def _carry(self, one, other, slowly):
-        with contextlib.suppress(OSError):
-            while data := one.recv(512 if slowly else 65536):
-                other.sendall(data)
-                if slowly and self.bytes_a_second:
-                    time.sleep(len(data) / self.bytes_a_second)
-            other.shutdown(socket.SHUT_WR)
-
-    def close(self):
-        for each in (self._listener, *self._open):
-            with contextlib.suppress(OSError):
-                each.shutdown(socket.SHUT_RDWR)
-            each.close()
-        for thread in self._threads:
-            thread.join()
-
-
 @pytest.fixture
 def slow_broker(mosquitto):
     """A Mosquitto behind a slow link."""
-    link = SlowBroker(mosquitto.port, 20_000)
+    link = SlowLink(mosquitto.port, 20_000)
     yield link
     link.close()
 

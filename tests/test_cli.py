@@ -71,7 +71,7 @@ def test_versions(cli):
     assert names == ["edgepub", "pysdk", "degirum_tools", "aiomqtt", "paho_mqtt", "python"]
 
 
-@pytest.mark.parametrize("name", ["config", "detections", "info"])
+@pytest.mark.parametrize("name", ["config", "detections", "info", "stats"])
 def test_schemas(cli, name):
     schema = json.loads(cli("schema", name).stdout)
     assert schema["$schema"] == "https://json-schema.org/draft/2020-12/schema"

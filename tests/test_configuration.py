@@ -291,12 +291,17 @@ def test_the_environment_is_above_the_file(tmp_path, monkeypatch):
     monkeypatch.setenv("EDGEPUB_MQTT__URL", "mqtt://10.0.0.9")
     monkeypatch.setenv("EDGEPUB_CAMERAS__PORCH__MIN_SCORE", "0.7")
     monkeypatch.setenv("EDGEPUB_CAMERAS__PORCH__LABELS", '["person", "car"]')
+    monkeypatch.setenv("EDGEPUB_CAMERAS__PORCH__MAX_FPS", "7.5")
+    monkeypatch.setenv("EDGEPUB_CAMERAS__PORCH__PUBLISH__MODE", "changes")
+    monkeypatch.setenv("EDGEPUB_STATS__INTERVAL_S", "60")
     monkeypatch.setenv("EDGEPUB_CAMERAS__YARD__SOURCE", "0")
     monkeypatch.setenv("EDGEPUB_CAMERAS__YARD__MODEL", "coco")
     settings = load(tmp_path, GOOD)
     assert (settings.node, settings.mqtt.url) == ("attic", "mqtt://10.0.0.9")
     assert settings.cameras["porch"].min_score == 0.7
     assert settings.cameras["porch"].labels == ["person", "car"]
+    assert (settings.cameras["porch"].max_fps, settings.cameras["porch"].publish.mode) == (7.5, "changes")
+    assert settings.stats.interval_s == 60
     assert settings.cameras["yard"].resolved_source == 0
 
 

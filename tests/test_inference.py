@@ -124,8 +124,8 @@ def test_a_lost_source_is_no_fault_of_the_model_and_loses_no_frame(studio, live)
 def test_the_users_own_properties_reach_the_model(studio):
     model = {**studio.model(), "model_properties": {"overlay_color": [1, 2, 3], "frame_queue_depth": 3}}
     with loaded(ModelSettings(**model)) as ready:
-        assert tuple(ready._pysdk.overlay_color) == (1, 2, 3)
-        assert ready._pysdk.frame_queue_depth == 3
+        assert tuple(ready.pysdk.overlay_color) == (1, 2, 3)
+        assert ready.pysdk.frame_queue_depth == 3
 
 
 def test_a_cloud_model_that_was_loaded_before_needs_no_network(studio, monkeypatch, tmp_path):

@@ -13,11 +13,12 @@ from pathlib import Path
 import jsonschema
 import psutil
 import pytest
-from conftest import BOX, SlowBroker, free_port, wait_until
+from conftest import BOX, free_port, wait_until
 
 from edgepub import stats
 from edgepub.bench import echo
 from edgepub.bench.live_camera import LiveCamera
+from edgepub.bench.slow_link import SlowLink
 
 pytestmark = pytest.mark.mosquitto
 STATS = jsonschema.Draft202012Validator(stats.json_schema())
@@ -146,7 +147,7 @@ def test_a_slow_broker_costs_messages_counted_exactly_and_no_inference(
 ):
     """Two cameras: one sends more than the link takes, the other little. Each loses only of its own."""
     much, little = live(200), live(2)
-    settings = studio.settings(slow_broker.url, much.url)
+    settings = studio.settings(f"mqtt://127.0.0.1:{slow_broker.port}", much.url)
     settings["cameras"]["little"] = {"source": little.url, "model": "echo"}
     settings["outbox"] = {"stream": {"size": 30}}
     settings["stats"] = {"interval_s": 1}
@@ -187,7 +188,7 @@ def test_a_slow_broker_costs_messages_counted_exactly_and_no_inference(
 def test_messages_through_a_slow_link_are_young(mosquitto, slow_broker, subscribe, run_daemon, studio, live):
     """The kernel would hold megabytes of them, and a reader would see what was minutes ago."""
     camera = live(100)
-    settings = studio.settings(slow_broker.url, camera.url)
+    settings = studio.settings(f"mqtt://127.0.0.1:{slow_broker.port}", camera.url)
     settings["outbox"] = {"stream": {"size": 5}}
     reader = subscribe(mosquitto.port)
     run_daemon(settings)
@@ -201,9 +202,9 @@ def test_adaptive_publishes_less_while_the_queue_ages_and_all_of_it_again(
     mosquitto, subscribe, run_daemon, studio, live
 ):
     camera = live(100)
-    link = SlowBroker(mosquitto.port, 0)
+    link = SlowLink(mosquitto.port, 0)
     try:
-        settings = studio.settings(link.url, camera.url, publish={"adaptive": True})
+        settings = studio.settings(f"mqtt://127.0.0.1:{link.port}", camera.url, publish={"adaptive": True})
         settings["outbox"] = {"stream": {"size": 100}}
         settings["stats"] = {"interval_s": 1}
         reader = subscribe(mosquitto.port)

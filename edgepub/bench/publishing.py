@@ -11,14 +11,17 @@ import subprocess
 import sys
 import threading
 import time
+from statistics import median
 from typing import Any
 
 import numpy as np
 import paho.mqtt.client as paho
 import uvloop
 from paho.mqtt.enums import CallbackAPIVersion
+from rich.table import Table
 
 from edgepub import mqtt
+from edgepub.bench.tables import in_turn, table
 from edgepub.detections import DetectionsBuilder
 from edgepub.frames import Frame, Result
 from edgepub.messages import state
@@ -31,6 +34,25 @@ from edgepub.settings import MqttSettings, PublishSettings
 
 _MESSAGES = 20_000
 _BURST = 100
+
+
+def publishing(port: int) -> Table:
+    """Return the table of it."""
+    rows = table(
+        "From a result to the socket: processor time for each published message, microseconds",
+        "objects",
+        "edgepub",
+        "bare loop",
+        "ratio",
+    )
+    for objects in (1, 20):
+        pairs = in_turn(
+            functools.partial(cpu_us, "edgepub", port, objects), functools.partial(cpu_us, "bare", port, objects)
+        )
+        ours_us, theirs_us = (median(side) for side in zip(*pairs, strict=True))
+        ratio = median(ours / theirs for ours, theirs in pairs)
+        rows.add_row(str(objects), f"{ours_us:.0f}", f"{theirs_us:.0f}", f"{ratio:.2f}")
+    return rows
 
 
 def cpu_us(way: str, port: int, objects: int) -> float:

@@ -1,23 +1,26 @@
 """Whole processes side by side: the daemon, and the bare loop, on the same video and model, watched from outside."""
 
+import functools
 import json
-import subprocess
-import sys
-import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from statistics import median
 from typing import Any
 
-import paho.mqtt.client as paho
-import psutil
-import yaml
-from paho.mqtt.enums import CallbackAPIVersion
+import cv2
+from rich.table import Table
+
+from edgepub.bench import echo
+from edgepub.bench.tables import in_turn, table
+from edgepub.bench.watching import edgepub_run, watched
+from edgepub.demo import assets
 
 _WARM_UP_S = 0.5
 _WINDOW_S = 2.5
-_START_S = 60.0
+_ECHO_FRAMES = 20_000
+_REPEATS = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,24 +45,76 @@ class Figures:
     """The part of them that was published."""
 
 
+def streaming(port: int, folder: Path) -> Table:
+    """Return the table of it."""
+    rows = table(
+        "Whole processes: edgepub run beside DeGirum's streaming loop (predict_stream, json.dumps, paho)",
+        "model",
+        "frames/s: edgepub",
+        "bare loop",
+        "ratio",
+        "CPU us/frame: edgepub",
+        "bare loop",
+        "ratio",
+        "published",
+    )
+    for case in _cases(folder):
+        pairs = in_turn(functools.partial(daemon, case, port, folder), functools.partial(bare_loop, case, port, folder))
+        ours, theirs = zip(*pairs, strict=True)
+        rows.add_row(
+            case.name,
+            f"{median(f.fps for f in ours):.0f}",
+            f"{median(f.fps for f in theirs):.0f}",
+            f"{median(a.fps / b.fps for a, b in pairs):.2f}",
+            f"{median(f.cpu_us for f in ours):.0f}",
+            f"{median(f.cpu_us for f in theirs):.0f}",
+            f"{median(a.cpu_us / b.cpu_us for a, b in pairs):.2f}",
+            f"{median(f.published for f in ours):.0%}",
+        )
+    return rows
+
+
+def _cases(folder: Path) -> list[Case]:
+    things = assets.fetch()
+    faces = folder / "faces.avi"
+    _repeat(things.video, faces)
+    detections = folder / "detections.avi"
+    boxes = (
+        [{"bbox": [1, 2, 30 + n % 10, 40], "label": "person", "score": 0.9, "category_id": 0}]
+        for n in range(_ECHO_FRAMES)
+    )
+    echo.make_video(detections, boxes)
+    echo.make_model(folder / "zoo")
+    return [
+        Case("BlazeFace 128x128 (TFLITE/CPU)", things.zoo, "blazeface", faces),
+        Case("BlazeFace full range 192x192 (TFLITE/CPU)", things.zoo, "blazeface_full_range", faces),
+        Case("echo (no model: PySDK and ours alone)", folder / "zoo", "echo", detections),
+    ]
+
+
+def _repeat(video: Path, longer: Path) -> None:
+    """Write a video many times over into one, so that opening it does not count."""
+    capture = cv2.VideoCapture(str(video))
+    frames = []
+    while (read := capture.read())[0]:
+        frames.append(read[1])
+    height, width = frames[0].shape[:2]
+    writer = cv2.VideoWriter(str(longer), cv2.CAP_FFMPEG, cv2.VideoWriter.fourcc(*"MJPG"), 30.0, (width, height))
+    for frame in frames * _REPEATS:
+        writer.write(frame)
+    writer.release()
+
+
 def bare_loop(case: Case, port: int, folder: Path) -> Figures:
     """Measure DeGirum's streaming loop."""
     topic = "bench/bare"
     command = ["-m", "edgepub.bench.bare_loop", str(case.zoo), case.model, str(case.video), str(port), topic]
-    return _measure([sys.executable, *command], port, topic, folder, None)
+    return _measure(command, port, topic, folder, None)
 
 
 def daemon(case: Case, port: int, folder: Path) -> Figures:
     """Measure `edgepub run`."""
-    configuration = {
-        "node": "bench",
-        "mqtt": {"url": f"mqtt://127.0.0.1:{port}"},
-        "models": {"model": {"model_name": case.model, "zoo_url": str(case.zoo), "inference_host_address": "@local"}},
-        "cameras": {"camera": {"source": str(case.video), "model": "model", "loop": True}},
-    }
-    path = folder / "edgepub.yaml"
-    path.write_text(yaml.safe_dump(configuration))
-    command = [sys.executable, "-m", "edgepub", "run", "-c", str(path)]
+    command = edgepub_run(folder, port, case.zoo, case.model, {"camera": {"source": str(case.video), "loop": True}})
     return _measure(command, port, "edgepub/bench/camera/detections", folder, lambda payload: int(payload["frame"]))
 
 
@@ -68,44 +123,24 @@ def _measure(command: list[str], port: int, topic: str, folder: Path, frame_of: 
 
     `frame_of` tells the number of frames inferred up to a payload; None: one a message.
     """
-    first = threading.Event()
-    last: list[bytes] = [b""]
+    last = b""
     number = 0
 
-    def take(_client: paho.Client, _userdata: object, message: paho.MQTTMessage) -> None:
-        nonlocal number
+    def take(_topic: str, payload: bytes) -> None:
+        nonlocal last, number
         number += 1
-        last[0] = bytes(message.payload)
-        first.set()
+        last = payload
 
-    def sample() -> tuple[float, float, int, int]:
-        frames = number if frame_of is None else frame_of(json.loads(last[0]))
-        return time.perf_counter(), _cpu_s(process.pid), frames, number
+    with watched(command, port, topic, folder, take) as process:
 
-    subscriber = paho.Client(CallbackAPIVersion.VERSION2)
-    subscriber.on_message = take
-    subscriber.connect("127.0.0.1", port)
-    subscriber.subscribe(topic)
-    subscriber.loop_start()
-    with (folder / "log.txt").open("wb") as log:
-        process = subprocess.Popen(command, stdout=log, stderr=log, start_new_session=True)
-    try:
-        if not first.wait(_START_S):
-            raise RuntimeError(f"no message came: {(folder / 'log.txt').read_text()[-300:]}")
+        def sample() -> tuple[float, float, int, int]:
+            frames = number if frame_of is None else frame_of(json.loads(last))
+            return time.perf_counter(), process.cpu_s(), frames, number
+
+        process.wait_for_first()
         time.sleep(_WARM_UP_S)
         from_s, from_cpu_s, from_frame, from_number = sample()
         time.sleep(_WINDOW_S)
         to_s, to_cpu_s, to_frame, to_number = sample()
-    finally:
-        process.kill()
-        process.wait()
-        subscriber.loop_stop()
-        subscriber.disconnect()
     frames = max(1, to_frame - from_frame)
     return Figures(frames / (to_s - from_s), 1e6 * (to_cpu_s - from_cpu_s) / frames, (to_number - from_number) / frames)
-
-
-def _cpu_s(pid: int) -> float:
-    process = psutil.Process(pid)
-    times = [each.cpu_times() for each in (process, *process.children(recursive=True))]
-    return float(sum(each.user + each.system for each in times))

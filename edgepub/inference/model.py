@@ -31,13 +31,15 @@ class Model:
     Args:
         pysdk: the PySDK model.
         overlaps: it can work on one frame while it is given another.
+        in_flight: how many live frames should be under way at once, where it overlaps; None: to be found out.
 
     """
 
-    def __init__(self, pysdk: "PysdkModel", *, overlaps: bool) -> None:
-        self._pysdk = pysdk
+    def __init__(self, pysdk: "PysdkModel", *, overlaps: bool, in_flight: int | None = None) -> None:
+        self.pysdk = pysdk
+        self.in_flight = in_flight
+        """How many live frames are under way at once, at most; None: not found out yet."""
         self._overlaps = overlaps
-        self._in_flight: int | None = None  # for live frames; None: to be found out
 
     def infer(self, frames: Frames, *, live: bool) -> Iterator[Result]:
         """Yield the result of each frame, in order.
@@ -56,12 +58,12 @@ class Model:
         elif not live:
             yield from self._together(frames, None)
         else:
-            if self._in_flight is None:
-                self._in_flight = yield from self._watched(frames)
-            if self._in_flight == 1:
+            if self.in_flight is None:
+                self.in_flight = yield from self._watched(frames)
+            if self.in_flight == 1:
                 yield from self._one_by_one(frames)
             else:
-                yield from self._together(frames, self._in_flight)
+                yield from self._together(frames, self.in_flight)
 
     def _one_by_one(self, frames: Frames) -> Iterator[Result]:
         for frame in frames:
@@ -69,7 +71,7 @@ class Model:
                 continue
             began_s = time.monotonic()
             try:
-                answer = self._pysdk.predict(frame.image)
+                answer = self.pysdk.predict(frame.image)
             except Exception as error:  # noqa: BLE001  (PySDK raises Exception itself, and more)
                 raise ModelError(words(error)) from None
             yield _result(frame, began_s, answer)
@@ -88,13 +90,13 @@ class Model:
             if number >= _NOT_WARM:
                 times.append(1000 * (result.ended_s - result.began_s) / max(longest_ms, _NO_TIME_MS))
             if len(times) == _WATCHED:
-                return max(1, min(round(median(times)), int(self._pysdk.frame_queue_depth)))
+                return max(1, min(round(median(times)), int(self.pysdk.frame_queue_depth)))
         return None
 
     def _together(self, frames: Frames, most: int | None) -> Iterator[Result]:
         feed = _Feed(frames, most)
-        self._pysdk.non_blocking_batch_predict = most is not None
-        answers = self._pysdk.predict_batch(feed)
+        self.pysdk.non_blocking_batch_predict = most is not None
+        answers = self.pysdk.predict_batch(feed)
         while True:
             try:
                 answer = next(answers, _END)

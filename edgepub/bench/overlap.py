@@ -1,0 +1,114 @@
+"""Live frames under way at once in a runtime: one, as many as was found out, and as many as PySDK takes.
+
+How old a result is when it is there, from the moment when the camera sent its frame; in this process, without a broker.
+"""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+
+from rich.table import Table
+
+from edgepub.bench import echo
+from edgepub.bench.live_camera import LiveCamera
+from edgepub.bench.tables import table
+from edgepub.demo import assets
+from edgepub.inference import Model, loaded
+from edgepub.metrics import CameraMetrics
+from edgepub.settings import ModelSettings
+from edgepub.sources import source_of
+
+_SECONDS = 6.0
+_FRAMES = 400
+_DEEP = 8  # what PySDK takes, if not told otherwise
+
+
+def overlap(folder: Path) -> Table:
+    """Return the table of it."""
+    rows = table(
+        "Live frames under way at once: results a second, and their age p50 / p99 in milliseconds",
+        "runtime, camera",
+        "one",
+        "found out",
+        "which is",
+        str(_DEEP),
+    )
+    video = folder / "overlap.avi"
+    echo.make_video(video, ([] for _ in range(_FRAMES)), 25.0)
+    things = assets.fetch()
+    local = {"zoo_url": str(folder / "overlap-zoo"), "inference_host_address": "@local"}
+    with _ai_server(things.zoo) as port:
+        served = {"model_name": "blazeface", "inference_host_address": f"127.0.0.1:{port}"}
+        for name, model, fps in (
+            ("one frame at a time, 5 ms", {"model_name": "echo5", **local}, 60),
+            ("one frame at a time, 5 ms", {"model_name": "echo5", **local}, 500),
+            ("one frame at a time, 100 ms", {"model_name": "echo100", **local}, 60),
+            ("AI server, BlazeFace", served, 30),
+            ("AI server, BlazeFace", served, 500),
+        ):
+            if model is not served and not (folder / "overlap-zoo" / model["model_name"]).exists():
+                milliseconds = int(model["model_name"].removeprefix("echo"))
+                echo.make_model(folder / "overlap-zoo", model["model_name"], SimulateTime_ms=milliseconds)
+            cells = []
+            with loaded(ModelSettings.model_validate(model)) as found_out:
+                for in_flight in (1, None, _DEEP):
+                    its = Model(found_out.pysdk, overlaps=True, in_flight=in_flight)
+                    cells.append(_measure(its, video, fps))
+                    if in_flight is None:
+                        cells.append(str(its.in_flight))
+            rows.add_row(f"{name}, {fps} fps", *cells)
+    return rows
+
+
+def _measure(model: Model, video: Path, fps: float) -> str:
+    counts, stopping, ages_ms = CameraMetrics(), threading.Event(), []
+    with LiveCamera(video, fps) as camera:
+        source = source_of(
+            "camera", camera.url, loop=False, realtime=False, max_fps=None, stall_timeout_s=10, counts=counts
+        )
+        with closing(source.frames(stopping)) as frames:
+            began_s = time.monotonic()
+            for result in model.infer(frames, live=True):
+                now_s = time.monotonic()
+                ages_ms.append(1000 * (now_s - camera.sent_s[(result.frame.number - 1) % _FRAMES]))
+                if now_s - began_s > _SECONDS:
+                    stopping.set()
+    ages_ms.sort()
+    p50, p99 = ages_ms[len(ages_ms) // 2], ages_ms[int(0.99 * (len(ages_ms) - 1))]
+    return f"{len(ages_ms) / _SECONDS:.0f}/s, {p50:.0f} / {p99:.0f}"
+
+
+@contextmanager
+def _ai_server(zoo: Path) -> Iterator[int]:
+    """Run DeGirum's AI server with a zoo; give its port."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    start = "import degirum; degirum._command_entrypoint()"
+    server = subprocess.Popen(
+        [sys.executable, "-c", start, "server", "start", "--quiet", "--zoo", str(zoo), "--port", str(port)],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        env={**os.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"},
+        start_new_session=True,
+    )
+    try:
+        end_s = time.monotonic() + 60
+        while server.poll() is None and time.monotonic() < end_s:
+            try:
+                socket.create_connection(("127.0.0.1", port), timeout=1).close()
+                break
+            except OSError:
+                time.sleep(0.1)
+        yield port
+    finally:
+        os.killpg(server.pid, signal.SIGKILL)
+        server.wait()

@@ -1,0 +1,112 @@
+"""Several cameras with one model: one loaded model for each, or one for all of them in turn.
+
+``python -m edgepub.bench.sharing {own,shared} CAMERAS ZOO MODEL VIDEO`` prints frames a second of all and of
+the camera that got the least, and the memory in bytes. A process of its own for each, so that memory is its own.
+"""
+
+import subprocess
+import sys
+import threading
+import time
+from contextlib import ExitStack, nullcontext
+from pathlib import Path
+from statistics import median
+
+import psutil
+from rich.table import Table
+
+from edgepub.bench.tables import table
+from edgepub.demo import assets
+from edgepub.frames import Frame, Frames
+from edgepub.inference import loaded
+from edgepub.metrics import CameraMetrics
+from edgepub.settings import ModelSettings
+from edgepub.sources import source_of
+
+_WARM_UP_S = 1.5
+_WINDOW_S = 4.0
+
+
+def sharing() -> Table:
+    """Return the table of it."""
+    rows = table(
+        "Cameras with one model: loaded for each of them, or once for all in turn (median of three)",
+        "model, cameras",
+        "frames/s of all: own",
+        "shared",
+        "ratio",
+        "of the slowest: own",
+        "shared",
+        "memory MB: own",
+        "shared",
+    )
+    things = assets.fetch()
+    for model in ("blazeface", "blazeface_full_range"):
+        for cameras in (2, 4, 8):
+            pairs = [
+                [measure(way, cameras, things.zoo, model, things.video) for way in ("own", "shared")] for _ in range(3)
+            ]
+            own, shared = ([median(values) for values in zip(*side, strict=True)] for side in zip(*pairs, strict=True))
+            rows.add_row(
+                f"{model}, {cameras}",
+                f"{own[0]:.0f}",
+                f"{shared[0]:.0f}",
+                f"{median(a[0] / b[0] for a, b in pairs):.2f}",
+                f"{own[1]:.1f}",
+                f"{shared[1]:.1f}",
+                f"{own[2] / 1e6:.0f}",
+                f"{shared[2] / 1e6:.0f}",
+            )
+    return rows
+
+
+def measure(way: str, cameras: int, zoo: Path, model: str, video: Path) -> tuple[float, float, int]:
+    """Return frames a second of all cameras, of the one with the least, and the memory in bytes."""
+    command = [sys.executable, "-m", "edgepub.bench.sharing", way, str(cameras), str(zoo), model, str(video)]
+    total, least, memory = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout.split()
+    return float(total), float(least), int(memory)
+
+
+def _main(way: str, cameras: int, zoo: str, model: str, video: str) -> None:
+    settings = ModelSettings(model_name=model, zoo_url=zoo, inference_host_address="@local")
+    stopping = threading.Event()
+    numbers = [0] * cameras
+    turn = threading.Lock() if way == "shared" else nullcontext()
+    with ExitStack() as stack:
+        models = [stack.enter_context(loaded(settings)) for _ in range(cameras if way == "own" else 1)]
+
+        def work(number: int) -> None:
+            frames = _frames(Path(video), stopping)
+            model = models[number % len(models)]
+            for frame in frames:
+                with turn:
+                    numbers[number] += len(list(model.infer(_only(frame), live=True)))
+
+        threads = [threading.Thread(target=work, args=(n,)) for n in range(cameras)]
+        for thread in threads:
+            thread.start()
+        while not all(numbers):
+            time.sleep(0.05)
+        time.sleep(_WARM_UP_S)
+        before, from_s = numbers.copy(), time.perf_counter()
+        time.sleep(_WINDOW_S)
+        seconds = time.perf_counter() - from_s
+        each_fps = [(now - then) / seconds for now, then in zip(numbers, before, strict=True)]
+        memory = psutil.Process().memory_info().rss
+        stopping.set()
+        for thread in threads:
+            thread.join()
+    print(sum(each_fps), min(each_fps), memory)
+
+
+def _only(frame: Frame | None) -> Frames:
+    yield frame
+
+
+def _frames(video: Path, stopping: threading.Event) -> Frames:
+    kind = {"loop": True, "realtime": False, "max_fps": None, "stall_timeout_s": 10.0}
+    return source_of("camera", video, counts=CameraMetrics(), **kind).frames(stopping)  # type: ignore[arg-type]
+
+
+if __name__ == "__main__":
+    _main(sys.argv[1], int(sys.argv[2]), *sys.argv[3:])
