@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
+from math import inf
 from typing import Protocol
 
 from edgepub.backoff import Backoff
@@ -18,7 +19,6 @@ from edgepub.metrics import CameraMetrics
 _FIRST_PAUSE_S = 1.0
 _LONGEST_PAUSE_S = 30.0
 _WARM_UP_S = 300.0  # to load a model, which some runtimes compile first, and to get its first answer
-_PROMISE = 0.9  # of the stall timeout: what is left is for saying so
 _MOST_HUNG = 3
 _LOOK_S = 0.25
 _log = logging.getLogger(__name__)
@@ -66,14 +66,16 @@ class _Life:
         self.deadline_s = time.monotonic() + seconds
 
     def watch(self, frames: Frames) -> Frames:
-        """Yield the frames; from each of them on the model's time runs."""
+        """Yield the frames; from the first that is under way, the model's time runs."""
         wait_s = None
         with contextlib.suppress(StopIteration):
             while True:
-                if wait_s is None:
-                    self.expect_within(_WARM_UP_S)  # a source watches over itself
+                # Nothing is under way when one waits without a limit; and a source watches over itself.
+                is_alone = wait_s is None
+                if is_alone:
+                    self.expect_within(inf)
                 frame = frames.send(wait_s)
-                if frame is not None:
+                if is_alone:
                     self.expect_within(self.patience_s)
                 wait_s = yield frame
 
@@ -115,6 +117,7 @@ class Camera:
         self._online = False
         self._was_online = False
         self._since_s = 0.0
+        self._last_s = 0.0
 
     async def run(self) -> None:
         """Work until the source has ended, or until `stop`; in a thread of its own, because all of it blocks."""
@@ -134,6 +137,8 @@ class Camera:
                     hung = [each for each in hung if not each.ended.is_set()]
         finally:
             with self._lock:
+                if self._life:
+                    self._life.stopping.set()
                 self._life = None
                 self._set_online(online=False)  # for a thread that hangs, and cannot say so itself
 
@@ -195,7 +200,7 @@ class Camera:
                 break
             except ModelError as error:
                 self._fail(life, "model: %s", error)
-            except Exception:
+            except BaseException:  # whatever it is, the camera goes on
                 _log.exception("%s: an error of edgepub's own; please report it", self.name)
                 self._fail(life, "%s", RetryableError("failed as above"))
 
@@ -212,7 +217,9 @@ class Camera:
     def _look_at(self, life: _Life, model: Model, frames: Frames) -> None:
         number = 0
         for result in model.infer(life.watch(frames), live=self._source.live):
-            life.patience_s = _PROMISE * self._stall_timeout_s
+            # What is left of the promise is for noticing it, and for saying so.
+            life.patience_s = self._stall_timeout_s - max(0.1 * self._stall_timeout_s, 2 * _LOOK_S)
+            life.expect_within(life.patience_s)
             number = result.frame.number
             if not self._take(life, result):
                 return
@@ -225,6 +232,7 @@ class Camera:
             if life is not self._life:
                 return False
             self._reporter.report(result)
+            self._last_s = result.ended_s
             if not life.stopping.is_set():
                 self._set_online(online=True)
             return True
@@ -241,7 +249,7 @@ class Camera:
 
     def _next_pause_s(self) -> float:
         """Return the pause before the next try: a short one after it went well for longer than a stall takes to see."""
-        if self._online and time.monotonic() - self._since_s > self._stall_timeout_s:
+        if self._online and self._last_s - self._since_s > self._stall_timeout_s:
             self._backoff.reset()
         return self._backoff.next_s()
 

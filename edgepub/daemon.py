@@ -77,6 +77,8 @@ async def _stop_cameras(pipeline: Pipeline, tasks: list[asyncio.Task[None]]) -> 
     for task in hung:
         _log.warning("%s: did not stop within %.0f s and is left behind", task.get_name(), _GRACE_S)
         task.cancel()
+    if hung:
+        await asyncio.wait(hung, timeout=_GRACE_S)  # they still say that their cameras are offline
 
 
 async def _drain(pipeline: Pipeline, publisher: asyncio.Task[None]) -> int:

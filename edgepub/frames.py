@@ -21,7 +21,7 @@ class Frame(NamedTuple):
 
 Frames = Generator[Frame | None, float | None, None]
 """Frames from an open source, which is closed with it. `next` waits for a frame as long as that takes; with
-`send(seconds)` one waits at most so long, and gets None when none came. What is no live source never gives None."""
+`send(seconds)` one waits at most so long, and gets None when none came. Files not in real time never give None."""
 
 
 class Result(NamedTuple):

@@ -69,7 +69,7 @@ class Reporter:
             self._publish(*publish)
 
     def tell(self, status: CameraStatus) -> None:
-        """Hand over the camera's status, behind what is still to be said of results before it."""
+        """Hand over the camera's status, and what is still to be said of results before it."""
         if status != "online":
             for held in self._sampler.end():
                 self._publish(*held)

@@ -71,7 +71,7 @@ class Sampler(Generic[Item]):
 
         """
         closed_by = self._closed_by(now_s, queue_age_s)
-        if self._sees_changes:
+        if self._sees_changes and (self._only_changes or closed_by != "every"):
             return self._compare(item, objects, now_s, closed_by)
         return Verdict(None, [closed_by]) if closed_by else self._published(item, objects, now_s)
 
@@ -96,7 +96,7 @@ class Sampler(Generic[Item]):
             change, *outdated_return = held
             outdated = [each.closed_by for each in outdated_return]
             if may:
-                self._held = [newest]
+                self._held = [newest._replace(closed_by=change.closed_by)]
                 return self._published(change.item, change.objects, now_s, outdated)
             self._held = [change, newest]
             return Verdict(None, outdated)
@@ -127,15 +127,16 @@ class Sampler(Generic[Item]):
 def differ(before: Objects, now: Objects) -> bool:
     """Return whether two results differ by more than the tolerances.
 
-    Labels, tracks, zones and how many there are of each must be the same; each object must have one before it that
-    none of its sides is farther from than `MOVED` and its score than `SCORE_CHANGED`.
+    Labels, tracks, zones and how many there are of each must be the same; each object, beside the nearest of its kind
+    that no other object is beside, may differ by `MOVED` with each side and by `SCORE_CHANGED`.
     """
     if len(before) != len(now) or Counter(map(_kind, before)) != Counter(map(_kind, now)):
         return True
     unmatched = list(before)
     for each in now:
-        match = next((i for i, other in enumerate(unmatched) if _alike(each, other)), None)
-        if match is None:
+        kind = _kind(each)
+        moved, match = min((_distance(each, o), i) for i, o in enumerate(unmatched) if _kind(o) == kind)
+        if moved > MOVED or abs(each["score"] - unmatched[match]["score"]) > SCORE_CHANGED:
             return True
         del unmatched[match]
     return False
@@ -145,9 +146,5 @@ def _kind(each: Mapping[str, Any]) -> tuple[Any, ...]:
     return each["label"], each.get("track_id"), frozenset(each.get("zones", ()))
 
 
-def _alike(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
-    return (
-        abs(one["score"] - other["score"]) <= SCORE_CHANGED
-        and all(abs(a - b) <= MOVED for a, b in zip(one["bbox_norm"], other["bbox_norm"], strict=True))
-        and _kind(one) == _kind(other)
-    )
+def _distance(one: Mapping[str, Any], other: Mapping[str, Any]) -> float:
+    return float(max(abs(a - b) for a, b in zip(one["bbox_norm"], other["bbox_norm"], strict=True)))

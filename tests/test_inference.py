@@ -7,8 +7,9 @@ import subprocess
 import sys
 import threading
 import time
-from itertools import islice
+from itertools import count, islice
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -16,7 +17,7 @@ from conftest import BOX, free_port
 
 from edgepub.errors import ModelError, SourceError
 from edgepub.frames import Frame
-from edgepub.inference import loaded
+from edgepub.inference import Model, loaded
 from edgepub.metrics import CameraMetrics
 from edgepub.settings import ModelSettings
 from edgepub.sources import source_of
@@ -187,6 +188,85 @@ def test_an_ai_server(demo_assets):
         server.wait()
     assert len(results) == 120
     assert {result.objects[0]["label"] for result in results} == {"face"}
+
+
+class Lost:
+    """PySDK whose connection is lost: it answers so many frames, and looks after the connection at the end of them."""
+
+    frame_queue_depth = 4
+
+    def __init__(self, answers, cure):
+        self.answers, self.cure, self.cured = answers, cure, 0
+
+    def predict_batch(self, feed):
+        waiting = []
+        for item in feed:
+            if item is not None:
+                waiting.append(item[1])
+            if waiting and self.answers:
+                self.answers -= 1
+                yield SimpleNamespace(info=waiting.pop(0), results=[])
+            else:
+                yield None
+        if not self.cure:
+            raise RuntimeError("Timeout")
+        self.cured += 1
+        self.answers = self.cure
+        for each in waiting:
+            yield SimpleNamespace(info=each, results=[])
+
+
+def endless():
+    for number in count(1):
+        yield Frame(None, number, time.time(), time.monotonic())
+
+
+def test_a_connection_that_is_lost_with_frames_under_way_is_cured_or_fails(monkeypatch):
+    """PySDK looks after it only when no more frames come; a fake, for there is no cloud here."""
+    monkeypatch.setattr("edgepub.inference.model._QUIET_S", 0.1)
+    lost = Lost(answers=5, cure=7)
+    results = list(islice(Model(lost, overlaps=True, in_flight=3).infer(endless(), live=True), 25))
+    assert [result.frame.number for result in results] == list(range(1, 26)), "each, and in order"
+    assert lost.cured == 2
+    with pytest.raises(ModelError, match="Timeout"):
+        list(Model(Lost(answers=5, cure=0), overlaps=True, in_flight=3).infer(endless(), live=True))
+
+
+class Steady:
+    """PySDK with a model that takes 4 ms, so much of it for its longest step."""
+
+    frame_queue_depth = 8
+
+    def __init__(self, step_ms):
+        self.step_ms = step_ms
+
+    def predict(self, _image):
+        time.sleep(0.004)
+        return SimpleNamespace(results=[], timing={"CoreInferenceDuration_ms": self.step_ms})
+
+    def predict_batch(self, feed):
+        for item in feed:
+            if item is not None:
+                yield SimpleNamespace(info=item[1], results=[])
+
+
+@pytest.mark.parametrize(("step_ms", "expected"), [(4.0, 1), (0.01, 8)])
+def test_how_many_live_frames_are_under_way_is_found_out(step_ms, expected):
+    """As many as the longest step of the runtime fits into the whole time of a frame."""
+    model = Model(Steady(step_ms), overlaps=True)
+    results = list(islice(model.infer(endless(), live=True), 40))
+    assert [result.frame.number for result in results] == list(range(1, 41))
+    assert model.in_flight == expected
+
+
+@pytest.mark.parametrize("in_flight", [None, 1, 2])
+def test_a_fault_of_our_own_among_the_frames_is_no_fault_of_pysdk(in_flight):
+    def wrong():
+        yield Frame(None, 1, 0.0, 0.0)
+        raise KeyError("a mistake of ours")
+
+    with pytest.raises(KeyError, match="a mistake of ours"):
+        list(Model(Steady(4.0), overlaps=True, in_flight=in_flight).infer(wrong(), live=True))
 
 
 PREPARE = """

@@ -278,7 +278,10 @@ def test_an_ai_server_that_dies_and_one_that_hangs_are_offline_and_healed(
     reader.wait_for(lambda r: r.last(status) == b"offline", "offline")
     os.killpg(server.pid, signal.SIGCONT)
     seen_again()
-    assert daemon.terminate() == 0
+    os.killpg(server.pid, signal.SIGSTOP)
+    assert daemon.terminate() == 0, "while a call hangs"
+    reader.wait_for(lambda r: r.last("edgepub/test/status") == b"offline", "the end")
+    assert reader.last(status) == b"offline"
     assert "Traceback" not in daemon.log
 
 

@@ -48,6 +48,13 @@ def test_a_limited_rate_is_reached_and_even(rate_hz, expected):
     assert left_out.count("max_rate_hz") == 250 - len(published)
 
 
+@pytest.mark.parametrize("more", [{"max_rate_hz": 1000}, {"adaptive": True}])
+def test_every_nth_is_exact_beside_limits_that_do_not_bind(more):
+    published, left_out, _ = run({"every": 3, **more}, [PERSON, NOBODY, CAR] * 3)
+    assert published == [(0, 0), (3, 3), (6, 6)]
+    assert left_out == ["every"] * 6
+
+
 def test_only_changes():
     published, left_out, _ = run({"mode": "changes"}, [NOBODY] * 3 + [PERSON] * 3 + [CAR] + [NOBODY] * 2)
     assert published == [(0, 0), (3, 3), (6, 6), (7, 7)]
@@ -109,6 +116,8 @@ def test_every_makes_a_change_wait_in_mode_changes():
         (PERSON, [thing(score=0.9 - 1.1 * SCORE_CHANGED)], True),
         ([thing(at=0.1), thing(at=0.8)], [thing(at=0.8), thing(at=0.1)], False),
         ([thing(at=0.1), thing(at=0.8)], [thing(at=0.1), thing(at=0.1)], True),
+        ([thing(at=0.5), thing(at=0.515)], [thing(at=0.51), thing(at=0.49)], False),
+        ([thing(at=0.5), thing(at=0.515)], [thing(at=0.49), thing(at=0.51)], False),
         ([thing(track_id=1)], [thing(track_id=2)], True),
         ([thing(track_id=1), thing("car", track_id=2)], [thing("car", track_id=2), thing(track_id=1)], False),
         ([thing(zones=["a", "b"])], [thing(zones=["b", "a"])], False),

@@ -34,7 +34,7 @@ class Figures:
 def scaling(port: int, folder: Path) -> Table:
     """Return the table of it."""
     rows = table(
-        "Several cameras in one daemon; the file runs at its own speed where nothing else is said",
+        "Several cameras in one daemon, with the demo's video; memory and processor time with PySDK's worker",
         "cameras",
         "frames/s of all",
         "of the slowest",

@@ -63,7 +63,8 @@ def sharing() -> Table:
 def measure(way: str, cameras: int, zoo: Path, model: str, video: Path) -> tuple[float, float, int]:
     """Return frames a second of all cameras, of the one with the least, and the memory in bytes."""
     command = [sys.executable, "-m", "edgepub.bench.sharing", way, str(cameras), str(zoo), model, str(video)]
-    total, least, memory = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout.split()
+    done = subprocess.run(command, check=True, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+    total, least, memory = done.stdout.split()
     return float(total), float(least), int(memory)
 
 

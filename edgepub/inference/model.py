@@ -6,7 +6,7 @@ from math import inf
 from statistics import median
 from typing import TYPE_CHECKING, Any
 
-from edgepub.errors import ModelError, SourceError
+from edgepub.errors import ModelError
 from edgepub.frames import Frame, Frames, Result
 from edgepub.inference.words import words
 
@@ -18,6 +18,7 @@ _NOT_WARM = 2  # results
 _WATCHED = 20
 _NO_TIME_MS = 0.01  # what a runtime's step takes at least
 _LOOK_S = 0.001  # how often to look for results while live frames are under way
+_QUIET_S = 2.0
 _TIMINGS = {
     "CorePreprocessDuration_ms": "preprocess",
     "CoreInferenceDuration_ms": "inference",
@@ -60,6 +61,8 @@ class Model:
         else:
             if self.in_flight is None:
                 self.in_flight = yield from self._watched(frames)
+            if self.in_flight is None:
+                return  # they have ended
             if self.in_flight == 1:
                 yield from self._one_by_one(frames)
             else:
@@ -94,26 +97,30 @@ class Model:
         return None
 
     def _together(self, frames: Frames, most: int | None) -> Iterator[Result]:
-        feed = _Feed(frames, most)
         self.pysdk.non_blocking_batch_predict = most is not None
-        answers = self.pysdk.predict_batch(feed)
-        while True:
-            try:
-                answer = next(answers, _END)
-            except Exception as error:  # noqa: BLE001  (as above)
-                raise ModelError(words(error)) from None
-            if answer is _END:
-                break
-            if answer is not None:
-                feed.under_way -= 1
-                frame, began_s = answer.info
-                yield _result(frame, began_s, answer)
+        feed = _Feed(frames, most)
+        while not feed.ended:
+            answers = self.pysdk.predict_batch(feed)
+            while True:
+                try:
+                    answer = next(answers, _END)
+                except Exception as error:  # noqa: BLE001  (as above)
+                    raise ModelError(words(error)) from None
+                if answer is _END:
+                    break
+                if answer is not None:
+                    feed.count_answer()
+                    frame, began_s = answer.info
+                    yield _result(frame, began_s, answer)
         if feed.lost is not None:
             raise feed.lost
 
 
 class _Feed:
     """What PySDK takes its frames from: in a loop that also looks for results, whenever it is given None.
+
+    In that loop PySDK waits for ever where a connection is lost; only when there are no more frames does it look after
+    that. So when no result comes for a while the frames end, and begin again when all are answered.
 
     Args:
         frames: the frames.
@@ -124,28 +131,39 @@ class _Feed:
     def __init__(self, frames: Frames, most: int | None) -> None:
         self._frames = frames
         self._most = most
-        self.under_way = 0
-        self.lost: SourceError | None = None
-        """What the frames ended with; PySDK would make an error of its own of it, and lose those under way."""
+        self._under_way = 0
+        self._heard_s = 0.0
+        self.ended = False
+        """No more frames come."""
+        self.lost: Exception | None = None
+        """What they ended with; PySDK would make an error of its own of it, and lose the frames under way."""
+
+    def count_answer(self) -> None:
+        """Note that a frame is answered."""
+        self._under_way -= 1
+        self._heard_s = time.monotonic()
 
     def __iter__(self) -> Iterator[tuple[Any, tuple[Frame, float]] | None]:
         try:
-            while True:
+            while not self._under_way or time.monotonic() - self._heard_s < _QUIET_S:
                 frame = self._next()
                 if frame is None:
                     yield None
-                else:
-                    self.under_way += 1
-                    yield frame.image, (frame, time.monotonic())
+                    continue
+                now_s = time.monotonic()
+                if not self._under_way:
+                    self._heard_s = now_s
+                self._under_way += 1
+                yield frame.image, (frame, now_s)
         except StopIteration:
-            pass
-        except SourceError as error:
-            self.lost = error
+            self.ended = True
+        except Exception as error:  # noqa: BLE001  (raised again outside of PySDK)
+            self.ended, self.lost = True, error
 
     def _next(self) -> Frame | None:
-        if self._most is None or not self.under_way:
+        if self._most is None or not self._under_way:
             return next(self._frames)
-        if self.under_way < self._most:
+        if self._under_way < self._most:
             return self._frames.send(_LOOK_S)
         time.sleep(_LOOK_S)
         return None

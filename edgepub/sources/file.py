@@ -36,7 +36,7 @@ class FileSource:
         return str(self._path)
 
     def frames(self, stopping: threading.Event) -> Frames:
-        """Yield the file's frames.
+        """Yield the file's frames; in real time, None for one that is not used.
 
         Raises:
             SourceError: no such file, or not a video.
@@ -60,11 +60,12 @@ class FileSource:
                     media_s = round_s + clock.read_s()
                     if self._realtime:
                         stopping.wait(max(0.0, began_s + media_s - time.monotonic()))
-                    if self._gate.admit(media_s):
-                        captured_s, timestamp = time.monotonic(), time.time()
-                        ok, image = capture.retrieve()
-                        if ok:
-                            yield Frame(image, number, timestamp, captured_s)
+                    captured_s, timestamp = time.monotonic(), time.time()
+                    ok, image = capture.retrieve() if self._gate.admit(media_s) else (False, None)
+                    if ok and image is not None:
+                        yield Frame(image, number, timestamp, captured_s)
+                    elif self._realtime:
+                        yield None
                 round_s += clock.end_s
             if number == before and not stopping.is_set():
                 raise SourceError(f"a video without a frame: {self._path}")

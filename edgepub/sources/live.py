@@ -38,7 +38,7 @@ class LiveSource:
         return f"webcam {self._source}" if isinstance(self._source, int) else place(self._source)
 
     def frames(self, stopping: threading.Event) -> Frames:
-        """Yield the camera's frames as they come.
+        """Yield the camera's frames as they come; None for one that is not used.
 
         Raises:
             SourceError: it cannot be opened, or gives no more frames.
@@ -60,10 +60,8 @@ class LiveSource:
                     if stopping.is_set():
                         return  # it hung, and nobody waits for it any more
                     number += 1
-                    if self._gate.admit(captured_s):
-                        ok, image = capture.retrieve()
-                        if ok:
-                            yield Frame(image, number, timestamp, captured_s)
+                    ok, image = capture.retrieve() if self._gate.admit(captured_s) else (False, None)
+                    yield Frame(image, number, timestamp, captured_s) if ok and image is not None else None
 
     def _parameters(self) -> list[int]:
         if isinstance(self._source, int):

@@ -64,7 +64,7 @@ class Newest:
         thread = threading.Thread(target=self._read, args=(slot, stopping), name=name, daemon=True)
         thread.start()
         self._left.append(thread)
-        patience_s, wait_s = _FIRST_FRAME_S, None
+        patience_s, wait_s = max(_FIRST_FRAME_S, self._stall_timeout_s), None
         try:
             while True:
                 frame = slot.take(patience_s, wait_s, stopping)
@@ -76,15 +76,14 @@ class Newest:
         except TimeoutError:
             raise SourceError(f"{self}: silent for {patience_s:.0f} s; this read of it is abandoned") from None
         finally:
-            slot.left.set()
+            slot.leave()
             if stopping.is_set():
                 thread.join(_GOODBYE_S)
 
     def _read(self, slot: "_Slot", stopping: threading.Event) -> None:
         try:
             for frame in self._source.frames(slot.left):
-                if frame is not None:
-                    slot.put(frame)
+                slot.put(frame)
                 if stopping.is_set():
                     break  # even if who takes the frames hangs, and has not left
             slot.end(EOFError())
@@ -104,13 +103,27 @@ class _Slot:
         self._heard_s = time.monotonic()
         self._end: Exception | None = None
 
-    def put(self, frame: Frame) -> None:
-        """Let this be the newest."""
+    def put(self, frame: Frame | None) -> None:
+        """Let this be the newest; None: one came that is not used."""
         with self._changed:
-            missed, self._frame = self._frame, frame
             self._heard_s = time.monotonic()
-            self._changed.notify()
-        if missed is not None and not self.left.is_set():
+            missed = None
+            if self.left.is_set():
+                missed = frame
+            elif frame is not None:
+                missed, self._frame = self._frame, frame
+                self._changed.notify()
+        self._count(missed)
+
+    def leave(self) -> None:
+        """Take no frame any more."""
+        with self._changed:
+            self.left.set()
+            missed, self._frame = self._frame, None
+        self._count(missed)
+
+    def _count(self, missed: Frame | None) -> None:
+        if missed is not None:
             self._counts.count_sampled("busy")
 
     def end(self, error: Exception) -> None:
