@@ -110,6 +110,8 @@ class Camera:
         self._reporter = reporter
         self._counts = counts
         self._stall_timeout_s = stall_timeout_s
+        # What is left of the promise is for noticing it, and for saying so.
+        self._patience_s = stall_timeout_s - max(0.1 * stall_timeout_s, 2 * _LOOK_S)
         self._backoff = Backoff(_FIRST_PAUSE_S, _LONGEST_PAUSE_S)
         self._stop = asyncio.Event()
         self._lock = threading.Lock()  # of what follows, between a thread that hung and the one that replaces it
@@ -179,9 +181,9 @@ class Camera:
             pause_s = self._next_pause_s()
             self._set_online(online=False)
         _log.warning(
-            "%s: model: no answer in time (stall_timeout_s: %g); its thread is abandoned; trying again in %.1f s",
+            "%s: model: no answer within %.1f s; its thread is abandoned; trying again in %.1f s",
             self.name,
-            self._stall_timeout_s,
+            life.patience_s,
             pause_s,
         )
         return pause_s
@@ -217,8 +219,7 @@ class Camera:
     def _look_at(self, life: _Life, model: Model, frames: Frames) -> None:
         number = 0
         for result in model.infer(life.watch(frames), live=self._source.live):
-            # What is left of the promise is for noticing it, and for saying so.
-            life.patience_s = self._stall_timeout_s - max(0.1 * self._stall_timeout_s, 2 * _LOOK_S)
+            life.patience_s = self._patience_s
             life.expect_within(life.patience_s)
             number = result.frame.number
             if not self._take(life, result):

@@ -1,6 +1,5 @@
 """Real models on the real PySDK: the CPU runtime, the echo runtime, and an AI server."""
 
-import os
 import shutil
 import signal
 import subprocess
@@ -13,8 +12,9 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from conftest import BOX, free_port
+from conftest import BOX
 
+from edgepub.bench.ai_server import ai_server
 from edgepub.errors import ModelError, SourceError
 from edgepub.frames import Frame
 from edgepub.inference import Model, loaded
@@ -163,31 +163,12 @@ def _signals_of_this_thread():
 
 
 def test_an_ai_server(demo_assets):
-    port = free_port()
-    degirum = [sys.executable, "-c", "import degirum; degirum._command_entrypoint()", "server", "start"]
-    server = subprocess.Popen(
-        [*degirum, "--quiet", "--zoo", demo_assets.zoo, "--port", str(port)],
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        env={**os.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"},
-    )
-    model = {"model_name": "blazeface", "inference_host_address": f"127.0.0.1:{port}"}
-    try:
-        end = time.monotonic() + 60
-        while True:
-            try:
-                results = infer(model, demo_assets.video, live=False)
-                break
-            except ModelError as error:
-                assert server.poll() is None, "the AI server ended"
-                assert "Connection refused" in str(error), "it is on its way, or it is wrong"
-                assert time.monotonic() < end
-    finally:
-        server.kill()
-        server.wait()
-    assert len(results) == 120
-    assert {result.objects[0]["label"] for result in results} == {"face"}
+    with ai_server(demo_assets.zoo) as (port, _):
+        model = {"model_name": "blazeface", "inference_host_address": f"127.0.0.1:{port}"}
+        results = {live: infer(model, demo_assets.video, live=live) for live in (False, True)}
+    for live, ours in results.items():
+        assert [result.frame.number for result in ours] == list(range(1, 121)), live
+        assert {result.objects[0]["label"] for result in ours} == {"face"}
 
 
 class Lost:

@@ -1,14 +1,10 @@
 """Live cameras under load: the newest frame, sampling by rule, recovery by itself, and figures to see it by."""
 
-import contextlib
 import os
 import signal
 import socket
-import subprocess
-import sys
 import time
 from itertools import pairwise
-from pathlib import Path
 
 import jsonschema
 import psutil
@@ -17,6 +13,7 @@ from conftest import BOX, free_port, wait_until
 
 from edgepub import stats
 from edgepub.bench import echo
+from edgepub.bench.ai_server import ai_server
 from edgepub.bench.live_camera import LiveCamera
 from edgepub.bench.slow_link import SlowLink
 
@@ -224,64 +221,33 @@ def test_adaptive_publishes_less_while_the_queue_ages_and_all_of_it_again(
         link.close()
 
 
-@pytest.fixture
-def ai_server(demo_assets):
-    """Return a function that starts a real AI server, always on the same port."""
-    port, started = free_port(), []
-    degirum = [sys.executable, "-c", "import degirum; degirum._command_entrypoint()", "server", "start"]
-
-    def start():
-        server = subprocess.Popen(
-            [*degirum, "--quiet", "--zoo", demo_assets.zoo, "--port", str(port)],
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-            env={**os.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"},
-            start_new_session=True,
-        )
-        started.append(server)
-        return port, server
-
-    yield start
-    for server in started:
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(server.pid, signal.SIGKILL)
-        server.wait()
-
-
 def test_an_ai_server_that_dies_and_one_that_hangs_are_offline_and_healed(
-    mosquitto, subscribe, run_daemon, demo_assets, ai_server
+    mosquitto, subscribe, run_daemon, demo_assets
 ):
-    port, server = ai_server()
     camera = {"source": str(demo_assets.video), "model": "face", "loop": True, "realtime": True, "stall_timeout_s": 3}
-    settings = {
-        "node": "test",
-        "mqtt": {"url": mosquitto.url},
-        "models": {"face": {"model_name": "blazeface", "inference_host_address": f"127.0.0.1:{port}"}},
-        "cameras": {"cam": camera},
-    }
     reader, status = subscribe(mosquitto.port), "edgepub/test/cam/status"
-    daemon = run_daemon(settings)
 
     def seen_again():
         seen = len(reader.detections())
         reader.wait_for(lambda r: len(r.detections()) > seen + 5 and r.last(status) == b"online", "detections")
 
-    seen_again()
-    os.killpg(server.pid, signal.SIGKILL)
-    server.wait()
+    with ai_server(demo_assets.zoo) as (port, _):
+        model = {"model_name": "blazeface", "inference_host_address": f"127.0.0.1:{port}"}
+        settings = {"node": "test", "mqtt": {"url": mosquitto.url}, "models": {"face": model}}
+        daemon = run_daemon({**settings, "cameras": {"cam": camera}})
+        seen_again()
     reader.wait_for(lambda r: r.last(status) == b"offline", "offline")
     daemon.wait_for_log("cam: model: ")
-    _, server = ai_server()
-    seen_again()
-    os.killpg(server.pid, signal.SIGSTOP)
-    reader.wait_for(lambda r: r.last(status) == b"offline", "offline")
-    os.killpg(server.pid, signal.SIGCONT)
-    seen_again()
-    os.killpg(server.pid, signal.SIGSTOP)
-    assert daemon.terminate() == 0, "while a call hangs"
-    reader.wait_for(lambda r: r.last("edgepub/test/status") == b"offline", "the end")
-    assert reader.last(status) == b"offline"
+    with ai_server(demo_assets.zoo, port) as (_, server):
+        seen_again()
+        os.killpg(server.pid, signal.SIGSTOP)
+        reader.wait_for(lambda r: r.last(status) == b"offline", "offline")
+        os.killpg(server.pid, signal.SIGCONT)
+        seen_again()
+        os.killpg(server.pid, signal.SIGSTOP)
+        assert daemon.terminate() == 0, "while a call hangs"
+        reader.wait_for(lambda r: r.last("edgepub/test/status") == b"offline", "the end")
+        assert reader.last(status) == b"offline"
     assert "Traceback" not in daemon.log
 
 

@@ -3,20 +3,15 @@
 How old a result is when it is there, from the moment when the camera sent its frame; in this process, without a broker.
 """
 
-import os
-import signal
-import socket
-import subprocess
-import sys
 import threading
 import time
-from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing
 from pathlib import Path
 
 from rich.table import Table
 
 from edgepub.bench import echo
+from edgepub.bench.ai_server import ai_server
 from edgepub.bench.live_camera import LiveCamera
 from edgepub.bench.tables import table
 from edgepub.demo import assets
@@ -44,7 +39,7 @@ def overlap(folder: Path) -> Table:
     echo.make_video(video, ([] for _ in range(_FRAMES)), 25.0)
     things = assets.fetch()
     local = {"zoo_url": str(folder / "overlap-zoo"), "inference_host_address": "@local"}
-    with _ai_server(things.zoo) as port:
+    with ai_server(things.zoo) as (port, _):
         served = {"model_name": "blazeface", "inference_host_address": f"127.0.0.1:{port}"}
         for name, model, fps in (
             ("one frame at a time, 5 ms", {"model_name": "echo5", **local}, 60),
@@ -83,32 +78,3 @@ def _measure(model: Model, video: Path, fps: float) -> str:
     ages_ms.sort()
     p50, p99 = ages_ms[len(ages_ms) // 2], ages_ms[int(0.99 * (len(ages_ms) - 1))]
     return f"{len(ages_ms) / _SECONDS:.0f}/s, {p50:.0f} / {p99:.0f}"
-
-
-@contextmanager
-def _ai_server(zoo: Path) -> Iterator[int]:
-    """Run DeGirum's AI server with a zoo; give its port."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    start = "import degirum; degirum._command_entrypoint()"
-    server = subprocess.Popen(
-        [sys.executable, "-c", start, "server", "start", "--quiet", "--zoo", str(zoo), "--port", str(port)],
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        env={**os.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"},
-        start_new_session=True,
-    )
-    try:
-        end_s = time.monotonic() + 60
-        while server.poll() is None and time.monotonic() < end_s:
-            try:
-                socket.create_connection(("127.0.0.1", port), timeout=1).close()
-                break
-            except OSError:
-                time.sleep(0.1)
-        yield port
-    finally:
-        os.killpg(server.pid, signal.SIGKILL)
-        server.wait()

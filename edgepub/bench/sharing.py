@@ -1,9 +1,10 @@
 """Several cameras with one model: one loaded model for each, or one for all of them in turn.
 
-``python -m edgepub.bench.sharing {own,shared} CAMERAS ZOO MODEL VIDEO`` prints frames a second of all and of
-the camera that got the least, and the memory in bytes. A process of its own for each, so that memory is its own.
+``python -m edgepub.bench.sharing {own,shared} CAMERAS MODEL VIDEO`` (the model as JSON) prints frames a second of all
+and of the camera that got the least, and the memory in bytes. A process of its own for each, so that memory is its own.
 """
 
+import json
 import subprocess
 import sys
 import threading
@@ -15,6 +16,7 @@ from statistics import median
 import psutil
 from rich.table import Table
 
+from edgepub.bench.ai_server import ai_server
 from edgepub.bench.tables import table
 from edgepub.demo import assets
 from edgepub.frames import Frame, Frames
@@ -31,7 +33,7 @@ def sharing() -> Table:
     """Return the table of it."""
     rows = table(
         "Cameras with one model: loaded for each of them, or once for all in turn (median of three)",
-        "model, cameras",
+        "runtime, model, cameras",
         "frames/s of all: own",
         "shared",
         "ratio",
@@ -41,14 +43,21 @@ def sharing() -> Table:
         "shared",
     )
     things = assets.fetch()
-    for model in ("blazeface", "blazeface_full_range"):
-        for cameras in (2, 4, 8):
-            pairs = [
-                [measure(way, cameras, things.zoo, model, things.video) for way in ("own", "shared")] for _ in range(3)
-            ]
+    with ai_server(things.zoo) as (port, _):
+        local = {"zoo_url": str(things.zoo), "inference_host_address": "@local"}
+        served = {"inference_host_address": f"127.0.0.1:{port}"}
+        for name, model, cameras in (
+            ("CPU, BlazeFace", {"model_name": "blazeface", **local}, 2),
+            ("CPU, BlazeFace", {"model_name": "blazeface", **local}, 8),
+            ("CPU, full range", {"model_name": "blazeface_full_range", **local}, 2),
+            ("CPU, full range", {"model_name": "blazeface_full_range", **local}, 8),
+            ("AI server, BlazeFace", {"model_name": "blazeface", **served}, 2),
+            ("AI server, BlazeFace", {"model_name": "blazeface", **served}, 8),
+        ):
+            pairs = [[measure(way, cameras, model, things.video) for way in ("own", "shared")] for _ in range(3)]
             own, shared = ([median(values) for values in zip(*side, strict=True)] for side in zip(*pairs, strict=True))
             rows.add_row(
-                f"{model}, {cameras}",
+                f"{name}, {cameras}",
                 f"{own[0]:.0f}",
                 f"{shared[0]:.0f}",
                 f"{median(a[0] / b[0] for a, b in pairs):.2f}",
@@ -60,16 +69,16 @@ def sharing() -> Table:
     return rows
 
 
-def measure(way: str, cameras: int, zoo: Path, model: str, video: Path) -> tuple[float, float, int]:
+def measure(way: str, cameras: int, model: dict[str, str], video: Path) -> tuple[float, float, int]:
     """Return frames a second of all cameras, of the one with the least, and the memory in bytes."""
-    command = [sys.executable, "-m", "edgepub.bench.sharing", way, str(cameras), str(zoo), model, str(video)]
+    command = [sys.executable, "-m", "edgepub.bench.sharing", way, str(cameras), json.dumps(model), str(video)]
     done = subprocess.run(command, check=True, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
     total, least, memory = done.stdout.split()
     return float(total), float(least), int(memory)
 
 
-def _main(way: str, cameras: int, zoo: str, model: str, video: str) -> None:
-    settings = ModelSettings(model_name=model, zoo_url=zoo, inference_host_address="@local")
+def _main(way: str, cameras: int, model_json: str, video: str) -> None:
+    settings = ModelSettings.model_validate_json(model_json)
     stopping = threading.Event()
     numbers = [0] * cameras
     turn = threading.Lock() if way == "shared" else nullcontext()
