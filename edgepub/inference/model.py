@@ -82,9 +82,9 @@ class Model:
     def _watched(self, frames: Frames) -> Generator[Result, None, int | None]:
         """Yield some results one by one, and return how many frames should be under way at once.
 
-        As often as the longest step of the runtime fits into the whole time of a frame: with fewer that step would
-        idle, with more they would wait for it, and grow old (Little's law: J. D. C. Little, "A Proof for the Queuing
-        Formula L = λW", Operations Research 9, 1961).
+        That is how often the longest step of the runtime fits into the whole time of a frame: with fewer that step
+        would idle, with more they would wait for it, and grow old (Little's law: J. D. C. Little, "A Proof for the
+        Queuing Formula L = λW", Operations Research 9, 1961). None: the frames have ended before that was clear.
         """
         times: list[float] = []
         for number, result in enumerate(self._one_by_one(frames)):
@@ -144,6 +144,7 @@ class _Feed:
         self._heard_s = time.monotonic()
 
     def __iter__(self) -> Iterator[tuple[Any, tuple[Frame, float]] | None]:
+        self._under_way = 0
         try:
             while not self._under_way or time.monotonic() - self._heard_s < _QUIET_S:
                 frame = self._next()
