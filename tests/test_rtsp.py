@@ -113,7 +113,7 @@ def test_it_is_lost_and_found_twenty_times_and_nothing_is_left_of_it(mosquitto, 
         silent_s.append(time.monotonic() - began_s)
         rtsp.thaw() if number % 2 else rtsp.start()
     print(f"offline after {silent_s}, threads {threads}, files {files}, memory {memory}")
-    assert sorted(silent_s)[-3] < 2.5, "as promised, but for a machine that stumbles"
+    assert sorted(silent_s)[-3] < 3, "2 s are promised; a machine may stumble"
     assert max(threads[5:]) <= min(threads[:5]) + 2, "an abandoned read may be on its way out"
     assert max(files[5:]) <= min(files[:5]) + 4
     assert max(memory[15:]) < max(memory[:5]) + 20e6

@@ -230,10 +230,11 @@ def test_a_slow_reader_gets_the_newest_frame_and_the_others_are_counted(look):
 
 def test_a_frame_is_there_before_the_next_is_sent(look):
     """With a decoder thread for each processor every frame would come that many frames late."""
-    camera = look(8)
+    camera, late = look(8), 0
     for frame in read(opened(camera.url), 10):
         following = camera.sent_s.get((text_of(frame) + 1) % 100)
-        assert following is None or frame.captured_s < following
+        late += following is not None and frame.captured_s > following
+    assert late <= 3, "not as a rule, though a machine may stumble"
 
 
 def test_the_first_frame_of_a_slow_camera_comes_at_once(look):
@@ -246,11 +247,14 @@ def test_the_first_frame_of_a_slow_camera_comes_at_once(look):
 
 def test_max_fps_leaves_out_frames_evenly_before_anything_is_done_with_them(look):
     camera, counts = look(40), CameraMetrics()
-    numbers = [frame.number for frame in read(opened(camera.url, max_fps=10, counts=counts), 12)]
-    assert [b - a for a, b in pairwise(numbers)] == pytest.approx([4] * 11, abs=2)
+    frames = read(opened(camera.url, max_fps=10, counts=counts), 12)
+    gaps_s = [b.captured_s - a.captured_s for a, b in pairwise(frames)]
+    assert min(gaps_s) > 0.0499, "never nearer than half a period"
+    assert sum(gaps_s) > 1.0499, "nor oftener on the whole"
+    assert sum(gaps_s) < 5, "but about as often, on a machine of any speed"
     wait_until(lambda: not capture_threads(), "the end")
     sampled = counts.read().sampled
-    assert sampled["max_fps"] >= numbers[-1] - len(numbers) - sampled.get("busy", 0)
+    assert sampled["max_fps"] >= frames[-1].number - len(frames) - sampled.get("busy", 0) > 20
 
 
 def test_a_max_fps_below_the_stall_timeout_is_no_stall(look):

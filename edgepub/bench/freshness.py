@@ -104,7 +104,7 @@ def freshness(port: int, folder: Path) -> Table:
         "results/s",
         "bare loop: p50",
         "p99",
-        "after the last second",
+        "at the end",
         "results/s",
     )
     video = make(folder)
