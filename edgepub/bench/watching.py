@@ -3,7 +3,6 @@
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -93,10 +92,3 @@ def edgepub_run(folder: Path, port: int, zoo: Path, model: str, cameras: dict[st
     }
     path.write_text(yaml.safe_dump(configuration))
     return ["-m", "edgepub", "run", "-c", str(path)]
-
-
-def rate_of(number: Callable[[], int], seconds: float) -> float:
-    """Return how much a number grows a second, having watched it for so long."""
-    began_s, began = time.perf_counter(), number()
-    time.sleep(seconds)
-    return (number() - began) / (time.perf_counter() - began_s)

@@ -1,7 +1,7 @@
 """What waits for the broker: lanes behind one face, filled by any thread, emptied by one event loop.
 
 The lane follows from the message. Retained: **state**, the newest value of each topic. Else: **stream**, bounded, the
-oldest dropped first. State goes before stream.
+oldest of the fullest topic dropped first. State goes before stream.
 """
 
 import asyncio

@@ -11,7 +11,7 @@ from edgepub.sources.file import FileSource
 from edgepub.sources.live import LiveSource
 from edgepub.sources.newest import Newest
 
-__all__ = ["FileSource", "Gate", "LiveSource", "Newest", "Source", "source_of"]
+__all__ = ["FileSource", "LiveSource", "Newest", "Source", "source_of"]
 
 
 class Source(Protocol):
