@@ -7,20 +7,18 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
-from math import inf
 from typing import Protocol
 
 from edgepub.backoff import Backoff
 from edgepub.errors import ModelError, RetryableError, SourceError
 from edgepub.frames import Frames, Result
+from edgepub.life import LOOK_S, WARM_UP_S, Life
 from edgepub.messages import CameraStatus
 from edgepub.metrics import CameraMetrics
 
 _FIRST_PAUSE_S = 1.0
 _LONGEST_PAUSE_S = 30.0
-_WARM_UP_S = 300.0  # to load a model, which some runtimes compile first, and to get its first answer
 _MOST_HUNG = 3
-_LOOK_S = 0.25
 _log = logging.getLogger(__name__)
 
 
@@ -50,36 +48,6 @@ class Reporter(Protocol):
         """Take the camera's status, when it changes."""
 
 
-class _Life:
-    """One inference thread, and the moment by which the next sign of life must come."""
-
-    def __init__(self) -> None:
-        self.stopping = threading.Event()
-        self.ended = asyncio.Event()
-        self.patience_s = _WARM_UP_S
-        """How long the model may take for a frame."""
-        self.deadline_s = 0.0
-        self.expect_within(_WARM_UP_S)
-
-    def expect_within(self, seconds: float) -> None:
-        """Be taken for hung unless this is called again within so many seconds."""
-        self.deadline_s = time.monotonic() + seconds
-
-    def watch(self, frames: Frames) -> Frames:
-        """Yield the frames; from the first that is under way, the model's time runs."""
-        wait_s = None
-        with contextlib.suppress(StopIteration):
-            while True:
-                # Nothing is under way when one waits without a limit; and a source watches over itself.
-                is_alone = wait_s is None
-                if is_alone:
-                    self.expect_within(inf)
-                frame = frames.send(wait_s)
-                if is_alone:
-                    self.expect_within(self.patience_s)
-                wait_s = yield frame
-
-
 class Camera:
     """Loads the model, opens the source, and gives every result away; and again after a pause when one of them fails.
 
@@ -92,6 +60,7 @@ class Camera:
         reporter: takes the results and the status; called by one thread at a time.
         counts: the camera's counts.
         stall_timeout_s: how long a model that has answered may take for the next answer.
+        enabled: whether it works to begin with.
 
     """
 
@@ -103,6 +72,8 @@ class Camera:
         reporter: Reporter,
         counts: CameraMetrics,
         stall_timeout_s: float,
+        *,
+        enabled: bool = True,
     ) -> None:
         self.name = name
         self._source = source
@@ -111,75 +82,82 @@ class Camera:
         self._counts = counts
         self._stall_timeout_s = stall_timeout_s
         # What is left of the promise is for noticing it, and for saying so.
-        self._patience_s = stall_timeout_s - max(0.1 * stall_timeout_s, 2 * _LOOK_S)
+        self._patience_s = stall_timeout_s - max(0.1 * stall_timeout_s, 2 * LOOK_S)
         self._backoff = Backoff(_FIRST_PAUSE_S, _LONGEST_PAUSE_S)
         self._stop = asyncio.Event()
+        self._switched = asyncio.Event()
+        self._enabled = enabled
         self._lock = threading.Lock()  # of what follows, between a thread that hung and the one that replaces it
-        self._life: _Life | None = None
-        self._online = False
+        self._life: Life | None = None
+        self._status = self._down
         self._was_online = False
         self._since_s = 0.0
         self._last_s = 0.0
 
+    @property
+    def enabled(self) -> bool:
+        """Whether it works: else its source is closed, and no model is loaded."""
+        return self._enabled
+
     async def run(self) -> None:
-        """Work until the source has ended, or until `stop`; in a thread of its own, because all of it blocks."""
-        hung: list[_Life] = []
+        """Work while enabled, until the source has ended or until `stop`; in a thread, because all of it blocks."""
+        hung: list[Life] = []
         try:
             while not self._stop.is_set():
-                life = self._begin()
-                if await self._ended(life):
-                    return
+                if not self._enabled:
+                    self._switched.clear()
+                    await self._switched.wait()
+                    continue
+                life = self._life = Life()
+                life.begin(f"camera-{self.name}", self._work)
+                if await life.over(self._stop):
+                    if life is self._life:
+                        return
+                    continue  # it was disabled
                 hung = [*(each for each in hung if not each.ended.is_set()), life]
                 pause_s = self._abandon(life)
                 await self._pause(pause_s)
                 if len(hung) >= _MOST_HUNG:
                     _log.error("%s: %d calls of the model hang; waiting for one to come back", self.name, len(hung))
                 while len(hung) >= _MOST_HUNG and not self._stop.is_set():
-                    await self._pause(_LOOK_S)
+                    await self._pause(LOOK_S)
                     hung = [each for each in hung if not each.ended.is_set()]
         finally:
-            with self._lock:
-                if self._life:
-                    self._life.stopping.set()
-                self._life = None
-                self._set_online(online=False)  # for a thread that hangs, and cannot say so itself
+            self._leave_life()  # also for a thread that hangs, and cannot say so itself
 
     def stop(self) -> None:
         """Let `run` come to its end after the frame in hand."""
         self._stop.set()
+        self._switched.set()
         if self._life:
             self._life.stopping.set()
 
-    def _begin(self) -> _Life:
-        loop = asyncio.get_running_loop()
-        life = self._life = _Life()
+    def enable(self, enabled: bool) -> None:
+        """Let it work, or close the source and unload the model."""
+        if enabled != self._enabled:
+            self._enabled = enabled
+            self._leave_life()
+            self._switched.set()
 
-        def work() -> None:
-            try:
-                self._work(life)
-            finally:
-                with contextlib.suppress(RuntimeError):  # the loop is closed: it has not waited for a thread that hung
-                    loop.call_soon_threadsafe(life.ended.set)
+    def _leave_life(self) -> None:
+        """Hear no more of the thread there is, and let it come to its end."""
+        with self._lock:
+            if self._life:
+                self._life.stopping.set()
+            self._life = None
+            self._set_status(self._down)
 
-        threading.Thread(target=work, name=f"camera-{self.name}", daemon=True).start()
-        return life
+    @property
+    def _down(self) -> CameraStatus:
+        return "offline" if self._enabled else "disabled"
 
-    async def _ended(self, life: _Life) -> bool:
-        """Wait for the thread's end; return False when it hangs."""
-        while not life.ended.is_set():
-            if time.monotonic() > life.deadline_s and not self._stop.is_set():
-                return False
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(life.ended.wait(), _LOOK_S)
-        return True
-
-    def _abandon(self, life: _Life) -> float:
+    def _abandon(self, life: Life) -> float:
         """Take the place away from a thread that hangs; return how long to wait with a new one, in seconds."""
         life.stopping.set()
         with self._lock:
             self._life = None
             pause_s = self._next_pause_s()
-            self._set_online(online=False)
+            self._set_status(self._down)
         _log.warning(
             "%s: model: no answer within %.1f s; its thread is abandoned; trying again in %.1f s",
             self.name,
@@ -192,11 +170,11 @@ class Camera:
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(self._stop.wait(), seconds)
 
-    def _work(self, life: _Life) -> None:
+    def _work(self, life: Life) -> None:
         while not life.stopping.is_set():
             try:
-                life.patience_s = _WARM_UP_S
-                life.expect_within(_WARM_UP_S)
+                life.patience_s = WARM_UP_S
+                life.expect_within(WARM_UP_S)
                 with self._load() as model:
                     self._watch(life, model)
                 break
@@ -206,7 +184,7 @@ class Camera:
                 _log.exception("%s: an error of edgepub's own; please report it", self.name)
                 self._fail(life, "%s", RetryableError("failed as above"))
 
-    def _watch(self, life: _Life, model: Model) -> None:
+    def _watch(self, life: Life, model: Model) -> None:
         while not life.stopping.is_set():
             try:
                 with contextlib.closing(self._source.frames(life.stopping)) as frames:
@@ -216,7 +194,7 @@ class Camera:
             else:
                 return
 
-    def _look_at(self, life: _Life, model: Model, frames: Frames) -> None:
+    def _look_at(self, life: Life, model: Model, frames: Frames) -> None:
         number = 0
         for result in model.infer(life.watch(frames), live=self._source.live):
             life.patience_s = self._patience_s
@@ -227,7 +205,7 @@ class Camera:
         if not life.stopping.is_set():
             _log.info("%s: the source has ended after %d frames", self.name, number)
 
-    def _take(self, life: _Life, result: Result) -> bool:
+    def _take(self, life: Life, result: Result) -> bool:
         """Give a result away; return False if another thread has taken this one's place."""
         with self._lock:
             if life is not self._life:
@@ -235,32 +213,33 @@ class Camera:
             self._reporter.report(result)
             self._last_s = result.ended_s
             if not life.stopping.is_set():
-                self._set_online(online=True)
+                self._set_status("online")
             return True
 
-    def _fail(self, life: _Life, text: str, error: RetryableError) -> None:
+    def _fail(self, life: Life, text: str, error: RetryableError) -> None:
         with self._lock:
             if life is not self._life:
                 return
             pause_s = self._next_pause_s()
-            self._set_online(online=False)
+            self._set_status(self._down)
         _log.warning("%s: " + text + "; trying again in %.1f s", self.name, error, pause_s)
-        life.expect_within(pause_s + _WARM_UP_S)
+        life.expect_within(pause_s + WARM_UP_S)
         life.stopping.wait(pause_s)
 
     def _next_pause_s(self) -> float:
         """Return the pause before the next try: a short one after it went well for longer than a stall takes to see."""
-        if self._online and self._last_s - self._since_s > self._stall_timeout_s:
+        if self._status == "online" and self._last_s - self._since_s > self._stall_timeout_s:
             self._backoff.reset()
         return self._backoff.next_s()
 
-    def _set_online(self, *, online: bool) -> None:
-        if online == self._online:
+    def _set_status(self, status: CameraStatus) -> None:
+        if status == self._status:
             return
-        self._online = online
+        self._status = status
         self._since_s = time.monotonic()
-        if online and self._was_online:
-            self._counts.count_reconnect()
-        self._was_online |= online
-        self._reporter.tell("online" if online else "offline")
-        _log.info("%s: %s", self.name, "online" if online else "offline")
+        if status == "online":
+            if self._was_online:
+                self._counts.count_reconnect()
+            self._was_online = True
+        self._reporter.tell(status)
+        _log.info("%s: %s", self.name, status)

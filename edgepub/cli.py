@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import typer
 from pydantic import ValidationError
 
-from edgepub import configuration, daemon, detections, info, stats
+from edgepub import configuration, daemon, detections, events, info, stats
 from edgepub.settings import MqttSettings, Settings
 from edgepub.versions import versions
 
@@ -40,6 +40,7 @@ def _config_schema() -> dict[str, Any]:
 _SCHEMAS: dict[str, Callable[[], dict[str, Any]]] = {
     "config": _config_schema,
     "detections": detections.json_schema,
+    "event": events.json_schema,
     "info": info.json_schema,
     "stats": stats.json_schema,
 }
@@ -50,6 +51,7 @@ class SchemaName(StrEnum):
 
     CONFIG = "config"
     DETECTIONS = "detections"
+    EVENT = "event"
     INFO = "info"
     STATS = "stats"
 

@@ -8,7 +8,7 @@ import os
 import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args, get_origin
 
 import yaml
 from pydantic import BaseModel, SecretStr, ValidationError
@@ -17,7 +17,7 @@ from pydantic_settings import BaseSettings, EnvSettingsSource, SettingsConfigDic
 
 from edgepub.errors import ConfigurationError
 from edgepub.redaction import one_line
-from edgepub.settings import CameraSettings, ModelSettings, MqttSettings, Settings
+from edgepub.settings import MqttSettings, Settings
 
 PREFIX = "EDGEPUB_"
 CREDENTIAL = "mqtt_password"
@@ -30,7 +30,6 @@ _PHRASES = {
     "model_type": "must be keys with values below it, not a single value",
     "dict_type": "must be keys with values below it, not a single value",
 }
-_SECTIONS: dict[str, type[BaseModel]] = {"models": ModelSettings, "cameras": CameraSettings}
 
 
 class _Environment(Settings, BaseSettings):
@@ -207,15 +206,14 @@ def _keys_at(place: tuple[str | int, ...]) -> Iterable[str]:
     section: type[BaseModel] = Settings
     parts = iter(place)
     for part in parts:
-        if part in _SECTIONS and section is Settings:
-            next(parts, None)  # the camera's or model's own name
-            section = _SECTIONS[str(part)]
-        else:
-            annotation = section.model_fields[str(part)].annotation
-            if not (isinstance(annotation, type) and issubclass(annotation, BaseModel)):
-                return ()
-            section = annotation
-    return section.model_fields
+        annotation = section.model_fields[str(part)].annotation
+        if get_origin(annotation) is dict:  # of named sections
+            next(parts, None)
+            annotation = get_args(annotation)[1]
+        if not (isinstance(annotation, type) and issubclass(annotation, BaseModel)):
+            return ()
+        section = annotation
+    return [field.alias or name for name, field in section.model_fields.items()]
 
 
 def _nearest(word: str, known: Iterable[str]) -> str:

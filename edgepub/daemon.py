@@ -7,11 +7,13 @@ import signal
 import sys
 import threading
 import uuid
+from collections.abc import Mapping
 from typing import Any
 
 import uvloop
 
-from edgepub import logs
+from edgepub import logs, store
+from edgepub.camera import Camera
 from edgepub.pipeline import Pipeline, build
 from edgepub.settings import Settings
 from edgepub.versions import versions
@@ -43,37 +45,38 @@ def run(settings: Settings) -> int:
 
 async def serve(settings: Settings, shutdown: asyncio.Event) -> int:
     """Do what `run` does, until `shutdown` is set."""
-    pipeline = build(settings, boot_id=uuid.uuid4().hex)
-    _log.info("edgepub %(edgepub)s, PySDK %(pysdk)s, Python %(python)s", versions())
-    _log.info("node %s, cameras: %s", settings.node, ", ".join(settings.cameras))
-    async with asyncio.TaskGroup() as group:
-        publisher = group.create_task(pipeline.publisher.run(), name="publisher")
-        health = group.create_task(pipeline.health.run(), name="health")
-        cameras = [group.create_task(each.run(), name=f"camera-{each.name}") for each in pipeline.cameras]
-        signalled = group.create_task(shutdown.wait(), name="shutdown")
-        await _first_of(signalled, cameras)
-        ended = not signalled.done()
-        signalled.cancel()
-        _log.info("all cameras have ended" if ended else "stopping")
-        await _stop_cameras(pipeline, cameras)
-        health.cancel()
-        lost = await _drain(pipeline, publisher)
-    return FAILED if ended and lost else 0
+    with store.opened(store.default_folder(), settings.node) as its_store:
+        pipeline = build(settings, uuid.uuid4().hex, its_store)
+        _log.info("edgepub %(edgepub)s, PySDK %(pysdk)s, Python %(python)s", versions())
+        _log.info("node %s, cameras: %s", settings.node, ", ".join(settings.cameras))
+        async with asyncio.TaskGroup() as group:
+            publisher = group.create_task(pipeline.publisher.run(), name="publisher")
+            health = group.create_task(pipeline.health.run(), name="health")
+            cameras = {group.create_task(each.run(), name=f"camera-{each.name}"): each for each in pipeline.cameras}
+            signalled = group.create_task(shutdown.wait(), name="shutdown")
+            await _first_of(signalled, cameras)
+            ended = not signalled.done()
+            signalled.cancel()
+            _log.info("all cameras have ended" if ended else "stopping")
+            await _stop_cameras(cameras)
+            health.cancel()
+            lost = await _drain(pipeline, publisher)
+        return FAILED if ended and lost else 0
 
 
-async def _first_of(signalled: asyncio.Task[bool], cameras: list[asyncio.Task[None]]) -> None:
-    """Wait for the signal, or for the end of every camera, if there is one at all."""
+async def _first_of(signalled: asyncio.Task[bool], cameras: Mapping[asyncio.Task[None], Camera]) -> None:
+    """Wait for the signal, or until cameras have ended and none is left that is enabled."""
     waiting: set[asyncio.Task[Any]] = {signalled, *cameras}
-    while not signalled.done() and (not cameras or not all(task.done() for task in cameras)):
+    while not signalled.done():
         _, waiting = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+        if not any(camera.enabled and not task.done() for task, camera in cameras.items()):
+            return
 
 
-async def _stop_cameras(pipeline: Pipeline, tasks: list[asyncio.Task[None]]) -> None:
-    for each in pipeline.cameras:
+async def _stop_cameras(cameras: Mapping[asyncio.Task[None], Camera]) -> None:
+    for each in cameras.values():
         each.stop()
-    if not tasks:
-        return
-    _, hung = await asyncio.wait(tasks, timeout=_GRACE_S)
+    _, hung = await asyncio.wait(cameras, timeout=_GRACE_S)
     for task in hung:
         _log.warning("%s: did not stop within %.0f s and is left behind", task.get_name(), _GRACE_S)
         task.cancel()

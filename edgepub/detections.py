@@ -21,6 +21,7 @@ Number = Annotated[float, Field(allow_inf_nan=False)]
 Count = Annotated[int, Field(ge=0)]
 Corners = tuple[Number, Number, Number, Number]
 Fraction = Annotated[float, Field(ge=0, le=1)]
+NormCorners = tuple[Fraction, Fraction, Fraction, Fraction]
 
 
 class Landmark(TypedDict):
@@ -37,13 +38,17 @@ class Detection(TypedDict):
     label: Annotated[str, Field(min_length=1, description="the object's class, in words")]
     score: Annotated[float, Field(allow_inf_nan=False, description="how sure the model is, usually 0 to 1")]
     bbox: Annotated[Corners, Field(description="[x1, y1, x2, y2] in pixels of the frame, clamped to it")]
-    bbox_norm: Annotated[
-        tuple[Fraction, Fraction, Fraction, Fraction], Field(description="the same as fractions of the frame, 0 to 1")
-    ]
+    bbox_norm: Annotated[NormCorners, Field(description="the same as fractions of the frame, 0 to 1")]
     category_id: NotRequired[
         Annotated[
             int, Field(ge=-(2**31), lt=2**31, description="the object's class, as a number, if the model has one")
         ]
+    ]
+    track_id: NotRequired[
+        Annotated[int, Field(ge=1, description="the same for one object from frame to frame; from its second frame on")]
+    ]
+    zones: NotRequired[
+        Annotated[list[str], Field(description="the names of the zones that the object is in, where there are any")]
     ]
     landmarks: NotRequired[
         Annotated[list[Landmark], Field(description="points of the object, where the model finds them")]
@@ -93,17 +98,19 @@ class DetectionsBuilder:
     """Makes the payloads of one camera from its model's results.
 
     Args:
-        node: the box.
-        camera: the camera.
-        boot_id: the daemon's life.
+        whose: the `node`, the `camera` and the `boot_id`.
         labels: the labels to keep, or None for all.
         min_score: the least score to keep.
 
     """
 
-    def __init__(self, node: str, camera: str, boot_id: str, labels: Iterable[str] | None, min_score: float) -> None:
-        self._whose = {"schema": SCHEMA, "node": node, "camera": camera, "boot_id": boot_id}
+    def __init__(self, whose: Mapping[str, str], labels: Iterable[str] | None, min_score: float) -> None:
+        self._whose = {"schema": SCHEMA, **whose}
         self._labels = None if labels is None else frozenset(labels)
+        self._min_score = min_score
+
+    def keep_from(self, min_score: float) -> None:
+        """Keep what has this score at least, from now on; from any thread."""
         self._min_score = min_score
 
     def objects(self, result: Result) -> list[dict[str, Any]]:
@@ -143,8 +150,7 @@ class DetectionsBuilder:
                 }
             )
         except ValidationError as error:
-            first = error.errors(include_url=False, include_input=False)[0]
-            raise InvalidResultError(f"{'.'.join(map(str, first['loc']))}: {first['msg']}") from None
+            raise InvalidResultError(first_mistake(error)) from None
 
 
 def encode(payload: Detections, age_ms: float, dropped: int) -> bytes:
@@ -159,6 +165,12 @@ def encode(payload: Detections, age_ms: float, dropped: int) -> bytes:
     payload["timing_ms"]["capture_to_publish"] = round(age_ms, 3)
     payload["dropped"] = dropped
     return orjson.dumps(payload)
+
+
+def first_mistake(error: ValidationError) -> str:
+    """Return where the first mistake in a payload is, and what it is."""
+    first = error.errors(include_url=False, include_input=False)[0]
+    return f"{'.'.join(map(str, first['loc']))}: {first['msg']}"
 
 
 def _flat(objects: object) -> list[dict[str, Any]]:
@@ -187,10 +199,7 @@ def _detection(each: dict[str, Any], width: int, height: int) -> dict[str, Any]:
         raise InvalidResultError(f"a detection with a score or bbox that is no number: {error}") from None
     if not isfinite(score + x1 + y1 + x2 + y2):
         raise InvalidResultError("a detection with a score or bbox that is not finite")
-    category = each.get("category_id")
-    label = each.get("label", category)
-    if label is None:
-        raise InvalidResultError("a detection with neither label nor category_id")
+    label, category = _named(each)
     # Some models give corners in another order, or beyond the frame.
     if x1 > x2:
         x1, x2 = x2, x1
@@ -223,6 +232,17 @@ def _detection(each: dict[str, Any], width: int, height: int) -> dict[str, Any]:
             raise InvalidResultError(f"landmarks are a list, these are of type {type(landmarks).__name__}")
         detection["landmarks"] = [_landmark(mark) for mark in landmarks]
     return detection
+
+
+def _named(each: Mapping[str, Any]) -> tuple[object, object]:
+    """Return an object's label, and its category if it has one, which also fills a gap in the list of labels."""
+    category = each.get("category_id")
+    label = each.get("label")
+    if label is None or label == "":
+        label = category
+    if label is None:
+        raise InvalidResultError("a detection with neither label nor category_id")
+    return label, category
 
 
 def _landmark(mark: Mapping[str, Any]) -> dict[str, Any]:

@@ -9,6 +9,7 @@
         ├── SourceError       a camera or a file gives no frames
         ├── ModelError        a model cannot be loaded or fails on a frame
         └── BrokerError       no session with the MQTT broker, or it broke
+            └── NotAllowedError   the session stands, but the broker refuses a subscription
 
 ``InvalidResultError`` stands beside them: one result that cannot become a valid payload; it is dropped and counted,
 and nothing is tried again.
@@ -50,6 +51,10 @@ class ModelError(RetryableError):
 
 class BrokerError(RetryableError):
     """No session with the MQTT broker, or one that broke."""
+
+
+class NotAllowedError(BrokerError):
+    """The broker refuses a subscription."""
 
 
 class InvalidResultError(EdgepubError):

@@ -17,6 +17,9 @@ class Frame(NamedTuple):
     """When it was captured, Unix seconds."""
     captured_s: float
     """The same moment on the monotonic clock, for ages that no clock change can bend."""
+    source_s: float
+    """The same moment on the source's own clock, for the time between two frames: of a file by its own stamps, however
+    fast it is read; else the monotonic clock. It never goes back while the source is open."""
 
 
 Frames = Generator[Frame | None, float | None, None]

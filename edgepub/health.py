@@ -81,7 +81,8 @@ class Health:
             await asyncio.sleep(_LINE_EVERY_S)
             now = self._read()
             for name in now:
-                _log.info("%s: %s", name, _line(before[name], now[name]))
+                if now[name].captured > before[name].captured:  # else the camera has said why
+                    _log.info("%s: %s", name, _line(before[name], now[name]))
             before = now
 
     def _read(self) -> dict[str, Reading]:

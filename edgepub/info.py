@@ -6,7 +6,7 @@ import orjson
 from pydantic import ConfigDict, Field, TypeAdapter, with_config
 from typing_extensions import TypedDict
 
-from edgepub import detections, stats
+from edgepub import detections, events, stats
 from edgepub.redaction import redacted
 from edgepub.settings import Settings
 from edgepub.versions import versions
@@ -69,7 +69,7 @@ def build(settings: Settings, boot_id: str) -> bytes:
                 }
                 for name, model in settings.models.items()
             },
-            "schemas": [SCHEMA, detections.SCHEMA, stats.SCHEMA],
+            "schemas": [SCHEMA, detections.SCHEMA, events.SCHEMA, stats.SCHEMA],
         }
     )
     return orjson.dumps(payload)

@@ -1,21 +1,57 @@
 """Messages: topic, payload, QoS and retain, ready to send."""
 
 from collections.abc import Callable
-from typing import Literal, NamedTuple
+from typing import Literal, NamedTuple, Protocol
 
 from edgepub.metrics import CameraMetrics
 
 CameraStatus = Literal["online", "offline", "disabled"]
 
 
-class Receipt(NamedTuple):
-    """Whose message it is, and since when: what is counted and timed when it leaves or is lost."""
+class Receipt(Protocol):
+    """Whose message it is, and since when: what is counted when it leaves or is lost."""
+
+    @property
+    def queued_s(self) -> float:
+        """When it was put into the outbox, on the monotonic clock."""
+
+    def sent(self, taken_s: float) -> None:
+        """Count it as published, having been taken from the outbox at this moment."""
+
+    def lost(self, reason: str) -> None:
+        """Count it as dropped."""
+
+
+class DetectionsReceipt(NamedTuple):
+    """The receipt of a detections message."""
 
     counts: CameraMetrics
     captured_s: float
     """When its frame was captured, on the monotonic clock."""
     queued_s: float
-    """When it was put into the outbox."""
+
+    def sent(self, taken_s: float) -> None:
+        """Count it as published, and time it."""
+        self.counts.count_published(self.captured_s, self.queued_s, taken_s)
+
+    def lost(self, reason: str) -> None:
+        """Count it as dropped."""
+        self.counts.count_dropped(reason)
+
+
+class EventReceipt(NamedTuple):
+    """The receipt of an event."""
+
+    counts: CameraMetrics
+    queued_s: float
+
+    def sent(self, taken_s: float) -> None:  # noqa: ARG002
+        """Count it as published."""
+        self.counts.count_event()
+
+    def lost(self, reason: str) -> None:
+        """Count it as dropped."""
+        self.counts.count_dropped(f"event_{reason}")
 
 
 class Message(NamedTuple):
@@ -35,12 +71,21 @@ class Message(NamedTuple):
     def count_sent(self, taken_s: float) -> None:
         """Count it as published, where that is counted, having been taken from the outbox at this moment."""
         if self.receipt is not None:
-            self.receipt.counts.count_published(self.receipt.captured_s, self.receipt.queued_s, taken_s)
+            self.receipt.sent(taken_s)
 
     def count_lost(self, reason: str) -> None:
         """Count it as dropped, where that is counted."""
         if self.receipt is not None:
-            self.receipt.counts.count_dropped(reason)
+            self.receipt.lost(reason)
+
+
+class Received(NamedTuple):
+    """What comes from the broker."""
+
+    topic: str
+    payload: bytes
+    retained: bool
+    """It is of the time before we asked for it."""
 
 
 def state(topic: str, value: str | bytes) -> Message:

@@ -27,6 +27,10 @@ class Reading:
     """Frames and results left out on purpose, by reason."""
     dropped: dict[str, int]
     """Messages lost against our will, by reason."""
+    events: int
+    """Events that were published."""
+    snapshots: int
+    """Pictures that were made."""
     reconnects: int
     """How often the camera came back."""
     stages_ms: dict[str, Buckets]
@@ -45,6 +49,8 @@ class CameraMetrics:
         self._captured = 0
         self._inferred = 0
         self._published = 0
+        self._events = 0
+        self._snapshots = 0
         self._reconnects = 0
         self._stages = {stage: Histogram() for stage in STAGES}
         self._steps: dict[str, Histogram] = {}
@@ -88,6 +94,14 @@ class CameraMetrics:
         with self._lock:
             self._sampled[reason] += 1
 
+    def count_event(self) -> None:
+        """Count an event that was published."""
+        self._events += 1  # by the event loop alone
+
+    def count_snapshot(self) -> None:
+        """Count a picture that was made."""
+        self._snapshots += 1  # by the thread that makes them alone
+
     def count_reconnect(self) -> None:
         """Count a camera that came back."""
         self._reconnects += 1
@@ -114,6 +128,8 @@ class CameraMetrics:
             self._published,
             sampled,
             dropped,
+            self._events,
+            self._snapshots,
             self._reconnects,
             {name: histogram.copy() for name, histogram in self._stages.items()},
             {name: histogram.copy() for name, histogram in self._steps.items()},

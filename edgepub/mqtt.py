@@ -16,9 +16,9 @@ import aiomqtt
 from aiomqtt.exceptions import MqttConnectError
 from pydantic import SecretStr
 
-from edgepub.errors import BrokerError
+from edgepub.errors import BrokerError, NotAllowedError
 from edgepub.fields import BROKER_PORTS
-from edgepub.messages import Message
+from edgepub.messages import Message, Received
 from edgepub.redaction import one_line
 from edgepub.settings import MqttSettings
 
@@ -51,7 +51,7 @@ class Session:
 
         """
         try:
-            # Without a time limit of its own: who publishes also watches `until_broken`, and that one does end.
+            # Without a time limit of its own: who publishes also watches `received`, and that one does end.
             await self._client.publish(message.topic, message.encoded(), message.qos, message.retain, timeout=math.inf)
         except aiomqtt.MqttError as error:
             raise BrokerError(_words(error)) from None
@@ -60,7 +60,8 @@ class Session:
         """Ask for the messages of a topic, wildcards allowed, at QoS 1.
 
         Raises:
-            BrokerError: the connection is broken, or the broker says no.
+            BrokerError: the connection is broken.
+            NotAllowedError: the broker says no.
 
         """
         try:
@@ -68,10 +69,10 @@ class Session:
         except aiomqtt.MqttError as error:
             raise BrokerError(_words(error)) from None
         if any(getattr(answer, "value", answer) >= _REFUSED for answer in answers):
-            raise BrokerError(f"the broker refuses the subscription to {topic}")
+            raise NotAllowedError(f"the broker refuses the subscription to {topic}")
 
-    async def received(self) -> AsyncIterator[tuple[str, bytes]]:
-        """Yield topic and payload of each message that comes.
+    async def received(self) -> AsyncIterator[Received]:
+        """Yield each message that comes, until the connection's end.
 
         Raises:
             BrokerError: the connection is broken.
@@ -79,19 +80,9 @@ class Session:
         """
         try:
             async for message in self._client.messages:
-                yield message.topic.value, bytes(message.payload)
+                yield Received(message.topic.value, bytes(message.payload), message.retain)
         except aiomqtt.MqttError as error:
             raise BrokerError(_words(error)) from None
-
-    async def until_broken(self) -> None:
-        """Wait for the connection's end.
-
-        Raises:
-            BrokerError: always, with the reason.
-
-        """
-        async for _ in self.received():
-            pass
 
 
 @asynccontextmanager

@@ -1,22 +1,29 @@
 """The wiring: settings become objects. The only place that knows them all."""
 
 import functools
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from edgepub import info, mqtt
+from edgepub import info, mqtt, numbers
+from edgepub.analysis import Analysis
 from edgepub.camera import Camera
+from edgepub.camera_settings import CameraSettings
 from edgepub.configuration import broker_password
+from edgepub.controls import Apply, Commander, Controls
 from edgepub.detections import DetectionsBuilder
 from edgepub.health import Health
 from edgepub.inference import loaded
 from edgepub.messages import state
 from edgepub.metrics import CameraMetrics
+from edgepub.numbers import Numbers
 from edgepub.outbox import Outbox
 from edgepub.publisher import Publisher
 from edgepub.reporter import Reporter
 from edgepub.sampler import Sampler
-from edgepub.settings import CameraSettings, Settings
-from edgepub.sources import source_of
+from edgepub.settings import Settings
+from edgepub.snapshots import Photographer, Snapshots
+from edgepub.sources import Gate, source_of
+from edgepub.store import Store
 from edgepub.topics import Topics
 
 
@@ -30,54 +37,90 @@ class Pipeline:
     health: Health
 
 
-def build(settings: Settings, boot_id: str) -> Pipeline:
+def build(settings: Settings, boot_id: str, store: Store) -> Pipeline:
     """Return the pipeline of a configuration, its first states in the outbox; nothing of it runs yet."""
     topics = Topics(settings.mqtt.topic_prefix, settings.node)
     outbox = Outbox(settings.outbox.stream.size)
     outbox.put(state(topics.status, "online"))
     outbox.put(state(topics.info, info.build(settings, boot_id)))
+    numbers.reset(outbox, store)
     offline = state(topics.status, "offline")
     connect = functools.partial(
         mqtt.connect, settings.mqtt, settings.client_id, broker_password(settings.mqtt), will=offline
     )
-    publisher = Publisher(outbox, connect, settings.mqtt.url, offline, mqtt.IN_FLIGHT)
+    counts = {name: CameraMetrics() for name in settings.cameras}
+    wiring = _Wiring(settings, boot_id, topics, outbox, store, Photographer())
+    wired = [wiring.camera(name, of, counts[name]) for name, of in settings.cameras.items()]
+    commander = Commander(
+        topics,
+        {camera.name: controls for camera, controls, _ in wired},
+        {camera.name: apply for camera, _, apply in wired},
+    )
+    publisher = Publisher(outbox, connect, settings.mqtt.url, offline, mqtt.IN_FLIGHT, topics.commands, commander.obey)
+    health = Health(
+        settings.node,
+        boot_id,
+        topics.stats,
+        settings.stats.interval_s,
+        counts,
+        outbox,
+        lambda: publisher.reconnects,
+    )
+    return Pipeline([camera for camera, _, _ in wired], outbox, publisher, health)
 
-    def camera(name: str, of: CameraSettings, counts: CameraMetrics) -> Camera:
-        source = source_of(
-            name,
-            of.resolved_source,
-            loop=of.loop,
-            realtime=of.realtime,
-            max_fps=of.max_fps,
-            stall_timeout_s=of.stall_timeout_s,
-            counts=counts,
-        )
+
+@dataclass(frozen=True, slots=True)
+class _Wiring:
+    """What all cameras have in common."""
+
+    settings: Settings
+    boot_id: str
+    topics: Topics
+    outbox: Outbox
+    store: Store
+    photographer: Photographer
+
+    def camera(
+        self, name: str, of: CameraSettings, counts: CameraMetrics
+    ) -> tuple[Camera, Controls, Mapping[str, Apply]]:
+        """Return a camera, its settings in force, and how they are changed; its first states are in the outbox."""
+        topics, outbox = self.topics, self.outbox
+        whose = {"node": self.settings.node, "camera": name, "boot_id": self.boot_id}
+        controls = Controls(name, of, topics, outbox, self.store)
+        enabled = controls.value("enabled")
+        outbox.put(state(topics.camera_status(name), "offline" if enabled else "disabled"))
+        controls.begin()
+        its_numbers = Numbers(name, of, topics, outbox, self.store)
+        its_numbers.begin()
+        if not of.snapshot.enabled:
+            outbox.put(state(topics.snapshot(name), b""))  # which takes the picture away that the broker may hold
+        gate = Gate(controls.value("max_fps"), counts)
+        builder = DetectionsBuilder(whose, of.labels, controls.value("min_score"))
         reporter = Reporter(
-            name,
-            topics.detections(name),
-            topics.camera_status(name),
-            DetectionsBuilder(settings.node, name, boot_id, of.labels, of.min_score),
+            whose,
+            topics,
+            builder,
+            Analysis(name, of),
+            its_numbers,
+            Snapshots(whose, of.snapshot, self.photographer, self._taker(topics.snapshot(name)), counts),
+            functools.partial(self.store.next_event, name),
             Sampler(of.publish),
             outbox,
             counts,
         )
-        load = functools.partial(loaded, settings.models[of.model])
-        return Camera(name, source, load, reporter, counts, of.stall_timeout_s)
+        source = source_of(
+            name,
+            of.resolved_source,
+            gate,
+            loop=of.loop,
+            realtime=of.realtime,
+            stall_timeout_s=of.stall_timeout_s,
+            counts=counts,
+        )
+        load = functools.partial(loaded, self.settings.models[of.model])
+        camera = Camera(name, source, load, reporter, counts, of.stall_timeout_s, enabled=enabled)
+        apply = {"enabled": camera.enable, "min_score": builder.keep_from, "max_fps": gate.limit}
+        return camera, controls, apply
 
-    for name, of in settings.cameras.items():
-        outbox.put(state(topics.camera_status(name), "offline" if of.enabled else "disabled"))
-    counts = {name: CameraMetrics() for name, of in settings.cameras.items() if of.enabled}
-    return Pipeline(
-        [camera(name, settings.cameras[name], its) for name, its in counts.items()],
-        outbox,
-        publisher,
-        Health(
-            settings.node,
-            boot_id,
-            topics.stats,
-            settings.stats.interval_s,
-            counts,
-            outbox,
-            lambda: publisher.reconnects,
-        ),
-    )
+    def _taker(self, topic: str) -> Callable[[bytes], None]:
+        return lambda picture: self.outbox.put(state(topic, picture))

@@ -4,13 +4,13 @@ import asyncio
 import contextlib
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager
 from typing import Protocol
 
 from edgepub.backoff import Backoff
-from edgepub.errors import BrokerError
-from edgepub.messages import Message
+from edgepub.errors import BrokerError, NotAllowedError
+from edgepub.messages import Message, Received
 from edgepub.outbox import Outbox
 
 _FIRST_PAUSE_S = 1.0
@@ -30,8 +30,11 @@ class Session(Protocol):
     async def publish(self, message: Message) -> None:
         """Send a message, or raise BrokerError."""
 
-    async def until_broken(self) -> None:
-        """Wait for the connection's end, then raise BrokerError."""
+    async def subscribe(self, topic: str) -> None:
+        """Ask for the messages of a topic, or raise BrokerError."""
+
+    def received(self) -> AsyncIterator[Received]:
+        """Yield each message that comes, and at the connection's end raise BrokerError."""
 
 
 class Publisher:
@@ -43,6 +46,8 @@ class Publisher:
         broker: the broker's name for the log.
         goodbye: what is said last before a clean disconnect, because no last will is sent then.
         in_flight: publishes under way at once.
+        commands: the topic to listen to, wildcards allowed.
+        obey: takes what comes there.
 
     """
 
@@ -53,12 +58,16 @@ class Publisher:
         broker: str,
         goodbye: Message,
         in_flight: int,
+        commands: str,
+        obey: Callable[[Received], None],
     ) -> None:
         self._outbox = outbox
         self._connect = connect
         self._broker = broker
         self._goodbye = goodbye
         self._slots = in_flight
+        self._commands = commands
+        self._obey = obey
         self._sessions = 0
         self._taken = 0
         self._in_flight: dict[int, Message] = {}  # by the order in which they were taken
@@ -99,7 +108,7 @@ class Publisher:
     async def _send(self, session: Session) -> None:
         try:
             async with asyncio.TaskGroup() as group:
-                watch = group.create_task(session.until_broken(), name="broker-watch")
+                watch = group.create_task(self._listen(session), name="broker-watch")
                 slots = [group.create_task(self._publish(session), name=f"publish-{n}") for n in range(self._slots)]
                 await asyncio.wait(slots)
                 watch.cancel()
@@ -113,6 +122,15 @@ class Publisher:
         if (task := asyncio.current_task()) is not None and task.cancelling():
             raise asyncio.CancelledError  # before Python 3.13 a TaskGroup forgets it over the errors of its tasks
         raise broken
+
+    async def _listen(self, session: Session) -> None:
+        """Take commands, and notice the connection's end."""
+        try:
+            await session.subscribe(self._commands)
+        except NotAllowedError as error:
+            _log.warning("broker %s: %s; nothing can be set from there", self._broker, error)
+        async for message in session.received():
+            self._obey(message)
 
     async def _publish(self, session: Session) -> None:
         """Send one message after another; nothing comes between taking and sending, so they leave in their order."""

@@ -2,30 +2,41 @@
 
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
+from edgepub import events
+from edgepub.analysis import Analysis, Findings, Occurrence
 from edgepub.detections import Detections, DetectionsBuilder, encode
 from edgepub.errors import InvalidResultError
 from edgepub.frames import Result
 from edgepub.logs import Complaints
-from edgepub.messages import CameraStatus, Message, Receipt, state
+from edgepub.messages import CameraStatus, DetectionsReceipt, EventReceipt, Message, state
 from edgepub.metrics import CameraMetrics
+from edgepub.numbers import Numbers
 from edgepub.outbox import Outbox
 from edgepub.sampler import Sampler
+from edgepub.snapshots import Snapshots
+from edgepub.topics import Topics
 
 _log = logging.getLogger(__name__)
 _Seen = tuple[Result, list[dict[str, Any]]]
 
 
 class Reporter:
-    """Puts a detections message into the outbox for each result that the sampler admits, and each new status.
+    """Puts into the outbox what is to be said of each result, and each new status.
+
+    That is how many objects there are if it has changed, what happened, perhaps a picture, and, if the sampler admits
+    it, the detections.
 
     Args:
-        camera: the camera's name.
-        detections_topic: where its detections go.
-        status_topic: where its status goes.
-        builder: makes the payloads.
+        whose: the `node`, the `camera` and the `boot_id`.
+        topics: where it all goes.
+        builder: makes the detections' payloads.
+        analysis: finds out what happens.
+        numbers: publishes how many there are.
+        snapshots: has pictures made.
+        next_event: gives an event its number.
         sampler: decides which results are published.
         outbox: takes the messages.
         counts: the camera's counts.
@@ -34,18 +45,28 @@ class Reporter:
 
     def __init__(
         self,
-        camera: str,
-        detections_topic: str,
-        status_topic: str,
+        whose: Mapping[str, str],
+        topics: Topics,
         builder: DetectionsBuilder,
+        analysis: Analysis,
+        numbers: Numbers,
+        snapshots: Snapshots,
+        next_event: Callable[[], int],
         sampler: Sampler[_Seen],
         outbox: Outbox,
         counts: CameraMetrics,
     ) -> None:
+        camera = whose["camera"]
+        self._whose = whose
         self._camera = camera
-        self._detections_topic = detections_topic
-        self._status_topic = status_topic
+        self._detections_topic = topics.detections(camera)
+        self._events_topic = topics.events(camera)
+        self._status_topic = topics.camera_status(camera)
         self._builder = builder
+        self._analysis = analysis
+        self._numbers = numbers
+        self._snapshots = snapshots
+        self._next_event = next_event
         self._sampler = sampler
         self._outbox = outbox
         self._counts = counts
@@ -59,8 +80,11 @@ class Reporter:
             objects = self._builder.objects(result)
         except InvalidResultError as error:
             self._seq += 1
-            self._drop(result, error)
+            self._drop(result.frame.number, error)
             return
+        findings = self._analysis.look(objects, result.frame)
+        self._snapshots.look(result.frame, objects, findings.here)
+        self._tell_of(findings)
         age_s = self._outbox.age_s(self._detections_topic) if self._sampler.adapts else 0.0
         publish, left_out = self._sampler.offer((result, objects), objects, result.ended_s, age_s)
         for reason in left_out:
@@ -73,22 +97,43 @@ class Reporter:
         if status != "online":
             for held in self._sampler.end():
                 self._publish(*held)
+            self._tell_of(self._analysis.end())
+            self._snapshots.end()
         self._outbox.put(state(self._status_topic, status))
+
+    def _tell_of(self, findings: Findings) -> None:
+        for each in findings.occurrences:
+            self._put_event(each)
+        if findings.numbers is not None:
+            self._numbers.show(findings.numbers)
+        if findings.gone:
+            self._snapshots.forget(findings.gone)
+
+    def _put_event(self, occurrence: Occurrence) -> None:
+        try:
+            event = events.build(occurrence, self._snapshots.frame_of(occurrence.key), self._whose)
+        except InvalidResultError as error:
+            self._drop(occurrence.sighting.moment.frame, error)
+            return
+        payload = events.encode(event, self._next_event())
+        self._outbox.put(
+            Message(self._events_topic, payload, qos=1, receipt=EventReceipt(self._counts, time.monotonic()))
+        )
 
     def _publish(self, result: Result, objects: list[dict[str, Any]]) -> None:
         self._seq += 1
         try:
             payload = self._builder.build(result, objects, self._seq)
         except InvalidResultError as error:
-            self._drop(result, error)
+            self._drop(result.frame.number, error)
             return
         captured_s = result.frame.captured_s
-        receipt = Receipt(self._counts, captured_s, time.monotonic())
+        receipt = DetectionsReceipt(self._counts, captured_s, time.monotonic())
         self._outbox.put(Message(self._detections_topic, self._encoding(payload, captured_s), receipt=receipt))
 
-    def _drop(self, result: Result, error: InvalidResultError) -> None:
+    def _drop(self, frame: int, error: InvalidResultError) -> None:
         self._counts.count_dropped("invalid")
-        self._complaints.warn("%s: frame %d is dropped: %s", self._camera, result.frame.number, error)
+        self._complaints.warn("%s: frame %d is dropped: %s", self._camera, frame, error)
 
     def _encoding(self, payload: Detections, captured_s: float) -> Callable[[], bytes]:
         return lambda: encode(payload, 1000 * (time.monotonic() - captured_s), self._counts.dropped_total)

@@ -5,8 +5,8 @@ from collections.abc import Mapping, Sequence
 from math import inf
 from typing import Any, Generic, NamedTuple, TypeVar
 
+from edgepub.camera_settings import PublishSettings
 from edgepub.rates import Adaptive, Spacing
-from edgepub.settings import PublishSettings
 
 MOVED = 0.02
 """A box that moved by more than this part of the frame, with any of its sides, is a change."""

@@ -3,38 +3,13 @@
 Reading them from a file and the environment is ``edgepub.configuration``'s work.
 """
 
-from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 from urllib.parse import SplitResult, urlsplit
 
-from pydantic import (
-    BaseModel,
-    ConfigDict,
-    Field,
-    PrivateAttr,
-    SecretStr,
-    ValidationInfo,
-    field_validator,
-    model_validator,
-)
+from pydantic import ConfigDict, Field, SecretStr, ValidationInfo, field_validator, model_validator
 
-from edgepub.fields import (
-    BrokerUrl,
-    CameraName,
-    Name,
-    Number,
-    ReadableFile,
-    Topic,
-    absolute,
-    default_node,
-    resolved,
-)
-
-
-class Section(BaseModel):
-    """A part of the configuration: unknown keys are errors, and nothing changes after it is read."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, validate_default=False, use_attribute_docstrings=True)
+from edgepub.camera_settings import CameraSettings
+from edgepub.fields import BrokerUrl, CameraName, Name, Number, ReadableFile, Section, Topic, absolute, default_node
 
 
 class TlsSettings(Section):
@@ -129,9 +104,9 @@ class ModelSettings(Section):
     """Where the model runs: `@local`, `@cloud`, or an AI server's host, `host` or `host:port`."""
     token: SecretStr | None = None
     """The access token of the cloud zoo."""
-    model_properties: dict[str, Any] = {}
+    model_properties: dict[str, Any] = Field(default_factory=dict)
     """Properties of the PySDK model, like `device_type` or `output_confidence_threshold`."""
-    metadata: dict[str, Any] | None = {}
+    metadata: dict[str, Any] | None = Field(default_factory=dict)
     """Free; not used."""
 
     @field_validator("model_properties", mode="before")
@@ -164,87 +139,6 @@ class ModelSettings(Section):
         if self.inference_host_address.startswith("@") and not (self.zoo_url or self.model_url):
             raise ValueError(f"zoo_url is missing: {self.inference_host_address} needs one")
         return self
-
-
-class PublishSettings(Section):
-    """Which of a camera's results are published; the others are counted as sampled."""
-
-    mode: Literal["always", "changes"] = "always"
-    """`changes`: only results that differ from the last one published: in a label, how many there are, a track or zone,
-    a box that moved by more than 2 % of the frame, or a score that changed by more than 0.1."""
-    every: Annotated[int, Number] = Field(default=1, ge=1, le=1_000_000)
-    """Only every so many results. In mode `changes`, a change waits for the next that is due."""
-    max_rate_hz: Annotated[float, Number] | None = Field(default=None, gt=0, le=1000)
-    """At most so many messages a second, evenly. In mode `changes`, a change waits for the next allowed moment."""
-    heartbeat_s: Annotated[float, Number] | None = Field(default=30, gt=0, le=86_400)
-    """In mode `changes`: so long after the last message, the next result is published in any case; null: never."""
-    adaptive: bool = False
-    """Publish less often while messages grow old in the queue, as the broker does not keep up; changes still come."""
-
-    @model_validator(mode="after")
-    def _a_heartbeat_that_the_rate_allows(self) -> Self:
-        if self.mode == "changes" and self.heartbeat_s and self.max_rate_hz and self.heartbeat_s * self.max_rate_hz < 1:
-            least_s = f"{1 / self.max_rate_hz:g}"
-            raise ValueError(f"heartbeat_s is oftener than max_rate_hz allows: set it to {least_s} or more, or to null")
-        return self
-
-
-class CameraSettings(Section):
-    """One camera: where its frames come from, what looks at them, and what is published of it."""
-
-    source: str | int | None = None
-    """A URL (`rtsp://`, `http://`...), a file, or a webcam's number."""
-    source_file: ReadableFile | None = None
-    """A file that holds the source, for a URL with a password in it."""
-    model: Name
-    """Which of `models` looks at the frames."""
-    enabled: bool = True
-    """False: the camera is left alone, and its status is `disabled`."""
-    loop: bool = False
-    """Files only: start again at the end."""
-    realtime: bool = False
-    """Files only: play at the file's own rate, as a camera would, instead of at the model's speed."""
-    max_fps: Annotated[float, Number] | None = Field(default=None, gt=0, le=1000)
-    """Frames a second given to the model, evenly spaced; the rest are sampled. A file's seconds are its own."""
-    stall_timeout_s: Annotated[float, Number] = Field(default=10, ge=1, le=3600)
-    """A live source without a new frame, or a model without an answer, is `offline` within so many seconds."""
-    labels: list[Annotated[str, Field(min_length=1)]] | None = Field(default=None, min_length=1)
-    """Only detections with one of these labels; null: all."""
-    min_score: Annotated[float, Number] = Field(default=0.5, ge=0, le=1)
-    """Only detections with at least this score. A model's own `output_confidence_threshold` comes before it."""
-    publish: PublishSettings = PublishSettings()
-
-    @field_validator("source", mode="before")
-    @classmethod
-    def _a_source(cls, value: object, info: ValidationInfo) -> object:
-        source = resolved(value, info)
-        return str(source) if isinstance(source, Path) else source
-
-    _resolved: str | int | Path = PrivateAttr(default=0)
-
-    @model_validator(mode="after")
-    def _one_source(self, info: ValidationInfo) -> Self:
-        if (self.source is None) == (self.source_file is None):
-            raise ValueError("give one of source and source_file")
-        source: str | int | None = self.source
-        if self.source_file is not None:
-            try:
-                source = self.source_file.read_text(encoding="utf-8").strip()
-            except UnicodeError:
-                raise ValueError(f"source_file is not a text in UTF-8: {self.source_file}") from None
-            if not source:
-                raise ValueError(f"source_file is empty: {self.source_file}")
-        self._resolved = resolved(source, info)
-        is_file = isinstance(self.resolved_source, Path)
-        for key in ("loop", "realtime"):
-            if getattr(self, key) and not is_file:
-                raise ValueError(f"{key} is for files only: take it out")
-        return self
-
-    @property
-    def resolved_source(self) -> str | int | Path:
-        """The source itself: a URL, a webcam's number, or the absolute path of a file."""
-        return self._resolved
 
 
 class StatsSettings(Section):

@@ -42,8 +42,13 @@ class CameraStats(TypedDict):
     ]
     dropped: Annotated[
         dict[str, Count],
-        Field(description="messages lost, by reason: `queue_full`, `invalid` (not a result of detections), `stopped`"),
+        Field(
+            description="messages lost, by reason: `queue_full`, `invalid` (not a result of detections), `stopped`; of "
+            "events `event_queue_full`, `event_stopped`"
+        ),
     ]
+    events: Annotated[int, Field(ge=0, description="events that were published")]
+    snapshots: Annotated[int, Field(ge=0, description="pictures that were made")]
     reconnects: Annotated[int, Field(ge=0, description="how often it came back after it was offline")]
     latency_ms: Annotated[
         dict[str, Quantiles],
@@ -63,6 +68,7 @@ class OutboxStats(TypedDict):
 
     stream: Count
     state: Count
+    events: Count
 
 
 class BrokerStats(TypedDict):
@@ -115,6 +121,8 @@ def of_camera(before: Reading, now: Reading) -> CameraStats:
             "published": now.published,
             "sampled": now.sampled,
             "dropped": now.dropped,
+            "events": now.events,
+            "snapshots": now.snapshots,
             "reconnects": now.reconnects,
             "latency_ms": _quantiles(before.stages_ms, now.stages_ms),
             "model_ms": _quantiles(before.model_ms, now.model_ms),

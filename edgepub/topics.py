@@ -1,6 +1,14 @@
 """The topic tree: ``<prefix>/<node>/...``, as section 4 of the contract draws it."""
 
+import re
 from dataclasses import dataclass
+
+_NOT_A_LEVEL = re.compile(r"[^a-z0-9_-]+")
+
+
+def level(label: str) -> str:
+    """Return a label as a topic level."""
+    return _NOT_A_LEVEL.sub("_", label.lower())
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,3 +45,35 @@ class Topics:
     def detections(self, camera: str) -> str:
         """One message for each published frame."""
         return f"{self.root}/{camera}/detections"
+
+    def count(self, camera: str, zone: str | None, its_level: str) -> str:
+        """How many objects there are of a label, given as a topic level; in a zone, or in the whole frame."""
+        place = camera if zone is None else f"{camera}/zones/{zone}"
+        return f"{self.root}/{place}/objects/{its_level}"
+
+    def events(self, camera: str) -> str:
+        """One message for each event."""
+        return f"{self.root}/{camera}/events"
+
+    def snapshot(self, camera: str) -> str:
+        """Where a picture is, retained."""
+        return f"{self.root}/{camera}/snapshot"
+
+    def setting(self, camera: str, name: str) -> str:
+        """Where the value in force of a setting is, retained."""
+        return f"{self.root}/{camera}/{name}"
+
+    @property
+    def commands(self) -> str:
+        """Where settings are set, for all cameras: a filter to subscribe to."""
+        return f"{self.root}/+/+/set"
+
+    def command(self, topic: str) -> tuple[str, str] | None:
+        """Return the camera and the setting that a topic of a command names; None for another topic."""
+        levels = topic.removeprefix(self.root).split("/")
+        return (levels[1], levels[2]) if len(levels) == len(["", "camera", "setting", "set"]) else None
+
+
+def occupancy(count: str) -> str:
+    """Return the topic that says whether there is any, of that which says how many there are."""
+    return f"{count}/occupancy"

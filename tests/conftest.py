@@ -33,9 +33,10 @@ def pytest_collection_modifyitems(items):
 
 
 @pytest.fixture(autouse=True)
-def _no_settings_of_the_user(monkeypatch):
+def _no_settings_of_the_user(monkeypatch, tmp_path):
     for variable in [name for name in os.environ if name.startswith("EDGEPUB_") or name == "CREDENTIALS_DIRECTORY"]:
         monkeypatch.delenv(variable)
+    monkeypatch.setenv("STATE_DIRECTORY", str(tmp_path / "state"))
 
 
 def free_port():
@@ -246,12 +247,13 @@ class Studio:
         return str(path)
 
     def settings(self, url, source, **camera):
-        """Return a configuration with one camera, `cam`."""
+        """Return a configuration with one camera, `cam`; what needs many frames of one object is off unless asked for."""
+        quiet = {"tracking": False, "snapshot": {"enabled": False}}
         return {
             "node": "test",
             "mqtt": {"url": url, "protocol": "3.1.1"},
             "models": {"echo": self.model()},
-            "cameras": {"cam": {"source": source, "model": "echo", **camera}},
+            "cameras": {"cam": {"source": source, "model": "echo", **quiet, **camera}},
         }
 
 

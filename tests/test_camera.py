@@ -33,7 +33,7 @@ class Frames:
             number = 0
             while not stopping.wait(0.001):
                 number += 1
-                yield Frame(None, number, time.time(), time.monotonic())
+                yield Frame(None, number, time.time(), time.monotonic(), 0.0)
         finally:
             self.open -= 1
 

@@ -16,11 +16,11 @@ from edgepub.frames import Frame, Result
 
 VALIDATOR = jsonschema.Draft202012Validator(detections.json_schema())
 WIDTH, HEIGHT = 640, 480
-FRAME = Frame(np.zeros((HEIGHT, WIDTH, 3), np.uint8), 7, 1700000000.25, 50.0)
+FRAME = Frame(np.zeros((HEIGHT, WIDTH, 3), np.uint8), 7, 1700000000.25, 50.0, 0.0)
 
 
 def build(objects, labels=None, min_score=0.0, timing=None):
-    builder = detections.DetectionsBuilder("garage", "porch", "boot", labels, min_score)
+    builder = detections.DetectionsBuilder({"node": "garage", "camera": "porch", "boot_id": "boot"}, labels, min_score)
     result = Result(FRAME, objects, timing or {}, 0.0, 0.0)
     return builder.build(result, builder.objects(result), 3)
 

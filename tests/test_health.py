@@ -57,7 +57,7 @@ def a_busy_second(counts):
         if n % 2:
             counts.count_sampled("busy")
             continue
-        result = Result(Frame(None, n, 0.0, now_s - 0.100), [], {"inference": 20.0}, now_s - 0.090, now_s - 0.050)
+        result = Result(Frame(None, n, 0.0, now_s - 0.100, 0.0), [], {"inference": 20.0}, now_s - 0.090, now_s - 0.050)
         counts.count_inferred(result)
         counts.count_published(now_s - 0.100, now_s - 0.050, now_s - 0.010)
     counts.count_dropped("queue_full", 2)

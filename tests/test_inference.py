@@ -20,13 +20,14 @@ from edgepub.frames import Frame
 from edgepub.inference import Model, loaded
 from edgepub.metrics import CameraMetrics
 from edgepub.settings import ModelSettings
-from edgepub.sources import source_of
+from edgepub.sources import Gate, source_of
 
 
 def infer(model, video, *, live, number=None):
     with loaded(ModelSettings(**model)) as ready:
-        kind = {"loop": False, "realtime": False, "max_fps": None, "stall_timeout_s": 10, "counts": CameraMetrics()}
-        frames = source_of("cam", video, **kind).frames(threading.Event())
+        counts = CameraMetrics()
+        kind = {"loop": False, "realtime": False, "stall_timeout_s": 10, "counts": counts}
+        frames = source_of("cam", video, Gate(None, counts), **kind).frames(threading.Event())
         return list(islice(ready.infer(frames, live=live), number))
 
 
@@ -112,7 +113,7 @@ def test_a_lost_source_is_no_fault_of_the_model_and_loses_no_frame(studio, live)
     def frames():
         for number in range(1, 6):
             image = np.frombuffer(b"[]".ljust(64 * 64 * 3), np.uint8).reshape(64, 64, 3)
-            yield Frame(image, number, 0.0, 0.0)
+            yield Frame(image, number, 0.0, 0.0, 0.0)
         raise SourceError("the camera is gone")
 
     results = []
@@ -199,7 +200,7 @@ class Lost:
 
 def endless():
     for number in count(1):
-        yield Frame(None, number, time.time(), time.monotonic())
+        yield Frame(None, number, time.time(), time.monotonic(), 0.0)
 
 
 def test_a_connection_that_is_lost_with_frames_under_way_is_cured_or_fails(monkeypatch):
@@ -243,7 +244,7 @@ def test_how_many_live_frames_are_under_way_is_found_out(step_ms, expected):
 @pytest.mark.parametrize("in_flight", [None, 1, 2])
 def test_a_fault_of_our_own_among_the_frames_is_no_fault_of_pysdk(in_flight):
     def wrong():
-        yield Frame(None, 1, 0.0, 0.0)
+        yield Frame(None, 1, 0.0, 0.0, 0.0)
         raise KeyError("a mistake of ours")
 
     with pytest.raises(KeyError, match="a mistake of ours"):

@@ -7,7 +7,7 @@ import pytest
 
 from edgepub import publisher as module
 from edgepub.errors import BrokerError
-from edgepub.messages import Message, Receipt, state
+from edgepub.messages import DetectionsReceipt, Message, state
 from edgepub.metrics import CameraMetrics
 from edgepub.outbox import Outbox
 from edgepub.publisher import Publisher
@@ -22,6 +22,8 @@ class FakeBroker:
         self.breaks_after = list(breaks_after)
         self.refused = refused
         self.sessions = []
+        self.subscribed = []
+        self.commands = []
         self.changed = asyncio.Condition()
 
     @asynccontextmanager
@@ -36,7 +38,7 @@ class FakeBroker:
 
     @property
     def received(self):
-        return [m.encoded() for session in self.sessions for m in session.received]
+        return [m.encoded() for session in self.sessions for m in session.sent]
 
     async def wait_for(self, condition):
         async with self.changed:
@@ -49,20 +51,25 @@ class FakeSession:
     def __init__(self, broker, breaks_after):
         self.broker = broker
         self.breaks_after = breaks_after
-        self.received = []
+        self.sent = []
         self.broken = asyncio.Event()
         self.left = False
 
     async def publish(self, message):
         await asyncio.sleep(0)
-        if self.breaks_after is not None and len(self.received) >= self.breaks_after:
+        if self.breaks_after is not None and len(self.sent) >= self.breaks_after:
             self.broken.set()
             await asyncio.Event().wait()  # as aiomqtt does: it hangs, and another notices
-        self.received.append(message)
+        self.sent.append(message)
         async with self.broker.changed:
             self.broker.changed.notify_all()
 
-    async def until_broken(self):
+    async def subscribe(self, topic):
+        self.broker.subscribed.append(topic)
+
+    async def received(self):
+        for message in self.broker.commands:
+            yield message
         await self.broken.wait()
         raise BrokerError("lost")
 
@@ -73,8 +80,12 @@ def _short_pauses(monkeypatch):
     monkeypatch.setattr(module, "_LONGEST_PAUSE_S", 0.02)
 
 
+def publisher(outbox, connect, in_flight=4, obey=None):
+    return Publisher(outbox, connect, "b", GOODBYE, in_flight, "n/+/+/set", obey)
+
+
 def numbers(count, counts):
-    return [Message("t", str(n).encode(), receipt=Receipt(counts, 0.0, 0.0)) for n in range(count)]
+    return [Message("t", str(n).encode(), receipt=DetectionsReceipt(counts, 0.0, 0.0)) for n in range(count)]
 
 
 async def test_what_was_in_flight_when_the_session_broke_is_sent_again_in_order():
@@ -84,7 +95,7 @@ async def test_what_was_in_flight_when_the_session_broke_is_sent_again_in_order(
         outbox.put(message)
     broker = FakeBroker(30, 20, 0)
     outbox.close()
-    await asyncio.wait_for(Publisher(outbox, broker.connect, "b", GOODBYE, 16).run(), 30)
+    await asyncio.wait_for(publisher(outbox, broker.connect, 16).run(), 30)
     assert broker.received == [str(n).encode() for n in range(100)] + [b"offline"]
     assert counts.published == 100
     assert counts.dropped_total == 0
@@ -95,7 +106,7 @@ async def test_it_keeps_trying_until_the_broker_is_there():
     outbox = Outbox(10)
     outbox.put(state("status", "online"))
     broker = FakeBroker(refused=5)
-    task = asyncio.create_task(Publisher(outbox, broker.connect, "b", GOODBYE, 4).run())
+    task = asyncio.create_task(publisher(outbox, broker.connect, 4).run())
     await broker.wait_for(lambda: broker.received == [b"online"])
     outbox.close()
     await asyncio.wait_for(task, 30)
@@ -106,7 +117,7 @@ async def test_goodbye_is_said_when_it_is_cancelled_too():
     outbox = Outbox(10)
     broker = FakeBroker()
     outbox.put(state("status", "online"))
-    task = asyncio.create_task(Publisher(outbox, broker.connect, "b", GOODBYE, 4).run())
+    task = asyncio.create_task(publisher(outbox, broker.connect, 4).run())
     await broker.wait_for(lambda: broker.received)
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
@@ -120,7 +131,7 @@ async def test_a_cancel_that_comes_with_the_break_is_not_forgotten(turns):
     outbox = Outbox(10)
     outbox.put(state("status", "online"))
     broker = FakeBroker()
-    task = asyncio.create_task(Publisher(outbox, broker.connect, "b", GOODBYE, 4).run())
+    task = asyncio.create_task(publisher(outbox, broker.connect, 4).run())
     await broker.wait_for(lambda: broker.received)
     broker.sessions[0].broken.set()
     for _ in range(turns):
@@ -148,5 +159,5 @@ async def test_a_bug_is_not_taken_for_a_broken_session():
             yield session
 
     with pytest.raises(ExceptionGroup) as caught:
-        await asyncio.wait_for(Publisher(outbox, connect, "b", GOODBYE, 4).run(), 30)
+        await asyncio.wait_for(publisher(outbox, connect, 4).run(), 30)
     assert caught.group_contains(ZeroDivisionError)

@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from edgepub.camera_settings import PublishSettings
 from edgepub.rates import Adaptive, Spacing
 from edgepub.sampler import MOVED, SCORE_CHANGED, Sampler, differ
-from edgepub.settings import PublishSettings
 
 
 def thing(label="person", at=0.5, score=0.9, **more):

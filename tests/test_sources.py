@@ -19,19 +19,13 @@ from edgepub.bench.live_camera import LiveCamera
 from edgepub.errors import SourceError
 from edgepub.frames import Frame
 from edgepub.metrics import CameraMetrics
-from edgepub.sources import Newest, source_of
+from edgepub.sources import Gate, Newest, source_of
 
 
 def opened(source, *, loop=False, realtime=False, max_fps=None, stall_timeout_s=10, counts=None):
-    return source_of(
-        "cam",
-        source,
-        loop=loop,
-        realtime=realtime,
-        max_fps=max_fps,
-        stall_timeout_s=stall_timeout_s,
-        counts=counts or CameraMetrics(),
-    )
+    counts = counts or CameraMetrics()
+    more = {"loop": loop, "realtime": realtime, "stall_timeout_s": stall_timeout_s, "counts": counts}
+    return source_of("cam", source, Gate(max_fps, counts), **more)
 
 
 def read(source, number=None):
@@ -127,11 +121,12 @@ import sys, threading
 from pathlib import Path
 from edgepub.errors import SourceError
 from edgepub.metrics import CameraMetrics
-from edgepub.sources import source_of
-kind = {"loop": False, "realtime": False, "max_fps": None, "stall_timeout_s": 10, "counts": CameraMetrics()}
+from edgepub.sources import Gate, source_of
+counts = CameraMetrics()
+kind = {"loop": False, "realtime": False, "stall_timeout_s": 10, "counts": counts}
 for source in (Path(sys.argv[1]), "rtsp://user:s3cret@127.0.0.1:9/stream", 77):
     try:
-        list(source_of("cam", source, **kind).frames(threading.Event()))
+        list(source_of("cam", source, Gate(None, counts), **kind).frames(threading.Event()))
     except SourceError as error:
         print(error)
 """
@@ -296,12 +291,12 @@ class Hanging:
         return "hanging"
 
     def frames(self, stopping):
-        yield Frame(None, 1, 0.0, time.monotonic())
+        yield Frame(None, 1, 0.0, time.monotonic(), 0.0)
         hang = threading.Event()
         self.hangs.append(hang)
         hang.wait()
         if not stopping.is_set():
-            yield Frame(None, 2, 0.0, time.monotonic())
+            yield Frame(None, 2, 0.0, time.monotonic(), 0.0)
 
 
 def test_hung_reads_are_abandoned_but_only_so_many():
@@ -334,7 +329,7 @@ def test_stopping_does_not_wait_for_a_hung_read():
 def test_what_fails_in_the_reading_thread_is_raised_where_its_frames_are_taken():
     class Wrong:
         def frames(self, _stopping):
-            yield Frame(None, 1, 0.0, time.monotonic())
+            yield Frame(None, 1, 0.0, time.monotonic(), 0.0)
             raise KeyError("a mistake of ours")
 
     frames = Newest(Wrong(), "cam", 60, CameraMetrics()).frames(threading.Event())

@@ -18,7 +18,7 @@ from edgepub.demo import assets
 from edgepub.inference import Model, loaded
 from edgepub.metrics import CameraMetrics
 from edgepub.settings import ModelSettings
-from edgepub.sources import source_of
+from edgepub.sources import Gate, source_of
 
 _SECONDS = 6.0
 _FRAMES = 400
@@ -65,9 +65,8 @@ def overlap(folder: Path) -> Table:
 def _measure(model: Model, video: Path, fps: float) -> str:
     counts, stopping, ages_ms = CameraMetrics(), threading.Event(), []
     with LiveCamera(video, fps) as camera:
-        source = source_of(
-            "camera", camera.url, loop=False, realtime=False, max_fps=None, stall_timeout_s=10, counts=counts
-        )
+        gate = Gate(None, counts)
+        source = source_of("camera", camera.url, gate, loop=False, realtime=False, stall_timeout_s=10, counts=counts)
         with closing(source.frames(stopping)) as frames:
             began_s = time.monotonic()
             for result in model.infer(frames, live=True):

@@ -24,8 +24,8 @@ def payloads() -> Table:
         "example: json.dumps",
         "ratio",
     )
-    builder = DetectionsBuilder("bench", "camera", "boot", None, 0.5)
-    frame = Frame(np.zeros((480, 640, 3), np.uint8), 1, 0.0, 0.0)
+    builder = DetectionsBuilder({"node": "bench", "camera": "camera", "boot_id": "boot"}, None, 0.5)
+    frame = Frame(np.zeros((480, 640, 3), np.uint8), 1, 0.0, 0.0, 0.0)
     for objects in (0, 1, 20):
         results = a_result(objects)
         result = Result(frame, results, {"inference": 1.234}, 0.0, 0.0)

@@ -21,16 +21,22 @@ from paho.mqtt.enums import CallbackAPIVersion
 from rich.table import Table
 
 from edgepub import mqtt
+from edgepub.analysis import Analysis
 from edgepub.bench.tables import in_turn, table
+from edgepub.camera_settings import CameraSettings, SnapshotSettings
 from edgepub.detections import DetectionsBuilder
 from edgepub.frames import Frame, Result
 from edgepub.messages import state
 from edgepub.metrics import CameraMetrics
+from edgepub.numbers import Numbers
 from edgepub.outbox import Outbox
 from edgepub.publisher import Publisher
 from edgepub.reporter import Reporter
 from edgepub.sampler import Sampler
-from edgepub.settings import MqttSettings, PublishSettings
+from edgepub.settings import MqttSettings
+from edgepub.snapshots import Photographer, Snapshots
+from edgepub.store import Store
+from edgepub.topics import Topics
 
 _MESSAGES = 20_000
 _BURST = 100
@@ -70,11 +76,27 @@ def a_result(objects: int) -> list[dict[str, Any]]:
 def _edgepub(port: int, objects: int) -> float:
     outbox = Outbox(256)
     counts = CameraMetrics()
-    builder = DetectionsBuilder("bench", "camera", "boot", None, 0.5)
-    topics = ("bench/camera/detections", "bench/camera/status")
-    reporter = Reporter("camera", *topics, builder, Sampler(PublishSettings()), outbox, counts)
+    whose = {"node": "bench", "camera": "camera", "boot_id": "boot"}
+    topics, store = Topics("edgepub", "bench"), Store(None)
+    settings = CameraSettings(
+        source="camera.mp4", model="any", tracking=False, snapshot=SnapshotSettings(enabled=False)
+    )
+    reporter = Reporter(
+        whose,
+        topics,
+        DetectionsBuilder(whose, None, 0.5),
+        Analysis("camera", settings),
+        Numbers("camera", settings, topics, outbox, store),
+        Snapshots(whose, settings.snapshot, Photographer(), lambda _: None, counts),
+        lambda: store.next_event("camera"),
+        Sampler(settings.publish),
+        outbox,
+        counts,
+    )
     connect = functools.partial(mqtt.connect, MqttSettings(url=f"mqtt://127.0.0.1:{port}"), "bench", None)
-    publisher = Publisher(outbox, connect, "bench", state("bench/status", "offline"), mqtt.IN_FLIGHT)
+    publisher = Publisher(
+        outbox, connect, "bench", state(topics.status, "offline"), mqtt.IN_FLIGHT, topics.commands, print
+    )
     image = np.zeros((480, 640, 3), np.uint8)
     took: list[float] = []
 
@@ -82,7 +104,7 @@ def _edgepub(port: int, objects: int) -> float:
         def burst(number: int) -> None:
             sent = counts.published
             for _ in range(number):
-                frame = Frame(image, 1, time.time(), time.monotonic())
+                frame = Frame(image, 1, time.time(), time.monotonic(), 0.0)
                 reporter.report(
                     Result(frame, a_result(objects), {"inference": 1.234}, frame.captured_s, frame.captured_s)
                 )

@@ -23,7 +23,7 @@ from edgepub.frames import Frame, Frames
 from edgepub.inference import loaded
 from edgepub.metrics import CameraMetrics
 from edgepub.settings import ModelSettings
-from edgepub.sources import source_of
+from edgepub.sources import Gate, source_of
 
 _WARM_UP_S = 1.5
 _WINDOW_S = 4.0
@@ -114,8 +114,10 @@ def _only(frame: Frame | None) -> Frames:
 
 
 def _frames(video: Path, stopping: threading.Event) -> Frames:
-    kind = {"loop": True, "realtime": False, "max_fps": None, "stall_timeout_s": 10.0}
-    return source_of("camera", video, counts=CameraMetrics(), **kind).frames(stopping)  # type: ignore[arg-type]
+    counts = CameraMetrics()
+    gate = Gate(None, counts)
+    source = source_of("camera", video, gate, loop=True, realtime=False, stall_timeout_s=10.0, counts=counts)
+    return source.frames(stopping)
 
 
 if __name__ == "__main__":

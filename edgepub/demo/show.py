@@ -25,6 +25,7 @@ from edgepub.demo.broker import embedded_broker
 from edgepub.demo.tally import Tally
 from edgepub.demo.views import TICKS_A_SECOND, JsonView, LinesView, TableView, View
 from edgepub.errors import BrokerError, EdgepubError
+from edgepub.messages import Received
 from edgepub.settings import Settings
 from edgepub.topics import Topics
 
@@ -205,7 +206,7 @@ class _Watcher:
         return now_s - self._first_s > seconds if self._first_s else now_s - began_s > seconds + 30
 
     async def _read(self) -> None:
-        async for topic, payload in self._received():
+        async for topic, payload, _ in self._received():
             for camera, tally in self._tallies.items():
                 if topic == self._topics.detections(camera):
                     self._first_s = self._first_s or time.monotonic()
@@ -214,7 +215,7 @@ class _Watcher:
                 elif topic == self._topics.camera_status(camera) and (tally.messages or payload != b"offline"):
                     tally.status = payload.decode()
 
-    async def _received(self) -> AsyncIterator[tuple[str, bytes]]:
+    async def _received(self) -> AsyncIterator[Received]:
         password = configuration.broker_password(self._settings.mqtt)
         connected = False
         while True:

@@ -1,7 +1,8 @@
 """What waits for the broker: lanes behind one face, filled by any thread, emptied by one event loop.
 
-The lane follows from the message. Retained: **state**, the newest value of each topic. Else: **stream**, bounded, the
-oldest of the fullest topic dropped first. State goes before stream.
+The lane follows from the message. Retained: **state**, the newest value of each topic. Else, to be acknowledged:
+**events**, each of them, in their order. Else: **stream**, bounded, the oldest of the fullest topic dropped first. They
+are taken in this order.
 """
 
 import asyncio
@@ -9,6 +10,7 @@ import threading
 import time
 
 from edgepub.messages import Message
+from edgepub.outbox.events import EventLane
 from edgepub.outbox.state import StateLane
 from edgepub.outbox.stream import StreamLane
 
@@ -17,6 +19,7 @@ __all__ = ["Outbox"]
 _LINGER_S = 0.005
 """For so long after the outbox was emptied nobody is woken: to be woken by another thread costs more than to publish,
 and at high rates several messages then share one wake-up. A camera's next frame comes later anyway."""
+_MOST_EVENTS = 10_000
 
 
 class Outbox:
@@ -33,6 +36,7 @@ class Outbox:
     def __init__(self, stream_size: int) -> None:
         self._lock = threading.Lock()
         self._stream = StreamLane(stream_size)
+        self._events = EventLane(_MOST_EVENTS)
         self._state = StateLane()
         self._awake = asyncio.Event()
         self._sleeper: asyncio.AbstractEventLoop | None = None  # to be woken by the next put
@@ -46,7 +50,7 @@ class Outbox:
             if message.retain:
                 self._state.put(message)
             else:
-                lost = self._stream.put(message)
+                lost = self._lane(message).put(message)
             self._wake()
         if lost is not None:
             lost.count_lost("queue_full")
@@ -58,7 +62,7 @@ class Outbox:
             if message.retain:
                 self._state.put_back(message)
             else:
-                lost = self._stream.put_back(message)
+                lost = self._lane(message).put_back(message)
             self._wake()
         if lost is not None:
             lost.count_lost("queue_full")
@@ -67,7 +71,7 @@ class Outbox:
         """Return the next message, when there is one; None when the outbox is closed and empty."""
         while True:
             with self._lock:
-                message = self._state.take() or self._stream.take()
+                message = self._state.take() or self._events.take() or self._stream.take()
                 if message is not None or self._closed:
                     return message
                 self._awake.clear()
@@ -89,11 +93,11 @@ class Outbox:
             self._wake()
 
     def discard(self, reason: str) -> int:
-        """Drop what the stream lane still holds, counted with this reason; return how many messages that were."""
+        """Drop the events and the stream, counted with this reason; return how many messages that were."""
         number = 0
         while True:
             with self._lock:
-                message = self._stream.take()
+                message = self._events.take() or self._stream.take()
             if message is None:
                 return number
             message.count_lost(reason)
@@ -108,13 +112,16 @@ class Outbox:
     def sizes(self) -> dict[str, int]:
         """Return how many messages wait in each lane."""
         with self._lock:
-            return {"stream": len(self._stream), "state": len(self._state)}
+            return {"stream": len(self._stream), "state": len(self._state), "events": len(self._events)}
+
+    def _lane(self, message: Message) -> EventLane | StreamLane:
+        return self._events if message.qos else self._stream
 
     def _listen(self) -> None:
         """Wake the takers if something has come meanwhile, else let the next put do it."""
         with self._lock:
             self._lingering = False
-            if self._closed or self._state or self._stream:
+            if self._closed or self._state or self._events or self._stream:
                 self._awake.set()
             else:
                 self._sleeper = asyncio.get_running_loop()

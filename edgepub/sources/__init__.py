@@ -11,7 +11,7 @@ from edgepub.sources.file import FileSource
 from edgepub.sources.live import LiveSource
 from edgepub.sources.newest import Newest
 
-__all__ = ["FileSource", "LiveSource", "Newest", "Source", "source_of"]
+__all__ = ["FileSource", "Gate", "LiveSource", "Newest", "Source", "source_of"]
 
 
 class Source(Protocol):
@@ -32,10 +32,10 @@ class Source(Protocol):
 def source_of(
     name: str,
     source: str | int | Path,
+    gate: Gate,
     *,
     loop: bool,
     realtime: bool,
-    max_fps: float | None,
     stall_timeout_s: float,
     counts: CameraMetrics,
 ) -> Source:
@@ -44,14 +44,13 @@ def source_of(
     Args:
         name: the camera's name.
         source: what to open.
+        gate: admits its frames.
         loop: files only: start again at the end.
         realtime: files only: play it as a camera would.
-        max_fps: the most frames a second to give.
         stall_timeout_s: how long a live source may be silent.
         counts: the camera's counts.
 
     """
-    gate = Gate(max_fps, counts)
     if isinstance(source, Path):
         file = FileSource(source, gate, loop=loop, realtime=realtime)
         return Newest(file, name, stall_timeout_s, counts) if realtime else file

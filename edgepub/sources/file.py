@@ -63,7 +63,7 @@ class FileSource:
                     captured_s, timestamp = time.monotonic(), time.time()
                     ok, image = capture.retrieve() if self._gate.admit(media_s) else (False, None)
                     if ok and image is not None:
-                        yield Frame(image, number, timestamp, captured_s)
+                        yield Frame(image, number, timestamp, captured_s, media_s)
                     elif self._realtime:
                         yield None
                 round_s += clock.end_s

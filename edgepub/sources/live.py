@@ -61,7 +61,10 @@ class LiveSource:
                         return  # it hung, and nobody waits for it any more
                     number += 1
                     ok, image = capture.retrieve() if self._gate.admit(captured_s) else (False, None)
-                    yield Frame(image, number, timestamp, captured_s) if ok and image is not None else None
+                    if ok and image is not None:
+                        yield Frame(image, number, timestamp, captured_s, captured_s)
+                    else:
+                        yield None
 
     def _parameters(self) -> list[int]:
         if isinstance(self._source, int):

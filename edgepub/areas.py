@@ -1,0 +1,86 @@
+"""Zones and lines: where in a camera's frame something is of interest."""
+
+from collections.abc import Iterator, Sequence
+from typing import Annotated, Literal, Self
+
+from pydantic import Field, model_validator
+
+from edgepub.fields import Number, Section
+
+Fraction = Annotated[float, Number, Field(ge=0, le=1, allow_inf_nan=False)]
+Point = tuple[Fraction, Fraction]
+Labels = Annotated[list[Annotated[str, Field(min_length=1)]], Field(min_length=1)]
+Anchor = Literal[
+    "bottom_center",
+    "bottom_left",
+    "bottom_right",
+    "center",
+    "center_left",
+    "center_right",
+    "top_center",
+    "top_left",
+    "top_right",
+]
+_LEAST_AREA = 1e-4
+
+
+class ZoneSettings(Section):
+    """A part of the frame, in which an object is while its anchor is."""
+
+    polygon: list[Point] = Field(min_length=3)
+    """The corners in their order round the zone, each `[x, y]` in fractions of the frame from its top left."""
+    labels: Labels | None = None
+    """Only objects with one of these labels; null: all that the camera has."""
+    anchor: Anchor = "bottom_center"
+    """The point of an object's box that says where the object is; at the bottom is where it stands."""
+
+    @model_validator(mode="after")
+    def _a_polygon(self) -> Self:
+        if _area(self.polygon) < _LEAST_AREA:
+            raise ValueError("polygon has no area: give its corners in fractions of the frame, in their order")
+        if any(_cross(*one, *other) for one, other in _pairs_of_sides(self.polygon)):
+            raise ValueError("polygon crosses itself: give its corners in their order round the zone")
+        return self
+
+
+class LineSettings(Section):
+    """A line in the frame, which an object crosses when its anchor does."""
+
+    start: Point = Field(alias="from")
+    """Where the line begins, `[x, y]` in fractions of the frame from its top left."""
+    to: Point
+    """Where it ends. Looking from there to here, what crosses goes to the `left` or to the `right`."""
+    labels: Labels | None = None
+    """Only objects with one of these labels; null: all that the camera has."""
+    anchor: Anchor = "bottom_center"
+    """The point of an object's box that must cross."""
+
+    @model_validator(mode="after")
+    def _a_line(self) -> Self:
+        if self.start == self.to:
+            raise ValueError("from and to are the same point: give two")
+        return self
+
+
+def _area(polygon: Sequence[Point]) -> float:
+    """Return the area by the shoelace formula."""
+    sides = zip(polygon, [*polygon[1:], polygon[0]], strict=True)
+    return abs(sum(x1 * y2 - x2 * y1 for (x1, y1), (x2, y2) in sides)) / 2
+
+
+def _pairs_of_sides(polygon: Sequence[Point]) -> Iterator[tuple[tuple[Point, Point], tuple[Point, Point]]]:
+    """Yield the pairs of sides that have no corner in common."""
+    sides = list(zip(polygon, [*polygon[1:], polygon[0]], strict=True))
+    for number, side in enumerate(sides):
+        for other in range(number + 2, len(sides)):
+            if (other + 1) % len(sides) != number:
+                yield side, sides[other]
+
+
+def _cross(a: Point, b: Point, c: Point, d: Point) -> bool:
+    """Return whether the lines from a to b and from c to d cross, each between the ends of the other."""
+    return _side(a, b, c) * _side(a, b, d) < 0 and _side(c, d, a) * _side(c, d, b) < 0
+
+
+def _side(a: Point, b: Point, p: Point) -> float:
+    return (b[0] - a[0]) * (p[1] - a[1]) - (b[1] - a[1]) * (p[0] - a[0])

@@ -1,0 +1,110 @@
+"""What can be set of a camera while the daemon runs: kept over restarts, and told as states."""
+
+import logging
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from edgepub.camera_settings import CameraSettings
+from edgepub.commands import SETTINGS, text_of
+from edgepub.logs import Complaints
+from edgepub.messages import Received, state
+from edgepub.outbox import Outbox
+from edgepub.store import Store
+from edgepub.topics import Topics
+
+_LONGEST_SHOWN = 40
+_log = logging.getLogger(__name__)
+Apply = Callable[[Any], None]
+
+
+class Controls:
+    """The settings in force of one camera.
+
+    Args:
+        camera: the camera's name.
+        settings: what the configuration says.
+        topics: where the states go.
+        outbox: takes them.
+        store: keeps what was set.
+
+    """
+
+    def __init__(self, camera: str, settings: CameraSettings, topics: Topics, outbox: Outbox, store: Store) -> None:
+        self._camera = camera
+        self._settings = settings
+        self._topics = topics
+        self._outbox = outbox
+        self._store = store
+
+    def value(self, name: str) -> Any:  # noqa: ANN401  (a setting's value)
+        """Return the value in force: the one that was set, else the configuration's."""
+        text = self._store.setting(self._camera, name)
+        if text is not None:
+            try:
+                return SETTINGS[name].parse(text)
+            except ValueError:  # set by another version of edgepub
+                _log.warning(
+                    "%s: %s was set to %r, which is no value; it is the configuration's", *self._at(name), text
+                )
+        return getattr(self._settings, name)
+
+    def begin(self) -> None:
+        """Publish every setting's value."""
+        for name in SETTINGS:
+            self._publish(name)
+
+    def set(self, name: str, payload: bytes, apply: Apply) -> None:
+        """Set a setting to what a command says; a wrong one changes nothing, and is answered with the value in force.
+
+        Args:
+            name: which one.
+            payload: its new value as a text; empty: the configuration's again.
+            apply: lets a value be in force.
+
+        """
+        try:
+            text = text_of(payload)
+            value = SETTINGS[name].parse(text) if text else None
+        except ValueError as error:
+            shown = payload[:_LONGEST_SHOWN].decode(errors="replace")
+            _log.warning("%s: %s cannot be set to %r: %s", *self._at(name), shown, error)
+        else:
+            self._store.keep_setting(self._camera, name, SETTINGS[name].show(value) if text else None)
+            apply(self.value(name))
+            _log.info("%s: %s is set to %s", *self._at(name), SETTINGS[name].show(self.value(name)))
+        self._publish(name)
+
+    def _at(self, name: str) -> tuple[str, str]:
+        return self._camera, name
+
+    def _publish(self, name: str) -> None:
+        self._outbox.put(state(self._topics.setting(self._camera, name), SETTINGS[name].show(self.value(name))))
+
+
+class Commander:
+    """Takes what comes from the broker to the camera that it is for.
+
+    Args:
+        topics: the node's.
+        controls: of each camera.
+        apply: how each camera's settings are changed.
+
+    """
+
+    def __init__(
+        self, topics: Topics, controls: Mapping[str, Controls], apply: Mapping[str, Mapping[str, Apply]]
+    ) -> None:
+        self._topics = topics
+        self._controls = controls
+        self._apply = apply
+        self._complaints = Complaints(_log)
+
+    def obey(self, message: Received) -> None:
+        """Do what a message says, if it is a command; one that the broker has kept is of another time."""
+        camera, name = self._topics.command(message.topic) or ("", "")
+        if camera not in self._controls or name not in SETTINGS:
+            self._complaints.warn("no such setting: %s", message.topic[:200])
+        elif message.retained:
+            _log.warning("%s: a retained command for %s is not obeyed: publish it without retain", camera, name)
+        else:
+            self._controls[camera].set(name, message.payload, self._apply[camera][name])

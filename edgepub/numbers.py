@@ -1,0 +1,70 @@
+"""How many there are becomes states: a count and an occupancy for each label, for the camera and each of its zones."""
+
+from collections import Counter
+from collections.abc import Mapping
+
+from edgepub.camera_settings import CameraSettings
+from edgepub.messages import state
+from edgepub.outbox import Outbox
+from edgepub.store import Store
+from edgepub.topics import Topics, level, occupancy
+
+
+class Numbers:
+    """Publishes the counts of one camera when they change. One thread at a time.
+
+    Args:
+        camera: the camera's name.
+        settings: its labels and zones.
+        topics: where the counts go.
+        outbox: takes them.
+        store: remembers where counts were published.
+
+    """
+
+    def __init__(self, camera: str, settings: CameraSettings, topics: Topics, outbox: Outbox, store: Store) -> None:
+        self._camera = camera
+        self._topics = topics
+        self._outbox = outbox
+        self._store = store
+        self._published: dict[str, int] = {}
+        self._known = {
+            topics.count(camera, zone, level(label))
+            for zone, labels in [(None, settings.labels), *((name, its.labels) for name, its in settings.zones.items())]
+            for label in labels or settings.labels or []
+        }
+
+    def begin(self) -> None:
+        """Publish that there is nothing yet of all labels that are known."""
+        for topic in sorted(self._known):
+            self._publish(topic, 0)
+
+    def show(self, numbers: Mapping[tuple[str | None, str], int]) -> None:
+        """Publish what has changed.
+
+        Args:
+            numbers: by zone (None: in the whole frame) and label; what is not named is 0.
+
+        """
+        now: Counter[str] = Counter()
+        for (zone, label), number in numbers.items():
+            now[self._topics.count(self._camera, zone, level(label))] += number
+        for topic in [*self._published, *(now.keys() - self._published.keys())]:
+            if now[topic] != self._published.get(topic):
+                self._publish(topic, now[topic])
+
+    def _publish(self, topic: str, number: int) -> None:
+        before = self._published.get(topic)
+        if before is None:
+            self._store.add_count(topic)
+        self._published[topic] = number
+        self._outbox.put(state(topic, str(number)))
+        if before is None or bool(before) != bool(number):
+            self._outbox.put(state(occupancy(topic), "ON" if number else "OFF"))
+
+
+def reset(outbox: Outbox, store: Store) -> None:
+    """Set every count that this node has ever published to none: nobody knows yet what is there."""
+    for topic in store.counts():
+        outbox.put(state(topic, "0"))
+        outbox.put(state(occupancy(topic), "OFF"))

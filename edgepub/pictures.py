@@ -1,0 +1,88 @@
+"""A frame becomes a JPEG: smaller, with boxes and labels, and with a line of its own that says what it shows."""
+
+import zlib
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import cv2
+import numpy as np
+import orjson
+from numpy.typing import NDArray
+
+Image = NDArray[Any]
+
+_SOI_BYTES = 2
+_COMMENT = b"\xff\xfe"
+_FONT = cv2.FONT_HERSHEY_SIMPLEX
+_BLACK, _WHITE = (0, 0, 0), (255, 255, 255)
+_WIDTH_A_LINE = 320  # pixels of the picture for each of a line's thickness
+_HUES = 180  # of OpenCV
+
+
+def jpeg(image: Image, objects: Iterable[Mapping[str, Any]], max_width: int, quality: int, says: object) -> bytes:
+    """Return a frame as a JPEG.
+
+    Args:
+        image: the frame, shape (height, width, 3), blue, green, red; it is not changed.
+        objects: what to draw, in the form of the detections' payload.
+        max_width: of the picture, in pixels; a wider frame is made smaller.
+        quality: of the JPEG, 1 to 100.
+        says: written into the file as JSON, as its comment; less than 64 kB.
+
+    Raises:
+        ValueError: not a picture that OpenCV can encode.
+
+    """
+    height, width = image.shape[:2]
+    if width > max_width:
+        size = max_width, max(1, round(height * max_width / width))
+        picture = cv2.resize(image, size, interpolation=cv2.INTER_AREA)
+    else:
+        picture = image.copy()
+    draw(picture, objects)
+    ok, encoded = cv2.imencode(".jpg", picture, [cv2.IMWRITE_JPEG_QUALITY, quality])
+    if not ok:
+        raise ValueError("OpenCV cannot encode it")
+    return _commented(encoded.tobytes(), orjson.dumps(says))
+
+
+def draw(picture: Image, objects: Iterable[Mapping[str, Any]]) -> None:
+    """Draw the boxes of detections, and then, so that no box hides them, their labels with scores."""
+    height, width = picture.shape[:2]
+    thickness = max(1, round(width / _WIDTH_A_LINE))
+    labels = []
+    for each in objects:
+        x1, y1, x2, y2 = each["bbox_norm"]
+        corner = round(x1 * (width - 1)), round(y1 * (height - 1))
+        colour = colour_of(each["label"])
+        cv2.rectangle(picture, corner, (round(x2 * (width - 1)), round(y2 * (height - 1))), colour, thickness)
+        labels.append((f"{each['label']} {each['score']:.2f}", corner, colour))
+    for text, corner, colour in labels:
+        _write(picture, text, corner, colour, thickness)
+
+
+def colour_of(label: str) -> tuple[int, int, int]:
+    """Return the colour of a label, blue, green, red: always the same, bright, and not often that of another."""
+    hue = zlib.crc32(label.encode()) % _HUES
+    blue, green, red = cv2.cvtColor(np.array([[[hue, 255, 255]]], np.uint8), cv2.COLOR_HSV2BGR)[0, 0].tolist()
+    return blue, green, red
+
+
+def _write(picture: Image, text: str, corner: tuple[int, int], colour: tuple[int, int, int], thickness: int) -> None:
+    """Write a label above the corner of its box, or in the box where there is no room above."""
+    scale = 0.4 + 0.1 * thickness
+    text = text.encode("ascii", "replace").decode()  # the font has no others
+    (width, height), below = cv2.getTextSize(text, _FONT, scale, thickness)
+    height += below + thickness
+    x = max(0, min(corner[0], picture.shape[1] - width))
+    bottom = corner[1] if corner[1] >= height else corner[1] + height
+    cv2.rectangle(picture, (x, bottom - height), (x + width, bottom), colour, cv2.FILLED)
+    light = 0.114 * colour[0] + 0.587 * colour[1] + 0.299 * colour[2]  # ITU-R BT.601
+    ink = _BLACK if light > 127 else _WHITE  # noqa: PLR2004  (half)
+    cv2.putText(picture, text, (x, bottom - below), _FONT, scale, ink, thickness, cv2.LINE_AA)
+
+
+def _commented(encoded: bytes, text: bytes) -> bytes:
+    """Return a JPEG with a comment behind its first segment (ISO/IEC 10918-1, B.2.4.5), where JFIF wants to be."""
+    at = _SOI_BYTES + 2 + int.from_bytes(encoded[4:6], "big")
+    return encoded[:at] + _COMMENT + (len(text) + 2).to_bytes(2, "big") + text + encoded[at:]
