@@ -15,7 +15,8 @@ _SOI_BYTES = 2
 _COMMENT = b"\xff\xfe"
 _FONT = cv2.FONT_HERSHEY_SIMPLEX
 _BLACK, _WHITE = (0, 0, 0), (255, 255, 255)
-_WIDTH_A_LINE = 320  # pixels of the picture for each of a line's thickness
+_WIDTH_A_LINE = 480  # pixels of the picture for each of a line's thickness
+_LEAST_THICKNESS = 2  # a JPEG keeps no colour of a thinner one
 _HUES = 180  # of OpenCV
 
 
@@ -49,7 +50,7 @@ def jpeg(image: Image, objects: Iterable[Mapping[str, Any]], max_width: int, qua
 def draw(picture: Image, objects: Iterable[Mapping[str, Any]]) -> None:
     """Draw the boxes of detections, and then, so that no box hides them, their labels with scores."""
     height, width = picture.shape[:2]
-    thickness = max(1, round(width / _WIDTH_A_LINE))
+    thickness = max(_LEAST_THICKNESS, round(width / _WIDTH_A_LINE))
     labels = []
     for each in objects:
         x1, y1, x2, y2 = each["bbox_norm"]

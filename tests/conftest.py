@@ -18,6 +18,7 @@ import yaml
 from paho.mqtt.enums import CallbackAPIVersion
 
 from edgepub.bench import echo
+from edgepub.bench.live_camera import LiveCamera
 from edgepub.bench.slow_link import SlowLink
 from edgepub.demo import assets
 from edgepub.demo.broker import embedded_broker
@@ -247,7 +248,7 @@ class Studio:
         return str(path)
 
     def settings(self, url, source, **camera):
-        """Return a configuration with one camera, `cam`; what needs many frames of one object is off unless asked for."""
+        """Return a configuration with one camera, `cam`; tracking and snapshots are off unless asked for."""
         quiet = {"tracking": False, "snapshot": {"enabled": False}}
         return {
             "node": "test",
@@ -260,6 +261,22 @@ class Studio:
 @pytest.fixture
 def studio(tmp_path):
     return Studio(tmp_path)
+
+
+@pytest.fixture
+def live(tmp_path):
+    """Return a function that starts a camera on loopback; its results tell the frame's place in a video of 300."""
+    started = []
+
+    def start(fps):
+        video = tmp_path / f"live-{len(started)}.avi"
+        echo.make_video(video, [[{**BOX, "category_id": n}] for n in range(300)], fps=25)
+        started.append(LiveCamera(video, fps).__enter__())
+        return started[-1]
+
+    yield start
+    for each in started:
+        each.__exit__()
 
 
 @pytest.fixture(scope="session")

@@ -71,7 +71,7 @@ def test_the_node_tells_what_it_is(broker, subscribe, run_daemon, studio):
     INFO.validate(told)
     assert told["cameras"] == {"cam": {"model": "echo", "enabled": False}}
     assert told["models"]["echo"] == studio.model()
-    assert told["schemas"] == ["edgepub.info/1", "edgepub.detections/1", "edgepub.stats/1"]
+    assert told["schemas"] == ["edgepub.info/1", "edgepub.detections/1", "edgepub.event/1", "edgepub.stats/1"]
     reader.wait_for(lambda r: r.last("edgepub/test/cam/status") == b"disabled", "the camera's status")
     assert daemon.terminate() == 0
     assert b"s3cret" not in b"".join(payload for _, payload, _ in reader.messages)

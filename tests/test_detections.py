@@ -106,6 +106,10 @@ def test_a_classification_with_several_classifiers():
     assert [d["label"] for d in on_the_wire(nested)["detections"]] == ["red", "blue"]
 
 
+def test_a_number_stands_in_for_an_empty_label():
+    assert on_the_wire([{"label": "", "category_id": 0, "score": 0.9}])["detections"][0]["label"] == "0"
+
+
 def test_a_number_stands_in_for_a_missing_label():
     assert on_the_wire([{"bbox": [1, 2, 3, 4], "category_id": 7, "score": 0.5}])["detections"][0]["label"] == "7"
 
@@ -146,7 +150,7 @@ GOOD = {"bbox": [1, 2, 3, 4], "label": "a", "score": 0.5}
         ([GOOD | {"score": "high"}], "no number"),
         ([{"bbox": [1, 2, 3, 4], "label": "a"}], "without a score"),
         ([{"bbox": [1, 2, 3, 4], "score": 0.5}], "neither label nor category_id"),
-        ([GOOD | {"label": ""}], "detections.0.label"),
+        ([{**GOOD, "label": "", "category_id": None}], "a detection with neither label nor category_id"),
         ([GOOD | {"label": "\ud800"}], "detections.0.label"),
         ([GOOD | {"category_id": "x"}], "detections.0.category_id"),
         ([GOOD | {"category_id": 2**70}], "detections.0.category_id"),

@@ -4,13 +4,14 @@ import asyncio
 import threading
 import time
 
-from edgepub.messages import Message, Receipt, state
+from edgepub import outbox as module
+from edgepub.messages import DetectionsReceipt, EventReceipt, Message, state
 from edgepub.metrics import CameraMetrics
 from edgepub.outbox import Outbox
 
 
 def stream(text, counts=None, topic="t", queued_s=0.0):
-    return Message(topic, text.encode(), receipt=counts and Receipt(counts, 0.0, queued_s))
+    return Message(topic, text.encode(), receipt=counts and DetectionsReceipt(counts, 0.0, queued_s))
 
 
 async def taken(outbox, number):
@@ -45,7 +46,7 @@ async def test_the_age_of_a_topic_is_that_of_its_oldest_message():
     for ago_s in (30, 20):
         outbox.put(stream("x", counts, "t", now_s - ago_s))
     assert 30 <= outbox.age_s("t") < 1000
-    assert outbox.sizes() == {"stream": 3, "state": 0}
+    assert outbox.sizes() == {"stream": 3, "state": 0, "events": 0}
     await taken(outbox, 3)
     assert outbox.age_s("t") == 0
     assert outbox.sizes() == {"stream": 0, "state": 0}
@@ -84,6 +85,43 @@ async def test_what_was_not_sent_returns_to_its_place_unless_newer_ones_took_it(
     outbox.put_back(first)
     assert counts.read().dropped == {"queue_full": 1}
     assert await taken(outbox, 2) == ["b", "c"]
+
+
+def event(text, counts):
+    return Message("e", text.encode(), qos=1, receipt=EventReceipt(counts, 0.0))
+
+
+async def test_events_keep_their_order_and_go_between_states_and_the_stream():
+    counts = CameraMetrics()
+    outbox = Outbox(9)
+    outbox.put(stream("frame"))
+    for text in "123":
+        outbox.put(event(text, counts))
+    outbox.put(state("a", "state"))
+    assert outbox.sizes() == {"stream": 1, "state": 1, "events": 3}
+    assert (await outbox.take()).payload == b"state"
+    first, second = await outbox.take(), await outbox.take()
+    outbox.put_back(second)
+    outbox.put_back(first)
+    assert await taken(outbox, 4) == ["1", "2", "3", "frame"]
+
+
+async def test_events_are_let_go_only_when_very_many_wait(monkeypatch):
+    monkeypatch.setattr(module, "_MOST_EVENTS", 3)
+    counts, lost = CameraMetrics(), CameraMetrics()
+    outbox = Outbox(1)
+    outbox.put(event("0", lost))
+    first = await outbox.take()
+    for text in "123":
+        outbox.put(event(text, counts))
+    outbox.put_back(first)
+    assert lost.read().dropped == {"event_queue_full": 1}
+    outbox.put(event("4", counts))
+    assert counts.read().dropped == {"event_queue_full": 1}
+    assert await taken(outbox, 3) == ["2", "3", "4"]
+    outbox.put(event("5", counts))
+    assert outbox.discard("stopped") == 1
+    assert counts.read().dropped == {"event_queue_full": 1, "event_stopped": 1}
 
 
 async def test_a_closed_outbox_gives_what_it_has_and_then_ends():

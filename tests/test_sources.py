@@ -214,7 +214,7 @@ def test_a_slow_reader_gets_the_newest_frame_and_the_others_are_counted(look):
             seen = counts.read().captured
             wait_until(lambda n=seen: counts.read().captured >= n + 10, "ten more frames")
             frame = next(frames)
-            assert frame.number >= seen + 10
+            assert frame.number >= seen + 9, "the last one counted may not be there yet"
             assert text_of(frame) == (frame.number - 1) % 100
             numbers.append(frame.number)
     wait_until(lambda: not capture_threads(), "the end")

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any, Generic, NamedTuple, TypeVar
 
 Key = TypeVar("Key")
+_ROUNDING_S = 1e-6  # clocks are sums of periods
 
 
 class Moment(NamedTuple):
@@ -99,7 +100,7 @@ class Presence(Generic[Key]):
         for key in [key for key in self._stays if key not in found]:
             stay = self._stays[key]
             stay.missed += 1
-            is_held = stay.present and now_s - stay.last.moment.source_s < self._off_s
+            is_held = stay.present and now_s - stay.last.moment.source_s < self._off_s - _ROUNDING_S
             if stay.missed >= self._on_frames and not is_held:
                 del self._stays[key]
                 yield key, stay

@@ -10,14 +10,21 @@ from dataclasses import dataclass
 from types import SimpleNamespace
 from typing import Any
 
-_BUFFER = 0.5
-"""Boxes are made larger by this part of their size at each side, so that one that moves by its own width overlaps."""
+_REACH = 2.5
+"""How far a thing moves in a second, in its own widths and heights: a person who walks, 2.8 widths."""
+_SLOWEST_S = 1.0
+"""From one frame to the next, for that; beyond it, a thing may be anywhere."""
+_USUAL_S = 0.2
+"""Until that is known."""
+_SMOOTHING = 0.1
+_SECOND = 2
+_FARTHEST = 1.0
+"""How far from where it was lost a thing may come back, in its own widths and heights."""
 _APART = 4
 """Objects of different labels are put so many frame widths from each other: the tracker knows no labels."""
 _FRAMES_A_SECOND = 60
 """The tracker keeps tracks for a number of frames; at a lower rate it keeps them too long, which is seen to here."""
-_LEAST_SIDE = 1.0  # pixels
-_UNSEEN_FRAMES = 2
+_LEAST_PIXELS = 1.0
 
 Box = tuple[float, float, float, float]
 
@@ -49,11 +56,15 @@ class Tracker:
         self._places: dict[str, int] = {}
         self._frame = 0
         self._newest = 0
+        self._their_newest = 0
+        self._last_s: float | None = None
+        self._period_s = _USUAL_S
         self._tracker: Any = None
 
     def end(self) -> None:
         """Forget all objects, but no number."""
         self._tracks, self._ours, self._tracker = {}, {}, None
+        self._frame, self._their_newest, self._last_s, self._period_s = 0, 0, None, _USUAL_S
 
     def follow(self, objects: Sequence[dict[str, Any]], width: int, now_s: float) -> None:
         """Add the `track_id` to each object that has one.
@@ -67,17 +78,26 @@ class Tracker:
         if self._tracker is None:
             self._tracker = self._made()
         self._frame += 1
-        boxes = [_buffered(each["bbox"]) for each in objects]
+        buffer = _REACH * self._period(now_s)
         shown: list[dict[str, Any]] = []
-        for each, (x1, y1, x2, y2) in zip(objects, boxes, strict=True):
+        for each in objects:
+            x1, y1, x2, y2 = _grown(each["bbox"], buffer)
             left = _APART * width * self._places.setdefault(each["label"], len(self._places))
             # The same score for all: what is here is wanted, and a low one would only make overlaps count less.
-            shown.append({"bbox": [x1 + left, y1, x2 + left, y2], "score": 1.0, "label": ""})
+            shown.append({"bbox": [x1 + left, y1, x2 + left, y2], "score": 1.0})
         self._tracker.analyze(SimpleNamespace(results=shown))
         self._forget(now_s)
-        for each, box, its in zip(objects, boxes, shown, strict=True):
+        for each, its in zip(objects, shown, strict=True):
             if theirs := its.get("track_id"):
-                each["track_id"] = self._number(theirs, each["label"], box, now_s)
+                each["track_id"] = self._number(theirs, each["label"], each["bbox"], now_s)
+
+    def _period(self, now_s: float) -> float:
+        """Return the time from one frame to the next, smoothed: boxes grow with it, and they should not leap."""
+        if self._last_s is not None:
+            last_s = min(now_s - self._last_s, _SLOWEST_S)
+            self._period_s += (_SMOOTHING if self._frame > _SECOND else 1) * (last_s - self._period_s)
+        self._last_s = now_s
+        return self._period_s
 
     def _made(self) -> Any:  # noqa: ANN401  (degirum_tools is untyped)
         # Imported late: it brings PySDK with it, and the model's loading has made the process ready for that.
@@ -95,32 +115,35 @@ class Tracker:
     def _number(self, theirs: int, label: str, box: Box, now_s: float) -> int:
         number = self._ours.get(theirs)
         if number is None:
-            number = self._lost_near(label, box)
+            # One that the tracker begins was first seen a frame ago; one that it finds again, now.
+            before = self._frame - 1 if theirs > self._their_newest else self._frame
+            number = self._lost_near(label, box, before, now_s)
             if number is None:
                 number = self._newest = self._newest + 1
             else:
                 del self._ours[self._tracks[number].theirs]
             self._ours[theirs] = number
+        self._their_newest = max(self._their_newest, theirs)
         self._tracks[number] = _Track(label, theirs, box, now_s, self._frame)
         return number
 
-    def _lost_near(self, label: str, box: Box) -> int | None:
-        """Return the nearest track that was lost where a new one begins: it is the same object, which moved otherwise.
-
-        It must have been lost before the new one was first seen, a frame before it got its track.
-        """
+    def _lost_near(self, label: str, box: Box, before: int, now_s: float) -> int | None:
+        """Return the nearest track that was lost before a frame where another begins: it is the same object."""
         near = [
             (_distance(track.box, box), number)
             for number, track in self._tracks.items()
-            if track.label == label and self._frame - track.last_frame >= _UNSEEN_FRAMES and _overlap(track.box, box)
+            if track.label == label
+            and track.last_frame < before
+            and _overlap(_grown(track.box, min(_REACH * (now_s - track.last_s), _FARTHEST)), box)
         ]
         return min(near)[1] if near else None
 
 
-def _buffered(box: Box) -> Box:
+def _grown(box: Box, by: float) -> Box:
+    """Return a box made larger at each side by so many of its widths and heights."""
     x1, y1, x2, y2 = box
-    x, y = _BUFFER * max(x2 - x1, _LEAST_SIDE), _BUFFER * max(y2 - y1, _LEAST_SIDE)
-    return x1 - x, y1 - y, x2 + x, y2 + y
+    width, height = max(x2 - x1, _LEAST_PIXELS), max(y2 - y1, _LEAST_PIXELS)
+    return x1 - by * width, y1 - by * height, x1 + (1 + by) * width, y1 + (1 + by) * height
 
 
 def _overlap(one: Box, other: Box) -> bool:
@@ -128,5 +151,5 @@ def _overlap(one: Box, other: Box) -> bool:
 
 
 def _distance(one: Box, other: Box) -> float:
-    """Return the square of the distance of their centres, twice."""
+    """Return the square of the distance of their centres, four times."""
     return (one[0] + one[2] - other[0] - other[2]) ** 2 + (one[1] + one[3] - other[1] - other[3]) ** 2
