@@ -12,6 +12,7 @@ from rich.console import Console
 
 from edgepub.bench.brokers import broker
 from edgepub.bench.freshness import freshness
+from edgepub.bench.objects import everything, objects
 from edgepub.bench.overlap import overlap
 from edgepub.bench.payloads import payloads
 from edgepub.bench.publishing import publishing
@@ -37,6 +38,8 @@ class Subject(StrEnum):
     SLOW_LINK = "slow-link"
     SCALING = "scaling"
     SHARING = "sharing"
+    OBJECTS = "objects"
+    EVERYTHING = "everything"
 
 
 def report(subjects: Sequence[Subject]) -> int:
@@ -55,6 +58,8 @@ def report(subjects: Sequence[Subject]) -> int:
             Subject.SLOW_LINK: functools.partial(slow_link, port, folder),
             Subject.SCALING: functools.partial(scaling, port, folder),
             Subject.SHARING: sharing,
+            Subject.OBJECTS: objects,
+            Subject.EVERYTHING: functools.partial(everything, port, folder),
         }
         for subject in subjects or list(Subject):
             console.print(tables[subject]())

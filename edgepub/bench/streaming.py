@@ -75,9 +75,6 @@ def streaming(port: int, folder: Path) -> Table:
 
 
 def _cases(folder: Path) -> list[Case]:
-    things = assets.fetch()
-    faces = folder / "faces.avi"
-    _repeat(things.video, faces)
     detections = folder / "detections.avi"
     boxes = (
         [{"bbox": [1, 2, 30 + n % 10, 40], "label": "person", "score": 0.9, "category_id": 0}]
@@ -85,10 +82,17 @@ def _cases(folder: Path) -> list[Case]:
     )
     echo.make_video(detections, boxes)
     echo.make_model(folder / "zoo")
+    return [*real_cases(folder), Case("echo (no model: PySDK and ours alone)", folder / "zoo", "echo", detections)]
+
+
+def real_cases(folder: Path) -> list[Case]:
+    """Return those with a real model and a real video."""
+    things = assets.fetch()
+    faces = folder / "faces.avi"
+    _repeat(things.video, faces)
     return [
         Case("BlazeFace 128x128 (TFLITE/CPU)", things.zoo, "blazeface", faces),
         Case("BlazeFace full range 192x192 (TFLITE/CPU)", things.zoo, "blazeface_full_range", faces),
-        Case("echo (no model: PySDK and ours alone)", folder / "zoo", "echo", detections),
     ]
 
 
@@ -112,9 +116,10 @@ def bare_loop(case: Case, port: int, folder: Path) -> Figures:
     return _measure(command, port, topic, folder, None)
 
 
-def daemon(case: Case, port: int, folder: Path) -> Figures:
-    """Measure `edgepub run`."""
-    command = edgepub_run(folder, port, case.zoo, case.model, {"camera": {"source": str(case.video), "loop": True}})
+def daemon(case: Case, port: int, folder: Path, **camera: Any) -> Figures:  # noqa: ANN401  (YAML)
+    """Measure `edgepub run`, with these settings of its camera."""
+    cameras = {"camera": {"source": str(case.video), "loop": True, **camera}}
+    command = edgepub_run(folder, port, case.zoo, case.model, cameras)
     return _measure(command, port, "edgepub/bench/camera/detections", folder, lambda payload: int(payload["frame"]))
 
 

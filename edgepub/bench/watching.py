@@ -1,5 +1,6 @@
 """A process and what it publishes, seen from outside."""
 
+import os
 import subprocess
 import sys
 import threading
@@ -14,6 +15,7 @@ import yaml
 from paho.mqtt.enums import CallbackAPIVersion
 
 _START_S = 60.0
+_PLAIN: dict[str, Any] = {"tracking": False, "snapshot": {"enabled": False}}
 
 
 class Watched:
@@ -68,7 +70,13 @@ def watched(
     subscriber.connect("127.0.0.1", port)
     subscriber.subscribe(topic)
     with log.open("wb") as file:
-        running = subprocess.Popen([sys.executable, *command], stdout=file, stderr=file, start_new_session=True)
+        running = subprocess.Popen(
+            [sys.executable, *command],
+            stdout=file,
+            stderr=file,
+            env={**os.environ, "STATE_DIRECTORY": str(folder / "state")},
+            start_new_session=True,
+        )
     process = Watched(running.pid, log)
     subscriber.loop_start()
     try:
@@ -81,13 +89,16 @@ def watched(
 
 
 def edgepub_run(folder: Path, port: int, zoo: Path, model: str, cameras: dict[str, Any], **more: Any) -> list[str]:  # noqa: ANN401  (YAML)
-    """Return the command that runs the daemon of node `bench` with these cameras, all with one model."""
+    """Return the command that runs the daemon of node `bench` with these cameras, all with one model.
+
+    They do what the others do that they are compared with: what is beyond that is off unless asked for.
+    """
     path = folder / "edgepub.yaml"
     configuration = {
         "node": "bench",
         "mqtt": {"url": f"mqtt://127.0.0.1:{port}"},
         "models": {"model": {"model_name": model, "zoo_url": str(zoo), "inference_host_address": "@local"}},
-        "cameras": {name: {"model": "model", **camera} for name, camera in cameras.items()},
+        "cameras": {name: {"model": "model", **_PLAIN, **camera} for name, camera in cameras.items()},
         **more,
     }
     path.write_text(yaml.safe_dump(configuration))
