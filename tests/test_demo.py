@@ -46,6 +46,7 @@ def test_a_pipe_gets_lines_and_the_words_to_try(cli):
     assert done.returncode == 0, done.stderr
     assert "mosquitto_sub -h 127.0.0.1 -p" in done.stdout
     assert "sees 1 face (0.9" in done.stdout
+    assert "face: face 1 appeared" in done.stdout
     wait_until(lambda: not children(), "the end of every process that the demo started")
 
 
@@ -56,7 +57,10 @@ def test_the_line_to_try_works_on_a_broker_of_the_users(cli, mosquitto, subscrib
     environment = {"EDGEPUB_MQTT__URL": "mqtt://127.0.0.1:9", "EDGEPUB_NODE": "other"}  # for a daemon of the user's
     done = cli("demo", "--seconds", "1", "--broker", mosquitto.url, **environment)
     assert done.returncode == 0, done.stderr
-    assert f"mosquitto_sub -h 127.0.0.1 -p {mosquitto.port} -v -t 'edgepub/demo/#'" in done.stdout
+    assert (
+        f"mosquitto_sub -h 127.0.0.1 -p {mosquitto.port} -v -t 'edgepub/demo/#' -T 'edgepub/demo/+/snapshot'"
+        in done.stdout
+    )
     assert reader.last("edgepub/demo/status") == b"offline"
     assert reader.payloads("edgepub/demo/face/detections")
 

@@ -100,7 +100,16 @@ def _write_configuration(folder: Path, connection: dict[str, str], things: asset
                 "inference_host_address": "@local",
             }
         },
-        "cameras": {_CAMERA: {"source": str(things.video), "model": "blazeface", "loop": True, "realtime": True}},
+        "cameras": {
+            _CAMERA: {
+                "source": str(things.video),
+                "model": "blazeface",
+                "loop": True,
+                "realtime": True,
+                "zones": {"window": {"polygon": [[0, 0], [0.43, 0], [0.43, 1], [0, 1]]}},
+                "lines": {"middle": {"from": [0.43, 1], "to": [0.43, 0]}},
+            }
+        },
     }
     path.write_text(yaml.safe_dump(content, sort_keys=False), encoding="utf-8")
     return path
@@ -114,6 +123,7 @@ def _daemon(path: Path, log: Path) -> Iterator[subprocess.Popen[bytes]]:
             stdin=subprocess.PIPE,  # whose end is its end, if we are killed
             stdout=file,
             stderr=file,
+            env={**os.environ, "STATE_DIRECTORY": str(path.parent / "state")},  # nothing of it is the user's own
             start_new_session=True,  # Ctrl-C is ours to handle
         )
     try:
@@ -143,7 +153,8 @@ def _hint(settings: Settings, path: Path, log: Path) -> str:
     if where:
         user = f" -u {shlex.quote(settings.mqtt.username)} -P PASSWORD" if settings.mqtt.username else ""
         root = Topics(settings.mqtt.topic_prefix, settings.node).root
-        lines += ["Read it in a second terminal:", f"  mosquitto_sub {where}{user} -v -t '{root}/#'"]
+        pictures = f"-T '{root}/+/snapshot'"  # which are no text
+        lines += ["Read it in a second terminal:", f"  mosquitto_sub {where}{user} -v -t '{root}/#' {pictures}"]
     return "\n".join([*lines, "Ctrl-C ends it.", ""])
 
 
@@ -212,6 +223,8 @@ class _Watcher:
                     self._first_s = self._first_s or time.monotonic()
                     tally.take(orjson.loads(payload))
                     self._view.take(payload)
+                elif topic == self._topics.events(camera):
+                    self._view.happen(camera, orjson.loads(payload))
                 elif topic == self._topics.camera_status(camera) and (tally.messages or payload != b"offline"):
                     tally.status = payload.decode()
 

@@ -1,8 +1,10 @@
 """What the demo shows on a terminal, in a pipe, and as JSON."""
 
 import sys
+import time
+from collections import deque
 from collections.abc import Mapping
-from typing import Protocol
+from typing import Any, Protocol
 
 from rich.console import Console, Group
 from rich.live import Live
@@ -21,6 +23,9 @@ class View(Protocol):
     def take(self, payload: bytes) -> None:
         """Show one detections payload, if that is this view's way."""
 
+    def happen(self, camera: str, event: Mapping[str, Any]) -> None:
+        """Show one event, if that is this view's way."""
+
     def tick(self, tallies: Mapping[str, Tally]) -> None:
         """Show how things stand; called once or more a second."""
 
@@ -38,6 +43,9 @@ class JsonView:
         """Print the payload as it came."""
         sys.stdout.buffer.write(payload + b"\n")
         sys.stdout.buffer.flush()
+
+    def happen(self, camera: str, event: Mapping[str, Any]) -> None:
+        """Say nothing."""
 
     def tick(self, tallies: Mapping[str, Tally]) -> None:
         """Say nothing."""
@@ -58,6 +66,10 @@ class LinesView:
 
     def take(self, payload: bytes) -> None:
         """Wait for the tick."""
+
+    def happen(self, camera: str, event: Mapping[str, Any]) -> None:
+        """Print the event."""
+        print(f"{camera}: {_words(event)}", flush=True)
 
     def tick(self, tallies: Mapping[str, Tally]) -> None:
         """Print a line for each camera, once a second."""
@@ -82,6 +94,7 @@ class TableView:
     def __init__(self) -> None:
         self._live = Live(console=Console(), auto_refresh=False)
         self._latest = b""
+        self._events: deque[str] = deque(maxlen=_EVENTS)
 
     def start(self, hint: str) -> None:
         """Begin the table under the hint."""
@@ -91,6 +104,10 @@ class TableView:
     def take(self, payload: bytes) -> None:
         """Keep the payload for the tick."""
         self._latest = payload
+
+    def happen(self, camera: str, event: Mapping[str, Any]) -> None:
+        """Keep the event for the tick."""
+        self._events.append(f"{time.strftime('%X', time.localtime(event['timestamp']))} {camera}: {_words(event)}")
 
     def tick(self, tallies: Mapping[str, Tally]) -> None:
         """Draw the table again."""
@@ -107,11 +124,26 @@ class TableView:
                 str(tally.dropped),
             )
         latest = Text(self._latest.decode(), style="dim")
-        self._live.update(Group(table, Text("The latest message:"), latest), refresh=True)
+        happened = Text("\n".join(self._events) or "none yet", style="dim")
+        parts = (table, Text("The latest events:"), happened, Text("The latest message:"), latest)
+        self._live.update(Group(*parts), refresh=True)
 
     def stop(self) -> None:
         """Leave the last table standing."""
         self._live.stop()
 
 
+def _words(event: Mapping[str, Any]) -> str:
+    """Return what happened, for a person."""
+    return f"{event['label']} {event['track_id']} {_HAPPENED[event['event_type']].format_map(event)}"
+
+
 TICKS_A_SECOND = 5
+_EVENTS = 5
+_HAPPENED = {
+    "appeared": "appeared",
+    "left": "left after {dwell_s:.1f} s",
+    "zone_entered": "entered the zone {zone}",
+    "zone_left": "left the zone {zone} after {dwell_s:.1f} s",
+    "line_crossed": "crossed the line {line} to the {direction}",
+}
