@@ -3,12 +3,25 @@
 from collections.abc import Iterator, Sequence
 from typing import Annotated, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import BeforeValidator, Field, model_validator
 
-from edgepub.fields import Number, Section
+from edgepub.fields import Section
 
-Fraction = Annotated[float, Number, Field(ge=0, le=1, allow_inf_nan=False)]
-Point = tuple[Fraction, Fraction]
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _a_point(value: object) -> object:
+    if not isinstance(value, list | tuple) or len(value) != len(("x", "y")) or not all(map(_is_number, value)):
+        raise ValueError("a point is [x, y]")
+    if not all(0 <= each <= 1 for each in value):
+        raise ValueError("a point is [x, y] in fractions of the frame, 0 to 1, not in pixels")
+    return value
+
+
+Fraction = Annotated[float, Field(ge=0, le=1)]
+Point = Annotated[tuple[Fraction, Fraction], BeforeValidator(_a_point)]
 Labels = Annotated[list[Annotated[str, Field(min_length=1)]], Field(min_length=1)]
 Anchor = Literal[
     "bottom_center",
@@ -36,10 +49,10 @@ class ZoneSettings(Section):
 
     @model_validator(mode="after")
     def _a_polygon(self) -> Self:
-        if _area(self.polygon) < _LEAST_AREA:
-            raise ValueError("polygon has no area: give its corners in fractions of the frame, in their order")
         if any(_cross(*one, *other) for one, other in _pairs_of_sides(self.polygon)):
             raise ValueError("polygon crosses itself: give its corners in their order round the zone")
+        if _area(self.polygon) < _LEAST_AREA:
+            raise ValueError("polygon has no area: its corners are on a line, or too near to each other")
         return self
 
 

@@ -187,7 +187,8 @@ def _explain(detail: ErrorDetails) -> tuple[tuple[str | int, ...], str]:
     if kind == "value_error":
         why = str(context["error"])
     elif kind == "too_short" and context.get("field_type") in {"List", "Dictionary"}:
-        why = "needs at least one"
+        least = context.get("min_length", 1)
+        why = f"needs at least {'one' if least == 1 else least}"
     else:
         why = _PHRASES.get(kind) or detail["msg"].replace("Input should be", "must be")
     return place, why

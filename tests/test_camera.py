@@ -58,6 +58,7 @@ class Told:
 
     def __init__(self):
         self.statuses = []
+        self.models = 0  # that are loaded now
         self.results = {}  # how many, of each thread
         self._busy = threading.Lock()
 
@@ -78,21 +79,24 @@ class Told:
 
 
 @contextlib.asynccontextmanager
-async def running(models, source=None, stall_timeout_s=2.0):
+async def running(models, source=None, stall_timeout_s=2.0, enabled=True):
     """Run a camera that loads one model after another, and the last again and again."""
     told, counts, loaded = Told(), CameraMetrics(), []
 
     @contextlib.contextmanager
     def load():
         loaded.append(models[min(len(loaded), len(models) - 1)])
+        told.models += 1
         yield loaded[-1]
+        told.models -= 1
 
-    its = camera.Camera("cam", source or Frames(), load, told, counts, stall_timeout_s)
+    its = camera.Camera("cam", source or Frames(), load, told, counts, stall_timeout_s, enabled=enabled)
+    told.camera = its
     task = asyncio.create_task(its.run())
     yield told, counts, loaded
     its.stop()
     await asyncio.wait_for(task, 30)
-    assert told.statuses[-1] == "offline" or not told.statuses
+    assert told.statuses[-1:] in (["offline"], [])
 
 
 async def until(condition):
@@ -114,6 +118,44 @@ async def test_a_model_that_hangs_is_abandoned_and_what_it_says_later_is_not_hea
     assert told.statuses == ["online", "offline", "online", "offline"]
     assert counts.read().reconnects == 1
     assert any("no answer within 1.5 s; its thread is abandoned" in m for m in caplog.messages)
+
+
+async def test_a_disabled_camera_closes_its_source_and_unloads_its_model():
+    source = Frames()
+    async with running([Model(10**9, None)], source) as (told, counts, _):
+        its = told.camera
+        await until(lambda: told.statuses == ["online"])
+        its.enable(True)
+        its.enable(False)
+        assert told.statuses == ["online", "disabled"], "told at once"
+        heard = sum(told.results.values())
+        await until(lambda: source.open == 0 and told.models == 0)
+        assert sum(told.results.values()) == heard, "nothing of what comes late is heard"
+        its.enable(True)
+        assert told.statuses[2:] == ["offline"]
+        await until(lambda: told.statuses[2:] == ["offline", "online"])
+        assert len(told.results) == 2, "in a new thread"
+        assert counts.read().reconnects == 1
+
+
+async def test_a_camera_that_begins_disabled_waits():
+    source = Frames()
+    async with running([Model(10**9, None)], source, enabled=False) as (told, _, loaded):
+        await asyncio.sleep(0.1)
+        assert (told.statuses, loaded, source.open) == ([], [], 0)
+        told.camera.enable(True)
+        await until(lambda: told.statuses == ["offline", "online"])
+        for _ in range(5):  # faster than a thread ends
+            told.camera.enable(False)
+            told.camera.enable(True)
+        await until(lambda: told.statuses[-1] == "online" and source.open == 1)
+        assert told.statuses == ["offline", "online"] + ["disabled", "offline"] * 5 + ["online"]
+
+
+async def test_a_disabled_camera_ends_when_it_is_stopped():
+    async with running([Model(10**9, None)], enabled=False) as (told, _, _):
+        pass
+    assert told.statuses == []
 
 
 async def test_only_so_many_calls_that_hang(caplog):

@@ -82,6 +82,8 @@ def test_nothing_changes_after_reading(tmp_path):
         settings.cameras["porch"].model = "other"
 
 
+TRIANGLE = [[0, 0], [1, 0], [1, 1]]
+
 # Every line is a change of the good configuration and what is said of it.
 WRONG = [
     ({"node": "Garage!"}, "node: a name has 1 to 64 of the characters a-z, 0-9, '_' and '-'"),
@@ -169,6 +171,30 @@ WRONG = [
     ({"cameras__porch__publish": {"max_rate_hz": 0}}, "cameras.porch.publish.max_rate_hz: must be greater than 0"),
     ({"cameras__porch__publish": {"heartbeat_s": 0}}, "cameras.porch.publish.heartbeat_s: must be greater than 0"),
     ({"cameras__porch__publish": {"mode": "changes", "max_rate_hz": 0.01}}, "cameras.porch.publish: heartbeat_s is oftener than max_rate_hz allows: set it to 100 or more, or to null"),
+    ({"cameras__porch__tracking": "maybe"}, "cameras.porch.tracking: must be a valid boolean, unable to interpret input"),
+    ({"cameras__porch__track_lost_s": -1}, "cameras.porch.track_lost_s: must be greater than or equal to 0"),
+    ({"cameras__porch__occupancy_on_frames": 0}, "cameras.porch.occupancy_on_frames: must be greater than or equal to 1"),
+    ({"cameras__porch__ocupancy_off_s": 1}, "cameras.porch.ocupancy_off_s: unknown key; did you mean 'occupancy_off_s'?"),
+    ({"cameras__porch__snapshot": False}, "cameras.porch.snapshot: must be keys with values below it, not a single value"),
+    ({"cameras__porch__snapshot__enable": False}, "cameras.porch.snapshot.enable: unknown key; did you mean 'enabled'?"),
+    ({"cameras__porch__snapshot__quality": 0}, "cameras.porch.snapshot.quality: must be greater than or equal to 1"),
+    ({"cameras__porch__zones": [TRIANGLE]}, "cameras.porch.zones: must be keys with values below it, not a single value"),
+    ({"cameras__porch__zones__a": TRIANGLE}, "cameras.porch.zones.a: must be keys with values below it, not a single value"),
+    ({"cameras__porch__zones__A b": {"polygon": TRIANGLE}}, "cameras.porch.zones.A b: a name has 1 to 64 of the characters a-z, 0-9, '_' and '-'"),
+    ({"cameras__porch__zones__a": {"polygons": TRIANGLE, "polygon": TRIANGLE}}, "cameras.porch.zones.a.polygons: unknown key; did you mean 'polygon'?"),
+    ({"cameras__porch__zones__a__polygon": [[0, 0], [1, 1]]}, "cameras.porch.zones.a.polygon: needs at least 3"),
+    ({"cameras__porch__zones__a__polygon": [[0, 0], [1, 0], [1]]}, "cameras.porch.zones.a.polygon.2: a point is [x, y]"),
+    ({"cameras__porch__zones__a__polygon": [[0, 0], [1, True], [1, 1]]}, "cameras.porch.zones.a.polygon.1: a point is [x, y]"),
+    ({"cameras__porch__zones__a__polygon": [[0, 0], [640, 0], [1, 1]]}, "cameras.porch.zones.a.polygon.1: a point is [x, y] in fractions of the frame, 0 to 1, not in pixels"),
+    ({"cameras__porch__zones__a__polygon": [[0, 0], [float("nan"), 0], [1, 1]]}, "cameras.porch.zones.a.polygon.1: a point is [x, y] in fractions of the frame, 0 to 1, not in pixels"),
+    ({"cameras__porch__zones__a__polygon": [[0, 0], [1, 1], [0.5, 0.5]]}, "cameras.porch.zones.a: polygon has no area: its corners are on a line, or too near to each other"),
+    ({"cameras__porch__zones__a__polygon": [[0, 0], [1, 1], [1, 0], [0, 1]]}, "cameras.porch.zones.a: polygon crosses itself: give its corners in their order round the zone"),
+    ({"cameras__porch__zones__a": {"polygon": TRIANGLE, "anchor": "bottom"}}, "cameras.porch.zones.a.anchor: must be 'bottom_center', 'bottom_left', 'bottom_right', 'center', 'center_left', 'center_right', 'top_center', 'top_left' or 'top_right'"),
+    ({"cameras__porch__labels": ["person"], "cameras__porch__zones__a": {"polygon": TRIANGLE, "labels": ["persn"]}}, "cameras.porch: zones.a.labels: 'persn' is not one of the camera's labels"),
+    ({"cameras__porch__lines__g": {"to": [0, 0]}}, "cameras.porch.lines.g.from: is missing"),
+    ({"cameras__porch__lines__g": {"from": [0, 0], "to": [0, 1], "frm": 1}}, "cameras.porch.lines.g.frm: unknown key; did you mean 'from'?"),
+    ({"cameras__porch__lines__g": {"from": [0, 1], "to": [0, 1]}}, "cameras.porch.lines.g: from and to are the same point: give two"),
+    ({"cameras__porch__tracking": False, "cameras__porch__lines__g": {"from": [0, 0], "to": [0, 1]}}, "cameras.porch: lines need tracking: set it to true, or take lines out"),
     ({"stats": {"interval_s": 0}}, "stats.interval_s: must be greater than or equal to 1"),
     ({"stats": {"interval": 10}}, "stats.interval: unknown key; did you mean 'interval_s'?"),
     ({"cameras__porch__labels": []}, "cameras.porch.labels: needs at least one"),

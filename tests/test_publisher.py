@@ -6,8 +6,8 @@ from contextlib import asynccontextmanager
 import pytest
 
 from edgepub import publisher as module
-from edgepub.errors import BrokerError
-from edgepub.messages import DetectionsReceipt, Message, state
+from edgepub.errors import BrokerError, NotAllowedError
+from edgepub.messages import DetectionsReceipt, Message, Received, state
 from edgepub.metrics import CameraMetrics
 from edgepub.outbox import Outbox
 from edgepub.publisher import Publisher
@@ -18,7 +18,8 @@ GOODBYE = state("status", "offline")
 class FakeBroker:
     """Sessions that hold every message, or break after so many."""
 
-    def __init__(self, *breaks_after, refused=0):
+    def __init__(self, *breaks_after, refused=0, refuses_commands=False):
+        self.refuses_commands = refuses_commands
         self.breaks_after = list(breaks_after)
         self.refused = refused
         self.sessions = []
@@ -66,6 +67,8 @@ class FakeSession:
 
     async def subscribe(self, topic):
         self.broker.subscribed.append(topic)
+        if self.broker.refuses_commands:
+            raise NotAllowedError("no")
 
     async def received(self):
         for message in self.broker.commands:
@@ -139,6 +142,34 @@ async def test_a_cancel_that_comes_with_the_break_is_not_forgotten(turns):
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await asyncio.wait_for(task, 30)
+
+
+async def test_commands_are_asked_for_in_each_session_and_obeyed():
+    outbox, obeyed = Outbox(10), []
+    outbox.put(state("status", "online"))
+    broker = FakeBroker()
+    broker.commands = [Received("n/cam/enabled/set", b"OFF", retained=False)]
+    task = asyncio.create_task(publisher(outbox, broker.connect, obey=obeyed.append).run())
+    await broker.wait_for(lambda: broker.received)
+    broker.sessions[0].broken.set()
+    await broker.wait_for(lambda: len(broker.received) == 2)
+    outbox.close()
+    await asyncio.wait_for(task, 30)
+    assert broker.subscribed == ["n/+/+/set"] * 2
+    assert obeyed == broker.commands * 2
+
+
+async def test_a_broker_that_allows_no_commands_still_gets_everything(caplog):
+    outbox = Outbox(10)
+    outbox.put(state("status", "online"))
+    broker = FakeBroker(refuses_commands=True)
+    task = asyncio.create_task(publisher(outbox, broker.connect).run())
+    await broker.wait_for(lambda: broker.received)
+    outbox.close()
+    await asyncio.wait_for(task, 30)
+    assert broker.received == [b"online", b"offline"]
+    assert len(broker.sessions) == 1
+    assert "nothing can be set from there" in caplog.text
 
 
 async def test_a_bug_is_not_taken_for_a_broken_session():
