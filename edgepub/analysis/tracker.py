@@ -17,6 +17,9 @@ _SLOWEST_S = 1.0
 _USUAL_S = 0.2
 """Until that is known."""
 _SMOOTHING = 0.1
+_STILL = 0.8
+"""Frames whose boxes all overlap so much (intersection over union) with those that the tracker was shown last are not
+shown to it: that takes some tenths of a millisecond, and what it needs to know is what moves."""
 _SECOND = 2
 _FARTHEST = 1.0
 """How far from where it was lost a thing may come back, in its own widths and heights."""
@@ -59,11 +62,12 @@ class Tracker:
         self._their_newest = 0
         self._last_s: float | None = None
         self._period_s = _USUAL_S
+        self._asked: list[tuple[str, Box, int | None]] = []
         self._tracker: Any = None
 
     def end(self) -> None:
         """Forget all objects, but no number."""
-        self._tracks, self._ours, self._tracker = {}, {}, None
+        self._tracks, self._ours, self._asked, self._tracker = {}, {}, [], None
         self._frame, self._their_newest, self._last_s, self._period_s = 0, 0, None, _USUAL_S
 
     def follow(self, objects: Sequence[dict[str, Any]], width: int, now_s: float) -> None:
@@ -75,10 +79,38 @@ class Tracker:
             now_s: its moment on the source's clock.
 
         """
+        self._frame += 1
+        period_s = self._period(now_s)
+        self._forget(now_s)
+        numbers = self._if_still(objects)
+        if numbers is None:
+            numbers = self._ask(objects, width, _REACH * period_s, now_s)
+            self._asked = [(each["label"], each["bbox"], n) for each, n in zip(objects, numbers, strict=True)]
+        for each, number in zip(objects, numbers, strict=True):
+            if number is not None:
+                each["track_id"] = number
+                track = self._tracks[number]
+                track.box, track.last_s, track.last_frame = each["bbox"], now_s, self._frame
+
+    def _if_still(self, objects: Sequence[dict[str, Any]]) -> list[int | None] | None:
+        """Return the tracks of objects that are all where they were when the tracker was asked last, and no others."""
+        before = list(self._asked)
+        if len(objects) != len(before):
+            return None
+        numbers: list[int | None] = []
+        for each in objects:
+            for place, (label, box, number) in enumerate(before):
+                if number is not None and label == each["label"] and _iou(box, each["bbox"]) > _STILL:
+                    numbers.append(number)
+                    del before[place]
+                    break
+            else:
+                return None
+        return numbers
+
+    def _ask(self, objects: Sequence[dict[str, Any]], width: int, buffer: float, now_s: float) -> list[int | None]:
         if self._tracker is None:
             self._tracker = self._made()
-        self._frame += 1
-        buffer = _REACH * self._period(now_s)
         shown: list[dict[str, Any]] = []
         for each in objects:
             x1, y1, x2, y2 = _grown(each["bbox"], buffer)
@@ -86,10 +118,10 @@ class Tracker:
             # The same score for all: what is here is wanted, and a low one would only make overlaps count less.
             shown.append({"bbox": [x1 + left, y1, x2 + left, y2], "score": 1.0})
         self._tracker.analyze(SimpleNamespace(results=shown))
-        self._forget(now_s)
-        for each, its in zip(objects, shown, strict=True):
-            if theirs := its.get("track_id"):
-                each["track_id"] = self._number(theirs, each["label"], each["bbox"], now_s)
+        return [
+            self._number(its["track_id"], each["label"], each["bbox"], now_s) if "track_id" in its else None
+            for each, its in zip(objects, shown, strict=True)
+        ]
 
     def _period(self, now_s: float) -> float:
         """Return the time from one frame to the next, smoothed: boxes grow with it, and they should not leap."""
@@ -144,6 +176,16 @@ def _grown(box: Box, by: float) -> Box:
     x1, y1, x2, y2 = box
     width, height = max(x2 - x1, _LEAST_PIXELS), max(y2 - y1, _LEAST_PIXELS)
     return x1 - by * width, y1 - by * height, x1 + (1 + by) * width, y1 + (1 + by) * height
+
+
+def _iou(one: Box, other: Box) -> float:
+    """Return the intersection over union."""
+    width = min(one[2], other[2]) - max(one[0], other[0])
+    height = min(one[3], other[3]) - max(one[1], other[1])
+    if width <= 0 or height <= 0:
+        return 0.0
+    both = width * height
+    return both / ((one[2] - one[0]) * (one[3] - one[1]) + (other[2] - other[0]) * (other[3] - other[1]) - both)
 
 
 def _overlap(one: Box, other: Box) -> bool:
