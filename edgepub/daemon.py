@@ -1,7 +1,6 @@
 """One life of the daemon: start, run, and stop in order: sources, what is queued, goodbye."""
 
 import asyncio
-import contextlib
 import logging
 import os
 import signal
@@ -60,10 +59,6 @@ async def serve(settings: Settings, shutdown: asyncio.Event) -> int:
             signalled.cancel()
             _log.info("all cameras have ended" if ended else "stopping")
             await _stop_cameras(cameras)
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(_GRACE_S):
-                    for each in pipeline.reports:
-                        await each.close()
             health.cancel()
             lost = await _drain(pipeline, publisher)
         return FAILED if ended and lost else 0

@@ -36,12 +36,12 @@ class Complaints:
         self._said_s: float | None = None
         self._unsaid = 0
 
-    def warn(self, text: str, *values: object, exc_info: bool = False) -> None:
-        """Log a warning, with the traceback of the exception in hand if asked for, or count it for the next one."""
+    def warn(self, text: str, *values: object) -> None:
+        """Log a warning, or count it for the next one."""
         now_s = self._clock()
         if self._said_s is not None and now_s - self._said_s < self._EVERY_S:
             self._unsaid += 1
             return
         more = f" ({self._unsaid} more like this since)" if self._unsaid else ""
         self._said_s, self._unsaid = now_s, 0
-        self._log.warning(text + "%s", *values, more, exc_info=exc_info)
+        self._log.warning(text + "%s", *values, more)

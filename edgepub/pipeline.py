@@ -3,7 +3,6 @@
 import functools
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import NamedTuple
 
 from edgepub import info, mqtt, numbers
 from edgepub.analysis import Analysis
@@ -19,7 +18,6 @@ from edgepub.metrics import CameraMetrics
 from edgepub.numbers import Numbers
 from edgepub.outbox import Outbox
 from edgepub.publisher import Publisher
-from edgepub.report_thread import ReportThread
 from edgepub.reporter import Reporter
 from edgepub.sampler import Sampler
 from edgepub.settings import Settings
@@ -34,7 +32,6 @@ class Pipeline:
     """Everything that one life of the daemon starts and stops."""
 
     cameras: list[Camera]
-    reports: list[ReportThread]
     outbox: Outbox
     publisher: Publisher
     health: Health
@@ -56,8 +53,8 @@ def build(settings: Settings, boot_id: str, store: Store) -> Pipeline:
     wired = [wiring.camera(name, of, counts[name]) for name, of in settings.cameras.items()]
     commander = Commander(
         topics,
-        {each.camera.name: each.controls for each in wired},
-        {each.camera.name: each.apply for each in wired},
+        {camera.name: controls for camera, controls, _ in wired},
+        {camera.name: apply for camera, _, apply in wired},
     )
     publisher = Publisher(outbox, connect, settings.mqtt.url, offline, mqtt.IN_FLIGHT, topics.commands, commander.obey)
     health = Health(
@@ -69,16 +66,7 @@ def build(settings: Settings, boot_id: str, store: Store) -> Pipeline:
         outbox,
         lambda: publisher.reconnects,
     )
-    return Pipeline([each.camera for each in wired], [each.reports for each in wired], outbox, publisher, health)
-
-
-class _Wired(NamedTuple):
-    """A camera and what goes with it."""
-
-    camera: Camera
-    reports: ReportThread
-    controls: Controls
-    apply: Mapping[str, Apply]
+    return Pipeline([camera for camera, _, _ in wired], outbox, publisher, health)
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +80,9 @@ class _Wiring:
     store: Store
     photographer: Photographer
 
-    def camera(self, name: str, of: CameraSettings, counts: CameraMetrics) -> _Wired:
+    def camera(
+        self, name: str, of: CameraSettings, counts: CameraMetrics
+    ) -> tuple[Camera, Controls, Mapping[str, Apply]]:
         """Return a camera, its settings in force, and how they are changed; its first states are in the outbox."""
         topics, outbox = self.topics, self.outbox
         whose = {"node": self.settings.node, "camera": name, "boot_id": self.boot_id}
@@ -128,10 +118,9 @@ class _Wiring:
             counts=counts,
         )
         load = functools.partial(loaded, self.settings.models[of.model])
-        reports = ReportThread(name, reporter)
-        camera = Camera(name, source, load, reports, counts, of.stall_timeout_s, enabled=enabled)
+        camera = Camera(name, source, load, reporter, counts, of.stall_timeout_s, enabled=enabled)
         apply = {"enabled": camera.enable, "min_score": builder.keep_from, "max_fps": gate.limit}
-        return _Wired(camera, reports, controls, apply)
+        return camera, controls, apply
 
     def _taker(self, topic: str) -> Callable[[bytes], None]:
         return lambda picture: self.outbox.put(state(topic, picture))
