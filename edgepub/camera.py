@@ -95,9 +95,9 @@ class Camera:
         self._last_s = 0.0
 
     @property
-    def enabled(self) -> bool:
-        """Whether it works: else its source is closed, and no model is loaded."""
-        return self._enabled
+    def may_work(self) -> bool:
+        """Whether there is something to wait for: a file that is disabled is nothing, but a live source is."""
+        return self._enabled or self._source.live
 
     async def run(self) -> None:
         """Work while enabled, until the source has ended or until `stop`; in a thread, because all of it blocks."""
@@ -137,6 +137,7 @@ class Camera:
         if enabled != self._enabled:
             self._enabled = enabled
             self._leave_life()
+            self._was_online = False  # that it comes back is then no reconnect
             self._switched.set()
 
     def _leave_life(self) -> None:
@@ -212,8 +213,7 @@ class Camera:
                 return False
             self._reporter.report(result)
             self._last_s = result.ended_s
-            if not life.stopping.is_set():
-                self._set_status("online")
+            self._set_status("online")
             return True
 
     def _fail(self, life: Life, text: str, error: RetryableError) -> None:

@@ -10,7 +10,7 @@ from edgepub.areas import Labels, LineSettings, ZoneSettings
 from edgepub.fields import Name, Number, ReadableFile, Section, resolved
 
 MinScore = Annotated[float, Number, Field(ge=0, le=1, allow_inf_nan=False)]
-MaxFps = Annotated[float, Number, Field(gt=0, le=1000, allow_inf_nan=False)]
+MaxFps = Annotated[float, Number, Field(ge=0.001, le=1000, allow_inf_nan=False)]
 
 
 class PublishSettings(Section):
@@ -80,7 +80,8 @@ class CameraSettings(Section):
     track_lost_s: Annotated[float, Number] = Field(default=3, ge=0, le=3600)
     """An object that is not found for up to so many seconds (never fewer than `occupancy_off_s`) keeps its track."""
     occupancy_on_frames: Annotated[int, Number] = Field(default=3, ge=1, le=1000)
-    """An object counts, and has appeared, when it was found in so many frames; so with a zone that it enters."""
+    """An object counts, and has appeared, when it was found in so many frames; so with a zone that it enters.
+    With tracking those are frames with its track, which begins with the second in which it is found."""
     occupancy_off_s: Annotated[float, Number] = Field(default=2, ge=0, le=3600)
     """It counts no more, and has left, when it was not found for so many seconds and `occupancy_on_frames` frames."""
     zones: dict[Name, ZoneSettings] = Field(default_factory=dict)

@@ -38,7 +38,7 @@ def _switch(text: str) -> bool:
     return text.upper() == "ON"
 
 
-_limit = _number(MaxFps, "a number above 0, up to 1000, or None for no limit")
+_limit = _number(MaxFps, "a number from 0.001 to 1000, or None for no limit")
 
 SETTINGS = {
     "enabled": Setting(_switch, lambda value: "ON" if value else "OFF"),

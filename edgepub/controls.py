@@ -35,6 +35,7 @@ class Controls:
         self._topics = topics
         self._outbox = outbox
         self._store = store
+        self._complaints = Complaints(_log)
 
     def value(self, name: str) -> Any:  # noqa: ANN401  (a setting's value)
         """Return the value in force: the one that was set, else the configuration's."""
@@ -67,7 +68,7 @@ class Controls:
             value = SETTINGS[name].parse(text) if text else None
         except ValueError as error:
             shown = payload[:_LONGEST_SHOWN].decode(errors="replace")
-            _log.warning("%s: %s cannot be set to %r: %s", *self._at(name), shown, error)
+            self._complaints.warn("%s: %s cannot be set to %r: %s", *self._at(name), shown, error)
         else:
             self._store.keep_setting(self._camera, name, SETTINGS[name].show(value) if text else None)
             apply(self.value(name))
@@ -105,6 +106,7 @@ class Commander:
         if camera not in self._controls or name not in SETTINGS:
             self._complaints.warn("no such setting: %s", message.topic[:200])
         elif message.retained:
-            _log.warning("%s: a retained command for %s is not obeyed: publish it without retain", camera, name)
+            text = "%s: a retained command for %s is not obeyed: publish it without retain"
+            self._complaints.warn(text, camera, name)
         else:
             self._controls[camera].set(name, message.payload, self._apply[camera][name])

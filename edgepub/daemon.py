@@ -37,8 +37,8 @@ def run(settings: Settings) -> int:
         except Exception:
             _log.exception("an error of edgepub's own; please report it")
             code = FAILED
-        if any(thread.name.startswith("camera-") for thread in threading.enumerate()):
-            # PySDK aborts the process when the interpreter ends with a thread still inside it.
+        if any(thread.name.startswith(("camera-", "snapshots")) for thread in threading.enumerate()):
+            # PySDK, as OpenCV, aborts the process when the interpreter ends with a thread still inside it.
             _leave(code)
     return code
 
@@ -59,17 +59,18 @@ async def serve(settings: Settings, shutdown: asyncio.Event) -> int:
             signalled.cancel()
             _log.info("all cameras have ended" if ended else "stopping")
             await _stop_cameras(cameras)
+            await pipeline.photographer.close(_GRACE_S)
             health.cancel()
             lost = await _drain(pipeline, publisher)
         return FAILED if ended and lost else 0
 
 
 async def _first_of(signalled: asyncio.Task[bool], cameras: Mapping[asyncio.Task[None], Camera]) -> None:
-    """Wait for the signal, or until cameras have ended and none is left that is enabled."""
+    """Wait for the signal, or until cameras have ended and none is left that may work."""
     waiting: set[asyncio.Task[Any]] = {signalled, *cameras}
     while not signalled.done():
         _, waiting = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
-        if not any(camera.enabled and not task.done() for task, camera in cameras.items()):
+        if not any(camera.may_work and not task.done() for task, camera in cameras.items()):
             return
 
 

@@ -58,8 +58,8 @@ class Event(TypedDict):
             Field(
                 ge=0,
                 allow_inf_nan=False,
-                description="for `zone_left` and `left`: for how long it was there, from the first frame to the last, "
-                "in seconds of the source",
+                description="for `zone_left` and `left`: how long it was there, from the first frame with its track "
+                "to the last, in seconds of the source",
             ),
         ]
     ]

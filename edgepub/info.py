@@ -18,7 +18,9 @@ class CameraInfo(TypedDict):
     """A camera, as the node tells of itself: never with its source."""
 
     model: Annotated[str, Field(description="which of the models looks at its frames")]
-    enabled: bool
+    enabled: Annotated[
+        bool, Field(description="by the configuration; what is in force is told by `P/<camera>/enabled`")
+    ]
 
 
 class ModelInfo(TypedDict):

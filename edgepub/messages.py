@@ -5,6 +5,7 @@ from typing import Literal, NamedTuple, Protocol
 
 from edgepub.metrics import CameraMetrics
 
+Lane = Literal["state", "events", "pictures", "stream"]
 CameraStatus = Literal["online", "offline", "disabled"]
 
 
@@ -63,6 +64,7 @@ class Message(NamedTuple):
     qos: Literal[0, 1] = 0
     retain: bool = False
     receipt: Receipt | None = None
+    lane: Lane = "stream"
 
     def encoded(self) -> bytes:
         """Return the payload's bytes."""
@@ -90,4 +92,14 @@ class Received(NamedTuple):
 
 def state(topic: str, value: str | bytes) -> Message:
     """Return the message of a state: retained, and delivered at least once."""
-    return Message(topic, value.encode() if isinstance(value, str) else value, qos=1, retain=True)
+    return Message(topic, value.encode() if isinstance(value, str) else value, qos=1, retain=True, lane="state")
+
+
+def event(topic: str, payload: bytes, receipt: Receipt) -> Message:
+    """Return the message of an event: delivered at least once."""
+    return Message(topic, payload, qos=1, receipt=receipt, lane="events")
+
+
+def picture(topic: str, jpeg: bytes) -> Message:
+    """Return the message of a picture: a state, but a large one."""
+    return Message(topic, jpeg, qos=1, retain=True, lane="pictures")

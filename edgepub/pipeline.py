@@ -8,12 +8,13 @@ from edgepub import info, mqtt, numbers
 from edgepub.analysis import Analysis
 from edgepub.camera import Camera
 from edgepub.camera_settings import CameraSettings
+from edgepub.commands import SETTINGS
 from edgepub.configuration import broker_password
 from edgepub.controls import Apply, Commander, Controls
 from edgepub.detections import DetectionsBuilder
 from edgepub.health import Health
 from edgepub.inference import loaded
-from edgepub.messages import state
+from edgepub.messages import picture, state
 from edgepub.metrics import CameraMetrics
 from edgepub.numbers import Numbers
 from edgepub.outbox import Outbox
@@ -32,6 +33,7 @@ class Pipeline:
     """Everything that one life of the daemon starts and stops."""
 
     cameras: list[Camera]
+    photographer: Photographer
     outbox: Outbox
     publisher: Publisher
     health: Health
@@ -49,14 +51,17 @@ def build(settings: Settings, boot_id: str, store: Store) -> Pipeline:
         mqtt.connect, settings.mqtt, settings.client_id, broker_password(settings.mqtt), will=offline
     )
     counts = {name: CameraMetrics() for name in settings.cameras}
-    wiring = _Wiring(settings, boot_id, topics, outbox, store, Photographer())
+    photographer = Photographer()
+    wiring = _Wiring(settings, boot_id, topics, outbox, store, photographer)
     wired = [wiring.camera(name, of, counts[name]) for name, of in settings.cameras.items()]
     commander = Commander(
         topics,
         {camera.name: controls for camera, controls, _ in wired},
         {camera.name: apply for camera, _, apply in wired},
     )
-    publisher = Publisher(outbox, connect, settings.mqtt.url, offline, mqtt.IN_FLIGHT, topics.commands, commander.obey)
+    publisher = Publisher(
+        outbox, connect, settings.mqtt.url, offline, mqtt.IN_FLIGHT, topics.commands(SETTINGS), commander.obey
+    )
     health = Health(
         settings.node,
         boot_id,
@@ -66,7 +71,7 @@ def build(settings: Settings, boot_id: str, store: Store) -> Pipeline:
         outbox,
         lambda: publisher.reconnects,
     )
-    return Pipeline([camera for camera, _, _ in wired], outbox, publisher, health)
+    return Pipeline([camera for camera, _, _ in wired], photographer, outbox, publisher, health)
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +98,7 @@ class _Wiring:
         its_numbers = Numbers(name, of, topics, outbox, self.store)
         its_numbers.begin()
         if not of.snapshot.enabled:
-            outbox.put(state(topics.snapshot(name), b""))  # which takes the picture away that the broker may hold
+            outbox.put(picture(topics.snapshot(name), b""))  # which takes the picture away that the broker may hold
         gate = Gate(controls.value("max_fps"), counts)
         builder = DetectionsBuilder(whose, of.labels, controls.value("min_score"))
         reporter = Reporter(
@@ -123,4 +128,4 @@ class _Wiring:
         return camera, controls, apply
 
     def _taker(self, topic: str) -> Callable[[bytes], None]:
-        return lambda picture: self.outbox.put(state(topic, picture))
+        return lambda jpeg: self.outbox.put(picture(topic, jpeg))

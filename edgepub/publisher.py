@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import logging
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import Protocol
 
@@ -46,7 +46,7 @@ class Publisher:
         broker: the broker's name for the log.
         goodbye: what is said last before a clean disconnect, because no last will is sent then.
         in_flight: publishes under way at once.
-        commands: the topic to listen to, wildcards allowed.
+        commands: the topics to listen to, wildcards allowed.
         obey: takes what comes there.
 
     """
@@ -58,7 +58,7 @@ class Publisher:
         broker: str,
         goodbye: Message,
         in_flight: int,
-        commands: str,
+        commands: Sequence[str],
         obey: Callable[[Received], None],
     ) -> None:
         self._outbox = outbox
@@ -126,7 +126,8 @@ class Publisher:
     async def _listen(self, session: Session) -> None:
         """Take commands, and notice the connection's end."""
         try:
-            await session.subscribe(self._commands)
+            for topic in self._commands:
+                await session.subscribe(topic)
         except NotAllowedError as error:
             _log.warning("broker %s: %s; nothing can be set from there", self._broker, error)
         async for message in session.received():
@@ -140,7 +141,7 @@ class Publisher:
             self._in_flight[key] = message
             await session.publish(message)
             del self._in_flight[key]
-            message.count_sent(taken_s)
+            self._outbox.sent(message, taken_s)
 
     async def _say_goodbye(self, session: Session) -> None:
         with contextlib.suppress(BrokerError, TimeoutError):

@@ -11,7 +11,7 @@ from edgepub.detections import Detections, DetectionsBuilder, encode
 from edgepub.errors import InvalidResultError
 from edgepub.frames import Result
 from edgepub.logs import Complaints
-from edgepub.messages import CameraStatus, DetectionsReceipt, EventReceipt, Message, state
+from edgepub.messages import CameraStatus, DetectionsReceipt, EventReceipt, Message, event, state
 from edgepub.metrics import CameraMetrics
 from edgepub.numbers import Numbers
 from edgepub.outbox import Outbox
@@ -111,14 +111,12 @@ class Reporter:
 
     def _put_event(self, occurrence: Occurrence) -> None:
         try:
-            event = events.build(occurrence, self._snapshots.frame_of(occurrence.key), self._whose)
+            its = events.build(occurrence, self._snapshots.frame_of(occurrence.key), self._whose)
         except InvalidResultError as error:
-            self._drop(occurrence.sighting.moment.frame, error)
+            self._drop(occurrence.sighting.moment.frame, error, "event_invalid")
             return
-        payload = events.encode(event, self._next_event())
-        self._outbox.put(
-            Message(self._events_topic, payload, qos=1, receipt=EventReceipt(self._counts, time.monotonic()))
-        )
+        payload = events.encode(its, self._next_event())
+        self._outbox.put(event(self._events_topic, payload, EventReceipt(self._counts, time.monotonic())))
 
     def _publish(self, result: Result, objects: list[dict[str, Any]]) -> None:
         self._seq += 1
@@ -131,8 +129,8 @@ class Reporter:
         receipt = DetectionsReceipt(self._counts, captured_s, time.monotonic())
         self._outbox.put(Message(self._detections_topic, self._encoding(payload, captured_s), receipt=receipt))
 
-    def _drop(self, frame: int, error: InvalidResultError) -> None:
-        self._counts.count_dropped("invalid")
+    def _drop(self, frame: int, error: InvalidResultError, reason: str = "invalid") -> None:
+        self._counts.count_dropped(reason)
         self._complaints.warn("%s: frame %d is dropped: %s", self._camera, frame, error)
 
     def _encoding(self, payload: Detections, captured_s: float) -> Callable[[], bytes]:

@@ -1,8 +1,10 @@
 """When a picture is made of what a camera sees, and the one thread that makes them all."""
 
+import asyncio
 import logging
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from math import inf
 from typing import Any
 
@@ -27,6 +29,7 @@ class Photographer:
         self._changed = threading.Condition()
         self._work: Callable[[], None] | None = None
         self._thread: threading.Thread | None = None
+        self._end: Callable[[], None] | None = None
 
     def take(self, work: Callable[[], None]) -> bool:
         """Let this be done, unless something else is being done; return whether it will be."""
@@ -40,15 +43,34 @@ class Photographer:
             self._changed.notify()
         return True
 
+    async def close(self, grace_s: float) -> None:
+        """Let the thread end after the picture in hand, and wait so long for that at most."""
+        loop, ended = asyncio.get_running_loop(), asyncio.Event()
+
+        def end() -> None:
+            with suppress(RuntimeError):  # the loop is closed: it has not waited so long
+                loop.call_soon_threadsafe(ended.set)
+
+        with self._changed:
+            if self._thread is None:
+                return
+            self._end = end
+            self._changed.notify()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(grace_s):
+                await ended.wait()
+
     def _run(self) -> None:
         while True:
             with self._changed:
-                self._changed.wait_for(lambda: self._work is not None)
-                work = self._work
-            if work:
-                work()
+                self._changed.wait_for(lambda: self._work or self._end)
+                if self._work is None:
+                    break
+            self._work()
             with self._changed:
-                self._work = None
+                self._work = None  # and the frame with it
+        if self._end:
+            self._end()
 
 
 class Snapshots:

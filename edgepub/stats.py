@@ -44,7 +44,7 @@ class CameraStats(TypedDict):
         dict[str, Count],
         Field(
             description="messages lost, by reason: `queue_full`, `invalid` (not a result of detections), `stopped`; of "
-            "events `event_queue_full`, `event_stopped`"
+            "events `event_queue_full`, `event_invalid`, `event_stopped`"
         ),
     ]
     events: Annotated[int, Field(ge=0, description="events that were published")]
@@ -69,6 +69,7 @@ class OutboxStats(TypedDict):
     stream: Count
     state: Count
     events: Count
+    pictures: Count
 
 
 class BrokerStats(TypedDict):

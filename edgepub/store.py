@@ -18,7 +18,9 @@ CREATE TABLE IF NOT EXISTS events (camera TEXT PRIMARY KEY, newest INTEGER NOT N
 CREATE TABLE IF NOT EXISTS settings (camera TEXT, name TEXT, value TEXT NOT NULL, PRIMARY KEY (camera, name));
 CREATE TABLE IF NOT EXISTS counts (topic TEXT PRIMARY KEY);
 """
-_BUSY_S = 0.1
+_MISSING = "no such column"  # it is a database, but not ours
+_PATIENCE_S = 5.0  # at the start, when another may just be ending
+_BUSY_MS = 100
 _log = logging.getLogger(__name__)
 
 
@@ -106,7 +108,7 @@ def opened(folder: Path, node: str) -> Iterator[Store]:
     except (sqlite3.Error, ValueError) as error:
         if database:
             database.close()
-        database = _set_aside(path, error)
+        database = _after(path, error)
         store = Store(database)
     try:
         yield store
@@ -119,27 +121,30 @@ def _connected(path: Path) -> sqlite3.Connection | None:
     try:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         return _prepared(path)
-    except sqlite3.DatabaseError as error:
-        if isinstance(error, sqlite3.OperationalError):  # it cannot be opened or written
-            _complain(path, error)
-            return None
-        return _set_aside(path, error)
-    except OSError as error:
-        _complain(path, error)
-        return None
+    except (OSError, sqlite3.Error) as error:
+        return _after(path, error)
 
 
 def _prepared(path: Path) -> sqlite3.Connection:
-    database = sqlite3.connect(path, timeout=_BUSY_S, isolation_level=None, check_same_thread=False)
+    database = sqlite3.connect(path, timeout=_PATIENCE_S, isolation_level=None, check_same_thread=False)
     try:
         # A kill loses nothing then, and no write waits for the disk.
         database.execute("PRAGMA journal_mode = WAL")
         database.execute("PRAGMA synchronous = NORMAL")
         database.executescript(_TABLES)
+        database.execute(f"PRAGMA busy_timeout = {_BUSY_MS}")  # of those that wait then, one is a camera
     except sqlite3.Error:
         database.close()
         raise
     return database
+
+
+def _after(path: Path, error: Exception) -> sqlite3.Connection | None:
+    """Return what there is after a failure: nothing if the database cannot be used, a new one if it is damaged."""
+    if isinstance(error, OSError | sqlite3.OperationalError) and _MISSING not in str(error):
+        _complain(path, error)
+        return None
+    return _set_aside(path, error)
 
 
 def _set_aside(path: Path, error: Exception) -> sqlite3.Connection | None:

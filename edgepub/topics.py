@@ -1,6 +1,7 @@
 """The topic tree: ``<prefix>/<node>/...``, as section 4 of the contract draws it."""
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 _NOT_A_LEVEL = re.compile(r"[^a-z0-9_-]+")
@@ -63,10 +64,9 @@ class Topics:
         """Where the value in force of a setting is, retained."""
         return f"{self.root}/{camera}/{name}"
 
-    @property
-    def commands(self) -> str:
-        """Where settings are set, for all cameras: a filter to subscribe to."""
-        return f"{self.root}/+/+/set"
+    def commands(self, settings: Iterable[str]) -> list[str]:
+        """Where settings are set, for all cameras: filters to subscribe to."""
+        return [f"{self.root}/+/{name}/set" for name in settings]
 
     def command(self, topic: str) -> tuple[str, str] | None:
         """Return the camera and the setting that a topic of a command names; None for another topic."""

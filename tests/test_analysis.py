@@ -115,10 +115,10 @@ def test_a_gap_longer_than_the_hold_is_a_new_visit_of_the_same_track():
 
 
 def test_a_zone_is_entered_and_left():
-    play = Play([*walk(0.2, 0.5, 30), *still(0.5, 50), *walk(0.5, 0.9, 40), *still(0.9, 60)], **MIDDLE)
+    play = Play([*walk(0.2, 0.5, 30), *still(0.5, 50), *walk(0.5, 0.92, 40), *still(0.92, 60)], **MIDDLE)
     assert play.events == ["appeared 1", "zone_entered 1 middle", "zone_left 1 middle", "left 1"]
     inside = [n for n, (o,) in enumerate(play.objects, 1) if o["zones"] == ["middle"]]
-    assert inside == list(range(20, 91)), "the anchor is in the zone, its border included"
+    assert inside == list(range(20, 91)), "its border included, and a little beyond it on the way out"
     (_, entered), (_, left) = play.happened[1:3]
     assert entered.sighting.moment.frame == 22
     assert left.sighting.moment.frame == 90
@@ -251,6 +251,35 @@ def test_without_tracking_there_are_counts_alone():
     assert [number for _, number in play.counts()] == [1, 2, 1, 0] or [n for _, n in play.counts()] == [1, 2, 0]
     assert [number for _, number in play.counts("middle")] == [1, 0]
     assert not any("track_id" in each for frame in play.objects for each in frame)
+
+
+@pytest.mark.parametrize("moving", [False, True])
+def test_frames_that_come_seldom_are_frames_all_the_same(moving):
+    """One frame in 5 s: nobody was lost between two of them, however long that was."""
+    script = [[at(0.3 + 0.02 * n * moving)] for n in range(20)]
+    assert Play(script, fps=0.2, **MIDDLE).events[0] == "appeared 1"
+    assert [e for e in Play(script, fps=0.2).events if "appeared" in e or "left" in e] == ["appeared 1", "left 1"]
+
+
+@pytest.mark.parametrize("moved", [0.0, 0.02])
+def test_a_pause_of_the_camera_is_no_change(moved):
+    analysis = Analysis("cam", CameraSettings(source="cam.mp4", model="m"))
+    events = []
+    for frame in range(1, 101):
+        now_s = frame / FPS + (6.0 if frame > 50 else 0.0)
+        findings = analysis.look([at(0.3 + moved * (frame > 50))], Frame(IMAGE, frame, 0.0, 0.0, now_s))
+        events += [each.event_type for each in findings.occurrences]
+    assert events == ["appeared"]
+
+
+def test_who_stands_on_the_border_of_a_zone_does_not_flicker():
+    rng = np.random.default_rng(1)
+    play = Play([[at(0.4 + float(rng.normal(0, 0.003)))] for _ in range(250)], end=False, **MIDDLE)
+    inside = [bool(o["zones"]) for (o,) in play.objects]
+    assert len(list(groupby(inside))) <= 4
+    assert play.events == ["appeared 1", "zone_entered 1 middle"]
+    gone = Play([*still(0.41, 20), *walk(0.41, 0.3, 20)], end=False, **MIDDLE)
+    assert not gone.objects[-10][0]["zones"], "beyond the border it has left"
 
 
 def test_a_model_that_reads_texts_does_not_fill_the_memory(caplog):

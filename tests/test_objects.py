@@ -219,7 +219,7 @@ def test_settings_are_set_kept_and_given_back(mosquitto, subscribe, run_daemon, 
     reader.wait_for(lambda r: len(r.detections()[-1]["detections"]) == 1, "one object")
     publish(reader, "cam/max_fps/set", "fast")
     reader.wait_for(lambda r: states(r, "max_fps") == ["5", "5"], "the old value again")
-    assert "max_fps cannot be set to 'fast': must be a number above 0" in daemon.log
+    assert "max_fps cannot be set to 'fast': must be a number from 0.001" in daemon.log
     publish(reader, "cam/max_fps/set", "7.5")
     reader.wait_for(lambda r: states(r, "max_fps")[-1] == "7.5", "the new value")
     daemon.terminate()

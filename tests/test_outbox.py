@@ -4,6 +4,7 @@ import asyncio
 import threading
 import time
 
+from edgepub import messages
 from edgepub import outbox as module
 from edgepub.messages import DetectionsReceipt, EventReceipt, Message, state
 from edgepub.metrics import CameraMetrics
@@ -46,7 +47,7 @@ async def test_the_age_of_a_topic_is_that_of_its_oldest_message():
     for ago_s in (30, 20):
         outbox.put(stream("x", counts, "t", now_s - ago_s))
     assert 30 <= outbox.age_s("t") < 1000
-    assert outbox.sizes() == {"stream": 3, "state": 0, "events": 0}
+    assert outbox.sizes() == {"state": 0, "events": 0, "pictures": 0, "stream": 3}
     await taken(outbox, 3)
     assert outbox.age_s("t") == 0
     assert outbox.sizes() == {"stream": 0, "state": 0}
@@ -88,7 +89,7 @@ async def test_what_was_not_sent_returns_to_its_place_unless_newer_ones_took_it(
 
 
 def event(text, counts):
-    return Message("e", text.encode(), qos=1, receipt=EventReceipt(counts, 0.0))
+    return messages.event("e", text.encode(), EventReceipt(counts, 0.0))
 
 
 async def test_events_keep_their_order_and_go_between_states_and_the_stream():
@@ -98,7 +99,7 @@ async def test_events_keep_their_order_and_go_between_states_and_the_stream():
     for text in "123":
         outbox.put(event(text, counts))
     outbox.put(state("a", "state"))
-    assert outbox.sizes() == {"stream": 1, "state": 1, "events": 3}
+    assert outbox.sizes() == {"state": 1, "events": 3, "pictures": 0, "stream": 1}
     assert (await outbox.take()).payload == b"state"
     first, second = await outbox.take(), await outbox.take()
     outbox.put_back(second)
@@ -122,6 +123,40 @@ async def test_events_are_let_go_only_when_very_many_wait(monkeypatch):
     outbox.put(event("5", counts))
     assert outbox.discard("stopped") == 1
     assert counts.read().dropped == {"event_queue_full": 1, "event_stopped": 1}
+
+
+async def test_pictures_leave_room_for_everything_else():
+    """One at a time; and then the link has as long a rest as the picture took."""
+    outbox = Outbox(9)
+    for camera in "ab":
+        outbox.put(messages.picture(camera, b"old"))
+        outbox.put(messages.picture(camera, b"picture"))
+    outbox.put(stream("frame"))
+    taken_s = time.monotonic()
+    first, second = await outbox.take(), await outbox.take()
+    assert [(m.topic, m.payload) for m in (first, second)] == [("a", b"picture"), ("t", b"frame")]
+    next_one = asyncio.create_task(outbox.take())
+    await asyncio.sleep(0.2)
+    assert not next_one.done(), "one is under way"
+    outbox.sent(first, taken_s)
+    sent_s = time.monotonic()
+    assert (await asyncio.wait_for(next_one, 30)).topic == "b"
+    assert time.monotonic() - sent_s >= 0.9 * (sent_s - taken_s)
+
+
+async def test_a_picture_that_was_not_sent_is_sent_unless_there_is_a_newer_one():
+    outbox = Outbox(9)
+    outbox.put(messages.picture("a", b"1"))
+    outbox.put_back(await outbox.take())
+    first = await outbox.take()
+    outbox.put(messages.picture("a", b"2"))
+    outbox.put_back(first)
+    assert (await outbox.take()).payload == b"2"
+    outbox.put(messages.picture("b", b"3"))
+    outbox.resend_state()
+    outbox.close()
+    assert sorted([(await outbox.take()).payload for _ in range(2)]) == [b"2", b"3"], "no rest at the end"
+    assert await outbox.take() is None
 
 
 async def test_a_closed_outbox_gives_what_it_has_and_then_ends():

@@ -84,7 +84,7 @@ def _short_pauses(monkeypatch):
 
 
 def publisher(outbox, connect, in_flight=4, obey=None):
-    return Publisher(outbox, connect, "b", GOODBYE, in_flight, "n/+/+/set", obey)
+    return Publisher(outbox, connect, "b", GOODBYE, in_flight, ["n/+/a/set", "n/+/b/set"], obey)
 
 
 def numbers(count, counts):
@@ -155,7 +155,7 @@ async def test_commands_are_asked_for_in_each_session_and_obeyed():
     await broker.wait_for(lambda: len(broker.received) == 2)
     outbox.close()
     await asyncio.wait_for(task, 30)
-    assert broker.subscribed == ["n/+/+/set"] * 2
+    assert broker.subscribed == ["n/+/a/set", "n/+/b/set"] * 2
     assert obeyed == broker.commands * 2
 
 

@@ -105,6 +105,33 @@ def test_a_disk_that_takes_no_more_is_complained_of_once(folder, caplog):
     assert caplog.text.count("the state folder cannot be written") == 1
 
 
+def test_a_file_that_another_holds_for_a_moment_is_waited_for(folder):
+    with store.opened(folder, "garage") as its:
+        its.next_event("porch")
+    other = sqlite3.connect(folder / "garage.sqlite", isolation_level=None, check_same_thread=False)
+    other.execute("BEGIN EXCLUSIVE")
+    threading.Timer(0.5, lambda: other.execute("COMMIT")).start()
+    with store.opened(folder, "garage") as its:
+        assert its.next_event("porch") == 2
+    other.close()
+
+
+def test_a_failure_to_read_is_no_damage(folder, caplog, monkeypatch):
+    with store.opened(folder, "garage") as its:
+        its.next_event("porch")
+
+    def fail(_self, _query):
+        monkeypatch.undo()
+        raise sqlite3.OperationalError("disk I/O error")
+
+    monkeypatch.setattr(store.Store, "_rows", fail)
+    with store.opened(folder, "garage") as its:
+        assert its.next_event("porch") == 1, "in memory"
+    assert "cannot be used" in caplog.text
+    with store.opened(folder, "garage") as its:
+        assert its.next_event("porch") == 2, "the file is as it was"
+
+
 def test_where_it_is(monkeypatch):
     monkeypatch.setenv("STATE_DIRECTORY", "/var/lib/edgepub:/var/lib/other")
     assert store.default_folder() == Path("/var/lib/edgepub")

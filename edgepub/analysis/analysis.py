@@ -49,6 +49,7 @@ class Analysis:
         self._presence: Presence[Key] = Presence(on_frames, off_s)
         self._zones = {name: Zone(its) for name, its in settings.zones.items()}
         self._in_zones: dict[str, Presence[Key]] = {name: Presence(on_frames, off_s) for name in settings.zones}
+        self._were_in: dict[str, set[int]] = {name: set() for name in settings.zones}
         self._lines = {name: Line(its) for name, its in settings.lines.items()}
         self._labels: set[str] = set()
 
@@ -108,9 +109,10 @@ class Analysis:
         inside = []
         for each in objects:
             zones = each.setdefault("zones", [])
-            if self._zones[name].holds(each):
+            if self._zones[name].holds(each, was_in=each.get("track_id") in self._were_in[name]):
                 zones.append(name)
                 inside.append(each)
+        self._were_in[name] = {each["track_id"] for each in inside if "track_id" in each}
         return inside
 
     def _numbers(self) -> Numbers:

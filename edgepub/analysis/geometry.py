@@ -13,7 +13,7 @@ Direction = Literal["left", "right"]
 Object = Mapping[str, Any]
 
 MARGIN = 0.01
-"""An object that is nearer to a line than this part of the frame is on neither of its sides."""
+"""Nearer to a line than this part of the frame an object is on neither of its sides, nor does it leave a zone."""
 
 _ALONG = {"left": 0.0, "center": 0.5, "right": 1.0, "top": 0.0, "bottom": 1.0}
 
@@ -31,11 +31,12 @@ class Zone:
         self._labels = None if settings.labels is None else frozenset(settings.labels)
         self._anchor = _parts(settings.anchor)
 
-    def holds(self, of: Object) -> bool:
-        """Return whether an object is in it; on its border is in it."""
+    def holds(self, of: Object, *, was_in: bool) -> bool:
+        """Return whether an object is in it; on its border is in it, and who was in it must clearly leave."""
         if self._labels is not None and of["label"] not in self._labels:
             return False
-        return cv2.pointPolygonTest(self._contour, _point(of, self._anchor), measureDist=False) >= 0
+        beyond = -MARGIN if was_in else 0.0
+        return cv2.pointPolygonTest(self._contour, _point(of, self._anchor), measureDist=True) >= beyond
 
 
 class Line:

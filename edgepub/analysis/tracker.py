@@ -141,7 +141,10 @@ class Tracker:
         return tracker
 
     def _forget(self, now_s: float) -> None:
-        for number in [n for n, track in self._tracks.items() if now_s - track.last_s > self._lost_s]:
+        """Forget who was lost for too long; who was there a frame ago was not lost, however long ago that is."""
+        last = self._frame - 1
+        lost = [n for n, its in self._tracks.items() if its.last_frame < last and now_s - its.last_s > self._lost_s]
+        for number in lost:
             del self._ours[self._tracks.pop(number).theirs]
 
     def _number(self, theirs: int, label: str, box: Box, now_s: float) -> int:

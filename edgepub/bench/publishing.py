@@ -94,9 +94,7 @@ def _edgepub(port: int, objects: int) -> float:
         counts,
     )
     connect = functools.partial(mqtt.connect, MqttSettings(url=f"mqtt://127.0.0.1:{port}"), "bench", None)
-    publisher = Publisher(
-        outbox, connect, "bench", state(topics.status, "offline"), mqtt.IN_FLIGHT, topics.commands, print
-    )
+    publisher = Publisher(outbox, connect, "bench", state(topics.status, "offline"), mqtt.IN_FLIGHT, [], print)
     image = np.zeros((480, 640, 3), np.uint8)
     took: list[float] = []
 

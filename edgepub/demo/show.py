@@ -8,6 +8,7 @@ import asyncio
 import contextlib
 import os
 import shlex
+import shutil
 import signal
 import subprocess
 import sys
@@ -58,6 +59,7 @@ def show(seconds: float | None, broker: str | None, *, as_json: bool) -> int:
     things = assets.fetch()
     folder = assets.cache_folder() / "demo"
     folder.mkdir(exist_ok=True)
+    shutil.rmtree(folder / "state", ignore_errors=True)  # what was set in the last demo is not in force in this one
     view = JsonView() if as_json else TableView() if sys.stdout.isatty() else LinesView()
     with ExitStack() as stack:
         # The embedded broker speaks 3.1.1 alone, and would keep a client that begins with 5 waiting.

@@ -1,16 +1,18 @@
 """What waits for the broker: lanes behind one face, filled by any thread, emptied by one event loop.
 
-The lane follows from the message. Retained: **state**, the newest value of each topic. Else, to be acknowledged:
-**events**, each of them, in their order. Else: **stream**, bounded, the oldest of the fullest topic dropped first. They
-are taken in this order.
+They are taken in this order: **state**, the newest value of each topic; **events**, each of them, in their order;
+**pictures**, the newest of each topic, for at most half of the time of the link; **stream**, bounded, the oldest of the
+fullest topic dropped first.
 """
 
 import asyncio
 import threading
 import time
+from typing import Protocol
 
 from edgepub.messages import Message
 from edgepub.outbox.events import EventLane
+from edgepub.outbox.pictures import PictureLane
 from edgepub.outbox.state import StateLane
 from edgepub.outbox.stream import StreamLane
 
@@ -20,6 +22,21 @@ _LINGER_S = 0.005
 """For so long after the outbox was emptied nobody is woken: to be woken by another thread costs more than to publish,
 and at high rates several messages then share one wake-up. A camera's next frame comes later anyway."""
 _MOST_EVENTS = 10_000
+
+
+class Lane(Protocol):
+    """Messages of one kind, which wait."""
+
+    def put(self, message: Message) -> Message | None:
+        """Add a message; return one that is lost for it."""
+
+    def put_back(self, message: Message) -> Message | None:
+        """Return a message that was taken and not sent to its place; return it again if there is none any more."""
+
+    def take(self) -> Message | None:
+        """Remove and return the next message, if there is one to be sent now."""
+
+    def __len__(self) -> int: ...
 
 
 class Outbox:
@@ -35,9 +52,16 @@ class Outbox:
 
     def __init__(self, stream_size: int) -> None:
         self._lock = threading.Lock()
-        self._stream = StreamLane(stream_size)
-        self._events = EventLane(_MOST_EVENTS)
         self._state = StateLane()
+        self._events = EventLane(_MOST_EVENTS)
+        self._pictures = PictureLane()
+        self._stream = StreamLane(stream_size)
+        self._lanes: dict[str, Lane] = {
+            "state": self._state,
+            "events": self._events,
+            "pictures": self._pictures,
+            "stream": self._stream,
+        }
         self._awake = asyncio.Event()
         self._sleeper: asyncio.AbstractEventLoop | None = None  # to be woken by the next put
         self._lingering = False
@@ -46,11 +70,7 @@ class Outbox:
     def put(self, message: Message) -> None:
         """Add a message; from any thread, at once."""
         with self._lock:
-            lost = None
-            if message.retain:
-                self._state.put(message)
-            else:
-                lost = self._lane(message).put(message)
+            lost = self._lanes[message.lane].put(message)
             self._wake()
         if lost is not None:
             lost.count_lost("queue_full")
@@ -58,20 +78,24 @@ class Outbox:
     def put_back(self, message: Message) -> None:
         """Return a message that was taken and not sent, to its old place."""
         with self._lock:
-            lost = None
-            if message.retain:
-                self._state.put_back(message)
-            else:
-                lost = self._lane(message).put_back(message)
+            lost = self._lanes[message.lane].put_back(message)
             self._wake()
         if lost is not None:
             lost.count_lost("queue_full")
+
+    def sent(self, message: Message, taken_s: float) -> None:
+        """Count a message that has left, having been taken at this moment; in the event loop."""
+        message.count_sent(taken_s)
+        if message.lane == "pictures":
+            asyncio.get_running_loop().call_later(time.monotonic() - taken_s, self._let_pictures_go_on)
 
     async def take(self) -> Message | None:
         """Return the next message, when there is one; None when the outbox is closed and empty."""
         while True:
             with self._lock:
-                message = self._state.take() or self._events.take() or self._stream.take()
+                if self._closed:
+                    self._pictures.rested()  # nothing is waited for any more
+                message = self._next()
                 if message is not None or self._closed:
                     return message
                 self._awake.clear()
@@ -84,6 +108,7 @@ class Outbox:
         """Let every state be sent again, for a broker that may have forgotten it."""
         with self._lock:
             self._state.renew()
+            self._pictures.renew()
             self._wake()
 
     def close(self) -> None:
@@ -112,16 +137,21 @@ class Outbox:
     def sizes(self) -> dict[str, int]:
         """Return how many messages wait in each lane."""
         with self._lock:
-            return {"stream": len(self._stream), "state": len(self._state), "events": len(self._events)}
+            return {name: len(lane) for name, lane in self._lanes.items()}
 
-    def _lane(self, message: Message) -> EventLane | StreamLane:
-        return self._events if message.qos else self._stream
+    def _next(self) -> Message | None:
+        return next((message for lane in self._lanes.values() if (message := lane.take())), None)
+
+    def _let_pictures_go_on(self) -> None:
+        with self._lock:
+            self._pictures.rested()
+            self._wake()
 
     def _listen(self) -> None:
         """Wake the takers if something has come meanwhile, else let the next put do it."""
         with self._lock:
             self._lingering = False
-            if self._closed or self._state or self._events or self._stream:
+            if self._closed or any(self._lanes.values()):
                 self._awake.set()
             else:
                 self._sleeper = asyncio.get_running_loop()

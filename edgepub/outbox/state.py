@@ -11,7 +11,7 @@ class StateLane:
         self._unsent: dict[str, None] = {}  # in the order of their change
 
     def put(self, message: Message) -> None:
-        """Let this be the topic's value; an older one that was not sent never will be."""
+        """Let this be the topic's value; an older one that was not sent never will be, and is no loss."""
         self._newest[message.topic] = message
         self._unsent.pop(message.topic, None)
         self._unsent[message.topic] = None

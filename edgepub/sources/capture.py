@@ -71,11 +71,12 @@ class Gate:
 
     def limit(self, max_fps: float | None) -> None:
         """Let so many through from now on; from any thread."""
-        self._spacing = Spacing(inf if max_fps is None else max_fps)
+        self._max_fps = inf if max_fps is None else max_fps
+        self.open()
 
     def open(self) -> None:
         """Begin with a new source, whose clock may be another."""
-        self._spacing = Spacing(self._spacing.rate_hz)
+        self._spacing = Spacing(self._max_fps)
 
     def admit(self, captured_s: float) -> bool:
         """Return whether the frame captured at this moment, on the clock of its source, is used."""
