@@ -109,11 +109,11 @@ def test_a_file_that_another_holds_for_a_moment_is_waited_for(folder):
     with store.opened(folder, "garage") as its:
         its.next_event("porch")
     other = sqlite3.connect(folder / "garage.sqlite", isolation_level=None, check_same_thread=False)
+    other.execute("PRAGMA locking_mode = EXCLUSIVE")
     other.execute("BEGIN EXCLUSIVE")
-    threading.Timer(0.5, lambda: other.execute("COMMIT")).start()
+    threading.Timer(0.5, other.close).start()
     with store.opened(folder, "garage") as its:
         assert its.next_event("porch") == 2
-    other.close()
 
 
 def test_a_failure_to_read_is_no_damage(folder, caplog, monkeypatch):
