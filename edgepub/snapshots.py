@@ -18,6 +18,8 @@ from edgepub.pictures import jpeg
 BETTER = 1.2
 """A picture is better by so much: the object's score times its part of the frame."""
 
+_SAID = ("label", "score", "track_id", "bbox")
+_MOST_SAID = 200  # objects: a JPEG's comment is shorter than 64 kB
 _log = logging.getLogger(__name__)
 _Key = tuple[str, int]
 
@@ -117,8 +119,7 @@ class Snapshots:
         goodness = {key: _goodness(sighting.object) for key, sighting in here.items()}
         if not any(key not in self._best or good >= BETTER * self._best[key][0] for key, good in goodness.items()):
             return
-        drawn = list(objects) if settings.boxes else []
-        if self._photographer.take(lambda: self._make(frame, drawn)):
+        if self._photographer.take(lambda: self._make(frame, objects)):
             self._last_s = frame.source_s
             for key, good in goodness.items():
                 best = self._best.get(key, (0.0, 0))[0]
@@ -139,9 +140,11 @@ class Snapshots:
 
     def _make(self, frame: Frame, objects: Sequence[Mapping[str, Any]]) -> None:
         settings = self._settings
-        says = {**self._whose, "frame": frame.number, "timestamp": frame.timestamp}
+        shown = [{key: each[key] for key in _SAID if key in each} for each in objects[:_MOST_SAID]]
+        says = {**self._whose, "frame": frame.number, "timestamp": frame.timestamp, "objects": shown}
+        drawn = objects if settings.boxes else []
         try:
-            picture = jpeg(frame.image, objects, settings.max_width, settings.quality, says)
+            picture = jpeg(frame.image, drawn, settings.max_width, settings.quality, says)
         except Exception as error:  # noqa: BLE001  (of OpenCV; the thread must go on, for all cameras)
             self._complaints.warn("%s: no snapshot of frame %d: %s", self._whose["camera"], frame.number, error)
             return

@@ -61,7 +61,7 @@ def test_a_visit_through_a_zone_and_over_a_line(mosquitto, subscribe, run_daemon
         ("appeared", 14, None, None, None),
         ("zone_entered", 14, "left", None, None),
         ("line_crossed", 63, None, "door", "right"),
-        ("zone_left", 61, "left", None, None),
+        ("zone_left", 62, "left", None, None),
         ("left", 110, None, None, None),
     ]
     assert [e["seq"] for e in told] == [1, 2, 3, 4, 5]
@@ -70,7 +70,7 @@ def test_a_visit_through_a_zone_and_over_a_line(mosquitto, subscribe, run_daemon
     assert {(e["track_id"], e["label"], e["node"], e["camera"], e["width"]) for e in told} == {
         (1, "person", "test", "cam", 64)
     }
-    assert [e.get("dwell_s") for e in told] == [None, None, None, pytest.approx(49 / 25), pytest.approx(98 / 25)]
+    assert [e.get("dwell_s") for e in told] == [None, None, None, pytest.approx(50 / 25), pytest.approx(98 / 25)]
     by_frame = {p["frame"]: p for p in reader.detections()}
     for payload in by_frame.values():
         DETECTIONS.validate(payload)
@@ -82,7 +82,7 @@ def test_a_visit_through_a_zone_and_over_a_line(mosquitto, subscribe, run_daemon
         }
         assert each["timestamp"] == frame["timestamp"]
     zones = [p["detections"][0]["zones"] for n, p in sorted(by_frame.items()) if p["detections"]]
-    assert zones == [["left"]] * 51 + [[]] * 49
+    assert zones == [["left"]] * 52 + [[]] * 48
     tracks = [p["detections"][0].get("track_id") for n, p in sorted(by_frame.items()) if p["detections"]]
     assert tracks == [None] + [1] * 99
 
@@ -264,6 +264,19 @@ def test_a_disabled_camera_is_closed_and_stays_so(mosquitto, subscribe, run_daem
     assert (states(again, "status")[-1], states(again, "enabled")[-1]) == ("online", "ON")
 
 
+def test_a_live_camera_that_is_disabled_can_be_waited_for(mosquitto, subscribe, run_daemon, studio, live):
+    """A file has ended, and nothing works: but the other camera can be switched on."""
+    reader = subscribe(mosquitto.port)
+    settings = studio.settings(mosquitto.url, studio.video([[thing(0.3)]] * 5))
+    settings["cameras"]["yard"] = {**settings["cameras"]["cam"], "source": live(50).url, "enabled": False}
+    daemon = run_daemon(settings)
+    daemon.wait_for_log("cam: the source has ended")
+    reader.wait_for(lambda r: states(r, "status", "yard") == ["disabled"], "the status")
+    publish(reader, "yard/enabled/set", "ON")
+    reader.wait_for(lambda r: r.detections("yard"), "detections")
+    assert daemon.terminate() == 0
+
+
 def test_changes_are_those_of_tracks_and_zones_too(mosquitto, subscribe, run_daemon, studio):
     script = [*[[]] * 10, *[[thing(0.3)]] * 30, *[[]] * 10, *[[thing(0.5001)]] * 20, *[[thing(0.4999)]] * 20]
     publish_ = {"mode": "changes", "heartbeat_s": None}
@@ -300,6 +313,8 @@ def test_a_snapshot_shows_its_frame_and_each_event_names_it(mosquitto, subscribe
         assert (says["node"], says["camera"], says["boot_id"]) == ("test", "cam", told[0]["boot_id"])
         frame = by_frame[says["frame"]]
         assert says["timestamp"] == frame["timestamp"]
+        told_of = [{key: each[key] for key in ("label", "score", "track_id", "bbox")} for each in frame["detections"]]
+        assert says["objects"] == told_of
         image = cv2.imdecode(np.frombuffer(picture, np.uint8), cv2.IMREAD_COLOR)
         assert image.shape == (frame["height"], frame["width"], 3)
     assert {e.get("snapshot") for e in told if e["event_type"] == "left"} == {comment(pictures[-1])["frame"]}

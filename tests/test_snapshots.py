@@ -1,5 +1,6 @@
 """Pictures: what is in them, and when they are made."""
 
+import asyncio
 import json
 import threading
 from collections import Counter
@@ -195,3 +196,28 @@ def test_the_photographer_takes_one_at_a_time_in_a_thread_of_its_own():
     assert [thread.name for thread in threads] == ["snapshots", "snapshots"]
     assert threads[0] is threads[1]
     assert threads[0].daemon, "it keeps no process alive"
+
+
+async def test_the_photographer_ends_after_the_picture_in_hand():
+    photographer, go, done = Photographer(), threading.Event(), []
+
+    def slow():
+        go.wait(60)
+        done.append(threading.current_thread())
+
+    assert photographer.take(slow)
+    closing = asyncio.create_task(photographer.close(60))
+    await asyncio.sleep(0.05)
+    assert not closing.done()
+    go.set()
+    await asyncio.wait_for(closing, 60)
+    done[0].join(60)
+    assert not done[0].is_alive()
+    await asyncio.wait_for(Photographer().close(60), 1)
+
+
+async def test_a_photographer_that_hangs_is_not_waited_for():
+    photographer, go = Photographer(), threading.Event()
+    photographer.take(go.wait)
+    await asyncio.wait_for(photographer.close(0.05), 30)
+    go.set()
