@@ -71,16 +71,16 @@ def colour_of(label: str) -> tuple[int, int, int]:
 
 def _write(picture: Image, text: str, corner: tuple[int, int], colour: tuple[int, int, int], thickness: int) -> None:
     """Write a label above the corner of its box, or in the box where there is no room above."""
-    scale = 0.4 + 0.1 * thickness
+    scale, stroke = 0.4 + 0.1 * thickness, (thickness + 1) // 2
     text = text.encode("ascii", "replace").decode()  # the font has no others
-    (width, height), below = cv2.getTextSize(text, _FONT, scale, thickness)
+    (width, height), below = cv2.getTextSize(text, _FONT, scale, stroke)
     height += below + thickness
     x = max(0, min(corner[0], picture.shape[1] - width))
     bottom = corner[1] if corner[1] >= height else corner[1] + height
     cv2.rectangle(picture, (x, bottom - height), (x + width, bottom), colour, cv2.FILLED)
     light = 0.114 * colour[0] + 0.587 * colour[1] + 0.299 * colour[2]  # ITU-R BT.601
     ink = _BLACK if light > 127 else _WHITE  # noqa: PLR2004  (half)
-    cv2.putText(picture, text, (x, bottom - below), _FONT, scale, ink, thickness, cv2.LINE_AA)
+    cv2.putText(picture, text, (x, bottom - below), _FONT, scale, ink, stroke, cv2.LINE_AA)
 
 
 def _commented(encoded: bytes, text: bytes) -> bytes:
