@@ -114,7 +114,7 @@ class Snapshots:
 
         """
         settings = self._settings
-        if not settings.enabled or not frame.source_s - self._last_s - settings.min_interval_s >= 0:
+        if not settings.enabled or frame.source_s - self._last_s < settings.min_interval_s:
             return
         goodness = {key: _goodness(sighting.object) for key, sighting in here.items()}
         if not any(key not in self._best or good >= BETTER * self._best[key][0] for key, good in goodness.items()):

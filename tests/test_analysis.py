@@ -206,6 +206,16 @@ def test_an_object_that_jumps_near_keeps_its_track_and_one_that_jumps_far_does_n
     assert far.counts() == [(4, 1), (24, 2), (20 + 50, 1)]
 
 
+@pytest.mark.parametrize("new_one_first", [False, True])
+def test_one_who_was_missed_for_a_frame_is_not_taken_for_a_new_one_beside_it(new_one_first):
+    old, new = at(0.3), at(0.41)
+    both = [new, old] if new_one_first else [old, new]
+    play = Play([*[[old]] * 10, [new], *[both] * 10], end=False)
+    tracks = [{round(o["bbox_norm"][0], 2): o.get("track_id") for o in objects} for objects in play.objects[11:]]
+    assert tracks == [{0.25: 1, 0.36: 2}] * 10
+    assert play.events == ["appeared 1", "appeared 2"]
+
+
 def test_two_who_were_seen_at_once_are_two():
     script = [[at(0.3), at(0.45)] for _ in range(20)]
     script += [[at(0.3)] for _ in range(10)] + [[at(0.3), at(0.45)] for _ in range(20)]

@@ -118,6 +118,9 @@ class Tracker:
             # The same score for all: what is here is wanted, and a low one would only make overlaps count less.
             shown.append({"bbox": [x1 + left, y1, x2 + left, y2], "score": 1.0})
         self._tracker.analyze(SimpleNamespace(results=shown))
+        for its in shown:  # before one that is new looks for who was lost: these are not
+            if number := self._ours.get(its.get("track_id", 0)):
+                self._tracks[number].last_frame = self._frame
         return [
             self._number(its["track_id"], each["label"], each["bbox"], now_s) if "track_id" in its else None
             for each, its in zip(objects, shown, strict=True)
@@ -158,8 +161,8 @@ class Tracker:
             else:
                 del self._ours[self._tracks[number].theirs]
             self._ours[theirs] = number
+            self._tracks[number] = _Track(label, theirs, box, now_s, self._frame)
         self._their_newest = max(self._their_newest, theirs)
-        self._tracks[number] = _Track(label, theirs, box, now_s, self._frame)
         return number
 
     def _lost_near(self, label: str, box: Box, before: int, now_s: float) -> int | None:
