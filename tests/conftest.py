@@ -135,6 +135,12 @@ class Subscriber:
         assert value, f"did not come: {what}; last: {self.messages[-3:]}"
         return value
 
+    def retained(self):
+        """Return what the broker kept for this subscriber to `#`, by topic: its own last word comes after all of it."""
+        self._client.publish("test/end-of-what-was-retained", qos=1)
+        self.wait_for(lambda r: r.payloads("test/end-of-what-was-retained"), "the own message")
+        return {topic: payload for topic, payload, retained in self.messages if retained}
+
     def payloads(self, topic):
         return [payload for name, payload, _ in self.messages if name == topic]
 
