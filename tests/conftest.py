@@ -197,7 +197,7 @@ class Daemon:
         assert text in self.log, self.log
 
     def wait(self):
-        return self.process.wait(WAIT_S)
+        return self.process.wait(2 * WAIT_S)  # a whole film, perhaps on a processor that others use as well
 
     def terminate(self):
         self.process.send_signal(signal.SIGTERM)

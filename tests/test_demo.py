@@ -33,7 +33,7 @@ def test_json_is_payloads_and_nothing_else(cli):
     validator = jsonschema.Draft202012Validator(detections.json_schema())
     for payload in payloads:
         validator.validate(payload)
-    assert len(payloads) > 10
+    assert payloads
     sequence = [payload["seq"] for payload in payloads]
     assert sequence == list(range(sequence[0], sequence[0] + len(sequence))), "no hole"
     assert all([d["label"] for d in payload["detections"]] == ["face"] for payload in payloads)
