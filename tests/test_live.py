@@ -43,9 +43,10 @@ def test_a_slow_model_gets_the_newest_frame_and_says_what_it_left_out(mosquitto,
     assert all(b["frame"] - a["frame"] >= 4 for a, b in pairwise(payloads)), "100 ms apart"
     assert [place(p) for p in payloads] == [(p["frame"] - 1) % 300 for p in payloads]
     assert [p["seq"] for p in payloads] == list(range(1, len(payloads) + 1)), "what is sampled leaves no hole"
-    # Half of all must be fresh; how many of the others are late is the machine's affair.
+    # Half of all must be fresh; how many of the others are late is the machine's affair. If frames were queued, half
+    # would be older than 800 ms.
     ages_ms = sorted(p["timing_ms"]["capture_to_publish"] for p in payloads)
-    assert 100 < ages_ms[len(ages_ms) // 2] < 200
+    assert 100 < ages_ms[len(ages_ms) // 2] < 400
     told = reader.stats()[-1]
     STATS.validate(told)
     assert told["interval_s"] > 0.9
@@ -53,9 +54,9 @@ def test_a_slow_model_gets_the_newest_frame_and_says_what_it_left_out(mosquitto,
     assert cam["sampled"]["busy"] > 4 * cam["inferred"] / 2
     assert cam["fps_in"] > 2 * cam["fps_inferred"] > 0
     assert set(cam["latency_ms"]) == {"capture_to_inference", "inference", "queue", "publish", "total"}
-    assert 95 < cam["latency_ms"]["inference"]["p50"] < 200
+    assert 95 < cam["latency_ms"]["inference"]["p50"] < 400
     assert cam["latency_ms"]["total"]["p50"] >= cam["latency_ms"]["inference"]["p50"]
-    assert 95 < cam["model_ms"]["inference"]["p50"] < 200
+    assert 95 < cam["model_ms"]["inference"]["p50"] < 400
     assert told["rss_bytes"] > 10_000_000
     assert told["broker"] == {"reconnects": 0}
 
