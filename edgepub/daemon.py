@@ -1,6 +1,7 @@
 """One life of the daemon: start, run, and stop in order: sources, what is queued, goodbye."""
 
 import asyncio
+import contextlib
 import logging
 import os
 import signal
@@ -14,8 +15,10 @@ import uvloop
 
 from edgepub import logs, store
 from edgepub.camera import Camera
+from edgepub.errors import StateInUseError
 from edgepub.pipeline import Pipeline, build
 from edgepub.settings import Settings
+from edgepub.state_folder import claimed, default_folder
 from edgepub.versions import versions
 
 FAILED = 1
@@ -34,6 +37,9 @@ def run(settings: Settings) -> int:
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         try:
             code = runner.run(_until_signalled(settings))
+        except StateInUseError as error:
+            _log.error("%s", error)
+            code = FAILED
         except Exception:
             _log.exception("an error of edgepub's own; please report it")
             code = FAILED
@@ -45,8 +51,14 @@ def run(settings: Settings) -> int:
 
 async def serve(settings: Settings, shutdown: asyncio.Event) -> int:
     """Do what `run` does, until `shutdown` is set."""
-    with store.opened(store.default_folder(), settings.node) as its_store:
-        pipeline = build(settings, uuid.uuid4().hex, its_store)
+    folder = default_folder()
+    events_folder = settings.outbox.durable.path or folder
+    with contextlib.ExitStack() as stack:
+        for each in {folder.resolve(), events_folder.resolve()}:
+            stack.enter_context(claimed(each))
+        its_store = stack.enter_context(store.opened(folder))
+        pipeline = build(settings, uuid.uuid4().hex, its_store, events_folder)
+        pipeline.outbox.open()
         _log.info("edgepub %(edgepub)s, PySDK %(pysdk)s, Python %(python)s", versions())
         _log.info("node %s, cameras: %s", settings.node, ", ".join(settings.cameras))
         async with asyncio.TaskGroup() as group:
@@ -61,8 +73,8 @@ async def serve(settings: Settings, shutdown: asyncio.Event) -> int:
             await _stop_cameras(cameras)
             await pipeline.photographer.close(_GRACE_S)
             health.cancel()
-            lost = await _drain(pipeline, publisher)
-        return FAILED if ended and lost else 0
+            unsent = await _drain(pipeline, publisher)
+        return FAILED if ended and unsent else 0
 
 
 async def _first_of(signalled: asyncio.Task[bool], cameras: Mapping[asyncio.Task[None], Camera]) -> None:
@@ -86,16 +98,18 @@ async def _stop_cameras(cameras: Mapping[asyncio.Task[None], Camera]) -> None:
 
 
 async def _drain(pipeline: Pipeline, publisher: asyncio.Task[None]) -> int:
-    """Let what is queued leave; return how many messages could not."""
+    """Let what is queued leave; return how many messages did not."""
     pipeline.outbox.close()
     await asyncio.wait([publisher], timeout=_GRACE_S)
     if not publisher.done():
         publisher.cancel()
         await asyncio.wait([publisher], timeout=_GRACE_S)
-    lost = pipeline.outbox.discard("stopped")
+    lost, kept = pipeline.outbox.end(_GRACE_S)
     if lost:
         _log.warning("%d messages could not be sent within %.0f s and are lost", lost, _GRACE_S)
-    return lost
+    if kept:
+        _log.warning("%d events could not be sent within %.0f s and wait for the next start", kept, _GRACE_S)
+    return lost + kept
 
 
 async def _until_signalled(settings: Settings) -> int:

@@ -5,14 +5,18 @@
     EdgepubError
     ├── ConfigurationError    the user must change something: never tried again, exit code 78
     ├── MissingLibraryError   the machine lacks a system library: never tried again
+    ├── StateInUseError       another edgepub has the state folder: the end of this one, exit code 1
     └── RetryableError        worth another try after a pause
         ├── SourceError       a camera or a file gives no frames
         ├── ModelError        a model cannot be loaded or fails on a frame
+        ├── SpoolError        the file of events cannot be read or written
+        │   └── SpoolDamagedError   ... and has been set aside for a new one
         └── BrokerError       no session with the MQTT broker, or it broke
+            ├── RefusedError      the broker does not want this client: worth a try after a long pause only
             └── NotAllowedError   the session stands, but the broker refuses a subscription
 
-``InvalidResultError`` stands beside them: one result that cannot become a valid payload; it is dropped and counted,
-and nothing is tried again.
+Two stand beside them, for one thing that is dropped and counted, and nothing is tried again: ``InvalidResultError``, a
+result that cannot become a valid payload, and ``NotTakenError``, a message that the broker does not take.
 """
 
 
@@ -37,6 +41,10 @@ class MissingLibraryError(EdgepubError):
     """A system library that PySDK or its OpenCV needs is not on this machine."""
 
 
+class StateInUseError(EdgepubError):
+    """Another edgepub uses the state folder."""
+
+
 class RetryableError(EdgepubError):
     """Something outside failed that may work again later."""
 
@@ -49,8 +57,20 @@ class ModelError(RetryableError):
     """A model that cannot be loaded, or failed on a frame."""
 
 
+class SpoolError(RetryableError):
+    """The file of events cannot be read or written; it may be possible later."""
+
+
+class SpoolDamagedError(SpoolError):
+    """The file of events was damaged; it has been set aside, and a new one begins."""
+
+
 class BrokerError(RetryableError):
     """No session with the MQTT broker, or one that broke."""
+
+
+class RefusedError(BrokerError):
+    """The broker does not want this client, and another try at once would change nothing."""
 
 
 class NotAllowedError(BrokerError):
@@ -59,3 +79,16 @@ class NotAllowedError(BrokerError):
 
 class InvalidResultError(EdgepubError):
     """A result that cannot be made a valid payload."""
+
+
+class NotTakenError(EdgepubError):
+    """A message that the broker does not take.
+
+    Attributes:
+        reason: for the count of what is dropped, `too_large` or `refused`.
+
+    """
+
+    def __init__(self, text: str, reason: str) -> None:
+        super().__init__(text)
+        self.reason = reason

@@ -90,6 +90,13 @@ def _readable(path: Path, info: ValidationInfo) -> Path:
         raise ValueError("not a file's name") from None
 
 
+def _folder(path: Path, info: ValidationInfo) -> Path:
+    path = absolute(path, info)
+    if path.exists() and not path.is_dir():
+        raise ValueError(f"is a file, not a folder: {path}")
+    return path
+
+
 def _not_yes_or_no(value: object) -> object:
     """YAML reads `yes` as true, and true would be taken for the number 1."""
     if isinstance(value, bool):
@@ -101,6 +108,7 @@ Name = Annotated[str, AfterValidator(_name)]
 CameraName = Annotated[str, AfterValidator(_camera_name)]
 Topic = Annotated[str, Field(min_length=1, max_length=256), AfterValidator(_topic)]
 Number = BeforeValidator(_not_yes_or_no)
+Folder = Annotated[Path, AfterValidator(_folder)]
 ReadableFile = Annotated[Path, AfterValidator(_readable)]
 
 

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 import psutil
 
 from edgepub import stats
-from edgepub.messages import Message
+from edgepub.messages import json_form, stream
 from edgepub.metrics import CameraMetrics, Reading
 from edgepub.outbox import Outbox
 
@@ -72,7 +72,7 @@ class Health:
                 "broker": {"reconnects": self._reconnects()},
                 "cameras": {name: stats.of_camera(before[name], now[name]) for name in now},
             }
-            self._outbox.put(Message(self._topic, stats.encode(payload)))
+            self._outbox.put(stream(self._topic, stats.encode(payload), json_form(stats.SCHEMA)))
             before, last_s = now, now_s
 
     async def _write_lines(self) -> None:

@@ -38,10 +38,17 @@ class Complaints:
 
     def warn(self, text: str, *values: object) -> None:
         """Log a warning, or count it for the next one."""
+        self._complain(logging.WARNING, text, *values)
+
+    def error(self, text: str, *values: object) -> None:
+        """Log an error, or count it for the next one."""
+        self._complain(logging.ERROR, text, *values)
+
+    def _complain(self, level: int, text: str, *values: object) -> None:
         now_s = self._clock()
         if self._said_s is not None and now_s - self._said_s < self._EVERY_S:
             self._unsaid += 1
             return
         more = f" ({self._unsaid} more like this since)" if self._unsaid else ""
         self._said_s, self._unsaid = now_s, 0
-        self._log.warning(text + "%s", *values, more)
+        self._log.log(level, text + "%s", *values, more)

@@ -5,16 +5,37 @@ from typing import Literal, NamedTuple, Protocol
 
 from edgepub.metrics import CameraMetrics
 
-Lane = Literal["state", "events", "pictures", "stream"]
+Lane = Literal["state", "durable", "pictures", "stream"]
 CameraStatus = Literal["online", "offline", "disabled"]
+
+STREAM_EXPIRY_S = 60
+"""What is of the moment is of no use later: a broker need not keep it for a subscriber who is away (MQTT 5)."""
+
+
+class Form(NamedTuple):
+    """What a payload is, for those who read MQTT 5."""
+
+    content_type: str
+    """A MIME type."""
+    schema: str | None = None
+    """The name and version of the payload's schema, in the user property `schema`."""
+
+
+TEXT = Form("text/plain;charset=utf-8")
+JPEG = Form("image/jpeg")
+
+
+def json_form(schema: str) -> Form:
+    """Return the form of a JSON payload."""
+    return Form("application/json", schema)
 
 
 class Receipt(Protocol):
-    """Whose message it is, and since when: what is counted when it leaves or is lost."""
+    """Whose message it is: what is counted when it leaves or is lost."""
 
     @property
     def queued_s(self) -> float:
-        """When it was put into the outbox, on the monotonic clock."""
+        """When it was put into the outbox, on the monotonic clock; where that matters."""
 
     def sent(self, taken_s: float) -> None:
         """Count it as published, having been taken from the outbox at this moment."""
@@ -44,7 +65,7 @@ class EventReceipt(NamedTuple):
     """The receipt of an event."""
 
     counts: CameraMetrics
-    queued_s: float
+    queued_s: float = 0.0
 
     def sent(self, taken_s: float) -> None:  # noqa: ARG002
         """Count it as published."""
@@ -53,6 +74,20 @@ class EventReceipt(NamedTuple):
     def lost(self, reason: str) -> None:
         """Count it as dropped."""
         self.counts.count_dropped(f"event_{reason}")
+
+
+class PictureReceipt(NamedTuple):
+    """The receipt of a snapshot."""
+
+    counts: CameraMetrics
+    queued_s: float = 0.0
+
+    def sent(self, taken_s: float) -> None:
+        """Count nothing: it was counted when it was made."""
+
+    def lost(self, reason: str) -> None:
+        """Count it as dropped."""
+        self.counts.count_dropped(f"snapshot_{reason}")
 
 
 class Message(NamedTuple):
@@ -65,6 +100,13 @@ class Message(NamedTuple):
     retain: bool = False
     receipt: Receipt | None = None
     lane: Lane = "stream"
+    form: Form = TEXT
+    expiry_s: int | None = None
+    """For so long from the sending on anybody wants it; None: for ever."""
+    created_s: float = 0.0
+    """Of an event: when it was put into the outbox, in Unix seconds."""
+    row: int = 0
+    """Of an event: its place in the file of events."""
 
     def encoded(self) -> bytes:
         """Return the payload's bytes."""
@@ -90,16 +132,22 @@ class Received(NamedTuple):
     """It is of the time before we asked for it."""
 
 
-def state(topic: str, value: str | bytes) -> Message:
-    """Return the message of a state: retained, and delivered at least once."""
-    return Message(topic, value.encode() if isinstance(value, str) else value, qos=1, retain=True, lane="state")
+def state(topic: str, value: str | bytes, form: Form = TEXT) -> Message:
+    """Return the message of a state: retained, and delivered at least once; an empty one takes the topic away."""
+    encoded = value.encode() if isinstance(value, str) else value
+    return Message(topic, encoded, qos=1, retain=True, lane="state", form=form)
 
 
-def event(topic: str, payload: bytes, receipt: Receipt) -> Message:
-    """Return the message of an event: delivered at least once."""
-    return Message(topic, payload, qos=1, receipt=receipt, lane="events")
+def event(topic: str, payload: bytes, form: Form) -> Message:
+    """Return the message of an event: written to disk first, and delivered at least once."""
+    return Message(topic, payload, qos=1, lane="durable", form=form)
 
 
-def picture(topic: str, jpeg: bytes) -> Message:
+def picture(topic: str, jpeg: bytes, receipt: Receipt | None = None) -> Message:
     """Return the message of a picture: a state, but a large one."""
-    return Message(topic, jpeg, qos=1, retain=True, lane="pictures")
+    return Message(topic, jpeg, qos=1, retain=True, receipt=receipt, lane="pictures", form=JPEG)
+
+
+def stream(topic: str, payload: bytes | Callable[[], bytes], form: Form, receipt: Receipt | None = None) -> Message:
+    """Return a message of the moment: what is not delivered soon may be dropped."""
+    return Message(topic, payload, receipt=receipt, form=form, expiry_s=STREAM_EXPIRY_S)

@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from edgepub.camera_settings import CameraSettings
 from edgepub.messages import state
 from edgepub.outbox import Outbox
-from edgepub.store import Store
 from edgepub.topics import Topics, level, occupancy
 
 
@@ -18,15 +17,13 @@ class Numbers:
         settings: its labels and zones.
         topics: where the counts go.
         outbox: takes them.
-        store: remembers where counts were published.
 
     """
 
-    def __init__(self, camera: str, settings: CameraSettings, topics: Topics, outbox: Outbox, store: Store) -> None:
+    def __init__(self, camera: str, settings: CameraSettings, topics: Topics, outbox: Outbox) -> None:
         self._camera = camera
         self._topics = topics
         self._outbox = outbox
-        self._store = store
         self._published: dict[str, int] = {}
         self._known = {
             topics.count(camera, zone, level(label))
@@ -55,16 +52,7 @@ class Numbers:
 
     def _publish(self, topic: str, number: int) -> None:
         before = self._published.get(topic)
-        if before is None:
-            self._store.add_count(topic)
         self._published[topic] = number
         self._outbox.put(state(topic, str(number)))
         if before is None or bool(before) != bool(number):
             self._outbox.put(state(occupancy(topic), "ON" if number else "OFF"))
-
-
-def reset(outbox: Outbox, store: Store) -> None:
-    """Set every count that this node has ever published to none: nobody knows yet what is there."""
-    for topic in store.counts():
-        outbox.put(state(topic, "0"))
-        outbox.put(state(occupancy(topic), "OFF"))

@@ -3,8 +3,9 @@
 import functools
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
-from edgepub import info, mqtt, numbers
+from edgepub import info, mqtt, retained
 from edgepub.analysis import Analysis
 from edgepub.camera import Camera
 from edgepub.camera_settings import CameraSettings
@@ -14,10 +15,12 @@ from edgepub.controls import Apply, Commander, Controls
 from edgepub.detections import DetectionsBuilder
 from edgepub.health import Health
 from edgepub.inference import loaded
-from edgepub.messages import picture, state
+from edgepub.messages import EventReceipt, PictureReceipt, json_form, picture, state
 from edgepub.metrics import CameraMetrics
 from edgepub.numbers import Numbers
 from edgepub.outbox import Outbox
+from edgepub.outbox.durable import DurableLane
+from edgepub.outbox.spool import Spool
 from edgepub.publisher import Publisher
 from edgepub.reporter import Reporter
 from edgepub.sampler import Sampler
@@ -26,6 +29,8 @@ from edgepub.snapshots import Photographer, Snapshots
 from edgepub.sources import Gate, source_of
 from edgepub.store import Store
 from edgepub.topics import Topics
+
+_EVENTS = "events.sqlite"
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,18 +44,33 @@ class Pipeline:
     health: Health
 
 
-def build(settings: Settings, boot_id: str, store: Store) -> Pipeline:
-    """Return the pipeline of a configuration, its first states in the outbox; nothing of it runs yet."""
+def build(settings: Settings, boot_id: str, store: Store, durable_folder: Path) -> Pipeline:
+    """Return the pipeline of a configuration, its first states in the outbox; nothing of it runs yet.
+
+    Args:
+        settings: the configuration.
+        boot_id: the daemon's life.
+        store: what was kept.
+        durable_folder: for the file of events.
+
+    """
     topics = Topics(settings.mqtt.topic_prefix, settings.node)
-    outbox = Outbox(settings.outbox.stream.size)
+    counts = {name: CameraMetrics() for name in settings.cameras}
+    limits = settings.outbox.durable
+    durable = DurableLane(
+        Spool(durable_folder / _EVENTS),
+        limits.max_messages,
+        limits.max_age_s,
+        {topics.events(name): EventReceipt(its) for name, its in counts.items()},
+    )
+    outbox = Outbox(settings.outbox.stream.size, durable, store)
     outbox.put(state(topics.status, "online"))
-    outbox.put(state(topics.info, info.build(settings, boot_id)))
-    numbers.reset(outbox, store)
+    outbox.put(state(topics.info, info.build(settings, boot_id), json_form(info.SCHEMA)))
+    retained.tidy(store.retained(), settings.cameras, topics, outbox)
     offline = state(topics.status, "offline")
     connect = functools.partial(
         mqtt.connect, settings.mqtt, settings.client_id, broker_password(settings.mqtt), will=offline
     )
-    counts = {name: CameraMetrics() for name in settings.cameras}
     photographer = Photographer()
     wiring = _Wiring(settings, boot_id, topics, outbox, store, photographer)
     wired = [wiring.camera(name, of, counts[name]) for name, of in settings.cameras.items()]
@@ -60,7 +80,13 @@ def build(settings: Settings, boot_id: str, store: Store) -> Pipeline:
         {camera.name: apply for camera, _, apply in wired},
     )
     publisher = Publisher(
-        outbox, connect, settings.mqtt.url, offline, mqtt.IN_FLIGHT, topics.commands(SETTINGS), commander.obey
+        outbox,
+        connect,
+        settings.mqtt.url,
+        settings.client_id,
+        offline,
+        topics.commands(SETTINGS),
+        commander.obey,
     )
     health = Health(
         settings.node,
@@ -95,7 +121,7 @@ class _Wiring:
         enabled = controls.value("enabled")
         outbox.put(state(topics.camera_status(name), "offline" if enabled else "disabled"))
         controls.begin()
-        its_numbers = Numbers(name, of, topics, outbox, self.store)
+        its_numbers = Numbers(name, of, topics, outbox)
         its_numbers.begin()
         if not of.snapshot.enabled:
             outbox.put(picture(topics.snapshot(name), b""))  # which takes the picture away that the broker may hold
@@ -107,8 +133,7 @@ class _Wiring:
             builder,
             Analysis(name, of),
             its_numbers,
-            Snapshots(whose, of.snapshot, self.photographer, self._taker(topics.snapshot(name)), counts),
-            functools.partial(self.store.next_event, name),
+            Snapshots(whose, of.snapshot, self.photographer, self._taker(topics.snapshot(name), counts), counts),
             Sampler(of.publish),
             outbox,
             counts,
@@ -127,5 +152,5 @@ class _Wiring:
         apply = {"enabled": camera.enable, "min_score": builder.keep_from, "max_fps": gate.limit}
         return camera, controls, apply
 
-    def _taker(self, topic: str) -> Callable[[bytes], None]:
-        return lambda jpeg: self.outbox.put(picture(topic, jpeg))
+    def _taker(self, topic: str, counts: CameraMetrics) -> Callable[[bytes], None]:
+        return lambda jpeg: self.outbox.put(picture(topic, jpeg, PictureReceipt(counts)))

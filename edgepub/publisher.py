@@ -9,23 +9,33 @@ from contextlib import AbstractAsyncContextManager
 from typing import Protocol
 
 from edgepub.backoff import Backoff
-from edgepub.errors import BrokerError, NotAllowedError
+from edgepub.errors import BrokerError, NotAllowedError, NotTakenError, RefusedError
+from edgepub.logs import Complaints
 from edgepub.messages import Message, Received
 from edgepub.outbox import Outbox
 
 _FIRST_PAUSE_S = 1.0
 _LONGEST_PAUSE_S = 30.0
+_REFUSED_PAUSE_S = 30.0
+_LONGEST_REFUSED_PAUSE_S = 300.0
 _STABLE_S = (
     10.0  # a session that ends sooner is no reason for short pauses: two clients with one id would fight for ever
 )
+_MANY_SHORT = 3
 _GOODBYE_S = 1.0
 _log = logging.getLogger(__name__)
+
+Done = Callable[[int, NotTakenError | None], None]
 
 
 class Session(Protocol):
     """A connection to a broker (the seam to `edgepub.mqtt`)."""
 
     version: str
+    window: int
+
+    def send(self, message: Message, key: int) -> None:
+        """Begin to send a message, or raise BrokerError or NotTakenError; its end is told by its key."""
 
     async def publish(self, message: Message) -> None:
         """Send a message, or raise BrokerError."""
@@ -42,10 +52,11 @@ class Publisher:
 
     Args:
         outbox: what waits.
-        connect: opens a new session.
+        connect: opens a new session, which calls the function given with the key of each message that is over, and with
+            the reason if the broker does not take it.
         broker: the broker's name for the log.
+        client_id: the MQTT client identifier, for the log.
         goodbye: what is said last before a clean disconnect, because no last will is sent then.
-        in_flight: publishes under way at once.
         commands: the topics to listen to, wildcards allowed.
         obey: takes what comes there.
 
@@ -54,23 +65,25 @@ class Publisher:
     def __init__(
         self,
         outbox: Outbox,
-        connect: Callable[[], AbstractAsyncContextManager[Session]],
+        connect: Callable[[Done], AbstractAsyncContextManager[Session]],
         broker: str,
+        client_id: str,
         goodbye: Message,
-        in_flight: int,
         commands: Sequence[str],
         obey: Callable[[Received], None],
     ) -> None:
         self._outbox = outbox
         self._connect = connect
         self._broker = broker
+        self._client_id = client_id
         self._goodbye = goodbye
-        self._slots = in_flight
         self._commands = commands
         self._obey = obey
+        self._complaints = Complaints(_log)
         self._sessions = 0
         self._taken = 0
-        self._in_flight: dict[int, Message] = {}  # by the order in which they were taken
+        self._under_way: dict[int, tuple[Message, float]] = {}  # by the order in which they were taken, and when
+        self._one_is_over = asyncio.Event()
 
     @property
     def reconnects(self) -> int:
@@ -80,20 +93,30 @@ class Publisher:
     async def run(self) -> None:
         """Publish until the outbox is closed and empty, through as many sessions as that takes."""
         backoff = Backoff(_FIRST_PAUSE_S, _LONGEST_PAUSE_S)
+        refused_backoff = Backoff(_REFUSED_PAUSE_S, _LONGEST_REFUSED_PAUSE_S)
+        short_sessions = 0
         while True:
             connected_s = None
             try:
-                async with self._connect() as session:
+                async with self._connect(self._over) as session:
                     _log.info("broker %s: connected, MQTT %s", self._broker, session.version)
                     connected_s = time.monotonic()
                     self._sessions += 1
                     await self._serve(session)
                     return
             except BrokerError as error:
-                if connected_s is not None and time.monotonic() - connected_s > _STABLE_S:
-                    backoff.reset()
-                pause_s = backoff.next_s()
-                _log.warning("broker %s: %s; trying again in %.1f s", self._broker, error, pause_s)
+                hint = ""
+                if connected_s is not None:
+                    if time.monotonic() - connected_s > _STABLE_S:
+                        backoff.reset()
+                        refused_backoff.reset()
+                        short_sessions = 0
+                    else:
+                        short_sessions += 1
+                    if short_sessions >= _MANY_SHORT and not isinstance(error, RefusedError):
+                        hint = f" (once more at once: does another client have the id {self._client_id}?)"
+                pause_s = (refused_backoff if isinstance(error, RefusedError) else backoff).next_s()
+                _log.warning("broker %s: %s%s; trying again in %.1f s", self._broker, error, hint, pause_s)
                 await asyncio.sleep(pause_s)
 
     async def _serve(self, session: Session) -> None:
@@ -109,16 +132,15 @@ class Publisher:
         try:
             async with asyncio.TaskGroup() as group:
                 watch = group.create_task(self._listen(session), name="broker-watch")
-                slots = [group.create_task(self._publish(session), name=f"publish-{n}") for n in range(self._slots)]
-                await asyncio.wait(slots)
+                await self._pump(session)
                 watch.cancel()
         except* BrokerError as errors:
             broken = errors.exceptions[0]
         else:
             return
         finally:
-            for key in sorted(self._in_flight, reverse=True):
-                self._outbox.put_back(self._in_flight.pop(key))
+            for key in sorted(self._under_way, reverse=True):
+                self._outbox.put_back(self._under_way.pop(key)[0])
         if (task := asyncio.current_task()) is not None and task.cancelling():
             raise asyncio.CancelledError  # before Python 3.13 a TaskGroup forgets it over the errors of its tasks
         raise broken
@@ -133,15 +155,43 @@ class Publisher:
         async for message in session.received():
             self._obey(message)
 
-    async def _publish(self, session: Session) -> None:
-        """Send one message after another; nothing comes between taking and sending, so they leave in their order."""
-        while (message := await self._outbox.take()) is not None:
-            taken_s = time.monotonic()
-            key = self._taken = self._taken + 1
-            self._in_flight[key] = message
-            await session.publish(message)
-            del self._in_flight[key]
+    async def _pump(self, session: Session) -> None:
+        """Send one message after another, so that they leave in their order, until all have been taken."""
+        while True:
+            if len(self._under_way) >= session.window:
+                await self._wait_for_one()
+            elif message := self._outbox.take():
+                self._begin(session, message)
+            elif not self._outbox.is_over:
+                await self._outbox.wait()
+            elif self._under_way:
+                await self._wait_for_one()
+            else:
+                return
+
+    def _begin(self, session: Session, message: Message) -> None:
+        key = self._taken = self._taken + 1
+        self._under_way[key] = message, time.monotonic()
+        try:
+            session.send(message, key)
+        except NotTakenError as error:
+            self._over(key, error)
+
+    def _over(self, key: int, error: NotTakenError | None) -> None:
+        """Take note that a message has left, or that it never will."""
+        if key not in self._under_way:  # of a session that is over
+            return
+        message, taken_s = self._under_way.pop(key)
+        if error is None:
             self._outbox.sent(message, taken_s)
+        else:
+            self._outbox.refused(message, taken_s, error.reason)
+            self._complaints.warn("broker %s: a message is dropped: %s", self._broker, error)
+        self._one_is_over.set()
+
+    async def _wait_for_one(self) -> None:
+        self._one_is_over.clear()
+        await self._one_is_over.wait()
 
     async def _say_goodbye(self, session: Session) -> None:
         with contextlib.suppress(BrokerError, TimeoutError):

@@ -7,11 +7,11 @@ from typing import Any
 
 from edgepub import events
 from edgepub.analysis import Analysis, Findings, Occurrence
-from edgepub.detections import Detections, DetectionsBuilder, encode
+from edgepub.detections import SCHEMA, Detections, DetectionsBuilder, encode
 from edgepub.errors import InvalidResultError
 from edgepub.frames import Result
 from edgepub.logs import Complaints
-from edgepub.messages import CameraStatus, DetectionsReceipt, EventReceipt, Message, event, state
+from edgepub.messages import CameraStatus, DetectionsReceipt, event, json_form, state, stream
 from edgepub.metrics import CameraMetrics
 from edgepub.numbers import Numbers
 from edgepub.outbox import Outbox
@@ -20,6 +20,7 @@ from edgepub.snapshots import Snapshots
 from edgepub.topics import Topics
 
 _log = logging.getLogger(__name__)
+_DETECTIONS, _EVENT = json_form(SCHEMA), json_form(events.SCHEMA)
 _Seen = tuple[Result, list[dict[str, Any]]]
 
 
@@ -36,7 +37,6 @@ class Reporter:
         analysis: finds out what happens.
         numbers: publishes how many there are.
         snapshots: has pictures made.
-        next_event: gives an event its number.
         sampler: decides which results are published.
         outbox: takes the messages.
         counts: the camera's counts.
@@ -51,7 +51,6 @@ class Reporter:
         analysis: Analysis,
         numbers: Numbers,
         snapshots: Snapshots,
-        next_event: Callable[[], int],
         sampler: Sampler[_Seen],
         outbox: Outbox,
         counts: CameraMetrics,
@@ -66,7 +65,6 @@ class Reporter:
         self._analysis = analysis
         self._numbers = numbers
         self._snapshots = snapshots
-        self._next_event = next_event
         self._sampler = sampler
         self._outbox = outbox
         self._counts = counts
@@ -115,8 +113,8 @@ class Reporter:
         except InvalidResultError as error:
             self._drop(occurrence.sighting.moment.frame, error, "event_invalid")
             return
-        payload = events.encode(its, self._next_event())
-        self._outbox.put(event(self._events_topic, payload, EventReceipt(self._counts, time.monotonic())))
+        topic = self._events_topic
+        self._outbox.put_numbered(topic, lambda seq: event(topic, events.encode(its, seq), _EVENT))
 
     def _publish(self, result: Result, objects: list[dict[str, Any]]) -> None:
         self._seq += 1
@@ -127,7 +125,7 @@ class Reporter:
             return
         captured_s = result.frame.captured_s
         receipt = DetectionsReceipt(self._counts, captured_s, time.monotonic())
-        self._outbox.put(Message(self._detections_topic, self._encoding(payload, captured_s), receipt=receipt))
+        self._outbox.put(stream(self._detections_topic, self._encoding(payload, captured_s), _DETECTIONS, receipt))
 
     def _drop(self, frame: int, error: InvalidResultError, reason: str = "invalid") -> None:
         self._counts.count_dropped(reason)

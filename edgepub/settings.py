@@ -9,7 +9,18 @@ from urllib.parse import SplitResult, urlsplit
 from pydantic import ConfigDict, Field, SecretStr, ValidationInfo, field_validator, model_validator
 
 from edgepub.camera_settings import CameraSettings
-from edgepub.fields import BrokerUrl, CameraName, Name, Number, ReadableFile, Section, Topic, absolute, default_node
+from edgepub.fields import (
+    BrokerUrl,
+    CameraName,
+    Folder,
+    Name,
+    Number,
+    ReadableFile,
+    Section,
+    Topic,
+    absolute,
+    default_node,
+)
 
 
 class TlsSettings(Section):
@@ -83,10 +94,22 @@ class StreamSettings(Section):
     """Messages held while the broker is slow or away; the oldest is dropped first, and counted."""
 
 
+class DurableSettings(Section):
+    """The lane of events, on disk."""
+
+    path: Folder | None = None
+    """The folder of the file that holds them; null: `$STATE_DIRECTORY`, or `~/.local/state/edgepub`."""
+    max_messages: Annotated[int, Number] = Field(default=100_000, ge=1, le=10_000_000)
+    """Events that wait while the broker is away; the oldest is let go of first, and counted."""
+    max_age_s: Annotated[float, Number] = Field(default=86_400, ge=1, le=31_536_000)
+    """Events older than this are let go of, and counted."""
+
+
 class OutboxSettings(Section):
     """What waits for the broker."""
 
     stream: StreamSettings = StreamSettings()
+    durable: DurableSettings = DurableSettings()
 
 
 class ModelSettings(Section):

@@ -44,7 +44,9 @@ class CameraStats(TypedDict):
         dict[str, Count],
         Field(
             description="messages lost, by reason: `queue_full`, `invalid` (not a result of detections), `stopped`; of "
-            "events `event_queue_full`, `event_invalid`, `event_stopped`"
+            "events `event_queue_full` (more than `outbox.durable.max_messages` waited), `event_expired` (older than "
+            "`max_age_s`), `event_damaged` (the file), `event_invalid`, `event_stopped` (the disk did not take it); of "
+            "snapshots `snapshot_given_up`; and of each what the broker does not take, `too_large` and `refused`"
         ),
     ]
     events: Annotated[int, Field(ge=0, description="events that were published")]
@@ -68,7 +70,7 @@ class OutboxStats(TypedDict):
 
     stream: Count
     state: Count
-    events: Count
+    durable: Annotated[int, Field(ge=0, description="events, on disk")]
     pictures: Count
 
 

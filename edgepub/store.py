@@ -1,63 +1,59 @@
-"""What is kept over restarts, in a small SQLite database in the state folder: numbers of events, settings, topics."""
+"""What is kept over restarts, in a small file in the state folder: settings that were set, and retained topics."""
 
 import logging
 import os
-import sqlite3
 import threading
-import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+
+import orjson
+from pydantic import TypeAdapter, ValidationError
+from typing_extensions import TypedDict
 
 from edgepub.logs import Complaints
-from edgepub.redaction import one_line
+from edgepub.state_folder import set_aside
+from edgepub.worker import Worker
 
-_TABLES = """
-CREATE TABLE IF NOT EXISTS events (camera TEXT PRIMARY KEY, newest INTEGER NOT NULL);
-CREATE TABLE IF NOT EXISTS settings (camera TEXT, name TEXT, value TEXT NOT NULL, PRIMARY KEY (camera, name));
-CREATE TABLE IF NOT EXISTS counts (topic TEXT PRIMARY KEY);
-"""
-_MISSING = "no such column"  # it is a database, but not ours
-_PATIENCE_S = 5.0  # at the start, when another may just be ending
-_BUSY_MS = 100
+_FILE = "state.json"
+_TRY_AGAIN_S = 10.0
+_GRACE_S = 5.0
 _log = logging.getLogger(__name__)
 
 
-def default_folder() -> Path:
-    """Return ``$STATE_DIRECTORY``, else ``$XDG_STATE_HOME/edgepub``, else ``~/.local/state/edgepub``."""
-    if given := os.environ.get("STATE_DIRECTORY"):
-        return Path(given.split(":")[0])  # systemd may name several
-    return Path(os.environ.get("XDG_STATE_HOME") or "~/.local/state").expanduser() / "edgepub"
+class Kept(TypedDict):
+    """The file's content."""
+
+    settings: dict[str, dict[str, str]]
+    """By camera and name."""
+    retained: list[str]
+
+
+_VALIDATOR = TypeAdapter(Kept)
 
 
 class Store:
-    """Everything is read at the start; then memory answers, and each change is written before it is used.
+    """Memory answers, and a thread writes the file anew soon after each change.
 
-    A folder or a disk that does not take it is complained of, and nothing else changes: it is then forgotten at the
+    A folder or a disk that does not take it is complained of, and tried again; what it never took is forgotten at the
     next start. For any thread.
 
     Args:
-        database: where to write, or None.
+        path: of the file; None: memory alone.
 
     """
 
-    def __init__(self, database: sqlite3.Connection | None) -> None:
-        self._database = database
+    def __init__(self, path: Path | None) -> None:
+        self._path = path
         self._lock = threading.Lock()
         self._complaints = Complaints(_log)
-        self._events: dict[str, int] = dict(self._rows("SELECT camera, newest FROM events"))
-        self._settings: dict[tuple[str, str], str] = {
-            (camera, name): value for camera, name, value in self._rows("SELECT camera, name, value FROM settings")
+        kept = self._read() or {"settings": {}, "retained": []}
+        self._settings = {
+            (camera, name): value for camera, of in kept["settings"].items() for name, value in of.items()
         }
-        self._counts: set[str] = {topic for (topic,) in self._rows("SELECT topic FROM counts")}
-
-    def next_event(self, camera: str) -> int:
-        """Return the number of a camera's next event, counted from 1 since the node's very first start."""
-        with self._lock:
-            number = self._events[camera] = self._events.get(camera, 0) + 1
-            self._write("INSERT OR REPLACE INTO events VALUES (?, ?)", camera, number)
-        return number
+        self._retained = dict.fromkeys(kept["retained"])
+        self._changed = False
+        self._worker = Worker("store", self._save)
 
     def setting(self, camera: str, name: str) -> str | None:
         """Return what a setting was set to, or None if it is the configuration's."""
@@ -69,98 +65,96 @@ class Store:
         with self._lock:
             if value is None:
                 self._settings.pop((camera, name), None)
-                self._write("DELETE FROM settings WHERE camera = ? AND name = ?", camera, name)
             else:
                 self._settings[camera, name] = value
-                self._write("INSERT OR REPLACE INTO settings VALUES (?, ?, ?)", camera, name, value)
+            self._change()
 
-    def add_count(self, topic: str) -> None:
-        """Remember that a count is published there."""
+    def add_retained(self, topic: str) -> None:
+        """Remember that something is retained at a topic."""
         with self._lock:
-            if topic not in self._counts:
-                self._counts.add(topic)
-                self._write("INSERT OR IGNORE INTO counts VALUES (?)", topic)
+            if topic not in self._retained:
+                self._retained[topic] = None
+                self._change()
 
-    def counts(self) -> list[str]:
-        """Return all topics where counts were ever published."""
+    def remove_retained(self, topic: str) -> None:
+        """Forget a topic where nothing is retained any more."""
         with self._lock:
-            return sorted(self._counts)
+            if topic in self._retained:
+                del self._retained[topic]
+                self._change()
 
-    def _rows(self, query: str) -> list[tuple[Any, ...]]:
-        return self._database.execute(query).fetchall() if self._database else []
+    def retained(self) -> list[str]:
+        """Return the topics where this state folder's edgepub has something retained."""
+        with self._lock:
+            return sorted(self._retained)
 
-    def _write(self, statement: str, *values: object) -> None:
-        if self._database is None:
-            return
+    def start(self) -> None:
+        """Begin to write changes."""
+        if self._path:
+            self._worker.start()
+
+    def close(self) -> None:
+        """Write what has changed, and end."""
+        if self._path:
+            self._worker.close(_GRACE_S)
+
+    def _change(self) -> None:
+        self._changed = True
+        self._worker.wake()
+
+    def _read(self) -> Kept | None:
+        if self._path is None:
+            return None
         try:
-            self._database.execute(statement, values)
-        except sqlite3.Error as error:
-            self._complaints.warn("the state folder cannot be written, what changes is lost at the end: %s", error)
+            return _VALIDATOR.validate_python(orjson.loads(self._path.read_bytes()))
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            _log.error("%s cannot be read (%s): settings that were set are forgotten", self._path, error.strerror)
+        except (orjson.JSONDecodeError, ValidationError):
+            try:
+                set_aside(self._path, "it is not what edgepub wrote")
+            except OSError as error:
+                _log.error("%s is damaged, and cannot be renamed: %s", self._path, error.strerror)
+        return None
+
+    def _save(self) -> float | None:
+        with self._lock:
+            if not self._changed:
+                return None
+            self._changed = False
+            settings: dict[str, dict[str, str]] = {}
+            for (camera, name), value in self._settings.items():
+                settings.setdefault(camera, {})[name] = value
+            kept = Kept(settings=settings, retained=sorted(self._retained))
+        try:
+            self._write(orjson.dumps(kept, option=orjson.OPT_INDENT_2))
+        except OSError as error:
+            self._changed = True
+            self._complaints.error(
+                "%s: %s: what changes now is forgotten at the next start", self._path, error.strerror
+            )
+            return _TRY_AGAIN_S
+        return None
+
+    def _write(self, content: bytes) -> None:
+        """Replace the file's content as a whole, on the disk."""
+        assert self._path is not None  # noqa: S101
+        self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        new = self._path.with_name(self._path.name + ".new")
+        with os.fdopen(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        new.rename(self._path)
 
 
 @contextmanager
-def opened(folder: Path, node: str) -> Iterator[Store]:
-    """Open the store of a node, and close it at the end; one that is damaged is set aside for a new one."""
-    path = folder / f"{node}.sqlite"
-    database = _connected(path)
-    try:
-        store = Store(database)
-    except (sqlite3.Error, ValueError) as error:
-        if database:
-            database.close()
-        database = _after(path, error)
-        store = Store(database)
+def opened(folder: Path) -> Iterator[Store]:
+    """Open the store of a folder, and close it at the end."""
+    store = Store(folder / _FILE)
+    store.start()
     try:
         yield store
     finally:
-        if database:
-            database.close()
-
-
-def _connected(path: Path) -> sqlite3.Connection | None:
-    try:
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        return _prepared(path)
-    except (OSError, sqlite3.Error) as error:
-        return _after(path, error)
-
-
-def _prepared(path: Path) -> sqlite3.Connection:
-    database = sqlite3.connect(path, timeout=_PATIENCE_S, isolation_level=None, check_same_thread=False)
-    try:
-        # A kill loses nothing then, and no write waits for the disk.
-        database.execute("PRAGMA journal_mode = WAL")
-        database.execute("PRAGMA synchronous = NORMAL")
-        database.executescript(_TABLES)
-        database.execute(f"PRAGMA busy_timeout = {_BUSY_MS}")  # of those that wait then, one is a camera
-    except sqlite3.Error:
-        database.close()
-        raise
-    return database
-
-
-def _after(path: Path, error: Exception) -> sqlite3.Connection | None:
-    """Return what there is after a failure: nothing if the database cannot be used, a new one if it is damaged."""
-    if isinstance(error, OSError | sqlite3.OperationalError) and _MISSING not in str(error):
-        _complain(path, error)
-        return None
-    return _set_aside(path, error)
-
-
-def _set_aside(path: Path, error: Exception) -> sqlite3.Connection | None:
-    aside = path.with_name(f"{path.name}.damaged-{time.strftime('%Y%m%dT%H%M%S')}")
-    _log.error("%s is damaged (%s); it is set aside as %s, and edgepub begins anew", path, one_line(error), aside.name)
-    try:
-        path.rename(aside)
-        for rest in ("-wal", "-shm"):
-            with suppress(FileNotFoundError):
-                path.with_name(path.name + rest).unlink()
-        return _prepared(path)
-    except (OSError, sqlite3.Error) as again:
-        _complain(path, again)
-        return None
-
-
-def _complain(path: Path, error: Exception) -> None:
-    reason = error.strerror if isinstance(error, OSError) else one_line(error)
-    _log.error("%s cannot be used (%s): events begin at 1 and set settings are lost at the next start", path, reason)
+        store.close()

@@ -20,7 +20,6 @@ from edgepub.frames import Frame
 from edgepub.numbers import Numbers
 from edgepub.outbox import Outbox
 from edgepub.pictures import jpeg
-from edgepub.store import Store
 from edgepub.topics import Topics
 
 _FRAMES = 300
@@ -109,7 +108,7 @@ def _raw(frame: list[dict[str, Any]]) -> list[dict[str, Any]]:
 def _a_frame_ms(number: int, settings: dict[str, Any]) -> float:
     camera = CameraSettings(source="camera.mp4", model="any", **settings)
     analysis = Analysis("camera", camera)
-    numbers = Numbers("camera", camera, Topics("edgepub", "bench"), Outbox(256), Store(None))
+    numbers = Numbers("camera", camera, Topics("edgepub", "bench"), Outbox(256))
     image = _an_image(640, 480)
     times = []
     for frame, its in zip(range(_FRAMES), _frames(number), strict=False):

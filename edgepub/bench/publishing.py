@@ -35,7 +35,6 @@ from edgepub.reporter import Reporter
 from edgepub.sampler import Sampler
 from edgepub.settings import MqttSettings
 from edgepub.snapshots import Photographer, Snapshots
-from edgepub.store import Store
 from edgepub.topics import Topics
 
 _MESSAGES = 20_000
@@ -77,7 +76,7 @@ def _edgepub(port: int, objects: int) -> float:
     outbox = Outbox(256)
     counts = CameraMetrics()
     whose = {"node": "bench", "camera": "camera", "boot_id": "boot"}
-    topics, store = Topics("edgepub", "bench"), Store(None)
+    topics = Topics("edgepub", "bench")
     settings = CameraSettings(
         source="camera.mp4", model="any", tracking=False, snapshot=SnapshotSettings(enabled=False)
     )
@@ -86,15 +85,14 @@ def _edgepub(port: int, objects: int) -> float:
         topics,
         DetectionsBuilder(whose, None, 0.5),
         Analysis("camera", settings),
-        Numbers("camera", settings, topics, outbox, store),
+        Numbers("camera", settings, topics, outbox),
         Snapshots(whose, settings.snapshot, Photographer(), lambda _: None, counts),
-        lambda: store.next_event("camera"),
         Sampler(settings.publish),
         outbox,
         counts,
     )
     connect = functools.partial(mqtt.connect, MqttSettings(url=f"mqtt://127.0.0.1:{port}"), "bench", None)
-    publisher = Publisher(outbox, connect, "bench", state(topics.status, "offline"), mqtt.IN_FLIGHT, [], print)
+    publisher = Publisher(outbox, connect, "bench", "bench", state(topics.status, "offline"), [], print)
     image = np.zeros((480, 640, 3), np.uint8)
     took: list[float] = []
 

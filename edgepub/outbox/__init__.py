@@ -1,17 +1,18 @@
 """What waits for the broker: lanes behind one face, filled by any thread, emptied by one event loop.
 
-They are taken in this order: **state**, the newest value of each topic; **events**, each of them, in their order;
-**pictures**, the newest of each topic, for at most half of the time of the link; **stream**, bounded, the oldest of the
-fullest topic dropped first.
+**state**, the newest value of each topic, goes first; then **durable**, each message in its order and on the disk
+before it goes, but of four messages one of the stream if there is one; **pictures**, the newest of each topic, one at a
+time and for at most half of the time of the link; **stream**, bounded, the oldest of the fullest topic dropped first.
 """
 
 import asyncio
 import threading
 import time
+from collections.abc import Callable
 from typing import Protocol
 
 from edgepub.messages import Message
-from edgepub.outbox.events import EventLane
+from edgepub.outbox.durable import DurableLane
 from edgepub.outbox.pictures import PictureLane
 from edgepub.outbox.state import StateLane
 from edgepub.outbox.stream import StreamLane
@@ -21,14 +22,12 @@ __all__ = ["Outbox"]
 _LINGER_S = 0.005
 """For so long after the outbox was emptied nobody is woken: to be woken by another thread costs more than to publish,
 and at high rates several messages then share one wake-up. A camera's next frame comes later anyway."""
-_MOST_EVENTS = 10_000
+_DURABLE_IN_TURN = 3
+"""So many durable messages go before one of the stream."""
 
 
 class Lane(Protocol):
-    """Messages of one kind, which wait."""
-
-    def put(self, message: Message) -> Message | None:
-        """Add a message; return one that is lost for it."""
+    """Messages of one kind, which wait. One that is true has a message that can be taken now."""
 
     def put_back(self, message: Message) -> Message | None:
         """Return a message that was taken and not sent to its place; return it again if there is none any more."""
@@ -36,7 +35,22 @@ class Lane(Protocol):
     def take(self) -> Message | None:
         """Remove and return the next message, if there is one to be sent now."""
 
+    def sent(self, message: Message) -> None:
+        """Take note that a message which was taken will not come back."""
+
     def __len__(self) -> int: ...
+
+    def __bool__(self) -> bool: ...
+
+
+class Ledger(Protocol):
+    """Remembers where something is retained (the seam to `edgepub.store`)."""
+
+    def add_retained(self, topic: str) -> None:
+        """Remember a topic; at once, from any thread."""
+
+    def remove_retained(self, topic: str) -> None:
+        """Forget a topic that was cleared."""
 
 
 class Outbox:
@@ -47,33 +61,55 @@ class Outbox:
 
     Args:
         stream_size: messages that the stream lane holds.
+        durable: the durable lane; None: one in memory.
+        ledger: is told where something is retained.
 
     """
 
-    def __init__(self, stream_size: int) -> None:
+    def __init__(self, stream_size: int, durable: DurableLane | None = None, ledger: Ledger | None = None) -> None:
         self._lock = threading.Lock()
         self._state = StateLane()
-        self._events = EventLane(_MOST_EVENTS)
+        self._durable = durable or DurableLane()
         self._pictures = PictureLane()
         self._stream = StreamLane(stream_size)
         self._lanes: dict[str, Lane] = {
             "state": self._state,
-            "events": self._events,
+            "durable": self._durable,
             "pictures": self._pictures,
             "stream": self._stream,
         }
+        self._ledger = ledger
+        self._durable_in_turn = 0
         self._awake = asyncio.Event()
         self._sleeper: asyncio.AbstractEventLoop | None = None  # to be woken by the next put
         self._lingering = False
         self._closed = False
 
+    def open(self) -> None:
+        """Open the file of the durable lane, and let what waits there be taken."""
+        self._durable.open(self._wake_from_outside)
+
     def put(self, message: Message) -> None:
-        """Add a message; from any thread, at once."""
+        """Add a message of any lane but the durable; from any thread, at once."""
         with self._lock:
-            lost = self._lanes[message.lane].put(message)
+            if message.lane == "stream":
+                lost = self._stream.put(message)
+            else:
+                lost = None
+                (self._pictures if message.lane == "pictures" else self._state).put(message)
             self._wake()
         if lost is not None:
             lost.count_lost("queue_full")
+        if message.retain and message.payload and self._ledger:
+            self._ledger.add_retained(message.topic)
+
+    def put_numbered(self, topic: str, make: Callable[[int], Message]) -> None:
+        """Add the durable message that is made of its topic's next number; from any thread, at once.
+
+        The numbers of a topic count from 1, over restarts, and each is that of one message.
+        """
+        self._durable.put(topic, make)
+        self._wake_from_outside()
 
     def put_back(self, message: Message) -> None:
         """Return a message that was taken and not sent, to its old place."""
@@ -81,28 +117,41 @@ class Outbox:
             lost = self._lanes[message.lane].put_back(message)
             self._wake()
         if lost is not None:
-            lost.count_lost("queue_full")
+            lost.count_lost("queue_full" if lost.lane == "stream" else "given_up")
 
     def sent(self, message: Message, taken_s: float) -> None:
         """Count a message that has left, having been taken at this moment; in the event loop."""
         message.count_sent(taken_s)
-        if message.lane == "pictures":
-            asyncio.get_running_loop().call_later(time.monotonic() - taken_s, self._let_pictures_go_on)
+        if message.retain and not message.payload and self._ledger:
+            self._ledger.remove_retained(message.topic)
+        self._over(message, taken_s)
 
-    async def take(self) -> Message | None:
-        """Return the next message, when there is one; None when the outbox is closed and empty."""
-        while True:
-            with self._lock:
-                if self._closed:
-                    self._pictures.rested()  # nothing is waited for any more
-                message = self._next()
-                if message is not None or self._closed:
-                    return message
-                self._awake.clear()
-            if not self._lingering:
-                self._lingering = True
-                asyncio.get_running_loop().call_later(_LINGER_S, self._listen)
-            await self._awake.wait()
+    def refused(self, message: Message, taken_s: float, reason: str) -> None:
+        """Count a message that was taken and that the broker never will; in the event loop."""
+        message.count_lost(reason)
+        self._over(message, taken_s)
+
+    def take(self) -> Message | None:
+        """Remove and return the next message, if there is one to be sent now; in the event loop."""
+        with self._lock:
+            if self._closed:
+                self._pictures.rested()  # nothing is waited for any more
+            return self._next()
+
+    async def wait(self) -> None:
+        """Wait until there may be something to take, after `take` had nothing."""
+        with self._lock:
+            self._awake.clear()
+        if not self._lingering:
+            self._lingering = True
+            asyncio.get_running_loop().call_later(_LINGER_S, self._listen)
+        await self._awake.wait()
+
+    @property
+    def is_over(self) -> bool:
+        """Whether it is closed and empty."""
+        with self._lock:
+            return self._closed and not any(map(len, self._lanes.values()))
 
     def resend_state(self) -> None:
         """Let every state be sent again, for a broker that may have forgotten it."""
@@ -112,21 +161,24 @@ class Outbox:
             self._wake()
 
     def close(self) -> None:
-        """Let `take` come to an end once what is here has been taken; nothing is lost."""
+        """Let it be over once what is here has been taken; nothing is lost."""
         with self._lock:
             self._closed = True
             self._wake()
 
-    def discard(self, reason: str) -> int:
-        """Drop the events and the stream, counted with this reason; return how many messages that were."""
-        number = 0
-        while True:
-            with self._lock:
-                message = self._events.take() or self._stream.take()
-            if message is None:
-                return number
-            message.count_lost(reason)
-            number += 1
+    def end(self, grace_s: float) -> tuple[int, int]:
+        """Drop the stream, and close the file of the durable lane within so many seconds.
+
+        Returns:
+            How many messages were lost, and how many wait in the file for the next start.
+
+        """
+        with self._lock:
+            lost = self._stream.discard()
+        for message in lost:
+            message.count_lost("stopped")
+        lost_durable, kept = self._durable.close(grace_s)
+        return len(lost) + lost_durable, kept
 
     def age_s(self, topic: str) -> float:
         """Return for how long the oldest message of a topic in the stream lane has been waiting; 0 if there is none."""
@@ -140,21 +192,40 @@ class Outbox:
             return {name: len(lane) for name, lane in self._lanes.items()}
 
     def _next(self) -> Message | None:
-        return next((message for lane in self._lanes.values() if (message := lane.take())), None)
+        if message := self._state.take():
+            return message
+        if self._durable_in_turn < _DURABLE_IN_TURN and (message := self._durable.take()):
+            self._durable_in_turn += 1
+            return message
+        self._durable_in_turn = 0
+        return self._pictures.take() or self._stream.take() or self._durable.take()
+
+    def _over(self, message: Message, taken_s: float) -> None:
+        lane = self._lanes[message.lane]
+        with self._lock:
+            lane.sent(message)
+            if lane:
+                self._awake.set()
+        if message.lane == "pictures":
+            asyncio.get_running_loop().call_later(time.monotonic() - taken_s, self._let_pictures_go_on)
 
     def _let_pictures_go_on(self) -> None:
         with self._lock:
             self._pictures.rested()
-            self._wake()
+            self._awake.set()
 
     def _listen(self) -> None:
-        """Wake the takers if something has come meanwhile, else let the next put do it."""
+        """Wake the taker if something has come meanwhile, else let the next put do it."""
         with self._lock:
             self._lingering = False
             if self._closed or any(self._lanes.values()):
                 self._awake.set()
             else:
                 self._sleeper = asyncio.get_running_loop()
+
+    def _wake_from_outside(self) -> None:
+        with self._lock:
+            self._wake()
 
     def _wake(self) -> None:
         sleeper, self._sleeper = self._sleeper, None

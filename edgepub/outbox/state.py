@@ -16,10 +16,11 @@ class StateLane:
         self._unsent.pop(message.topic, None)
         self._unsent[message.topic] = None
 
-    def put_back(self, message: Message) -> None:
+    def put_back(self, message: Message) -> Message | None:
         """Let a value that was taken and not sent be sent, unless there is a newer one."""
         if self._newest.get(message.topic) is message:
             self._unsent.setdefault(message.topic)
+        return None
 
     def take(self) -> Message | None:
         """Return the value that has waited longest."""
@@ -29,9 +30,17 @@ class StateLane:
         del self._unsent[topic]
         return self._newest[topic]
 
+    def sent(self, message: Message) -> None:
+        """Forget a topic that was cleared."""
+        if not message.payload and self._newest.get(message.topic) is message:
+            del self._newest[message.topic]
+
     def renew(self) -> None:
         """Let every value be sent again."""
         self._unsent = dict.fromkeys(self._newest)
 
     def __len__(self) -> int:
         return len(self._unsent)
+
+    def __bool__(self) -> bool:
+        return bool(self._unsent)

@@ -4,6 +4,9 @@ from collections import OrderedDict, deque
 
 from edgepub.messages import Message
 
+_MOST_UNDER_WAY = 16
+"""What has left the lane can be dropped no more; on a slow link it would be old before it arrives."""
+
 
 class StreamLane:
     """A bounded queue that takes its topics in turn, and for a new message drops the oldest of the topic with the most.
@@ -21,6 +24,7 @@ class StreamLane:
     def __init__(self, size: int) -> None:
         self._size = size
         self._number = 0
+        self._under_way = 0
         self._topics: OrderedDict[str, deque[Message]] = OrderedDict()  # those with messages, in their turn
 
     def put(self, message: Message) -> Message | None:
@@ -34,6 +38,7 @@ class StreamLane:
 
     def put_back(self, message: Message) -> Message | None:
         """Return a message to the front of its topic; return it again if newer ones have taken its place."""
+        self._under_way -= 1
         if self._number >= self._size:
             return message
         self._topics.setdefault(message.topic, deque()).appendleft(message)
@@ -41,16 +46,28 @@ class StreamLane:
         return None
 
     def take(self) -> Message | None:
-        """Remove and return the oldest message of the topic whose turn it is."""
-        if not self._topics:
+        """Remove and return the oldest message of the topic whose turn it is, unless many are under way."""
+        if not self:
             return None
-        topic = next(iter(self._topics))
-        self._topics.move_to_end(topic)
-        return self._pop(topic)
+        self._under_way += 1
+        return self._pop_in_turn()
+
+    def sent(self, message: Message) -> None:  # noqa: ARG002
+        """Let another one be under way."""
+        self._under_way -= 1
+
+    def discard(self) -> list[Message]:
+        """Remove and return all that wait."""
+        return [self._pop_in_turn() for _ in range(self._number)]
 
     def oldest(self, topic: str) -> Message | None:
         """Return the oldest message of a topic, and leave it where it is."""
         return self._topics[topic][0] if topic in self._topics else None
+
+    def _pop_in_turn(self) -> Message:
+        topic = next(iter(self._topics))
+        self._topics.move_to_end(topic)
+        return self._pop(topic)
 
     def _pop(self, topic: str) -> Message:
         queue = self._topics[topic]
@@ -62,3 +79,6 @@ class StreamLane:
 
     def __len__(self) -> int:
         return self._number
+
+    def __bool__(self) -> bool:
+        return self._number > 0 and self._under_way < _MOST_UNDER_WAY

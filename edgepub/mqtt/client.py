@@ -1,0 +1,165 @@
+"""aiomqtt's client, and what paho knows that it keeps to itself."""
+
+import contextlib
+import functools
+import logging
+import re
+import socket
+from collections import deque
+from collections.abc import Callable
+from typing import Any
+
+import aiomqtt
+from paho.mqtt.client import MQTTMessageInfo
+from paho.mqtt.packettypes import PacketTypes
+from paho.mqtt.properties import Properties
+
+from edgepub.errors import NotTakenError
+from edgepub.messages import Message
+from edgepub.redaction import one_line
+
+# Reason codes (MQTT 5.0, 2.4), to which paho also turns those of MQTT 3.1.1.
+FAILURES = 0x80  # and all above
+UNSUPPORTED_VERSION = 0x84
+TAKEN_OVER = 0x8E
+QUOTA_EXCEEDED = 0x97
+UNWANTED = {0x85, 0x86, 0x87, 0x8A, 0x8C, TAKEN_OVER, 0x98, 0x9D}  # client id, password, rights, ban, method, moved
+
+LOST = "the connection is lost"
+
+Done = Callable[[int, NotTakenError | None], None]
+"""Takes the key of a message that is over, and the reason if the broker does not take it."""
+
+
+class Packed(Properties):
+    """Properties that are packed once, for many messages."""
+
+    packed: bytes
+
+    def __init__(self, packed: bytes) -> None:
+        object.__setattr__(self, "packed", packed)  # paho's own lets only properties be set
+
+    def pack(self) -> bytes:
+        """Return them as they are sent."""
+        return self.packed
+
+
+@functools.lru_cache(maxsize=1024)
+def publish_properties(content_type: str, schema: str | None, expiry_s: int | None) -> Packed:
+    """Return the properties of a PUBLISH (MQTT 5.0, 3.3.2.3)."""
+    properties: Any = Properties(PacketTypes.PUBLISH)  # type: ignore[no-untyped-call]
+    properties.ContentType = content_type
+    if schema:
+        properties.UserProperty = ("schema", schema)
+    if expiry_s is not None:
+        properties.MessageExpiryInterval = expiry_s
+    return Packed(properties.pack())
+
+
+def connect_properties(maximum_packet_size: int) -> Properties:
+    """Return the properties of a CONNECT (MQTT 5.0, 3.1.2.11)."""
+    properties: Any = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call]
+    properties.MaximumPacketSize = maximum_packet_size
+    return properties  # type: ignore[no-any-return]
+
+
+class PahoLog(logging.Logger):
+    """What paho says: nearly nothing of it is for us, but only here it tells why a connection was lost."""
+
+    def __init__(self) -> None:
+        super().__init__("edgepub.paho", logging.ERROR)
+        self.lost_by: object = None
+
+    def log(self, level: int, msg: object, *args: object, **_: Any) -> None:  # noqa: ANN401
+        """Keep the reason of an error."""
+        if level >= logging.ERROR:
+            self.lost_by = args[-1] if args else msg
+
+
+class Client(aiomqtt.Client):
+    """An aiomqtt client that tells more: what CONNACK grants, an end before CONNACK, and the reason code of PUBACK.
+
+    And `begin` sends without a task and an event for each message, which cost more than the sending.
+
+    Args:
+        done: called for each message that was begun, when it is over.
+        options: of aiomqtt.
+
+    """
+
+    def __init__(self, done: Done, **options: Any) -> None:  # noqa: ANN401
+        self.log = PahoLog()
+        self._done = done
+        self._granted: Properties | None = None
+        self._keys: dict[int, int] = {}  # of QoS 1, by packet identifier
+        self._unwritten: deque[tuple[MQTTMessageInfo, int]] = deque()  # of QoS 0, and their keys
+        super().__init__(logger=self.log, **options)
+
+    def granted(self, name: str, default: int) -> int:
+        """Return a property of CONNACK."""
+        return int(getattr(self._granted, name, default))
+
+    def begin(self, message: Message, payload: bytes, properties: Properties | None, key: int) -> None:
+        """Give a message to paho, which writes it in the next turn of the event loop, or raise MqttError."""
+        info = self._client.publish(message.topic, payload, message.qos, message.retain, properties)
+        if info.rc != 0:
+            raise aiomqtt.MqttCodeError(info.rc, "Could not publish message")
+        if message.qos == 0:
+            self._unwritten.append((info, key))
+        else:
+            self._keys[info.mid] = key
+
+    def _on_connect(self, client: Any, userdata: Any, flags: Any, reason_code: Any, properties: Any = None) -> None:  # noqa: ANN401
+        self._granted = properties
+        super()._on_connect(client, userdata, flags, reason_code, properties)
+
+    def _on_disconnect(self, client: Any, userdata: Any, flags: Any, reason_code: Any, properties: Any = None) -> None:  # noqa: ANN401
+        if not self._connected.done():
+            self._connected.set_exception(aiomqtt.MqttError(LOST))
+        super()._on_disconnect(client, userdata, flags, reason_code, properties)
+
+    def _on_socket_register_write(self, client: Any, userdata: Any, sock: Any) -> None:  # noqa: ANN401, ARG002
+        # As aiomqtt's own, but that paho is not asked to tell of each message of QoS 0 that is written: it would make
+        # three objects to say so, which costs more than the writing.
+        def write() -> None:
+            client.on_publish = None
+            try:
+                client.loop_write()
+            except Exception as error:  # noqa: BLE001
+                if not self._disconnected.done():
+                    self._disconnected.set_exception(error)
+            client.on_publish = self._on_publish
+            _acknowledge_at_once(sock)
+            while self._unwritten and self._unwritten[0][0].is_published():
+                self._done(self._unwritten.popleft()[1], None)
+
+        self._loop.call_soon_threadsafe(self._loop.add_writer, sock.fileno(), write)
+
+    def _on_publish(self, client: Any, userdata: Any, mid: int, reason_code: Any, properties: Any) -> None:  # noqa: ANN401
+        key = self._keys.pop(mid, None)
+        if key is None:
+            super()._on_publish(client, userdata, mid, reason_code, properties)
+        elif reason_code.value < FAILURES:
+            self._done(key, None)
+        elif reason_code.value != QUOTA_EXCEEDED:
+            self._done(key, NotTakenError(f"the broker refuses it: {reason_code}", "refused"))
+        elif not self._disconnected.done():  # it may take it later
+            self._disconnected.set_exception(aiomqtt.MqttCodeError(reason_code))
+
+
+def _acknowledge_at_once(sock: Any) -> None:  # noqa: ANN401
+    """Let the kernel acknowledge what the broker answers next.
+
+    A broker in its default state holds its second PUBACK back until then (Nagle), and the kernel would wait 40 ms for
+    something to acknowledge it with. It has to be asked again and again (Linux, tcp(7), TCP_QUICKACK).
+    """
+    with contextlib.suppress(OSError, AttributeError):  # it is closed, or no TCP
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_QUICKACK, 1)
+
+
+def words(error: object) -> str:
+    """Return an error's text without the numbers in it that say nothing to a person."""
+    cause = getattr(error, "__cause__", None)
+    text = str(cause if isinstance(cause, aiomqtt.MqttError) else error)
+    text = re.sub(r"^\[(code|SSL|X509|Errno)\b[^]]*\] |\s*\(_ssl\.c:\d+\)", "", text)
+    return LOST if text in {"Unspecified error", "Disconnected during message iteration"} else one_line(text)

@@ -1,0 +1,294 @@
+"""The durable lane: each message matters, in its order, also after the end of this process."""
+
+import logging
+import threading
+import time
+from collections import Counter, deque
+from collections.abc import Callable, Mapping
+
+from edgepub.errors import SpoolDamagedError, SpoolError
+from edgepub.logs import Complaints
+from edgepub.messages import Message, Receipt, event, json_form
+from edgepub.outbox.spool import Row, Spool
+from edgepub.worker import Worker
+
+_MOST_READY = 1000
+"""Messages from the file that are in memory; the others wait in the file alone."""
+_FEW_READY = _MOST_READY // 2
+_MOST_IN_MEMORY = 10_000
+"""Messages in memory that are not in the file yet, or cannot be written there."""
+_SLOW_DISK_S = 5.0
+"""A disk that takes longer is taken for one that does not work."""
+_LINGER_S = 0.01  # several messages then share the commit that removes them
+_TRY_AGAIN_S = 10.0
+_TICK_S = 60.0
+_log = logging.getLogger(__name__)
+
+
+class DurableLane:
+    """A queue in a file: a message is on the disk before it can be taken, and leaves the disk once it was sent.
+
+    A thread of its own writes and reads. While the disk does not take messages they are taken from memory, with a loud
+    complaint. For any thread.
+
+    Args:
+        spool: the file; None: memory alone.
+        max_messages: that wait; the oldest is let go of first.
+        max_age_s: messages older than this are let go of.
+        receipts: by topic, for those that count what becomes of its messages.
+
+    """
+
+    def __init__(
+        self,
+        spool: Spool | None = None,
+        max_messages: int = _MOST_IN_MEMORY,
+        max_age_s: float = 86_400,
+        receipts: Mapping[str, Receipt] | None = None,
+    ) -> None:
+        self._spool = spool
+        self._max_messages = max_messages
+        self._max_age_s = max_age_s
+        self._receipts = receipts or {}
+        # The wall clock may jump, on a box without a battery by days; how old a message of this life is may not.
+        self._clock_s = time.time() - time.monotonic()
+        self._lock = threading.Lock()
+        self._incoming: deque[Message] = deque()  # not in the file
+        self._ready: deque[Message] = deque()  # to be taken
+        self._backlog: Counter[str] = Counter()  # in the file alone, by topic; all behind those that are ready
+        self._gone: list[int] = []  # rows to be removed from the file
+        self._numbers: dict[str, int] = {}
+        self._newest = 0  # row that was given to a message
+        self._written = 0  # newest row in the file
+        self._loaded = 0  # newest row that has been ready
+        self._known = False  # what is in the file
+        self._writable = self._readable = spool is not None
+        self._complaints = Complaints(_log)
+        self._worker = Worker("events", self._work)
+        self._ready_again: Callable[[], None] = lambda: None
+
+    def open(self, ready: Callable[[], None]) -> None:
+        """Open the file and begin to work.
+
+        Args:
+            ready: called in the lane's own thread when there is something new to be taken.
+
+        """
+        self._ready_again = ready
+        if self._spool is None:
+            return
+        try:
+            self._begin(self._spool)
+        except SpoolError as error:
+            self._newest = time.time_ns()  # no row that may be in the file
+            self._fail(error)
+        if waiting := self._backlog.total():
+            _log.info("%d events of before wait for the broker", waiting)
+        self._worker.start()
+
+    def close(self, grace_s: float) -> tuple[int, int]:
+        """Write what is not written, for so many seconds at most, and end.
+
+        Returns:
+            How many messages were lost, because they are not in the file, and how many wait there for the next start.
+
+        """
+        ended = self._spool is None or self._worker.close(grace_s)
+        with self._lock:
+            lost = list(self._incoming)
+            self._incoming.clear()
+            kept = self._waiting() if self._spool else 0
+        for message in lost:
+            message.count_lost("stopped")
+        if ended and self._spool:
+            self._spool.close()
+        return len(lost), kept
+
+    def put(self, topic: str, make: Callable[[int], Message]) -> None:
+        """Add the message that is made of the topic's next number, counted from 1 since the very first start."""
+        with self._lock:
+            number = self._numbers.get(topic, 0) + 1
+            message = make(number)
+            self._numbers[topic] = number
+            self._newest += 1
+            created_s = self._clock_s + time.monotonic()
+            self._incoming.append(
+                message._replace(row=self._newest, created_s=created_s, receipt=self._receipts.get(topic))
+            )
+            self._let_go()
+        self._worker.wake()
+
+    def put_back(self, message: Message) -> None:
+        """Return a message that was taken and not sent to the front."""
+        with self._lock:
+            (self._ready if message.row <= self._written else self._incoming).appendleft(message)
+
+    def sent(self, message: Message) -> None:
+        """Let a message be removed for good."""
+        with self._lock:
+            self._gone.append(message.row)
+        self._worker.wake()
+
+    def take(self) -> Message | None:
+        """Remove and return the oldest message that may be sent."""
+        if not (self._ready or self._incoming):
+            return None  # as nearly always; for which the lock would be too much
+        with self._lock:
+            self._expire()
+            queue = self._ready or (self._incoming if self._bypasses() else None)
+            if not queue:
+                return None
+            message = queue.popleft()
+            if self._backlog and len(self._ready) < _FEW_READY:
+                self._worker.wake()
+            left_s = self._max_age_s - (self._clock_s + time.monotonic() - message.created_s)
+            return message._replace(expiry_s=max(1, int(left_s)))
+
+    def __bool__(self) -> bool:
+        with self._lock:
+            return bool(self._ready or (self._incoming and self._bypasses()))
+
+    def __len__(self) -> int:
+        with self._lock:
+            return self._waiting()
+
+    def _waiting(self) -> int:
+        return len(self._incoming) + len(self._ready) + self._backlog.total()
+
+    def _bypasses(self) -> bool:
+        """Whether messages are taken that are not in the file: it does not work, and nothing there is before them."""
+        if self._backlog and self._readable:
+            return False
+        return not self._writable or (
+            bool(self._incoming) and self._clock_s + time.monotonic() - self._incoming[0].created_s > _SLOW_DISK_S
+        )
+
+    def _let_go(self) -> None:
+        """Let go of the oldest while there are too many."""
+        while self._waiting() > self._max_messages and (queue := self._ready or (not self._backlog and self._incoming)):
+            self._lose(queue.popleft(), "queue_full")
+        if len(self._incoming) > _MOST_IN_MEMORY:
+            self._lose(self._incoming.popleft(), "queue_full")
+
+    def _expire(self) -> None:
+        """Let go of those that are too old."""
+        oldest_s = self._clock_s + time.monotonic() - self._max_age_s
+        for queue in (self._ready, self._incoming):
+            while queue and queue[0].created_s < oldest_s:
+                self._lose(queue.popleft(), "expired")
+
+    def _lose(self, message: Message, reason: str) -> None:
+        self._gone.append(message.row)
+        message.count_lost(reason)
+
+    def _work(self) -> float | None:
+        """Bring the file and the memory together; in the worker's thread."""
+        assert self._spool is not None  # noqa: S101
+        try:
+            if not self._spool.is_open:
+                self._begin(self._spool)
+            more = self._load(self._spool)
+            self._save(self._spool)
+        except SpoolError as error:
+            self._fail(error)
+            self._ready_again()
+            return 0.0 if isinstance(error, SpoolDamagedError) else _TRY_AGAIN_S
+        if not self._writable:
+            _log.warning("events are written to disk again")
+            self._writable = True
+        if more or self._incoming:
+            return 0.0
+        return _TICK_S if len(self) else None
+
+    def _begin(self, spool: Spool) -> None:
+        """Open the file; what this life has begun goes on behind what is there."""
+        found = spool.open()
+        with self._lock:
+            self._readable = True
+            if self._known:  # it was closed after a failure, or it is new in the place of a damaged one
+                return
+            self._known = True
+            for topic, number in found.numbers.items():
+                self._numbers[topic] = max(number, self._numbers.get(topic, 0))
+            self._newest = max(self._newest, found.newest)
+            self._written = found.newest
+            self._backlog = found.waiting
+
+    def _load(self, spool: Spool) -> bool:
+        """Let more messages of the file be ready; return whether there may be still more to load now."""
+        with self._lock:
+            self._expire()
+            if len(self._ready) >= _FEW_READY or not self._backlog:
+                return False
+            after = self._loaded
+        self._readable = False
+        rows = spool.read(after, _MOST_READY)
+        self._readable = True
+        with self._lock:
+            for row in rows:
+                self._ready.append(self._message(row))
+                self._loaded = row.id
+            self._backlog -= Counter(row.topic for row in rows)
+            if not rows:
+                self._backlog.clear()
+        self._ready_again()
+        return bool(rows)
+
+    def _save(self, spool: Spool) -> None:
+        """Write what came, and remove what has gone."""
+        if not self._incoming:
+            time.sleep(_LINGER_S)
+        with self._lock:
+            batch = [_row(message) for message in self._incoming]
+            gone, self._gone = self._gone, []
+            numbers = dict(self._numbers) if batch else {}
+        if not (batch or gone):
+            return
+        try:
+            spool.write(batch, numbers, gone)
+        except SpoolError:
+            with self._lock:
+                self._gone += gone
+            raise
+        with self._lock:
+            if batch:
+                self._written = batch[-1].id
+            while self._incoming and self._incoming[0].row <= self._written:
+                message = self._incoming.popleft()
+                if self._backlog or len(self._ready) >= _MOST_READY:
+                    self._backlog[message.topic] += 1
+                else:
+                    self._ready.append(message)
+            if not self._backlog:
+                self._loaded = self._written
+            is_empty = not self._waiting()
+        if batch:
+            self._ready_again()
+        if is_empty:
+            spool.shrink()
+
+    def _message(self, row: Row) -> Message:
+        message = event(row.topic, row.payload, json_form(row.schema))
+        return message._replace(row=row.id, created_s=row.created_s, receipt=self._receipts.get(row.topic))
+
+    def _fail(self, error: SpoolError) -> None:
+        self._writable = False
+        with self._lock:
+            if isinstance(error, SpoolDamagedError):
+                if self._backlog:
+                    _log.error("%d events that waited for the broker are in that file", self._backlog.total())
+                for topic, number in self._backlog.items():
+                    if receipt := self._receipts.get(topic):
+                        for _ in range(number):
+                            receipt.lost("damaged")
+                self._backlog.clear()
+                return
+        self._complaints.error(
+            "%s: events are kept in memory alone, and lost if edgepub ends before the broker has them", error
+        )
+        if self._spool and not self._readable:
+            self._spool.close()
+
+
+def _row(message: Message) -> Row:
+    return Row(message.row, message.topic, message.form.schema or "", message.encoded(), message.created_s)

@@ -1,0 +1,57 @@
+"""What earlier starts left on the broker: what is still ours is right again, and everything else is cleared."""
+
+from collections.abc import Iterable, Mapping
+
+from edgepub.camera_settings import CameraSettings
+from edgepub.commands import SETTINGS
+from edgepub.messages import state
+from edgepub.outbox import Outbox
+from edgepub.topics import Topics, level
+
+_OF_THE_NODE = {"status", "info"}
+
+
+def tidy(published: Iterable[str], cameras: Mapping[str, CameraSettings], topics: Topics, outbox: Outbox) -> None:
+    """Clear what the configuration no longer produces, and set to none what was counted.
+
+    Args:
+        published: the topics where something is retained.
+        cameras: the configuration's.
+        topics: the node's.
+        outbox: takes the messages.
+
+    """
+    for topic in published:
+        levels = topic.removeprefix(f"{topics.root}/").split("/") if topic.startswith(f"{topics.root}/") else []
+        if not _is_produced(levels, cameras):
+            outbox.put(state(topic, b""))
+        elif "objects" in levels:  # nobody knows yet what is there
+            outbox.put(state(topic, "OFF" if levels[-1] == "occupancy" else "0"))
+
+
+def _is_produced(levels: list[str], cameras: Mapping[str, CameraSettings]) -> bool:
+    produced = False
+    match levels:
+        case [name]:
+            produced = name in _OF_THE_NODE
+        case [camera, *below] if camera in cameras:
+            produced = _is_produced_by(cameras[camera], below)
+    return produced
+
+
+def _is_produced_by(camera: CameraSettings, levels: list[str]) -> bool:
+    produced = False
+    match levels[:-1] if levels[-1] == "occupancy" else levels:
+        case ["snapshot"]:
+            produced = camera.snapshot.enabled
+        case [name]:
+            produced = name == "status" or name in SETTINGS
+        case ["objects", its_level]:
+            produced = _counts(camera.labels, its_level)
+        case ["zones", zone, "objects", its_level] if zone in camera.zones:
+            produced = _counts(camera.zones[zone].labels or camera.labels, its_level)
+    return produced
+
+
+def _counts(labels: Iterable[str] | None, its_level: str) -> bool:
+    return labels is None or its_level in map(level, labels)

@@ -1,0 +1,55 @@
+"""A thread for what may take its time, like a disk."""
+
+import logging
+import threading
+from collections.abc import Callable
+
+_AFTER_A_BUG_S = 10.0
+_log = logging.getLogger(__name__)
+
+
+class Worker:
+    """Does one kind of work whenever it is woken, in a thread of its own.
+
+    Args:
+        name: of the thread.
+        work: does all that there is to do, and returns after how many seconds at the latest it is to be called again;
+            None: when it is woken.
+
+    """
+
+    def __init__(self, name: str, work: Callable[[], float | None]) -> None:
+        self._work = work
+        self._woken = threading.Event()
+        self._closing = False
+        self._thread = threading.Thread(target=self._run, name=name, daemon=True)
+
+    def start(self) -> None:
+        """Begin, with doing what there is to do."""
+        self._woken.set()
+        self._thread.start()
+
+    def wake(self) -> None:
+        """Let the work be done; from any thread, at once."""
+        if not self._woken.is_set():  # which costs less than to set it again
+            self._woken.set()
+
+    def close(self, grace_s: float) -> bool:
+        """Let the work be done once more and end the thread; return whether that took no longer than so long."""
+        self._closing = True
+        self._woken.set()
+        self._thread.join(grace_s)
+        return not self._thread.is_alive()
+
+    def _run(self) -> None:
+        pause_s = None
+        closing = False
+        while not closing:
+            self._woken.wait(pause_s)
+            self._woken.clear()
+            closing = self._closing
+            try:
+                pause_s = self._work()
+            except Exception:  # nobody else would do the work
+                _log.exception("an error of edgepub's own; please report it")
+                pause_s = _AFTER_A_BUG_S
