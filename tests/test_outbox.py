@@ -5,18 +5,30 @@ import threading
 import time
 
 from edgepub import messages
-from edgepub import outbox as module
 from edgepub.messages import DetectionsReceipt, EventReceipt, Message, state
 from edgepub.metrics import CameraMetrics
 from edgepub.outbox import Outbox
+from edgepub.outbox.durable import DurableLane
 
 
 def stream(text, counts=None, topic="t", queued_s=0.0):
     return Message(topic, text.encode(), receipt=counts and DetectionsReceipt(counts, 0.0, queued_s))
 
 
+async def take(outbox):
+    """Return the next message as the publisher gets it; None when there will be none."""
+    while (message := outbox.take()) is None and not outbox.is_over:
+        await asyncio.wait_for(outbox.wait(), 30)
+    return message
+
+
 async def taken(outbox, number):
-    return [(await asyncio.wait_for(outbox.take(), 30)).encoded().decode() for _ in range(number)]
+    texts = []
+    for _ in range(number):
+        message = await take(outbox)
+        texts.append(message.encoded().decode())
+        outbox.sent(message, time.monotonic())
+    return texts
 
 
 async def test_the_oldest_goes_first_and_is_counted():
@@ -47,7 +59,7 @@ async def test_the_age_of_a_topic_is_that_of_its_oldest_message():
     for ago_s in (30, 20):
         outbox.put(stream("x", counts, "t", now_s - ago_s))
     assert 30 <= outbox.age_s("t") < 1000
-    assert outbox.sizes() == {"state": 0, "events": 0, "pictures": 0, "stream": 3}
+    assert outbox.sizes() == {"state": 0, "durable": 0, "pictures": 0, "stream": 3}
     await taken(outbox, 3)
     assert outbox.age_s("t") == 0
     assert not any(outbox.sizes().values())
@@ -58,20 +70,20 @@ async def test_states_go_before_the_stream_and_only_the_newest_of_each_topic():
     outbox.put(stream("frame"))
     for topic, value in [("a", "1"), ("b", "1"), ("a", "2")]:
         outbox.put(state(topic, value))
-    messages = [await outbox.take() for _ in range(3)]
+    messages = [await take(outbox) for _ in range(3)]
     assert [(m.topic, m.payload) for m in messages] == [("b", b"1"), ("a", b"2"), ("t", b"frame")]
 
 
 async def test_every_state_is_sent_again_after_a_reconnect_and_old_values_never():
     outbox = Outbox(3)
     outbox.put(state("a", "1"))
-    old = await outbox.take()
+    old = await take(outbox)
     outbox.put(state("b", "1"))
     outbox.put(state("a", "2"))
     outbox.put_back(old)
     assert await taken(outbox, 2) == ["1", "2"]
     outbox.resend_state()
-    assert [(m.topic, m.payload) for m in [await outbox.take() for _ in range(2)]] == [("a", b"2"), ("b", b"1")]
+    assert [(m.topic, m.payload) for m in [await take(outbox) for _ in range(2)]] == [("a", b"2"), ("b", b"1")]
 
 
 async def test_what_was_not_sent_returns_to_its_place_unless_newer_ones_took_it():
@@ -79,7 +91,7 @@ async def test_what_was_not_sent_returns_to_its_place_unless_newer_ones_took_it(
     outbox = Outbox(2)
     outbox.put(stream("a", counts))
     outbox.put(stream("b", counts))
-    first = await outbox.take()
+    first = await take(outbox)
     outbox.put_back(first)
     assert await taken(outbox, 1) == ["a"]
     outbox.put(stream("c", counts))
@@ -88,41 +100,105 @@ async def test_what_was_not_sent_returns_to_its_place_unless_newer_ones_took_it(
     assert await taken(outbox, 2) == ["b", "c"]
 
 
-def event(text, counts):
-    return messages.event("e", text.encode(), EventReceipt(counts, 0.0))
+def with_events(counts, size=9, **limits):
+    return Outbox(size, DurableLane(receipts={"e": EventReceipt(counts)}, **limits))
 
 
-async def test_events_keep_their_order_and_go_between_states_and_the_stream():
-    counts = CameraMetrics()
-    outbox = Outbox(9)
+def put_event(outbox, text):
+    outbox.put_numbered("e", lambda seq: messages.event("e", f"{text}{seq}".encode(), messages.TEXT))
+
+
+async def test_events_are_numbered_and_keep_their_order_and_go_between_states_and_the_stream():
+    outbox = with_events(CameraMetrics())
     outbox.put(stream("frame"))
-    for text in "123":
-        outbox.put(event(text, counts))
+    for text in "abc":
+        put_event(outbox, text)
     outbox.put(state("a", "state"))
-    assert outbox.sizes() == {"state": 1, "events": 3, "pictures": 0, "stream": 1}
-    assert (await outbox.take()).payload == b"state"
-    first, second = await outbox.take(), await outbox.take()
+    assert outbox.sizes() == {"state": 1, "durable": 3, "pictures": 0, "stream": 1}
+    assert (await take(outbox)).payload == b"state"
+    first, second = await take(outbox), await take(outbox)
     outbox.put_back(second)
     outbox.put_back(first)
-    assert await taken(outbox, 4) == ["1", "2", "3", "frame"]
+    assert [text for text in await taken(outbox, 4) if text != "frame"] == ["a1", "b2", "c3"]
 
 
-async def test_events_are_let_go_only_when_very_many_wait(monkeypatch):
-    monkeypatch.setattr(module, "_MOST_EVENTS", 3)
-    counts, lost = CameraMetrics(), CameraMetrics()
-    outbox = Outbox(1)
-    outbox.put(event("0", lost))
-    first = await outbox.take()
-    for text in "123":
-        outbox.put(event(text, counts))
-    outbox.put_back(first)
-    assert lost.read().dropped == {"event_queue_full": 1}
-    outbox.put(event("4", counts))
+async def test_many_events_do_not_starve_the_stream():
+    outbox = with_events(CameraMetrics())
+    for n in range(8):
+        put_event(outbox, "e")
+        outbox.put(stream(f"frame{n}"))
+    order = await taken(outbox, 16)
+    assert order.index("frame1") < order.index("e8")
+    assert [text for text in order if text.startswith("e")] == [f"e{n}" for n in range(1, 9)]
+
+
+async def test_events_are_let_go_only_when_very_many_wait():
+    counts = CameraMetrics()
+    outbox = with_events(counts, max_messages=3)
+    for text in "abcd":
+        put_event(outbox, text)
     assert counts.read().dropped == {"event_queue_full": 1}
-    assert await taken(outbox, 3) == ["2", "3", "4"]
-    outbox.put(event("5", counts))
-    assert outbox.discard("stopped") == 1
+    assert await taken(outbox, 3) == ["b2", "c3", "d4"]
+    assert counts.read().events == 3
+    put_event(outbox, "e")
+    assert outbox.end(5) == (1, 0), "in memory alone it is lost"
     assert counts.read().dropped == {"event_queue_full": 1, "event_stopped": 1}
+
+
+async def test_what_the_broker_does_not_take_is_dropped_and_counted():
+    counts = CameraMetrics()
+    outbox = with_events(counts)
+    outbox.put(stream("frame", counts))
+    put_event(outbox, "a")
+    outbox.put(messages.picture("p", b"jpeg", messages.PictureReceipt(counts)))
+    for _ in range(3):
+        outbox.refused(await take(outbox), 0.0, "too_large")
+    assert counts.read().dropped == {"too_large": 1, "event_too_large": 1, "snapshot_too_large": 1}
+    assert not any(outbox.sizes().values())
+
+
+async def test_only_so_many_of_the_stream_are_under_way_that_they_are_not_old_on_a_slow_link():
+    outbox = Outbox(100)
+    for n in range(20):
+        outbox.put(stream(str(n)))
+    under_way = [outbox.take() for _ in range(16)]
+    assert outbox.take() is None
+    outbox.put(state("a", "state"))
+    assert outbox.take().payload == b"state"
+    waiting = asyncio.create_task(take(outbox))
+    await asyncio.sleep(0)
+    outbox.sent(under_way[0], 0.0)
+    assert (await asyncio.wait_for(waiting, 30)).payload == b"16"
+
+
+class Ledger:
+    def __init__(self):
+        self.topics = set()
+
+    def add_retained(self, topic):
+        self.topics.add(topic)
+
+    def remove_retained(self, topic):
+        self.topics.remove(topic)
+
+
+async def test_what_is_retained_is_remembered_until_it_is_cleared():
+    ledger = Ledger()
+    outbox = Outbox(9, ledger=ledger)
+    outbox.put(stream("frame"))
+    outbox.put(state("a", "1"))
+    outbox.put(messages.picture("p", b"jpeg"))
+    assert ledger.topics == {"a", "p"}
+    outbox.put(state("a", b""))
+    clearing = await take(outbox)
+    assert ledger.topics == {"a", "p"}, "it may not arrive"
+    outbox.put_back(clearing)
+    outbox.sent(await take(outbox), 0.0)
+    assert ledger.topics == {"p"}
+    outbox.resend_state()
+    assert [m.topic for m in [await take(outbox), await take(outbox)]] == ["p", "t"], (
+        "cleared once, not in each session"
+    )
 
 
 async def test_pictures_leave_room_for_everything_else():
@@ -133,9 +209,9 @@ async def test_pictures_leave_room_for_everything_else():
         outbox.put(messages.picture(camera, b"picture"))
     outbox.put(stream("frame"))
     taken_s = time.monotonic()
-    first, second = await outbox.take(), await outbox.take()
+    first, second = await take(outbox), await take(outbox)
     assert [(m.topic, m.payload) for m in (first, second)] == [("a", b"picture"), ("t", b"frame")]
-    next_one = asyncio.create_task(outbox.take())
+    next_one = asyncio.create_task(take(outbox))
     await asyncio.sleep(0.2)
     assert not next_one.done(), "one is under way"
     outbox.sent(first, taken_s)
@@ -147,29 +223,27 @@ async def test_pictures_leave_room_for_everything_else():
 async def test_a_picture_that_was_not_sent_is_sent_unless_there_is_a_newer_one():
     outbox = Outbox(9)
     outbox.put(messages.picture("a", b"1"))
-    outbox.put_back(await outbox.take())
-    first = await outbox.take()
+    outbox.put_back(await take(outbox))
+    first = await take(outbox)
     outbox.put(messages.picture("a", b"2"))
     outbox.put_back(first)
-    assert (await outbox.take()).payload == b"2"
+    assert (await take(outbox)).payload == b"2"
     outbox.put(messages.picture("b", b"3"))
     outbox.resend_state()
     outbox.close()
-    assert sorted([(await outbox.take()).payload for _ in range(2)]) == [b"2", b"3"], "no rest at the end"
-    assert await outbox.take() is None
+    assert sorted([(await take(outbox)).payload for _ in range(2)]) == [b"2", b"3"], "no rest at the end"
+    assert await take(outbox) is None
 
 
 async def test_a_closed_outbox_gives_what_it_has_and_then_ends():
     outbox = Outbox(3)
-    waiting = [asyncio.create_task(outbox.take()) for _ in range(3)]
+    waiting = asyncio.create_task(take(outbox))
     await asyncio.sleep(0)
     outbox.put(stream("a"))
     outbox.close()
-    assert sorted(m.payload if m else b"" for m in await asyncio.wait_for(asyncio.gather(*waiting), 30)) == [
-        b"",
-        b"",
-        b"a",
-    ]
+    assert (await asyncio.wait_for(waiting, 30)).payload == b"a"
+    assert outbox.is_over
+    assert await take(outbox) is None
 
 
 async def test_what_is_discarded_is_counted():
@@ -178,7 +252,7 @@ async def test_what_is_discarded_is_counted():
     outbox.put(state("a", "1"))
     for text in "abc":
         outbox.put(stream(text, counts))
-    assert outbox.discard("stopped") == 3
+    assert outbox.end(5) == (3, 0)
     assert counts.read().dropped == {"stopped": 3}
     assert counts.dropped_total == 3
 
@@ -203,7 +277,7 @@ async def test_a_stalled_event_loop_piles_up_no_callbacks(monkeypatch):
     loop = asyncio.get_running_loop()
     crossings = []
     monkeypatch.setattr(loop, "call_soon_threadsafe", crossings.append)
-    taker = asyncio.create_task(outbox.take())
+    taker = asyncio.create_task(take(outbox))
     await asyncio.sleep(0.1)  # it has gone to sleep
     producer = threading.Thread(target=lambda: [outbox.put(stream(str(n))) for n in range(50_000)])
     producer.start()

@@ -1,6 +1,6 @@
-"""What is kept over restarts, and what happens when it cannot be."""
+"""What is kept over restarts in the state folder, and what happens when it cannot be."""
 
-import sqlite3
+import json
 import subprocess
 import sys
 import threading
@@ -8,7 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from edgepub import store
+from edgepub import state_folder, store
+from edgepub.errors import StateInUseError
+from edgepub.state_folder import claimed, default_folder
+
+from conftest import wait_until
 
 
 @pytest.fixture
@@ -17,126 +21,99 @@ def folder(tmp_path):
 
 
 def test_everything_is_there_again_after_a_restart(folder):
-    with store.opened(folder, "garage") as its:
-        assert [its.next_event("porch"), its.next_event("porch"), its.next_event("yard")] == [1, 2, 1]
+    with store.opened(folder) as its:
         its.keep_setting("porch", "min_score", "0.7")
         its.keep_setting("porch", "max_fps", "5")
         its.keep_setting("porch", "max_fps", None)
-        its.add_count("b")
-        its.add_count("a")
-        its.add_count("a")
-    with store.opened(folder, "garage") as its:
-        assert [its.next_event("porch"), its.next_event("yard")] == [3, 2]
+        for topic in "baac":
+            its.add_retained(topic)
+        its.remove_retained("c")
+    with store.opened(folder) as its:
         assert its.setting("porch", "min_score") == "0.7"
         assert its.setting("porch", "max_fps") is None
-        assert its.counts() == ["a", "b"]
+        assert its.retained() == ["a", "b"]
     assert folder.stat().st_mode & 0o777 == 0o700
-    with store.opened(folder, "another") as its:
-        assert its.next_event("porch") == 1, "each node has its own"
+    assert (folder / "state.json").stat().st_mode & 0o777 == 0o600
 
 
-KILLED = """
-import os, signal, sys
+def test_a_change_is_written_soon_not_at_the_end(folder):
+    with store.opened(folder) as its:
+        its.add_retained("a")
+        wait_until(lambda: (folder / "state.json").exists(), "the file")
+        assert json.loads((folder / "state.json").read_text()) == {"settings": {}, "retained": ["a"]}
+
+
+@pytest.mark.parametrize("content", ["noise", '{"settings": []}', ""])
+def test_a_damaged_file_is_set_aside(folder, caplog, content):
+    folder.mkdir(parents=True)
+    (folder / "state.json").write_text(content)
+    with store.opened(folder) as its:
+        assert its.retained() == []
+        its.add_retained("a")
+    assert "state.json is damaged" in caplog.text
+    (aside,) = folder.glob("state.json.damaged-*")
+    assert aside.read_text() == content
+    with store.opened(folder) as its:
+        assert its.retained() == ["a"]
+
+
+def test_without_a_folder_it_goes_on_in_memory_complains_once_and_tries_again(tmp_path, caplog, monkeypatch):
+    monkeypatch.setattr(store, "_TRY_AGAIN_S", 0.02)
+    path = tmp_path / "file"
+    path.write_text("no folder")
+    with store.opened(path / "state") as its:
+        for n in range(10):
+            its.keep_setting("porch", "min_score", f"0.{n}")
+        assert its.setting("porch", "min_score") == "0.9"
+        wait_until(lambda: "forgotten at the next start" in caplog.text, "the complaint")
+        path.unlink()
+        wait_until(lambda: (path / "state" / "state.json").exists(), "the file")
+    assert caplog.text.count("forgotten at the next start") == 1
+    with store.opened(path / "state") as its:
+        assert its.setting("porch", "min_score") == "0.9"
+
+
+HOLDER = """
+import sys, time
 from pathlib import Path
-from edgepub import store
-with store.opened(Path(sys.argv[1]), "garage") as its:
-    for _ in range(50):
-        its.next_event("porch")
-    os.kill(os.getpid(), signal.SIGKILL)
+from edgepub.state_folder import claimed
+with claimed(Path(sys.argv[1])):
+    print("held", flush=True)
+    sys.stdin.read()
 """
 
 
-def test_a_kill_loses_nothing(folder):
-    subprocess.run([sys.executable, "-c", KILLED, folder], check=False, timeout=60)
-    with store.opened(folder, "garage") as its:
-        assert its.next_event("porch") == 51
+@pytest.fixture
+def holder(folder):
+    """Another process in the folder."""
+    command = [sys.executable, "-c", HOLDER, folder]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout.readline() == "held\n"
+        yield process
+        process.stdin.close()
 
 
-def test_cameras_number_their_events_at_the_same_time(folder):
-    with store.opened(folder, "garage") as its:
-        numbers = []
-        threads = [
-            threading.Thread(target=lambda: numbers.extend(its.next_event("porch") for _ in range(100)))
-            for _ in range(4)
-        ]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
-        assert sorted(numbers) == list(range(1, 401))
+def test_a_folder_is_for_one_edgepub(folder, holder, monkeypatch):
+    monkeypatch.setattr(state_folder, "_PATIENCE_S", 0.2)
+    with pytest.raises(StateInUseError, match="another edgepub uses this folder.*STATE_DIRECTORY"), claimed(folder):
+        pass
+    holder.kill()
+    holder.wait()
+    with claimed(folder):
+        pass
 
 
-@pytest.mark.parametrize("content", [b"noise" * 1000, None])
-def test_a_damaged_file_is_set_aside(folder, caplog, content):
-    with store.opened(folder, "garage") as its:
-        its.next_event("porch")
-    path = folder / "garage.sqlite"
-    if content is None:  # good by its form, but not ours
-        path.unlink()
-        with sqlite3.connect(path) as other:
-            other.execute("CREATE TABLE counts (something_else TEXT)")
-        other.close()
-    else:
-        path.write_bytes(content)
-    with store.opened(folder, "garage") as its:
-        assert its.next_event("porch") == 1
-    assert "garage.sqlite is damaged" in caplog.text
-    assert len(list(folder.glob("garage.sqlite.damaged-*"))) == 1
-    with store.opened(folder, "garage") as its:
-        assert its.next_event("porch") == 2
-
-
-def test_without_a_folder_it_goes_on_in_memory(tmp_path, caplog):
-    (tmp_path / "file").write_text("no folder")
-    with store.opened(tmp_path / "file" / "state", "garage") as its:
-        assert [its.next_event("porch"), its.next_event("porch")] == [1, 2]
-        its.keep_setting("porch", "enabled", "OFF")
-        assert its.setting("porch", "enabled") == "OFF"
-    assert caplog.text.count("cannot be used") == 1
-
-
-def test_a_disk_that_takes_no_more_is_complained_of_once(folder, caplog):
-    with store.opened(folder, "garage") as its:
-        its.next_event("porch")
-        its._database.execute("PRAGMA max_page_count = 1")
-        for n in range(200):
-            its.add_count(f"{n}" * 100)
-        assert len(its.counts()) == 200
-    assert caplog.text.count("the state folder cannot be written") == 1
-
-
-def test_a_file_that_another_holds_for_a_moment_is_waited_for(folder):
-    with store.opened(folder, "garage") as its:
-        its.next_event("porch")
-    other = sqlite3.connect(folder / "garage.sqlite", isolation_level=None, check_same_thread=False)
-    other.execute("PRAGMA locking_mode = EXCLUSIVE")
-    other.execute("BEGIN EXCLUSIVE")
-    threading.Timer(0.5, other.close).start()
-    with store.opened(folder, "garage") as its:
-        assert its.next_event("porch") == 2
-
-
-def test_a_failure_to_read_is_no_damage(folder, caplog, monkeypatch):
-    with store.opened(folder, "garage") as its:
-        its.next_event("porch")
-
-    def fail(_self, _query):
-        monkeypatch.undo()
-        raise sqlite3.OperationalError("disk I/O error")
-
-    monkeypatch.setattr(store.Store, "_rows", fail)
-    with store.opened(folder, "garage") as its:
-        assert its.next_event("porch") == 1, "in memory"
-    assert "cannot be used" in caplog.text
-    with store.opened(folder, "garage") as its:
-        assert its.next_event("porch") == 2, "the file is as it was"
+def test_another_that_is_just_ending_is_waited_for(folder, holder):
+    threading.Timer(0.3, holder.stdin.close).start()
+    with claimed(folder):
+        assert folder.is_dir()
 
 
 def test_where_it_is(monkeypatch):
     monkeypatch.setenv("STATE_DIRECTORY", "/var/lib/edgepub:/var/lib/other")
-    assert store.default_folder() == Path("/var/lib/edgepub")
+    assert default_folder() == Path("/var/lib/edgepub")
     monkeypatch.delenv("STATE_DIRECTORY")
     monkeypatch.setenv("XDG_STATE_HOME", "/x")
-    assert store.default_folder() == Path("/x/edgepub")
+    assert default_folder() == Path("/x/edgepub")
     monkeypatch.delenv("XDG_STATE_HOME")
-    assert store.default_folder() == Path.home() / ".local/state/edgepub"
+    assert default_folder() == Path.home() / ".local/state/edgepub"

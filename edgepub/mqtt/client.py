@@ -7,16 +7,19 @@ import re
 import socket
 from collections import deque
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import aiomqtt
-from paho.mqtt.client import MQTTMessageInfo
+
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 
 from edgepub.errors import NotTakenError
 from edgepub.messages import Message
 from edgepub.redaction import one_line
+
+if TYPE_CHECKING:
+    from paho.mqtt.client import MQTTMessageInfo
 
 # Reason codes (MQTT 5.0, 2.4), to which paho also turns those of MQTT 3.1.1.
 FAILURES = 0x80  # and all above

@@ -69,7 +69,7 @@ class Outbox:
     def __init__(self, stream_size: int, durable: DurableLane | None = None, ledger: Ledger | None = None) -> None:
         self._lock = threading.Lock()
         self._state = StateLane()
-        self._durable = durable or DurableLane()
+        self._durable = DurableLane() if durable is None else durable
         self._pictures = PictureLane()
         self._stream = StreamLane(stream_size)
         self._lanes: dict[str, Lane] = {

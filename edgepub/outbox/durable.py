@@ -58,6 +58,7 @@ class DurableLane:
         self._backlog: Counter[str] = Counter()  # in the file alone, by topic; all behind those that are ready
         self._gone: list[int] = []  # rows to be removed from the file
         self._numbers: dict[str, int] = {}
+        self._saved_numbers: dict[str, int] = {}
         self._newest = 0  # row that was given to a message
         self._written = 0  # newest row in the file
         self._loaded = 0  # newest row that has been ready
@@ -78,7 +79,10 @@ class DurableLane:
         if self._spool is None:
             return
         try:
-            self._begin(self._spool)
+            try:
+                self._begin(self._spool)
+            except SpoolDamagedError:
+                self._begin(self._spool)  # a new one
         except SpoolError as error:
             self._newest = time.time_ns()  # no row that may be in the file
             self._fail(error)
@@ -241,8 +245,8 @@ class DurableLane:
         with self._lock:
             batch = [_row(message) for message in self._incoming]
             gone, self._gone = self._gone, []
-            numbers = dict(self._numbers) if batch else {}
-        if not (batch or gone):
+            numbers = dict(self._numbers)
+        if not (batch or gone or numbers != self._saved_numbers):
             return
         try:
             spool.write(batch, numbers, gone)
@@ -250,6 +254,7 @@ class DurableLane:
             with self._lock:
                 self._gone += gone
             raise
+        self._saved_numbers = numbers
         with self._lock:
             if batch:
                 self._written = batch[-1].id
@@ -259,6 +264,7 @@ class DurableLane:
                     self._backlog[message.topic] += 1
                 else:
                     self._ready.append(message)
+                    self._loaded = message.row
             if not self._backlog:
                 self._loaded = self._written
             is_empty = not self._waiting()
@@ -272,22 +278,26 @@ class DurableLane:
         return message._replace(row=row.id, created_s=row.created_s, receipt=self._receipts.get(row.topic))
 
     def _fail(self, error: SpoolError) -> None:
+        if isinstance(error, SpoolDamagedError):
+            self._give_backlog_up()
+            return
         self._writable = False
-        with self._lock:
-            if isinstance(error, SpoolDamagedError):
-                if self._backlog:
-                    _log.error("%d events that waited for the broker are in that file", self._backlog.total())
-                for topic, number in self._backlog.items():
-                    if receipt := self._receipts.get(topic):
-                        for _ in range(number):
-                            receipt.lost("damaged")
-                self._backlog.clear()
-                return
         self._complaints.error(
             "%s: events are kept in memory alone, and lost if edgepub ends before the broker has them", error
         )
         if self._spool and not self._readable:
             self._spool.close()
+
+    def _give_backlog_up(self) -> None:
+        """Count what was in a damaged file alone as lost."""
+        with self._lock:
+            lost, self._backlog = self._backlog, Counter()
+            self._saved_numbers = {}  # a new file has none
+        if lost:
+            _log.error("%d events that waited for the broker are in that file", lost.total())
+        for topic in lost.elements():
+            if receipt := self._receipts.get(topic):
+                receipt.lost("damaged")
 
 
 def _row(message: Message) -> Row:

@@ -120,7 +120,7 @@ class Spool:
         with self._errors():
             (pages,) = self._opened().execute("PRAGMA freelist_count").fetchone()
             if pages > _MANY_PAGES:
-                self._opened().execute("PRAGMA incremental_vacuum").fetchall()
+                self._opened().executescript("PRAGMA incremental_vacuum")  # `execute` frees one page and no more
 
     def close(self) -> None:
         """Close the file."""
