@@ -81,6 +81,25 @@ def schema(name: Annotated[SchemaName, typer.Argument(help="Which one.", show_de
     typer.echo(json.dumps(_SCHEMAS[name](), indent=2))
 
 
+@app.command()
+def discovery(
+    config: Config = None,
+    purge: Annotated[
+        bool, typer.Option("--purge", help="Clear every retained topic of this node on the broker.")
+    ] = False,
+) -> None:
+    """Take away everything that this node has left on the broker; it must not be running."""
+    if not purge:
+        raise typer.BadParameter("there is nothing to print yet; give --purge")
+    from edgepub.purge import purge as purged
+
+    settings = configuration.load(config or configuration.default_path())
+    topics = purged(settings)
+    for topic in topics:
+        typer.echo(topic)
+    typer.echo(f"{_counted(len(topics), 'retained topic')} cleared on {settings.mqtt.url}", err=True)
+
+
 def _broker_url(value: str | None) -> str | None:
     try:
         return None if value is None else MqttSettings(url=value).url

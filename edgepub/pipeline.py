@@ -124,7 +124,7 @@ class _Wiring:
         its_numbers = Numbers(name, of, topics, outbox)
         its_numbers.begin()
         if not of.snapshot.enabled:
-            outbox.put(picture(topics.snapshot(name), b""))  # which takes the picture away that the broker may hold
+            outbox.put(state(topics.snapshot(name), b""))  # which takes the picture away that the broker may hold
         gate = Gate(controls.value("max_fps"), counts)
         builder = DetectionsBuilder(whose, of.labels, controls.value("min_score"))
         reporter = Reporter(

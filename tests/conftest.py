@@ -1,5 +1,6 @@
 """What the tests share: real brokers, real processes, scripted videos. Everything ends with the test that began it."""
 
+import asyncio
 import contextlib
 import json
 import os
@@ -53,6 +54,13 @@ def wait_until(condition, what, seconds=WAIT_S):
         assert time.monotonic() < end, f"did not come: {what}"
         time.sleep(0.01)
     return value
+
+
+async def take(outbox):
+    """Return the next message as the publisher gets it; None when there will be none."""
+    while (message := outbox.take()) is None and not outbox.is_over:
+        await asyncio.wait_for(outbox.wait(), 30)
+    return message
 
 
 class Mosquitto:

@@ -7,6 +7,7 @@ import sys
 import threading
 
 import pytest
+from conftest import wait_until
 
 from edgepub.errors import SpoolError
 from edgepub.messages import EventReceipt, event, json_form
@@ -14,8 +15,6 @@ from edgepub.metrics import CameraMetrics
 from edgepub.outbox import durable as module
 from edgepub.outbox.durable import DurableLane
 from edgepub.outbox.spool import Row, Spool
-
-from conftest import wait_until
 
 FORM = json_form("edgepub.event/1")
 
@@ -306,7 +305,7 @@ def test_without_a_folder_it_works_in_memory_and_with_one_again_on_the_disk(tmp_
 def test_the_disk_gets_back_what_a_long_outage_took(lanes, tmp_path):
     its = lanes()
     for _ in range(20):
-        its.lane.put("a", lambda seq: event("a", b"x" * 200_000, FORM))
+        its.lane.put("a", lambda _: event("a", b"x" * 200_000, FORM))
     wait_until(lambda: not its.lane._incoming, "all of it in the file")
     its.texts(20)
     its.close()

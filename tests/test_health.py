@@ -9,6 +9,7 @@ import time
 
 import jsonschema
 import pytest
+from conftest import take
 
 from edgepub import health, stats
 from edgepub.frames import Frame, Result
@@ -96,7 +97,7 @@ async def test_stats_tell_of_the_interval_and_count_from_the_start():
     cameras, outbox = {"porch": CameraMetrics()}, Outbox(9)
     task = await running(cameras, outbox, interval_s=0.3)
     a_busy_second(cameras["porch"])
-    told = [json.loads((await asyncio.wait_for(outbox.take(), 30)).encoded()) for _ in range(2)]
+    told = [json.loads((await take(outbox)).encoded()) for _ in range(2)]
     task.cancel()
     for payload in told:
         jsonschema.Draft202012Validator(stats.json_schema()).validate(payload)

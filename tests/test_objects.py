@@ -186,20 +186,30 @@ def test_whoever_is_there_when_the_camera_goes_has_left(mosquitto, subscribe, ru
     assert states(reader, "zones/left/objects/person/occupancy") == ["ON", "OFF", "ON", "OFF"]
 
 
-def test_counts_of_before_are_none_at_the_start_also_those_of_what_is_gone(mosquitto, subscribe, run_daemon, studio):
+def test_after_a_kill_counts_are_none_and_what_the_configuration_no_longer_produces_is_cleared(
+    mosquitto, subscribe, run_daemon, studio
+):
     settings = studio.settings(mosquitto.url, studio.video([[thing(0.3)]] * 30), **ROOM, loop=True)
+    settings["cameras"]["shed"] = {**settings["cameras"]["cam"], "snapshot": {"enabled": True}}
     first = subscribe(mosquitto.port)
     daemon = run_daemon(settings)
     first.wait_for(lambda r: states(r, "zones/left/objects/person") == ["1"], "a count")
     daemon.process.kill()
     daemon.wait()
-    settings["cameras"] = {"yard": {**settings["cameras"]["cam"], "enabled": False}}
+    assert "edgepub/test/shed/snapshot" in subscribe(mosquitto.port).retained()
+    del settings["cameras"]["shed"]
+    settings["cameras"]["cam"] |= {"enabled": False, "zones": {}}
     daemon = run_daemon(settings)
-    first.wait_for(lambda r: states(r, "zones/left/objects/person/occupancy")[-1] == "OFF", "none")
+    first.wait_for(lambda r: states(r, "objects/person/occupancy")[-1] == "OFF", "none")
     daemon.terminate()
     kept = subscribe(mosquitto.port).retained()
-    for topic in ("edgepub/test/cam/objects/person", "edgepub/test/cam/zones/left/objects/person"):
-        assert (kept[topic], kept[f"{topic}/occupancy"]) == (b"0", b"OFF")
+    topic = "edgepub/test/cam/objects/person"
+    assert (kept[topic], kept[f"{topic}/occupancy"]) == (b"0", b"OFF")
+    assert not [topic for topic in kept if "zones" in topic or "shed" in topic]
+    settings["node"] = "garage"
+    run_daemon(settings).wait_for_log("connected")
+    first.wait_for(lambda r: r.last("edgepub/test/status") == b"", "the node's old name is cleared")
+    assert {topic.split("/")[1] for topic in subscribe(mosquitto.port).retained()} == {"garage"}
 
 
 def publish(reader, topic, payload):
@@ -334,5 +344,5 @@ def test_no_pixel_leaves_the_box_and_the_old_picture_goes(mosquitto, subscribe, 
     reader = subscribe(mosquitto.port)
     assert run_daemon(settings).wait() == 0
     reader.wait_for(lambda r: r.last("edgepub/test/cam/snapshot") == b"", "the picture is taken away")
-    assert len(reader.payloads("edgepub/test/cam/snapshot")) == 2
+    assert len(reader.payloads("edgepub/test/cam/snapshot")) == 2, "once"
     assert "edgepub/test/cam/snapshot" not in subscribe(mosquitto.port).retained()

@@ -4,6 +4,8 @@ import asyncio
 import threading
 import time
 
+from conftest import take
+
 from edgepub import messages
 from edgepub.messages import DetectionsReceipt, EventReceipt, Message, state
 from edgepub.metrics import CameraMetrics
@@ -13,13 +15,6 @@ from edgepub.outbox.durable import DurableLane
 
 def stream(text, counts=None, topic="t", queued_s=0.0):
     return Message(topic, text.encode(), receipt=counts and DetectionsReceipt(counts, 0.0, queued_s))
-
-
-async def take(outbox):
-    """Return the next message as the publisher gets it; None when there will be none."""
-    while (message := outbox.take()) is None and not outbox.is_over:
-        await asyncio.wait_for(outbox.wait(), 30)
-    return message
 
 
 async def taken(outbox, number):

@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 import pytest
 
 from edgepub import publisher as module
-from edgepub.errors import BrokerError, NotAllowedError, NotTakenError, RefusedError
+from edgepub.errors import BrokerError, NotAllowedError, NotTakenError
 from edgepub.messages import DetectionsReceipt, Message, Received, state
 from edgepub.metrics import CameraMetrics
 from edgepub.outbox import Outbox

@@ -7,12 +7,11 @@ import threading
 from pathlib import Path
 
 import pytest
+from conftest import wait_until
 
 from edgepub import state_folder, store
 from edgepub.errors import StateInUseError
 from edgepub.state_folder import claimed, default_folder
-
-from conftest import wait_until
 
 
 @pytest.fixture
@@ -39,7 +38,7 @@ def test_everything_is_there_again_after_a_restart(folder):
 def test_a_change_is_written_soon_not_at_the_end(folder):
     with store.opened(folder) as its:
         its.add_retained("a")
-        wait_until(lambda: (folder / "state.json").exists(), "the file")
+        wait_until((folder / "state.json").exists, "the file")
         assert json.loads((folder / "state.json").read_text()) == {"settings": {}, "retained": ["a"]}
 
 
@@ -67,7 +66,7 @@ def test_without_a_folder_it_goes_on_in_memory_complains_once_and_tries_again(tm
         assert its.setting("porch", "min_score") == "0.9"
         wait_until(lambda: "forgotten at the next start" in caplog.text, "the complaint")
         path.unlink()
-        wait_until(lambda: (path / "state" / "state.json").exists(), "the file")
+        wait_until((path / "state" / "state.json").exists, "the file")
     assert caplog.text.count("forgotten at the next start") == 1
     with store.opened(path / "state") as its:
         assert its.setting("porch", "min_score") == "0.9"
@@ -95,7 +94,7 @@ def holder(folder):
 
 def test_a_folder_is_for_one_edgepub(folder, holder, monkeypatch):
     monkeypatch.setattr(state_folder, "_PATIENCE_S", 0.2)
-    with pytest.raises(StateInUseError, match="another edgepub uses this folder.*STATE_DIRECTORY"), claimed(folder):
+    with pytest.raises(StateInUseError, match=r"another edgepub uses this folder.*STATE_DIRECTORY"), claimed(folder):
         pass
     holder.kill()
     holder.wait()

@@ -10,7 +10,6 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import aiomqtt
-
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 

@@ -1,0 +1,59 @@
+"""Everything that a node has retained on its broker is cleared."""
+
+import asyncio
+import contextlib
+
+from edgepub import mqtt, store
+from edgepub.configuration import broker_password
+from edgepub.errors import NotAllowedError, StateInUseError
+from edgepub.messages import state
+from edgepub.mqtt import Session
+from edgepub.settings import Settings
+from edgepub.state_folder import claimed, default_folder
+from edgepub.topics import Topics
+
+_QUIET_S = 2.0
+"""What is retained comes at once and in one go; nobody tells when that was all."""
+
+
+def purge(settings: Settings) -> list[str]:
+    """Clear what is retained below the node's topic, and wherever else its state folder says; return the topics.
+
+    Raises:
+        StateInUseError: the node is running.
+        BrokerError: no session with the broker, or it broke.
+
+    """
+    folder = default_folder()
+    with claimed(folder), store.opened(folder) as its:
+        return asyncio.run(_purge(settings, its))
+
+
+async def _purge(settings: Settings, its: store.Store) -> list[str]:
+    topics = Topics(settings.mqtt.topic_prefix, settings.node)
+    client_id = f"{settings.client_id}-purge"
+    async with mqtt.connect(settings.mqtt, client_id, broker_password(settings.mqtt)) as session:
+        found = await _retained(session, f"{topics.root}/#")
+        if found.get(topics.status) == b"online":
+            raise StateInUseError(
+                f"{topics.status} is online: stop edgepub first; if it does not run any more, clear that one with "
+                f"mosquitto_pub -r -n -t {topics.status}"
+            )
+        cleared = sorted({*found, *its.retained()})
+        for topic in cleared:
+            await session.publish(state(topic, b""))
+            its.remove_retained(topic)
+    return cleared
+
+
+async def _retained(session: Session, topic: str) -> dict[str, bytes]:
+    """Return what the broker holds there; nothing if we may not read it."""
+    found = {}
+    with contextlib.suppress(NotAllowedError, TimeoutError):
+        await session.subscribe(topic)
+        async with asyncio.timeout(_QUIET_S) as limit:
+            async for message in session.received():
+                if message.retained:
+                    found[message.topic] = message.payload
+                    limit.reschedule(asyncio.get_running_loop().time() + _QUIET_S)
+    return found
