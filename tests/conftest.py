@@ -28,6 +28,11 @@ WAIT_S = 60  # for what must come; on a machine of any speed
 MOSQUITTO = shutil.which("mosquitto") or shutil.which("mosquitto", path="/usr/sbin")
 
 
+def pytest_addoption(parser):
+    help_ = "how long the broker is killed again and again (default 5; 30 shows more of what grows)"
+    parser.addoption("--outage-minutes", type=float, default=5, help=help_)
+
+
 def pytest_collection_modifyitems(items):
     for item in items:
         if item.get_closest_marker("mosquitto") and MOSQUITTO is None:
