@@ -114,7 +114,7 @@ class Publisher:
                     else:
                         short_sessions += 1
                     if short_sessions >= _MANY_SHORT and not isinstance(error, RefusedError):
-                        hint = f" (once more at once: does another client have the id {self._client_id}?)"
+                        hint = f" ({short_sessions} short sessions: has another client the id {self._client_id}?)"
                 pause_s = (refused_backoff if isinstance(error, RefusedError) else backoff).next_s()
                 _log.warning("broker %s: %s%s; trying again in %.1f s", self._broker, error, hint, pause_s)
                 await asyncio.sleep(pause_s)

@@ -124,11 +124,15 @@ def broker(request):
 class Subscriber:
     """Another client of the broker, which remembers everything that it is told."""
 
-    def __init__(self, port, topic="#"):
+    protocol = paho.MQTTv311
+
+    def __init__(self, port, topic="#", user=None):
         self.messages = []  # (topic, payload, retained)
         self._changed = threading.Condition()
         self._ready = threading.Event()
-        self._client = paho.Client(CallbackAPIVersion.VERSION2)
+        self._client = paho.Client(CallbackAPIVersion.VERSION2, protocol=self.protocol)
+        if user:
+            self._client.username_pw_set(*user)
         self._client.on_message = self._take
         self._client.on_connect = lambda client, *_: client.subscribe(topic, qos=1)
         self._client.on_subscribe = lambda *_: self._ready.set()
@@ -153,6 +157,9 @@ class Subscriber:
         self._client.publish("test/end-of-what-was-retained", qos=1)
         self.wait_for(lambda r: r.payloads("test/end-of-what-was-retained"), "the own message")
         return {topic: payload for topic, payload, retained in self.messages if retained}
+
+    def publish(self, topic, payload):
+        self._client.publish(topic, payload, qos=1).wait_for_publish(WAIT_S)
 
     def payloads(self, topic):
         return [payload for name, payload, _ in self.messages if name == topic]

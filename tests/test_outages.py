@@ -103,7 +103,8 @@ def test_a_broker_that_is_killed_again_and_again(site, request):
     third = max(1, len(levels) // 3)
     first, last = ([median(each) for each in zip(*part, strict=True)] for part in (levels[:third], levels[-third:]))
     print(f"{kills} kills in {took_s:.0f} s, {rate:.0f} events/s, {len(site.told.events)} in all, {duplicates} twice")
-    print(f"memory MB, files, threads: first third {first}, last third {last}, most {[max(e) for e in zip(*levels)]}")
+    most = [max(each) for each in zip(*levels, strict=True)]
+    print(f"memory MB, files, threads: first third {first}, last third {last}, most {most}")
     assert rate >= 50
     assert duplicates < 2 * 20 * max(1, kills / 10), "two windows; Mosquitto lets 20 be in flight"
     assert last[0] < first[0] + 10, "memory"
@@ -147,7 +148,7 @@ def test_a_connection_that_is_half_open(site):
 def test_a_broker_that_accepts_and_says_nothing(site):
     site.begin()
     site.gate.swallow()
-    site.run_daemon().wait_for_log("no answer within 10 s; trying again")
+    site.run_daemon().wait_for_log("it gives no answer; trying again")
     site.gate.close()
     site.gate.open()
     site.wait_for_events(500)
@@ -217,7 +218,7 @@ def test_states_are_right_after_an_outage_and_each_is_sent_once(site, subscribe)
     site.broker.start()
     reader = subscribe(site.broker.port)
     site.gate.open()
-    site.wait = reader.wait_for(lambda r: len(r.payloads("edgepub/test/north/events")) > 200, "events")
+    reader.wait_for(lambda r: len(r.payloads("edgepub/test/north/events")) > 200, "events")
     for topic in ("status", "info", "north/status", "north/min_score", "north/enabled"):
         assert len(reader.payloads(f"edgepub/test/{topic}")) == 1
     assert reader.last("edgepub/test/status") == b"online"

@@ -17,7 +17,7 @@ from pydantic import SecretStr
 from edgepub.errors import BrokerError, RefusedError
 from edgepub.fields import BROKER_PORTS
 from edgepub.messages import Message
-from edgepub.mqtt.client import LOST, UNSUPPORTED_VERSION, UNWANTED, Client, Done, connect_properties, words
+from edgepub.mqtt.client import LOST, SILENT, UNSUPPORTED_VERSION, UNWANTED, Client, Done, connect_properties, words
 from edgepub.mqtt.session import WINDOW, Session
 from edgepub.redaction import one_line
 from edgepub.settings import MqttSettings
@@ -93,17 +93,19 @@ async def _enter(client: Client) -> None:
         if str(error) == LOST:
             why = f": {words(client.log.lost_by)}" if client.log.lost_by else ""
             raise _NotThisVersionError(f"it ends the connection without an answer{why}") from None
-        if str(error) != "Operation timed out":  # of aiomqtt itself, when CONNACK does not come
+        if str(error) == "Operation timed out":  # of aiomqtt itself, when CONNACK does not come
+            # The socket may be open still, and the broker would know two of us after the next try.
+            await _leave(client)
+        elif str(error) != SILENT:
             raise BrokerError(words(error)) from None
-        # The socket may be open still, and the broker would know two of us after the next try.
-        await _leave(client)
-        raise _NotThisVersionError(f"no answer within {_TIMEOUT_S:.0f} s") from None
+        raise _NotThisVersionError(SILENT) from None
 
 
 async def _leave(client: Client) -> None:
     client.timeout = _GOODBYE_S
     with contextlib.suppress(aiomqtt.MqttError):
         await client.__aexit__(None, None, None)
+    client.cut()
 
 
 def _client(

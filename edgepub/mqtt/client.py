@@ -23,11 +23,13 @@ if TYPE_CHECKING:
 # Reason codes (MQTT 5.0, 2.4), to which paho also turns those of MQTT 3.1.1.
 FAILURES = 0x80  # and all above
 UNSUPPORTED_VERSION = 0x84
+KEEP_ALIVE_TIMEOUT = 0x8D
 TAKEN_OVER = 0x8E
 QUOTA_EXCEEDED = 0x97
 UNWANTED = {0x85, 0x86, 0x87, 0x8A, 0x8C, TAKEN_OVER, 0x98, 0x9D}  # client id, password, rights, ban, method, moved
 
 LOST = "the connection is lost"
+SILENT = "it gives no answer"
 
 Done = Callable[[int, NotTakenError | None], None]
 """Takes the key of a message that is over, and the reason if the broker does not take it."""
@@ -105,11 +107,16 @@ class Client(aiomqtt.Client):
         """Give a message to paho, which writes it in the next turn of the event loop, or raise MqttError."""
         info = self._client.publish(message.topic, payload, message.qos, message.retain, properties)
         if info.rc != 0:
-            raise aiomqtt.MqttCodeError(info.rc, "Could not publish message")
+            why = self._disconnected.exception() if self._disconnected.done() else None
+            raise aiomqtt.MqttCodeError(info.rc, "Could not publish message") from why
         if message.qos == 0:
             self._unwritten.append((info, key))
         else:
             self._keys[info.mid] = key
+
+    def cut(self) -> None:
+        """Close the socket, if it is still open: aiomqtt leaves it so when a session breaks or a goodbye fails."""
+        self._client._sock_close()  # noqa: SLF001
 
     def _on_connect(self, client: Any, userdata: Any, flags: Any, reason_code: Any, properties: Any = None) -> None:  # noqa: ANN401
         self._granted = properties
@@ -117,7 +124,7 @@ class Client(aiomqtt.Client):
 
     def _on_disconnect(self, client: Any, userdata: Any, flags: Any, reason_code: Any, properties: Any = None) -> None:  # noqa: ANN401
         if not self._connected.done():
-            self._connected.set_exception(aiomqtt.MqttError(LOST))
+            self._connected.set_exception(aiomqtt.MqttError(SILENT if reason_code == KEEP_ALIVE_TIMEOUT else LOST))
         super()._on_disconnect(client, userdata, flags, reason_code, properties)
 
     def _on_socket_register_write(self, client: Any, userdata: Any, sock: Any) -> None:  # noqa: ANN401, ARG002
@@ -135,7 +142,11 @@ class Client(aiomqtt.Client):
             while self._unwritten and self._unwritten[0][0].is_published():
                 self._done(self._unwritten.popleft()[1], None)
 
-        self._loop.call_soon_threadsafe(self._loop.add_writer, sock.fileno(), write)
+        def watch() -> None:
+            if sock.fileno() >= 0:  # it may be closed by now
+                self._loop.add_writer(sock.fileno(), write)
+
+        self._loop.call_soon_threadsafe(watch)
 
     def _on_publish(self, client: Any, userdata: Any, mid: int, reason_code: Any, properties: Any) -> None:  # noqa: ANN401
         key = self._keys.pop(mid, None)

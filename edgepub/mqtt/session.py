@@ -45,7 +45,7 @@ class Session:
         try:
             self._client.begin(message, payload, properties, key)
         except aiomqtt.MqttError as error:
-            raise BrokerError(words(error)) from None
+            raise _ended(error, self._client.identifier) from None
 
     async def publish(self, message: Message) -> None:
         """Send a message of QoS 1, and wait until the broker has it.
@@ -58,7 +58,7 @@ class Session:
         try:
             await self._client.publish(message.topic, message.encoded(), message.qos, message.retain, properties)
         except aiomqtt.MqttError as error:
-            raise BrokerError(words(error)) from None
+            raise _ended(error, self._client.identifier) from None
 
     async def subscribe(self, topic: str) -> None:
         """Ask for the messages of a topic, wildcards allowed, at QoS 1.
@@ -71,7 +71,7 @@ class Session:
         try:
             answers = await self._client.subscribe(topic, qos=1)
         except aiomqtt.MqttError as error:
-            raise BrokerError(words(error)) from None
+            raise _ended(error, self._client.identifier) from None
         if any(getattr(answer, "value", answer) >= FAILURES for answer in answers):
             raise NotAllowedError(f"the broker refuses the subscription to {topic}: {answers[0]}")
 
