@@ -3,6 +3,7 @@
 import contextlib
 import json
 import socket
+import sqlite3
 import threading
 import time
 from collections import Counter
@@ -167,3 +168,12 @@ class Reader:
 def until(moment_s):
     """Sleep until a moment of the monotonic clock."""
     time.sleep(max(0.0, moment_s - time.monotonic()))
+
+
+def on_disk(path):
+    """Return the ids of the events in the file."""
+    database = sqlite3.connect(path)
+    try:
+        return {json.loads(payload)["event_id"] for (payload,) in database.execute("SELECT payload FROM events")}
+    finally:
+        database.close()

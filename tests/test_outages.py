@@ -1,16 +1,14 @@
 """What brokers and networks do to us, on a real Mosquitto: nothing that matters is lost, and inference goes on."""
 
-import json
 import random
 import signal
-import sqlite3
 import time
 from statistics import median
 
 import psutil
 import pytest
 from conftest import Mosquitto, wait_until
-from mill import CAMERAS, Gate, Reader, Told, mill, until
+from mill import CAMERAS, Gate, Reader, Told, mill, on_disk, until
 
 pytestmark = [pytest.mark.mosquitto, pytest.mark.faults]
 
@@ -175,15 +173,6 @@ def test_a_daemon_that_is_killed_during_an_outage(site, tmp_path):
         assert waiting <= {id_ for _, _, id_ in site.told.events}
     site.end()
     assert on_disk(tmp_path / "state" / "events.sqlite") == set()
-
-
-def on_disk(path):
-    """Return the ids of the events in the file."""
-    database = sqlite3.connect(path)
-    try:
-        return {json.loads(payload)["event_id"] for (payload,) in database.execute("SELECT payload FROM events")}
-    finally:
-        database.close()
 
 
 def test_a_link_that_takes_less_than_there_is(site, slow_broker, subscribe):

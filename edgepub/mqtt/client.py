@@ -175,4 +175,6 @@ def words(error: object) -> str:
     cause = getattr(error, "__cause__", None)
     text = str(cause if isinstance(cause, aiomqtt.MqttError) else error)
     text = re.sub(r"^\[(code|SSL|X509|Errno)\b[^]]*\] |\s*\(_ssl\.c:\d+\)", "", text)
-    return LOST if text in {"Unspecified error", "Disconnected during message iteration"} else one_line(text)
+    return (
+        LOST if text in {"Unspecified error", "Disconnected during message iteration"} else one_line(text).rstrip(".")
+    )
