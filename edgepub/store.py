@@ -100,7 +100,7 @@ class Store:
 
     def _change(self) -> None:
         self._changed = True
-        self._worker.wake()
+        self._worker.wake_soon()
 
     def _read(self) -> Kept | None:
         if self._path is None:

@@ -4,6 +4,7 @@ import logging
 import threading
 from collections.abc import Callable
 
+_SOON_S = 0.01
 _AFTER_A_BUG_S = 10.0
 _log = logging.getLogger(__name__)
 
@@ -21,23 +22,29 @@ class Worker:
     def __init__(self, name: str, work: Callable[[], float | None]) -> None:
         self._work = work
         self._woken = threading.Event()
+        self._at_once = threading.Event()
         self._closing = False
         self._thread = threading.Thread(target=self._run, name=name, daemon=True)
 
     def start(self) -> None:
         """Begin, with doing what there is to do."""
-        self._woken.set()
+        self.wake()
         self._thread.start()
 
     def wake(self) -> None:
-        """Let the work be done; from any thread, at once."""
+        """Let the work be done now; from any thread, at once."""
+        self._at_once.set()
+        self._woken.set()
+
+    def wake_soon(self) -> None:
+        """Let the work be done soon, so that it is done once for several calls; from any thread, at once."""
         if not self._woken.is_set():  # which costs less than to set it again
             self._woken.set()
 
     def close(self, grace_s: float) -> bool:
         """Let the work be done once more and end the thread; return whether that took no longer than so long."""
         self._closing = True
-        self._woken.set()
+        self.wake()
         self._thread.join(grace_s)
         return not self._thread.is_alive()
 
@@ -45,7 +52,9 @@ class Worker:
         pause_s = None
         closing = False
         while not closing:
-            self._woken.wait(pause_s)
+            if self._woken.wait(pause_s):
+                self._at_once.wait(_SOON_S)
+            self._at_once.clear()
             self._woken.clear()
             closing = self._closing
             try:

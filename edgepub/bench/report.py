@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 
 from edgepub.bench.brokers import broker
+from edgepub.bench.delivery import delivery
 from edgepub.bench.freshness import freshness
 from edgepub.bench.objects import everything, objects
 from edgepub.bench.overlap import overlap
@@ -19,6 +20,7 @@ from edgepub.bench.publishing import publishing
 from edgepub.bench.scaling import scaling
 from edgepub.bench.sharing import sharing
 from edgepub.bench.slow_link import slow_link
+from edgepub.bench.spooling import spooling
 from edgepub.bench.streaming import streaming
 from edgepub.bench.tables import ROUNDS
 from edgepub.versions import versions
@@ -32,6 +34,8 @@ class Subject(StrEnum):
 
     PAYLOADS = "payloads"
     PUBLISHING = "publishing"
+    DELIVERY = "delivery"
+    SPOOLING = "spooling"
     STREAMING = "streaming"
     FRESHNESS = "freshness"
     OVERLAP = "overlap"
@@ -52,6 +56,8 @@ def report(subjects: Sequence[Subject]) -> int:
         tables: dict[Subject, Callable[[], Table]] = {
             Subject.PAYLOADS: payloads,
             Subject.PUBLISHING: functools.partial(publishing, port),
+            Subject.DELIVERY: functools.partial(delivery, port),
+            Subject.SPOOLING: functools.partial(spooling, port, folder),
             Subject.STREAMING: functools.partial(streaming, port, folder),
             Subject.FRESHNESS: functools.partial(freshness, port, folder),
             Subject.OVERLAP: functools.partial(overlap, folder),

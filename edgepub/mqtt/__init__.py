@@ -64,6 +64,7 @@ async def connect(
         client = _client(settings, client_id, password, will, version, done)
         try:
             await _enter(client)
+            client.be_quiet()
             break
         except _NotThisVersionError as error:
             if version == wanted[-1]:

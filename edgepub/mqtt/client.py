@@ -99,6 +99,10 @@ class Client(aiomqtt.Client):
         self._unwritten: deque[tuple[MQTTMessageInfo, int]] = deque()  # of QoS 0, and their keys
         super().__init__(logger=self.log, **options)
 
+    def be_quiet(self) -> None:
+        """Log no more: paho would call the log for each message."""
+        self._client.disable_logger()
+
     def granted(self, name: str, default: int) -> int:
         """Return a property of CONNACK."""
         return int(getattr(self._granted, name, default))
@@ -139,7 +143,8 @@ class Client(aiomqtt.Client):
                     self._disconnected.set_exception(error)
             client.on_publish = self._on_publish
             _acknowledge_at_once(sock)
-            while self._unwritten and self._unwritten[0][0].is_published():
+            all_written = not client.want_write()
+            while self._unwritten and (all_written or self._unwritten[0][0].is_published()):
                 self._done(self._unwritten.popleft()[1], None)
 
         def watch() -> None:

@@ -37,11 +37,12 @@ class Session:
 
         """
         payload, properties = message.encoded(), self._properties(message)
-        packed = properties.packed if properties else b""
-        size = _HEADER_BYTES + len(message.topic.encode()) + len(packed) + len(payload)
-        if size > self._largest_bytes > 0:
-            text = f"{message.topic}: it has {size} bytes, and the broker takes {self._largest_bytes}"
-            raise NotTakenError(text, "too_large")
+        if self._largest_bytes:
+            packed = properties.packed if properties else b""
+            size = _HEADER_BYTES + len(message.topic.encode()) + len(packed) + len(payload)
+            if size > self._largest_bytes:
+                text = f"{message.topic}: it has {size} bytes, and the broker takes {self._largest_bytes}"
+                raise NotTakenError(text, "too_large")
         try:
             self._client.begin(message, payload, properties, key)
         except aiomqtt.MqttError as error:

@@ -19,7 +19,6 @@ _MOST_IN_MEMORY = 10_000
 """Messages in memory that are not in the file yet, or cannot be written there."""
 _SLOW_DISK_S = 5.0
 """A disk that takes longer is taken for one that does not work."""
-_LINGER_S = 0.01  # several messages then share the commit that removes them
 _TRY_AGAIN_S = 10.0
 _TICK_S = 60.0
 _log = logging.getLogger(__name__)
@@ -131,7 +130,7 @@ class DurableLane:
         """Let a message be removed for good."""
         with self._lock:
             self._gone.append(message.row)
-        self._worker.wake()
+        self._worker.wake_soon()
 
     def take(self) -> Message | None:
         """Remove and return the oldest message that may be sent."""
@@ -240,8 +239,6 @@ class DurableLane:
 
     def _save(self, spool: Spool) -> None:
         """Write what came, and remove what has gone."""
-        if not self._incoming:
-            time.sleep(_LINGER_S)
         with self._lock:
             batch = [_row(message) for message in self._incoming]
             gone, self._gone = self._gone, []
