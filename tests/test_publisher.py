@@ -1,12 +1,13 @@
 """The session loop, against sessions that break in ways which no broker can be asked to."""
 
 import asyncio
+import re
 from contextlib import asynccontextmanager
 
 import pytest
 
 from edgepub import publisher as module
-from edgepub.errors import BrokerError, NotAllowedError, NotTakenError
+from edgepub.errors import BrokerError, NotAllowedError, NotTakenError, RefusedError
 from edgepub.messages import DetectionsReceipt, Message, Received, state
 from edgepub.metrics import CameraMetrics
 from edgepub.outbox import Outbox
@@ -197,3 +198,53 @@ async def test_a_bug_is_not_taken_for_a_broken_session():
     with pytest.raises(ExceptionGroup) as caught:
         await asyncio.wait_for(publisher(outbox, FakeBroker().connect).run(), 30)
     assert caught.group_contains(ZeroDivisionError)
+
+
+async def test_a_message_that_the_broker_does_not_take_is_dropped_and_counted(caplog):
+    counts = CameraMetrics()
+    outbox = Outbox(10)
+    for topic in ("large", "small"):
+        outbox.put(Message(topic, topic.encode(), receipt=DetectionsReceipt(counts, 0.0, 0.0)))
+    broker = FakeBroker()
+    broker.not_taken.add("large")
+    outbox.close()
+    await asyncio.wait_for(publisher(outbox, broker.connect).run(), 30)
+    assert broker.received == [b"small", b"offline"]
+    assert (counts.published, counts.read().dropped) == (1, {"too_large": 1})
+    assert "a message is dropped: it is too large" in caplog.text
+
+
+async def test_a_broker_that_does_not_want_us_is_not_stormed(caplog):
+    tries = []
+
+    def connect(_done):
+        tries.append(1)
+        raise RefusedError("wrong password")
+
+    task = asyncio.create_task(publisher(Outbox(10), connect).run())
+    await asyncio.sleep(0.2)
+    task.cancel()
+    await asyncio.wait([task])
+    assert len(tries) == 1
+    (pause_s,) = re.findall(r"wrong password; trying again in ([\d.]+) s", caplog.text)
+    assert 3 <= float(pause_s) <= 30
+
+
+async def test_no_more_are_under_way_than_the_session_allows():
+    outbox = Outbox(100)
+    for n in range(40):
+        outbox.put(state(f"topic{n}", "x"))
+    broker, most = FakeBroker(), 0
+    publish = FakeSession.publish
+    outbox.close()
+
+    async def count(session, message):
+        nonlocal most
+        most = max(most, sum(not task.done() for task in session.tasks))
+        await publish(session, message)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(FakeSession, "publish", count)
+        await asyncio.wait_for(publisher(outbox, broker.connect).run(), 30)
+    assert most == FakeSession.window
+    assert len(broker.received) == 41
