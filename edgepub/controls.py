@@ -104,7 +104,7 @@ class Commander:
         """Do what a message says, if it is a command; one that the broker has kept is of another time."""
         camera, name = self._topics.command(message.topic) or ("", "")
         if camera not in self._controls or name not in SETTINGS:
-            self._complaints.warn("no such setting: %s", message.topic[:200])
+            self._complaints.warn("no such setting: %r", message.topic[:200])
         elif message.retained:
             text = "%s: a retained command for %s is not obeyed: publish it without retain"
             self._complaints.warn(text, camera, name)

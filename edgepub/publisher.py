@@ -98,12 +98,15 @@ class Publisher:
         while True:
             connected_s = None
             try:
-                async with self._connect(self._over) as session:
-                    _log.info("broker %s: connected, MQTT %s", self._broker, session.version)
-                    connected_s = time.monotonic()
-                    self._sessions += 1
-                    await self._serve(session)
-                    return
+                try:
+                    async with self._connect(self._over) as session:
+                        _log.info("broker %s: connected, MQTT %s", self._broker, session.version)
+                        connected_s = time.monotonic()
+                        self._sessions += 1
+                        await self._serve(session)
+                        return
+                finally:
+                    self._put_back()  # only now: until the goodbye the broker may still acknowledge some
             except BrokerError as error:
                 hint = ""
                 if connected_s is not None:
@@ -138,9 +141,6 @@ class Publisher:
             broken = errors.exceptions[0]
         else:
             return
-        finally:
-            for key in sorted(self._under_way, reverse=True):
-                self._outbox.put_back(self._under_way.pop(key)[0])
         if (task := asyncio.current_task()) is not None and task.cancelling():
             raise asyncio.CancelledError  # before Python 3.13 a TaskGroup forgets it over the errors of its tasks
         raise broken
@@ -189,11 +189,15 @@ class Publisher:
             self._complaints.warn("broker %s: a message is dropped: %s", self._broker, error)
         self._one_is_over.set()
 
+    def _put_back(self) -> None:
+        for key in sorted(self._under_way, reverse=True):
+            self._outbox.put_back(self._under_way.pop(key)[0])
+
     async def _wait_for_one(self) -> None:
         self._one_is_over.clear()
         await self._one_is_over.wait()
 
     async def _say_goodbye(self, session: Session) -> None:
-        with contextlib.suppress(BrokerError, TimeoutError):
+        with contextlib.suppress(BrokerError, NotTakenError, TimeoutError):
             async with asyncio.timeout(_GOODBYE_S):
                 await session.publish(self._goodbye)

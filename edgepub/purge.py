@@ -2,16 +2,18 @@
 
 import asyncio
 import contextlib
+import logging
 
 from edgepub import mqtt, store
 from edgepub.configuration import broker_password
-from edgepub.errors import NotAllowedError, StateInUseError
+from edgepub.errors import NotAllowedError, NotTakenError, StateInUseError
 from edgepub.messages import state
 from edgepub.mqtt import Session
 from edgepub.settings import Settings
 from edgepub.state_folder import claimed, default_folder
 from edgepub.topics import Topics
 
+_log = logging.getLogger(__name__)
 _QUIET_S = 2.0
 """What is retained comes at once and in one go; nobody tells when that was all."""
 
@@ -32,16 +34,22 @@ def purge(settings: Settings) -> list[str]:
 async def _purge(settings: Settings, its: store.Store) -> list[str]:
     topics = Topics(settings.mqtt.topic_prefix, settings.node)
     client_id = f"{settings.client_id}-purge"
-    async with mqtt.connect(settings.mqtt, client_id, broker_password(settings.mqtt)) as session:
+    password = broker_password(settings.mqtt)
+    async with mqtt.connect(settings.mqtt, client_id, password, largest_received=None) as session:
         found = await _retained(session, f"{topics.root}/#")
         if found.get(topics.status) == b"online":
             raise StateInUseError(
                 f"{topics.status} is online: stop edgepub first; if it does not run any more, clear that one with "
                 f"mosquitto_pub -r -n -t {topics.status}"
             )
-        cleared = sorted({*found, *its.retained()})
-        for topic in cleared:
-            await session.publish(state(topic, b""))
+        cleared = []
+        for topic in sorted({*found, *its.retained()}):
+            try:
+                await session.publish(state(topic, b""))
+            except NotTakenError as error:
+                _log.warning("%s is not cleared: %s", topic, error)
+                continue
+            cleared.append(topic)
             its.remove_retained(topic)
     return cleared
 

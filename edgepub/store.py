@@ -3,7 +3,7 @@
 import logging
 import os
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -53,6 +53,9 @@ class Store:
         }
         self._retained = dict.fromkeys(kept["retained"])
         self._changed = False
+        self._kept = set(self._retained)  # topics in the file
+        self._fails = path is None
+        self._call_when_kept: Callable[[], None] = lambda: None
         self._worker = Worker("store", self._save)
 
     def setting(self, camera: str, name: str) -> str | None:
@@ -69,12 +72,17 @@ class Store:
                 self._settings[camera, name] = value
             self._change()
 
-    def add_retained(self, topic: str) -> None:
-        """Remember that something is retained at a topic."""
+    def add_retained(self, topic: str) -> bool:
+        """Remember that something is retained at a topic; return False while it will be in the file soon."""
         with self._lock:
             if topic not in self._retained:
                 self._retained[topic] = None
                 self._change()
+            return topic in self._kept or self._fails
+
+    def call_when_kept(self, kept: Callable[[], None]) -> None:
+        """Call this in the thread that writes, each time when it has written, or could not."""
+        self._call_when_kept = kept
 
     def remove_retained(self, topic: str) -> None:
         """Forget a topic where nothing is retained any more."""
@@ -107,10 +115,11 @@ class Store:
             return None
         try:
             return _VALIDATOR.validate_python(orjson.loads(self._path.read_bytes()))
-        except FileNotFoundError:
+        except (FileNotFoundError, NotADirectoryError):
             return None
         except OSError as error:
-            _log.error("%s cannot be read (%s): settings that were set are forgotten", self._path, error.strerror)
+            _log.error("%s cannot be read (%s): what was set is forgotten", self._path, error.strerror)
+            self._path = None  # so that it is not written over
         except (orjson.JSONDecodeError, ValidationError):
             try:
                 set_aside(self._path, "it is not what edgepub wrote")
@@ -127,15 +136,18 @@ class Store:
             for (camera, name), value in self._settings.items():
                 settings.setdefault(camera, {})[name] = value
             kept = Kept(settings=settings, retained=sorted(self._retained))
+        pause_s = None
         try:
             self._write(orjson.dumps(kept, option=orjson.OPT_INDENT_2))
+            self._fails = False
+            self._kept = set(kept["retained"])
         except OSError as error:
-            self._changed = True
-            self._complaints.error(
-                "%s: %s: what changes now is forgotten at the next start", self._path, error.strerror
-            )
-            return _TRY_AGAIN_S
-        return None
+            self._changed = self._fails = True
+            complaint = "%s: %s: what changes now is forgotten at the next start"
+            self._complaints.error(complaint, self._path, error.strerror)
+            pause_s = _TRY_AGAIN_S
+        self._call_when_kept()
+        return pause_s
 
     def _write(self, content: bytes) -> None:
         """Replace the file's content as a whole, on the disk."""
@@ -147,6 +159,11 @@ class Store:
             file.flush()
             os.fsync(file.fileno())
         new.rename(self._path)
+        folder = os.open(self._path.parent, os.O_RDONLY)
+        try:
+            os.fsync(folder)  # else a power cut may bring the old file back
+        finally:
+            os.close(folder)
 
 
 @contextmanager

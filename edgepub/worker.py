@@ -23,7 +23,7 @@ class Worker:
         self._work = work
         self._woken = threading.Event()
         self._at_once = threading.Event()
-        self._closing = False
+        self._closing = threading.Event()
         self._thread = threading.Thread(target=self._run, name=name, daemon=True)
 
     def start(self) -> None:
@@ -43,7 +43,7 @@ class Worker:
 
     def close(self, grace_s: float) -> bool:
         """Let the work be done once more and end the thread; return whether that took no longer than so long."""
-        self._closing = True
+        self._closing.set()
         self.wake()
         self._thread.join(grace_s)
         return not self._thread.is_alive()
@@ -56,9 +56,10 @@ class Worker:
                 self._at_once.wait(_SOON_S)
             self._at_once.clear()
             self._woken.clear()
-            closing = self._closing
+            closing = self._closing.is_set()
             try:
                 pause_s = self._work()
             except Exception:  # nobody else would do the work
                 _log.exception("an error of edgepub's own; please report it")
-                pause_s = _AFTER_A_BUG_S
+                self._closing.wait(_AFTER_A_BUG_S)
+                pause_s = 0.0

@@ -1,16 +1,23 @@
 """What MQTT 5 brings, limits of brokers, and other clients with our name; on a real Mosquitto."""
 
+import asyncio
 import contextlib
 import json
 import re
 import signal
 import socket
 import threading
+import time
 
 import paho.mqtt.client as paho
 import pytest
 from conftest import BOX, Mosquitto, Subscriber, wait_until
 from paho.mqtt.enums import CallbackAPIVersion
+
+from edgepub import mqtt
+from edgepub.bench.slow_link import SlowLink
+from edgepub.messages import picture
+from edgepub.settings import MqttSettings
 
 pytestmark = pytest.mark.mosquitto
 
@@ -181,6 +188,26 @@ class Broker5:
 
 CONNACK = b"\x20\x03\x00\x00\x00"
 TAKEN_OVER = b"\xe0\x01\x8e"
+
+
+async def test_a_picture_that_takes_longer_than_the_keep_alive_does_not_end_the_session(start):
+    broker = start()
+    link = SlowLink(broker.port, 20_000)
+    settings = MqttSettings(url=f"mqtt://127.0.0.1:{link.port}", keepalive_s=1)
+    over = asyncio.Event()
+    try:
+        async with mqtt.connect(settings, "slow", None, lambda _key, error: error or over.set()) as session:
+            began_s = time.monotonic()
+            session.send(picture("edgepub/test/cam/snapshot", b"x" * 150_000), 1)
+            lost = asyncio.create_task(anext(session.received()))
+            await asyncio.wait(
+                [lost, asyncio.create_task(over.wait())], return_when=asyncio.FIRST_COMPLETED, timeout=60
+            )
+            assert over.is_set(), lost.exception()
+            assert time.monotonic() - began_s > 3, "longer than three keep-alives"
+            lost.cancel()
+    finally:
+        link.close()
 
 
 def test_another_client_with_our_name_is_recognised_and_there_is_no_storm(run_daemon, studio):

@@ -4,6 +4,7 @@ import json
 import shutil
 import subprocess
 import time
+from statistics import median
 
 import pytest
 from conftest import Mosquitto, wait_until
@@ -41,7 +42,8 @@ def all_arrive(broker, daemon, gate):
     told.wait_for(
         lambda: len(told.stats) > 3 and told.stats[-1]["outbox"]["durable"] < 5 and len(told.events) > 100, "all events"
     )
-    assert all(its["fps_inferred"] > 20 for its in told.stats[-1]["cameras"].values()), "inference went on"
+    fps = [its["cameras"][camera]["fps_inferred"] for its in told.stats[2:] for camera in CAMERAS]
+    assert median(fps) > 20, "inference went on"
     assert daemon.terminate() == 0
     told.wait_for(lambda: told.statuses[-1] == "offline", "the goodbye")
     told.check()

@@ -13,6 +13,7 @@ from edgepub.errors import SpoolError
 from edgepub.messages import EventReceipt, event, json_form
 from edgepub.metrics import CameraMetrics
 from edgepub.outbox import durable as module
+from edgepub.outbox import spool
 from edgepub.outbox.durable import DurableLane
 from edgepub.outbox.spool import Row, Spool
 
@@ -97,7 +98,7 @@ def test_what_was_not_sent_is_there_again_in_order_after_a_restart_and_numbers_g
         first.put("b")
     assert first.texts(3) == ["a1", "b1", "a2"]
     first.take(2)  # under way at the end
-    assert first.close() == (0, 5)
+    assert first.close() == (0, 7)
     again = lanes()
     again.put("a")
     assert again.texts(8) == ["b2", "a3", "b3", "a4", "b4", "a5", "b5", "a6"]
@@ -231,7 +232,7 @@ def test_a_file_that_is_damaged_while_it_is_used_is_set_aside_too(lanes, tmp_pat
     assert its.texts(1) == ["a201"]
     lost = its.dropped()["a"]["event_damaged"]
     assert lost == 190
-    assert f"{lost} events that waited for the broker are in that file" in caplog.text
+    assert f"{lost} events that waited for the broker cannot be read any more" in caplog.text
 
 
 class FullDisk(Spool):
@@ -281,6 +282,112 @@ def test_a_disk_that_hangs_keeps_messages_back_for_a_moment_only(tmp_path, monke
     assert its.texts(1) == ["a3"]
     assert its.close() == (0, 0)
     assert rows(tmp_path / "events.sqlite") == []
+
+
+@pytest.fixture
+def full_disk(tmp_path, monkeypatch):
+    """A lane whose disk can be full, and is tried again soon."""
+    monkeypatch.setattr(module, "_TRY_AGAIN_S", 0.05)
+    its = Lane(tmp_path / "events.sqlite")
+    its.spool.__class__ = FullDisk
+    yield its
+    its.close()
+
+
+def test_what_was_under_way_from_memory_is_written_too_when_the_disk_works_again(full_disk, tmp_path):
+    full_disk.spool.full = True
+    full_disk.put("a")
+    (first,) = full_disk.take()
+    full_disk.put("a")
+    full_disk.spool.full = False
+    wait_until(lambda: rows(tmp_path / "events.sqlite") == ["a1", "a2"], "both in the file")
+    full_disk.lane.put_back(first)
+    assert full_disk.close() == (0, 2)
+    again = Lane(tmp_path / "events.sqlite")
+    assert again.texts(2) == ["a1", "a2"]
+    again.close()
+
+
+def test_what_is_not_in_the_file_at_the_end_is_told_as_lost(full_disk, tmp_path):
+    full_disk.put("a")
+    wait_until(lambda: rows(tmp_path / "events.sqlite") == ["a1"], "the first in the file")
+    full_disk.spool.full = True
+    full_disk.put("a", 2)
+    full_disk.lane.put_back(*full_disk.take())
+    assert full_disk.close() == (2, 1)
+    assert full_disk.dropped() == {"a": {"event_stopped": 2}}
+
+
+def test_while_the_disk_is_full_what_is_in_the_file_still_comes_first(full_disk, monkeypatch):
+    monkeypatch.setattr(module, "_MOST_READY", 10)
+    monkeypatch.setattr(module, "_FEW_READY", 5)
+    full_disk.put("a", 30)
+    wait_until(lambda: not full_disk.lane._incoming, "all of it in the file")
+    full_disk.spool.full = True
+    full_disk.put("a", 3)
+    assert full_disk.texts(33) == [f"a{n}" for n in range(1, 34)]
+
+
+def test_a_full_disk_is_tried_now_and_then_and_nothing_grows(full_disk, monkeypatch):
+    monkeypatch.setattr(module, "_TRY_AGAIN_S", 60)
+    tries = []
+    monkeypatch.setattr(full_disk.spool, "write", lambda *of: tries.append(FullDisk.write(full_disk.spool, *of)))
+    full_disk.spool.full = True
+    for _ in range(50):
+        full_disk.put("a", 10)
+        full_disk.texts(10)
+    assert len(tries) <= 2
+    assert not any(map(len, (full_disk.lane._gone, full_disk.lane._unwritten, full_disk.lane._taken)))
+
+
+def test_a_start_on_a_disk_that_fails_half_way_goes_on_when_it_works(lanes, caplog, monkeypatch):
+    monkeypatch.setattr(module, "_TRY_AGAIN_S", 0.05)
+    before = lanes()
+    before.put("a", 20)
+    before.close()
+    real, fails = spool._prepare, [True]
+
+    error = sqlite3.OperationalError("disk I/O error")
+    error.sqlite_errorcode = sqlite3.SQLITE_IOERR
+
+    def failing(database):
+        if fails:
+            raise error
+        return real(database)
+
+    monkeypatch.setattr(spool, "_prepare", failing)
+    its = lanes()
+    its.put("a", 3)
+    assert its.texts(3) == ["a1", "a2", "a3"], "nobody can know of those before"
+    fails.clear()
+    wait_until(lambda: "written to disk again" in caplog.text, "the disk")
+    its.put("a")
+    assert its.texts(21) == [*(f"a{n}" for n in range(1, 21)), "a21"]
+
+
+def test_after_damage_what_is_in_memory_is_written_to_the_new_file(lanes, tmp_path):
+    its = lanes()
+    its.put("a", 5)
+    its.take(2)
+    its.spool._database.execute("DROP TABLE events")
+    its.put("a")
+    path = tmp_path / "state" / "events.sqlite"
+    wait_until(lambda: [*path.parent.glob("*.damaged-*")] and rows(path) == [f"a{n}" for n in range(1, 7)], "all of it")
+    assert its.texts(4) == ["a3", "a4", "a5", "a6"]
+
+
+def test_a_row_that_is_no_text_is_damage_and_not_the_end(lanes, tmp_path, caplog):
+    before = lanes()
+    before.put("a", 3)
+    before.close()
+    database = sqlite3.connect(tmp_path / "state" / "events.sqlite")
+    database.execute("UPDATE events SET topic = CAST(x'ff61' AS TEXT) WHERE id = 2")
+    database.commit()
+    database.close()
+    its = lanes()
+    its.put("a")
+    assert its.texts(1) == ["a1"]
+    assert "is damaged" in caplog.text
 
 
 def test_without_a_folder_it_works_in_memory_and_with_one_again_on_the_disk(tmp_path, caplog, monkeypatch):

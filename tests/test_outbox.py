@@ -7,6 +7,7 @@ import time
 from conftest import take
 
 from edgepub import messages
+from edgepub import outbox as module
 from edgepub.messages import DetectionsReceipt, EventReceipt, Message, state
 from edgepub.metrics import CameraMetrics
 from edgepub.outbox import Outbox
@@ -169,9 +170,14 @@ async def test_only_so_many_of_the_stream_are_under_way_that_they_are_not_old_on
 class Ledger:
     def __init__(self):
         self.topics = set()
+        self.works = True
 
     def add_retained(self, topic):
         self.topics.add(topic)
+        return self.works
+
+    def call_when_kept(self, kept):
+        self.kept = kept
 
     def remove_retained(self, topic):
         self.topics.remove(topic)
@@ -194,6 +200,35 @@ async def test_what_is_retained_is_remembered_until_it_is_cleared():
     assert [m.topic for m in [await take(outbox), await take(outbox)]] == ["p", "t"], (
         "cleared once, not in each session"
     )
+
+
+async def test_a_state_waits_until_it_is_on_disk_that_its_topic_is_retained():
+    """Else a kill at the wrong moment would leave a topic that nobody clears."""
+    ledger = Ledger()
+    outbox = Outbox(9, ledger=ledger)
+    outbox.open()
+    outbox.put(state("known", "1"))
+    ledger.works = False
+    outbox.put(state("new", "1"))
+    outbox.put(state("new", "2"))
+    assert (await take(outbox)).topic == "known"
+    assert outbox.take() is None
+    ledger.works = True
+    outbox.put(state("new", "3"))
+    assert outbox.take() is None, "it has not said so"
+    ledger.kept()
+    assert (await take(outbox)).payload == b"3"
+    assert outbox.take() is None
+
+
+async def test_a_disk_that_hangs_keeps_no_state_back(monkeypatch):
+    monkeypatch.setattr(module, "_LOOK_S", 0.05)
+    ledger = Ledger()
+    ledger.works = False
+    outbox = Outbox(9, ledger=ledger)
+    outbox.put(state("new", "1"))
+    outbox.put(messages.picture("picture", b"jpeg"))
+    assert {(await take(outbox)).topic for _ in range(2)} == {"new", "picture"}
 
 
 async def test_pictures_leave_room_for_everything_else():

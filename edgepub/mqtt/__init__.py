@@ -44,6 +44,7 @@ async def connect(
     password: SecretStr | None,
     done: Done = lambda key, error: None,  # noqa: ARG005
     will: Message | None = None,
+    largest_received: int | None = _LONGEST_RECEIVED_BYTES,
 ) -> AsyncIterator[Session]:
     """Connect to the broker, and disconnect cleanly at the end.
 
@@ -53,6 +54,7 @@ async def connect(
         password: the password of `settings.username`.
         done: called in the event loop for each message of `Session.send`, when it is over.
         will: what the broker publishes when we vanish, if anything.
+        largest_received: bytes of the largest packet that is wanted from the broker (MQTT 5); None: any.
 
     Raises:
         BrokerError: no connection; one line with the reason.
@@ -61,7 +63,7 @@ async def connect(
     """
     wanted = ["5", "3.1.1"] if settings.protocol == "auto" else [settings.protocol]
     for version in wanted:
-        client = _client(settings, client_id, password, will, version, done)
+        client = _client(settings, client_id, password, will, version, largest_received, done)
         try:
             await _enter(client)
             client.be_quiet()
@@ -110,7 +112,13 @@ async def _leave(client: Client) -> None:
 
 
 def _client(
-    settings: MqttSettings, client_id: str, password: SecretStr | None, will: Message | None, version: str, done: Done
+    settings: MqttSettings,
+    client_id: str,
+    password: SecretStr | None,
+    will: Message | None,
+    version: str,
+    largest_received: int | None,
+    done: Done,
 ) -> Client:
     parts = settings.parts
     is_unix = parts.scheme == "unix"
@@ -122,7 +130,7 @@ def _client(
         password=password.get_secret_value() if password else None,
         identifier=client_id,
         protocol=_VERSIONS[version],
-        properties=connect_properties(_LONGEST_RECEIVED_BYTES) if version == "5" else None,
+        properties=connect_properties(largest_received) if version == "5" and largest_received else None,
         will=aiomqtt.Will(will.topic, will.encoded(), will.qos, will.retain) if will else None,
         transport=_TRANSPORTS.get(parts.scheme, "tcp"),
         timeout=_TIMEOUT_S,

@@ -1,10 +1,12 @@
 """aiomqtt's client, and what paho knows that it keeps to itself."""
 
+import asyncio
 import contextlib
 import functools
 import logging
 import re
 import socket
+import time
 from collections import deque
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
@@ -96,6 +98,8 @@ class Client(aiomqtt.Client):
         self._done = done
         self._granted: Properties | None = None
         self._keys: dict[int, int] = {}  # of QoS 1, by packet identifier
+        self._awaited: dict[int, asyncio.Future[None]] = {}  # of `publish_one`
+        self._blocked = False
         self._unwritten: deque[tuple[MQTTMessageInfo, int]] = deque()  # of QoS 0, and their keys
         super().__init__(logger=self.log, **options)
 
@@ -108,15 +112,37 @@ class Client(aiomqtt.Client):
         return int(getattr(self._granted, name, default))
 
     def begin(self, message: Message, payload: bytes, properties: Properties | None, key: int) -> None:
-        """Give a message to paho, which writes it in the next turn of the event loop, or raise MqttError."""
-        info = self._client.publish(message.topic, payload, message.qos, message.retain, properties)
-        if info.rc != 0:
-            why = self._disconnected.exception() if self._disconnected.done() else None
-            raise aiomqtt.MqttCodeError(info.rc, "Could not publish message") from why
+        """Give a message to paho, which writes it in the next turn of the event loop.
+
+        Raises:
+            MqttError: the connection is broken.
+            NotTakenError: the topic is none.
+
+        """
+        info = self._publish(message, payload, properties)
         if message.qos == 0:
             self._unwritten.append((info, key))
         else:
             self._keys[info.mid] = key
+
+    async def publish_one(self, message: Message, payload: bytes, properties: Properties | None) -> None:
+        """Send a message of QoS 1 and wait until the broker has it; raise as `begin`, or that it does not take it."""
+        info = self._publish(message, payload, properties)
+        answer = self._awaited[info.mid] = self._loop.create_future()
+        await asyncio.wait([answer, self._disconnected], return_when=asyncio.FIRST_COMPLETED)
+        if not answer.done():
+            raise aiomqtt.MqttError(LOST) from self._disconnected.exception()
+        answer.result()
+
+    def _publish(self, message: Message, payload: bytes, properties: Properties | None) -> "MQTTMessageInfo":
+        try:
+            info = self._client.publish(message.topic, payload, message.qos, message.retain, properties)
+        except ValueError as error:
+            raise NotTakenError(f"{message.topic!r}: {error}", "refused") from None
+        if info.rc != 0:
+            why = self._disconnected.exception() if self._disconnected.done() else None
+            raise aiomqtt.MqttCodeError(info.rc, "Could not publish message") from why
+        return info
 
     def cut(self) -> None:
         """Close the socket, if it is still open: aiomqtt leaves it so when a session breaks or a goodbye fails."""
@@ -136,6 +162,8 @@ class Client(aiomqtt.Client):
         # three objects to say so, which costs more than the writing.
         def write() -> None:
             client.on_publish = None
+            if self._blocked:
+                _is_alive(client)
             try:
                 client.loop_write()
             except Exception as error:  # noqa: BLE001
@@ -143,8 +171,8 @@ class Client(aiomqtt.Client):
                     self._disconnected.set_exception(error)
             client.on_publish = self._on_publish
             _acknowledge_at_once(sock)
-            all_written = not client.want_write()
-            while self._unwritten and (all_written or self._unwritten[0][0].is_published()):
+            self._blocked = client.want_write()
+            while self._unwritten and (not self._blocked or self._unwritten[0][0].is_published()):
                 self._done(self._unwritten.popleft()[1], None)
 
         def watch() -> None:
@@ -153,16 +181,30 @@ class Client(aiomqtt.Client):
 
         self._loop.call_soon_threadsafe(watch)
 
-    def _on_publish(self, client: Any, userdata: Any, mid: int, reason_code: Any, properties: Any) -> None:  # noqa: ANN401
-        key = self._keys.pop(mid, None)
-        if key is None:
-            super()._on_publish(client, userdata, mid, reason_code, properties)
-        elif reason_code.value < FAILURES:
-            self._done(key, None)
-        elif reason_code.value != QUOTA_EXCEEDED:
-            self._done(key, NotTakenError(f"the broker refuses it: {reason_code}", "refused"))
-        elif not self._disconnected.done():  # it may take it later
+    def _on_publish(self, client: Any, userdata: Any, mid: int, reason_code: Any, properties: Any) -> None:  # noqa: ANN401, ARG002
+        if reason_code.value == QUOTA_EXCEEDED and not self._disconnected.done():  # it may take it later
             self._disconnected.set_exception(aiomqtt.MqttCodeError(reason_code))
+            return
+        error = None
+        if reason_code.value >= FAILURES:
+            error = NotTakenError(f"the broker refuses it: {reason_code}", "refused")
+        if (key := self._keys.pop(mid, None)) is not None:
+            self._done(key, error)
+        elif (answer := self._awaited.pop(mid, None)) and not answer.done():
+            if error:
+                answer.set_exception(error)
+            else:
+                answer.set_result(None)
+
+
+def _is_alive(client: Any) -> None:  # noqa: ANN401
+    """Let paho wait longer for a sign of life: the socket was full and takes more, so its other end has acknowledged.
+
+    Its ping stands behind a picture that may take a slow link longer than the keep-alive, and no answer can come yet.
+    """
+    client._last_bytes_received = time.monotonic()  # noqa: SLF001
+    if client._ping_t:  # noqa: SLF001
+        client._ping_t = time.monotonic()  # noqa: SLF001
 
 
 def _acknowledge_at_once(sock: Any) -> None:  # noqa: ANN401

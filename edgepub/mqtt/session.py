@@ -53,11 +53,12 @@ class Session:
 
         Raises:
             BrokerError: the connection is broken.
+            NotTakenError: the broker refuses it.
 
         """
         properties = self._properties(message)
         try:
-            await self._client.publish(message.topic, message.encoded(), message.qos, message.retain, properties)
+            await self._client.publish_one(message, message.encoded(), properties)
         except aiomqtt.MqttError as error:
             raise _ended(error, self._client.identifier) from None
 

@@ -24,6 +24,8 @@ _LINGER_S = 0.005
 and at high rates several messages then share one wake-up. A camera's next frame comes later anyway."""
 _DURABLE_IN_TURN = 3
 """So many durable messages go before one of the stream."""
+_LOOK_S = 1.0
+"""How often it is looked whether a disk hangs for which messages wait, and how long a new topic waits for it."""
 
 
 class Lane(Protocol):
@@ -46,11 +48,14 @@ class Lane(Protocol):
 class Ledger(Protocol):
     """Remembers where something is retained (the seam to `edgepub.store`)."""
 
-    def add_retained(self, topic: str) -> None:
-        """Remember a topic; at once, from any thread."""
+    def add_retained(self, topic: str) -> bool:
+        """Remember a topic; return whether it is on the disk already. At once, from any thread."""
 
     def remove_retained(self, topic: str) -> None:
         """Forget a topic that was cleared."""
+
+    def call_when_kept(self, kept: Callable[[], None]) -> None:
+        """Call this, from any thread, each time that more topics are on the disk."""
 
 
 class Outbox:
@@ -79,6 +84,9 @@ class Outbox:
             "stream": self._stream,
         }
         self._ledger = ledger
+        self._parked: dict[str, Message] = {}  # until it is on the disk that their topics are retained
+        self._parked_since_s = 0.0
+        self._look: asyncio.TimerHandle | None = None
         self._durable_in_turn = 0
         self._awake = asyncio.Event()
         self._sleeper: asyncio.AbstractEventLoop | None = None  # to be woken by the next put
@@ -88,20 +96,25 @@ class Outbox:
     def open(self) -> None:
         """Open the file of the durable lane, and let what waits there be taken."""
         self._durable.open(self._wake_from_outside)
+        if self._ledger:
+            self._ledger.call_when_kept(self._unpark)
 
     def put(self, message: Message) -> None:
         """Add a message of any lane but the durable; from any thread, at once."""
+        lost = None
+        is_new = self._ledger and message.retain and message.payload and not self._ledger.add_retained(message.topic)
         with self._lock:
             if message.lane == "stream":
                 lost = self._stream.put(message)
+            elif is_new or message.topic in self._parked:
+                if not self._parked:
+                    self._parked_since_s = time.monotonic()
+                self._parked[message.topic] = message
             else:
-                lost = None
-                (self._pictures if message.lane == "pictures" else self._state).put(message)
+                self._put_state(message)
             self._wake()
         if lost is not None:
             lost.count_lost("queue_full")
-        if message.retain and message.payload and self._ledger:
-            self._ledger.add_retained(message.topic)
 
     def put_numbered(self, topic: str, make: Callable[[int], Message]) -> None:
         """Add the durable message that is made of its topic's next number; from any thread, at once.
@@ -134,8 +147,9 @@ class Outbox:
     def take(self) -> Message | None:
         """Remove and return the next message, if there is one to be sent now; in the event loop."""
         with self._lock:
-            if self._closed:
-                self._pictures.rested()  # nothing is waited for any more
+            if self._closed:  # nothing is waited for any more
+                self._pictures.rested()
+                self._unpark_all()
             return self._next()
 
     async def wait(self) -> None:
@@ -151,7 +165,7 @@ class Outbox:
     def is_over(self) -> bool:
         """Whether it is closed and empty."""
         with self._lock:
-            return self._closed and not any(map(len, self._lanes.values()))
+            return self._closed and not self._parked and not any(map(len, self._lanes.values()))
 
     def resend_state(self) -> None:
         """Let every state be sent again, for a broker that may have forgotten it."""
@@ -191,6 +205,21 @@ class Outbox:
         with self._lock:
             return {name: len(lane) for name, lane in self._lanes.items()}
 
+    def _put_state(self, message: Message) -> None:
+        (self._pictures if message.lane == "pictures" else self._state).put(message)
+
+    def _unpark(self) -> None:
+        """Let those be taken whose topics are on the disk."""
+        with self._lock:
+            for topic in [topic for topic in self._parked if self._ledger and self._ledger.add_retained(topic)]:
+                self._put_state(self._parked.pop(topic))
+            self._wake()
+
+    def _unpark_all(self) -> None:
+        parked, self._parked = self._parked, {}
+        for message in parked.values():
+            self._put_state(message)
+
     def _next(self) -> Message | None:
         if message := self._state.take():
             return message
@@ -221,7 +250,17 @@ class Outbox:
             if self._closed or any(self._lanes.values()):
                 self._awake.set()
             else:
-                self._sleeper = asyncio.get_running_loop()
+                self._sleeper = loop = asyncio.get_running_loop()
+                if self._look is None and (self._parked or len(self._durable)):
+                    self._look = loop.call_later(_LOOK_S, self._look_again)
+
+    def _look_again(self) -> None:
+        """Let nothing wait for a disk that hangs, about which nobody calls."""
+        self._look = None
+        with self._lock:
+            if self._parked and time.monotonic() - self._parked_since_s >= _LOOK_S:
+                self._unpark_all()
+        self._listen()
 
     def _wake_from_outside(self) -> None:
         with self._lock:

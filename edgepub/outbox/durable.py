@@ -4,7 +4,8 @@ import logging
 import threading
 import time
 from collections import Counter, deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 
 from edgepub.errors import SpoolDamagedError, SpoolError
 from edgepub.logs import Complaints
@@ -52,18 +53,25 @@ class DurableLane:
         # The wall clock may jump, on a box without a battery by days; how old a message of this life is may not.
         self._clock_s = time.time() - time.monotonic()
         self._lock = threading.Lock()
-        self._incoming: deque[Message] = deque()  # not in the file
-        self._ready: deque[Message] = deque()  # to be taken
-        self._backlog: Counter[str] = Counter()  # in the file alone, by topic; all behind those that are ready
+        # Waiting, in their order: what is ready, then what is in the file alone, then what is not in the file yet.
+        self._ready: deque[Message] = deque()
+        self._backlog: Counter[str] = Counter()  # by topic
+        self._incoming: deque[Message] = deque()
+        self._taken: dict[int, Message] = {}  # and neither sent nor put back, by row
+        self._unwritten: dict[int, Message] = {}  # of all that are in memory, by row, in their order
+        self._writing: frozenset[int] = frozenset()  # rows that are being written just now
         self._gone: list[int] = []  # rows to be removed from the file
         self._numbers: dict[str, int] = {}
         self._saved_numbers: dict[str, int] = {}
         self._newest = 0  # row that was given to a message
-        self._written = 0  # newest row in the file
         self._loaded = 0  # newest row that has been ready
         self._known = False  # what is in the file
         self._writable = self._readable = spool is not None
+        self._busy_since_s: float | None = None  # with the disk
+        self._not_before_s = 0.0  # it is tried again
+        self._closing = False
         self._complaints = Complaints(_log)
+        self._losses = Complaints(_log)
         self._worker = Worker("events", self._work)
         self._ready_again: Callable[[], None] = lambda: None
 
@@ -84,7 +92,7 @@ class DurableLane:
                 self._begin(self._spool)  # a new one
         except SpoolError as error:
             self._newest = time.time_ns()  # no row that may be in the file
-            self._fail(error)
+            self._fail(self._spool, error)
         if waiting := self._backlog.total():
             _log.info("%d events of before wait for the broker", waiting)
         self._worker.start()
@@ -96,15 +104,16 @@ class DurableLane:
             How many messages were lost, because they are not in the file, and how many wait there for the next start.
 
         """
-        ended = self._spool is None or self._worker.close(grace_s)
+        self._closing = True
+        if self._spool and self._worker.close(grace_s):
+            self._spool.close()
         with self._lock:
-            lost = list(self._incoming)
+            lost = list(self._unwritten.values())
+            kept = self._waiting() + len(self._taken) - len(lost)
             self._incoming.clear()
-            kept = self._waiting() if self._spool else 0
+            self._unwritten.clear()
         for message in lost:
             message.count_lost("stopped")
-        if ended and self._spool:
-            self._spool.close()
         return len(lost), kept
 
     def put(self, topic: str, make: Callable[[int], Message]) -> None:
@@ -113,23 +122,24 @@ class DurableLane:
             number = self._numbers.get(topic, 0) + 1
             message = make(number)
             self._numbers[topic] = number
-            self._newest += 1
-            created_s = self._clock_s + time.monotonic()
-            self._incoming.append(
-                message._replace(row=self._newest, created_s=created_s, receipt=self._receipts.get(topic))
-            )
+            row = self._newest = self._newest + 1
+            message = message._replace(row=row, created_s=self._now_s(), receipt=self._receipts.get(topic))
+            self._incoming.append(message)
+            self._unwritten[row] = message
             self._let_go()
         self._worker.wake()
 
     def put_back(self, message: Message) -> None:
         """Return a message that was taken and not sent to the front."""
         with self._lock:
-            (self._ready if message.row <= self._written else self._incoming).appendleft(message)
+            del self._taken[message.row]
+            (self._incoming if message.row in self._unwritten else self._ready).appendleft(message)
 
     def sent(self, message: Message) -> None:
         """Let a message be removed for good."""
         with self._lock:
-            self._gone.append(message.row)
+            del self._taken[message.row]
+            self._remove(message.row)
         self._worker.wake_soon()
 
     def take(self) -> Message | None:
@@ -144,8 +154,10 @@ class DurableLane:
             message = queue.popleft()
             if self._backlog and len(self._ready) < _FEW_READY:
                 self._worker.wake()
-            left_s = self._max_age_s - (self._clock_s + time.monotonic() - message.created_s)
-            return message._replace(expiry_s=max(1, int(left_s)))
+            left_s = self._max_age_s - (self._now_s() - message.created_s)
+            message = message._replace(expiry_s=max(1, int(left_s)))
+            self._taken[message.row] = message
+            return message
 
     def __bool__(self) -> bool:
         with self._lock:
@@ -158,13 +170,14 @@ class DurableLane:
     def _waiting(self) -> int:
         return len(self._incoming) + len(self._ready) + self._backlog.total()
 
+    def _now_s(self) -> float:
+        return self._clock_s + time.monotonic()
+
     def _bypasses(self) -> bool:
         """Whether messages are taken that are not in the file: it does not work, and nothing there is before them."""
-        if self._backlog and self._readable:
-            return False
-        return not self._writable or (
-            bool(self._incoming) and self._clock_s + time.monotonic() - self._incoming[0].created_s > _SLOW_DISK_S
-        )
+        if self._busy_since_s is not None and time.monotonic() - self._busy_since_s > _SLOW_DISK_S:
+            return True
+        return not self._writable and not (self._backlog and self._readable)
 
     def _let_go(self) -> None:
         """Let go of the oldest while there are too many."""
@@ -175,25 +188,38 @@ class DurableLane:
 
     def _expire(self) -> None:
         """Let go of those that are too old."""
-        oldest_s = self._clock_s + time.monotonic() - self._max_age_s
+        oldest_s = self._now_s() - self._max_age_s
         for queue in (self._ready, self._incoming):
             while queue and queue[0].created_s < oldest_s:
                 self._lose(queue.popleft(), "expired")
 
     def _lose(self, message: Message, reason: str) -> None:
-        self._gone.append(message.row)
+        self._remove(message.row)
         message.count_lost(reason)
+        if message.receipt is None:  # of a camera that is not in the configuration any more
+            self._losses.warn("an event is let go of: %s: %s", message.topic, reason)
+
+    def _remove(self, row: int) -> None:
+        """Remove a row from the file, if it is or will be there."""
+        if self._unwritten.pop(row, None) is None or row in self._writing:
+            self._gone.append(row)
 
     def _work(self) -> float | None:
         """Bring the file and the memory together; in the worker's thread."""
         assert self._spool is not None  # noqa: S101
+        more = False
         try:
-            if not self._spool.is_open:
+            if self._known and self._spool.is_open:
+                more = self._load(self._spool)
+            rest_s = self._not_before_s - time.monotonic()
+            if rest_s > 0 and not self._closing:
+                return 0.0 if more else rest_s
+            if not (self._known and self._spool.is_open):
                 self._begin(self._spool)
-            more = self._load(self._spool)
+                more = True
             self._save(self._spool)
         except SpoolError as error:
-            self._fail(error)
+            self._fail(self._spool, error)
             self._ready_again()
             return 0.0 if isinstance(error, SpoolDamagedError) else _TRY_AGAIN_S
         if not self._writable:
@@ -203,19 +229,29 @@ class DurableLane:
             return 0.0
         return _TICK_S if len(self) else None
 
+    @contextmanager
+    def _busy(self) -> Iterator[None]:
+        self._busy_since_s = time.monotonic()
+        try:
+            yield
+        finally:
+            self._busy_since_s = None
+
     def _begin(self, spool: Spool) -> None:
         """Open the file; what this life has begun goes on behind what is there."""
-        found = spool.open()
+        with self._busy():
+            found = spool.open()
         with self._lock:
             self._readable = True
-            if self._known:  # it was closed after a failure, or it is new in the place of a damaged one
-                return
-            self._known = True
+            self._saved_numbers = dict(found.numbers)
             for topic, number in found.numbers.items():
                 self._numbers[topic] = max(number, self._numbers.get(topic, 0))
-            self._newest = max(self._newest, found.newest)
-            self._written = found.newest
-            self._backlog = found.waiting
+            if not self._known:
+                self._known = True
+                self._newest = max(self._newest, found.newest)
+                self._backlog = found.waiting
+            elif found.waiting.total() < self._backlog.total() + len(self._ready):
+                self._begin_anew()  # it is not the file that it was
 
     def _load(self, spool: Spool) -> bool:
         """Let more messages of the file be ready; return whether there may be still more to load now."""
@@ -224,74 +260,89 @@ class DurableLane:
             if len(self._ready) >= _FEW_READY or not self._backlog:
                 return False
             after = self._loaded
-        self._readable = False
-        rows = spool.read(after, _MOST_READY)
-        self._readable = True
+        try:
+            with self._busy():
+                rows = spool.read(after, _MOST_READY)
+        except SpoolError:
+            self._readable = False
+            raise
         with self._lock:
             for row in rows:
                 self._ready.append(self._message(row))
                 self._loaded = row.id
             self._backlog -= Counter(row.topic for row in rows)
             if not rows:
-                self._backlog.clear()
+                self._give_backlog_up()
         self._ready_again()
         return bool(rows)
 
     def _save(self, spool: Spool) -> None:
         """Write what came, and remove what has gone."""
         with self._lock:
-            batch = [_row(message) for message in self._incoming]
+            batch = list(self._unwritten.values())
+            self._writing = frozenset(self._unwritten)
             gone, self._gone = self._gone, []
             numbers = dict(self._numbers)
-        if not (batch or gone or numbers != self._saved_numbers):
-            return
         try:
-            spool.write(batch, numbers, gone)
+            if batch or gone or numbers != self._saved_numbers:
+                with self._busy():
+                    spool.write([_row(message) for message in batch], numbers, gone)
         except SpoolError:
             with self._lock:
                 self._gone += gone
             raise
+        finally:
+            self._writing = frozenset()
         self._saved_numbers = numbers
         with self._lock:
-            if batch:
-                self._written = batch[-1].id
-            while self._incoming and self._incoming[0].row <= self._written:
+            for message in batch:
+                self._unwritten.pop(message.row, None)
+            while self._incoming and self._incoming[0].row not in self._unwritten:
                 message = self._incoming.popleft()
                 if self._backlog or len(self._ready) >= _MOST_READY:
                     self._backlog[message.topic] += 1
                 else:
                     self._ready.append(message)
                     self._loaded = message.row
-            if not self._backlog:
-                self._loaded = self._written
+            if batch and not self._backlog:
+                self._loaded = batch[-1].row
             is_empty = not self._waiting()
         if batch:
             self._ready_again()
         if is_empty:
-            spool.shrink()
+            with self._busy():
+                spool.shrink()
 
     def _message(self, row: Row) -> Message:
         message = event(row.topic, row.payload, json_form(row.schema))
         return message._replace(row=row.id, created_s=row.created_s, receipt=self._receipts.get(row.topic))
 
-    def _fail(self, error: SpoolError) -> None:
+    def _fail(self, spool: Spool, error: SpoolError) -> None:
         if isinstance(error, SpoolDamagedError):
-            self._give_backlog_up()
+            with self._lock:
+                self._begin_anew()
             return
         self._writable = False
+        self._not_before_s = time.monotonic() + _TRY_AGAIN_S
         self._complaints.error(
             "%s: events are kept in memory alone, and lost if edgepub ends before the broker has them", error
         )
-        if self._spool and not self._readable:
-            self._spool.close()
+        if not self._readable:
+            spool.close()
+
+    def _begin_anew(self) -> None:
+        """Let all that is in memory be written to a new file; what was in the old one alone is lost."""
+        self._give_backlog_up()
+        self._incoming = deque([*self._ready, *self._incoming])
+        self._ready.clear()
+        in_memory = [*self._taken.values(), *self._incoming]
+        self._unwritten = {message.row: message for message in sorted(in_memory, key=lambda message: message.row)}
+        self._gone.clear()
 
     def _give_backlog_up(self) -> None:
-        """Count what was in a damaged file alone as lost."""
-        with self._lock:
-            lost, self._backlog = self._backlog, Counter()
-            self._saved_numbers = {}  # a new file has none
+        lost, self._backlog = self._backlog, Counter()
         if lost:
-            _log.error("%d events that waited for the broker are in that file", lost.total())
+            _log.error("%d events that waited for the broker cannot be read any more", lost.total())
         for topic in lost.elements():
             if receipt := self._receipts.get(topic):
                 receipt.lost("damaged")

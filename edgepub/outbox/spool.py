@@ -21,13 +21,8 @@ CREATE TABLE IF NOT EXISTS numbers (topic TEXT PRIMARY KEY, newest INTEGER NOT N
 _BUSY_S = 1.0
 _MANY_PAGES = 256  # a megabyte
 _LONGEST_WAL_BYTES = 4_000_000
-_DAMAGE = {
-    sqlite3.SQLITE_CORRUPT,
-    sqlite3.SQLITE_NOTADB,
-    sqlite3.SQLITE_ERROR,  # it lacks a table or a column: a database, but not ours
-    sqlite3.SQLITE_CONSTRAINT,
-    sqlite3.SQLITE_MISMATCH,
-}
+_DAMAGE = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CONSTRAINT, sqlite3.SQLITE_MISMATCH}
+_NUMBER = "INSERT INTO numbers VALUES (?, ?) ON CONFLICT (topic) DO UPDATE SET newest = max(newest, excluded.newest)"
 _log = logging.getLogger(__name__)
 
 
@@ -76,18 +71,14 @@ class Spool:
         with self._errors():
             self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             make_private(self._path)
-            database = self._database = sqlite3.connect(
-                self._path, timeout=_BUSY_S, isolation_level=None, check_same_thread=False
-            )
-            database.execute("PRAGMA auto_vacuum = INCREMENTAL")
-            database.execute("PRAGMA journal_mode = WAL")
-            database.execute(f"PRAGMA journal_size_limit = {_LONGEST_WAL_BYTES}")
-            database.executescript(_TABLES)
-            numbers = dict(database.execute("SELECT topic, newest FROM numbers"))
-            waiting = Counter(dict(database.execute("SELECT topic, count(*) FROM events GROUP BY topic")))
-            (newest,) = database.execute("SELECT coalesce(max(id), 0) FROM events").fetchone()
-            database.execute("SELECT id, topic, schema, payload, created_s FROM events LIMIT 1").fetchone()
-            return Found(numbers, waiting, newest)
+            database = sqlite3.connect(self._path, timeout=_BUSY_S, isolation_level=None, check_same_thread=False)
+            try:
+                found = _prepare(database)
+            except sqlite3.Error:
+                database.close()
+                raise
+            self._database = database
+            return found
 
     def read(self, after: int, limit: int) -> list[Row]:
         """Return the first rows behind an id, in their order."""
@@ -107,12 +98,14 @@ class Spool:
                 database.execute("BEGIN IMMEDIATE")
                 # It may be there: of a commit that went well and then said otherwise.
                 database.executemany("INSERT OR IGNORE INTO events VALUES (?, ?, ?, ?, ?)", rows)
-                database.executemany("INSERT OR REPLACE INTO numbers VALUES (?, ?)", numbers.items())
+                database.executemany(_NUMBER, numbers.items())
                 database.executemany("DELETE FROM events WHERE id = ?", ((id_,) for id_ in gone))
                 database.execute("COMMIT")
             except sqlite3.Error:
-                with suppress(sqlite3.Error):
+                try:
                     database.execute("ROLLBACK")
+                except sqlite3.Error:
+                    self.close()
                 raise
 
     def shrink(self) -> None:
@@ -142,7 +135,7 @@ class Spool:
             raise SpoolError(f"{self._path}: {error.strerror}") from None
         except sqlite3.Error as error:
             why = one_line(error)
-            if getattr(error, "sqlite_errorcode", 0) & 0xFF not in _DAMAGE:
+            if not _is_damage(error):
                 raise SpoolError(f"{self._path}: {why}") from None
             self.close()
             try:
@@ -150,3 +143,23 @@ class Spool:
             except OSError as again:
                 raise SpoolError(f"{self._path} is damaged and cannot be renamed: {again.strerror}") from None
             raise SpoolDamagedError(f"{self._path} was damaged: {why}") from None
+
+
+def _prepare(database: sqlite3.Connection) -> Found:
+    database.execute("PRAGMA auto_vacuum = INCREMENTAL")
+    database.execute("PRAGMA journal_mode = WAL")
+    database.execute(f"PRAGMA journal_size_limit = {_LONGEST_WAL_BYTES}")
+    database.executescript(_TABLES)
+    numbers = dict(database.execute("SELECT topic, newest FROM numbers"))
+    waiting = Counter(dict(database.execute("SELECT topic, count(*) FROM events GROUP BY topic")))
+    (newest,) = database.execute("SELECT coalesce(max(id), 0) FROM events").fetchone()
+    database.execute("SELECT id, topic, schema, payload, created_s FROM events LIMIT 1").fetchone()
+    return Found(numbers, waiting, newest)
+
+
+def _is_damage(error: sqlite3.Error) -> bool:
+    code = getattr(error, "sqlite_errorcode", None)
+    if code is None:  # of Python's own: a text that is none
+        return isinstance(error, sqlite3.OperationalError)
+    # Or a database, but not ours.
+    return code & 0xFF in _DAMAGE or (code == sqlite3.SQLITE_ERROR and "no such" in str(error))
