@@ -104,12 +104,13 @@ async def _drain(pipeline: Pipeline, publisher: asyncio.Task[None]) -> int:
     if not publisher.done():
         publisher.cancel()
         await asyncio.wait([publisher], timeout=_GRACE_S)
+    unsent = sum(pipeline.outbox.sizes().values())
     lost, kept = pipeline.outbox.end(_GRACE_S)
     if lost:
         _log.warning("%d messages could not be sent within %.0f s and are lost", lost, _GRACE_S)
     if kept:
         _log.warning("%d events could not be sent within %.0f s and wait for the next start", kept, _GRACE_S)
-    return lost + kept
+    return unsent
 
 
 async def _until_signalled(settings: Settings) -> int:

@@ -14,7 +14,7 @@ from typing import Protocol
 from edgepub.messages import Message
 from edgepub.outbox.durable import DurableLane
 from edgepub.outbox.pictures import PictureLane
-from edgepub.outbox.state import StateLane
+from edgepub.outbox.state import Ledger, StateLane
 from edgepub.outbox.stream import StreamLane
 
 __all__ = ["Outbox"]
@@ -45,19 +45,6 @@ class Lane(Protocol):
     def __bool__(self) -> bool: ...
 
 
-class Ledger(Protocol):
-    """Remembers where something is retained (the seam to `edgepub.store`)."""
-
-    def add_retained(self, topic: str) -> bool:
-        """Remember a topic; return whether it is on the disk already. At once, from any thread."""
-
-    def remove_retained(self, topic: str) -> None:
-        """Forget a topic that was cleared."""
-
-    def call_when_kept(self, kept: Callable[[], None]) -> None:
-        """Call this, from any thread, each time that more topics are on the disk."""
-
-
 class Outbox:
     """The lanes, and the one crossing from threads into the event loop.
 
@@ -73,9 +60,9 @@ class Outbox:
 
     def __init__(self, stream_size: int, durable: DurableLane | None = None, ledger: Ledger | None = None) -> None:
         self._lock = threading.Lock()
-        self._state = StateLane()
+        self._state = StateLane(ledger)
         self._durable = DurableLane() if durable is None else durable
-        self._pictures = PictureLane()
+        self._pictures = PictureLane(ledger)
         self._stream = StreamLane(stream_size)
         self._lanes: dict[str, Lane] = {
             "state": self._state,
@@ -84,8 +71,6 @@ class Outbox:
             "stream": self._stream,
         }
         self._ledger = ledger
-        self._parked: dict[str, Message] = {}  # until it is on the disk that their topics are retained
-        self._parked_since_s = 0.0
         self._look: asyncio.TimerHandle | None = None
         self._durable_in_turn = 0
         self._awake = asyncio.Event()
@@ -97,21 +82,16 @@ class Outbox:
         """Open the file of the durable lane, and let what waits there be taken."""
         self._durable.open(self._wake_from_outside)
         if self._ledger:
-            self._ledger.call_when_kept(self._unpark)
+            self._ledger.call_when_kept(self._release)
 
     def put(self, message: Message) -> None:
         """Add a message of any lane but the durable; from any thread, at once."""
         lost = None
-        is_new = self._ledger and message.retain and message.payload and not self._ledger.add_retained(message.topic)
         with self._lock:
             if message.lane == "stream":
                 lost = self._stream.put(message)
-            elif is_new or message.topic in self._parked:
-                if not self._parked:
-                    self._parked_since_s = time.monotonic()
-                self._parked[message.topic] = message
             else:
-                self._put_state(message)
+                (self._pictures if message.lane == "pictures" else self._state).put(message)
             self._wake()
         if lost is not None:
             lost.count_lost("queue_full")
@@ -122,7 +102,8 @@ class Outbox:
         The numbers of a topic count from 1, over restarts, and each is that of one message.
         """
         self._durable.put(topic, make)
-        self._wake_from_outside()
+        if self._durable:  # else the disk comes first
+            self._wake_from_outside()
 
     def put_back(self, message: Message) -> None:
         """Return a message that was taken and not sent, to its old place."""
@@ -135,8 +116,6 @@ class Outbox:
     def sent(self, message: Message, taken_s: float) -> None:
         """Count a message that has left, having been taken at this moment; in the event loop."""
         message.count_sent(taken_s)
-        if message.retain and not message.payload and self._ledger:
-            self._ledger.remove_retained(message.topic)
         self._over(message, taken_s)
 
     def refused(self, message: Message, taken_s: float, reason: str) -> None:
@@ -149,7 +128,7 @@ class Outbox:
         with self._lock:
             if self._closed:  # nothing is waited for any more
                 self._pictures.rested()
-                self._unpark_all()
+                self._release_all()
             return self._next()
 
     async def wait(self) -> None:
@@ -165,7 +144,7 @@ class Outbox:
     def is_over(self) -> bool:
         """Whether it is closed and empty."""
         with self._lock:
-            return self._closed and not self._parked and not any(map(len, self._lanes.values()))
+            return self._closed and not any(map(len, self._lanes.values()))
 
     def resend_state(self) -> None:
         """Let every state be sent again, for a broker that may have forgotten it."""
@@ -205,20 +184,16 @@ class Outbox:
         with self._lock:
             return {name: len(lane) for name, lane in self._lanes.items()}
 
-    def _put_state(self, message: Message) -> None:
-        (self._pictures if message.lane == "pictures" else self._state).put(message)
-
-    def _unpark(self) -> None:
-        """Let those be taken whose topics are on the disk."""
+    def _release(self) -> None:
+        """Let states be taken of which it is on the disk by now that their topics are retained."""
         with self._lock:
-            for topic in [topic for topic in self._parked if self._ledger and self._ledger.add_retained(topic)]:
-                self._put_state(self._parked.pop(topic))
+            self._state.release()
+            self._pictures.release()
             self._wake()
 
-    def _unpark_all(self) -> None:
-        parked, self._parked = self._parked, {}
-        for message in parked.values():
-            self._put_state(message)
+    def _release_all(self) -> None:
+        self._state.release_all()
+        self._pictures.release_all()
 
     def _next(self) -> Message | None:
         if message := self._state.take():
@@ -251,15 +226,14 @@ class Outbox:
                 self._awake.set()
             else:
                 self._sleeper = loop = asyncio.get_running_loop()
-                if self._look is None and (self._parked or len(self._durable)):
+                if self._look is None and any(map(len, self._lanes.values())):
                     self._look = loop.call_later(_LOOK_S, self._look_again)
 
     def _look_again(self) -> None:
         """Let nothing wait for a disk that hangs, about which nobody calls."""
         self._look = None
         with self._lock:
-            if self._parked and time.monotonic() - self._parked_since_s >= _LOOK_S:
-                self._unpark_all()
+            self._release_all()
         self._listen()
 
     def _wake_from_outside(self) -> None:

@@ -3,7 +3,7 @@
 import logging
 
 from edgepub.messages import Message
-from edgepub.outbox.state import StateLane
+from edgepub.outbox.state import Ledger, StateLane
 
 _MOST_TRIES = 3
 _log = logging.getLogger(__name__)
@@ -16,8 +16,8 @@ class PictureLane(StateLane):
     broker can do when a message is too large for it.
     """
 
-    def __init__(self) -> None:
-        super().__init__()
+    def __init__(self, ledger: Ledger | None = None) -> None:
+        super().__init__(ledger)
         self._resting = False
         self._tries = 0  # of the picture that is under way
 
@@ -51,4 +51,4 @@ class PictureLane(StateLane):
         self._resting = False
 
     def __bool__(self) -> bool:
-        return len(self) > 0 and not self._resting
+        return super().__bool__() and not self._resting
