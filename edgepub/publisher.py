@@ -92,35 +92,23 @@ class Publisher:
 
     async def run(self) -> None:
         """Publish until the outbox is closed and empty, through as many sessions as that takes."""
-        backoff = Backoff(_FIRST_PAUSE_S, _LONGEST_PAUSE_S)
-        refused_backoff = Backoff(_REFUSED_PAUSE_S, _LONGEST_REFUSED_PAUSE_S)
-        short_sessions = 0
+        pauses = _Pauses(self._client_id)
         while True:
             connected_s = None
             try:
-                try:
-                    async with self._connect(self._over) as session:
-                        _log.info("broker %s: connected, MQTT %s", self._broker, session.version)
-                        connected_s = time.monotonic()
-                        self._sessions += 1
-                        await self._serve(session)
-                        return
-                finally:
-                    self._put_back()  # only now: until the goodbye the broker may still acknowledge some
+                async with self._connect(self._over) as session:
+                    _log.info("broker %s: connected, MQTT %s", self._broker, session.version)
+                    connected_s = time.monotonic()
+                    self._sessions += 1
+                    await self._serve(session)
+                    return
             except BrokerError as error:
-                hint = ""
-                if connected_s is not None:
-                    if time.monotonic() - connected_s > _STABLE_S:
-                        backoff.reset()
-                        refused_backoff.reset()
-                        short_sessions = 0
-                    else:
-                        short_sessions += 1
-                    if short_sessions >= _MANY_SHORT and not isinstance(error, RefusedError):
-                        hint = f" ({short_sessions} short sessions: has another client the id {self._client_id}?)"
-                pause_s = (refused_backoff if isinstance(error, RefusedError) else backoff).next_s()
-                _log.warning("broker %s: %s%s; trying again in %.1f s", self._broker, error, hint, pause_s)
-                await asyncio.sleep(pause_s)
+                broken = error
+            finally:
+                self._put_back()  # only now: until the goodbye the broker may still acknowledge some
+            pause_s, hint = pauses.after(broken, None if connected_s is None else time.monotonic() - connected_s)
+            _log.warning("broker %s: %s%s; trying again in %.1f s", self._broker, broken, hint, pause_s)
+            await asyncio.sleep(pause_s)
 
     async def _serve(self, session: Session) -> None:
         self._outbox.resend_state()
@@ -201,3 +189,34 @@ class Publisher:
         with contextlib.suppress(BrokerError, NotTakenError, TimeoutError):
             async with asyncio.timeout(_GOODBYE_S):
                 await session.publish(self._goodbye)
+
+
+class _Pauses:
+    """How long is waited after a session, or after none, by how it ended."""
+
+    def __init__(self, client_id: str) -> None:
+        self._client_id = client_id
+        self._backoff = Backoff(_FIRST_PAUSE_S, _LONGEST_PAUSE_S)
+        self._when_refused = Backoff(_REFUSED_PAUSE_S, _LONGEST_REFUSED_PAUSE_S)
+        self._short_ones = 0
+
+    def after(self, error: BrokerError, lasted_s: float | None) -> tuple[float, str]:
+        """Return the pause before the next try, in seconds, and what else is to be said.
+
+        Args:
+            error: why there is no session any more.
+            lasted_s: how long there was one, in seconds; None if there was none.
+
+        """
+        if lasted_s is not None and lasted_s > _STABLE_S:
+            self._backoff.reset()
+            self._when_refused.reset()
+            self._short_ones = 0
+        elif lasted_s is not None:
+            self._short_ones += 1
+        if isinstance(error, RefusedError):
+            return self._when_refused.next_s(), ""
+        hint = ""
+        if self._short_ones >= _MANY_SHORT:  # a broker need not say that it was this
+            hint = f" ({self._short_ones} short sessions: does another client use the id {self._client_id}?)"
+        return self._backoff.next_s(), hint

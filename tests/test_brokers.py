@@ -238,7 +238,7 @@ def test_where_the_broker_does_not_say_it_it_is_guessed_when_it_happens_again_an
     other.connect("127.0.0.1", broker.port)
     other.loop_start()  # which connects again after a second, always
     try:
-        daemon.wait_for_log("(3 short sessions: has another client the id edgepub-test?)")
+        daemon.wait_for_log("(3 short sessions: does another client use the id edgepub-test?)")
         assert len(re.findall("connected", daemon.log)) <= 5
     finally:
         other.loop_stop()
