@@ -43,7 +43,7 @@ def all_arrive(broker, daemon, gate):
         lambda: len(told.stats) > 3 and told.stats[-1]["outbox"]["durable"] < 5 and len(told.events) > 100, "all events"
     )
     fps = [its["cameras"][camera]["fps_inferred"] for its in told.stats[2:] for camera in CAMERAS]
-    assert median(fps) > 20, "inference went on"
+    assert median(fps) > 15, "inference went on, at nearly 25"
     assert daemon.terminate() == 0
     told.wait_for(lambda: told.statuses[-1] == "offline", "the goodbye")
     told.check()
