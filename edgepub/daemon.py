@@ -59,6 +59,7 @@ async def serve(settings: Settings, shutdown: asyncio.Event) -> int:
         its_store = stack.enter_context(store.opened(folder))
         pipeline = build(settings, uuid.uuid4().hex, its_store, events_folder)
         pipeline.outbox.open()
+        stack.callback(pipeline.outbox.end, _GRACE_S)  # whatever happens, events that wait are on the disk then
         _log.info("edgepub %(edgepub)s, PySDK %(pysdk)s, Python %(python)s", versions())
         _log.info("node %s, cameras: %s", settings.node, ", ".join(settings.cameras))
         async with asyncio.TaskGroup() as group:

@@ -54,7 +54,7 @@ class Store:
         self._retained = dict.fromkeys(kept["retained"])
         self._changed = False
         self._kept = set(self._retained)  # topics in the file
-        self._fails = path is None
+        self._fails = self._path is None
         self._call_when_kept: Callable[[], None] = lambda: None
         self._worker = Worker("store", self._save)
 
@@ -136,6 +136,7 @@ class Store:
             for (camera, name), value in self._settings.items():
                 settings.setdefault(camera, {})[name] = value
             kept = Kept(settings=settings, retained=sorted(self._retained))
+            self._kept &= self._retained.keys()
         pause_s = None
         try:
             self._write(orjson.dumps(kept, option=orjson.OPT_INDENT_2))

@@ -116,3 +116,13 @@ def test_where_it_is(monkeypatch):
     assert default_folder() == Path("/x/edgepub")
     monkeypatch.delenv("XDG_STATE_HOME")
     assert default_folder() == Path.home() / ".local/state/edgepub"
+
+
+def test_a_file_that_cannot_be_read_is_left_alone_and_keeps_nothing_back(folder, caplog):
+    (folder / "state.json").mkdir(parents=True)
+    with store.opened(folder) as its:
+        its.keep_setting("porch", "min_score", "0.7")
+        assert its.setting("porch", "min_score") == "0.7"
+        assert its.add_retained("a"), "no topic waits for it"
+    assert "state.json cannot be read" in caplog.text
+    assert (folder / "state.json").is_dir()

@@ -25,7 +25,7 @@ and at high rates several messages then share one wake-up. A camera's next frame
 _DURABLE_IN_TURN = 3
 """So many durable messages go before one of the stream."""
 _LOOK_S = 1.0
-"""How often it is looked whether a disk hangs for which messages wait, and how long a new topic waits for it."""
+"""How often it is looked whether messages wait for a disk that hangs."""
 
 
 class Lane(Protocol):
@@ -102,8 +102,7 @@ class Outbox:
         The numbers of a topic count from 1, over restarts, and each is that of one message.
         """
         self._durable.put(topic, make)
-        if self._durable:  # else the disk comes first
-            self._wake_from_outside()
+        self._wake_from_outside()
 
     def put_back(self, message: Message) -> None:
         """Return a message that was taken and not sent, to its old place."""
@@ -232,8 +231,6 @@ class Outbox:
     def _look_again(self) -> None:
         """Let nothing wait for a disk that hangs, about which nobody calls."""
         self._look = None
-        with self._lock:
-            self._release_all()
         self._listen()
 
     def _wake_from_outside(self) -> None:

@@ -60,6 +60,7 @@ class DurableLane:
         self._taken: dict[int, Message] = {}  # and neither sent nor put back, by row
         self._unwritten: dict[int, Message] = {}  # of all that are in memory, by row, in their order
         self._writing: frozenset[int] = frozenset()  # rows that are being written just now
+        self._ahead: set[int] = set()  # rows in the file behind `_loaded` that were taken before they were there
         self._gone: list[int] = []  # rows to be removed from the file
         self._numbers: dict[str, int] = {}
         self._saved_numbers: dict[str, int] = {}
@@ -69,6 +70,7 @@ class DurableLane:
         self._writable = self._readable = spool is not None
         self._busy_since_s: float | None = None  # with the disk
         self._not_before_s = 0.0  # it is tried again
+        self._damaged_s = -_TRY_AGAIN_S  # when it was last found damaged
         self._closing = False
         self._complaints = Complaints(_log)
         self._losses = Complaints(_log)
@@ -105,8 +107,8 @@ class DurableLane:
 
         """
         self._closing = True
-        if self._spool and self._worker.close(grace_s):
-            self._spool.close()
+        if self._spool:
+            self._worker.close(grace_s)
         with self._lock:
             lost = list(self._unwritten.values())
             kept = self._waiting() + len(self._taken) - len(lost)
@@ -148,12 +150,12 @@ class DurableLane:
             return None  # as nearly always; for which the lock would be too much
         with self._lock:
             self._expire()
+            if self._backlog and len(self._ready) <= _FEW_READY:
+                self._worker.wake()
             queue = self._ready or (self._incoming if self._bypasses() else None)
             if not queue:
                 return None
             message = queue.popleft()
-            if self._backlog and len(self._ready) < _FEW_READY:
-                self._worker.wake()
             left_s = self._max_age_s - (self._now_s() - message.created_s)
             message = message._replace(expiry_s=max(1, int(left_s)))
             self._taken[message.row] = message
@@ -207,21 +209,29 @@ class DurableLane:
     def _work(self) -> float | None:
         """Bring the file and the memory together; in the worker's thread."""
         assert self._spool is not None  # noqa: S101
+        pause_s = self._exchange(self._spool)
+        if self._closing:
+            if pause_s == 0:
+                self._exchange(self._spool)  # with a new file, in the place of a damaged one
+            self._spool.close()
+        return pause_s
+
+    def _exchange(self, spool: Spool) -> float | None:
         more = False
         try:
-            if self._known and self._spool.is_open:
-                more = self._load(self._spool)
+            if self._known and spool.is_open and not self._closing:
+                more = self._load(spool)
             rest_s = self._not_before_s - time.monotonic()
             if rest_s > 0 and not self._closing:
                 return 0.0 if more else rest_s
-            if not (self._known and self._spool.is_open):
-                self._begin(self._spool)
+            if not (self._known and spool.is_open):
+                self._begin(spool)
                 more = True
-            self._save(self._spool)
+            self._save(spool)
         except SpoolError as error:
-            self._fail(self._spool, error)
+            pause_s = self._fail(spool, error)
             self._ready_again()
-            return 0.0 if isinstance(error, SpoolDamagedError) else _TRY_AGAIN_S
+            return pause_s
         if not self._writable:
             _log.warning("events are written to disk again")
             self._writable = True
@@ -267,12 +277,14 @@ class DurableLane:
             self._readable = False
             raise
         with self._lock:
-            for row in rows:
-                self._ready.append(self._message(row))
-                self._loaded = row.id
-            self._backlog -= Counter(row.topic for row in rows)
             if not rows:
                 self._give_backlog_up()
+            else:
+                self._loaded = rows[-1].id
+            rows = [row for row in rows if row.id not in self._ahead]
+            self._ahead = {row for row in self._ahead if row > self._loaded}
+            self._ready += map(self._message, rows)
+            self._backlog -= Counter(row.topic for row in rows)
         self._ready_again()
         return bool(rows)
 
@@ -282,30 +294,33 @@ class DurableLane:
             batch = list(self._unwritten.values())
             self._writing = frozenset(self._unwritten)
             gone, self._gone = self._gone, []
-            numbers = dict(self._numbers)
+            numbers = {topic: n for topic, n in self._numbers.items() if n != self._saved_numbers.get(topic)}
         try:
-            if batch or gone or numbers != self._saved_numbers:
+            if batch or gone or numbers:
                 with self._busy():
                     spool.write([_row(message) for message in batch], numbers, gone)
         except SpoolError:
             with self._lock:
+                self._writing = frozenset()
                 self._gone += gone
             raise
-        finally:
-            self._writing = frozenset()
-        self._saved_numbers = numbers
         with self._lock:
+            ahead = self._ahead | self._writing
+            self._writing = frozenset()
+            self._saved_numbers |= numbers
             for message in batch:
                 self._unwritten.pop(message.row, None)
             while self._incoming and self._incoming[0].row not in self._unwritten:
                 message = self._incoming.popleft()
                 if self._backlog or len(self._ready) >= _MOST_READY:
                     self._backlog[message.topic] += 1
+                    ahead.discard(message.row)
                 else:
                     self._ready.append(message)
                     self._loaded = message.row
             if batch and not self._backlog:
                 self._loaded = batch[-1].row
+            self._ahead = {row for row in ahead if row > self._loaded}
             is_empty = not self._waiting()
         if batch:
             self._ready_again()
@@ -317,26 +332,34 @@ class DurableLane:
         message = event(row.topic, row.payload, json_form(row.schema))
         return message._replace(row=row.id, created_s=row.created_s, receipt=self._receipts.get(row.topic))
 
-    def _fail(self, spool: Spool, error: SpoolError) -> None:
+    def _fail(self, spool: Spool, error: SpoolError) -> float:
+        """Return after how many seconds it is to be tried again."""
+        now_s = time.monotonic()
         if isinstance(error, SpoolDamagedError):
             with self._lock:
                 self._begin_anew()
-            return
+            again_s, self._damaged_s = now_s - self._damaged_s, now_s
+            if again_s >= _TRY_AGAIN_S:
+                return 0.0
         self._writable = False
-        self._not_before_s = time.monotonic() + _TRY_AGAIN_S
+        self._not_before_s = now_s + _TRY_AGAIN_S
         self._complaints.error(
             "%s: events are kept in memory alone, and lost if edgepub ends before the broker has them", error
         )
         if not self._readable:
             spool.close()
+        elif not spool.is_open:
+            self._readable = False
+        return _TRY_AGAIN_S
 
     def _begin_anew(self) -> None:
         """Let all that is in memory be written to a new file; what was in the old one alone is lost."""
         self._give_backlog_up()
-        self._incoming = deque([*self._ready, *self._incoming])
+        self._incoming = deque(sorted([*self._ready, *self._incoming], key=_row_of))
         self._ready.clear()
         in_memory = [*self._taken.values(), *self._incoming]
-        self._unwritten = {message.row: message for message in sorted(in_memory, key=lambda message: message.row)}
+        self._unwritten = {message.row: message for message in sorted(in_memory, key=_row_of)}
+        self._ahead.clear()
         self._gone.clear()
 
     def _give_backlog_up(self) -> None:
@@ -346,6 +369,10 @@ class DurableLane:
         for topic in lost.elements():
             if receipt := self._receipts.get(topic):
                 receipt.lost("damaged")
+
+
+def _row_of(message: Message) -> int:
+    return message.row
 
 
 def _row(message: Message) -> Row:

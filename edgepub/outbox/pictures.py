@@ -31,8 +31,8 @@ class PictureLane(StateLane):
 
     def put_back(self, message: Message) -> Message | None:
         """Let a picture that was taken and not sent be sent, unless there is a newer one; return it to be given up."""
+        self._tries += self._resting  # at the end several may be under way
         self.rested()
-        self._tries += 1
         if self._tries < _MOST_TRIES:
             return super().put_back(message)
         self._tries = 0

@@ -89,11 +89,11 @@ class Spool:
     def write(self, rows: Sequence[Row], numbers: Mapping[str, int], gone: Iterable[int]) -> None:
         """Add rows, keep the newest numbers and remove rows by their ids: all of it or nothing.
 
-        New rows are on the disk then. Of what is only removed, a power cut may bring the last back.
+        Rows and numbers are on the disk then. Of what is only removed, a power cut may bring the last back.
         """
         with self._errors():
             database = self._opened()
-            database.execute(f"PRAGMA synchronous = {'FULL' if rows else 'NORMAL'}")
+            database.execute(f"PRAGMA synchronous = {'FULL' if rows or numbers else 'NORMAL'}")
             try:
                 database.execute("BEGIN IMMEDIATE")
                 # It may be there: of a commit that went well and then said otherwise.
@@ -102,10 +102,9 @@ class Spool:
                 database.executemany("DELETE FROM events WHERE id = ?", ((id_,) for id_ in gone))
                 database.execute("COMMIT")
             except sqlite3.Error:
-                try:
-                    database.execute("ROLLBACK")
-                except sqlite3.Error:
-                    self.close()
+                if database.in_transaction:  # SQLite itself has ended it when the disk is full
+                    with suppress(sqlite3.Error):
+                        database.execute("ROLLBACK")
                 raise
 
     def shrink(self) -> None:

@@ -1,9 +1,13 @@
 """The state lane: of each topic, only the newest value matters."""
 
+import time
 from collections.abc import Callable
 from typing import Protocol
 
 from edgepub.messages import Message
+
+HELD_S = 1.0
+"""For so long a new topic waits for the disk, which may hang."""
 
 
 class Ledger(Protocol):
@@ -34,7 +38,7 @@ class StateLane:
         self._ledger = ledger
         self._newest: dict[str, Message] = {}
         self._unsent: dict[str, None] = {}  # in the order of their change
-        self._held: set[str] = set()  # which are not in the ledger yet
+        self._held: dict[str, float] = {}  # which are not in the ledger yet, and since when
 
     def put(self, message: Message) -> None:
         """Let this be the topic's value; an older one that was not sent never will be, and is no loss."""
@@ -42,7 +46,7 @@ class StateLane:
         self._unsent.pop(message.topic, None)
         self._unsent[message.topic] = None
         if self._ledger and message.payload and not self._ledger.add_retained(message.topic):
-            self._held.add(message.topic)
+            self._held.setdefault(message.topic, time.monotonic())
 
     def put_back(self, message: Message) -> Message | None:
         """Let a value that was taken and not sent be sent, unless there is a newer one."""
@@ -54,7 +58,7 @@ class StateLane:
         """Return the value that has waited longest."""
         if not self._unsent:
             return None
-        topic = next((topic for topic in self._unsent if topic not in self._held), None)
+        topic = self._first()
         if topic is None:
             return None
         del self._unsent[topic]
@@ -73,7 +77,8 @@ class StateLane:
 
     def release(self) -> None:
         """Let those be taken that are in the ledger by now."""
-        self._held = {topic for topic in self._held if self._ledger and not self._ledger.add_retained(topic)}
+        for topic in [topic for topic in self._held if self._ledger and self._ledger.add_retained(topic)]:
+            del self._held[topic]
 
     def release_all(self) -> None:
         """Let all be taken, whatever the disk does."""
@@ -83,4 +88,10 @@ class StateLane:
         return len(self._unsent)
 
     def __bool__(self) -> bool:
-        return any(topic not in self._held for topic in self._unsent)
+        return self._first() is not None
+
+    def _first(self) -> str | None:
+        if not self._held:
+            return next(iter(self._unsent), None)
+        since_s = time.monotonic() - HELD_S
+        return next((topic for topic in self._unsent if self._held.get(topic, since_s) <= since_s), None)
