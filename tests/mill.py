@@ -175,5 +175,7 @@ def on_disk(path):
     database = sqlite3.connect(path)
     try:
         return {json.loads(payload)["event_id"] for (payload,) in database.execute("SELECT payload FROM events")}
+    except sqlite3.OperationalError:  # it is just being made
+        return set()
     finally:
         database.close()
