@@ -270,7 +270,7 @@ def test_while_the_disk_takes_nothing_messages_go_from_memory_and_nothing_is_los
     again.close()
 
 
-def test_a_disk_that_hangs_keeps_messages_back_for_a_moment_only(tmp_path, monkeypatch):
+def test_a_disk_that_hangs_keeps_messages_back_for_a_moment_only(tmp_path, monkeypatch, caplog):
     monkeypatch.setattr(module, "_SLOW_DISK_S", 0.1)
     its = Lane(tmp_path / "events.sqlite")
     hangs = threading.Event()
@@ -278,6 +278,7 @@ def test_a_disk_that_hangs_keeps_messages_back_for_a_moment_only(tmp_path, monke
     monkeypatch.setattr(its.spool, "write", lambda *of: (hangs.wait(), write(*of)))
     its.put("a", 3)
     assert its.texts(2) == ["a1", "a2"]
+    assert "the disk has not answered for 0 s: events are kept in memory alone" in caplog.text
     hangs.set()
     assert its.texts(1) == ["a3"]
     assert its.close() == (0, 0)

@@ -22,6 +22,7 @@ _SLOW_DISK_S = 5.0
 """A disk that takes longer is taken for one that does not work."""
 _TRY_AGAIN_S = 10.0
 _TICK_S = 60.0
+_DEGRADED = "events are kept in memory alone, and lost if edgepub ends before the broker has them"
 _log = logging.getLogger(__name__)
 
 
@@ -155,6 +156,8 @@ class DurableLane:
             queue = self._ready or (self._incoming if self._bypasses() else None)
             if not queue:
                 return None
+            if queue is self._incoming and self._writable:
+                self._complaints.error("the disk has not answered for %.0f s: %s", _SLOW_DISK_S, _DEGRADED)
             message = queue.popleft()
             left_s = self._max_age_s - (self._now_s() - message.created_s)
             message = message._replace(expiry_s=max(1, int(left_s)))
@@ -343,9 +346,7 @@ class DurableLane:
                 return 0.0
         self._writable = False
         self._not_before_s = now_s + _TRY_AGAIN_S
-        self._complaints.error(
-            "%s: events are kept in memory alone, and lost if edgepub ends before the broker has them", error
-        )
+        self._complaints.error("%s: %s", error, _DEGRADED)
         if not self._readable:
             spool.close()
         elif not spool.is_open:
