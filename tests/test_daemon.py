@@ -323,6 +323,7 @@ def test_every_way_to_the_broker(certificates, run_daemon, studio, subscribe, sc
         reader = subscribe(plain)
         url = f"unix://{certificates}/socket" if scheme == "unix" else f"{scheme}://127.0.0.1:{broker.port}"
         settings = studio.settings(url, studio.video([[BOX]] * 3))
+        settings["mqtt"]["protocol"] = "auto"
         if scheme in ("mqtts", "wss"):
             settings["mqtt"]["tls"] = {"ca_file": str(certificates / "ca.pem")}
         daemon = run_daemon(settings)
