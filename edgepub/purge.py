@@ -6,7 +6,7 @@ import logging
 
 from edgepub import mqtt, store
 from edgepub.configuration import broker_password
-from edgepub.errors import NotAllowedError, NotTakenError, StateInUseError
+from edgepub.errors import BrokerError, NotAllowedError, NotTakenError, StateInUseError
 from edgepub.messages import state
 from edgepub.mqtt import Session
 from edgepub.settings import Settings
@@ -28,7 +28,10 @@ def purge(settings: Settings) -> list[str]:
     """
     folder = default_folder()
     with claimed(folder), store.opened(folder) as its:
-        return asyncio.run(_purge(settings, its))
+        try:
+            return asyncio.run(_purge(settings, its))
+        except BrokerError as error:
+            raise BrokerError(f"broker {settings.mqtt.url}: {error}") from None
 
 
 async def _purge(settings: Settings, its: store.Store) -> list[str]:

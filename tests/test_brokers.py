@@ -277,5 +277,8 @@ def test_purge_clears_everything_of_the_node_and_nothing_else(start, run_daemon,
         assert list(subscribe(broker.port).retained()) == ["edgepub/other/status"]
         again = cli("discovery", "--purge", "-c", daemon.file)
         assert (again.stdout, again.stderr) == ("", f"0 retained topics cleared on {broker.url}\n")
+        broker.stop()
+        nobody = cli("discovery", "--purge", "-c", daemon.file)
+        assert (nobody.returncode, nobody.stderr) == (1, f"edgepub: broker {broker.url}: Connection refused\n")
     finally:
         other.close()
