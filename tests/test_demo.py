@@ -1,5 +1,6 @@
 """The first thing that a newcomer runs."""
 
+import contextlib
 import hashlib
 import json
 import os
@@ -7,6 +8,7 @@ import pty
 import signal
 import subprocess
 import sys
+import uuid
 
 import jsonschema
 import psutil
@@ -18,11 +20,22 @@ from edgepub.demo import assets
 from edgepub.demo.tally import Tally
 
 
+@pytest.fixture(autouse=True)
+def _marked(monkeypatch):
+    """What a test starts can be told from what others start at the same time."""
+    monkeypatch.setenv("DEMO_OF_TEST", uuid.uuid4().hex)
+
+
 def children():
-    """Return the processes on this machine that a demo starts, PySDK's worker among them."""
+    """Return the processes that this test's demo has started, PySDK's worker among them."""
     names = ("edgepub.demo.broker", "edgepub.demo.daemon", "pproc_worker")
-    found = (" ".join(process.info["cmdline"] or []) for process in psutil.process_iter(["cmdline"]))
-    return [line for line in found if any(name in line for name in names)]
+    found = []
+    for process in psutil.process_iter():
+        with contextlib.suppress(psutil.Error):
+            line = " ".join(process.cmdline())
+            if any(name in line for name in names):
+                found += [line] * (process.environ().get("DEMO_OF_TEST") == os.environ["DEMO_OF_TEST"])
+    return found
 
 
 @pytest.mark.usefixtures("demo_assets")
@@ -109,6 +122,7 @@ def test_nothing_is_left_running(number):
     )
     try:
         assert demo.stdout.readline()
+        assert children()
         demo.send_signal(number)
         demo.wait(60)
         wait_until(lambda: not children(), "the end of every process that the demo started")
