@@ -188,6 +188,7 @@ def test_after_a_kill_counts_are_none_and_what_the_configuration_no_longer_produ
     first = subscribe(mosquitto.port)
     daemon = run_daemon(settings)
     first.wait_for(lambda r: states(r, "zones/left/objects/person") == ["1"], "a count")
+    first.wait_for(lambda r: r.last("edgepub/test/shed/snapshot"), "a picture")
     daemon.process.kill()
     daemon.wait()
     assert "edgepub/test/shed/snapshot" in subscribe(mosquitto.port).retained()

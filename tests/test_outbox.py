@@ -194,6 +194,9 @@ async def test_what_is_retained_is_remembered_until_it_is_cleared():
     clearing = await take(outbox)
     assert ledger.topics == {"a", "p"}, "it may not arrive"
     outbox.put_back(clearing)
+    outbox.refused(await take(outbox), 0.0, "refused")
+    assert ledger.topics == {"a", "p"}, "it is still there"
+    outbox.put(state("a", b""))
     outbox.sent(await take(outbox), 0.0)
     assert ledger.topics == {"p"}
     outbox.resend_state()

@@ -116,6 +116,9 @@ class Outbox:
         """Count a message that has left, having been taken at this moment; in the event loop."""
         message.count_sent(taken_s)
         self._over(message, taken_s)
+        if message.retain and not message.payload:  # one that is refused stays in the ledger, for the next start
+            with self._lock:
+                self._state.cleared(message.topic)
 
     def refused(self, message: Message, taken_s: float, reason: str) -> None:
         """Count a message that was taken and that the broker never will; in the event loop."""

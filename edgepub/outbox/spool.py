@@ -1,6 +1,5 @@
 """The file in which events wait for the broker: SQLite in WAL mode."""
 
-import logging
 import sqlite3
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -23,7 +22,6 @@ _MANY_PAGES = 256  # a megabyte
 _LONGEST_WAL_BYTES = 4_000_000
 _DAMAGE = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CONSTRAINT, sqlite3.SQLITE_MISMATCH}
 _NUMBER = "INSERT INTO numbers VALUES (?, ?) ON CONFLICT (topic) DO UPDATE SET newest = max(newest, excluded.newest)"
-_log = logging.getLogger(__name__)
 
 
 class Row(NamedTuple):

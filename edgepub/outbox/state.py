@@ -65,11 +65,14 @@ class StateLane:
         return self._newest[topic]
 
     def sent(self, message: Message) -> None:
-        """Forget a topic that was cleared."""
+        """Forget a topic that was to be cleared: once is enough for this life."""
         if not message.payload and self._newest.get(message.topic) is message:
             del self._newest[message.topic]
-            if self._ledger:
-                self._ledger.remove_retained(message.topic)
+
+    def cleared(self, topic: str) -> None:
+        """Take note that the broker has cleared a topic, unless it has a value again by now."""
+        if self._ledger and topic not in self._newest:
+            self._ledger.remove_retained(topic)
 
     def renew(self) -> None:
         """Let every value be sent again."""
