@@ -125,13 +125,19 @@ def test_no_more_are_in_flight_than_the_broker_takes(start, run_daemon, studio, 
     assert daemon.log.count("connected") == 1
 
 
-def test_the_brokers_keep_alive_is_the_one_that_is_kept(start, run_daemon, studio):
+def test_the_brokers_keep_alive_is_the_one_that_is_kept(start, run_daemon, studio, subscribe):
     """A broker that wants to hear from us more often than we would speak."""
     broker = start("max_keepalive 10")
+    reader = subscribe(broker.port)
     settings = studio.settings(broker.url, "0", enabled=False)
     settings |= {"mqtt": {"url": broker.url, "keepalive_s": 600}, "stats": {"interval_s": 3600}}
     daemon = run_daemon(settings)
-    daemon.wait_for_log("connected")
+
+    def commands_arrive():
+        reader.publish("edgepub/test/cam/max_fps/set", "5")
+        return reader.last("edgepub/test/cam/max_fps") == b"5"
+
+    wait_until(commands_arrive, "all that is said at the beginning")
     broker._process.send_signal(signal.SIGSTOP)
     wait_until(lambda: "Keep alive timeout; trying again" in daemon.log, "that it is missed", 30)
     broker._process.send_signal(signal.SIGCONT)

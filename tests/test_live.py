@@ -88,10 +88,14 @@ def test_a_camera_that_hangs_up_is_offline_at_once(mosquitto, subscribe, run_dae
     camera, reader = live(25), subscribe(mosquitto.port)
     daemon = run_daemon(studio.settings(mosquitto.url, camera.url, stall_timeout_s=60))
     reader.wait_for(lambda r: r.detections(), "a detection")
+    status = "edgepub/test/cam/status"
+    reader.wait_for(lambda r: r.last(status) == b"online", "online")
+    camera.paused.set()  # else it may be online again before the broker has heard that it was not
     camera.hang_up()
-    reader.wait_for(lambda r: b"offline" in r.payloads("edgepub/test/cam/status")[1:], "offline")
+    reader.wait_for(lambda r: r.last(status) == b"offline", "offline")
     daemon.wait_for_log("gives no more frames; trying again in")
     seen = len(reader.detections())
+    camera.paused.clear()
     reader.wait_for(lambda r: len(r.detections()) > seen + 5, "detections again")
 
 
