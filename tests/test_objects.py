@@ -168,12 +168,18 @@ def test_whoever_is_there_when_the_camera_goes_has_left(mosquitto, subscribe, ru
     """The video ends, the camera is disabled, the daemon stops: each appearance is followed by its end."""
     reader = subscribe(mosquitto.port)
     daemon = run_daemon(studio.settings(mosquitto.url, studio.video([[thing(0.3)]] * 30), **ROOM, loop=True))
-    reader.wait_for(lambda r: states(r, "objects/person") == ["1"], "a count")
+    here = (
+        "objects/person",
+        "objects/person/occupancy",
+        "zones/left/objects/person",
+        "zones/left/objects/person/occupancy",
+    )
+    reader.wait_for(lambda r: all(states(r, each) for each in here), "that somebody is there")
     publish(reader, "cam/enabled/set", "OFF")
     reader.wait_for(lambda r: states(r, "status")[-1] == "disabled" and states(r, "objects/person")[-1] == "0", "none")
     reader.wait_for(lambda r: len(its_events(r)) == 4, "the end of each")
     publish(reader, "cam/enabled/set", "ON")
-    reader.wait_for(lambda r: states(r, "objects/person")[-1] == "1", "a count")
+    reader.wait_for(lambda r: [states(r, each)[-1] for each in here] == ["1", "ON", "1", "ON"], "somebody again")
     assert daemon.terminate() == 0
     assert [e["event_type"] for e in its_events(reader)] == ["appeared", "zone_entered", "zone_left", "left"] * 2
     assert states(reader, "objects/person") == ["1", "0", "1", "0"]

@@ -30,6 +30,9 @@ TAKEN_OVER = 0x8E
 QUOTA_EXCEEDED = 0x97
 UNWANTED = {0x85, 0x86, 0x87, 0x8A, 0x8C, TAKEN_OVER, 0x98, 0x9D}  # client id, password, rights, ban, method, moved
 
+_GATHERED_BYTES = 16_384
+_NUMBER = "edgepub_number"  # of the messages of QoS 0 in a packet
+
 LOST = "the connection is lost"
 SILENT = "it gives no answer"
 
@@ -100,7 +103,7 @@ class Client(aiomqtt.Client):
         self._keys: dict[int, int] = {}  # of QoS 1, by packet identifier
         self._awaited: dict[int, asyncio.Future[None]] = {}  # of `publish_one`
         self._blocked = False
-        self._unwritten: deque[tuple[MQTTMessageInfo, int]] = deque()  # of QoS 0, and their keys
+        self._unwritten: deque[int] = deque()  # of QoS 0, their keys
         super().__init__(logger=self.log, **options)
 
     def be_quiet(self) -> None:
@@ -121,7 +124,7 @@ class Client(aiomqtt.Client):
         """
         info = self._publish(message, payload, properties)
         if message.qos == 0:
-            self._unwritten.append((info, key))
+            self._unwritten.append(key)
         else:
             self._keys[info.mid] = key
 
@@ -158,22 +161,21 @@ class Client(aiomqtt.Client):
         super()._on_disconnect(client, userdata, flags, reason_code, properties)
 
     def _on_socket_register_write(self, client: Any, userdata: Any, sock: Any) -> None:  # noqa: ANN401, ARG002
-        # As aiomqtt's own, but that paho is not asked to tell of each message of QoS 0 that is written: it would make
-        # three objects to say so, which costs more than the writing.
         def write() -> None:
-            client.on_publish = None
+            packets = client._out_packet  # noqa: SLF001
             if self._blocked:
                 _is_alive(client)
+            _gather(packets)
             try:
                 client.loop_write()
             except Exception as error:  # noqa: BLE001
                 if not self._disconnected.done():
                     self._disconnected.set_exception(error)
-            client.on_publish = self._on_publish
             _acknowledge_at_once(sock)
-            self._blocked = client.want_write()
-            while self._unwritten and (not self._blocked or self._unwritten[0][0].is_published()):
-                self._done(self._unwritten.popleft()[1], None)
+            self._blocked = bool(packets)
+            waiting = sum(packet.get(_NUMBER, 0) for packet in packets)
+            while len(self._unwritten) > waiting:
+                self._done(self._unwritten.popleft(), None)
 
         def watch() -> None:
             if sock.fileno() >= 0:  # it may be closed by now
@@ -195,6 +197,28 @@ class Client(aiomqtt.Client):
                 answer.set_exception(error)
             else:
                 answer.set_result(None)
+
+
+def _gather(packets: deque[dict[str, Any]]) -> None:
+    """Make few packets of the messages that paho is to write: for each it would call the kernel, and send a segment.
+
+    And let it tell nobody that one of QoS 0 is written: it would make three objects to say so.
+    """
+    into: dict[str, Any] | None = None
+    waiting = list(packets)
+    packets.clear()
+    for packet in waiting:
+        if packet["command"] >> 4 != PacketTypes.PUBLISH:
+            into = None
+        else:
+            packet.setdefault(_NUMBER, 0 if packet["qos"] else 1)
+            packet["qos"] = 1  # of which paho tells only with its PUBACK
+            if into and into["to_process"] + packet["to_process"] <= _GATHERED_BYTES:
+                for key in ("packet", "to_process", _NUMBER):
+                    into[key] += packet[key]
+                continue
+            into = packet
+        packets.append(packet)
 
 
 def _is_alive(client: Any) -> None:  # noqa: ANN401
