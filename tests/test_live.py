@@ -75,7 +75,7 @@ def test_a_camera_that_freezes_is_offline_in_time_and_online_with_its_next_frame
         assert reader.last(status) == b"online"
         camera.paused.set()
         frozen_s = time.monotonic()
-        reader.wait_for(lambda r: r.last(status) == b"offline", "offline", seconds=4)
+        reader.wait_for(lambda r: r.last(status) == b"offline", "offline", seconds=8)
         assert time.monotonic() - frozen_s > 1, "not at the first pause"
         camera.paused.clear()
         reader.wait_for(lambda r: r.last(status) == b"online", "online")
