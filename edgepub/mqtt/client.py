@@ -6,6 +6,7 @@ import functools
 import logging
 import re
 import socket
+import ssl
 import time
 from collections import deque
 from collections.abc import Callable
@@ -31,6 +32,8 @@ QUOTA_EXCEEDED = 0x97
 UNWANTED = {0x85, 0x86, 0x87, 0x8A, 0x8C, TAKEN_OVER, 0x98, 0x9D}  # client id, password, rights, ban, method, moved
 
 _GATHERED_BYTES = 16_384
+_REFUSAL_S = 0.1
+"""With TLS 1.3 a broker refuses us after the handshake (RFC 8446, 4.4.2.4), and its reason is lost if we write then."""
 _NUMBER = "edgepub_number"  # of the messages of QoS 0 in a packet
 
 LOST = "the connection is lost"
@@ -176,12 +179,13 @@ class Client(aiomqtt.Client):
             waiting = sum(packet.get(_NUMBER, 0) for packet in packets)
             while len(self._unwritten) > waiting:
                 self._done(self._unwritten.popleft(), None)
-
-        def watch() -> None:
-            if sock.fileno() >= 0:  # it may be closed by now
+            if self._blocked and sock.fileno() >= 0:  # it may be closed by now
                 self._loop.add_writer(sock.fileno(), write)
 
-        self._loop.call_soon_threadsafe(watch)
+        if isinstance(sock, ssl.SSLSocket) and not self._connected.done():
+            self._loop.call_soon_threadsafe(self._loop.call_later, _REFUSAL_S, write)
+        else:  # at once: a socket nearly always takes it, and to ask it first costs as much
+            self._loop.call_soon_threadsafe(write)
 
     def _on_publish(self, client: Any, userdata: Any, mid: int, reason_code: Any, properties: Any) -> None:  # noqa: ANN401, ARG002
         if reason_code.value == QUOTA_EXCEEDED and not self._disconnected.done():  # it may take it later
@@ -205,9 +209,8 @@ def _gather(packets: deque[dict[str, Any]]) -> None:
     And let it tell nobody that one of QoS 0 is written: it would make three objects to say so.
     """
     into: dict[str, Any] | None = None
-    waiting = list(packets)
-    packets.clear()
-    for packet in waiting:
+    for _ in range(len(packets)):
+        packet = packets.popleft()
         if packet["command"] >> 4 != PacketTypes.PUBLISH:
             into = None
         else:

@@ -29,7 +29,10 @@ class StreamLane:
 
     def put(self, message: Message) -> Message | None:
         """Add a message behind those of its topic; return one that had to go for it."""
-        self._topics.setdefault(message.topic, deque()).append(message)
+        queue = self._topics.get(message.topic)
+        if queue is None:
+            queue = self._topics[message.topic] = deque()
+        queue.append(message)
         self._number += 1
         if self._number <= self._size:
             return None
