@@ -188,8 +188,9 @@ class Client(aiomqtt.Client):
             self._loop.call_soon_threadsafe(write)
 
     def _on_publish(self, client: Any, userdata: Any, mid: int, reason_code: Any, properties: Any) -> None:  # noqa: ANN401, ARG002
-        if reason_code.value == QUOTA_EXCEEDED and not self._disconnected.done():  # it may take it later
-            self._disconnected.set_exception(aiomqtt.MqttCodeError(reason_code))
+        if reason_code.value == QUOTA_EXCEEDED:  # it may take it later
+            if not self._disconnected.done():
+                self._disconnected.set_exception(aiomqtt.MqttCodeError(reason_code))
             return
         error = None
         if reason_code.value >= FAILURES:
