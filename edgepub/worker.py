@@ -41,12 +41,11 @@ class Worker:
         if not self._woken.is_set():  # which costs less than to set it again
             self._woken.set()
 
-    def close(self, grace_s: float) -> bool:
-        """Let the work be done once more and end the thread; return whether that took no longer than so long."""
+    def close(self, grace_s: float) -> None:
+        """Let the work be done once more and end the thread, and wait so long for that at most."""
         self._closing.set()
         self.wake()
         self._thread.join(grace_s)
-        return not self._thread.is_alive()
 
     def _run(self) -> None:
         pause_s = None
