@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import json
 import os
+import random
 import shutil
 import signal
 import socket
@@ -48,9 +49,15 @@ def _no_settings_of_the_user(monkeypatch, tmp_path):
 
 
 def free_port():
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return listener.getsockname()[1]
+    """Return a port for a server that is to come and go.
+
+    It is below those that the kernel gives to clients: one of them would take it while the server is away, and even a
+    client that tries to reach just this port is connected to itself when it is given the same.
+    """
+    while True:
+        with contextlib.suppress(OSError), socket.socket() as listener:
+            listener.bind(("127.0.0.1", random.randrange(20_000, 32_000)))
+            return listener.getsockname()[1]
 
 
 def wait_until(condition, what, seconds=WAIT_S):

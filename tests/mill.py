@@ -8,6 +8,8 @@ import threading
 import time
 from collections import Counter
 
+from conftest import free_port
+
 LINES = {f"line{n}": {"from": [x, 0.0], "to": [x, 1.0]} for n in range(20) for x in [0.25 + 0.026 * n]}
 CAMERAS = ("north", "south")
 
@@ -91,8 +93,7 @@ class Gate:
         self._open = threading.Event()
         self._pairs = []
         self._listener = None
-        with socket.create_server(("127.0.0.1", 0)) as free:
-            self.port = free.getsockname()[1]
+        self.port = free_port()
 
     def open(self):
         """Let connections through from now on."""

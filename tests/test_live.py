@@ -218,7 +218,7 @@ def test_an_ai_server_that_dies_and_one_that_hangs_are_offline_and_healed(
         seen = len(reader.detections())
         reader.wait_for(lambda r: len(r.detections()) > seen + 5 and r.last(status) == b"online", "detections")
 
-    with ai_server(demo_assets.zoo) as (port, _):
+    with ai_server(demo_assets.zoo, free_port()) as (port, _):
         model = {"model_name": "blazeface", "inference_host_address": f"127.0.0.1:{port}"}
         settings = {"node": "test", "mqtt": {"url": mosquitto.url}, "models": {"face": model}}
         daemon = run_daemon({**settings, "cameras": {"cam": camera}})
