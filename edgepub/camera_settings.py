@@ -118,6 +118,11 @@ class CameraSettings(Section):
         return self
 
     @property
+    def all_labels(self) -> set[str]:
+        """Every label that is named, of the camera and of its zones."""
+        return {*(self.labels or ()), *(label for zone in self.zones.values() for label in zone.labels or ())}
+
+    @property
     def resolved_source(self) -> str | int | Path:
         """The source itself: a URL, a webcam's number, or the absolute path of a file."""
         return self._resolved

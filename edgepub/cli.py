@@ -10,8 +10,9 @@ from typing import Annotated, Any
 import typer
 from pydantic import ValidationError
 
-from edgepub import configuration, daemon, detections, events, info, stats
+from edgepub import configuration, daemon, detections, events, home_assistant, info, stats, store
 from edgepub.settings import MqttSettings, Settings
+from edgepub.state_folder import default_folder
 from edgepub.versions import versions
 
 app = typer.Typer(
@@ -85,15 +86,22 @@ def schema(name: Annotated[SchemaName, typer.Argument(help="Which one.", show_de
 def discovery(
     config: Config = None,
     purge: Annotated[
-        bool, typer.Option("--purge", help="Clear every retained topic of this node on the broker.")
+        bool,
+        typer.Option("--purge", help="Clear every retained topic of this node on the broker; it must not be running."),
     ] = False,
 ) -> None:
-    """Take away everything that this node has left on the broker; it must not be running."""
+    """Print the Home Assistant discovery messages, by topic, without sending them."""
+    settings = configuration.load(config or configuration.default_path())
     if not purge:
-        raise typer.BadParameter("there is nothing to print yet; give --purge")
+        if not settings.home_assistant.enabled:
+            typer.echo("home_assistant.enabled is false: nothing is sent", err=True)
+        if open_ended := [name for name, camera in settings.cameras.items() if camera.labels is None]:
+            typer.echo(f"{', '.join(open_ended)}: no labels given, so each is added when it is first seen", err=True)
+        published = store.retained_by(default_folder())
+        typer.echo(json.dumps(home_assistant.messages(settings, published), indent=2, ensure_ascii=False))
+        return
     from edgepub.purge import purge as purged
 
-    settings = configuration.load(config or configuration.default_path())
     topics = purged(settings)
     for topic in topics:
         typer.echo(topic)

@@ -65,6 +65,7 @@ async def serve(settings: Settings, shutdown: asyncio.Event) -> int:
         async with asyncio.TaskGroup() as group:
             publisher = group.create_task(pipeline.publisher.run(), name="publisher")
             health = group.create_task(pipeline.health.run(), name="health")
+            announcer = group.create_task(pipeline.announcer.run(), name="announcer")
             cameras = {group.create_task(each.run(), name=f"camera-{each.name}"): each for each in pipeline.cameras}
             signalled = group.create_task(shutdown.wait(), name="shutdown")
             await _first_of(signalled, cameras)
@@ -74,6 +75,7 @@ async def serve(settings: Settings, shutdown: asyncio.Event) -> int:
             await _stop_cameras(cameras)
             await pipeline.photographer.close(_GRACE_S)
             health.cancel()
+            announcer.cancel()
             unsent = await _drain(pipeline, publisher)
         return FAILED if ended and unsent else 0
 

@@ -8,7 +8,7 @@ import orjson
 from pydantic import ConfigDict, Field, TypeAdapter, ValidationError, with_config
 from typing_extensions import TypedDict
 
-from edgepub.analysis import Occurrence
+from edgepub.analysis import EventType, Occurrence
 from edgepub.detections import Corners, NormCorners, first_mistake
 from edgepub.errors import InvalidResultError
 
@@ -24,9 +24,7 @@ SCHEMA = "edgepub.event/1"
 class Event(TypedDict):
     """Something that happened once to one object."""
 
-    event_type: Annotated[
-        Literal["appeared", "left", "zone_entered", "zone_left", "line_crossed"], Field(description="what happened")
-    ]
+    event_type: Annotated[EventType, Field(description="what happened")]
     event_id: Annotated[
         str,
         Field(

@@ -13,6 +13,7 @@ from edgepub.metrics import CameraMetrics, Reading
 from edgepub.outbox import Outbox
 
 _LINE_EVERY_S = 60.0
+_CLOCK_WAS_SET_S = 10.0  # at least; what is less is drift
 _log = logging.getLogger(__name__)
 
 
@@ -57,15 +58,20 @@ class Health:
         process = psutil.Process()
         process.cpu_percent()  # the next call tells of the time since this one
         began_s = last_s = time.monotonic()
+        started = 0.0
         before = self._read()
         while True:
             await asyncio.sleep(self._interval_s)
             now_s, now = time.monotonic(), self._read()
+            at = round(time.time() - (now_s - began_s), 3)
+            if abs(at - started) > _CLOCK_WAS_SET_S:  # a box without a battery gets its time from the network, late
+                started = at
             payload = {
                 **self._whose,
                 "timestamp": time.time(),
                 "interval_s": round(now_s - last_s, 3),
                 "uptime_s": round(now_s - began_s, 3),
+                "started": started,
                 "rss_bytes": process.memory_info().rss,
                 "cpu_percent": process.cpu_percent(),
                 "outbox": self._outbox.sizes(),

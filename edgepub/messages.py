@@ -23,11 +23,12 @@ class Form(NamedTuple):
 
 TEXT = Form("text/plain;charset=utf-8")
 JPEG = Form("image/jpeg")
+JSON = Form("application/json")
 
 
 def json_form(schema: str) -> Form:
     """Return the form of a JSON payload."""
-    return Form("application/json", schema)
+    return JSON._replace(schema=schema)
 
 
 class Receipt(Protocol):

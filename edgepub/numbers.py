@@ -1,12 +1,21 @@
 """How many there are becomes states: a count and an occupancy for each label, for the camera and each of its zones."""
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from edgepub.camera_settings import CameraSettings
 from edgepub.messages import state
 from edgepub.outbox import Outbox
-from edgepub.topics import Topics, level, occupancy
+from edgepub.topics import OCCUPANCY, Topics, level
+
+
+def known(camera: str, settings: CameraSettings, topics: Topics) -> set[str]:
+    """Return the topics of all counts that the configuration names."""
+    return {
+        topics.count(camera, zone, level(label))
+        for zone, labels in [(None, settings.labels), *((name, its.labels) for name, its in settings.zones.items())]
+        for label in labels or settings.labels or []
+    }
 
 
 class Numbers:
@@ -17,19 +26,24 @@ class Numbers:
         settings: its labels and zones.
         topics: where the counts go.
         outbox: takes them.
+        tell_of_new: is called when there is a count that there was not before.
 
     """
 
-    def __init__(self, camera: str, settings: CameraSettings, topics: Topics, outbox: Outbox) -> None:
+    def __init__(
+        self,
+        camera: str,
+        settings: CameraSettings,
+        topics: Topics,
+        outbox: Outbox,
+        tell_of_new: Callable[[], None] = lambda: None,
+    ) -> None:
         self._camera = camera
         self._topics = topics
         self._outbox = outbox
+        self._tell_of_new = tell_of_new
         self._published: dict[str, int] = {}
-        self._known = {
-            topics.count(camera, zone, level(label))
-            for zone, labels in [(None, settings.labels), *((name, its.labels) for name, its in settings.zones.items())]
-            for label in labels or settings.labels or []
-        }
+        self._known = known(camera, settings, topics)
 
     def begin(self) -> None:
         """Publish that there is nothing yet of all labels that are known."""
@@ -46,13 +60,16 @@ class Numbers:
         now: Counter[str] = Counter()
         for (zone, label), number in numbers.items():
             now[self._topics.count(self._camera, zone, level(label))] += number
-        for topic in [*self._published, *(now.keys() - self._published.keys())]:
+        new = now.keys() - self._published.keys()
+        for topic in [*self._published, *new]:
             if now[topic] != self._published.get(topic):
                 self._publish(topic, now[topic])
+        if new:
+            self._tell_of_new()
 
     def _publish(self, topic: str, number: int) -> None:
         before = self._published.get(topic)
         self._published[topic] = number
         self._outbox.put(state(topic, str(number)))
         if before is None or bool(before) != bool(number):
-            self._outbox.put(state(occupancy(topic), "ON" if number else "OFF"))
+            self._outbox.put(state(topic + OCCUPANCY, "ON" if number else "OFF"))

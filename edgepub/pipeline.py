@@ -5,8 +5,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from edgepub import info, mqtt, retained
+from edgepub import home_assistant, info, mqtt, retained
 from edgepub.analysis import Analysis
+from edgepub.announcer import Announcer
 from edgepub.camera import Camera
 from edgepub.camera_settings import CameraSettings
 from edgepub.commands import SETTINGS
@@ -15,7 +16,7 @@ from edgepub.controls import Apply, Commander, Controls
 from edgepub.detections import DetectionsBuilder
 from edgepub.health import Health
 from edgepub.inference import loaded
-from edgepub.messages import EventReceipt, PictureReceipt, json_form, picture, state
+from edgepub.messages import EventReceipt, PictureReceipt, Received, json_form, picture, state
 from edgepub.metrics import CameraMetrics
 from edgepub.numbers import Numbers
 from edgepub.outbox import Outbox
@@ -42,6 +43,7 @@ class Pipeline:
     outbox: Outbox
     publisher: Publisher
     health: Health
+    announcer: Announcer
 
 
 def build(settings: Settings, boot_id: str, store: Store, durable_folder: Path) -> Pipeline:
@@ -64,15 +66,18 @@ def build(settings: Settings, boot_id: str, store: Store, durable_folder: Path) 
         {topics.events(name): EventReceipt(its) for name, its in counts.items()},
     )
     outbox = Outbox(settings.outbox.stream.size, durable, store)
+    announcer = Announcer(functools.partial(home_assistant.messages, settings), store.retained, outbox)
+    announcer.begin()
     outbox.put(state(topics.status, "online"))
     outbox.put(state(topics.info, info.build(settings, boot_id), json_form(info.SCHEMA)))
-    retained.tidy(store.retained(), settings.cameras, topics, outbox)
+    states = [topic for topic in store.retained() if not home_assistant.is_discovery(topic)]
+    retained.tidy(states, settings.cameras, topics, outbox)
     offline = state(topics.status, "offline")
     connect = functools.partial(
         mqtt.connect, settings.mqtt, settings.client_id, broker_password(settings.mqtt), will=offline
     )
     photographer = Photographer()
-    wiring = _Wiring(settings, boot_id, topics, outbox, store, photographer)
+    wiring = _Wiring(settings, boot_id, topics, outbox, store, photographer, announcer)
     wired = [wiring.camera(name, of, counts[name]) for name, of in settings.cameras.items()]
     commander = Commander(
         topics,
@@ -85,8 +90,7 @@ def build(settings: Settings, boot_id: str, store: Store, durable_folder: Path) 
         settings.mqtt.url,
         settings.client_id,
         offline,
-        topics.commands(SETTINGS),
-        commander.obey,
+        *_door(settings, topics, commander, announcer),
     )
     health = Health(
         settings.node,
@@ -97,7 +101,21 @@ def build(settings: Settings, boot_id: str, store: Store, durable_folder: Path) 
         outbox,
         lambda: publisher.reconnects,
     )
-    return Pipeline([camera for camera, _, _ in wired], photographer, outbox, publisher, health)
+    return Pipeline([camera for camera, _, _ in wired], photographer, outbox, publisher, health, announcer)
+
+
+def _door(
+    settings: Settings, topics: Topics, commander: Commander, announcer: Announcer
+) -> tuple[list[str], Callable[[Received], None]]:
+    """Return what is listened to on the broker, and what takes it."""
+    commands = topics.commands(SETTINGS)
+    if not settings.home_assistant.enabled:
+        return commands, commander.obey
+    births = home_assistant.status_topic(settings)
+    return [
+        *commands,
+        births,
+    ], lambda message: announcer.hear(message) if message.topic == births else commander.obey(message)
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +128,7 @@ class _Wiring:
     outbox: Outbox
     store: Store
     photographer: Photographer
+    announcer: Announcer
 
     def camera(
         self, name: str, of: CameraSettings, counts: CameraMetrics
@@ -121,7 +140,7 @@ class _Wiring:
         enabled = controls.value("enabled")
         outbox.put(state(topics.camera_status(name), "offline" if enabled else "disabled"))
         controls.begin()
-        its_numbers = Numbers(name, of, topics, outbox)
+        its_numbers = Numbers(name, of, topics, outbox, self.announcer.look_again)
         its_numbers.begin()
         if not of.snapshot.enabled:
             outbox.put(state(topics.snapshot(name), b""))  # which takes the picture away that the broker may hold

@@ -135,11 +135,15 @@ class Publisher:
 
     async def _listen(self, session: Session) -> None:
         """Take commands, and notice the connection's end."""
-        try:
-            for topic in self._commands:
+        refused = []
+        for topic in self._commands:
+            try:
                 await session.subscribe(topic)
-        except NotAllowedError as error:
-            _log.warning("broker %s: %s; nothing can be set from there", self._broker, error)
+            except NotAllowedError as error:
+                refused.append(str(error))
+        if refused:
+            more = f" (and {len(refused) - 1} more like it)" if len(refused) > 1 else ""
+            _log.warning("broker %s: %s%s; what is said there is not heard", self._broker, refused[0], more)
         async for message in session.received():
             self._obey(message)
 

@@ -7,6 +7,7 @@ import logging
 from edgepub import mqtt, store
 from edgepub.configuration import broker_password
 from edgepub.errors import BrokerError, NotAllowedError, NotTakenError, StateInUseError
+from edgepub.home_assistant import is_discovery
 from edgepub.messages import state
 from edgepub.mqtt import Session
 from edgepub.settings import Settings
@@ -39,14 +40,18 @@ async def _purge(settings: Settings, its: store.Store) -> list[str]:
     client_id = f"{settings.client_id}-purge"
     password = broker_password(settings.mqtt)
     async with mqtt.connect(settings.mqtt, client_id, password, largest_received=None) as session:
-        found = await _retained(session, f"{topics.root}/#")
+        status = f'"{topics.status}"'.encode()  # by which a discovery message is known to be this node's
+        announced = f"{settings.home_assistant.discovery_prefix}/device/+/config"
+        found = await _retained(session, f"{topics.root}/#", announced)
         if found.get(topics.status) == b"online":
             raise StateInUseError(
                 f"{topics.status} is online: stop edgepub first; if it does not run any more, clear that one with "
                 f"mosquitto_pub -r -n -t {topics.status}"
             )
         cleared = []
-        for topic in sorted({*found, *its.retained()}):
+        ours = {topic for topic, payload in found.items() if topic.startswith(f"{topics.root}/") or status in payload}
+        # Home Assistant forgets an entity before its state is taken away.
+        for topic in sorted({*ours, *its.retained()}, key=lambda topic: (not is_discovery(topic), topic)):
             try:
                 await session.publish(state(topic, b""))
             except NotTakenError as error:
@@ -57,11 +62,13 @@ async def _purge(settings: Settings, its: store.Store) -> list[str]:
     return cleared
 
 
-async def _retained(session: Session, topic: str) -> dict[str, bytes]:
-    """Return what the broker holds there; nothing if we may not read it."""
+async def _retained(session: Session, *topics: str) -> dict[str, bytes]:
+    """Return what the broker holds there, and lets us read."""
     found = {}
-    with contextlib.suppress(NotAllowedError, TimeoutError):
-        await session.subscribe(topic)
+    for topic in topics:
+        with contextlib.suppress(NotAllowedError):
+            await session.subscribe(topic)
+    with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(_QUIET_S) as limit:
             async for message in session.received():
                 if message.retained:

@@ -6,7 +6,7 @@ from edgepub.camera_settings import CameraSettings
 from edgepub.commands import SETTINGS
 from edgepub.messages import state
 from edgepub.outbox import Outbox
-from edgepub.topics import Topics, level
+from edgepub.topics import OCCUPANCY, Topics, level
 
 _OF_THE_NODE = {"status", "info"}
 
@@ -22,16 +22,16 @@ def tidy(published: Iterable[str], cameras: Mapping[str, CameraSettings], topics
 
     """
     for topic in published:
-        levels = topic.removeprefix(f"{topics.root}/").split("/") if topic.startswith(f"{topics.root}/") else []
-        if not _is_produced(levels, cameras):
+        if not is_produced(topic, cameras, topics):
             outbox.put(state(topic, b""))
-        elif "objects" in levels:  # nobody knows yet what is there
-            outbox.put(state(topic, "OFF" if levels[-1] == "occupancy" else "0"))
+        elif "objects" in topic.removeprefix(f"{topics.root}/").split("/")[1:]:  # nobody knows yet what is there
+            outbox.put(state(topic, "OFF" if topic.endswith(OCCUPANCY) else "0"))
 
 
-def _is_produced(levels: list[str], cameras: Mapping[str, CameraSettings]) -> bool:
+def is_produced(topic: str, cameras: Mapping[str, CameraSettings], topics: Topics) -> bool:
+    """Return whether a state may be published there, with these cameras."""
     produced = False
-    match levels:
+    match topic.removeprefix(f"{topics.root}/").split("/") if topic.startswith(f"{topics.root}/") else []:
         case [name]:
             produced = name in _OF_THE_NODE
         case [camera, *below] if camera in cameras:
@@ -41,7 +41,7 @@ def _is_produced(levels: list[str], cameras: Mapping[str, CameraSettings]) -> bo
 
 def _is_produced_by(camera: CameraSettings, levels: list[str]) -> bool:
     produced = False
-    match levels[:-1] if levels[-1] == "occupancy" else levels:
+    match levels[:-1] if levels[-1] == OCCUPANCY[1:] else levels:
         case ["snapshot"]:
             produced = camera.snapshot.enabled
         case [name]:

@@ -178,6 +178,15 @@ class LogSettings(Section):
     """The least important line that is written."""
 
 
+class HomeAssistantSettings(Section):
+    """What Home Assistant's MQTT integration is told, so that it shows the box and each camera as a device."""
+
+    enabled: bool = True
+    """False: nothing, and what it was told before is taken back."""
+    discovery_prefix: Topic = "homeassistant"
+    """Where Home Assistant listens for it: the same as in the options of its MQTT integration."""
+
+
 class Settings(Section):
     """The whole configuration."""
 
@@ -185,6 +194,7 @@ class Settings(Section):
     """This box, the second level of every topic; default: the host name."""
     mqtt: MqttSettings = MqttSettings()
     outbox: OutboxSettings = OutboxSettings()
+    home_assistant: HomeAssistantSettings = HomeAssistantSettings()
     models: dict[Name, ModelSettings] = Field(min_length=1)
     """The models, by name."""
     cameras: dict[CameraName, CameraSettings] = Field(min_length=1)

@@ -90,6 +90,13 @@ class Stats(TypedDict):
     boot_id: Annotated[str, Field(description="changes at every start of the daemon")]
     interval_s: Annotated[float, Field(gt=0, description="the time that rates and latencies are about")]
     uptime_s: Figure
+    started: Annotated[
+        float,
+        Field(
+            allow_inf_nan=False,
+            description="when the daemon started, Unix seconds; the same in each message, unless the clock was set",
+        ),
+    ]
     rss_bytes: Annotated[int, Field(ge=0, description="the daemon's memory")]
     cpu_percent: Annotated[float, Field(ge=0, description="the daemon's processor time in the interval; 100: one core")]
     outbox: OutboxStats

@@ -167,6 +167,11 @@ class Store:
             os.close(folder)
 
 
+def retained_by(folder: Path) -> list[str]:
+    """Return the topics where the edgepub of a folder has something retained; it may be running."""
+    return Store(folder / _FILE).retained()
+
+
 @contextmanager
 def opened(folder: Path) -> Iterator[Store]:
     """Open the store of a folder, and close it at the end."""

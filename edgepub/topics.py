@@ -12,6 +12,10 @@ def level(label: str) -> str:
     return _NOT_A_LEVEL.sub("_", label.lower())
 
 
+OCCUPANCY = "/occupancy"
+"""What the topic of a count is followed by, where it is told whether there is any."""
+
+
 @dataclass(frozen=True, slots=True)
 class Topics:
     """The topics of one node."""
@@ -72,8 +76,3 @@ class Topics:
         """Return the camera and the setting that a topic of a command names; None for another topic."""
         levels = topic.removeprefix(self.root).split("/")
         return (levels[1], levels[2]) if len(levels) == len(["", "camera", "setting", "set"]) else None
-
-
-def occupancy(count: str) -> str:
-    """Return the topic that says whether there is any, of that which says how many there are."""
-    return f"{count}/occupancy"

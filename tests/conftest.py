@@ -287,6 +287,7 @@ class Studio:
         return {
             "node": "test",
             "mqtt": {"url": url, "protocol": "3.1.1"},
+            "home_assistant": {"enabled": False},
             "models": {"echo": self.model()},
             "cameras": {"cam": {"source": source, "model": "echo", **quiet, **camera}},
         }

@@ -2,6 +2,6 @@
 
 from edgepub.analysis.analysis import Analysis, Findings
 from edgepub.analysis.presence import Moment, Sighting
-from edgepub.analysis.rules import Occurrence
+from edgepub.analysis.rules import EventType, Occurrence
 
-__all__ = ["Analysis", "Findings", "Moment", "Occurrence", "Sighting"]
+__all__ = ["Analysis", "EventType", "Findings", "Moment", "Occurrence", "Sighting"]

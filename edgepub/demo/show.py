@@ -95,6 +95,7 @@ def _write_configuration(folder: Path, connection: dict[str, str], things: asset
     content = {
         "node": _NODE,
         "mqtt": connection,
+        "home_assistant": {"enabled": False},  # it would be left with a device of a demo that is over
         "models": {
             "blazeface": {
                 "model_name": "blazeface",

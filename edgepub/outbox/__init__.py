@@ -148,11 +148,12 @@ class Outbox:
         with self._lock:
             return self._closed and not any(map(len, self._lanes.values()))
 
-    def resend_state(self) -> None:
-        """Let every state be sent again, for a broker that may have forgotten it."""
+    def resend_state(self, *, pictures: bool = True) -> None:
+        """Let every state be sent again, in the order of their first time, for whoever may have forgotten it."""
         with self._lock:
             self._state.renew()
-            self._pictures.renew()
+            if pictures:
+                self._pictures.renew()
             self._wake()
 
     def close(self) -> None:
