@@ -17,6 +17,7 @@ from pathlib import Path
 import paho.mqtt.client as paho
 import pytest
 import yaml
+from ha_lab import HomeAssistant, why_not
 from paho.mqtt.enums import CallbackAPIVersion
 
 from edgepub.bench import echo
@@ -39,6 +40,8 @@ def pytest_collection_modifyitems(items):
     for item in items:
         if item.get_closest_marker("mosquitto") and MOSQUITTO is None:
             item.add_marker(pytest.mark.skip(reason="no Mosquitto here: apt-get install mosquitto mosquitto-clients"))
+        if item.get_closest_marker("home_assistant") and (reason := why_not()):
+            item.add_marker(pytest.mark.skip(reason=reason))
 
 
 @pytest.fixture(autouse=True)
@@ -111,6 +114,20 @@ def mosquitto(tmp_path):
     broker.stop()
 
 
+@pytest.fixture
+def home():
+    """Return a function that starts a Home Assistant."""
+    started = []
+
+    def start(broker_port, **options):
+        started.append(HomeAssistant(free_port(), broker_port, **options))
+        return started[-1].start()
+
+    yield start
+    for each in started:
+        each.remove()
+
+
 class Amqtt:
     """The demo's broker, as a test's broker."""
 
@@ -172,8 +189,8 @@ class Subscriber:
     def payloads(self, topic):
         return [payload for name, payload, _ in self.messages if name == topic]
 
-    def stats(self):
-        return [json.loads(payload) for payload in self.payloads("edgepub/test/stats")]
+    def stats(self, node="test"):
+        return [json.loads(payload) for payload in self.payloads(f"edgepub/{node}/stats")]
 
     def detections(self, camera="cam"):
         return [json.loads(payload) for payload in self.payloads(f"edgepub/test/{camera}/detections")]
