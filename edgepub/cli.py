@@ -95,7 +95,7 @@ def discovery(
     if not purge:
         if not settings.home_assistant.enabled:
             typer.echo("home_assistant.enabled is false: nothing is sent", err=True)
-        if open_ended := [name for name, camera in settings.cameras.items() if camera.labels is None]:
+        elif open_ended := [name for name, camera in settings.cameras.items() if camera.labels is None]:
             typer.echo(f"{', '.join(open_ended)}: no labels given, so each is added when it is first seen", err=True)
         published = store.retained_by(default_folder())
         typer.echo(json.dumps(home_assistant.messages(settings, published), indent=2, ensure_ascii=False))

@@ -178,7 +178,7 @@ class Publisher:
             self._outbox.sent(message, taken_s)
         else:
             self._outbox.refused(message, taken_s, error.reason)
-            self._complaints.warn("broker %s: a message is dropped: %s", self._broker, error)
+            self._complaints.warn("broker %s: a message to %s is dropped: %s", self._broker, message.topic, error)
         self._one_is_over.set()
 
     def _put_back(self) -> None:
