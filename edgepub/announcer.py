@@ -9,11 +9,11 @@ from typing import Any
 import orjson
 
 from edgepub.home_assistant import is_discovery
-from edgepub.messages import JSON, Received, state
+from edgepub.messages import Received, announcement
 from edgepub.outbox import Outbox
 
 _SETTLE_S = 2.0
-"""Of two updates of a device that follow each other, Home Assistant may lose some of the second."""
+"""Of two updates of a device that follow each other at once, Home Assistant may lose a part of the second."""
 _LONGEST_PAUSE_S = 5.0
 """Not all who hear of its start shall answer at once."""
 _BIRTH = b"online"
@@ -24,8 +24,8 @@ class Announcer:
     """Keeps Home Assistant's discovery messages as they are to be.
 
     Args:
-        make: makes them, payloads by topic, from the topics where something is retained.
-        published: returns these.
+        make: makes them, payloads by topic, from the topics where something is retained, or was.
+        published: returns where something is.
         outbox: takes the messages.
 
     """
@@ -39,6 +39,7 @@ class Announcer:
         self._make = make
         self._published = published
         self._outbox = outbox
+        self._ever: dict[str, None] = {}  # published, in this life: what is gone from there is still to be told
         self._announced: dict[str, bytes] = {}
         self._loop: asyncio.AbstractEventLoop | None = None
         self._changed = asyncio.Event()
@@ -47,14 +48,12 @@ class Announcer:
     def begin(self) -> None:
         """Take back what earlier starts announced and this one does not, and announce.
 
-        To be done before any state is put into the outbox: what is announced comes before it, and what goes is no
-        entity any more when its state is cleared.
+        To be done before states that are no more are cleared: what goes is then no entity any more.
         """
-        published = list(self._published())
-        wanted = self._make(published)
-        for topic in published:
+        wanted = self._wanted()
+        for topic in self._ever:
             if is_discovery(topic) and topic not in wanted:
-                self._outbox.put(state(topic, b""))
+                self._outbox.put(announcement(topic, b""))
         self._put(wanted)
 
     async def run(self) -> None:
@@ -77,9 +76,11 @@ class Announcer:
     async def _follow(self) -> None:
         while True:
             await self._changed.wait()
-            await asyncio.sleep(_SETTLE_S)  # and what is new seldom comes alone
+            await asyncio.sleep(_SETTLE_S)  # what is new seldom comes alone
             self._changed.clear()
-            self._put(self._make(self._published()))
+            if self._put(self._wanted()):
+                await asyncio.sleep(_SETTLE_S)
+                self._outbox.resend("announcements")  # for what was lost, should another update have just gone before
 
     async def _answer(self) -> None:
         while True:
@@ -87,11 +88,19 @@ class Announcer:
             await asyncio.sleep(random.uniform(0, _LONGEST_PAUSE_S))  # noqa: S311
             self._born.clear()
             _log.info("Home Assistant has started: it is told everything again")
-            self._outbox.resend_state(pictures=False)
+            self._outbox.resend("announcements")
+            await asyncio.sleep(_SETTLE_S)  # until it listens to the states
+            self._outbox.resend("state")
 
-    def _put(self, wanted: Mapping[str, Mapping[str, Any]]) -> None:
-        for topic, payload in wanted.items():
-            encoded = orjson.dumps(payload)
-            if encoded != self._announced.get(topic):
-                self._announced[topic] = encoded
-                self._outbox.put(state(topic, encoded, JSON))
+    def _wanted(self) -> Mapping[str, Mapping[str, Any]]:
+        self._ever.update(dict.fromkeys(self._published()))
+        return self._make(self._ever)
+
+    def _put(self, wanted: Mapping[str, Mapping[str, Any]]) -> bool:
+        """Announce what is not announced yet; return whether there is any."""
+        encoded = {topic: orjson.dumps(payload) for topic, payload in wanted.items()}
+        new = [topic for topic in encoded if encoded[topic] != self._announced.get(topic)]
+        self._announced = encoded
+        for topic in new:
+            self._outbox.put(announcement(topic, encoded[topic]))
+        return bool(new)

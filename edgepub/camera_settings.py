@@ -118,9 +118,9 @@ class CameraSettings(Section):
         return self
 
     @property
-    def all_labels(self) -> set[str]:
-        """Every label that is named, of the camera and of its zones."""
-        return {*(self.labels or ()), *(label for zone in self.zones.values() for label in zone.labels or ())}
+    def counted(self) -> dict[str | None, Labels | None]:
+        """The labels of which there are counts, by zone (None: the whole frame); null: of all that are seen."""
+        return {None: self.labels, **{name: zone.labels or self.labels for name, zone in self.zones.items()}}
 
     @property
     def resolved_source(self) -> str | int | Path:

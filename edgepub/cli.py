@@ -93,11 +93,14 @@ def discovery(
     """Print the Home Assistant discovery messages, by topic, without sending them."""
     settings = configuration.load(config or configuration.default_path())
     if not purge:
+        folder = default_folder()
         if not settings.home_assistant.enabled:
             typer.echo("home_assistant.enabled is false: nothing is sent", err=True)
-        elif open_ended := [name for name, camera in settings.cameras.items() if camera.labels is None]:
-            typer.echo(f"{', '.join(open_ended)}: no labels given, so each is added when it is first seen", err=True)
-        published = store.retained_by(default_folder())
+        elif open_ended := [name for name, camera in settings.cameras.items() if None in camera.counted.values()]:
+            typer.echo(
+                f"{', '.join(open_ended)}: not all labels are named; those seen so far are read in {folder}", err=True
+            )
+        published = store.retained_by(folder)
         typer.echo(json.dumps(home_assistant.messages(settings, published), indent=2, ensure_ascii=False))
         return
     from edgepub.purge import purge as purged

@@ -5,7 +5,7 @@ from typing import Literal, NamedTuple, Protocol
 
 from edgepub.metrics import CameraMetrics
 
-Lane = Literal["state", "durable", "pictures", "stream"]
+Lane = Literal["announcements", "state", "durable", "pictures", "stream"]
 CameraStatus = Literal["online", "offline", "disabled"]
 
 STREAM_EXPIRY_S = 60
@@ -137,6 +137,11 @@ def state(topic: str, value: str | bytes, form: Form = TEXT) -> Message:
     """Return the message of a state: retained, and delivered at least once; an empty one takes the topic away."""
     encoded = value.encode() if isinstance(value, str) else value
     return Message(topic, encoded, qos=1, retain=True, lane="state", form=form)
+
+
+def announcement(topic: str, payload: bytes) -> Message:
+    """Return the message that tells others, on a topic of theirs, what there is; an empty one, that it is no more."""
+    return Message(topic, payload, qos=1, retain=True, lane="announcements", form=JSON)
 
 
 def event(topic: str, payload: bytes, form: Form) -> Message:

@@ -12,9 +12,7 @@ from edgepub.topics import OCCUPANCY, Topics, level
 def known(camera: str, settings: CameraSettings, topics: Topics) -> set[str]:
     """Return the topics of all counts that the configuration names."""
     return {
-        topics.count(camera, zone, level(label))
-        for zone, labels in [(None, settings.labels), *((name, its.labels) for name, its in settings.zones.items())]
-        for label in labels or settings.labels or []
+        topics.count(camera, zone, level(label)) for zone, labels in settings.counted.items() for label in labels or []
     }
 
 

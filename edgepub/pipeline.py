@@ -16,7 +16,7 @@ from edgepub.controls import Apply, Commander, Controls
 from edgepub.detections import DetectionsBuilder
 from edgepub.health import Health
 from edgepub.inference import loaded
-from edgepub.messages import EventReceipt, PictureReceipt, Received, json_form, picture, state
+from edgepub.messages import EventReceipt, PictureReceipt, json_form, picture, state
 from edgepub.metrics import CameraMetrics
 from edgepub.numbers import Numbers
 from edgepub.outbox import Outbox
@@ -84,13 +84,15 @@ def build(settings: Settings, boot_id: str, store: Store, durable_folder: Path) 
         {camera.name: controls for camera, controls, _ in wired},
         {camera.name: apply for camera, _, apply in wired},
     )
+    births = home_assistant.birth_topics(settings)
     publisher = Publisher(
         outbox,
         connect,
         settings.mqtt.url,
         settings.client_id,
         offline,
-        *_door(settings, topics, commander, announcer),
+        [*topics.commands(SETTINGS), *births],
+        lambda message: (announcer.hear if message.topic in births else commander.obey)(message),
     )
     health = Health(
         settings.node,
@@ -102,20 +104,6 @@ def build(settings: Settings, boot_id: str, store: Store, durable_folder: Path) 
         lambda: publisher.reconnects,
     )
     return Pipeline([camera for camera, _, _ in wired], photographer, outbox, publisher, health, announcer)
-
-
-def _door(
-    settings: Settings, topics: Topics, commander: Commander, announcer: Announcer
-) -> tuple[list[str], Callable[[Received], None]]:
-    """Return what is listened to on the broker, and what takes it."""
-    commands = topics.commands(SETTINGS)
-    if not settings.home_assistant.enabled:
-        return commands, commander.obey
-    births = home_assistant.status_topic(settings)
-    return [
-        *commands,
-        births,
-    ], lambda message: announcer.hear(message) if message.topic == births else commander.obey(message)
 
 
 @dataclass(frozen=True, slots=True)

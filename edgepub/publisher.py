@@ -111,7 +111,7 @@ class Publisher:
             await asyncio.sleep(pause_s)
 
     async def _serve(self, session: Session) -> None:
-        self._outbox.resend_state()
+        self._outbox.resend()
         try:
             await self._send(session)
         except asyncio.CancelledError:

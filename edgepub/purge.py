@@ -7,7 +7,7 @@ import logging
 from edgepub import mqtt, store
 from edgepub.configuration import broker_password
 from edgepub.errors import BrokerError, NotAllowedError, NotTakenError, StateInUseError
-from edgepub.home_assistant import is_discovery
+from edgepub.home_assistant import is_discovery, is_of_node
 from edgepub.messages import state
 from edgepub.mqtt import Session
 from edgepub.settings import Settings
@@ -40,7 +40,6 @@ async def _purge(settings: Settings, its: store.Store) -> list[str]:
     client_id = f"{settings.client_id}-purge"
     password = broker_password(settings.mqtt)
     async with mqtt.connect(settings.mqtt, client_id, password, largest_received=None) as session:
-        status = f'"{topics.status}"'.encode()  # by which a discovery message is known to be this node's
         announced = f"{settings.home_assistant.discovery_prefix}/device/+/config"
         found = await _retained(session, f"{topics.root}/#", announced)
         if found.get(topics.status) == b"online":
@@ -49,7 +48,11 @@ async def _purge(settings: Settings, its: store.Store) -> list[str]:
                 f"mosquitto_pub -r -n -t {topics.status}"
             )
         cleared = []
-        ours = {topic for topic, payload in found.items() if topic.startswith(f"{topics.root}/") or status in payload}
+        ours = {
+            topic
+            for topic, payload in found.items()
+            if topic.startswith(f"{topics.root}/") or is_of_node(topic, payload, settings.node)
+        }
         # Home Assistant forgets an entity before its state is taken away.
         for topic in sorted({*ours, *its.retained()}, key=lambda topic: (not is_discovery(topic), topic)):
             try:

@@ -4,9 +4,9 @@ from collections.abc import Iterable, Mapping
 
 from edgepub.camera_settings import CameraSettings
 from edgepub.commands import SETTINGS
-from edgepub.messages import state
+from edgepub.messages import announcement, state
 from edgepub.outbox import Outbox
-from edgepub.topics import OCCUPANCY, Topics, level
+from edgepub.topics import Topics, level
 
 _OF_THE_NODE = {"status", "info"}
 
@@ -22,14 +22,17 @@ def tidy(published: Iterable[str], cameras: Mapping[str, CameraSettings], topics
 
     """
     for topic in published:
-        if not is_produced(topic, cameras, topics):
-            outbox.put(state(topic, b""))
-        elif "objects" in topic.removeprefix(f"{topics.root}/").split("/")[1:]:  # nobody knows yet what is there
-            outbox.put(state(topic, "OFF" if topic.endswith(OCCUPANCY) else "0"))
+        if not _is_produced(topic, cameras, topics):
+            outbox.put(announcement(topic, b""))
+            continue
+        match topic.removeprefix(f"{topics.root}/").split("/")[1:]:  # nobody knows yet what is there
+            case ["objects", _] | ["zones", _, "objects", _]:
+                outbox.put(state(topic, "0"))
+            case [*_, "objects", _, "occupancy"]:
+                outbox.put(state(topic, "OFF"))
 
 
-def is_produced(topic: str, cameras: Mapping[str, CameraSettings], topics: Topics) -> bool:
-    """Return whether a state may be published there, with these cameras."""
+def _is_produced(topic: str, cameras: Mapping[str, CameraSettings], topics: Topics) -> bool:
     produced = False
     match topic.removeprefix(f"{topics.root}/").split("/") if topic.startswith(f"{topics.root}/") else []:
         case [name]:
@@ -41,14 +44,16 @@ def is_produced(topic: str, cameras: Mapping[str, CameraSettings], topics: Topic
 
 def _is_produced_by(camera: CameraSettings, levels: list[str]) -> bool:
     produced = False
-    match levels[:-1] if levels[-1] == OCCUPANCY[1:] else levels:
+    match levels:
         case ["snapshot"]:
             produced = camera.snapshot.enabled
         case [name]:
             produced = name == "status" or name in SETTINGS
-        case ["objects", its_level]:
+        case ["objects", its_level] | ["objects", its_level, "occupancy"]:
             produced = _counts(camera.labels, its_level)
-        case ["zones", zone, "objects", its_level] if zone in camera.zones:
+        case ["zones", zone, "objects", its_level] | ["zones", zone, "objects", its_level, "occupancy"] if (
+            zone in camera.zones
+        ):
             produced = _counts(camera.zones[zone].labels or camera.labels, its_level)
     return produced
 

@@ -69,6 +69,7 @@ class OutboxStats(TypedDict):
     """Messages that wait."""
 
     stream: Count
+    announcements: Annotated[int, Field(ge=0, description="what Home Assistant is told")]
     state: Count
     durable: Annotated[int, Field(ge=0, description="events, on disk")]
     pictures: Count

@@ -168,8 +168,11 @@ class Store:
 
 
 def retained_by(folder: Path) -> list[str]:
-    """Return the topics where the edgepub of a folder has something retained; it may be running."""
-    return Store(folder / _FILE).retained()
+    """Return where the edgepub of a folder has something retained, if that can be read; it may be running."""
+    try:
+        return _VALIDATOR.validate_python(orjson.loads((folder / _FILE).read_bytes()))["retained"]
+    except (OSError, orjson.JSONDecodeError, ValidationError):
+        return []
 
 
 @contextmanager

@@ -97,7 +97,7 @@ def test_a_message_that_is_too_large_is_dropped_and_counted_and_nothing_else_suf
     broker = start("max_packet_size 2000")
     reader = subscribe(broker.port)
     daemon = run_daemon(busy(studio, broker))
-    daemon.wait_for_log("edgepub/test/cam/snapshot: it has")
+    daemon.wait_for_log("edgepub/test/cam/snapshot is dropped: it has")
     reader.wait_for(lambda r: len(r.detections()) > 50 and r.payloads("edgepub/test/cam/events"), "the others")
     reader.wait_for(lambda r: r.stats()[-1]["cameras"]["cam"]["dropped"] == {"snapshot_too_large": 1}, "the count")
     assert daemon.log.count("connected") == 1
@@ -263,6 +263,24 @@ def test_a_second_daemon_with_the_same_state_folder_is_refused(start, run_daemon
     assert second.wait() == 1
     assert "another edgepub uses this folder" in second.log
     assert "Traceback" not in second.log
+
+
+@pytest.mark.parametrize("protocol", ["3.1.1", "5"])
+def test_an_announcement_too_large_for_the_broker_costs_nothing_else(start, run_daemon, studio, subscribe, protocol):
+    broker = start("max_packet_size 32768")
+    settings = busy(studio, broker, protocol=protocol)
+    settings["home_assistant"] = {"enabled": True}
+    settings["cameras"]["cam"]["labels"] = ["person", *(f"label {n}" for n in range(100))]
+    reader = subscribe(broker.port)
+    daemon = run_daemon(settings)
+    daemon.wait_for_log(
+        "CAMERA_cam/config: 3 sessions" if protocol == "3.1.1" else "CAMERA_cam/config is dropped: it has"
+    )
+    for topic in ("cam/detections", "cam/events", "cam/snapshot"):
+        reader.wait_for(lambda r, topic=topic: r.last(f"edgepub/test/{topic}"), topic)
+    reader.wait_for(lambda r: r.stats() and r.stats()[-1]["outbox"]["announcements"] == 0, "no announcement waits")
+    assert daemon.terminate() == 0
+    assert subscribe(broker.port).retained().keys() >= {"homeassistant/device/edgepub_test/config", "edgepub/test/info"}
 
 
 def test_purge_clears_everything_of_the_node_and_nothing_else(start, run_daemon, studio, subscribe, cli):

@@ -55,7 +55,7 @@ async def test_the_age_of_a_topic_is_that_of_its_oldest_message():
     for ago_s in (30, 20):
         outbox.put(stream("x", counts, "t", now_s - ago_s))
     assert 30 <= outbox.age_s("t") < 1000
-    assert outbox.sizes() == {"state": 0, "durable": 0, "pictures": 0, "stream": 3}
+    assert outbox.sizes() == {"announcements": 0, "state": 0, "durable": 0, "pictures": 0, "stream": 3}
     await taken(outbox, 3)
     assert outbox.age_s("t") == 0
     assert not any(outbox.sizes().values())
@@ -78,7 +78,7 @@ async def test_every_state_is_sent_again_after_a_reconnect_and_old_values_never(
     outbox.put(state("a", "2"))
     outbox.put_back(old)
     assert await taken(outbox, 2) == ["1", "2"]
-    outbox.resend_state()
+    outbox.resend()
     assert [(m.topic, m.payload) for m in [await take(outbox) for _ in range(2)]] == [("a", b"2"), ("b", b"1")]
 
 
@@ -110,7 +110,7 @@ async def test_events_are_numbered_and_keep_their_order_and_go_between_states_an
     for text in "abc":
         put_event(outbox, text)
     outbox.put(state("a", "state"))
-    assert outbox.sizes() == {"state": 1, "durable": 3, "pictures": 0, "stream": 1}
+    assert outbox.sizes() == {"announcements": 0, "state": 1, "durable": 3, "pictures": 0, "stream": 1}
     assert (await take(outbox)).payload == b"state"
     first, second = await take(outbox), await take(outbox)
     outbox.put_back(second)
@@ -199,7 +199,7 @@ async def test_what_is_retained_is_remembered_until_it_is_cleared():
     outbox.put(state("a", b""))
     outbox.sent(await take(outbox), 0.0)
     assert ledger.topics == {"p"}
-    outbox.resend_state()
+    outbox.resend()
     assert [m.topic for m in [await take(outbox), await take(outbox)]] == ["p", "t"], (
         "cleared once, not in each session"
     )
@@ -262,10 +262,39 @@ async def test_a_picture_that_was_not_sent_is_sent_unless_there_is_a_newer_one()
     outbox.put_back(first)
     assert (await take(outbox)).payload == b"2"
     outbox.put(messages.picture("b", b"3"))
-    outbox.resend_state()
+    outbox.resend()
     outbox.close()
     assert sorted([(await take(outbox)).payload for _ in range(2)]) == [b"2", b"3"], "no rest at the end"
     assert await take(outbox) is None
+
+
+async def test_an_announcement_that_ends_session_after_session_is_given_up_for_an_hour(monkeypatch, caplog):
+    """Before MQTT 5 that is all that a broker can do which does not want it."""
+    outbox = Outbox(9)
+    for topic in ("ha/box", "ha/camera"):
+        outbox.put(messages.announcement(topic, b"{}"))
+    outbox.put(state("status", "online"))
+    for _ in range(3):
+        outbox.resend()
+        first = await take(outbox)
+        outbox.sent(first, time.monotonic())
+        second = await take(outbox)
+        while second.topic == "status":
+            outbox.sent(second, time.monotonic())
+            second = await take(outbox)
+        assert (first.topic, second.topic) == ("ha/box", "ha/camera")
+        outbox.put_back(second)
+    assert "ha/camera: 3 sessions ended while it was under way" in caplog.text
+    outbox.resend()
+    outbox.put(messages.announcement("ha/camera", b"{new}"))
+    assert (await take(outbox)).topic == "status"
+    assert outbox.take() is None
+    assert not any(outbox.sizes().values())
+    passed = time.monotonic() + 3601
+    monkeypatch.setattr(time, "monotonic", lambda: passed)
+    assert outbox.take().topic == "ha/box"
+    outbox.close()
+    assert outbox.take().payload == b"{new}"
 
 
 async def test_a_closed_outbox_gives_what_it_has_and_then_ends():

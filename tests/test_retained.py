@@ -38,6 +38,8 @@ CAMERAS = {
         ("porch/zones/gone/objects/person", b""),
         ("porch/snapshot", b""),
         ("porch/something", b""),
+        ("yard/objects/occupancy", b"0"),
+        ("yard/objects/occupancy/occupancy", b"OFF"),
         ("porch/objects", b""),
         ("yard/snapshot", None),
         ("yard/objects/whatever", b"0"),

@@ -144,7 +144,7 @@ class Client(aiomqtt.Client):
         try:
             info = self._client.publish(message.topic, payload, message.qos, message.retain, properties)
         except ValueError as error:
-            raise NotTakenError(f"{message.topic!r}: {error}", "refused") from None
+            raise NotTakenError(str(error), "refused") from None
         if info.rc != 0:
             why = self._disconnected.exception() if self._disconnected.done() else None
             raise aiomqtt.MqttCodeError(info.rc, "Could not publish message") from why

@@ -41,7 +41,7 @@ class Session:
             packed = properties.packed if properties else b""
             size = _HEADER_BYTES + len(message.topic.encode()) + len(packed) + len(payload)
             if size > self._largest_bytes:
-                text = f"{message.topic}: it has {size} bytes, and the broker takes {self._largest_bytes}"
+                text = f"it has {size} bytes, and the broker takes {self._largest_bytes}"
                 raise NotTakenError(text, "too_large")
         try:
             self._client.begin(message, payload, properties, key)

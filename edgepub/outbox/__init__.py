@@ -1,8 +1,9 @@
 """What waits for the broker: lanes behind one face, filled by any thread, emptied by one event loop.
 
-**state**, the newest value of each topic, goes first; then **durable**, each message in its order and on the disk
-before it goes, but of four messages one of the stream if there is one; **pictures**, the newest of each topic, one at a
-time and for at most half of the time of the link; **stream**, bounded, the oldest of the fullest topic dropped first.
+**announcements**, what others are told that there is, go first, one at a time; **state**, the newest value of each
+topic; then **durable**, each message in its order and on the disk before it goes, but of four messages one of the
+stream if there is one; **pictures**, the newest of each topic, one at a time and for at most half of the time of the
+link; **stream**, bounded, the oldest of the fullest topic dropped first.
 """
 
 import asyncio
@@ -13,7 +14,7 @@ from typing import Protocol
 
 from edgepub.messages import Message
 from edgepub.outbox.durable import DurableLane
-from edgepub.outbox.pictures import PictureLane
+from edgepub.outbox.single import AnnouncementLane, SingleLane
 from edgepub.outbox.state import Ledger, StateLane
 from edgepub.outbox.stream import StreamLane
 
@@ -60,15 +61,20 @@ class Outbox:
 
     def __init__(self, stream_size: int, durable: DurableLane | None = None, ledger: Ledger | None = None) -> None:
         self._lock = threading.Lock()
+        self._announcements = AnnouncementLane(ledger)
         self._state = StateLane(ledger)
         self._durable = DurableLane() if durable is None else durable
-        self._pictures = PictureLane(ledger)
+        self._pictures = SingleLane(ledger)
         self._stream = StreamLane(stream_size)
         self._lanes: dict[str, Lane] = {
+            "announcements": self._announcements,
             "state": self._state,
             "durable": self._durable,
             "pictures": self._pictures,
             "stream": self._stream,
+        }
+        self._retained: dict[str, StateLane] = {
+            name: lane for name, lane in self._lanes.items() if isinstance(lane, StateLane)
         }
         self._ledger = ledger
         self._look: asyncio.TimerHandle | None = None
@@ -91,7 +97,7 @@ class Outbox:
             if message.lane == "stream":
                 lost = self._stream.put(message)
             else:
-                (self._pictures if message.lane == "pictures" else self._state).put(message)
+                self._retained[message.lane].put(message)
             self._wake()
         if lost is not None:
             lost.count_lost("queue_full")
@@ -118,7 +124,7 @@ class Outbox:
         self._over(message, taken_s)
         if message.retain and not message.payload:  # one that is refused stays in the ledger, for the next start
             with self._lock:
-                self._state.cleared(message.topic)
+                self._retained[message.lane].cleared(message.topic)
 
     def refused(self, message: Message, taken_s: float, reason: str) -> None:
         """Count a message that was taken and that the broker never will; in the event loop."""
@@ -129,8 +135,10 @@ class Outbox:
         """Remove and return the next message, if there is one to be sent now; in the event loop."""
         with self._lock:
             if self._closed:  # nothing is waited for any more
-                self._pictures.rested()
-                self._release_all()
+                for single in (self._announcements, self._pictures):
+                    single.rested()
+                for lane in self._retained.values():
+                    lane.release_all()
             return self._next()
 
     async def wait(self) -> None:
@@ -148,12 +156,14 @@ class Outbox:
         with self._lock:
             return self._closed and not any(map(len, self._lanes.values()))
 
-    def resend_state(self, *, pictures: bool = True) -> None:
-        """Let every state be sent again, in the order of their first time, for whoever may have forgotten it."""
+    def resend(self, *lanes: str) -> None:
+        """Let all that these lanes of retained messages have sent be sent again; all of them, if none is named.
+
+        For whoever may have forgotten it; in the order of their first time.
+        """
         with self._lock:
-            self._state.renew()
-            if pictures:
-                self._pictures.renew()
+            for name in lanes or self._retained:
+                self._retained[name].renew()
             self._wake()
 
     def close(self) -> None:
@@ -190,16 +200,12 @@ class Outbox:
     def _release(self) -> None:
         """Let states be taken of which it is on the disk by now that their topics are retained."""
         with self._lock:
-            self._state.release()
-            self._pictures.release()
+            for lane in self._retained.values():
+                lane.release()
             self._wake()
 
-    def _release_all(self) -> None:
-        self._state.release_all()
-        self._pictures.release_all()
-
     def _next(self) -> Message | None:
-        if message := self._state.take():
+        if message := self._announcements.take() or self._state.take():
             return message
         if self._durable_in_turn < _DURABLE_IN_TURN and (message := self._durable.take()):
             self._durable_in_turn += 1
@@ -213,12 +219,12 @@ class Outbox:
             lane.sent(message)
             if lane:
                 self._awake.set()
-        if message.lane == "pictures":
-            asyncio.get_running_loop().call_later(time.monotonic() - taken_s, self._let_pictures_go_on)
+        if isinstance(lane, SingleLane):
+            asyncio.get_running_loop().call_later(time.monotonic() - taken_s, self._go_on, lane)
 
-    def _let_pictures_go_on(self) -> None:
+    def _go_on(self, lane: SingleLane) -> None:
         with self._lock:
-            self._pictures.rested()
+            lane.rested()
             self._awake.set()
 
     def _listen(self) -> None:
