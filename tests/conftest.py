@@ -152,6 +152,7 @@ class Subscriber:
     protocol = paho.MQTTv311
 
     def __init__(self, port, topic="#", user=None):
+        self.port = port
         self.messages = []  # (topic, payload, retained)
         self._changed = threading.Condition()
         self._ready = threading.Event()

@@ -187,6 +187,10 @@ class HomeAssistant:
         """Return the state of an entity; None if there is no such entity."""
         return self.states().get(entity_id, {}).get("state")
 
+    def attributes(self, entity_id):
+        """Return the attributes of an entity; none if there is no such entity."""
+        return self.states().get(entity_id, {}).get("attributes", {})
+
     def entities(self):
         """Return what is registered of MQTT's entities, by entity."""
         (listed,) = self.ask({"type": "config/entity_registry/list"})
