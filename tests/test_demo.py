@@ -74,8 +74,11 @@ def test_the_line_to_try_works_on_a_broker_of_the_users(cli, mosquitto, subscrib
         f"mosquitto_sub -h 127.0.0.1 -p {mosquitto.port} -v -t 'edgepub/demo/#' -T 'edgepub/demo/+/snapshot'"
         in done.stdout
     )
-    assert reader.last("edgepub/demo/status") == b"offline"
+    assert "A Home Assistant on this broker shows the devices 'edgepub demo' and 'Face' meanwhile." in done.stdout
+    assert b"offline" in reader.payloads("edgepub/demo/status")
     assert reader.payloads("edgepub/demo/face/detections")
+    assert reader.payloads("homeassistant/device/edgepub_demo_CAMERA_face/config")
+    assert subscribe(mosquitto.port).retained() == {}, "it leaves nothing behind"
 
 
 @pytest.mark.usefixtures("demo_assets")

@@ -73,11 +73,13 @@ def show(seconds: float | None, broker: str | None, *, as_json: bool) -> int:
         log = folder / "edgepub.log"
         daemon = stack.enter_context(_daemon(path, log))
         watcher = _Watcher(settings, view, daemon, log)
-        view.start(_hint(settings, path, log))
+        view.start(_hint(settings, path, log, on_their_broker=broker is not None))
         try:
             asyncio.run(watcher.run(seconds))
         finally:
             view.stop()
+    if broker:
+        _take_back(path)
     watcher.summarise()
     return 0
 
@@ -95,7 +97,6 @@ def _write_configuration(folder: Path, connection: dict[str, str], things: asset
     content = {
         "node": _NODE,
         "mqtt": connection,
-        "home_assistant": {"enabled": False},  # it would be left with a device of a demo that is over
         "models": {
             "blazeface": {
                 "model_name": "blazeface",
@@ -126,7 +127,7 @@ def _daemon(path: Path, log: Path) -> Iterator[subprocess.Popen[bytes]]:
             stdin=subprocess.PIPE,  # whose end is its end, if we are killed
             stdout=file,
             stderr=file,
-            env={**os.environ, "STATE_DIRECTORY": str(path.parent / "state")},  # nothing of it is the user's own
+            env=_environment(path),
             start_new_session=True,  # Ctrl-C is ours to handle
         )
     try:
@@ -141,7 +142,19 @@ def _daemon(path: Path, log: Path) -> Iterator[subprocess.Popen[bytes]]:
             process.wait()
 
 
-def _hint(settings: Settings, path: Path, log: Path) -> str:
+def _environment(path: Path) -> dict[str, str]:
+    return {**os.environ, "STATE_DIRECTORY": str(path.parent / "state")}  # nothing of it is the user's own
+
+
+def _take_back(path: Path) -> None:
+    """Clear what the demo has left on a broker that is not its own, and so its devices from a Home Assistant there."""
+    command = [sys.executable, "-m", "edgepub", "discovery", "--purge", "-c", str(path)]
+    done = subprocess.run(command, env=_environment(path), capture_output=True, text=True, check=False)
+    if done.returncode:
+        print(f"what the demo has published stays on the broker: {done.stderr.strip()}", file=sys.stderr)
+
+
+def _hint(settings: Settings, path: Path, log: Path, *, on_their_broker: bool) -> str:
     parts = settings.mqtt.parts
     lines = [
         "edgepub is running with a real model on a real video.",
@@ -158,6 +171,10 @@ def _hint(settings: Settings, path: Path, log: Path) -> str:
         root = Topics(settings.mqtt.topic_prefix, settings.node).root
         pictures = f"-T '{root}/+/snapshot'"  # which are no text
         lines += ["Read it in a second terminal:", f"  mosquitto_sub {where}{user} -v -t '{root}/#' {pictures}"]
+    if on_their_broker:
+        lines += [
+            f"A Home Assistant on this broker shows the devices 'edgepub {_NODE}' and '{_CAMERA.title()}' meanwhile."
+        ]
     return "\n".join([*lines, "Ctrl-C ends it.", ""])
 
 
