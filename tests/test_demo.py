@@ -136,6 +136,30 @@ def test_nothing_is_left_running(number):
 
 
 @pytest.mark.usefixtures("demo_assets")
+def test_two_at_once_are_not_in_each_other_s_way():
+    command = [sys.executable, "-m", "edgepub", "demo"]
+    pipes = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.DEVNULL, "text": True}
+    demos = [subprocess.Popen(command, **pipes, start_new_session=True) for _ in range(2)]
+    try:
+        used = set()
+        for demo in demos:
+            for line in iter(demo.stdout.readline, ""):
+                if line.strip().startswith("its configuration:"):
+                    used.add(line)
+                if "sees 1 face" in line:
+                    break
+            else:
+                pytest.fail("one of them has ended")
+        assert len(used) == 2
+    finally:
+        for demo in demos:
+            demo.terminate()
+            demo.wait(60)
+            demo.stdout.close()
+    wait_until(lambda: not children(), "the end of every process that the demos started")
+
+
+@pytest.mark.usefixtures("demo_assets")
 def test_nothing_is_asked_of_the_network_when_the_cache_is_warm(cli):
     """pip would fail at once: it is told to look nowhere."""
     done = cli("demo", "--seconds", "1", "--json", PIP_NO_INDEX="1", PIP_FIND_LINKS="/nonexistent")

@@ -6,6 +6,8 @@ broker alone.
 
 import asyncio
 import contextlib
+import fcntl
+import itertools
 import os
 import shlex
 import shutil
@@ -57,11 +59,10 @@ def show(seconds: float | None, broker: str | None, *, as_json: bool) -> int:
     """
     _forget_the_users_own_settings(keep_broker=broker is not None)
     things = assets.fetch()
-    folder = assets.cache_folder() / "demo"
-    folder.mkdir(exist_ok=True)
-    shutil.rmtree(folder / "state", ignore_errors=True)  # what was set in the last demo is not in force in this one
     view = JsonView() if as_json else TableView() if sys.stdout.isatty() else LinesView()
     with ExitStack() as stack:
+        folder = stack.enter_context(_own_folder())
+        shutil.rmtree(folder / "state", ignore_errors=True)  # what was set in the last demo is not in force in this one
         # The embedded broker speaks 3.1.1 alone, and would keep a client that begins with 5 waiting.
         connection = (
             {"url": broker}
@@ -71,15 +72,15 @@ def show(seconds: float | None, broker: str | None, *, as_json: bool) -> int:
         path = _write_configuration(folder, connection, things)
         settings = configuration.load(path)
         log = folder / "edgepub.log"
-        daemon = stack.enter_context(_daemon(path, log))
-        watcher = _Watcher(settings, view, daemon, log)
-        view.start(_hint(settings, path, log, on_their_broker=broker is not None))
-        try:
-            asyncio.run(watcher.run(seconds))
-        finally:
-            view.stop()
-    if broker:
-        _take_back(path)
+        with _daemon(path, log) as daemon:
+            watcher = _Watcher(settings, view, daemon, log)
+            view.start(_hint(settings, path, log, on_their_broker=broker is not None))
+            try:
+                asyncio.run(watcher.run(seconds))
+            finally:
+                view.stop()
+        if broker:
+            _take_back(path)
     watcher.summarise()
     return 0
 
@@ -90,6 +91,25 @@ def _forget_the_users_own_settings(*, keep_broker: bool) -> None:
     for variable in [name for name in os.environ if name.startswith(configuration.PREFIX)]:
         if not (keep_broker and variable.startswith(broker) and variable != broker + "URL"):
             del os.environ[variable]
+
+
+@contextmanager
+def _own_folder() -> Iterator[Path]:
+    """Give a folder that no other demo uses: `demo`, else `demo-2`, and so on."""
+    for number in itertools.count(1):
+        folder = assets.cache_folder() / ("demo" if number == 1 else f"demo-{number}")
+        folder.mkdir(exist_ok=True)
+        lock = os.open(folder, os.O_RDONLY)
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            os.close(lock)
+            continue
+        try:
+            yield folder
+        finally:
+            os.close(lock)
+        return
 
 
 def _write_configuration(folder: Path, connection: dict[str, str], things: assets.Assets) -> Path:
