@@ -94,14 +94,13 @@ def discovery(
     settings = configuration.load(config or configuration.default_path())
     if not purge:
         folder = default_folder()
+        published = store.retained_by(folder)
         if not settings.home_assistant.enabled:
             typer.echo("home_assistant.enabled is false: nothing is sent", err=True)
         elif open_ended := [name for name, camera in settings.cameras.items() if None in camera.counted.values()]:
-            typer.echo(
-                f"{', '.join(open_ended)}: not all labels are named; those seen so far are read in {folder}", err=True
-            )
-        published = store.retained_by(folder)
-        typer.echo(json.dumps(home_assistant.messages(settings, published), indent=2, ensure_ascii=False))
+            known = f"{folder} knows of none" if published is None else f"those that {folder} knows of are here"
+            typer.echo(f"{', '.join(open_ended)}: labels that are not named come when they are seen; {known}", err=True)
+        typer.echo(json.dumps(home_assistant.messages(settings, published or []), indent=2, ensure_ascii=False))
         return
     from edgepub.purge import purge as purged
 

@@ -140,7 +140,7 @@ def state(topic: str, value: str | bytes, form: Form = TEXT) -> Message:
 
 
 def announcement(topic: str, payload: bytes) -> Message:
-    """Return the message that tells others, on a topic of theirs, what there is; an empty one, that it is no more."""
+    """Return the message that tells others what there is; an empty one, that something is no more."""
     return Message(topic, payload, qos=1, retain=True, lane="announcements", form=JSON)
 
 

@@ -9,13 +9,6 @@ from edgepub.outbox import Outbox
 from edgepub.topics import OCCUPANCY, Topics, level
 
 
-def known(camera: str, settings: CameraSettings, topics: Topics) -> set[str]:
-    """Return the topics of all counts that the configuration names."""
-    return {
-        topics.count(camera, zone, level(label)) for zone, labels in settings.counted.items() for label in labels or []
-    }
-
-
 class Numbers:
     """Publishes the counts of one camera when they change. One thread at a time.
 
@@ -41,7 +34,11 @@ class Numbers:
         self._outbox = outbox
         self._tell_of_new = tell_of_new
         self._published: dict[str, int] = {}
-        self._known = known(camera, settings, topics)
+        self._known = {
+            topics.count(camera, zone, level(label))
+            for zone, labels in settings.counted.items()
+            for label in labels or []
+        }
 
     def begin(self) -> None:
         """Publish that there is nothing yet of all labels that are known."""

@@ -16,7 +16,7 @@ from edgepub.controls import Apply, Commander, Controls
 from edgepub.detections import DetectionsBuilder
 from edgepub.health import Health
 from edgepub.inference import loaded
-from edgepub.messages import EventReceipt, PictureReceipt, announcement, json_form, picture, state
+from edgepub.messages import EventReceipt, PictureReceipt, json_form, picture, state
 from edgepub.metrics import CameraMetrics
 from edgepub.numbers import Numbers
 from edgepub.outbox import Outbox
@@ -131,9 +131,7 @@ class _Wiring:
         its_numbers = Numbers(name, of, topics, outbox, self.announcer.look_again)
         its_numbers.begin()
         if not of.snapshot.enabled:
-            outbox.put(
-                announcement(topics.snapshot(name), b"")
-            )  # which takes the picture away that the broker may hold
+            outbox.put(state(topics.snapshot(name), b""))  # which takes the picture away that the broker may hold
         gate = Gate(controls.value("max_fps"), counts)
         builder = DetectionsBuilder(whose, of.labels, controls.value("min_score"))
         reporter = Reporter(

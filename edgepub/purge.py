@@ -3,6 +3,9 @@
 import asyncio
 import contextlib
 import logging
+from collections.abc import Iterable
+from contextlib import AbstractAsyncContextManager
+from pathlib import Path
 
 from edgepub import mqtt, store
 from edgepub.configuration import broker_password
@@ -17,6 +20,23 @@ from edgepub.topics import Topics
 _log = logging.getLogger(__name__)
 _QUIET_S = 2.0
 """What is retained comes at once and in one go; nobody tells when that was all."""
+
+
+def take_back(settings: Settings, folder: Path) -> None:
+    """Clear what the node that has a state folder has retained, and nothing that it does not know of.
+
+    Raises:
+        StateInUseError: the node is running.
+        BrokerError: no session with the broker, or it broke.
+
+    """
+    with claimed(folder), store.opened(folder) as its:
+        asyncio.run(_take_back(settings, its))
+
+
+async def _take_back(settings: Settings, its: store.Store) -> None:
+    async with _connected(settings) as session:
+        await _clear(session, its.retained(), its)
 
 
 def purge(settings: Settings) -> list[str]:
@@ -37,9 +57,7 @@ def purge(settings: Settings) -> list[str]:
 
 async def _purge(settings: Settings, its: store.Store) -> list[str]:
     topics = Topics(settings.mqtt.topic_prefix, settings.node)
-    client_id = f"{settings.client_id}-purge"
-    password = broker_password(settings.mqtt)
-    async with mqtt.connect(settings.mqtt, client_id, password, largest_received=None) as session:
+    async with _connected(settings) as session:
         announced = f"{settings.home_assistant.discovery_prefix}/device/+/config"
         found = await _retained(session, f"{topics.root}/#", announced)
         if found.get(topics.status) == b"online":
@@ -47,21 +65,30 @@ async def _purge(settings: Settings, its: store.Store) -> list[str]:
                 f"{topics.status} is online: stop edgepub first; if it does not run any more, clear that one with "
                 f"mosquitto_pub -r -n -t {topics.status}"
             )
-        cleared = []
         ours = {
             topic
             for topic, payload in found.items()
             if topic.startswith(f"{topics.root}/") or is_of_node(topic, payload, settings.node)
         }
-        # Home Assistant forgets an entity before its state is taken away.
-        for topic in sorted({*ours, *its.retained()}, key=lambda topic: (not is_discovery(topic), topic)):
-            try:
-                await session.publish(state(topic, b""))
-            except NotTakenError as error:
-                _log.warning("%s is not cleared: %s", topic, error)
-                continue
-            cleared.append(topic)
-            its.remove_retained(topic)
+        return await _clear(session, {*ours, *its.retained()}, its)
+
+
+def _connected(settings: Settings) -> AbstractAsyncContextManager[Session]:
+    client_id = f"{settings.client_id}-purge"
+    return mqtt.connect(settings.mqtt, client_id, broker_password(settings.mqtt), largest_received=None)
+
+
+async def _clear(session: Session, topics: Iterable[str], its: store.Store) -> list[str]:
+    """Clear topics, and return those that were."""
+    cleared = []
+    for topic in sorted(topics, key=lambda topic: (not is_discovery(topic), topic)):  # an entity goes before its state
+        try:
+            await session.publish(state(topic, b""))
+        except NotTakenError as error:
+            _log.warning("%s is not cleared: %s", topic, error)
+            continue
+        cleared.append(topic)
+        its.remove_retained(topic)
     return cleared
 
 

@@ -23,7 +23,7 @@ def tidy(published: Iterable[str], cameras: Mapping[str, CameraSettings], topics
     """
     for topic in published:
         if not _is_produced(topic, cameras, topics):
-            outbox.put(announcement(topic, b""))
+            outbox.put(announcement(topic, b""))  # behind that by which Home Assistant forgets what was there
             continue
         match topic.removeprefix(f"{topics.root}/").split("/")[1:]:  # nobody knows yet what is there
             case ["objects", _] | ["zones", _, "objects", _]:
@@ -45,10 +45,8 @@ def _is_produced(topic: str, cameras: Mapping[str, CameraSettings], topics: Topi
 def _is_produced_by(camera: CameraSettings, levels: list[str]) -> bool:
     produced = False
     match levels:
-        case ["snapshot"]:
-            produced = camera.snapshot.enabled
-        case [name]:
-            produced = name == "status" or name in SETTINGS
+        case [name]:  # a snapshot that is disabled is not cleared here: it is by the pipeline, known of or not
+            produced = name in {"status", "snapshot"} or name in SETTINGS
         case ["objects", its_level] | ["objects", its_level, "occupancy"]:
             produced = _counts(camera.labels, its_level)
         case ["zones", zone, "objects", its_level] | ["zones", zone, "objects", its_level, "occupancy"] if (

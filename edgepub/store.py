@@ -167,12 +167,12 @@ class Store:
             os.close(folder)
 
 
-def retained_by(folder: Path) -> list[str]:
-    """Return where the edgepub of a folder has something retained, if that can be read; it may be running."""
+def retained_by(folder: Path) -> list[str] | None:
+    """Return where the edgepub of a folder, which may be running, has something retained; None if that is unknown."""
     try:
         return _VALIDATOR.validate_python(orjson.loads((folder / _FILE).read_bytes()))["retained"]
     except (OSError, orjson.JSONDecodeError, ValidationError):
-        return []
+        return None
 
 
 @contextmanager

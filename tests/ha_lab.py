@@ -35,15 +35,15 @@ logger: {{default: warning, logs: {{homeassistant.components.mqtt: info}}}}
 
 def why_not():
     """Return why there is no Home Assistant here; None if there is."""
-    if not _INSTALLED.exists():
-        return "no Home Assistant here: python3 tests/ha_lab.py installs one"
-    return "Home Assistant's chroot needs root" if os.geteuid() else None
+    if os.geteuid():
+        return "Home Assistant is run by chroot here, which needs root"
+    return None if _INSTALLED.exists() else "no Home Assistant here: python3 tests/ha_lab.py installs one"
 
 
 def install():
-    """Install it, unless it is."""
-    if _INSTALLED.exists():
-        return
+    """Install it, unless it is; return why that cannot be."""
+    if os.geteuid() or _INSTALLED.exists():
+        return why_not()
     if not shutil.which("debootstrap"):
         subprocess.run(["apt-get", "install", "-qy", "debootstrap"], check=True)
     shutil.rmtree(ROOT, ignore_errors=True)
@@ -64,6 +64,7 @@ def install():
     pip = ["/venv/bin/python", "-m", "pip", "install", "-q", "--no-cache-dir", "--prefer-binary", "--no-deps"]
     subprocess.run(_inside(*pip, "-r", "/lock.txt"), check=True)
     _INSTALLED.touch()
+    return None
 
 
 _STRICT = """

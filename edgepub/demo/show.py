@@ -29,6 +29,7 @@ from edgepub.demo.tally import Tally
 from edgepub.demo.views import TICKS_A_SECOND, JsonView, LinesView, TableView, View
 from edgepub.errors import BrokerError, EdgepubError
 from edgepub.messages import Received
+from edgepub.purge import take_back
 from edgepub.settings import Settings
 from edgepub.topics import Topics
 
@@ -72,15 +73,15 @@ def show(seconds: float | None, broker: str | None, *, as_json: bool) -> int:
         path = _write_configuration(folder, connection, things)
         settings = configuration.load(path)
         log = folder / "edgepub.log"
-        with _daemon(path, log) as daemon:
-            watcher = _Watcher(settings, view, daemon, log)
-            view.start(_hint(settings, path, log, on_their_broker=broker is not None))
-            try:
-                asyncio.run(watcher.run(seconds))
-            finally:
-                view.stop()
         if broker:
-            _take_back(path)
+            stack.callback(_take_back, settings, _state_folder(path))
+        daemon = stack.enter_context(_daemon(path, log))
+        watcher = _Watcher(settings, view, daemon, log)
+        view.start(_hint(settings, path, log, on_their_broker=broker is not None))
+        try:
+            asyncio.run(watcher.run(seconds))
+        finally:
+            view.stop()
     watcher.summarise()
     return 0
 
@@ -147,7 +148,7 @@ def _daemon(path: Path, log: Path) -> Iterator[subprocess.Popen[bytes]]:
             stdin=subprocess.PIPE,  # whose end is its end, if we are killed
             stdout=file,
             stderr=file,
-            env=_environment(path),
+            env={**os.environ, "STATE_DIRECTORY": str(_state_folder(path))},  # nothing of it is the user's own
             start_new_session=True,  # Ctrl-C is ours to handle
         )
     try:
@@ -162,16 +163,14 @@ def _daemon(path: Path, log: Path) -> Iterator[subprocess.Popen[bytes]]:
             process.wait()
 
 
-def _environment(path: Path) -> dict[str, str]:
-    return {**os.environ, "STATE_DIRECTORY": str(path.parent / "state")}  # nothing of it is the user's own
+def _state_folder(path: Path) -> Path:
+    return path.parent / "state"
 
 
-def _take_back(path: Path) -> None:
-    """Clear what the demo has left on a broker that is not its own, and so its devices from a Home Assistant there."""
-    command = [sys.executable, "-m", "edgepub", "discovery", "--purge", "-c", str(path)]
-    done = subprocess.run(command, env=_environment(path), capture_output=True, text=True, check=False)
-    if done.returncode:
-        print(f"what the demo has published stays on the broker: {done.stderr.strip()}", file=sys.stderr)
+def _take_back(settings: Settings, state_folder: Path) -> None:
+    """Clear what the demo has left on a broker of the user's, and so its devices from a Home Assistant there."""
+    with contextlib.suppress(BrokerError):  # one that is not there is named by others
+        take_back(settings, state_folder)
 
 
 def _hint(settings: Settings, path: Path, log: Path, *, on_their_broker: bool) -> str:

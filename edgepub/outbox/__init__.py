@@ -1,9 +1,9 @@
 """What waits for the broker: lanes behind one face, filled by any thread, emptied by one event loop.
 
-**announcements**, what others are told that there is, go first, one at a time; **state**, the newest value of each
-topic; then **durable**, each message in its order and on the disk before it goes, but of four messages one of the
-stream if there is one; **pictures**, the newest of each topic, one at a time and for at most half of the time of the
-link; **stream**, bounded, the oldest of the fullest topic dropped first.
+**announcements**, what others are told that there is and is no more, go first, one at a time; **state**, the newest
+value of each topic; then **durable**, each message in its order and on the disk before it goes, but of four messages
+one of the stream if there is one; **pictures**, the newest of each topic, one at a time and for at most half of the
+time of the link; **stream**, bounded, the oldest of the fullest topic dropped first.
 """
 
 import asyncio
@@ -61,10 +61,11 @@ class Outbox:
 
     def __init__(self, stream_size: int, durable: DurableLane | None = None, ledger: Ledger | None = None) -> None:
         self._lock = threading.Lock()
-        self._announcements = AnnouncementLane(ledger)
+        singles: list[Message] = []
+        self._announcements = AnnouncementLane(singles, ledger)
         self._state = StateLane(ledger)
         self._durable = DurableLane() if durable is None else durable
-        self._pictures = SingleLane(ledger)
+        self._pictures = SingleLane(singles, ledger)
         self._stream = StreamLane(stream_size)
         self._lanes: dict[str, Lane] = {
             "announcements": self._announcements,

@@ -68,6 +68,7 @@ class StateLane:
         """Forget a topic that was to be cleared: once is enough for this life."""
         if not message.payload and self._newest.get(message.topic) is message:
             del self._newest[message.topic]
+            self._unsent.pop(message.topic, None)  # which it is if all was to be sent again meanwhile
 
     def cleared(self, topic: str) -> None:
         """Take note that the broker has cleared a topic, unless it has a value again by now."""
