@@ -66,7 +66,7 @@ class SingleLane(StateLane):
         self._resting = False
 
     def __bool__(self) -> bool:
-        return not self._resting and super().__bool__()
+        return bool(self._unsent) and not self._resting and super().__bool__()  # what is cheap and often so first
 
     def _arrived(self, message: Message) -> None:
         self._under_way[:] = [each for each in self._under_way if each is not message]
@@ -102,7 +102,7 @@ class AnnouncementLane(SingleLane):
             self._unsent.clear()
 
     def __bool__(self) -> bool:
-        return not self._is_quiet and super().__bool__()
+        return super().__bool__() and not self._is_quiet
 
     @property
     def _is_quiet(self) -> bool:
