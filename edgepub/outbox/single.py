@@ -36,7 +36,7 @@ class SingleLane(StateLane):
 
     def take(self) -> Message | None:
         """Return the message that has waited longest, if there is one to be sent now."""
-        if not self:
+        if not self._unsent or not self:  # what is cheap, and mostly so, first
             return None
         message = super().take()
         self._resting = message is not None
@@ -66,7 +66,7 @@ class SingleLane(StateLane):
         self._resting = False
 
     def __bool__(self) -> bool:
-        return bool(self._unsent) and not self._resting and super().__bool__()  # what is cheap and often so first
+        return not self._resting and super().__bool__()
 
     def _arrived(self, message: Message) -> None:
         self._under_way[:] = [each for each in self._under_way if each is not message]
