@@ -6,37 +6,29 @@ broker alone.
 
 import asyncio
 import contextlib
-import fcntl
-import itertools
 import os
 import shlex
-import shutil
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import AsyncIterator, Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import AsyncIterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import orjson
-import yaml
 
 from edgepub import configuration, mqtt
-from edgepub.demo import assets
+from edgepub.demo import assets, stage
 from edgepub.demo.broker import embedded_broker
 from edgepub.demo.tally import Tally
 from edgepub.demo.views import TICKS_A_SECOND, JsonView, LinesView, TableView, View
 from edgepub.errors import BrokerError, EdgepubError
 from edgepub.messages import Received
-from edgepub.purge import take_back
 from edgepub.settings import Settings
 from edgepub.topics import Topics
 
-_NODE = "demo"
-_CAMERA = "face"
 _PAUSE_S = 0.3
-_STOP_S = 12.0
 
 
 class DemoError(EdgepubError):
@@ -62,20 +54,19 @@ def show(seconds: float | None, broker: str | None, *, as_json: bool) -> int:
     things = assets.fetch()
     view = JsonView() if as_json else TableView() if sys.stdout.isatty() else LinesView()
     with ExitStack() as stack:
-        folder = stack.enter_context(_own_folder())
-        shutil.rmtree(folder / "state", ignore_errors=True)  # what was set in the last demo is not in force in this one
+        folder = stack.enter_context(stage.own_folder())
         # The embedded broker speaks 3.1.1 alone, and would keep a client that begins with 5 waiting.
         connection = (
             {"url": broker}
             if broker
             else {"url": f"mqtt://127.0.0.1:{stack.enter_context(embedded_broker())}", "protocol": "3.1.1"}
         )
-        path = _write_configuration(folder, connection, things)
+        path = stage.write_configuration(folder, connection, things)
         settings = configuration.load(path)
         log = folder / "edgepub.log"
         if broker:
-            stack.callback(_take_back, settings, _state_folder(path))
-        daemon = stack.enter_context(_daemon(path, log))
+            stack.callback(stage.clear_broker, settings, folder)
+        daemon = stack.enter_context(stage.daemon(path, log))
         watcher = _Watcher(settings, view, daemon, log)
         view.start(_hint(settings, path, log, on_their_broker=broker is not None))
         try:
@@ -92,85 +83,6 @@ def _forget_the_users_own_settings(*, keep_broker: bool) -> None:
     for variable in [name for name in os.environ if name.startswith(configuration.PREFIX)]:
         if not (keep_broker and variable.startswith(broker) and variable != broker + "URL"):
             del os.environ[variable]
-
-
-@contextmanager
-def _own_folder() -> Iterator[Path]:
-    """Give a folder that no other demo uses: `demo`, else `demo-2`, and so on."""
-    for number in itertools.count(1):
-        folder = assets.cache_folder() / ("demo" if number == 1 else f"demo-{number}")
-        folder.mkdir(exist_ok=True)
-        lock = os.open(folder, os.O_RDONLY)
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            os.close(lock)
-            continue
-        try:
-            yield folder
-        finally:
-            os.close(lock)
-        return
-
-
-def _write_configuration(folder: Path, connection: dict[str, str], things: assets.Assets) -> Path:
-    path = folder / "edgepub.yaml"
-    content = {
-        "node": _NODE,
-        "mqtt": connection,
-        "models": {
-            "blazeface": {
-                "model_name": "blazeface",
-                "zoo_url": str(things.zoo),
-                "inference_host_address": "@local",
-            }
-        },
-        "cameras": {
-            _CAMERA: {
-                "source": str(things.video),
-                "model": "blazeface",
-                "loop": True,
-                "realtime": True,
-                "zones": {"window": {"polygon": [[0, 0], [0.43, 0], [0.43, 1], [0, 1]]}},
-                "lines": {"middle": {"from": [0.43, 1], "to": [0.43, 0]}},
-            }
-        },
-    }
-    path.write_text(yaml.safe_dump(content, sort_keys=False), encoding="utf-8")
-    return path
-
-
-@contextmanager
-def _daemon(path: Path, log: Path) -> Iterator[subprocess.Popen[bytes]]:
-    with log.open("wb") as file:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "edgepub.demo.daemon", str(path)],
-            stdin=subprocess.PIPE,  # whose end is its end, if we are killed
-            stdout=file,
-            stderr=file,
-            env={**os.environ, "STATE_DIRECTORY": str(_state_folder(path))},  # nothing of it is the user's own
-            start_new_session=True,  # Ctrl-C is ours to handle
-        )
-    try:
-        yield process
-    finally:
-        assert process.stdin is not None  # noqa: S101
-        process.stdin.close()
-        try:
-            process.wait(_STOP_S)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
-
-
-def _state_folder(path: Path) -> Path:
-    return path.parent / "state"
-
-
-def _take_back(settings: Settings, state_folder: Path) -> None:
-    """Clear what the demo has left on a broker of the user's, and so its devices from a Home Assistant there."""
-    with contextlib.suppress(BrokerError):  # one that is not there is named by others
-        take_back(settings, state_folder)
 
 
 def _hint(settings: Settings, path: Path, log: Path, *, on_their_broker: bool) -> str:
@@ -191,9 +103,8 @@ def _hint(settings: Settings, path: Path, log: Path, *, on_their_broker: bool) -
         pictures = f"-T '{root}/+/snapshot'"  # which are no text
         lines += ["Read it in a second terminal:", f"  mosquitto_sub {where}{user} -v -t '{root}/#' {pictures}"]
     if on_their_broker:
-        lines += [
-            f"A Home Assistant on this broker shows the devices 'edgepub {_NODE}' and '{_CAMERA.title()}' meanwhile."
-        ]
+        devices = f"'edgepub {stage.NODE}' and '{stage.CAMERA.title()}'"
+        lines += [f"A Home Assistant on this broker shows the devices {devices} meanwhile."]
     return "\n".join([*lines, "Ctrl-C ends it.", ""])
 
 

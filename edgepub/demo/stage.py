@@ -1,0 +1,102 @@
+"""What the demo stands on: a folder of its own, a configuration to copy, the daemon; and how it leaves no trace."""
+
+import contextlib
+import fcntl
+import itertools
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import yaml
+
+from edgepub.demo import assets
+from edgepub.errors import BrokerError
+from edgepub.purge import take_back
+from edgepub.settings import Settings
+
+NODE = "demo"
+CAMERA = "face"
+_STATE = "state"
+_STOP_S = 12.0
+
+
+@contextmanager
+def own_folder() -> Iterator[Path]:
+    """Give a folder that no other demo uses: `demo`, else `demo-2`, and so on."""
+    for number in itertools.count(1):
+        folder = assets.cache_folder() / ("demo" if number == 1 else f"demo-{number}")
+        folder.mkdir(exist_ok=True)
+        lock = os.open(folder, os.O_RDONLY)
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            os.close(lock)
+            continue
+        shutil.rmtree(folder / _STATE, ignore_errors=True)  # what was set in the last demo is not in force in this one
+        try:
+            yield folder
+        finally:
+            os.close(lock)
+        return
+
+
+def write_configuration(folder: Path, connection: dict[str, str], things: assets.Assets) -> Path:
+    """Write the demo's configuration, and return its path."""
+    path = folder / "edgepub.yaml"
+    content = {
+        "node": NODE,
+        "mqtt": connection,
+        "models": {
+            "blazeface": {
+                "model_name": "blazeface",
+                "zoo_url": str(things.zoo),
+                "inference_host_address": "@local",
+            }
+        },
+        "cameras": {
+            CAMERA: {
+                "source": str(things.video),
+                "model": "blazeface",
+                "loop": True,
+                "realtime": True,
+                "zones": {"window": {"polygon": [[0, 0], [0.43, 0], [0.43, 1], [0, 1]]}},
+                "lines": {"middle": {"from": [0.43, 1], "to": [0.43, 0]}},
+            }
+        },
+    }
+    path.write_text(yaml.safe_dump(content, sort_keys=False), encoding="utf-8")
+    return path
+
+
+@contextmanager
+def daemon(path: Path, log: Path) -> Iterator[subprocess.Popen[bytes]]:
+    """Run the daemon with a configuration in a folder of the demo's, its log in a file."""
+    with log.open("wb") as file:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "edgepub.demo.daemon", str(path)],
+            stdin=subprocess.PIPE,  # whose end is its end, if we are killed
+            stdout=file,
+            stderr=file,
+            env={**os.environ, "STATE_DIRECTORY": str(path.parent / _STATE)},  # nothing of it is the user's own
+            start_new_session=True,  # Ctrl-C is ours to handle
+        )
+    try:
+        yield process
+    finally:
+        assert process.stdin is not None  # noqa: S101
+        process.stdin.close()
+        try:
+            process.wait(_STOP_S)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+
+def clear_broker(settings: Settings, folder: Path) -> None:
+    """Clear what the demo has left on a broker of the user's, and so its devices from a Home Assistant there."""
+    with contextlib.suppress(BrokerError):  # one that is not there is named by others
+        take_back(settings, folder / _STATE)
