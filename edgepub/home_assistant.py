@@ -64,9 +64,9 @@ def messages(settings: Settings, published: Iterable[str]) -> dict[str, Payload]
         return {}
     topics = Topics(settings.mqtt.topic_prefix, settings.node)
     published = list(published)
-    devices = [_box(settings.node, topics)]
+    devices = [_box(topics)]
     for name, camera in settings.cameras.items():
-        devices.append(_camera(settings.node, name, camera, topics))
+        devices.append(_camera(name, camera, topics))
         _add_counts(devices[-1], name, camera, topics, published)
     return {f"{ours.discovery_prefix}/device/{each.topic_id}/config": each.payload for each in devices}
 
@@ -108,10 +108,11 @@ def _id(*names: str) -> str:
     return "/".join(("edgepub", *names))
 
 
-def _box(node: str, topics: Topics) -> _Device:
+def _box(topics: Topics) -> _Device:
     its = versions()
-    about = {"name": f"edgepub {node}", "model": "Edge box", "sw_version": f"{its['edgepub']} (PySDK {its['pysdk']})"}
-    box = _Device((node,), about, [{"topic": topics.status}])
+    firmware = f"{its['edgepub']} (PySDK {its['pysdk']})"
+    about = {"name": f"edgepub {topics.node}", "model": "Edge box", "sw_version": firmware}
+    box = _Device((topics.node,), about, [{"topic": topics.status}])
 
     def figure(key: str, name: str, value: str, **options: object) -> None:
         at = {"state_topic": topics.stats, "value_template": f"{{{{ {value} }}}}"}
@@ -129,11 +130,11 @@ def _box(node: str, topics: Topics) -> _Device:
     return box
 
 
-def _camera(node: str, name: str, camera: CameraSettings, topics: Topics) -> _Device:
-    about = {"name": _words(name), "model": "Camera", "via_device": _id(node)}
+def _camera(name: str, camera: CameraSettings, topics: Topics) -> _Device:
+    about = {"name": _words(name), "model": "Camera", "via_device": _id(topics.node)}
     the_box = {"topic": topics.status}
     itself = {"topic": topics.camera_status(name), "value_template": _IS_ONLINE}
-    device = _Device((node, name), about, [the_box, itself])
+    device = _Device((topics.node, name), about, [the_box, itself])
     if camera.tracking:
         types = list(get_args(EventType))
         what = {"state_topic": topics.events(name), "event_types": types, "icon": "mdi:motion-sensor"}

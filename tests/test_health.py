@@ -112,3 +112,17 @@ async def test_stats_tell_of_the_interval_and_count_from_the_start():
     expected = {"capture_to_inference": 10, "inference": 40, "queue": 40, "publish": 10, "total": 100}
     assert {stage: parts["p50"] for stage, parts in first["latency_ms"].items()} == pytest.approx(expected, rel=0.2)
     assert first["model_ms"]["inference"]["p99"] == pytest.approx(20, rel=0.021)
+
+
+async def test_the_start_is_one_moment_until_the_clock_is_set(monkeypatch):
+    """A box without a battery gets its time from the network, when the daemon has long been running."""
+    outbox, ahead_s, real = Outbox(9), [0.0], time.time
+    monkeypatch.setattr(time, "time", lambda: real() + ahead_s[0])
+    task = await running({}, outbox, interval_s=0.1)
+    first, second = [json.loads((await take(outbox)).encoded())["started"] for _ in range(2)]
+    assert first == second == pytest.approx(real(), abs=60)
+    ahead_s[0] = 86_400.0
+    while (then := json.loads((await take(outbox)).encoded())["started"]) == first:
+        pass
+    task.cancel()
+    assert then == pytest.approx(first + 86_400, abs=5)

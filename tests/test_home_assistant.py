@@ -6,11 +6,9 @@ import textwrap
 import time
 from pathlib import Path
 
-import paho.mqtt.client as paho
 import pytest
 from conftest import BOX, Mosquitto, wait_until
 from ha_lab import strangers
-from paho.mqtt.enums import CallbackAPIVersion
 
 pytestmark = [pytest.mark.mosquitto, pytest.mark.home_assistant]
 PAGE = (Path(__file__).parents[1] / "docs/home-assistant.md").read_text()
@@ -143,7 +141,7 @@ def test_the_switch_and_the_numbers_control_the_daemon(film):
 
     assert ha.call("number", "set_value", entity_id=score, value=1) is None  # nothing is as sure as that
     come_true(ha, {score: "1", "binary_sensor.porch_face": "off", "sensor.porch_face_count": "0"})
-    assert watch.last(topic + "min_score") == b"1"
+    watch.wait_for(lambda w: w.last(topic + "min_score") == b"1", "the new value")
     assert "outside valid range" in ha.call("number", "set_value", entity_id=score, value=1.5)
     ha.call("number", "set_value", entity_id=score, value=0.5)
     come_true(ha, {score: "0.5", "binary_sensor.porch_face": "on", "sensor.porch_face_count": "1"})
@@ -159,11 +157,11 @@ def test_the_switch_and_the_numbers_control_the_daemon(film):
     come_true(ha, {rate: "5"})
     ha.call("number", "set_value", entity_id=rate, value=0)
     come_true(ha, {rate: "0"})
-    assert watch.last(topic + "max_fps") == b"None"
+    watch.wait_for(lambda w: w.last(topic + "max_fps") == b"None", "no limit")
 
     ha.call("switch", "turn_off", entity_id=switch)
     wait_until(lambda: ha.state("binary_sensor.porch_face") == "unavailable", "a camera that is off")
-    assert watch.last(topic + "status") == b"disabled"
+    watch.wait_for(lambda w: w.last(topic + "status") == b"disabled", "a disabled camera")
     come_true(ha, {switch: "off"})
     # The end of each stay comes when the camera is disabled already.
     wait_until(lambda: ha.attributes("event.porch_events").get("event_type") == "left", "that it has left")
@@ -220,7 +218,7 @@ def test_what_is_new_comes_and_what_is_gone_goes(mosquitto, studio, home, run_da
     assert ha.problems() == []
 
 
-def test_whatever_is_killed_or_started_again_all_is_right_soon(tmp_path, studio, home, run_daemon, request):
+def test_whatever_is_killed_or_started_again_all_is_right_soon(tmp_path, studio, home, run_daemon, subscribe, request):
     mosquitto = Mosquitto(tmp_path).start()
     request.addfinalizer(mosquitto.stop)
     ha = home(mosquitto.port)
@@ -251,7 +249,7 @@ def test_whatever_is_killed_or_started_again_all_is_right_soon(tmp_path, studio,
         assert took < RIGHT_AGAIN_S
 
     ha.stop()
-    settings_command(mosquitto.port, "edgepub/garage/porch/min_score/set", "0.25")
+    subscribe(mosquitto.port).publish("edgepub/garage/porch/min_score/set", "0.25")
     everything["number.porch_minimum_score"] = "0.25"
     right_soon_after(ha.start, "Home Assistant was started again")
     daemon.wait_for_log("Home Assistant has started")  # later than that
@@ -263,15 +261,6 @@ def test_whatever_is_killed_or_started_again_all_is_right_soon(tmp_path, studio,
         "Error returned from MQTT server: The connection was lost|Failed to connect to MQTT server"
     )
     assert [each for each in ha.problems() if not of_the_broker.search(each)] == []
-
-
-def settings_command(port, topic, payload):
-    client = paho.Client(CallbackAPIVersion.VERSION2)
-    client.connect("127.0.0.1", port)
-    client.loop_start()
-    client.publish(topic, payload, qos=1).wait_for_publish(60)
-    client.disconnect()
-    client.loop_stop()
 
 
 STAND_INS = """
