@@ -10,10 +10,10 @@ from contextlib import AbstractContextManager
 from typing import Protocol
 
 from edgepub.backoff import Backoff
+from edgepub.condition import CameraStatus
 from edgepub.errors import ModelError, RetryableError, SourceError
 from edgepub.frames import Frames, Result
 from edgepub.life import LOOK_S, WARM_UP_S, Life
-from edgepub.messages import CameraStatus
 from edgepub.metrics import CameraMetrics
 
 _FIRST_PAUSE_S = 1.0

@@ -1,5 +1,6 @@
 """The kinds of values that a configuration has, and what makes one wrong."""
 
+import ipaddress
 import re
 import socket
 from pathlib import Path
@@ -104,7 +105,22 @@ def _not_yes_or_no(value: object) -> object:
     return value
 
 
+def _listen_address(value: object) -> str:
+    """Return where to listen as `host:port`; a port alone is that of loopback."""
+    text = f"{value}" if isinstance(value, str | int) and not isinstance(value, bool) else ""
+    try:
+        parts = urlsplit(f"//127.0.0.1:{text}" if text.isdecimal() else f"//{text}")
+        good = parts.port and parts.netloc == parts.netloc.strip() and not (parts.path or parts.query or parts.username)
+        host = ipaddress.ip_address("127.0.0.1" if parts.hostname == "localhost" else parts.hostname or "")
+    except ValueError:
+        good = None
+    if not good:
+        raise ValueError("an address and a port like 127.0.0.1:9090 or [::1]:9090, or a port alone, from 1 to 65535")
+    return f"[{host}]:{parts.port}" if host.version == 6 else f"{host}:{parts.port}"  # noqa: PLR2004
+
+
 Name = Annotated[str, AfterValidator(_name)]
+ListenAddress = Annotated[str, BeforeValidator(_listen_address)]
 CameraName = Annotated[str, AfterValidator(_camera_name)]
 Topic = Annotated[str, Field(min_length=1, max_length=256), AfterValidator(_topic)]
 Number = BeforeValidator(_not_yes_or_no)

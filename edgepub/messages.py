@@ -6,7 +6,6 @@ from typing import Literal, NamedTuple, Protocol
 from edgepub.metrics import CameraMetrics
 
 Lane = Literal["announcements", "state", "durable", "pictures", "stream"]
-CameraStatus = Literal["online", "offline", "disabled"]
 
 STREAM_EXPIRY_S = 60
 """What is of the moment is of no use later: a broker need not keep it for a subscriber who is away (MQTT 5)."""

@@ -7,11 +7,12 @@ from typing import Any
 
 from edgepub import events
 from edgepub.analysis import Analysis, Findings, Occurrence
+from edgepub.condition import CameraStatus
 from edgepub.detections import SCHEMA, Detections, DetectionsBuilder, encode
 from edgepub.errors import InvalidResultError
 from edgepub.frames import Result
 from edgepub.logs import Complaints
-from edgepub.messages import CameraStatus, DetectionsReceipt, event, json_form, state, stream
+from edgepub.messages import DetectionsReceipt, event, json_form, state, stream
 from edgepub.metrics import CameraMetrics
 from edgepub.numbers import Numbers
 from edgepub.outbox import Outbox

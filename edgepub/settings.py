@@ -13,6 +13,7 @@ from edgepub.fields import (
     BrokerUrl,
     CameraName,
     Folder,
+    ListenAddress,
     Name,
     Number,
     ReadableFile,
@@ -171,11 +172,21 @@ class StatsSettings(Section):
     """Seconds from one `stats` message to the next; its rates and latencies are those of that time."""
 
 
+class HttpSettings(Section):
+    """What is served over HTTP: `/healthz`, for whoever looks after the daemon, and `/metrics`, for Prometheus."""
+
+    listen: ListenAddress | None = None
+    """Where: `127.0.0.1:9090`, `[::1]:9090`, or a port alone, which is that of loopback; null: nowhere. What is not
+    loopback can be read by everybody there."""
+
+
 class LogSettings(Section):
     """The log, on stderr."""
 
     level: Literal["debug", "info", "warning", "error"] = "info"
     """The least important line that is written."""
+    format: Literal["auto", "json"] = "auto"
+    """`auto`: into the journal with its fields under systemd, else text; `json`: an object a line."""
 
 
 class HomeAssistantSettings(Section):
@@ -200,7 +211,10 @@ class Settings(Section):
     cameras: dict[CameraName, CameraSettings] = Field(min_length=1)
     """The cameras, by name: the third level of their topics."""
     stats: StatsSettings = StatsSettings()
+    http: HttpSettings = HttpSettings()
     log: LogSettings = LogSettings()
+    startup_timeout_s: Annotated[float, Number] = Field(default=30, ge=1, le=3600)
+    """For so long the service manager waits for the first session with the broker; then the start is over, degraded."""
 
     @property
     def client_id(self) -> str:

@@ -1,0 +1,48 @@
+"""How each part is right now: said by the part itself, read by whoever tells others."""
+
+from collections.abc import Iterable
+from typing import Literal
+
+CameraStatus = Literal["online", "offline", "disabled"]
+_BEGINS = "is starting"
+
+
+class CameraCondition:
+    """How a camera is. Written by one thread at a time, read by any."""
+
+    def __init__(self) -> None:
+        self.status: CameraStatus = "offline"
+        """As it is published."""
+        self.fault: str | None = _BEGINS
+        """Why it is not online; None where nothing is wrong: it is, or is disabled, or has ended as a file does."""
+        self.is_stuck = False
+        """So many calls of its model hang that it waits for one of them to come back."""
+
+
+class BrokerCondition:
+    """How the session with the broker is. Written and read in the event loop."""
+
+    def __init__(self) -> None:
+        self.sessions = 0
+        """How many there have been."""
+        self.fault: str | None = "no session yet"
+        """Why there is none; None while there is one."""
+
+
+class Condition:
+    """How the whole is.
+
+    Args:
+        cameras: the cameras' names.
+
+    """
+
+    def __init__(self, cameras: Iterable[str]) -> None:
+        self.broker = BrokerCondition()
+        self.cameras = {name: CameraCondition() for name in cameras}
+
+    @property
+    def wrong(self) -> list[str]:
+        """What is wrong, one line each; none while it is ready."""
+        broker = [] if self.broker.fault is None else [f"broker: {self.broker.fault}"]
+        return broker + [f"{name}: {each.fault}" for name, each in self.cameras.items() if each.fault is not None]
