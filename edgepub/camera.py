@@ -10,7 +10,7 @@ from contextlib import AbstractContextManager
 from typing import Protocol
 
 from edgepub.backoff import Backoff
-from edgepub.condition import CameraStatus
+from edgepub.condition import STARTS, CameraCondition, CameraStatus
 from edgepub.errors import ModelError, RetryableError, SourceError
 from edgepub.frames import Frames, Result
 from edgepub.life import LOOK_S, WARM_UP_S, Life
@@ -19,6 +19,7 @@ from edgepub.metrics import CameraMetrics
 _FIRST_PAUSE_S = 1.0
 _LONGEST_PAUSE_S = 30.0
 _MOST_HUNG = 3
+_NOTICED_WITHIN_S = 10.0
 _log = logging.getLogger(__name__)
 
 
@@ -59,6 +60,7 @@ class Camera:
         load: loads the model, for as long as the context lasts.
         reporter: takes the results and the status; called by one thread at a time.
         counts: the camera's counts.
+        condition: is told how it is.
         stall_timeout_s: how long a model that has answered may take for the next answer.
         enabled: whether it works to begin with.
 
@@ -71,6 +73,7 @@ class Camera:
         load: Callable[[], AbstractContextManager[Model]],
         reporter: Reporter,
         counts: CameraMetrics,
+        condition: CameraCondition,
         stall_timeout_s: float,
         *,
         enabled: bool = True,
@@ -80,6 +83,7 @@ class Camera:
         self._load = load
         self._reporter = reporter
         self._counts = counts
+        self._condition = condition
         self._stall_timeout_s = stall_timeout_s
         # What is left of the promise is for noticing it, and for saying so.
         self._patience_s = stall_timeout_s - max(0.1 * stall_timeout_s, 2 * LOOK_S)
@@ -89,7 +93,9 @@ class Camera:
         self._enabled = enabled
         self._lock = threading.Lock()  # of what follows, between a thread that hung and the one that replaces it
         self._life: Life | None = None
-        self._status = self._down
+        self._waits_for_hung = False
+        self._status = condition.status = self._down
+        condition.fault = STARTS if enabled else None
         self._was_online = False
         self._since_s = 0.0
         self._last_s = 0.0
@@ -98,6 +104,12 @@ class Camera:
     def may_work(self) -> bool:
         """Whether there is something to wait for: a file that is disabled is nothing, but a live source is."""
         return self._enabled or self._source.live
+
+    @property
+    def is_stuck(self) -> bool:
+        """Whether nothing can go on: too many calls of the model hang, or one does and was not abandoned."""
+        life = self._life
+        return self._waits_for_hung or (life is not None and life.overdue_s > _NOTICED_WITHIN_S)
 
     async def run(self) -> None:
         """Work while enabled, until the source has ended or until `stop`; in a thread, because all of it blocks."""
@@ -119,11 +131,13 @@ class Camera:
                 await self._pause(pause_s)
                 if len(hung) >= _MOST_HUNG:
                     _log.error("%s: %d calls of the model hang; waiting for one to come back", self.name, len(hung))
+                    self._waits_for_hung = True
                 while len(hung) >= _MOST_HUNG and not self._stop.is_set():
                     await self._pause(LOOK_S)
                     hung = [each for each in hung if not each.ended.is_set()]
+                self._waits_for_hung = False
         finally:
-            self._leave_life()  # also for a thread that hangs, and cannot say so itself
+            self._leave_life(None)  # also for a thread that hangs, and cannot say so itself
 
     def stop(self) -> None:
         """Let `run` come to its end after the frame in hand."""
@@ -136,17 +150,17 @@ class Camera:
         """Let it work, or close the source and unload the model."""
         if enabled != self._enabled:
             self._enabled = enabled
-            self._leave_life()
+            self._leave_life(STARTS if enabled else None)
             self._was_online = False  # that it comes back is then no reconnect
             self._switched.set()
 
-    def _leave_life(self) -> None:
-        """Hear no more of the thread there is, and let it come to its end."""
+    def _leave_life(self, fault: str | None) -> None:
+        """Hear no more of the thread there is, and let it come to its end; what is wrong then, if anything is."""
         with self._lock:
             if self._life:
                 self._life.stopping.set()
             self._life = None
-            self._set_status(self._down)
+            self._set_status(self._down, fault)
 
     @property
     def _down(self) -> CameraStatus:
@@ -158,13 +172,9 @@ class Camera:
         with self._lock:
             self._life = None
             pause_s = self._next_pause_s()
-            self._set_status(self._down)
-        _log.warning(
-            "%s: model: no answer within %.1f s; its thread is abandoned; trying again in %.1f s",
-            self.name,
-            life.patience_s,
-            pause_s,
-        )
+            fault = f"model: no answer within {life.patience_s:.1f} s"
+            self._set_status(self._down, fault)
+        _log.warning("%s: %s; its thread is abandoned; trying again in %.1f s", self.name, fault, pause_s)
         return pause_s
 
     async def _pause(self, seconds: float) -> None:
@@ -213,7 +223,7 @@ class Camera:
                 return False
             self._reporter.report(result)
             self._last_s = result.ended_s
-            self._set_status("online")
+            self._set_status("online", None)
             return True
 
     def _fail(self, life: Life, text: str, error: RetryableError) -> None:
@@ -221,7 +231,7 @@ class Camera:
             if life is not self._life:
                 return
             pause_s = self._next_pause_s()
-            self._set_status(self._down)
+            self._set_status(self._down, text % error)
         _log.warning("%s: " + text + "; trying again in %.1f s", self.name, error, pause_s)
         life.expect_within(pause_s + WARM_UP_S)
         life.stopping.wait(pause_s)
@@ -232,10 +242,11 @@ class Camera:
             self._backoff.reset()
         return self._backoff.next_s()
 
-    def _set_status(self, status: CameraStatus) -> None:
+    def _set_status(self, status: CameraStatus, fault: str | None) -> None:
+        self._condition.fault = fault
         if status == self._status:
             return
-        self._status = status
+        self._status = self._condition.status = status
         self._since_s = time.monotonic()
         if status == "online":
             if self._was_online:

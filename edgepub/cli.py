@@ -60,7 +60,8 @@ class SchemaName(StrEnum):
 @app.command()
 def run(config: Config = None) -> None:
     """Run the daemon, in the foreground."""
-    raise typer.Exit(daemon.run(configuration.load(config or configuration.default_path())))
+    path = config or configuration.default_path()
+    raise typer.Exit(daemon.run(lambda: configuration.load(path)))
 
 
 @app.command()

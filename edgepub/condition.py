@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from typing import Literal
 
 CameraStatus = Literal["online", "offline", "disabled"]
-_BEGINS = "is starting"
+STARTS = "is starting"
 
 
 class CameraCondition:
@@ -13,10 +13,8 @@ class CameraCondition:
     def __init__(self) -> None:
         self.status: CameraStatus = "offline"
         """As it is published."""
-        self.fault: str | None = _BEGINS
+        self.fault: str | None = STARTS
         """Why it is not online; None where nothing is wrong: it is, or is disabled, or has ended as a file does."""
-        self.is_stuck = False
-        """So many calls of its model hang that it waits for one of them to come back."""
 
 
 class BrokerCondition:
@@ -27,6 +25,11 @@ class BrokerCondition:
         """How many there have been."""
         self.fault: str | None = "no session yet"
         """Why there is none; None while there is one."""
+
+    @property
+    def reconnects(self) -> int:
+        """How often there was a new one after the first."""
+        return max(0, self.sessions - 1)
 
 
 class Condition:
@@ -40,6 +43,12 @@ class Condition:
     def __init__(self, cameras: Iterable[str]) -> None:
         self.broker = BrokerCondition()
         self.cameras = {name: CameraCondition() for name in cameras}
+
+    @property
+    def words(self) -> str:
+        """How it is, in one line for a person."""
+        wanted = [each.status for each in self.cameras.values() if each.status != "disabled"]
+        return "; ".join([f"{wanted.count('online')} of {len(wanted)} cameras online", *self.wrong])
 
     @property
     def wrong(self) -> list[str]:

@@ -1,4 +1,4 @@
-"""One life of the daemon: start, run, and stop in order: sources, what is queued, goodbye."""
+"""One life of the daemon: start, reload, and stop in order: sources, what is queued, goodbye."""
 
 import asyncio
 import contextlib
@@ -8,15 +8,15 @@ import signal
 import sys
 import threading
 import uuid
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Callable, Iterable
 
 import uvloop
 
-from edgepub import logs, store
-from edgepub.camera import Camera
-from edgepub.errors import StateInUseError
-from edgepub.pipeline import Pipeline, build
+from edgepub import changes, logs, store
+from edgepub.errors import ConfigurationError, StateInUseError
+from edgepub.fleet import Fleet
+from edgepub.pipeline import Pipeline
+from edgepub.service import Service
 from edgepub.settings import Settings
 from edgepub.state_folder import claimed, default_folder
 from edgepub.versions import versions
@@ -26,17 +26,43 @@ _GRACE_S = 5.0
 _log = logging.getLogger(__name__)
 
 
-def run(settings: Settings) -> int:
+class Wishes:
+    """What is asked of the daemon while it runs; in its event loop."""
+
+    def __init__(self) -> None:
+        self.stop = False
+        self.reload = False
+        self.news = asyncio.Event()
+
+    def ask_to_stop(self) -> None:
+        """Let it come to its end."""
+        self.stop = True
+        self.news.set()
+
+    def ask_to_reload(self) -> None:
+        """Let it read its configuration anew."""
+        self.reload = True
+        self.news.set()
+
+
+def run(load: Callable[[], Settings]) -> int:
     """Run the daemon until a signal, or until every camera has ended.
+
+    Args:
+        load: reads the configuration; called again at each reload.
 
     Returns:
         The exit code: 0, or 1 when the cameras ended and not all of it could be published.
 
+    Raises:
+        ConfigurationError: there is none that can be used; with every mistake.
+
     """
+    settings = load()
     logs.setup(settings.log.level)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         try:
-            code = runner.run(_until_signalled(settings))
+            code = runner.run(_until_signalled(settings, load))
         except StateInUseError as error:
             _log.error("%s", error)
             code = FAILED
@@ -49,55 +75,133 @@ def run(settings: Settings) -> int:
     return code
 
 
-async def serve(settings: Settings, shutdown: asyncio.Event) -> int:
-    """Do what `run` does, until `shutdown` is set."""
-    folder = default_folder()
-    events_folder = settings.outbox.durable.path or folder
-    with contextlib.ExitStack() as stack:
-        for each in {folder.resolve(), events_folder.resolve()}:
-            stack.enter_context(claimed(each))
-        its_store = stack.enter_context(store.opened(folder))
-        pipeline = build(settings, uuid.uuid4().hex, its_store, events_folder)
-        pipeline.outbox.open()
-        stack.callback(pipeline.outbox.end, _GRACE_S)  # whatever happens, events that wait are on the disk then
-        _log.info("edgepub %(edgepub)s, PySDK %(pysdk)s, Python %(python)s", versions())
-        _log.info("node %s, cameras: %s", settings.node, ", ".join(settings.cameras))
-        async with asyncio.TaskGroup() as group:
-            publisher = group.create_task(pipeline.publisher.run(), name="publisher")
-            health = group.create_task(pipeline.health.run(), name="health")
-            announcer = group.create_task(pipeline.announcer.run(), name="announcer")
-            cameras = {group.create_task(each.run(), name=f"camera-{each.name}"): each for each in pipeline.cameras}
-            signalled = group.create_task(shutdown.wait(), name="shutdown")
-            await _first_of(signalled, cameras)
-            ended = not signalled.done()
-            signalled.cancel()
-            _log.info("all cameras have ended" if ended else "stopping")
-            await _stop_cameras(cameras)
-            await pipeline.photographer.close(_GRACE_S)
-            health.cancel()
-            announcer.cancel()
-            unsent = await _drain(pipeline, publisher)
-        return FAILED if ended and unsent else 0
+async def _until_signalled(settings: Settings, load: Callable[[], Settings]) -> int:
+    wishes = Wishes()
+
+    def stop() -> None:
+        if wishes.stop:
+            _log.warning("stopping at once")
+            _leave(FAILED)
+        wishes.ask_to_stop()
+
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop)
+    loop.add_signal_handler(signal.SIGHUP, wishes.ask_to_reload)
+    return await serve(settings, load, wishes)
 
 
-async def _first_of(signalled: asyncio.Task[bool], cameras: Mapping[asyncio.Task[None], Camera]) -> None:
-    """Wait for the signal, or until cameras have ended and none is left that may work."""
-    waiting: set[asyncio.Task[Any]] = {signalled, *cameras}
-    while not signalled.done():
-        _, waiting = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
-        if not any(camera.may_work and not task.done() for task, camera in cameras.items()):
-            return
+async def serve(settings: Settings, load: Callable[[], Settings], wishes: Wishes) -> int:
+    """Do what `run` does, as it is wished."""
+    service = Service(settings.startup_timeout_s)
+    while True:
+        outcome = await _Life(settings, load, wishes, service).live()
+        if isinstance(outcome, int):
+            return outcome
+        settings = outcome
 
 
-async def _stop_cameras(cameras: Mapping[asyncio.Task[None], Camera]) -> None:
-    for each in cameras.values():
-        each.stop()
-    _, hung = await asyncio.wait(cameras, timeout=_GRACE_S)
-    for task in hung:
-        _log.warning("%s: did not stop within %.0f s and is left behind", task.get_name(), _GRACE_S)
-        task.cancel()
-    if hung:
-        await asyncio.wait(hung, timeout=_GRACE_S)  # they still say that their cameras are offline
+class _Life:
+    """From the start to the end, or to a configuration with which all begins anew."""
+
+    def __init__(self, settings: Settings, load: Callable[[], Settings], wishes: Wishes, service: Service) -> None:
+        self._settings = settings
+        self._load = load
+        self._wishes = wishes
+        self._service = service
+        self._tasks: dict[str, asyncio.Task[None]] = {}
+
+    async def live(self) -> int | Settings:
+        """Return the exit code, or the new configuration."""
+        settings, folder = self._settings, default_folder()
+        events_folder = settings.outbox.durable.path or folder
+        with contextlib.ExitStack() as stack:
+            for each in {folder.resolve(), events_folder.resolve()}:
+                stack.enter_context(claimed(each))
+            its_store = stack.enter_context(store.opened(folder))
+            pipeline = Pipeline(settings, uuid.uuid4().hex, its_store, events_folder)
+            pipeline.outbox.open()
+            stack.callback(pipeline.outbox.end, _GRACE_S)  # whatever happens, events that wait are on the disk then
+            _log.info("edgepub %(edgepub)s, PySDK %(pysdk)s, Python %(python)s", versions())
+            _log.info("node %s, cameras: %s", settings.node, ", ".join(settings.cameras))
+            async with asyncio.TaskGroup() as group:
+                fleet = Fleet(group, self._wishes.news.set)
+                for camera in pipeline.begin():
+                    fleet.start(camera)
+                self._begin(pipeline.parts, pipeline, group)
+                follower = self._service.follow(pipeline.condition, lambda: [*pipeline.stuck, *fleet.stuck])
+                self._tasks["service"] = group.create_task(follower, name="service")
+                new = await self._watch(pipeline, fleet, group)
+                ended = new is None and not self._wishes.stop
+                unsent = await self._end(pipeline, fleet)
+        return new or (FAILED if ended and unsent else 0)
+
+    async def _watch(self, pipeline: Pipeline, fleet: Fleet, group: asyncio.TaskGroup) -> Settings | None:
+        """Do what is wished; return when this is over, with the configuration that is next, if there is one."""
+        wishes = self._wishes
+        while True:
+            await wishes.news.wait()
+            wishes.news.clear()
+            if wishes.stop or fleet.is_over:
+                _log.info("stopping" if wishes.stop else "all cameras have ended")
+                self._service.stopping()
+                return None
+            if wishes.reload:
+                wishes.reload = False
+                new = await self._reload(pipeline, fleet, group)
+                if new is not None:
+                    return new
+
+    async def _reload(self, pipeline: Pipeline, fleet: Fleet, group: asyncio.TaskGroup) -> Settings | None:
+        """Let a new configuration be in force; return it if that takes a new life."""
+        self._service.reloading()
+        try:
+            new = self._load()
+        except ConfigurationError as error:
+            for mistake in error.mistakes:
+                _log.error("%s", mistake)
+            self._reloaded(f"the new configuration is refused: {error.mistakes[0]}")
+            return None
+        logs.setup(new.log.level)
+        what = changes.between(self._settings, new)
+        self._settings = new
+        if what.everything:
+            self._reloaded("reloaded: all begins anew")
+            return new
+        await fleet.stop(what.stopped, _GRACE_S)
+        await pipeline.photographer.rest(_GRACE_S)
+        cameras, parts = pipeline.change(new, what)
+        for camera in cameras:
+            fleet.start(camera)
+        await self._cancel(parts)
+        self._begin(parts, pipeline, group)
+        done = [str(what), "a new session with the broker" if "publisher" in parts else ""]
+        self._reloaded(f"reloaded: {'; '.join(filter(None, done)) or 'no camera has changed'}")
+        return None
+
+    def _reloaded(self, news: str) -> None:
+        _log.info("%s", news)
+        self._service.reloaded(news)
+
+    def _begin(self, parts: Iterable[str], pipeline: Pipeline, group: asyncio.TaskGroup) -> None:
+        for name in parts:
+            if name in pipeline.parts:
+                self._tasks[name] = group.create_task(pipeline.parts[name].run(), name=name)
+
+    async def _cancel(self, names: Iterable[str]) -> None:
+        tasks = [self._tasks.pop(name) for name in names if name in self._tasks]
+        for task in tasks:
+            task.cancel()
+        if tasks:
+            await asyncio.wait(tasks)
+
+    async def _end(self, pipeline: Pipeline, fleet: Fleet) -> int:
+        """Stop it all in order; return how many messages could not leave."""
+        await fleet.stop(None, _GRACE_S)
+        await pipeline.photographer.close(_GRACE_S)
+        publisher = self._tasks.pop("publisher")
+        await self._cancel(list(self._tasks))
+        return await _drain(pipeline, publisher)
 
 
 async def _drain(pipeline: Pipeline, publisher: asyncio.Task[None]) -> int:
@@ -114,21 +218,6 @@ async def _drain(pipeline: Pipeline, publisher: asyncio.Task[None]) -> int:
     if kept:
         _log.warning("%d events could not be sent within %.0f s and wait for the next start", kept, _GRACE_S)
     return unsent
-
-
-async def _until_signalled(settings: Settings) -> int:
-    shutdown = asyncio.Event()
-
-    def ask_to_stop() -> None:
-        if shutdown.is_set():
-            _log.warning("stopping at once")
-            _leave(FAILED)
-        shutdown.set()
-
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, ask_to_stop)
-    return await serve(settings, shutdown)
 
 
 def _leave(code: int) -> None:

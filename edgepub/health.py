@@ -3,11 +3,12 @@
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 
 import psutil
 
 from edgepub import stats
+from edgepub.condition import BrokerCondition
 from edgepub.messages import json_form, stream
 from edgepub.metrics import CameraMetrics, Reading
 from edgepub.outbox import Outbox
@@ -27,7 +28,8 @@ class Health:
         interval_s: seconds from one to the next.
         cameras: the counts of each camera.
         outbox: takes the messages, and tells how many wait.
-        reconnects: tells how often there was a new session with the broker.
+        broker: how the session with the broker is.
+        began_s: when the daemon began, on the monotonic clock.
 
     """
 
@@ -39,14 +41,16 @@ class Health:
         interval_s: float,
         cameras: Mapping[str, CameraMetrics],
         outbox: Outbox,
-        reconnects: Callable[[], int],
+        broker: BrokerCondition,
+        began_s: float,
     ) -> None:
         self._whose = {"schema": stats.SCHEMA, "node": node, "boot_id": boot_id}
         self._topic = topic
         self._interval_s = interval_s
         self._cameras = cameras
         self._outbox = outbox
-        self._reconnects = reconnects
+        self._broker = broker
+        self._began_s = began_s
 
     async def run(self) -> None:
         """Tell how it goes until cancelled."""
@@ -57,26 +61,26 @@ class Health:
     async def _publish(self) -> None:
         process = psutil.Process()
         process.cpu_percent()  # the next call tells of the time since this one
-        began_s = last_s = time.monotonic()
+        last_s = time.monotonic()
         started = 0.0
         before = self._read()
         while True:
             await asyncio.sleep(self._interval_s)
             now_s, now = time.monotonic(), self._read()
-            at = round(time.time() - (now_s - began_s), 3)
+            at = round(time.time() - (now_s - self._began_s), 3)
             if abs(at - started) > _CLOCK_WAS_SET_S:  # a box without a battery gets its time from the network, late
                 started = at
             payload = {
                 **self._whose,
                 "timestamp": time.time(),
                 "interval_s": round(now_s - last_s, 3),
-                "uptime_s": round(now_s - began_s, 3),
+                "uptime_s": round(now_s - self._began_s, 3),
                 "started": started,
                 "rss_bytes": process.memory_info().rss,
                 "cpu_percent": process.cpu_percent(),
                 "outbox": self._outbox.sizes(),
-                "broker": {"reconnects": self._reconnects()},
-                "cameras": {name: stats.of_camera(before[name], now[name]) for name in now},
+                "broker": {"reconnects": self._broker.reconnects},
+                "cameras": {name: stats.of_camera(before.get(name, now[name]), now[name]) for name in now},
             }
             self._outbox.put(stream(self._topic, stats.encode(payload), json_form(stats.SCHEMA)))
             before, last_s = now, now_s
@@ -87,7 +91,7 @@ class Health:
             await asyncio.sleep(_LINE_EVERY_S)
             now = self._read()
             for name in now:
-                if now[name].captured > before[name].captured:  # else the camera has said why
+                if name in before and now[name].captured > before[name].captured:  # else the camera has said why
                     _log.info("%s: %s", name, _line(before[name], now[name]))
             before = now
 

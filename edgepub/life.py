@@ -49,6 +49,11 @@ class Life:
                 await asyncio.wait_for(self.ended.wait(), LOOK_S)
         return True
 
+    @property
+    def overdue_s(self) -> float:
+        """For how long nothing was heard of it that should have been; negative while there is time."""
+        return time.monotonic() - self._deadline_s
+
     def expect_within(self, seconds: float) -> None:
         """Be taken for hung unless this is called again within so many seconds."""
         self._deadline_s = time.monotonic() + seconds

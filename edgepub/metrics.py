@@ -52,6 +52,7 @@ class CameraMetrics:
         self._events = 0
         self._snapshots = 0
         self._reconnects = 0
+        self._made = 0
         self._stages = {stage: Histogram() for stage in STAGES}
         self._steps: dict[str, Histogram] = {}
 
@@ -68,6 +69,11 @@ class CameraMetrics:
             if step not in self._steps:
                 self._steps = {**self._steps, step: Histogram()}
             self._steps[step].add(ms)
+
+    def count_made(self) -> int:
+        """Count a detections message that is to be published, and return its number."""
+        self._made += 1  # by the inference thread alone
+        return self._made
 
     def count_published(self, captured_s: float, queued_s: float, taken_s: float) -> None:
         """Count a detections message that has left just now, and how long it took.

@@ -1,16 +1,19 @@
 """The wiring: settings become objects. The only place that knows them all."""
 
 import functools
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+import itertools
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
+from typing import Any, NamedTuple, Protocol
 
 from edgepub import home_assistant, info, mqtt, retained
 from edgepub.analysis import Analysis
 from edgepub.announcer import Announcer
 from edgepub.camera import Camera
-from edgepub.camera_settings import CameraSettings
+from edgepub.changes import Changes
 from edgepub.commands import SETTINGS
+from edgepub.condition import CameraCondition, Condition
 from edgepub.configuration import broker_password
 from edgepub.controls import Apply, Commander, Controls
 from edgepub.detections import DetectionsBuilder
@@ -34,20 +37,22 @@ from edgepub.topics import Topics
 _EVENTS = "events.sqlite"
 
 
-@dataclass(frozen=True, slots=True)
+class Part(Protocol):
+    """What runs beside the cameras, as a task."""
+
+    async def run(self) -> None:
+        """Work until cancelled."""
+
+
+class _Kept(NamedTuple):
+    """What of a camera goes on when it begins anew: for whom reads it, it is the same camera."""
+
+    counts: CameraMetrics
+    track_ids: Iterator[int]
+
+
 class Pipeline:
-    """Everything that one life of the daemon starts and stops."""
-
-    cameras: list[Camera]
-    photographer: Photographer
-    outbox: Outbox
-    publisher: Publisher
-    health: Health
-    announcer: Announcer
-
-
-def build(settings: Settings, boot_id: str, store: Store, durable_folder: Path) -> Pipeline:
-    """Return the pipeline of a configuration, its first states in the outbox; nothing of it runs yet.
+    """Everything that one life of the daemon starts and stops.
 
     Args:
         settings: the configuration.
@@ -56,79 +61,122 @@ def build(settings: Settings, boot_id: str, store: Store, durable_folder: Path) 
         durable_folder: for the file of events.
 
     """
-    topics = Topics(settings.mqtt.topic_prefix, settings.node)
-    counts = {name: CameraMetrics() for name in settings.cameras}
-    limits = settings.outbox.durable
-    durable = DurableLane(
-        Spool(durable_folder / _EVENTS),
-        limits.max_messages,
-        limits.max_age_s,
-        {topics.events(name): EventReceipt(its) for name, its in counts.items()},
-    )
-    outbox = Outbox(settings.outbox.stream.size, durable, store)
-    announcer = Announcer(functools.partial(home_assistant.messages, settings), store.retained, outbox)
-    announcer.begin()
-    outbox.put(state(topics.status, "online"))
-    outbox.put(state(topics.info, info.build(settings, boot_id), json_form(info.SCHEMA)))
-    states = [topic for topic in store.retained() if not home_assistant.is_discovery(topic)]
-    retained.tidy(states, settings.cameras, topics, outbox)
-    offline = state(topics.status, "offline")
-    connect = functools.partial(
-        mqtt.connect, settings.mqtt, settings.client_id, broker_password(settings.mqtt), will=offline
-    )
-    photographer = Photographer()
-    wiring = _Wiring(settings, boot_id, topics, outbox, store, photographer, announcer)
-    wired = [wiring.camera(name, of, counts[name]) for name, of in settings.cameras.items()]
-    commander = Commander(
-        topics,
-        {camera.name: controls for camera, controls, _ in wired},
-        {camera.name: apply for camera, _, apply in wired},
-    )
-    births = home_assistant.birth_topics(settings)
-    publisher = Publisher(
-        outbox,
-        connect,
-        settings.mqtt.url,
-        settings.client_id,
-        offline,
-        [*topics.commands(SETTINGS), *births],
-        lambda message: (announcer.hear if message.topic in births else commander.obey)(message),
-    )
-    health = Health(
-        settings.node,
-        boot_id,
-        topics.stats,
-        settings.stats.interval_s,
-        counts,
-        outbox,
-        lambda: publisher.reconnects,
-    )
-    return Pipeline([camera for camera, _, _ in wired], photographer, outbox, publisher, health, announcer)
 
+    def __init__(self, settings: Settings, boot_id: str, store: Store, durable_folder: Path) -> None:
+        self.condition = Condition(settings.cameras)
+        self.photographer = Photographer()
+        self.parts: dict[str, Part] = {}
+        self._settings = settings
+        self._boot_id = boot_id
+        self._store = store
+        self._topics = Topics(settings.mqtt.topic_prefix, settings.node)
+        self._began_s = time.monotonic()
+        self._kept: dict[str, _Kept] = {}
+        self._counts: dict[str, CameraMetrics] = {}  # of the cameras that there are
+        self._receipts: dict[str, EventReceipt] = {}
+        limits = settings.outbox.durable
+        durable = DurableLane(Spool(durable_folder / _EVENTS), limits.max_messages, limits.max_age_s, self._receipts)
+        self.outbox = Outbox(settings.outbox.stream.size, durable, store)
+        self._publisher: Publisher
+        self._slices: dict[str, object] = {}
+        self._announcer = Announcer(self._discovery, store.retained, self.outbox)
+        self._controls: dict[str, Controls] = {}
+        self._apply: dict[str, Mapping[str, Apply]] = {}
+        self._commander = Commander(self._topics, self._controls, self._apply)
 
-@dataclass(frozen=True, slots=True)
-class _Wiring:
-    """What all cameras have in common."""
+    def begin(self) -> list[Camera]:
+        """Return the cameras, the first states of everything in the outbox; nothing runs yet."""
+        self._announcer.begin()
+        self.outbox.put(state(self._topics.status, "online"))
+        self._tell_what_is()
+        retained.set_to_none(self._states(), self._settings.cameras, self._topics, self.outbox)
+        self.parts["announcer"] = self._announcer
+        self._slices = _slices(self._settings)
+        self._renew(self._slices)
+        return [self._camera(name) for name in self._settings.cameras]
 
-    settings: Settings
-    boot_id: str
-    topics: Topics
-    outbox: Outbox
-    store: Store
-    photographer: Photographer
-    announcer: Announcer
+    def change(self, settings: Settings, what: Changes) -> tuple[list[Camera], list[str]]:
+        """Let another configuration take the place of the one in force, whose cameras that change have been stopped.
 
-    def camera(
-        self, name: str, of: CameraSettings, counts: CameraMetrics
-    ) -> tuple[Camera, Controls, Mapping[str, Apply]]:
-        """Return a camera, its settings in force, and how they are changed; its first states are in the outbox."""
-        topics, outbox = self.topics, self.outbox
-        whose = {"node": self.settings.node, "camera": name, "boot_id": self.boot_id}
-        controls = Controls(name, of, topics, outbox, self.store)
+        Returns:
+            The cameras to be started, and the names of the parts that are others now, or are gone.
+
+        """
+        old, new = self._slices, _slices(settings)
+        self._settings, self._slices = settings, new
+        for name in what.stopped:
+            for its in (self._counts, self._controls, self._apply, self.condition.cameras):
+                its.pop(name, None)
+        self._announcer.begin()
+        self._tell_what_is()
+        renewed = [part for part in new if new[part] != old[part]]
+        self._renew(renewed)
+        return [self._camera(name) for name in what.started], renewed
+
+    @property
+    def stuck(self) -> list[str]:
+        """The parts that make no progress, and do not help themselves."""
+        return ["publisher"] if self._publisher.is_stuck else []
+
+    def _tell_what_is(self) -> None:
+        self.outbox.put(state(self._topics.info, info.build(self._settings, self._boot_id), json_form(info.SCHEMA)))
+        retained.clear(self._states(), self._settings.cameras, self._topics, self.outbox)
+
+    def _states(self) -> list[str]:
+        """Return the topics of states where something is retained."""
+        return [topic for topic in self._store.retained() if not home_assistant.is_discovery(topic)]
+
+    def _discovery(self, published: Iterable[str]) -> Mapping[str, Mapping[str, Any]]:
+        return home_assistant.messages(self._settings, published)
+
+    def _renew(self, parts: Iterable[str]) -> None:
+        """Make these parts, which are not running, anew."""
+        settings = self._settings
+        for name in parts:
+            if name == "publisher":
+                self.parts[name] = self._publisher = self._new_publisher()
+            elif name == "health":
+                self.parts[name] = Health(
+                    settings.node,
+                    self._boot_id,
+                    self._topics.stats,
+                    settings.stats.interval_s,
+                    self._counts,
+                    self.outbox,
+                    self.condition.broker,
+                    self._began_s,
+                )
+
+    def _new_publisher(self) -> Publisher:
+        settings, offline = self._settings, state(self._topics.status, "offline")
+        connect = functools.partial(
+            mqtt.connect, settings.mqtt, settings.client_id, broker_password(settings.mqtt), will=offline
+        )
+        births = home_assistant.birth_topics(settings)
+        return Publisher(
+            self.outbox,
+            connect,
+            settings.mqtt.url,
+            settings.client_id,
+            offline,
+            [*self._topics.commands(SETTINGS), *births],
+            lambda message: (self._announcer.hear if message.topic in births else self._commander.obey)(message),
+            self.condition.broker,
+        )
+
+    def _camera(self, name: str) -> Camera:
+        """Return a camera; its first states are in the outbox."""
+        of, topics, outbox = self._settings.cameras[name], self._topics, self.outbox
+        kept = self._kept.setdefault(name, _Kept(CameraMetrics(), itertools.count(1)))
+        counts = self._counts[name] = kept.counts
+        self._receipts[topics.events(name)] = EventReceipt(counts)
+        condition = self.condition.cameras[name] = CameraCondition()
+        whose = {"node": self._settings.node, "camera": name, "boot_id": self._boot_id}
+        controls = self._controls[name] = Controls(name, of, topics, outbox, self._store)
         enabled = controls.value("enabled")
         outbox.put(state(topics.camera_status(name), "offline" if enabled else "disabled"))
         controls.begin()
-        its_numbers = Numbers(name, of, topics, outbox, self.announcer.look_again)
+        its_numbers = Numbers(name, of, topics, outbox, self._announcer.look_again)
         its_numbers.begin()
         if not of.snapshot.enabled:
             outbox.put(state(topics.snapshot(name), b""))  # which takes the picture away that the broker may hold
@@ -138,7 +186,7 @@ class _Wiring:
             whose,
             topics,
             builder,
-            Analysis(name, of),
+            Analysis(name, of, kept.track_ids),
             its_numbers,
             Snapshots(whose, of.snapshot, self.photographer, self._taker(topics.snapshot(name), counts), counts),
             Sampler(of.publish),
@@ -154,10 +202,20 @@ class _Wiring:
             stall_timeout_s=of.stall_timeout_s,
             counts=counts,
         )
-        load = functools.partial(loaded, self.settings.models[of.model])
-        camera = Camera(name, source, load, reporter, counts, of.stall_timeout_s, enabled=enabled)
-        apply = {"enabled": camera.enable, "min_score": builder.keep_from, "max_fps": gate.limit}
-        return camera, controls, apply
+        load = functools.partial(loaded, self._settings.models[of.model])
+        camera = Camera(name, source, load, reporter, counts, condition, of.stall_timeout_s, enabled=enabled)
+        self._apply[name] = {"enabled": camera.enable, "min_score": builder.keep_from, "max_fps": gate.limit}
+        return camera
 
     def _taker(self, topic: str, counts: CameraMetrics) -> Callable[[bytes], None]:
         return lambda jpeg: self.outbox.put(picture(topic, jpeg, PictureReceipt(counts)))
+
+
+def _slices(settings: Settings) -> dict[str, object]:
+    """Return the settings that each part is made of: it is made anew when they change."""
+    connection = settings.mqtt, settings.client_id, broker_password(settings.mqtt)
+    return {
+        "publisher": (connection, home_assistant.birth_topics(settings)),
+        "health": settings.stats,
+        "http": settings.http,
+    }

@@ -6,9 +6,11 @@ import logging
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager
+from math import inf
 from typing import Protocol
 
 from edgepub.backoff import Backoff
+from edgepub.condition import BrokerCondition
 from edgepub.errors import BrokerError, NotAllowedError, NotTakenError, RefusedError
 from edgepub.logs import Complaints
 from edgepub.messages import Message, Received
@@ -22,6 +24,7 @@ _STABLE_S = (
     10.0  # a session that ends sooner is no reason for short pauses: two clients with one id would fight for ever
 )
 _MANY_SHORT = 3
+_CONNECTS_WITHIN_S = 120.0
 _GOODBYE_S = 1.0
 _log = logging.getLogger(__name__)
 
@@ -59,6 +62,7 @@ class Publisher:
         goodbye: what is said last before a clean disconnect, because no last will is sent then.
         commands: the topics to listen to, wildcards allowed.
         obey: takes what comes there.
+        condition: is told how it is.
 
     """
 
@@ -71,6 +75,7 @@ class Publisher:
         goodbye: Message,
         commands: Sequence[str],
         obey: Callable[[Received], None],
+        condition: BrokerCondition,
     ) -> None:
         self._outbox = outbox
         self._connect = connect
@@ -80,35 +85,46 @@ class Publisher:
         self._commands = commands
         self._obey = obey
         self._complaints = Complaints(_log)
-        self._sessions = 0
+        self._condition = condition
+        self._deadline_s = inf
+        self._is_idle = False
         self._taken = 0
         self._under_way: dict[int, tuple[Message, float]] = {}  # by the order in which they were taken, and when
         self._one_is_over = asyncio.Event()
 
     @property
-    def reconnects(self) -> int:
-        """How often a new session was opened after the first."""
-        return max(0, self._sessions - 1)
+    def is_stuck(self) -> bool:
+        """Whether it takes longer than it may to connect, or waits although there is something to be sent."""
+        return time.monotonic() > self._deadline_s or (self._is_idle and self._outbox.has_work)
 
     async def run(self) -> None:
         """Publish until the outbox is closed and empty, through as many sessions as that takes."""
         pauses = _Pauses(self._client_id)
         while True:
             connected_s = None
+            self._expect_within(_CONNECTS_WITHIN_S)
             try:
                 async with self._connect(self._over) as session:
+                    self._expect_within(inf)  # from now on the keep-alive sees to it
                     _log.info("broker %s: connected, MQTT %s", self._broker, session.version)
                     connected_s = time.monotonic()
-                    self._sessions += 1
+                    self._condition.sessions += 1
+                    self._condition.fault = None
                     await self._serve(session)
                     return
             except BrokerError as error:
                 broken = error
+                self._condition.fault = str(error)
             finally:
+                self._condition.fault = self._condition.fault or "the session is over"
                 self._put_back()  # only now: until the goodbye the broker may still acknowledge some
             pause_s, hint = pauses.after(broken, None if connected_s is None else time.monotonic() - connected_s)
             _log.warning("broker %s: %s%s; trying again in %.1f s", self._broker, broken, hint, pause_s)
+            self._expect_within(pause_s + _CONNECTS_WITHIN_S)
             await asyncio.sleep(pause_s)
+
+    def _expect_within(self, seconds: float) -> None:
+        self._deadline_s = time.monotonic() + seconds
 
     async def _serve(self, session: Session) -> None:
         self._outbox.resend()
@@ -155,7 +171,11 @@ class Publisher:
             elif message := self._outbox.take():
                 self._begin(session, message)
             elif not self._outbox.is_over:
-                await self._outbox.wait()
+                self._is_idle = True
+                try:
+                    await self._outbox.wait()
+                finally:
+                    self._is_idle = False
             elif self._under_way:
                 await self._wait_for_one()
             else:

@@ -70,7 +70,6 @@ class Reporter:
         self._outbox = outbox
         self._counts = counts
         self._complaints = Complaints(_log)
-        self._seq = 0
 
     def report(self, result: Result) -> None:
         """Hand over what is to be said of a result; never waits, and never raises for what is in the result."""
@@ -78,7 +77,7 @@ class Reporter:
         try:
             objects = self._builder.objects(result)
         except InvalidResultError as error:
-            self._seq += 1
+            self._counts.count_made()
             self._drop(result.frame.number, error)
             return
         findings = self._analysis.look(objects, result.frame)
@@ -118,9 +117,9 @@ class Reporter:
         self._outbox.put_numbered(topic, lambda seq: event(topic, events.encode(its, seq), _EVENT))
 
     def _publish(self, result: Result, objects: list[dict[str, Any]]) -> None:
-        self._seq += 1
+        seq = self._counts.count_made()
         try:
-            payload = self._builder.build(result, objects, self._seq)
+            payload = self._builder.build(result, objects, seq)
         except InvalidResultError as error:
             self._drop(result.frame.number, error)
             return

@@ -11,8 +11,8 @@ from edgepub.topics import Topics, level
 _OF_THE_NODE = {"status", "info"}
 
 
-def tidy(published: Iterable[str], cameras: Mapping[str, CameraSettings], topics: Topics, outbox: Outbox) -> None:
-    """Clear what the configuration no longer produces, and set to none what was counted.
+def clear(published: Iterable[str], cameras: Mapping[str, CameraSettings], topics: Topics, outbox: Outbox) -> None:
+    """Clear what the configuration no longer produces.
 
     Args:
         published: the topics where something is retained.
@@ -24,6 +24,14 @@ def tidy(published: Iterable[str], cameras: Mapping[str, CameraSettings], topics
     for topic in published:
         if not _is_produced(topic, cameras, topics):
             outbox.put(announcement(topic, b""))  # behind that by which Home Assistant forgets what was there
+
+
+def set_to_none(
+    published: Iterable[str], cameras: Mapping[str, CameraSettings], topics: Topics, outbox: Outbox
+) -> None:
+    """Let nothing be counted any more where something was, of what the configuration still produces."""
+    for topic in published:
+        if not _is_produced(topic, cameras, topics):
             continue
         match topic.removeprefix(f"{topics.root}/").split("/")[1:]:  # nobody knows yet what is there
             case ["objects", _] | ["zones", _, "objects", _]:

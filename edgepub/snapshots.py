@@ -19,6 +19,7 @@ BETTER = 1.2
 """A picture is better by so much: the object's score times its part of the frame."""
 
 _SAID = ("label", "score", "track_id", "bbox")
+_LOOK_S = 0.02
 _MOST_SAID = 200  # objects: a JPEG's comment is shorter than 64 kB
 _log = logging.getLogger(__name__)
 _Key = tuple[str, int]
@@ -44,6 +45,13 @@ class Photographer:
                 self._thread.start()
             self._changed.notify()
         return True
+
+    async def rest(self, grace_s: float) -> None:
+        """Wait until no picture is being made, for so long at most."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(grace_s):
+                while self._work is not None:  # noqa: ASYNC110  (it is a thread that ends it)
+                    await asyncio.sleep(_LOOK_S)
 
     async def close(self, grace_s: float) -> None:
         """Let the thread end after the picture in hand, and wait so long for that at most."""

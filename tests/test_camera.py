@@ -8,6 +8,7 @@ import time
 import pytest
 
 from edgepub import camera
+from edgepub.condition import CameraCondition
 from edgepub.errors import ModelError, SourceError
 from edgepub.frames import Frame, Result
 from edgepub.metrics import CameraMetrics
@@ -90,7 +91,9 @@ async def running(models, source=None, stall_timeout_s=2.0, enabled=True):
         yield loaded[-1]
         told.models -= 1
 
-    its = camera.Camera("cam", source or Frames(), load, told, counts, stall_timeout_s, enabled=enabled)
+    its = camera.Camera(
+        "cam", source or Frames(), load, told, counts, CameraCondition(), stall_timeout_s, enabled=enabled
+    )
     told.camera = its
     task = asyncio.create_task(its.run())
     yield told, counts, loaded

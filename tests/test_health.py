@@ -12,6 +12,7 @@ import pytest
 from conftest import take
 
 from edgepub import health, stats
+from edgepub.condition import BrokerCondition
 from edgepub.frames import Frame, Result
 from edgepub.histogram import Histogram, between, quantile
 from edgepub.metrics import CameraMetrics
@@ -65,7 +66,9 @@ def a_busy_second(counts):
 
 
 async def running(cameras, outbox, interval_s=3600.0):
-    its = health.Health("garage", "boot", "edgepub/garage/stats", interval_s, cameras, outbox, lambda: 4)
+    broker = BrokerCondition()
+    broker.sessions = 5
+    its = health.Health("garage", "boot", "edgepub/garage/stats", interval_s, cameras, outbox, broker, time.monotonic())
     task = asyncio.create_task(its.run())
     await asyncio.sleep(0)  # it begins with a first reading
     await asyncio.sleep(0)

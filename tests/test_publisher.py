@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 import pytest
 
 from edgepub import publisher as module
+from edgepub.condition import BrokerCondition
 from edgepub.errors import BrokerError, NotAllowedError, NotTakenError, RefusedError
 from edgepub.messages import DetectionsReceipt, Message, Received, state
 from edgepub.metrics import CameraMetrics
@@ -101,7 +102,7 @@ def _short_pauses(monkeypatch):
 
 
 def publisher(outbox, connect, obey=None):
-    return Publisher(outbox, connect, "b", "edgepub-b", GOODBYE, ["n/+/a/set", "n/+/b/set"], obey)
+    return Publisher(outbox, connect, "b", "edgepub-b", GOODBYE, ["n/+/a/set", "n/+/b/set"], obey, BrokerCondition())
 
 
 def numbers(count, counts):

@@ -1,8 +1,9 @@
 """One camera's results, one after another: who is there, where, and what happened."""
 
+import itertools
 import logging
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from edgepub.analysis import rules
@@ -39,13 +40,15 @@ class Analysis:
     Args:
         camera: the camera's name.
         settings: what the camera's configuration says of them.
+        track_ids: numbers that no track has had yet; None: from 1.
 
     """
 
-    def __init__(self, camera: str, settings: CameraSettings) -> None:
+    def __init__(self, camera: str, settings: CameraSettings, track_ids: Iterator[int] | None = None) -> None:
         on_frames, off_s = settings.occupancy_on_frames, settings.occupancy_off_s
         self._camera = camera
-        self._tracker = Tracker(max(settings.track_lost_s, off_s)) if settings.tracking else None
+        lost_s = max(settings.track_lost_s, off_s)
+        self._tracker = Tracker(lost_s, track_ids or itertools.count(1)) if settings.tracking else None
         self._presence: Presence[Key] = Presence(on_frames, off_s)
         self._zones = {name: Zone(its) for name, its in settings.zones.items()}
         self._in_zones: dict[str, Presence[Key]] = {name: Presence(on_frames, off_s) for name in settings.zones}

@@ -5,7 +5,7 @@ for what moves far between two frames: Yang et al., "Hard to Track Objects with 
 Appearances? Make It Easier by Buffering the Matching Space", WACV 2023.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from types import SimpleNamespace
 from typing import Any
@@ -43,22 +43,23 @@ class _Track:
 
 
 class Tracker:
-    """Gives objects of one camera their `track_id`, from 1; a number is never used twice.
+    """Gives objects of one camera their `track_id`; a number is never used twice.
 
     The second frame with an object gives it its track. The tracker's own boxes are not used: what was detected is told.
 
     Args:
         lost_s: for how long an object may not be found, and keep its track, in seconds of the source.
+        numbers: gives those that were never used.
 
     """
 
-    def __init__(self, lost_s: float) -> None:
+    def __init__(self, lost_s: float, numbers: Iterator[int]) -> None:
+        self._numbers = numbers
         self._lost_s = lost_s
         self._tracks: dict[int, _Track] = {}
         self._ours: dict[int, int] = {}
         self._places: dict[str, int] = {}
         self._frame = 0
-        self._newest = 0
         self._their_newest = 0
         self._last_s: float | None = None
         self._period_s = _USUAL_S
@@ -157,7 +158,7 @@ class Tracker:
             before = self._frame - 1 if theirs > self._their_newest else self._frame
             number = self._lost_near(label, box, before, now_s)
             if number is None:
-                number = self._newest = self._newest + 1
+                number = next(self._numbers)
             else:
                 del self._ours[self._tracks[number].theirs]
             self._ours[theirs] = number

@@ -22,6 +22,7 @@ from rich.table import Table
 
 from edgepub import mqtt
 from edgepub.bench.tables import ROUNDS, table
+from edgepub.condition import BrokerCondition
 from edgepub.messages import Message, json_form, state
 from edgepub.outbox import Outbox
 from edgepub.publisher import Publisher
@@ -95,7 +96,9 @@ def _timed(burst: Callable[[], None]) -> tuple[float, float]:
 def _edgepub(port: int, qos: Literal[0, 1]) -> tuple[float, float]:
     outbox, tally = Outbox(_BURST), _Tally()
     connect = functools.partial(mqtt.connect, MqttSettings(url=f"mqtt://127.0.0.1:{port}"), "bench", None)
-    publisher = Publisher(outbox, connect, "bench", "bench", state("bench/status", "offline"), [], print)
+    publisher = Publisher(
+        outbox, connect, "bench", "bench", state("bench/status", "offline"), [], print, BrokerCondition()
+    )
     message = Message(_TOPIC, _PAYLOAD, qos, receipt=tally, form=json_form("edgepub.detections/1"), expiry_s=60)
     took: list[tuple[float, float]] = []
 

@@ -24,6 +24,7 @@ from edgepub import mqtt
 from edgepub.analysis import Analysis
 from edgepub.bench.tables import in_turn, table
 from edgepub.camera_settings import CameraSettings, SnapshotSettings
+from edgepub.condition import BrokerCondition
 from edgepub.detections import DetectionsBuilder
 from edgepub.frames import Frame, Result
 from edgepub.messages import state
@@ -92,7 +93,9 @@ def _edgepub(port: int, objects: int) -> float:
         counts,
     )
     connect = functools.partial(mqtt.connect, MqttSettings(url=f"mqtt://127.0.0.1:{port}"), "bench", None)
-    publisher = Publisher(outbox, connect, "bench", "bench", state(topics.status, "offline"), [], print)
+    publisher = Publisher(
+        outbox, connect, "bench", "bench", state(topics.status, "offline"), [], print, BrokerCondition()
+    )
     image = np.zeros((480, 640, 3), np.uint8)
     took: list[float] = []
 

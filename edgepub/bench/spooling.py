@@ -14,6 +14,7 @@ from edgepub import events, mqtt
 from edgepub.analysis import Occurrence, Sighting
 from edgepub.analysis.presence import Moment
 from edgepub.bench.tables import table
+from edgepub.condition import BrokerCondition
 from edgepub.messages import Message, event, json_form, state
 from edgepub.outbox import Outbox
 from edgepub.outbox.durable import DurableLane
@@ -100,7 +101,9 @@ def _replay_s(path: Path, port: int) -> float:
     lane = DurableLane(Spool(path), max_messages=_EVENTS)
     outbox = Outbox(256, lane)
     connect = functools.partial(mqtt.connect, MqttSettings(url=f"mqtt://127.0.0.1:{port}"), "bench", None)
-    publisher = Publisher(outbox, connect, "bench", "bench", state("bench/status", "offline"), [], print)
+    publisher = Publisher(
+        outbox, connect, "bench", "bench", state("bench/status", "offline"), [], print, BrokerCondition()
+    )
     outbox.open()
     outbox.close()
     began_s = time.monotonic()

@@ -98,7 +98,7 @@ class Outbox:
             if message.lane == "stream":
                 lost = self._stream.put(message)
             else:
-                self._retained[message.lane].put(message)
+                self._put_retained(message)
             self._wake()
         if lost is not None:
             lost.count_lost("queue_full")
@@ -123,9 +123,10 @@ class Outbox:
         """Count a message that has left, having been taken at this moment; in the event loop."""
         message.count_sent(taken_s)
         self._over(message, taken_s)
-        if message.retain and not message.payload:  # one that is refused stays in the ledger, for the next start
+        if self._ledger and message.retain and not message.payload:  # one that is refused is tried at the next start
             with self._lock:
-                self._retained[message.lane].cleared(message.topic)
+                if not any(message.topic in lane for lane in self._retained.values()):
+                    self._ledger.remove_retained(message.topic)
 
     def refused(self, message: Message, taken_s: float, reason: str) -> None:
         """Count a message that was taken and that the broker never will; in the event loop."""
@@ -156,6 +157,12 @@ class Outbox:
         """Whether it is closed and empty."""
         with self._lock:
             return self._closed and not any(map(len, self._lanes.values()))
+
+    @property
+    def has_work(self) -> bool:
+        """Whether there is something to be taken now."""
+        with self._lock:
+            return any(self._lanes.values())
 
     def resend(self, *lanes: str) -> None:
         """Let all that these lanes of retained messages have sent be sent again; all of them, if none is named.
@@ -197,6 +204,14 @@ class Outbox:
         """Return how many messages wait in each lane."""
         with self._lock:
             return {name: len(lane) for name, lane in self._lanes.items()}
+
+    def _put_retained(self, message: Message) -> None:
+        """Add a value, and let no other lane send an older one of its topic, which might be later."""
+        for name, lane in self._retained.items():
+            if name == message.lane:
+                lane.put(message)
+            else:
+                lane.forget(message.topic)
 
     def _release(self) -> None:
         """Let states be taken of which it is on the disk by now that their topics are retained."""

@@ -70,10 +70,15 @@ class StateLane:
             del self._newest[message.topic]
             self._unsent.pop(message.topic, None)  # which it is if all was to be sent again meanwhile
 
-    def cleared(self, topic: str) -> None:
-        """Take note that the broker has cleared a topic, unless it has a value again by now."""
-        if self._ledger and topic not in self._newest:
-            self._ledger.remove_retained(topic)
+    def forget(self, topic: str) -> None:
+        """Let a topic be another lane's: nothing of it is sent from here any more."""
+        self._newest.pop(topic, None)
+        self._unsent.pop(topic, None)
+        self._held.pop(topic, None)
+
+    def __contains__(self, topic: str) -> bool:
+        """Return whether the lane has a value of a topic, sent or not."""
+        return topic in self._newest
 
     def renew(self) -> None:
         """Let every value be sent again."""
