@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 _LOCAL = "@local"
 _COPYING = threading.Lock()
+_WORKER_SITE = str(Path(__file__).with_name("worker_site"))
 _COLOUR = (255, 255, 0)
 
 
@@ -79,6 +80,13 @@ def _copy(spec: "ModelSpec") -> Path:
     return copy
 
 
+def _keep_worker_at_home() -> None:
+    """Let PySDK's postprocessor worker listen on loopback alone: it unpickles what it is sent, by whomever."""
+    paths = os.environ.get("PYTHONPATH", "").split(os.pathsep)
+    if _WORKER_SITE not in paths:
+        os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [_WORKER_SITE, *paths]))
+
+
 def _data_folder() -> Path:
     """Return the folder that PySDK writes to, whatever XDG says."""
     return Path(os.environ.get("HOME", "~")).expanduser() / ".local" / "share" / "DeGirum"
@@ -98,6 +106,7 @@ def _prepare() -> None:
     ours = str(Path(sys.executable).parent)
     if os.environ.get("PATH", "").split(os.pathsep)[0] != ours:
         os.environ["PATH"] = os.pathsep.join(filter(None, [ours, os.environ.get("PATH")]))
+    _keep_worker_at_home()
     if "degirum" in sys.modules:
         return
     folder = _data_folder()

@@ -1,0 +1,244 @@
+"""The configuration is read anew: what has changed begins anew, nothing else notices, and no ghost stays."""
+
+import copy
+import itertools
+import json
+import signal
+
+import pytest
+import yaml
+from conftest import BOX, Mosquitto, wait_until
+
+from edgepub import changes
+from edgepub.settings import Settings
+
+pytestmark = pytest.mark.mosquitto
+
+
+@pytest.fixture
+def node(studio, run_daemon, mosquitto):
+    """Return a function that starts a daemon with cameras that play a person who stays, and how to reload it."""
+
+    def start(*cameras, url=mosquitto.url, **more):
+        video = studio.video([[BOX]] * 50)
+        settings = studio.settings(url, video, realtime=True, loop=True, **more)
+        settings["cameras"] = {name: copy.deepcopy(settings["cameras"]["cam"]) for name in cameras}
+        settings["stats"] = {"interval_s": 1}
+        daemon = run_daemon(settings)
+
+        def reload(change, says="reloaded: "):
+            change(settings)
+            daemon.file.write_text(yaml.safe_dump(settings))
+            before = daemon.log.count(says)
+            daemon.process.send_signal(signal.SIGHUP)
+            wait_until(lambda: daemon.log.count(says) > before, says)
+
+        daemon.reload = reload
+        return daemon
+
+    return start
+
+
+def numbers(subscriber, camera, key):
+    return [each[key] for each in subscriber.detections(camera)]
+
+
+def online(subscriber, *cameras):
+    return all(subscriber.last(f"edgepub/test/{camera}/status") == b"online" for camera in cameras)
+
+
+def test_only_the_camera_that_changed_begins_anew_and_it_is_the_same_camera(node, mosquitto, subscribe):
+    client = subscribe(mosquitto.port)
+    daemon = node("north", "south", tracking=True, occupancy_on_frames=1)
+    client.wait_for(lambda s: online(s, "north", "south") and len(s.detections("south")) > 5, "both cameras")
+    daemon.reload(lambda settings: settings["cameras"]["south"].update(min_score=0.6))
+    assert "reloaded: south restarted" in daemon.log
+    many = len(client.detections("south"))
+    client.wait_for(lambda s: online(s, "south") and len(s.detections("south")) > many + 20, "south after it")
+    frames = numbers(client, "south", "frame")
+    assert frames != sorted(frames), "south began anew"
+    statuses = [status for status, _ in itertools.groupby(client.payloads("edgepub/test/south/status"))]
+    assert statuses[-3:] == [b"online", b"offline", b"online"]
+    assert client.payloads("edgepub/test/south/min_score")[-1] == b"0.6"
+    seqs = numbers(client, "south", "seq")
+    assert seqs == list(range(1, len(seqs) + 1)), "its messages are numbered on"
+    tracks = [d["detections"][0].get("track_id") for d in client.detections("south") if d["detections"]]
+    assert list(dict.fromkeys(filter(None, tracks))) == [1, 2], "no track's number comes twice"
+    events = [json.loads(payload)["event_type"] for payload in client.payloads("edgepub/test/south/events")]
+    assert events == ["appeared", "left", "appeared"]
+    assert client.payloads("edgepub/test/north/status")[-1] == b"online"
+    assert b"offline" not in client.payloads("edgepub/test/north/status")[1:]
+    frames = numbers(client, "north", "frame")
+    assert frames == sorted(frames), "north did not notice"
+    assert client.payloads("edgepub/test/status") == [b"online"], "nor did the broker"
+    boots = {each["boot_id"] for each in client.detections("north") + client.detections("south")}
+    assert len(boots) == 1
+    last = client.stats()[-1]
+    assert last["broker"] == {"reconnects": 0}
+    assert last["cameras"]["south"]["captured"] > max(numbers(client, "south", "frame"))
+
+
+def test_a_camera_comes_and_another_goes_and_nothing_is_left_of_it(node, mosquitto, subscribe):
+    client = subscribe(mosquitto.port)
+    daemon = node("north", "south", labels=["person"], snapshot={"enabled": True, "min_interval_s": 0}, tracking=True)
+    client.wait_for(lambda s: online(s, "north", "south") and s.payloads("edgepub/test/south/snapshot"), "both")
+
+    def change(settings):
+        settings["home_assistant"] = {"enabled": True}
+        settings["cameras"]["west"] = settings["cameras"].pop("south")
+
+    daemon.reload(change)
+    assert "west new; south gone" in daemon.log
+    client.wait_for(lambda s: online(s, "west"), "the new one")
+    wait_until(lambda: not ghosts(mosquitto, subscribe, "/south/"), "the end of the other one")
+    kept = subscribe(mosquitto.port).retained()
+    assert kept["edgepub/test/north/status"] == b"online"
+    assert json.loads(kept["edgepub/test/info"])["cameras"].keys() == {"north", "west"}
+    devices = {topic for topic in kept if topic.startswith("homeassistant/")}
+    assert {topic.split("/")[2] for topic in devices} == {
+        "edgepub_test",
+        "edgepub_test_CAMERA_north",
+        "edgepub_test_CAMERA_west",
+    }
+    daemon.reload(lambda settings: settings.update(home_assistant={"enabled": False}))
+    wait_until(lambda: not ghosts(mosquitto, subscribe, "homeassistant/"), "the end of what Home Assistant was told")
+    daemon.reload(lambda settings: settings["cameras"]["north"].update(snapshot={"enabled": False}))
+    wait_until(lambda: not ghosts(mosquitto, subscribe, "/north/snapshot"), "the end of the picture")
+    assert daemon.terminate() == 0
+    assert not ghosts(mosquitto, subscribe, "/south/", "homeassistant/")
+
+
+def ghosts(broker, subscribe, *parts):
+    """Return what is retained at topics with one of these parts."""
+    client = subscribe(broker.port)
+    found = [topic for topic in client.retained() if any(part in topic for part in parts)]
+    client.close()
+    return found
+
+
+def test_a_camera_that_goes_while_the_broker_is_away_leaves_nothing(node, mosquitto, subscribe):
+    daemon = node("north", "south")
+    subscribe(mosquitto.port).wait_for(lambda s: online(s, "north", "south"), "both cameras")
+    mosquitto.stop()
+    daemon.wait_for_log("trying again")
+    daemon.reload(lambda settings: settings["cameras"].pop("south"))
+    mosquitto.start()  # it has nothing: it did not write it down
+    client = subscribe(mosquitto.port)
+    client.wait_for(lambda s: online(s, "north") and s.stats(), "the daemon")
+    assert not [topic for topic in client.retained() if "/south/" in topic]
+
+
+def test_the_broker_changes_and_no_camera_notices(node, mosquitto, subscribe, tmp_path):
+    (tmp_path / "other").mkdir()
+    other = Mosquitto(tmp_path / "other").start()
+    try:
+        first, second = subscribe(mosquitto.port), subscribe(other.port)
+        daemon = node("north")
+        first.wait_for(lambda s: len(s.detections("north")) > 5, "the camera")
+        daemon.reload(lambda settings: settings["mqtt"].update(url=other.url))
+        assert "a new session with the broker" in daemon.log
+        assert "restarted" not in daemon.log
+        second.wait_for(lambda s: online(s, "north") and len(s.detections("north")) > 5, "the camera at the other one")
+        first.wait_for(lambda s: s.last("edgepub/test/status") == b"offline", "the goodbye")
+        frames = numbers(first, "north", "frame") + numbers(second, "north", "frame")
+        assert frames == sorted(frames)
+        seqs = numbers(first, "north", "seq") + numbers(second, "north", "seq")
+        assert seqs == list(range(1, len(seqs) + 1)), "nothing is lost in between"
+        second.wait_for(lambda s: s.stats(), "the figures")
+        assert second.stats()[-1]["broker"] == {"reconnects": 1}
+    finally:
+        other.stop()
+
+
+def test_a_wrong_configuration_is_refused_and_the_old_one_goes_on(node, mosquitto, subscribe):
+    client = subscribe(mosquitto.port)
+    daemon = node("north")
+    client.wait_for(lambda s: online(s, "north"), "the camera")
+
+    def spoil(settings):
+        settings["cameras"]["north"]["max_fsp"] = 3
+        settings["mqtt"]["keepalive_s"] = "often"
+
+    daemon.reload(spoil, "the new configuration is refused")
+    assert "cameras.north.max_fsp: unknown key; did you mean 'max_fps'?" in daemon.log
+    assert "mqtt.keepalive_s: " in daemon.log
+    assert "Traceback" not in daemon.log
+    many = len(client.detections("north"))
+    client.wait_for(lambda s: len(s.detections("north")) > many + 5, "the camera goes on")
+
+    def mend(settings):
+        settings["cameras"]["north"]["max_fps"] = settings["cameras"]["north"].pop("max_fsp")
+        settings["mqtt"]["keepalive_s"] = 15
+
+    daemon.reload(mend)
+    client.wait_for(lambda s: s.last("edgepub/test/north/max_fps") == b"3" and online(s, "north"), "what is right")
+    daemon.reload(lambda _: None, "reloaded: no camera has changed")
+    assert client.payloads("edgepub/test/status") == [b"online"]
+
+
+def test_another_name_is_another_life(node, mosquitto, subscribe):
+    client = subscribe(mosquitto.port)
+    daemon = node("north")
+    client.wait_for(lambda s: online(s, "north"), "the camera")
+    daemon.reload(lambda settings: settings.update(node="other"))
+    client.wait_for(lambda s: s.last("edgepub/other/north/status") == b"online", "the other name")
+    wait_until(lambda: not ghosts(mosquitto, subscribe, "edgepub/test/"), "the end of the old name")
+    daemon.reload(lambda settings: settings["cameras"]["north"].update(max_fps=5))
+    client.wait_for(lambda s: s.last("edgepub/other/north/max_fps") == b"5", "a reload after that")
+    assert daemon.terminate() == 0
+
+
+def test_what_was_set_by_a_command_stays_in_force(node, mosquitto, subscribe):
+    client = subscribe(mosquitto.port)
+    daemon = node("north")
+    client.wait_for(lambda s: online(s, "north"), "the camera")
+    client.publish("edgepub/test/north/enabled/set", b"OFF")
+    client.wait_for(lambda s: s.last("edgepub/test/north/status") == b"disabled", "what was set")
+    daemon.reload(lambda settings: settings["cameras"]["north"].update(max_fps=5))
+    client.wait_for(lambda s: s.last("edgepub/test/north/max_fps") == b"5", "the new configuration")
+    client.publish("edgepub/test/north/enabled/set", b"ON")
+    client.wait_for(lambda s: online(s, "north"), "the camera that is new obeys")
+    assert client.payloads("edgepub/test/north/status").count(b"online") == 2
+
+
+BASE = {
+    "node": "garage",
+    "models": {"a": {"model_name": "a", "zoo_url": "/zoo"}, "b": {"model_name": "b", "zoo_url": "/zoo"}},
+    "cameras": {"one": {"source": 0, "model": "a"}, "two": {"source": 1, "model": "b"}},
+}
+
+
+@pytest.mark.parametrize(
+    ("place", "value", "expected"),
+    [
+        ("cameras.one.zones", {"z": {"polygon": [[0, 0], [1, 0], [1, 1]]}}, (False, ["one"], ["one"])),
+        ("cameras.three", {"source": 2, "model": "a"}, (False, [], ["three"])),
+        ("cameras.one", None, (False, ["one"], [])),
+        ("models.b.model_name", "c", (False, ["two"], ["two"])),
+        ("models.c", {"model_name": "c", "zoo_url": "/zoo"}, (False, [], [])),
+        ("mqtt", {"url": "mqtt://elsewhere"}, (False, [], [])),
+        ("log", {"level": "debug"}, (False, [], [])),
+        ("mqtt", {"topic_prefix": "site"}, (True, [], [])),
+        ("outbox", {"stream": {"size": 3}}, (True, [], [])),
+        ("node", "other", (True, [], [])),
+    ],
+)
+def test_what_a_change_costs(place, value, expected):
+    new = copy.deepcopy(BASE)
+    *above, key = place.split(".")
+    section = new
+    for part in above:
+        section = section[part]
+    if value is None:
+        del section[key]
+    else:
+        section[key] = value
+    assert changes.between(Settings(**BASE), Settings(**new)) == expected
+
+
+def test_a_secret_source_that_changes_is_a_change(tmp_path):
+    (tmp_path / "url").write_text("rtsp://a/1")
+    settings = {**BASE, "cameras": {"one": {"source_file": str(tmp_path / "url"), "model": "a"}}}
+    old = Settings(**settings)
+    (tmp_path / "url").write_text("rtsp://a/2")
+    assert changes.between(old, Settings(**settings)).started == ["one"]
