@@ -14,6 +14,7 @@ from edgepub.condition import CameraStatus
 from edgepub.errors import ModelError, RetryableError, SourceError
 from edgepub.frames import Frames, Result
 from edgepub.life import LOOK_S, WARM_UP_S, Life
+from edgepub.logs import of_camera
 from edgepub.metrics import CameraMetrics
 
 _FIRST_PAUSE_S = 1.0
@@ -76,6 +77,7 @@ class Camera:
         enabled: bool = True,
     ) -> None:
         self.name = name
+        self._log = of_camera(_log, name)
         self._source = source
         self._load = load
         self._reporter = reporter
@@ -118,7 +120,7 @@ class Camera:
                 pause_s = self._abandon(life)
                 await self._pause(pause_s)
                 if len(hung) >= _MOST_HUNG:
-                    _log.error("%s: %d calls of the model hang; waiting for one to come back", self.name, len(hung))
+                    self._log.error("%d calls of the model hang; waiting for one to come back", len(hung))
                 while len(hung) >= _MOST_HUNG and not self._stop.is_set():
                     await self._pause(LOOK_S)
                     hung = [each for each in hung if not each.ended.is_set()]
@@ -159,12 +161,8 @@ class Camera:
             self._life = None
             pause_s = self._next_pause_s()
             self._set_status(self._down)
-        _log.warning(
-            "%s: model: no answer within %.1f s; its thread is abandoned; trying again in %.1f s",
-            self.name,
-            life.patience_s,
-            pause_s,
-        )
+        text = "model: no answer within %.1f s; its thread is abandoned; trying again in %.1f s"
+        self._log.warning(text, life.patience_s, pause_s)
         return pause_s
 
     async def _pause(self, seconds: float) -> None:
@@ -182,7 +180,7 @@ class Camera:
             except ModelError as error:
                 self._fail(life, "model: %s", error)
             except BaseException:  # whatever it is, the camera goes on
-                _log.exception("%s: an error of edgepub's own; please report it", self.name)
+                self._log.exception("an error of edgepub's own; please report it")
                 self._fail(life, "%s", RetryableError("failed as above"))
 
     def _watch(self, life: Life, model: Model) -> None:
@@ -204,7 +202,7 @@ class Camera:
             if not self._take(life, result):
                 return
         if not life.stopping.is_set():
-            _log.info("%s: the source has ended after %d frames", self.name, number)
+            self._log.info("the source has ended after %d frames", number)
 
     def _take(self, life: Life, result: Result) -> bool:
         """Give a result away; return False if another thread has taken this one's place."""
@@ -222,7 +220,7 @@ class Camera:
                 return
             pause_s = self._next_pause_s()
             self._set_status(self._down)
-        _log.warning("%s: " + text + "; trying again in %.1f s", self.name, error, pause_s)
+        self._log.warning(text + "; trying again in %.1f s", error, pause_s)
         life.expect_within(pause_s + WARM_UP_S)
         life.stopping.wait(pause_s)
 
@@ -242,4 +240,4 @@ class Camera:
                 self._counts.count_reconnect()
             self._was_online = True
         self._reporter.tell(status)
-        _log.info("%s: %s", self.name, status)
+        self._log.info("%s", status)

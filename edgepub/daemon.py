@@ -33,7 +33,7 @@ def run(settings: Settings) -> int:
         The exit code: 0, or 1 when the cameras ended and not all of it could be published.
 
     """
-    logs.setup(settings.log.level)
+    logs.setup(settings.log)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         try:
             code = runner.run(_until_signalled(settings))
@@ -94,7 +94,7 @@ async def _stop_cameras(cameras: Mapping[asyncio.Task[None], Camera]) -> None:
         each.stop()
     _, hung = await asyncio.wait(cameras, timeout=_GRACE_S)
     for task in hung:
-        _log.warning("%s: did not stop within %.0f s and is left behind", task.get_name(), _GRACE_S)
+        logs.of_camera(_log, cameras[task].name).warning("did not stop within %.0f s and is left behind", _GRACE_S)
         task.cancel()
     if hung:
         await asyncio.wait(hung, timeout=_GRACE_S)  # they still say that their cameras are offline

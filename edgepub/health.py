@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 import psutil
 
 from edgepub import stats
+from edgepub.logs import of_camera
 from edgepub.messages import json_form, stream
 from edgepub.metrics import CameraMetrics, Reading
 from edgepub.outbox import Outbox
@@ -88,7 +89,7 @@ class Health:
             now = self._read()
             for name in now:
                 if now[name].captured > before[name].captured:  # else the camera has said why
-                    _log.info("%s: %s", name, _line(before[name], now[name]))
+                    of_camera(_log, name).info("%s", _line(before[name], now[name]))
             before = now
 
     def _read(self) -> dict[str, Reading]:

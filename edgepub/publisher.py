@@ -10,7 +10,6 @@ from typing import Protocol
 
 from edgepub.backoff import Backoff
 from edgepub.errors import BrokerError, NotAllowedError, NotTakenError, RefusedError
-from edgepub.logs import Complaints
 from edgepub.messages import Message, Received
 from edgepub.outbox import Outbox
 
@@ -79,7 +78,6 @@ class Publisher:
         self._goodbye = goodbye
         self._commands = commands
         self._obey = obey
-        self._complaints = Complaints(_log)
         self._sessions = 0
         self._taken = 0
         self._under_way: dict[int, tuple[Message, float]] = {}  # by the order in which they were taken, and when
@@ -178,7 +176,7 @@ class Publisher:
             self._outbox.sent(message, taken_s)
         else:
             self._outbox.refused(message, taken_s, error.reason)
-            self._complaints.warn("broker %s: a message to %s is dropped: %s", self._broker, message.topic, error)
+            _log.warning("broker %s: a message to %s is dropped: %s", self._broker, message.topic, error)
         self._one_is_over.set()
 
     def _put_back(self) -> None:

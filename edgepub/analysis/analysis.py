@@ -12,6 +12,7 @@ from edgepub.analysis.rules import Key, Occurrence
 from edgepub.analysis.tracker import Tracker
 from edgepub.camera_settings import CameraSettings
 from edgepub.frames import Frame
+from edgepub.logs import of_camera
 
 _MOST_LABELS = 1000
 _log = logging.getLogger(__name__)
@@ -44,7 +45,7 @@ class Analysis:
 
     def __init__(self, camera: str, settings: CameraSettings) -> None:
         on_frames, off_s = settings.occupancy_on_frames, settings.occupancy_off_s
-        self._camera = camera
+        self._log = of_camera(_log, camera)
         self._tracker = Tracker(max(settings.track_lost_s, off_s)) if settings.tracking else None
         self._presence: Presence[Key] = Presence(on_frames, off_s)
         self._zones = {name: Zone(its) for name, its in settings.zones.items()}
@@ -135,5 +136,5 @@ class Analysis:
             return False
         self._labels.add(label)
         if len(self._labels) == _MOST_LABELS:
-            _log.warning("%s: %d labels; objects of others are not counted; see `labels`", self._camera, _MOST_LABELS)
+            self._log.warning("%d labels; objects of others are not counted; see `labels`", _MOST_LABELS)
         return True
