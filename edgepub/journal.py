@@ -29,7 +29,7 @@ def is_stderr() -> bool:
 class JournalHandler(logging.Handler):
     """Sends each record as an entry, its formatted text as the message; without the socket, as lines on stderr.
 
-    Hardly waits: what a journal that is stuck does not take is lost, and how much that was is said as soon as it can be.
+    Hardly waits: what a journal that is stuck does not take is lost; how much that was is said as soon as it can be.
 
     Args:
         path: of the journal's socket.

@@ -423,7 +423,7 @@ def test_a_flood_is_few_lines_of_any_thread(stderr):
     assert 1 <= len(stderr().splitlines()) <= 3
 
 
-def test_a_million_of_cameras_do_not_fill_the_memory():
+def test_many_places_do_not_fill_the_memory():
     repeats = Repeats()
     for number in range(20_000):
         record = logging.LogRecord("a", logging.WARNING, f"/file{number}.py", number, "text", (), None)
