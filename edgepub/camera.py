@@ -14,6 +14,7 @@ from edgepub.condition import STARTS, CameraCondition, CameraStatus
 from edgepub.errors import ModelError, RetryableError, SourceError
 from edgepub.frames import Frames, Result
 from edgepub.life import LOOK_S, WARM_UP_S, Life
+from edgepub.logs import of_camera
 from edgepub.metrics import CameraMetrics
 
 _FIRST_PAUSE_S = 1.0
@@ -79,6 +80,7 @@ class Camera:
         enabled: bool = True,
     ) -> None:
         self.name = name
+        self._log = of_camera(_log, name)
         self._source = source
         self._load = load
         self._reporter = reporter
@@ -130,7 +132,7 @@ class Camera:
                 pause_s = self._abandon(life)
                 await self._pause(pause_s)
                 if len(hung) >= _MOST_HUNG:
-                    _log.error("%s: %d calls of the model hang; waiting for one to come back", self.name, len(hung))
+                    self._log.error("%d calls of the model hang; waiting for one to come back", len(hung))
                     self._waits_for_hung = True
                 while len(hung) >= _MOST_HUNG and not self._stop.is_set():
                     await self._pause(LOOK_S)
@@ -174,7 +176,7 @@ class Camera:
             pause_s = self._next_pause_s()
             fault = f"model: no answer within {life.patience_s:.1f} s"
             self._set_status(self._down, fault)
-        _log.warning("%s: %s; its thread is abandoned; trying again in %.1f s", self.name, fault, pause_s)
+        self._log.warning("%s; its thread is abandoned; trying again in %.1f s", fault, pause_s)
         return pause_s
 
     async def _pause(self, seconds: float) -> None:
@@ -192,7 +194,7 @@ class Camera:
             except ModelError as error:
                 self._fail(life, "model: %s", error)
             except BaseException:  # whatever it is, the camera goes on
-                _log.exception("%s: an error of edgepub's own; please report it", self.name)
+                self._log.exception("an error of edgepub's own; please report it")
                 self._fail(life, "%s", RetryableError("failed as above"))
 
     def _watch(self, life: Life, model: Model) -> None:
@@ -214,7 +216,7 @@ class Camera:
             if not self._take(life, result):
                 return
         if not life.stopping.is_set():
-            _log.info("%s: the source has ended after %d frames", self.name, number)
+            self._log.info("the source has ended after %d frames", number)
 
     def _take(self, life: Life, result: Result) -> bool:
         """Give a result away; return False if another thread has taken this one's place."""
@@ -232,7 +234,7 @@ class Camera:
                 return
             pause_s = self._next_pause_s()
             self._set_status(self._down, text % error)
-        _log.warning("%s: " + text + "; trying again in %.1f s", self.name, error, pause_s)
+        self._log.warning(text + "; trying again in %.1f s", error, pause_s)
         life.expect_within(pause_s + WARM_UP_S)
         life.stopping.wait(pause_s)
 
@@ -253,4 +255,4 @@ class Camera:
                 self._counts.count_reconnect()
             self._was_online = True
         self._reporter.tell(status)
-        _log.info("%s: %s", self.name, status)
+        self._log.info("%s", status)

@@ -6,7 +6,7 @@ from typing import Any
 
 from edgepub.camera_settings import CameraSettings
 from edgepub.commands import SETTINGS, text_of
-from edgepub.logs import Complaints
+from edgepub.logs import of_camera
 from edgepub.messages import Received, state
 from edgepub.outbox import Outbox
 from edgepub.store import Store
@@ -35,7 +35,7 @@ class Controls:
         self._topics = topics
         self._outbox = outbox
         self._store = store
-        self._complaints = Complaints(_log)
+        self._log = of_camera(_log, camera)
 
     def value(self, name: str) -> Any:  # noqa: ANN401  (a setting's value)
         """Return the value in force: the one that was set, else the configuration's."""
@@ -44,9 +44,7 @@ class Controls:
             try:
                 return SETTINGS[name].parse(text)
             except ValueError:  # set by another version of edgepub
-                _log.warning(
-                    "%s: %s was set to %r, which is no value; it is the configuration's", *self._at(name), text
-                )
+                self._log.warning("%s was set to %r, which is no value; it is the configuration's", name, text)
         return getattr(self._settings, name)
 
     def begin(self) -> None:
@@ -68,15 +66,12 @@ class Controls:
             value = SETTINGS[name].parse(text) if text else None
         except ValueError as error:
             shown = payload[:_LONGEST_SHOWN].decode(errors="replace")
-            self._complaints.warn("%s: %s cannot be set to %r: %s", *self._at(name), shown, error)
+            self._log.warning("%s cannot be set to %r: %s", name, shown, error)
         else:
             self._store.keep_setting(self._camera, name, SETTINGS[name].show(value) if text else None)
             apply(self.value(name))
-            _log.info("%s: %s is set to %s", *self._at(name), SETTINGS[name].show(self.value(name)))
+            self._log.info("%s is set to %s", name, SETTINGS[name].show(self.value(name)))
         self._publish(name)
-
-    def _at(self, name: str) -> tuple[str, str]:
-        return self._camera, name
 
     def _publish(self, name: str) -> None:
         self._outbox.put(state(self._topics.setting(self._camera, name), SETTINGS[name].show(self.value(name))))
@@ -98,15 +93,14 @@ class Commander:
         self._topics = topics
         self._controls = controls
         self._apply = apply
-        self._complaints = Complaints(_log)
 
     def obey(self, message: Received) -> None:
         """Do what a message says, if it is a command; one that the broker has kept is of another time."""
         camera, name = self._topics.command(message.topic) or ("", "")
         if camera not in self._controls or name not in SETTINGS:
-            self._complaints.warn("no such setting: %r", message.topic[:200])
+            _log.warning("no such setting: %r", message.topic[:200])
         elif message.retained:
-            text = "%s: a retained command for %s is not obeyed: publish it without retain"
-            self._complaints.warn(text, camera, name)
+            text = "a retained command for %s is not obeyed: publish it without retain"
+            of_camera(_log, camera).warning(text, name)
         else:
             self._controls[camera].set(name, message.payload, self._apply[camera][name])

@@ -59,7 +59,7 @@ def run(load: Callable[[], Settings]) -> int:
 
     """
     settings = load()
-    logs.setup(settings.log.level)
+    logs.setup(settings.log)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         try:
             code = runner.run(_until_signalled(settings, load))
@@ -155,14 +155,14 @@ class _Life:
     async def _reload(self, pipeline: Pipeline, fleet: Fleet, group: asyncio.TaskGroup) -> Settings | None:
         """Let a new configuration be in force; return it if that takes a new life."""
         self._service.reloading()
+        logs.setup(self._settings.log)  # what comes of it is said to a person, however often
         try:
             new = self._load()
         except ConfigurationError as error:
-            for mistake in error.mistakes:
-                _log.error("%s", mistake)
+            _log.error("%s", error)
             self._reloaded(f"the new configuration is refused: {error.mistakes[0]}")
             return None
-        logs.setup(new.log.level)
+        logs.setup(new.log)
         what = changes.between(self._settings, new)
         self._settings = new
         if what.everything:

@@ -5,6 +5,7 @@ import logging
 from collections.abc import Callable, Collection
 
 from edgepub.camera import Camera
+from edgepub.logs import of_camera
 
 _log = logging.getLogger(__name__)
 
@@ -37,7 +38,7 @@ class Fleet:
             return
         _, hung = await asyncio.wait(tasks, timeout=grace_s)
         for task in hung:
-            _log.warning("%s: did not stop within %.0f s and is left behind", tasks[task].name, grace_s)
+            of_camera(_log, tasks[task].name).warning("did not stop within %.0f s and is left behind", grace_s)
             task.cancel()
         if hung:
             await asyncio.wait(hung, timeout=grace_s)  # they still say that their cameras are offline

@@ -9,6 +9,7 @@ import psutil
 
 from edgepub import stats
 from edgepub.condition import BrokerCondition
+from edgepub.logs import of_camera
 from edgepub.messages import json_form, stream
 from edgepub.metrics import CameraMetrics, Reading
 from edgepub.outbox import Outbox
@@ -92,7 +93,7 @@ class Health:
             now = self._read()
             for name in now:
                 if name in before and now[name].captured > before[name].captured:  # else the camera has said why
-                    _log.info("%s: %s", name, _line(before[name], now[name]))
+                    of_camera(_log, name).info("%s", _line(before[name], now[name]))
             before = now
 
     def _read(self) -> dict[str, Reading]:

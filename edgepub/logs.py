@@ -1,54 +1,94 @@
-"""The log: lines for a person, on stderr."""
+"""The log: lines for a person, objects for a program, or entries of systemd's journal."""
 
+import io
 import logging
-import time
-from collections.abc import Callable
+import sys
+from datetime import UTC, datetime
+
+import orjson
+
+from edgepub import journal
+from edgepub.repeats import Repeats
+from edgepub.settings import LogSettings
 
 # What these say at info and below is for their own developers.
 _CHATTY = ("aiomqtt", "degirum", "degirum_tools", "asyncio")
 # What these warn of, our own lines say better: aiomqtt's logger, and the retries inside PySDK.
 _NOISY = ("mqtt", "urllib3")
 
+Log = logging.LoggerAdapter[logging.Logger]
 
-def setup(level: str) -> None:
-    """Write log lines of this level and above to stderr."""
-    logging.basicConfig(level=level.upper(), format="%(asctime)s %(levelname)-7s %(message)s", force=True)
+
+def setup(settings: LogSettings, journal_socket: str = journal.SOCKET) -> None:
+    """Write the log as the settings say, from now on.
+
+    Args:
+        settings: the least level, and the form.
+        journal_socket: where the journal listens.
+
+    """
+    handler = _handler(settings, journal_socket)
+    handler.addFilter(Repeats())
+    root = logging.getLogger()
+    before, root.handlers = root.handlers, [handler]  # at once, because other threads log meanwhile
+    for each in before:
+        each.close()
+    root.setLevel(settings.level.upper())
     for name in _CHATTY:
         logging.getLogger(name).setLevel(logging.WARNING)
     for name in _NOISY:
         logging.getLogger(name).setLevel(logging.ERROR)
 
 
-class Complaints:
-    """Says a thing that repeats itself at once, and then at most once a minute, with how often it was.
+def of_camera(log: logging.Logger, camera: str) -> Log:
+    """Return a log whose lines are of a camera: in texts they begin with its name, elsewhere it is a field."""
+    return logging.LoggerAdapter(log, {"camera": camera})
 
-    Args:
-        log: where.
-        clock: monotonic seconds.
 
-    """
+def _handler(settings: LogSettings, journal_socket: str) -> logging.Handler:
+    handler: logging.Handler
+    formatter: logging.Formatter
+    if settings.format == "json":
+        if isinstance(sys.stderr, io.TextIOWrapper):
+            sys.stderr.reconfigure(encoding="utf-8")  # as JSON is everywhere
+        handler, formatter = logging.StreamHandler(), _Json()
+    elif journal.is_stderr():
+        handler, formatter = journal.JournalHandler(journal_socket), _Text("%(message)s")
+    else:
+        handler, formatter = logging.StreamHandler(), _Text("%(asctime)s %(levelname)-7s %(message)s")
+    handler.setFormatter(formatter)
+    return handler
 
-    _EVERY_S = 60.0
 
-    def __init__(self, log: logging.Logger, clock: Callable[[], float] = time.monotonic) -> None:
-        self._log = log
-        self._clock = clock
-        self._said_s: float | None = None
-        self._unsaid = 0
+class _Text(logging.Formatter):
+    """For a person."""
 
-    def warn(self, text: str, *values: object) -> None:
-        """Log a warning, or count it for the next one."""
-        self._complain(logging.WARNING, text, *values)
+    def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802  (a name of logging's)
+        """Return a line, which also says whose it is and how many there were."""
+        if camera := getattr(record, "camera", None):
+            record.message = f"{camera}: {record.message}"
+        if unsaid := getattr(record, "unsaid", 0):
+            record.message += f" ({unsaid} more like this since)"
+        return super().formatMessage(record)
 
-    def error(self, text: str, *values: object) -> None:
-        """Log an error, or count it for the next one."""
-        self._complain(logging.ERROR, text, *values)
 
-    def _complain(self, level: int, text: str, *values: object) -> None:
-        now_s = self._clock()
-        if self._said_s is not None and now_s - self._said_s < self._EVERY_S:
-            self._unsaid += 1
-            return
-        more = f" ({self._unsaid} more like this since)" if self._unsaid else ""
-        self._said_s, self._unsaid = now_s, 0
-        self._log.log(level, text + "%s", *values, more)
+class _Json(logging.Formatter):
+    """For a program."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Return an object in a line; what does not apply is left out."""
+        says = {
+            "time": datetime.fromtimestamp(record.created, UTC).astimezone().isoformat(timespec="milliseconds"),
+            "level": record.levelname.lower(),
+            "logger": record.name,
+            "camera": getattr(record, "camera", None),
+            "message": record.getMessage(),
+            "unsaid": getattr(record, "unsaid", None) or None,
+            "exception": self.formatException(record.exc_info) if record.exc_info else None,
+        }
+        return orjson.dumps({name: _clean(value) for name, value in says.items() if value is not None}).decode()
+
+
+def _clean(value: object) -> object:
+    """Return a value whose text, if it is one, can be written as UTF-8: that of a strange file name cannot."""
+    return value.encode(errors="backslashreplace").decode() if isinstance(value, str) else value

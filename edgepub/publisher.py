@@ -12,7 +12,6 @@ from typing import Protocol
 from edgepub.backoff import Backoff
 from edgepub.condition import BrokerCondition
 from edgepub.errors import BrokerError, NotAllowedError, NotTakenError, RefusedError
-from edgepub.logs import Complaints
 from edgepub.messages import Message, Received
 from edgepub.outbox import Outbox
 
@@ -84,7 +83,6 @@ class Publisher:
         self._goodbye = goodbye
         self._commands = commands
         self._obey = obey
-        self._complaints = Complaints(_log)
         self._condition = condition
         self._deadline_s = inf
         self._is_idle = False
@@ -198,7 +196,7 @@ class Publisher:
             self._outbox.sent(message, taken_s)
         else:
             self._outbox.refused(message, taken_s, error.reason)
-            self._complaints.warn("broker %s: a message to %s is dropped: %s", self._broker, message.topic, error)
+            _log.warning("broker %s: a message to %s is dropped: %s", self._broker, message.topic, error)
         self._one_is_over.set()
 
     def _put_back(self) -> None:

@@ -11,7 +11,7 @@ from edgepub.condition import CameraStatus
 from edgepub.detections import SCHEMA, Detections, DetectionsBuilder, encode
 from edgepub.errors import InvalidResultError
 from edgepub.frames import Result
-from edgepub.logs import Complaints
+from edgepub.logs import of_camera
 from edgepub.messages import DetectionsReceipt, event, json_form, state, stream
 from edgepub.metrics import CameraMetrics
 from edgepub.numbers import Numbers
@@ -58,7 +58,7 @@ class Reporter:
     ) -> None:
         camera = whose["camera"]
         self._whose = whose
-        self._camera = camera
+        self._log = of_camera(_log, camera)
         self._detections_topic = topics.detections(camera)
         self._events_topic = topics.events(camera)
         self._status_topic = topics.camera_status(camera)
@@ -69,7 +69,6 @@ class Reporter:
         self._sampler = sampler
         self._outbox = outbox
         self._counts = counts
-        self._complaints = Complaints(_log)
 
     def report(self, result: Result) -> None:
         """Hand over what is to be said of a result; never waits, and never raises for what is in the result."""
@@ -129,7 +128,7 @@ class Reporter:
 
     def _drop(self, frame: int, error: InvalidResultError, reason: str = "invalid") -> None:
         self._counts.count_dropped(reason)
-        self._complaints.warn("%s: frame %d is dropped: %s", self._camera, frame, error)
+        self._log.warning("frame %d is dropped: %s", frame, error)
 
     def _encoding(self, payload: Detections, captured_s: float) -> Callable[[], bytes]:
         return lambda: encode(payload, 1000 * (time.monotonic() - captured_s), self._counts.dropped_total)

@@ -11,7 +11,7 @@ from typing import Any
 from edgepub.analysis import Sighting
 from edgepub.camera_settings import SnapshotSettings
 from edgepub.frames import Frame
-from edgepub.logs import Complaints
+from edgepub.logs import of_camera
 from edgepub.metrics import CameraMetrics
 from edgepub.pictures import jpeg
 
@@ -108,7 +108,7 @@ class Snapshots:
         self._photographer = photographer
         self._publish = publish
         self._counts = counts
-        self._complaints = Complaints(_log)
+        self._log = of_camera(_log, whose["camera"])
         self._best: dict[_Key, tuple[float, int]] = {}  # how well it is seen, and the frame of the newest picture
         self._last_s = -inf
 
@@ -154,7 +154,7 @@ class Snapshots:
         try:
             picture = jpeg(frame.image, drawn, settings.max_width, settings.quality, says)
         except Exception as error:  # noqa: BLE001  (of OpenCV; the thread must go on, for all cameras)
-            self._complaints.warn("%s: no snapshot of frame %d: %s", self._whose["camera"], frame.number, error)
+            self._log.warning("no snapshot of frame %d: %s", frame.number, error)
             return
         self._counts.count_snapshot()
         self._publish(picture)

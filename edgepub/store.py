@@ -11,7 +11,6 @@ import orjson
 from pydantic import TypeAdapter, ValidationError
 from typing_extensions import TypedDict
 
-from edgepub.logs import Complaints
 from edgepub.state_folder import set_aside
 from edgepub.worker import Worker
 
@@ -46,7 +45,6 @@ class Store:
     def __init__(self, path: Path | None) -> None:
         self._path = path
         self._lock = threading.Lock()
-        self._complaints = Complaints(_log)
         kept = self._read() or {"settings": {}, "retained": []}
         self._settings = {
             (camera, name): value for camera, of in kept["settings"].items() for name, value in of.items()
@@ -144,8 +142,7 @@ class Store:
             self._kept = set(kept["retained"])
         except OSError as error:
             self._changed = self._fails = True
-            complaint = "%s: %s: what changes now is forgotten at the next start"
-            self._complaints.error(complaint, self._path, error.strerror)
+            _log.error("%s: %s: what changes now is forgotten at the next start", self._path, error.strerror)
             pause_s = _TRY_AGAIN_S
         self._call_when_kept()
         return pause_s

@@ -90,7 +90,8 @@ def test_a_wrong_command_changes_nothing_and_is_answered(caplog, name, payload, 
     box.send(name, payload)
     assert box.applied == []
     assert box.states() == {name: {"enabled": "ON", "min_score": "0.5", "max_fps": "10"}[name]}
-    assert f"porch: {name} cannot be set to" in caplog.text
+    assert f"{name} cannot be set to" in caplog.text
+    assert caplog.records[0].camera == "porch"
     assert why in caplog.text
     assert len(caplog.messages[0]) < 200
 

@@ -1,5 +1,6 @@
 """The durable lane: what is in its file, what is not, and what becomes of it when the disk does not work."""
 
+import logging
 import shutil
 import sqlite3
 import subprocess
@@ -247,6 +248,7 @@ class FullDisk(Spool):
 
 
 def test_while_the_disk_takes_nothing_messages_go_from_memory_and_nothing_is_lost(tmp_path, caplog, monkeypatch):
+    caplog.set_level(logging.INFO)
     monkeypatch.setattr(module, "_TRY_AGAIN_S", 0.05)
     path = tmp_path / "events.sqlite"
     its = Lane(path)
@@ -342,6 +344,7 @@ def test_a_full_disk_is_tried_now_and_then_and_nothing_grows(full_disk, monkeypa
 
 
 def test_a_start_on_a_disk_that_fails_half_way_goes_on_when_it_works(lanes, caplog, monkeypatch):
+    caplog.set_level(logging.INFO)
     monkeypatch.setattr(module, "_TRY_AGAIN_S", 0.05)
     before = lanes()
     before.put("a", 20)
@@ -392,6 +395,7 @@ def test_a_row_that_is_no_text_is_damage_and_not_the_end(lanes, tmp_path, caplog
 
 
 def test_without_a_folder_it_works_in_memory_and_with_one_again_on_the_disk(tmp_path, caplog, monkeypatch):
+    caplog.set_level(logging.INFO)
     monkeypatch.setattr(module, "_TRY_AGAIN_S", 0.05)
     folder = tmp_path / "state"
     before = Lane(folder / "events.sqlite")

@@ -1,13 +1,10 @@
 """The small parts, each by what it promises."""
 
-import logging
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from edgepub.backoff import Backoff
-from edgepub.logs import Complaints
 from edgepub.metrics import CameraMetrics
 from edgepub.redaction import one_line, place, redacted
 from edgepub.topics import Topics
@@ -68,19 +65,6 @@ def test_the_topic_tree():
     assert topics.info == "site/edge/garage/info"
     assert topics.camera_status("porch") == "site/edge/garage/porch/status"
     assert topics.detections("porch") == "site/edge/garage/porch/detections"
-
-
-def test_repeated_complaints_are_counted_instead(caplog):
-    now = [0.0]
-    complaints = Complaints(logging.getLogger("test"), lambda: now[0])
-    for second in range(130):
-        now[0] = float(second)
-        complaints.warn("frame %d is bad", second)
-    assert [record.getMessage() for record in caplog.records] == [
-        "frame 0 is bad",
-        "frame 60 is bad (59 more like this since)",
-        "frame 120 is bad (59 more like this since)",
-    ]
 
 
 def test_counts_are_by_reason():

@@ -172,7 +172,8 @@ def test_a_frame_that_cannot_be_encoded_is_complained_of_and_the_next_is_not(cap
     frame = Frame(np.zeros((0, 0, 3), np.uint8), 1, 0.0, 0.0, 0.0)
     camera.snapshots.look(frame, [], {("person", 0): Sighting(Moment(1, 0.0, 0.0, 0, 0), an_object(FAR))})
     assert camera.pictures == []
-    assert "porch: no snapshot of frame 1" in caplog.text
+    assert "no snapshot of frame 1" in caplog.text
+    assert caplog.records[0].camera == "porch"
     assert camera.look(6.0, an_object(NEAR)) == [1]
 
 

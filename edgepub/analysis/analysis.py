@@ -13,6 +13,7 @@ from edgepub.analysis.rules import Key, Occurrence
 from edgepub.analysis.tracker import Tracker
 from edgepub.camera_settings import CameraSettings
 from edgepub.frames import Frame
+from edgepub.logs import of_camera
 
 _MOST_LABELS = 1000
 _log = logging.getLogger(__name__)
@@ -46,7 +47,7 @@ class Analysis:
 
     def __init__(self, camera: str, settings: CameraSettings, track_ids: Iterator[int] | None = None) -> None:
         on_frames, off_s = settings.occupancy_on_frames, settings.occupancy_off_s
-        self._camera = camera
+        self._log = of_camera(_log, camera)
         lost_s = max(settings.track_lost_s, off_s)
         self._tracker = Tracker(lost_s, track_ids or itertools.count(1)) if settings.tracking else None
         self._presence: Presence[Key] = Presence(on_frames, off_s)
@@ -138,5 +139,5 @@ class Analysis:
             return False
         self._labels.add(label)
         if len(self._labels) == _MOST_LABELS:
-            _log.warning("%s: %d labels; objects of others are not counted; see `labels`", self._camera, _MOST_LABELS)
+            self._log.warning("%d labels; objects of others are not counted; see `labels`", _MOST_LABELS)
         return True

@@ -8,7 +8,6 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 
 from edgepub.errors import SpoolDamagedError, SpoolError
-from edgepub.logs import Complaints
 from edgepub.messages import Message, Receipt, event, json_form
 from edgepub.outbox.spool import Row, Spool
 from edgepub.worker import Worker
@@ -73,8 +72,6 @@ class DurableLane:
         self._not_before_s = 0.0  # it is tried again
         self._damaged_s = -_TRY_AGAIN_S  # when it was last found damaged
         self._closing = False
-        self._complaints = Complaints(_log)
-        self._losses = Complaints(_log)
         self._worker = Worker("events", self._work)
         self._ready_again: Callable[[], None] = lambda: None
 
@@ -157,7 +154,7 @@ class DurableLane:
             if not queue:
                 return None
             if queue is self._incoming and self._writable:
-                self._complaints.error("the disk has not answered for %.0f s: %s", _SLOW_DISK_S, _DEGRADED)
+                _log.error("the disk has not answered for %.0f s: %s", _SLOW_DISK_S, _DEGRADED)
             message = queue.popleft()
             left_s = self._max_age_s - (self._now_s() - message.created_s)
             message = message._replace(expiry_s=max(1, int(left_s)))
@@ -202,7 +199,7 @@ class DurableLane:
         self._remove(message.row)
         message.count_lost(reason)
         if message.receipt is None:  # of a camera that is not in the configuration any more
-            self._losses.warn("an event is let go of: %s: %s", message.topic, reason)
+            _log.warning("an event is let go of: %s: %s", message.topic, reason)
 
     def _remove(self, row: int) -> None:
         """Remove a row from the file, if it is or will be there."""
@@ -236,7 +233,7 @@ class DurableLane:
             self._ready_again()
             return pause_s
         if not self._writable:
-            _log.warning("events are written to disk again")
+            _log.info("events are written to disk again")
             self._writable = True
         if more or self._incoming:
             return 0.0
@@ -346,7 +343,7 @@ class DurableLane:
                 return 0.0
         self._writable = False
         self._not_before_s = now_s + _TRY_AGAIN_S
-        self._complaints.error("%s: %s", error, _DEGRADED)
+        _log.error("%s: %s", error, _DEGRADED)
         if not self._readable:
             spool.close()
         elif not spool.is_open:

@@ -1,6 +1,6 @@
 """Runs first in every Python that PySDK starts: its postprocessor worker is to listen on loopback alone.
 
-PySDK 1.5 binds ``tcp://*:6120`` (and up), and connects to it at ``localhost``. Only the worker's own process is touched.
+PySDK 1.5 has it bind ``tcp://*:6120`` and up, and connects to it at ``localhost``. No other process is touched.
 """
 
 import sys
