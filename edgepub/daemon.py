@@ -159,8 +159,8 @@ class _Life:
         try:
             new = self._load()
         except ConfigurationError as error:
-            _log.error("%s", error)
-            self._reloaded(f"the new configuration is refused: {error.mistakes[0]}")
+            _log.error("the new configuration is refused, the old one goes on: %s", "; ".join(error.mistakes))
+            self._service.reloaded(f"the new configuration is refused: {error.mistakes[0]}")
             return None
         logs.setup(new.log)
         what = changes.between(self._settings, new)

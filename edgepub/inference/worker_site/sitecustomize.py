@@ -8,8 +8,9 @@ import sys
 if any(argument.endswith("pproc_worker.py") for argument in sys.orig_argv):
     import zmq
 
-    class _AtHome(zmq.Socket):  # type: ignore[type-arg]
-        def bind(self, addr: str) -> object:
-            return super().bind(addr.replace("tcp://*:", "tcp://127.0.0.1:"))
+    _bind = zmq.Socket.bind
 
-    zmq.Context._socket_class = _AtHome  # noqa: SLF001
+    def _at_home(socket: zmq.Socket[bytes], address: str) -> object:
+        return _bind(socket, address.replace("tcp://*:", "tcp://127.0.0.1:"))
+
+    zmq.Socket.bind = _at_home  # type: ignore[method-assign,assignment]

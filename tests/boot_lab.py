@@ -1,0 +1,77 @@
+#!/usr/bin/env python3
+"""Boots a real systemd on this machine's own files, in a throw-away layer over them: `boot_lab.py SCRIPT [BIND...]`.
+
+SCRIPT (an executable) is run as a service there, what it prints is printed, and its exit code is this one's. Nothing that
+it does to the files stays. BIND is SOURCE:TARGET, a folder to be seen there for reading. Other services of this machine
+do not start there. Needs root, and of Debian systemd, dbus and systemd-container.
+"""
+
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+_TIMEOUT_S = 400
+_TARGET = """[Unit]
+Requires=basic.target dbus.socket
+Wants=edgepub-proof.service
+After=basic.target
+AllowIsolate=yes
+"""
+_SERVICE = """[Unit]
+After=edgepub-proof.target dbus.socket
+[Service]
+Type=oneshot
+ExecStart=/proof
+StandardOutput=append:/out
+StandardError=inherit
+ExecStopPost=/bin/sh -c 'echo "$EXIT_STATUS" >/status; systemctl --force --force poweroff'
+"""
+# In a private view of the file systems, which ends with it. The layers' folders are in memory.
+_STEPS = """
+units=$0 layer=$1 seconds=$2
+shift 2
+mount --make-rprivate / && mount -t tmpfs tmpfs "$layer" && mkdir "$layer"/{up,work,root} &&
+    mount -t overlay overlay -o "lowerdir=/,upperdir=$layer/up,workdir=$layer/work" "$layer/root" || exit 125
+root=$layer/root
+cp "$units"/* "$root/etc/systemd/system/"
+: >"$root/etc/machine-id"
+: >"$root/proof"
+timeout -k 5 "$seconds" systemd-nspawn --quiet --directory="$root" --register=no --keep-unit --console=pipe "$@" \
+    --private-network --boot systemd.unit=edgepub-proof.target </dev/null >"$layer/console" 2>&1
+cat "$root/out" 2>/dev/null || tail -n 40 "$layer/console"
+exit "$(cat "$root/status" 2>/dev/null || echo 124)"
+"""
+
+
+def why_not():
+    """Return why it cannot be done here; None if it can."""
+    if os.geteuid():
+        return "a systemd of its own needs root"
+    if not shutil.which("systemd-nspawn") or not Path("/usr/lib/systemd/systemd").exists():
+        return "no systemd-nspawn here: apt-get install systemd systemd-sysv dbus systemd-container"
+    return None
+
+
+def boot(script, binds=()):
+    """Run a script there; return its exit code, 124 when it took too long, and what it printed."""
+    with tempfile.TemporaryDirectory(prefix="edgepub-boot-") as scratch:
+        units, layer = Path(scratch, "units"), Path(scratch, "layer")
+        units.mkdir()
+        layer.mkdir()
+        (units / "edgepub-proof.target").write_text(_TARGET)
+        (units / "edgepub-proof.service").write_text(_SERVICE)
+        seen = [f"--bind-ro={each}" for each in (f"{Path(script).resolve()}:/proof", *binds)]
+        command = ["unshare", "--mount", "bash", "-c", _STEPS, units, layer, str(_TIMEOUT_S), *seen]
+        done = subprocess.run(command, capture_output=True, text=True, errors="replace", check=False)
+        return done.returncode, done.stdout + done.stderr
+
+
+if __name__ == "__main__":
+    if reason := why_not():
+        sys.exit(reason)
+    code, said = boot(sys.argv[1], sys.argv[2:])
+    print(said, end="")
+    sys.exit(code)

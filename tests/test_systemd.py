@@ -1,0 +1,38 @@
+"""The service in a real systemd: see `systemd_proof.py` for what is done there, and `boot_lab.py` for where."""
+
+import shutil
+import subprocess
+import sys
+import sysconfig
+from pathlib import Path
+
+import boot_lab
+import pytest
+from conftest import MOSQUITTO
+
+from edgepub.demo import assets
+
+HERE = Path(__file__).parent
+
+
+def why_not():
+    its = subprocess.run(
+        ["/usr/bin/python3", "-c", "import sys; print(sys.version_info[:2])"], capture_output=True, text=True, check=False
+    )
+    if its.stdout.strip() != str(sys.version_info[:2]):
+        return "the service is tried with Debian's own Python, and this one is another"
+    if MOSQUITTO is None or not shutil.which("mosquitto_sub"):
+        return "no Mosquitto here: apt-get install mosquitto mosquitto-clients"
+    return boot_lab.why_not()
+
+
+@pytest.mark.skipif(why_not() is not None, reason=str(why_not()))
+def test_the_service(demo_assets):
+    binds = [
+        f"{HERE.parent}:/run/proof/project",
+        f"{sysconfig.get_path('purelib')}:/run/proof/dependencies",
+        f"{assets.cache_folder()}:/run/proof/demo",
+    ]
+    code, said = boot_lab.boot(HERE / "systemd_proof.py", binds)
+    print(said)
+    assert code == 0, said
