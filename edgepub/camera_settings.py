@@ -9,8 +9,9 @@ from pydantic import Field, PrivateAttr, ValidationInfo, field_validator, model_
 from edgepub.areas import Labels, LineSettings, ZoneSettings
 from edgepub.fields import Name, Number, ReadableFile, Section, resolved
 
-MinScore = Annotated[float, Number, Field(ge=0, le=1, allow_inf_nan=False)]
-MaxFps = Annotated[float, Number, Field(ge=0.001, le=1000, allow_inf_nan=False)]
+# The bounds come before `Number`: behind it, the JSON Schema would not have them.
+MinScore = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False), Number]
+MaxFps = Annotated[float, Field(ge=0.001, le=1000, allow_inf_nan=False), Number]
 
 
 class PublishSettings(Section):
@@ -21,9 +22,9 @@ class PublishSettings(Section):
     a box that moved by more than 2 % of the frame, or a score that changed by more than 0.1."""
     every: Annotated[int, Number] = Field(default=1, ge=1, le=1_000_000)
     """Only every so many results. In mode `changes`, a change waits for the next that is due."""
-    max_rate_hz: Annotated[float, Number] | None = Field(default=None, gt=0, le=1000)
+    max_rate_hz: Annotated[float, Field(gt=0, le=1000), Number] | None = None
     """At most so many messages a second, evenly. In mode `changes`, a change waits for the next allowed moment."""
-    heartbeat_s: Annotated[float, Number] | None = Field(default=30, gt=0, le=86_400)
+    heartbeat_s: Annotated[float, Field(gt=0, le=86_400), Number] | None = 30
     """In mode `changes`: so long after the last message, the next result is published in any case; null: never."""
     adaptive: bool = False
     """Publish less often while messages grow old in the queue, as the broker does not keep up; changes still come."""

@@ -82,6 +82,16 @@ def test_schemas(cli, name):
             jsonschema.validate(GOOD | {"nodes": 1}, schema)
 
 
+@pytest.mark.parametrize(
+    "camera", [{"min_score": 2}, {"max_fps": 0}, {"publish": {"max_rate_hz": 0}}, {"publish": {"heartbeat_s": 1e6}}]
+)
+def test_the_printed_schema_has_the_bounds(cli, camera):
+    schema = json.loads(cli("schema", "config").stdout)
+    wrong = GOOD["cameras"]["porch"] | camera
+    with pytest.raises(jsonschema.ValidationError):
+        jsonschema.validate(GOOD | {"cameras": {"porch": wrong}}, schema)
+
+
 def test_help_names_every_command(cli):
     text = cli("--help").stdout
     for command in ("run", "check", "schema", "demo", "bench"):

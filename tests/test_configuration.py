@@ -163,7 +163,7 @@ WRONG = [
     ({"cameras__porch__min_score": True}, "cameras.porch.min_score: must be a number, not yes or no"),
     ({"cameras__porch__min_scores": 0.5}, "cameras.porch.min_scores: unknown key; did you mean 'min_score'?"),
     ({"cameras__porch__max_fps": 0}, "cameras.porch.max_fps: must be greater than or equal to 0.001"),
-    ({"cameras__porch__max_fps": float("nan")}, "cameras.porch.max_fps: must be greater than or equal to 0.001"),
+    ({"cameras__porch__max_fps": float("nan")}, "cameras.porch.max_fps: must be a finite number"),
     ({"cameras__porch__max_fsp": 5}, "cameras.porch.max_fsp: unknown key; did you mean 'max_fps'?"),
     ({"cameras__porch__stall_timeout_s": 0.5}, "cameras.porch.stall_timeout_s: must be greater than or equal to 1"),
     ({"cameras__porch__publish": "changes"}, "cameras.porch.publish: must be keys with values below it, not a single value"),

@@ -11,7 +11,7 @@ import trustme
 from conftest import BOX, Mosquitto, Subscriber
 
 pytestmark = pytest.mark.mosquitto
-README = Path(__file__).parents[1] / "README.md"
+PAGE = Path(__file__).parents[1] / "docs" / "security.md"
 PASSWORDS = {"edge": "s3cret-edge", "homeassistant": "s3cret-ha", "guest": "s3cret-guest"}
 
 
@@ -100,13 +100,13 @@ def test_a_broker_that_wants_our_certificate(certificates, start, run_daemon, st
 
 
 def block(heading):
-    """Return the text of the README's code block that begins with a line."""
-    return re.search(rf"```\w*\n({re.escape(heading)}\n.*?)```", README.read_text(), re.DOTALL)[1]
+    """Return the text of the page's code block that begins with a line."""
+    return re.search(rf"```\w*\n({re.escape(heading)}\n.*?)```", PAGE.read_text(), re.DOTALL)[1]
 
 
 @pytest.fixture
 def guarded(tmp_path, start):
-    """A broker with the README's access control list, and a password for each."""
+    """A broker with the page's access control list, and a password for each."""
     passwords, acl = tmp_path / "passwords", tmp_path / "acl"
     passwords.touch()
     for user, password in PASSWORDS.items():
@@ -126,7 +126,7 @@ def subscriber(broker, user):
     return Subscriber(broker.port, user=(user, PASSWORDS[user]))
 
 
-def test_the_access_control_list_of_the_readme(guarded, run_daemon, studio):
+def test_the_access_control_list_of_the_page(guarded, run_daemon, studio):
     """Home Assistant reads and sets, a guest does nothing, and edgepub reaches no other node."""
     home, guest = subscriber(guarded, "homeassistant"), subscriber(guarded, "guest")
     try:

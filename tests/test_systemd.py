@@ -1,6 +1,8 @@
 """The service in a real systemd: see `systemd_proof.py` for what is done there, and `boot_lab.py` for where."""
 
+import os
 import shutil
+import stat
 import subprocess
 import sys
 import sysconfig
@@ -27,8 +29,12 @@ def why_not():
 
 
 @pytest.mark.skipif(why_not() is not None, reason=str(why_not()))
-def test_the_service(demo_assets):
+def test_the_service(demo_assets, tmp_path):
+    device = tmp_path / "hailo0"  # any that everybody may open
+    os.mknod(device, stat.S_IFCHR, os.makedev(10, 229))
+    device.chmod(0o666)
     binds = [
+        f"{device}:/dev/hailo0",
         f"{HERE.parent}:/run/proof/project",
         f"{sysconfig.get_path('purelib')}:/run/proof/dependencies",
         f"{assets.cache_folder()}:/run/proof/demo",
