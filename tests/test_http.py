@@ -325,6 +325,7 @@ async def test_no_answer_says_what_it_is_made_with_and_nothing_is_logged(box, ca
         b"GET / HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\nConnection: upgrade\r\n\r\nmore",
         b"POST / HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: 99999999\r\n\r\n",
     ]
+    began_s = time.monotonic()
     for request in rude:
         answer = await box.say(request)
         assert re.match(rb"HTTP/1\.[01] [2345]\d\d ", answer), (request, answer)
@@ -332,6 +333,7 @@ async def test_no_answer_says_what_it_is_made_with_and_nothing_is_logged(box, ca
         assert re.findall(rb"\nServer: (.*)\r", head + b"\r") == [b"edgepub"], answer
         assert b"Python" not in head + body
         assert body.count(b"\n") == 1
+    assert time.monotonic() - began_s < 8, "it waits for no more of them"
     assert caplog.messages == []
     assert (await box.ask())[0] == 200
 
@@ -351,12 +353,14 @@ async def test_a_mistake_of_our_own_is_logged_and_not_shown(monkeypatch, caplog)
     assert "a secret" in caplog.text
 
 
-async def test_hundreds_that_say_nothing_keep_nobody_out(box):
+async def test_hundreds_that_say_nothing_keep_nobody_out(box, monkeypatch):
+    monkeypatch.setattr(connections, "_LONGEST_S", 3600)
     silent = [await asyncio.open_connection("127.0.0.1", box.port) for _ in range(300)]
     assert (await box.ask())[0] == 200
     ended = [asyncio.create_task(reader.read()) for reader, _ in silent]
-    while sum(each.done() for each in ended) < 300 - connections._MOST:  # the oldest do not even cost a place
-        await asyncio.sleep(0.01)
+    async with asyncio.timeout(30):
+        while sum(each.done() for each in ended) < 300 - connections._MOST:
+            await asyncio.sleep(0.01)
     assert (await box.ask())[0] == 200
     for task in ended:
         task.cancel()
@@ -399,6 +403,15 @@ def unread(port, request):
     return client
 
 
+async def received(client):
+    """Return how many bytes there are for it until its end."""
+    number = 0
+    with contextlib.suppress(ConnectionError):
+        while chunk := await asyncio.to_thread(client.recv, 1 << 20):
+            number += len(chunk)
+    return number
+
+
 GET_METRICS = b"GET /metrics HTTP/1.1\r\nHost: a\r\n\r\n"
 
 
@@ -417,15 +430,19 @@ async def test_a_client_that_does_not_read_is_left(box, monkeypatch):
     await asyncio.sleep(1.5)  # its time is over
     assert (await box.ask())[0] == 200
     client.settimeout(30)
-    received = 0
-    with contextlib.suppress(ConnectionError):
-        while chunk := await asyncio.to_thread(client.recv, 1 << 20):
-            received += len(chunk)
-    assert received < page_bytes, "the rest of its answer is not kept for it"
+    assert await received(client) < page_bytes, "the rest of its answer is not kept for it"
     client.close()
 
 
-async def test_more_than_a_request_is_not_listened_to(box):
+async def test_more_than_a_request_is_not_listened_to(box, monkeypatch):
+    monkeypatch.setattr(connections, "_LARGEST_BYTES", 3000)
+    request = b"GET /healthz HTTP/1.1\r\nHost: a\r\nX: " + b"x" * 2000 + b"\r\n"
+    assert (await box.say(request + b"\r\n")).startswith(b"HTTP/1.1 200 OK")
+    reader, writer = await asyncio.open_connection("127.0.0.1", box.port)
+    writer.write(request + b"Y: " + b"y" * 2000 + b"\r\n\r\n")
+    with contextlib.suppress(ConnectionError):
+        assert await reader.read() == b""
+    writer.close()
     reader, writer = await asyncio.open_connection("127.0.0.1", box.port)
     with contextlib.suppress(ConnectionError):
         writer.write(b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 999999999\r\n\r\n")
@@ -439,7 +456,7 @@ async def test_more_than_a_request_is_not_listened_to(box):
 
 async def test_it_stops_within_a_second_whoever_is_connected():
     box = await Box("porch").start()
-    big(box)
+    page_bytes = big(box)
     silent = await asyncio.open_connection("127.0.0.1", box.port)
     partial = await asyncio.open_connection("127.0.0.1", box.port)
     partial[1].write(b"GET / HTTP/1.1\r\nHo")
@@ -458,6 +475,8 @@ async def test_it_stops_within_a_second_whoever_is_connected():
     for reader, writer in (silent, partial, keeping):
         await ends(reader)
         writer.close()
+    deaf.settimeout(30)
+    assert await received(deaf) < page_bytes, "nothing is left to be sent"
     deaf.close()
 
 
