@@ -18,6 +18,8 @@ _LARGEST_BYTES = 65_536
 _GRACE_S = 0.25
 _METHODS = ("GET", "HEAD")
 _log = logging.getLogger(__name__)
+_NOWHERE = logging.Logger("aiohttp", logging.CRITICAL + 1)  # noqa: LOG001  (in no tree, where a level could be set)
+"""For what aiohttp says of its clients: nobody here can mend them."""
 
 Route = Callable[[web.BaseRequest], web.StreamResponse]
 """Makes the answer to a GET of a path, at once."""
@@ -88,7 +90,7 @@ class _Connection(web.RequestHandler):
 
     def __init__(self, server: web.Server, lives: _Lives, loop: asyncio.AbstractEventLoop) -> None:
         # Nothing is read that no page asks for: what is still to come of a request ends with its connection.
-        super().__init__(server, loop=loop, access_log=None, lingering_time=0)  # type: ignore[arg-type]  # it may be
+        super().__init__(server, loop=loop, logger=_NOWHERE, access_log=_NOWHERE, lingering_time=0)
         self._lives = lives
         self._own: asyncio.Transport | None = None
         self._heard_bytes = 0
@@ -105,10 +107,13 @@ class _Connection(web.RequestHandler):
 
     def data_received(self, data: bytes) -> None:
         self._heard_bytes += len(data)
-        if self._own and self._heard_bytes > _LARGEST_BYTES:
-            self._lives.end(self._own)
-        else:
+        if self._heard_bytes > _LARGEST_BYTES:
+            self._end()
+            return
+        try:
             super().data_received(data)
+        except ValueError:  # which aiohttp before 3.14 lets pass where a request names an address that is none
+            self._end()
 
     def handle_error(
         self,
@@ -121,7 +126,11 @@ class _Connection(web.RequestHandler):
         if status != HTTPStatus.INTERNAL_SERVER_ERROR:
             return _finished(said(status, "this is no request that can be understood"))
         _log.error("http: %s: an error of edgepub's own; please report it", request.path, exc_info=exc)
-        return _finished(said(500, "edgepub has made a mistake; its log says more"))
+        return _finished(said(status, "edgepub has made a mistake; its log says more"))
+
+    def _end(self) -> None:
+        if self._own:
+            self._lives.end(self._own)
 
 
 def _finished(response: web.StreamResponse) -> web.StreamResponse:
