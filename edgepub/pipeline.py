@@ -18,6 +18,7 @@ from edgepub.configuration import broker_password
 from edgepub.controls import Apply, Commander, Controls
 from edgepub.detections import DetectionsBuilder
 from edgepub.health import Health
+from edgepub.http import HttpServer
 from edgepub.inference import loaded
 from edgepub.messages import EventReceipt, PictureReceipt, json_form, picture, state
 from edgepub.metrics import CameraMetrics
@@ -146,6 +147,12 @@ class Pipeline:
                     self.condition.broker,
                     self._began_s,
                 )
+            elif settings.http.listen:
+                self.parts[name] = HttpServer(
+                    settings.http.listen, settings.node, self.condition, self._counts, self.outbox.sizes
+                )
+            else:
+                self.parts.pop(name, None)
 
     def _new_publisher(self) -> Publisher:
         settings, offline = self._settings, state(self._topics.status, "offline")

@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
 """Boots a real systemd on this machine's own files, in a throw-away layer over them: `boot_lab.py SCRIPT [BIND...]`.
 
-SCRIPT (an executable) is run as a service there, what it prints is printed, and its exit code is this one's. Nothing that
-it does to the files stays. BIND is SOURCE:TARGET, a folder to be seen there for reading. Other services of this machine
-do not start there. Needs root, and of Debian systemd, dbus and systemd-container.
+SCRIPT (an executable) is run as a service there, what it prints is printed, and its exit code is this one's. Nothing
+that it does to the files stays, it has no network, and no service of this machine starts there. BIND is
+SOURCE:TARGET, to be seen there for reading. Needs root, and of Debian systemd-sysv, dbus and systemd-container.
 """
 
 import os

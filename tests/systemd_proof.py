@@ -1,5 +1,5 @@
 #!/usr/bin/python3
-"""What `tests/test_systemd.py` does inside a machine that has just been booted: edgepub as a service, as the papers say.
+"""What `test_systemd.py` does inside a machine that has just been booted: edgepub as a service, as the papers say.
 
 Each line that it prints is something that was seen; it ends at the first that was not.
 """
@@ -133,11 +133,27 @@ def writes_nowhere_else(uid):
     # It is no other user, so all that it makes is its own. (Its /tmp and /var/tmp go with it.)
     elsewhere = ["-path", "/proc", "-o", "-path", "/var/lib/private/edgepub", "-o", "-path", "*/systemd-private-*"]
     elsewhere += ["-o", "-path", "/run/credentials"]
-    command = ["find", "/", "/dev/shm", "/run", "-xdev", "(", *elsewhere, ")", "-prune", "-o", "-uid", str(uid), "-print"]
+    command = [
+        "find",
+        "/",
+        "/dev/shm",
+        "/run",
+        "-xdev",
+        "(",
+        *elsewhere,
+        ")",
+        "-prune",
+        "-o",
+        "-uid",
+        str(uid),
+        "-print",
+    ]
     written = sh(*command, check=False).splitlines()
     seen("nothing is written outside of its state folder", not written, written)
     kept = sorted(path.name for path in Path("/var/lib/private/edgepub").iterdir())
-    seen("events, states and PySDK's own things are there", {"events.sqlite", "state.json", ".local"} <= set(kept), kept)
+    seen(
+        "events, states and PySDK's own things are there", {"events.sqlite", "state.json", ".local"} <= set(kept), kept
+    )
 
 
 def is_in_the_journal():
@@ -193,7 +209,9 @@ def refuses_a_wrong_configuration():
     seen("with a wrong configuration it has failed at once", prop("ActiveState") == "failed", prop("ActiveState"))
     first = prop("InvocationID")
     time.sleep(3)  # three times the pause before a restart: that none comes cannot be waited for
-    seen("and is not started again", (prop("ActiveState"), prop("InvocationID")) == ("failed", first), prop("NRestarts"))
+    seen(
+        "and is not started again", (prop("ActiveState"), prop("InvocationID")) == ("failed", first), prop("NRestarts")
+    )
     entries = sh("journalctl", "-u", "edgepub", f"_SYSTEMD_INVOCATION_ID={first}", "--no-pager")
     seen("its log names the key", "/etc/edgepub/edgepub.yaml: cameras: needs at least one" in entries, entries)
     configure()
@@ -237,7 +255,10 @@ def reaches_devices():
         (UNITS / "opener.service").write_text(f"{unit}\n[Service]\nType=oneshot\nExecStart={opens}\n{drop_in}")
         sh("systemctl", "daemon-reload")
         done = subprocess.run(["systemctl", "start", "opener"], capture_output=True, check=False)
-        seen(f"a device {'is reached with' if drop_in else 'is not there without'} its drop-in", done.returncode == expected)
+        seen(
+            f"a device {'is reached with' if drop_in else 'is not there without'} its drop-in",
+            done.returncode == expected,
+        )
 
 
 def main():

@@ -19,7 +19,10 @@ HERE = Path(__file__).parent
 
 def why_not():
     its = subprocess.run(
-        ["/usr/bin/python3", "-c", "import sys; print(sys.version_info[:2])"], capture_output=True, text=True, check=False
+        ["/usr/bin/python3", "-c", "import sys; print(sys.version_info[:2])"],
+        capture_output=True,
+        text=True,
+        check=False,
     )
     if its.stdout.strip() != str(sys.version_info[:2]):
         return "the service is tried with Debian's own Python, and this one is another"
@@ -28,8 +31,9 @@ def why_not():
     return boot_lab.why_not()
 
 
+@pytest.mark.usefixtures("demo_assets")
 @pytest.mark.skipif(why_not() is not None, reason=str(why_not()))
-def test_the_service(demo_assets, tmp_path):
+def test_the_service(tmp_path):
     device = tmp_path / "hailo0"  # any that everybody may open
     os.mknod(device, stat.S_IFCHR, os.makedev(10, 229))
     device.chmod(0o666)

@@ -1,0 +1,140 @@
+"""HTTP for clients that need not be polite: whatever they do, it costs little, and for a short time only."""
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
+from http import HTTPStatus
+from typing import cast
+
+from aiohttp import web
+
+_MOST = 32
+"""Connections at once; for another one the oldest ends, so that many that say nothing keep nobody out."""
+_LONGEST_S = 10.0
+"""A connection's life, from the first byte of the request to the last of the answer."""
+_LARGEST_BYTES = 65_536
+"""Of what a client says; beside aiohttp's own bounds, for each header."""
+_GRACE_S = 0.25
+_METHODS = ("GET", "HEAD")
+_log = logging.getLogger(__name__)
+_NOWHERE = logging.Logger("aiohttp", logging.CRITICAL + 1)  # noqa: LOG001  (in no tree, where a level could be set)
+"""For what aiohttp says of its clients: nobody here can mend them."""
+
+Route = Callable[[web.BaseRequest], web.StreamResponse]
+"""Makes the answer to a GET of a path, at once."""
+
+
+@asynccontextmanager
+async def serving(host: str, port: int, routes: Mapping[str, Route]) -> AsyncIterator[None]:
+    """Answer at an address, one request a connection; raise OSError if the address cannot be had.
+
+    Args:
+        host: an address of this box, or the one that stands for all.
+        port: the port.
+        routes: what there is, by path.
+
+    """
+
+    async def answer(request: web.BaseRequest) -> web.StreamResponse:
+        route = routes.get(request.path)
+        if route is None:
+            return _finished(said(404, f"there is no such page; there are {', '.join(routes)}"))
+        if request.method not in _METHODS:
+            return _finished(said(405, "this can only be read: GET or HEAD", Allow=", ".join(_METHODS)))
+        return _finished(route(request))
+
+    server = web.Server(answer)
+    lives = _Lives()
+    loop = asyncio.get_running_loop()
+    listener = await loop.create_server(lambda: _Connection(server, lives, loop), host, port, backlog=_MOST)
+    try:
+        yield
+    finally:
+        listener.close()
+        lives.end_all()
+        await server.shutdown(_GRACE_S)
+
+
+def said(status: int, line: str, **headers: str) -> web.Response:
+    """Return an answer of one line."""
+    return web.Response(status=status, text=f"{line}\n", headers=headers)
+
+
+class _Lives:
+    """The connections that there are, each with its end."""
+
+    def __init__(self) -> None:
+        self._ends: dict[asyncio.Transport, asyncio.TimerHandle] = {}
+
+    def begin(self, transport: asyncio.Transport) -> None:
+        if len(self._ends) >= _MOST:
+            self.end(next(iter(self._ends)))
+        self._ends[transport] = asyncio.get_running_loop().call_later(_LONGEST_S, self.end, transport)
+
+    def end(self, transport: asyncio.Transport) -> None:
+        self.ended(transport)
+        transport.abort()  # to close it would be to wait for a client that does not read
+
+    def ended(self, transport: asyncio.Transport) -> None:
+        if timer := self._ends.pop(transport, None):
+            timer.cancel()
+
+    def end_all(self) -> None:
+        for transport in list(self._ends):
+            self.end(transport)
+
+
+class _Connection(web.RequestHandler):
+    """A connection, with its bounds."""
+
+    def __init__(self, server: web.Server, lives: _Lives, loop: asyncio.AbstractEventLoop) -> None:
+        # Nothing is read that no page asks for: what is still to come of a request ends with its connection.
+        super().__init__(server, loop=loop, logger=_NOWHERE, access_log=_NOWHERE, lingering_time=0)
+        self._lives = lives
+        self._own: asyncio.Transport | None = None
+        self._heard_bytes = 0
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._own = cast("asyncio.Transport", transport)
+        self._lives.begin(self._own)
+        super().connection_made(transport)
+
+    def connection_lost(self, exc: BaseException | None) -> None:
+        if self._own:
+            self._lives.ended(self._own)
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        self._heard_bytes += len(data)
+        if self._heard_bytes > _LARGEST_BYTES:
+            self._end()
+            return
+        try:
+            super().data_received(data)
+        except ValueError:  # which aiohttp before 3.14 lets pass where a request names an address that is none
+            self._end()
+
+    def handle_error(
+        self,
+        request: web.BaseRequest,
+        status: int = 500,
+        exc: BaseException | None = None,
+        message: str | None = None,  # noqa: ARG002
+    ) -> web.StreamResponse:
+        """Answer without what is ours alone to know; of what is no HTTP, the log says nothing."""
+        if status != HTTPStatus.INTERNAL_SERVER_ERROR:
+            return _finished(said(status, "this is no request that can be understood"))
+        _log.error("http: %s: an error of edgepub's own; please report it", request.path, exc_info=exc)
+        return _finished(said(status, "edgepub has made a mistake; its log says more"))
+
+    def _end(self) -> None:
+        if self._own:
+            self._lives.end(self._own)
+
+
+def _finished(response: web.StreamResponse) -> web.StreamResponse:
+    response.headers["Server"] = "edgepub"
+    response.headers["Cache-Control"] = "no-store"
+    response.force_close()
+    return response
