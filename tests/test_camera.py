@@ -169,11 +169,13 @@ async def test_only_so_many_calls_that_hang(caplog):
         while not (hangs[-1].is_set() or the_end.is_set()):
             the_end.wait(0.01)
 
-    async with running([Model(1, hang)]) as (_, _, loaded):
+    async with running([Model(1, hang)]) as (told, _, loaded):
         await until(lambda: any("3 calls of the model hang" in m for m in caplog.messages))
         assert len(loaded) == len(hangs) == 3
+        assert told.camera.is_stuck, "nothing goes on until one comes back"
         hangs[-1].set()
         await until(lambda: len(hangs) == 4)
+        await until(lambda: not told.camera.is_stuck)
         the_end.set()
 
 
