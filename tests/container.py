@@ -49,7 +49,10 @@ done
 shift
 mount -t proc -o nosuid,nodev,noexec proc "$root/proc"
 mount -t tmpfs -o mode=755,nosuid tmpfs "$root/dev"
-for device in null zero full random urandom; do : > "$root/dev/$device"; mount --bind "/dev/$device" "$root/dev/$device"; done
+for device in null zero full random urandom; do
+    : > "$root/dev/$device"
+    mount --bind "/dev/$device" "$root/dev/$device"
+done
 mkdir "$root/dev/shm"
 mount -t tmpfs -o nosuid,nodev,noexec,size=64m,mode=1777 tmpfs "$root/dev/shm"
 mount -o remount,bind,ro "$root"
@@ -98,7 +101,9 @@ def buildah(*arguments):
     """Run buildah on storage of our own; return what it prints."""
     where = ["--root", CACHE / "storage", "--runroot", CACHE / "run", "--storage-driver", "vfs"]
     environment = {**os.environ, "BUILDAH_ISOLATION": "chroot"}
-    done = subprocess.run(["buildah", *where, *arguments], env=environment, text=True, stdout=subprocess.PIPE, check=True)
+    done = subprocess.run(
+        ["buildah", *where, *arguments], env=environment, text=True, stdout=subprocess.PIPE, check=True
+    )
     return done.stdout.strip()
 
 
@@ -152,9 +157,9 @@ def with_broker(folder, image):
     for theirs, ours in here.items():
         conf = conf.replace(theirs, str(volumes[ours]))
     (folder / "mosquitto.conf").write_text(conf.replace("listener 1883\n", ""))
+    as_user = ["setpriv", "--reuid", "1883", "--regid", "1883", "--clear-groups", "--bounding-set=-all"]
     broker = subprocess.Popen(
-        ["setpriv", "--reuid", "1883", "--regid", "1883", "--clear-groups", "--bounding-set=-all", "sh", "-c"]
-        + ["umask 007; exec mosquitto -c mosquitto.conf"],
+        [*as_user, "sh", "-c", "umask 007; exec mosquitto -c mosquitto.conf"],
         cwd=folder,
         stdout=subprocess.DEVNULL,
         stderr=(folder / "mosquitto.log").open("w"),
@@ -190,7 +195,7 @@ def with_container(folder, image, volumes):
         "/etc/edgepub": (HERE / "docker", "ro"),
         "/run/credentials/edgepub": (volumes["edgepub-secrets"], "ro"),
         "/run/mosquitto": (volumes["socket"], "ro"),
-        **{target: (volumes["state"], "rw") for target in image["Volumes"]},
+        **dict.fromkeys(image["Volumes"], (volumes["state"], "rw")),
     }
     for target in mounts:
         (root / target[1:]).mkdir(parents=True, exist_ok=True)  # as a runtime does
@@ -198,7 +203,20 @@ def with_container(folder, image, volumes):
     environment = [*image["Env"], "CREDENTIALS_DIRECTORY=/run/credentials/edgepub"]
     given = [f"{source}:{target}:{mode}" for target, (source, mode) in mounts.items()]
     log = folder / "edgepub.log"
-    runtime = ["unshare", "--mount", "--pid", "--net", "--ipc", "--uts", "--fork", "--kill-child", "sh", "-ec", _RUN, "run"]
+    runtime = [
+        "unshare",
+        "--mount",
+        "--pid",
+        "--net",
+        "--ipc",
+        "--uts",
+        "--fork",
+        "--kill-child",
+        "sh",
+        "-ec",
+        _RUN,
+        "run",
+    ]
     inside = ["env", "-i", "-C", image["WorkingDir"], *environment]
     process = subprocess.Popen(
         [*runtime, str(root), image["User"], "1883", *given, "--", *inside, *command],
@@ -248,14 +266,24 @@ class Container:
 def try_it(container, reader, log):
     began_s = time.monotonic()
     first = reader.read("edgepub/demo/face/detections", "-C", "1")
-    check(f"the first detections, after {time.monotonic() - began_s:.1f} s, without a network", first.stdout, log.read_text())
-    payloads = [json.loads(line) for line in reader.read("edgepub/demo/face/detections", "-C", "30").stdout.splitlines()]
+    check(
+        f"the first detections, after {time.monotonic() - began_s:.1f} s, without a network",
+        first.stdout,
+        log.read_text(),
+    )
+    payloads = [
+        json.loads(line) for line in reader.read("edgepub/demo/face/detections", "-C", "30").stdout.splitlines()
+    ]
     labels = {each["label"] for payload in payloads for each in payload["detections"]}
     check("30 more, of the demo's face", len(payloads) == 30 and labels == {"face"}, payloads)
     refused = reader.read("#", "-C", "1", XDG_CONFIG_HOME="/nowhere")
     check("a client without a password gets nothing", refused.returncode and not refused.stdout, refused)
     status = container.status()
-    rights = [status["Uid"].split()[0], *(int(status[key], 16) for key in ("CapEff", "CapPrm", "CapBnd")), status["NoNewPrivs"]]
+    rights = [
+        status["Uid"].split()[0],
+        *(int(status[key], 16) for key in ("CapEff", "CapPrm", "CapBnd")),
+        status["NoNewPrivs"],
+    ]
     check("it is user 10001, without capabilities", rights == ["10001", 0, 0, 0, "1"], rights)
     tried = container.execute("touch", "/opt/edgepub/x")
     check("the root file system cannot be written", "Read-only" in tried.stderr, tried)
