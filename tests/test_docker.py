@@ -47,6 +47,17 @@ def test_an_update_comes_when_it_is_asked_for(compose):
     assert not [image for image in images if ":" not in image or image.endswith(":latest")]
 
 
+def test_the_lines_for_a_device_are_lines_of_a_service():
+    text = (DOCKER / "compose.yaml").read_text()
+    _, *blocks = text[text.index("# Accelerators and webcams") : text.index("  mosquitto:\n")].split("    #\n")
+    for block in blocks:
+        title, lines = block.split("\n", 1)
+        given = yaml.safe_load(re.sub("(?m)^    # ", "", lines))
+        assert given, title
+        assert given.keys() <= {"devices", "group_add", "volumes", "device_cgroup_rules"}
+        assert all(isinstance(values, list) for values in given.values())
+
+
 @pytest.fixture
 def configured(tmp_path, monkeypatch):
     """Return a function that loads a configuration as the container has it."""
