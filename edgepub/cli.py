@@ -65,12 +65,26 @@ def run(config: Config = None) -> None:
 
 
 @app.command()
-def check(config: Config = None) -> None:
+def check(
+    config: Config = None,
+    connect: Annotated[
+        bool,
+        typer.Option("--connect", help="Also reach the broker, open each source, and let each model look at a frame."),
+    ] = False,
+) -> None:
     """Check the configuration, and list every mistake in it."""
     path = config or configuration.default_path()
     settings = configuration.load(path)
     counts = [_counted(len(settings.cameras), "camera"), _counted(len(settings.models), "model")]
     typer.echo(f"{path}: good: {', '.join(counts)}, broker {settings.mqtt.url}")
+    if connect:
+        from edgepub.inspection import inspect
+
+        failed = False
+        for is_good, line in inspect(settings):
+            print(line, flush=True)
+            failed |= not is_good
+        daemon.leave(int(failed))  # a source or a model may hang
 
 
 def _counted(number: int, thing: str) -> str:

@@ -10,6 +10,7 @@ import threading
 import uuid
 from collections.abc import Callable, Iterable
 
+import psutil
 import uvloop
 
 from edgepub import changes, logs, store
@@ -71,7 +72,7 @@ def run(load: Callable[[], Settings]) -> int:
             code = FAILED
         if any(thread.name.startswith(("camera-", "snapshots")) for thread in threading.enumerate()):
             # PySDK, as OpenCV, aborts the process when the interpreter ends with a thread still inside it.
-            _leave(code)
+            leave(code)
     return code
 
 
@@ -81,7 +82,7 @@ async def _until_signalled(settings: Settings, load: Callable[[], Settings]) -> 
     def stop() -> None:
         if wishes.stop:
             _log.warning("stopping at once")
-            _leave(FAILED)
+            leave(FAILED)
         wishes.ask_to_stop()
 
     loop = asyncio.get_running_loop()
@@ -220,8 +221,11 @@ async def _drain(pipeline: Pipeline, publisher: asyncio.Task[None]) -> int:
     return unsent
 
 
-def _leave(code: int) -> None:
-    """End the process without waiting for anything."""
+def leave(code: int) -> None:
+    """End the process, and what PySDK has started for it, without waiting for anything."""
+    for child in psutil.Process().children(recursive=True):
+        with contextlib.suppress(psutil.Error):
+            child.kill()
     logging.shutdown()
     sys.stdout.flush()
     sys.stderr.flush()

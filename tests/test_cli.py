@@ -7,6 +7,7 @@ import sys
 import jsonschema
 import pytest
 import yaml
+from conftest import BOX, free_port
 
 from edgepub import system_libraries
 from edgepub.errors import MissingLibraryError
@@ -135,3 +136,34 @@ def test_an_opencv_that_works_needs_no_libgl(monkeypatch):
     monkeypatch.setattr(system_libraries, "_opencv_works", lambda: False)
     with pytest.raises(MissingLibraryError, match=r"libgl1 libglib2\.0-0$"):
         system_libraries.require()
+
+
+@pytest.mark.mosquitto
+def test_check_connect_tries_everything_and_has_a_line_for_each(cli, studio, mosquitto, tmp_path):
+    settings = studio.settings(mosquitto.url, studio.video([[BOX]] * 3))
+    path = tmp_path / "edgepub.yaml"
+    path.write_text(yaml.safe_dump(settings))
+    done = cli("check", "--connect", "-c", path)
+    assert done.returncode == 0, done.stderr
+    first, broker, source, model = done.stdout.splitlines()
+    assert first.endswith(f"good: 1 camera, 1 model, broker {mosquitto.url}")
+    assert broker == f"broker {mosquitto.url}: good: MQTT 3.1.1"
+    assert source == f"cam: source: good: {settings['cameras']['cam']['source']}, 64x64"
+    assert model.startswith("model echo: good: DUMMY/DUMMY, ")
+
+
+def test_check_connect_says_what_cannot_be_had_and_goes_on(cli, studio, demo_assets, tmp_path):
+    settings = studio.settings(f"mqtt://127.0.0.1:{free_port()}", f"rtsp://me:secret@127.0.0.1:{free_port()}/x")
+    settings["models"]["echo"].update(model_name="blazeface", zoo_url=str(demo_assets.zoo))
+    settings["models"]["gone"] = {**studio.model(), "model_name": "gone"}
+    path = tmp_path / "edgepub.yaml"
+    path.write_text(yaml.safe_dump(settings))
+    done = cli("check", "--connect", "-c", path)
+    assert done.returncode == 1
+    _, broker, source, model, gone = done.stdout.splitlines()
+    assert broker.startswith(f"broker {settings['mqtt']['url']}: FAILED: ")
+    assert source.startswith("cam: source: FAILED: rtsp://127.0.0.1:")
+    assert model.startswith("model echo: good: ")
+    assert gone.startswith("model gone: FAILED: ")
+    assert "secret" not in done.stdout + done.stderr
+    assert "Traceback" not in done.stderr

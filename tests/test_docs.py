@@ -60,8 +60,8 @@ def ids(values):
 
 
 def is_configuration(block):
-    content = yaml.safe_load(block.text)
-    return isinstance(content, dict) and content.keys() <= Settings.model_fields.keys()
+    keys = re.findall(r"^(\w+):", block.text, re.MULTILINE)
+    return bool(keys) and set(keys) <= Settings.model_fields.keys()  # others are Docker's, and Prometheus's
 
 
 CONFIGURATIONS = [block for block in blocks("yaml") if is_configuration(block)]

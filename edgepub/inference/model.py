@@ -42,6 +42,11 @@ class Model:
         """How many live frames are under way at once, at most; None: not found out yet."""
         self._overlaps = overlaps
 
+    @property
+    def device(self) -> str:
+        """Where it runs, like `TFLITE/CPU`."""
+        return str(self.pysdk.device_type)
+
     def infer(self, frames: Frames, *, live: bool) -> Iterator[Result]:
         """Yield the result of each frame, in order.
 
