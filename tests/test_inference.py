@@ -11,6 +11,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
+import psutil
 import pytest
 from conftest import BOX
 
@@ -53,6 +54,20 @@ def test_the_real_model_finds_the_face_in_every_frame(demo_assets):
         assert 25 < x1 < x2 < 150, "where the face is in this video"
         assert 20 < y1 < y2 < 130
         assert set(result.timing_ms) == {"preprocess", "inference", "postprocess"}
+
+
+def test_the_worker_of_postprocessors_listens_on_loopback_alone(demo_assets):
+    """It unpickles what it is sent, by whomever."""
+    model = {"model_name": "blazeface", "zoo_url": str(demo_assets.zoo), "inference_host_address": "@local"}
+    with loaded(ModelSettings(**model)) as ready:
+        frame = Frame(np.zeros((99, 99, 3), np.uint8), 1, 0.0, time.monotonic(), 0.0)
+        list(ready.infer((each for each in [frame]), live=False))
+        workers = [
+            each for each in psutil.Process().children(recursive=True) if "pproc_worker.py" in str(each.cmdline())
+        ]
+        listening = [c.laddr for each in workers for c in each.net_connections() if c.status == psutil.CONN_LISTEN]
+    assert listening
+    assert {address.ip for address in listening} == {"127.0.0.1"}
 
 
 def test_the_heavier_model_finds_it_too(demo_assets):
