@@ -36,6 +36,8 @@ shift 2
 mount --make-rprivate / && mount -t tmpfs tmpfs "$layer" && mkdir "$layer"/{up,work,root} &&
     mount -t overlay overlay -o "lowerdir=/,upperdir=$layer/up,workdir=$layer/work" "$layer/root" || exit 125
 root=$layer/root
+# In a bare chroot nobody has mounted it.
+[ -e /sys/fs/cgroup/cgroup.procs ] || mount -t cgroup2 cgroup2 /sys/fs/cgroup || exit 125
 cp "$units"/* "$root/etc/systemd/system/"
 : >"$root/etc/machine-id"
 : >"$root/proof"
