@@ -26,6 +26,7 @@ class Service:
         self._ready_at_s = time.monotonic() + startup_timeout_s
         self._watchdog_s = watchdog_s()
         self._is_ready = False
+        self._is_leaving = False
         self._news = ""
         self._told = ""
         self._next_feed_s = 0.0
@@ -62,12 +63,13 @@ class Service:
         notify("READY=1", f"STATUS={news}")
 
     def stopping(self) -> None:
-        """Tell that it comes to its end."""
+        """Tell that it comes to its end, and from now on nothing else."""
+        self._is_leaving = True
         notify("STOPPING=1", "STATUS=stopping")
 
     def _tell(self, words: str) -> None:
         words = f"{words}; {self._news}" if self._news else words
-        if words != self._told:
+        if words != self._told and not self._is_leaving:
             self._told = words
             notify(f"STATUS={words}")
 
