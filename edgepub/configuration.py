@@ -85,12 +85,14 @@ def broker_password(mqtt: MqttSettings) -> SecretStr | None:
     path = mqtt.password_file or (credential if os.path.lexists(credential) else None)
     if path is None:
         return None
-    if mqtt.username is None:
-        raise ValueError(f"username is missing: the credential {CREDENTIAL} is given, and a password needs a user name")
     try:
         password = path.read_text(encoding="utf-8").rstrip("\r\n")
     except (OSError, UnicodeError):
         raise ValueError(f"the password file cannot be read as a text: {path}") from None
+    if mqtt.username is None:
+        if not password:  # a file that was made, and never filled, because the broker wants none
+            return None
+        raise ValueError(f"username is missing: the credential {CREDENTIAL} is given, and a password needs a user name")
     if not password:
         raise ValueError(f"the password file is empty: {path}")
     return SecretStr(password)

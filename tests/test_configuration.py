@@ -410,6 +410,15 @@ def test_password_trouble_names_the_way_out(tmp_path, monkeypatch):
     ]
 
 
+def test_a_credential_without_content_is_none_for_a_broker_that_wants_none(tmp_path, monkeypatch):
+    (tmp_path / "mqtt_password").touch()
+    monkeypatch.setenv("CREDENTIALS_DIRECTORY", str(tmp_path))
+    assert configuration.broker_password(load(tmp_path, GOOD).mqtt) is None
+    assert mistakes(tmp_path, changed(mqtt__username="edge")) == [
+        f"mqtt: the password file is empty: {tmp_path / 'mqtt_password'}"
+    ]
+
+
 def test_no_mistake_shows_a_secret(tmp_path, monkeypatch):
     monkeypatch.setenv("EDGEPUB_MQTT__PASSWORD", "s3cret")
     text = changed(
