@@ -84,7 +84,7 @@ def test_schemas(cli, name):
 
 def test_help_names_every_command(cli):
     text = cli("--help").stdout
-    for command in ("run", "check", "schema", "demo", "bench"):
+    for command in ("run", "check", "schema", "watch", "demo", "bench"):
         assert command in text
 
 

@@ -17,7 +17,6 @@ from conftest import wait_until
 
 from edgepub import detections
 from edgepub.demo import assets
-from edgepub.demo.tally import Tally
 
 
 @pytest.fixture(autouse=True)
@@ -197,11 +196,3 @@ def test_a_broker_that_is_not_there_is_named(cli):
     done = cli("demo", "--broker", "mqtt://127.0.0.1:9", "--seconds", "1")
     assert done.returncode == 1
     assert done.stderr == "edgepub: broker mqtt://127.0.0.1:9: Connection refused\n"
-
-
-def test_a_tally_counts_what_is_missing():
-    tally = Tally()
-    for seq in (5, 6, 9):
-        tally.take({"seq": seq, "detections": [], "dropped": 2, "timing_ms": {"capture_to_publish": float(seq)}})
-    assert (tally.messages, tally.missing, tally.dropped, tally.labels) == (3, 2, 2, "nothing")
-    assert tally.latency_ms() == (6.0, 6.0)
