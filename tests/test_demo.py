@@ -135,6 +135,27 @@ def test_nothing_is_left_running(number):
 
 
 @pytest.mark.usefixtures("demo_assets")
+def test_it_ends_with_whoever_reads_it():
+    demo = subprocess.Popen(
+        [sys.executable, "-m", "edgepub", "demo", "--json"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        start_new_session=True,
+    )
+    try:
+        assert demo.stdout.readline()
+        demo.stdout.close()
+        assert demo.wait(60) == 0
+        assert b"Traceback" not in demo.stderr.read()
+    finally:
+        demo.kill()
+        demo.wait()
+        demo.stdout.close()
+        demo.stderr.close()
+    wait_until(lambda: not children(), "the end of every process that the demo started")
+
+
+@pytest.mark.usefixtures("demo_assets")
 def test_two_at_once_are_not_in_each_other_s_way():
     command = [sys.executable, "-m", "edgepub", "demo"]
     pipes = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.DEVNULL, "text": True}

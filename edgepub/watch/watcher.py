@@ -80,8 +80,10 @@ class Watcher:
             reading.cancel()
             await asyncio.wait([reading])
             self._view.stop()
-            _let_go_if_nobody_reads()
-        if not reading.cancelled() and (error := reading.exception()) and not _nobody_reads():
+        error = None if reading.cancelled() else reading.exception()
+        if _nobody_reads():
+            _let_go()
+        elif error:
             raise error
 
     def _suspend(self) -> None:
@@ -150,9 +152,8 @@ def _nobody_reads() -> bool:
     return bool(poll.poll(0))
 
 
-def _let_go_if_nobody_reads() -> None:
+def _let_go() -> None:
     """Let what is still to be written vanish, or Python complains of it when it ends."""
-    if _nobody_reads():
-        nowhere = os.open(os.devnull, os.O_WRONLY)
-        os.dup2(nowhere, sys.stdout.fileno())
-        os.close(nowhere)
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, sys.stdout.fileno())
+    os.close(nowhere)
