@@ -6,6 +6,7 @@ from edgepub import system_libraries
 from edgepub.errors import ConfigurationError, EdgepubError
 
 CONFIGURATION_WRONG = 78  # EX_CONFIG of sysexits.h
+INTERRUPTED = 130  # as a shell tells of it
 
 
 def main() -> None:
@@ -21,6 +22,8 @@ def main() -> None:
     except EdgepubError as error:
         print(f"edgepub: {error}", file=sys.stderr)
         sys.exit(1)
+    except KeyboardInterrupt:  # before there was a command that takes it for its end
+        sys.exit(INTERRUPTED)
 
 
 if __name__ == "__main__":

@@ -28,8 +28,23 @@ Config = Annotated[
         "-c",
         "--config",
         metavar="FILE",
-        help="The configuration. [default: $EDGEPUB_CONFIG, ./edgepub.yaml, /etc/edgepub/edgepub.yaml]",
+        help="The configuration. \\[default: $EDGEPUB_CONFIG, ./edgepub.yaml, /etc/edgepub/edgepub.yaml]",
         show_default=False,
+    ),
+]
+
+
+def _broker_url(value: str | None) -> str | None:
+    try:
+        return None if value is None else MqttSettings(url=value).url
+    except ValidationError as error:
+        raise typer.BadParameter(error.errors()[0]["msg"].removeprefix("Value error, ")) from None
+
+
+Broker = Annotated[
+    str | None,
+    typer.Option(
+        metavar="URL", callback=_broker_url, help="Use this broker, like mqtt://127.0.0.1:1883.", show_default=False
     ),
 ]
 
@@ -125,25 +140,38 @@ def discovery(
     typer.echo(f"{_counted(len(topics), 'retained topic')} cleared on {settings.mqtt.url}", err=True)
 
 
-def _broker_url(value: str | None) -> str | None:
+@app.command()
+def watch(
+    topic: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="TOPIC", help="Only what is below it, like edgepub/garage or edgepub/+/porch.", show_default=False
+        ),
+    ] = None,
+    config: Config = None,
+    broker: Broker = None,
+) -> None:
+    """See live what nodes publish: cameras, figures, events.
+
+    Without --broker it is the configuration's, or mqtt://127.0.0.1:1883.
+    A login for --broker: EDGEPUB_MQTT__USERNAME, EDGEPUB_MQTT__PASSWORD_FILE.
+    """
+    from edgepub.watch.choice import choose
+    from edgepub.watch.show import show
+
+    path = config or (None if broker else configuration.found_path())
+    settings = configuration.load_broker(path, broker)
     try:
-        return None if value is None else MqttSettings(url=value).url
-    except ValidationError as error:
-        raise typer.BadParameter(error.errors()[0]["msg"].removeprefix("Value error, ")) from None
+        choice = choose(topic, settings.topic_prefix)
+    except ValueError as error:
+        raise typer.BadParameter(str(error), param_hint="TOPIC") from None
+    raise typer.Exit(show(settings, choice))
 
 
 @app.command()
 def demo(
     seconds: Annotated[float | None, typer.Option(help="End after so many seconds.", min=1, show_default=False)] = None,
-    broker: Annotated[
-        str | None,
-        typer.Option(
-            metavar="URL",
-            callback=_broker_url,
-            help="Use this broker, like mqtt://127.0.0.1:1883.",
-            show_default=False,
-        ),
-    ] = None,
+    broker: Broker = None,
     json: Annotated[bool, typer.Option("--json", help="Print one payload a line, and nothing else.")] = False,
 ) -> None:
     """See it work: a broker, a video and a real model on the CPU, with nothing to set up."""
@@ -156,7 +184,7 @@ def demo(
 def bench(
     subject: Annotated[
         list[str] | None,
-        typer.Argument(help="Only these. [default: all, in forty-five minutes]", show_default=False),
+        typer.Argument(help="Only these. \\[default: all, in forty-five minutes]", show_default=False),
     ] = None,
 ) -> None:
     """Measure edgepub, beside DeGirum's own streaming loop where there is something to compare, in one run."""

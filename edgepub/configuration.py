@@ -38,12 +38,26 @@ class _Environment(Settings, BaseSettings):
     model_config = SettingsConfigDict(env_prefix=PREFIX, env_nested_delimiter="__", extra="forbid")
 
 
+class _BrokerEnvironment(BaseSettings):
+    """The part of it that is about the broker."""
+
+    model_config = SettingsConfigDict(env_prefix=PREFIX, env_nested_delimiter="__", extra="ignore")
+
+    mqtt: MqttSettings = MqttSettings()
+
+
 def default_path() -> Path:
     """Return ``$EDGEPUB_CONFIG``, else ``./edgepub.yaml``, else ``/etc/edgepub/edgepub.yaml``."""
     if chosen := os.environ.get("EDGEPUB_CONFIG"):
         return Path(chosen)
     local = Path("edgepub.yaml")
     return local if local.exists() else Path("/etc/edgepub/edgepub.yaml")
+
+
+def found_path() -> Path | None:
+    """Return the default path, if somebody has chosen it or there is a file."""
+    path = default_path()
+    return path if os.environ.get("EDGEPUB_CONFIG") or os.path.lexists(path) else None
 
 
 def load(path: Path) -> Settings:
@@ -69,6 +83,36 @@ def load(path: Path) -> Settings:
             mistakes.append(_line(path, ("mqtt",), str(error)))
     if mistakes or settings is None:
         raise ConfigurationError(mistakes)
+    return settings
+
+
+def load_broker(path: Path | None, url: str | None = None) -> MqttSettings:
+    """Read how to reach the broker; what else is configured is not looked at, for it may be another machine's.
+
+    Args:
+        path: the file; None: there is none.
+        url: the broker's, in place of what is configured.
+
+    Raises:
+        ConfigurationError: with every mistake, one line each.
+
+    """
+    label = path or Path("environment")
+    given = _read_yaml(path) if path else {}
+    try:
+        environment = EnvSettingsSource(_BrokerEnvironment)()
+    except (ValueError, RecursionError) as error:
+        raise ConfigurationError([_not_json(label, error)]) from None
+    merged = _merge(given, _merge(environment, {"mqtt": {"url": url}} if url else {})).get("mqtt", {})
+    try:
+        settings = MqttSettings.model_validate(merged, context={"folder": label.absolute().parent})
+    except ValidationError as error:
+        details = [_explain({**detail, "loc": ("mqtt", *detail["loc"])}) for detail in error.errors(include_url=False)]
+        raise ConfigurationError([_line(label, *each) for each in details]) from None
+    try:
+        broker_password(settings)
+    except ValueError as error:
+        raise ConfigurationError([_line(label, ("mqtt",), str(error))]) from None
     return settings
 
 
@@ -152,8 +196,12 @@ def _read_environment(path: Path) -> tuple[dict[str, Any], list[str]]:
     try:
         return EnvSettingsSource(_Environment)(), strangers
     except (ValueError, RecursionError) as error:  # SettingsError: a list or an object that is not JSON
-        strangers.append(f"{path}: environment: {one_line(error)}; write lists and objects as JSON")
+        strangers.append(_not_json(path, error))
         return {}, strangers
+
+
+def _not_json(path: Path, error: Exception) -> str:
+    return f"{path}: environment: {one_line(error)}; write lists and objects as JSON"
 
 
 def _merge(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:

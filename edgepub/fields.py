@@ -16,6 +16,11 @@ _NEGATIVE = re.compile(r"-\d+")
 _NAME = re.compile(r"[a-z0-9_-]{1,64}")
 
 
+def is_name(text: str) -> bool:
+    """Return whether a node or a camera can have this name."""
+    return bool(_NAME.fullmatch(text))
+
+
 class Section(BaseModel):
     """A part of the configuration: unknown keys are errors, and nothing changes after it is read."""
 
@@ -50,7 +55,7 @@ def _broker_url(value: str) -> str:
 
 
 def _name(value: str) -> str:
-    if not _NAME.fullmatch(value):
+    if not is_name(value):
         raise ValueError("a name has 1 to 64 of the characters a-z, 0-9, '_' and '-'")
     return value
 

@@ -95,7 +95,7 @@ def test_the_printed_schema_has_the_bounds(cli, camera):
 
 def test_help_names_every_command(cli):
     text = cli("--help").stdout
-    for command in ("run", "check", "schema", "demo", "bench"):
+    for command in ("run", "check", "schema", "watch", "demo", "bench"):
         assert command in text
 
 

@@ -17,7 +17,6 @@ from conftest import wait_until
 
 from edgepub import detections
 from edgepub.demo import assets
-from edgepub.demo.tally import Tally
 
 
 @pytest.fixture(autouse=True)
@@ -136,6 +135,27 @@ def test_nothing_is_left_running(number):
 
 
 @pytest.mark.usefixtures("demo_assets")
+def test_it_ends_with_whoever_reads_it():
+    demo = subprocess.Popen(
+        [sys.executable, "-m", "edgepub", "demo", "--json"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        start_new_session=True,
+    )
+    try:
+        assert demo.stdout.readline()
+        demo.stdout.close()
+        assert demo.wait(60) == 0
+        assert b"Traceback" not in demo.stderr.read()
+    finally:
+        demo.kill()
+        demo.wait()
+        demo.stdout.close()
+        demo.stderr.close()
+    wait_until(lambda: not children(), "the end of every process that the demo started")
+
+
+@pytest.mark.usefixtures("demo_assets")
 def test_two_at_once_are_not_in_each_other_s_way():
     command = [sys.executable, "-m", "edgepub", "demo"]
     pipes = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.DEVNULL, "text": True}
@@ -197,11 +217,3 @@ def test_a_broker_that_is_not_there_is_named(cli):
     done = cli("demo", "--broker", "mqtt://127.0.0.1:9", "--seconds", "1")
     assert done.returncode == 1
     assert done.stderr == "edgepub: broker mqtt://127.0.0.1:9: Connection refused\n"
-
-
-def test_a_tally_counts_what_is_missing():
-    tally = Tally()
-    for seq in (5, 6, 9):
-        tally.take({"seq": seq, "detections": [], "dropped": 2, "timing_ms": {"capture_to_publish": float(seq)}})
-    assert (tally.messages, tally.missing, tally.dropped, tally.labels) == (3, 2, 2, "nothing")
-    assert tally.latency_ms() == (6.0, 6.0)

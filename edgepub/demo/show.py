@@ -5,30 +5,31 @@ broker alone.
 """
 
 import asyncio
-import contextlib
 import os
 import shlex
-import signal
 import subprocess
 import sys
 import time
-from collections.abc import AsyncIterator
 from contextlib import ExitStack
 from pathlib import Path
 
-import orjson
-
-from edgepub import configuration, mqtt
+from edgepub import configuration
 from edgepub.demo import assets, stage
 from edgepub.demo.broker import embedded_broker
-from edgepub.demo.tally import Tally
-from edgepub.demo.views import TICKS_A_SECOND, JsonView, LinesView, TableView, View
-from edgepub.errors import BrokerError, EdgepubError
+from edgepub.errors import EdgepubError
 from edgepub.messages import Received
 from edgepub.settings import Settings
 from edgepub.topics import Topics
+from edgepub.watch.board import Board, News
+from edgepub.watch.choice import Choice
+from edgepub.watch.show import is_terminal
+from edgepub.watch.table import TableView
+from edgepub.watch.tally import Tally
+from edgepub.watch.views import LinesView, Note, View
+from edgepub.watch.watcher import Watcher
 
-_PAUSE_S = 0.3
+_EVERY_S = 1.0
+_LONGEST_START_S = 30.0
 
 
 class DemoError(EdgepubError):
@@ -52,7 +53,6 @@ def show(seconds: float | None, broker: str | None, *, as_json: bool) -> int:
     """
     _forget_the_users_own_settings(keep_broker=broker is not None)
     things = assets.fetch()
-    view = JsonView() if as_json else TableView() if sys.stdout.isatty() else LinesView()
     with ExitStack() as stack:
         folder = stack.enter_context(stage.own_folder())
         # The embedded broker speaks 3.1.1 alone, and would keep a client that begins with 5 waiting.
@@ -67,14 +67,17 @@ def show(seconds: float | None, broker: str | None, *, as_json: bool) -> int:
         if broker:
             stack.callback(stage.clear_broker, settings, folder)
         daemon = stack.enter_context(stage.daemon(path, log))
-        watcher = _Watcher(settings, view, daemon, log)
-        view.start(_hint(settings, path, log, on_their_broker=broker is not None))
-        try:
-            asyncio.run(watcher.run(seconds))
-        finally:
-            view.stop()
-    watcher.summarise()
+        choice = Choice(settings.mqtt.topic_prefix, settings.node)
+        board = Board(choice)
+        tally = board.expect(stage.NODE, stage.CAMERA).tally
+        view = _JsonView() if as_json else _view(_hint(settings, path, log, on_their_broker=broker is not None))
+        asyncio.run(Watcher(settings.mqtt, choice, board, view).run(_End(seconds, tally, daemon).has_come))
+    _summarise(tally, log)
     return 0
+
+
+def _view(hint: str) -> View:
+    return TableView(hint, with_payload=True) if is_terminal() else LinesView(_EVERY_S, hint)
 
 
 def _forget_the_users_own_settings(*, keep_broker: bool) -> None:
@@ -108,87 +111,60 @@ def _hint(settings: Settings, path: Path, log: Path, *, on_their_broker: bool) -
     return "\n".join([*lines, "Ctrl-C ends it.", ""])
 
 
-class _Watcher:
-    """A subscriber that shows what it receives."""
+class _JsonView:
+    """One payload a line on stdout, and nothing else there."""
 
-    def __init__(self, settings: Settings, view: View, daemon: subprocess.Popen[bytes], log: Path) -> None:
-        self._settings = settings
-        self._topics = Topics(settings.mqtt.topic_prefix, settings.node)
-        self._view = view
+    def start(self) -> None:
+        """Say nothing."""
+
+    def hear(self, message: Received) -> None:
+        """Print a payload of detections as it came."""
+        if message.topic.endswith("/detections"):
+            sys.stdout.buffer.write(message.payload + b"\n")
+            sys.stdout.buffer.flush()
+
+    def happen(self, news: News) -> None:
+        """Say nothing."""
+
+    def tick(self, board: Board, note: Note) -> None:
+        """Say nothing."""
+
+    def stop(self) -> None:
+        """Have nothing to end."""
+
+
+class _End:
+    """Tells when the demo is over: after its time, or with its daemon."""
+
+    def __init__(self, seconds: float | None, tally: Tally, daemon: subprocess.Popen[bytes]) -> None:
+        self._seconds = seconds
+        self._tally = tally
         self._daemon = daemon
-        self._log = log
-        self._tallies = {name: Tally() for name in settings.cameras}
-        self._first_s: float | None = None
+        self._began_s = time.monotonic()
 
-    async def run(self, seconds: float | None) -> None:
-        stop = asyncio.Event()
-        loop = asyncio.get_running_loop()
-        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-            loop.add_signal_handler(number, stop.set)
-        reading = asyncio.create_task(self._read(), name="demo-subscriber")
-        try:
-            began_s = time.monotonic()
-            while not stop.is_set() and not self._over(seconds, began_s):
-                self._view.tick(self._tallies)
-                if self._daemon.poll() is not None or reading.done():
-                    break
-                with contextlib.suppress(TimeoutError):
-                    await asyncio.wait_for(stop.wait(), 1 / TICKS_A_SECOND)
-        finally:
-            reading.cancel()
-            await asyncio.wait([reading])
-        if not reading.cancelled() and (error := reading.exception()):
-            raise error
-
-    def summarise(self) -> None:
-        """Say how it went, on stderr.
-
-        Raises:
-            DemoError: no detection came.
-
-        """
-        if self._first_s is None:
-            lines = self._log.read_text(errors="replace").strip().splitlines()
-            raise DemoError(f"no detection came; {(lines or ['the daemon says nothing'])[-1]} (log: {self._log})")
-        for camera, tally in self._tallies.items():
-            middle_ms, slow_ms = tally.latency_ms()
-            print(
-                f"{camera}: {tally.messages} messages, {tally.frames_with_objects} with something in sight, "
-                f"{tally.missing} missing, {tally.dropped} dropped; "
-                f"capture to publish {middle_ms:.1f} ms (median), {slow_ms:.1f} ms (95th percentile)",
-                file=sys.stderr,
-            )
-
-    def _over(self, seconds: float | None, began_s: float) -> bool:
-        if seconds is None:
-            return False
-        now_s = time.monotonic()
+    def has_come(self) -> bool:
+        """Return whether it is over."""
+        if self._seconds is None or self._daemon.poll() is not None:
+            return self._daemon.poll() is not None
+        first_s = self._tally.first_s
         # Without a single detection it must come to an end, too; the first one takes a few seconds.
-        return now_s - self._first_s > seconds if self._first_s else now_s - began_s > seconds + 30
+        return time.monotonic() > (first_s or self._began_s + _LONGEST_START_S) + self._seconds
 
-    async def _read(self) -> None:
-        async for topic, payload, _ in self._received():
-            for camera, tally in self._tallies.items():
-                if topic == self._topics.detections(camera):
-                    self._first_s = self._first_s or time.monotonic()
-                    tally.take(orjson.loads(payload))
-                    self._view.take(payload)
-                elif topic == self._topics.events(camera):
-                    self._view.happen(camera, orjson.loads(payload))
-                elif topic == self._topics.camera_status(camera) and (tally.messages or payload != b"offline"):
-                    tally.status = payload.decode()
 
-    async def _received(self) -> AsyncIterator[Received]:
-        password = configuration.broker_password(self._settings.mqtt)
-        connected = False
-        while True:
-            try:
-                async with mqtt.connect(self._settings.mqtt, f"edgepub-demo-{os.getpid()}", password) as session:
-                    connected = True
-                    await session.subscribe(f"{self._topics.root}/#")
-                    async for message in session.received():
-                        yield message
-            except BrokerError as error:
-                if not connected:
-                    raise DemoError(f"broker {self._settings.mqtt.url}: {error}") from None
-                await asyncio.sleep(_PAUSE_S)
+def _summarise(tally: Tally, log: Path) -> None:
+    """Say how it went, on stderr.
+
+    Raises:
+        DemoError: no detection came.
+
+    """
+    if not tally.messages:
+        lines = log.read_text(errors="replace").strip().splitlines()
+        raise DemoError(f"no detection came; {(lines or ['the daemon says nothing'])[-1]} (log: {log})")
+    middle_ms, slow_ms = tally.overall_ms()
+    print(
+        f"{stage.CAMERA}: {tally.messages} messages, {tally.frames_with_objects} with something in sight, "
+        f"{tally.missing} missing, {tally.dropped} dropped; "
+        f"capture to publish {middle_ms:.1f} ms (median), {slow_ms:.1f} ms (95th percentile)",
+        file=sys.stderr,
+    )
