@@ -157,7 +157,7 @@ def grows(curve):
 
 
 def soak(folder, minutes):
-    """Disturb it for so long; return what is wrong."""
+    """Disturb it for so long, but do everything once; return the curve, and what is wrong beside it."""
     its, curve = Soak(folder), []
     try:
         its.daemon.wait_for_log("face: online")
@@ -171,9 +171,9 @@ def soak(folder, minutes):
             if int(passed_min) > int(passed_min - EVERY_S / 60) or passed_min >= minutes:
                 shown = "  ".join(f"{curve[-1][name]:{len(name)}.0f}" for name in ROOM)
                 print(f"{passed_min:6.1f}  {shown}  {len(its.told.events):6}  {number + 1:12}", flush=True)
-            if passed_min >= minutes:
+            if passed_min >= minutes and number + 1 >= len(its.disturbances()):
                 break
-        return grows(curve) + its.end()
+        return curve, its.end()
     finally:
         its.close()
 
@@ -182,6 +182,7 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--minutes", type=float, default=20)
     with tempfile.TemporaryDirectory(prefix="edgepub-soak-") as where:
-        faults = soak(Path(where), parser.parse_args().minutes)
+        levels, faults = soak(Path(where), parser.parse_args().minutes)
+    faults += grows(levels)
     print("\n".join(faults) or "level, and no event was lost")
     sys.exit(bool(faults))
