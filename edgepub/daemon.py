@@ -78,6 +78,7 @@ def run(load: Callable[[], Settings]) -> int:
 
 async def _until_signalled(settings: Settings, load: Callable[[], Settings]) -> int:
     wishes = Wishes()
+    on_terminal = sys.stderr.isatty()
 
     def stop() -> None:
         if wishes.stop:
@@ -85,10 +86,16 @@ async def _until_signalled(settings: Settings, load: Callable[[], Settings]) -> 
             leave(FAILED)
         wishes.ask_to_stop()
 
+    def hang_up() -> None:
+        if on_terminal and not sys.stderr.isatty():  # the signal is of old: the terminal is gone, and whoever sat there
+            stop()
+        else:
+            wishes.ask_to_reload()
+
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop)
-    loop.add_signal_handler(signal.SIGHUP, wishes.ask_to_reload)
+    loop.add_signal_handler(signal.SIGHUP, hang_up)
     return await serve(settings, load, wishes)
 
 

@@ -3,7 +3,11 @@
 import copy
 import itertools
 import json
+import os
+import pty
 import signal
+import subprocess
+import sys
 
 import pytest
 import yaml
@@ -199,6 +203,27 @@ def test_what_was_set_by_a_command_stays_in_force(node, mosquitto, subscribe):
     client.publish("edgepub/test/north/enabled/set", b"ON")
     client.wait_for(lambda s: online(s, "north"), "the camera that is new obeys")
     assert client.payloads("edgepub/test/north/status").count(b"online") == 2
+
+
+def test_a_terminal_that_is_closed_ends_it_as_ever(studio, mosquitto, subscribe, tmp_path):
+    client = subscribe(mosquitto.port)
+    path = tmp_path / "edgepub.yaml"
+    path.write_text(
+        yaml.safe_dump(studio.settings(mosquitto.url, studio.video([[BOX]] * 50), realtime=True, loop=True))
+    )
+    ours, theirs = pty.openpty()
+    command = ["sh", "-c", 'exec "$@" <"$0" >"$0" 2>&1', os.ttyname(theirs)]  # which makes it this session's terminal
+    command += [sys.executable, "-m", "edgepub", "run", "-c", str(path)]
+    process = subprocess.Popen(command, start_new_session=True)
+    try:
+        client.wait_for(lambda s: online(s, "cam"), "the camera")
+        os.close(theirs)
+        os.close(ours)
+        client.wait_for(lambda s: s.last("edgepub/test/status") == b"offline", "the goodbye")
+        assert process.wait(30) == 0
+    finally:
+        process.kill()
+        process.wait()
 
 
 BASE = {
