@@ -96,6 +96,7 @@ class Camera:
         self._lock = threading.Lock()  # of what follows, between a thread that hung and the one that replaces it
         self._life: Life | None = None
         self._waits_for_hung = False
+        self._has_ended = False
         self._status = condition.status = self._down
         condition.fault = STARTS if enabled else None
         self._was_online = False
@@ -139,6 +140,7 @@ class Camera:
                     hung = [each for each in hung if not each.ended.is_set()]
                 self._waits_for_hung = False
         finally:
+            self._has_ended = True
             self._leave_life(None)  # also for a thread that hangs, and cannot say so itself
 
     def stop(self) -> None:
@@ -152,7 +154,7 @@ class Camera:
         """Let it work, or close the source and unload the model."""
         if enabled != self._enabled:
             self._enabled = enabled
-            self._leave_life(STARTS if enabled else None)
+            self._leave_life(STARTS if enabled and not self._has_ended else None)
             self._was_online = False  # that it comes back is then no reconnect
             self._switched.set()
 
@@ -172,6 +174,8 @@ class Camera:
         """Take the place away from a thread that hangs; return how long to wait with a new one, in seconds."""
         life.stopping.set()
         with self._lock:
+            if life is not self._life:  # it was disabled meanwhile
+                return 0.0
             self._life = None
             pause_s = self._next_pause_s()
             fault = f"model: no answer within {life.patience_s:.1f} s"

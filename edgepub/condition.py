@@ -45,10 +45,10 @@ class Condition:
         self.cameras = {name: CameraCondition() for name in cameras}
 
     @property
-    def words(self) -> str:
-        """How it is, in one line for a person."""
+    def summary(self) -> str:
+        """How it is, in a few words for a person."""
         wanted = [each.status for each in self.cameras.values() if each.status != "disabled"]
-        return "; ".join([f"{wanted.count('online')} of {len(wanted)} cameras online", *self.wrong])
+        return f"{wanted.count('online')} of {len(wanted)} cameras online"
 
     @property
     def wrong(self) -> list[str]:

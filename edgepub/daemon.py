@@ -8,7 +8,7 @@ import signal
 import sys
 import threading
 import uuid
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 
 import psutil
 import uvloop
@@ -16,7 +16,7 @@ import uvloop
 from edgepub import changes, logs, store
 from edgepub.errors import ConfigurationError, StateInUseError
 from edgepub.fleet import Fleet
-from edgepub.pipeline import Pipeline
+from edgepub.pipeline import Pipeline, slices
 from edgepub.service import Service
 from edgepub.settings import Settings
 from edgepub.state_folder import claimed, default_folder
@@ -157,7 +157,7 @@ class _Life:
             if wishes.reload:
                 wishes.reload = False
                 new = await self._reload(pipeline, fleet, group)
-                if new is not None:
+                if new is not None and not wishes.stop:
                     return new
 
     async def _reload(self, pipeline: Pipeline, fleet: Fleet, group: asyncio.TaskGroup) -> Settings | None:
@@ -166,9 +166,13 @@ class _Life:
         logs.setup(self._settings.log)  # what comes of it is said to a person, however often
         try:
             new = self._load()
+            its_slices = slices(new)
+            self._try_folder(new)
         except ConfigurationError as error:
-            _log.error("the new configuration is refused, the old one goes on: %s", "; ".join(error.mistakes))
-            self._service.reloaded(f"the new configuration is refused: {error.mistakes[0]}")
+            self._refuse(error.mistakes)
+            return None
+        except (StateInUseError, ValueError) as error:
+            self._refuse([str(error)])
             return None
         logs.setup(new.log)
         what = changes.between(self._settings, new)
@@ -176,16 +180,31 @@ class _Life:
         if what.everything:
             self._reloaded("reloaded: all begins anew")
             return new
-        await fleet.stop(what.stopped, _GRACE_S)
-        await pipeline.photographer.rest(_GRACE_S)
-        cameras, parts = pipeline.change(new, what)
+        if what.stopped:
+            await fleet.stop(what.stopped, _GRACE_S)
+            await pipeline.photographer.rest(_GRACE_S)
+            if self._wishes.stop:
+                return None
+        cameras, parts = pipeline.change(new, its_slices, what)
         for camera in cameras:
             fleet.start(camera)
         await self._cancel(parts)
         self._begin(parts, pipeline, group)
-        done = [str(what), "a new session with the broker" if "publisher" in parts else ""]
+        done = [str(what), "another session with the broker" if "publisher" in parts else ""]
         self._reloaded(f"reloaded: {'; '.join(filter(None, done)) or 'no camera has changed'}")
         return None
+
+    def _try_folder(self, new: Settings) -> None:
+        """Raise StateInUseError if another edgepub uses the new folder for events."""
+        folder = new.outbox.durable.path
+        if folder and folder != self._settings.outbox.durable.path and folder.resolve() != default_folder().resolve():
+            with claimed(folder):
+                pass
+
+    def _refuse(self, mistakes: Sequence[str]) -> None:
+        _log.error("the new configuration is refused, the old one goes on: %s", "; ".join(mistakes))
+        more = f" (and {len(mistakes) - 1} more, in the log)" if len(mistakes) > 1 else ""
+        self._service.reloaded(f"the new configuration is refused: {mistakes[0]}{more}")
 
     def _reloaded(self, news: str) -> None:
         _log.info("%s", news)

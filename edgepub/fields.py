@@ -83,6 +83,14 @@ def absolute(path: Path | str, info: ValidationInfo) -> Path:
         raise ValueError(f"{str(error).lower().rstrip('.')}: {path}") from None
 
 
+def is_dir(path: Path) -> bool:
+    """Return whether there is a folder that can be seen."""
+    try:
+        return path.is_dir()
+    except OSError:  # we may not look there, or it is no name that a file can have
+        return False
+
+
 def _readable(path: Path, info: ValidationInfo) -> Path:
     path = absolute(path, info)
     try:
@@ -98,7 +106,11 @@ def _readable(path: Path, info: ValidationInfo) -> Path:
 
 def _folder(path: Path, info: ValidationInfo) -> Path:
     path = absolute(path, info)
-    if path.exists() and not path.is_dir():
+    try:
+        is_other = path.exists() and not path.is_dir()
+    except OSError as error:
+        raise ValueError(f"cannot be used: {error.strerror}: {path}") from None
+    if is_other:
         raise ValueError(f"is a file, not a folder: {path}")
     return path
 

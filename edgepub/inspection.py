@@ -20,6 +20,7 @@ from edgepub.frames import Frame, Frames
 from edgepub.inference import loaded
 from edgepub.life import WARM_UP_S
 from edgepub.metrics import CameraMetrics
+from edgepub.redaction import one_line
 from edgepub.settings import ModelSettings, Settings
 from edgepub.sources import Gate, source_of
 
@@ -53,8 +54,8 @@ def _within(seconds: float, what: str, work: Callable[[], str]) -> Callable[[], 
     def run() -> None:
         try:
             outcomes.put((True, f"{what}: good: {work()}"))
-        except EdgepubError as error:
-            outcomes.put((False, f"{what}: FAILED: {error}"))
+        except Exception as error:  # whatever it is, it is the outcome
+            outcomes.put((False, f"{what}: FAILED: {one_line(error)}"))
 
     threading.Thread(target=run, name=what, daemon=True).start()
     end_s = time.monotonic() + seconds

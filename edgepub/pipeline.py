@@ -7,6 +7,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
+from pydantic import SecretStr
+
 from edgepub import home_assistant, info, mqtt, retained
 from edgepub.analysis import Analysis
 from edgepub.announcer import Announcer
@@ -20,7 +22,7 @@ from edgepub.detections import DetectionsBuilder
 from edgepub.health import Health
 from edgepub.http import HttpServer
 from edgepub.inference import loaded
-from edgepub.messages import EventReceipt, PictureReceipt, json_form, picture, state
+from edgepub.messages import EventReceipt, PictureReceipt, announcement, json_form, picture, state
 from edgepub.metrics import CameraMetrics
 from edgepub.numbers import Numbers
 from edgepub.outbox import Outbox
@@ -29,7 +31,7 @@ from edgepub.outbox.spool import Spool
 from edgepub.publisher import Publisher
 from edgepub.reporter import Reporter
 from edgepub.sampler import Sampler
-from edgepub.settings import Settings
+from edgepub.settings import HttpSettings, MqttSettings, Settings, StatsSettings
 from edgepub.snapshots import Photographer, Snapshots
 from edgepub.sources import Gate, source_of
 from edgepub.store import Store
@@ -43,6 +45,23 @@ class Part(Protocol):
 
     async def run(self) -> None:
         """Work until cancelled."""
+
+
+class Connection(NamedTuple):
+    """What a session with the broker is made of."""
+
+    mqtt: MqttSettings
+    client_id: str
+    password: SecretStr | None
+    births: list[str]
+
+
+class Slices(NamedTuple):
+    """What each part is made of, by the part's name."""
+
+    publisher: Connection
+    health: StatsSettings
+    http: HttpSettings
 
 
 class _Kept(NamedTuple):
@@ -79,7 +98,7 @@ class Pipeline:
         durable = DurableLane(Spool(durable_folder / _EVENTS), limits.max_messages, limits.max_age_s, self._receipts)
         self.outbox = Outbox(settings.outbox.stream.size, durable, store)
         self._publisher: Publisher
-        self._slices: dict[str, object] = {}
+        self._slices = slices(settings)
         self._announcer = Announcer(self._discovery, store.retained, self.outbox)
         self._controls: dict[str, Controls] = {}
         self._apply: dict[str, Mapping[str, Apply]] = {}
@@ -92,25 +111,31 @@ class Pipeline:
         self._tell_what_is()
         retained.set_to_none(self._states(), self._settings.cameras, self._topics, self.outbox)
         self.parts["announcer"] = self._announcer
-        self._slices = _slices(self._settings)
-        self._renew(self._slices)
+        self._renew(Slices._fields)
         return [self._camera(name) for name in self._settings.cameras]
 
-    def change(self, settings: Settings, what: Changes) -> tuple[list[Camera], list[str]]:
+    def change(self, settings: Settings, new: Slices, what: Changes) -> tuple[list[Camera], list[str]]:
         """Let another configuration take the place of the one in force, whose cameras that change have been stopped.
+
+        Args:
+            settings: the configuration.
+            new: its slices.
+            what: what is different as to cameras.
 
         Returns:
             The cameras to be started, and the names of the parts that are others now, or are gone.
 
         """
-        old, new = self._slices, _slices(settings)
+        old = self._slices
         self._settings, self._slices = settings, new
         for name in what.stopped:
             for its in (self._counts, self._controls, self._apply, self.condition.cameras):
                 its.pop(name, None)
         self._announcer.begin()
         self._tell_what_is()
-        renewed = [part for part in new if new[part] != old[part]]
+        renewed = [part for part in Slices._fields if getattr(new, part) != getattr(old, part)]
+        if "publisher" in renewed:
+            self.outbox.forgive()
         self._renew(renewed)
         return [self._camera(name) for name in what.started], renewed
 
@@ -155,16 +180,15 @@ class Pipeline:
                 self.parts.pop(name, None)
 
     def _new_publisher(self) -> Publisher:
-        settings, offline = self._settings, state(self._topics.status, "offline")
-        connect = functools.partial(
-            mqtt.connect, settings.mqtt, settings.client_id, broker_password(settings.mqtt), will=offline
-        )
-        births = home_assistant.birth_topics(settings)
+        offline = state(self._topics.status, "offline")
+        its = self._slices.publisher
+        connect = functools.partial(mqtt.connect, its.mqtt, its.client_id, its.password, will=offline)
+        births = its.births
         return Publisher(
             self.outbox,
             connect,
-            settings.mqtt.url,
-            settings.client_id,
+            its.mqtt.url,
+            its.client_id,
             offline,
             [*self._topics.commands(SETTINGS), *births],
             lambda message: (self._announcer.hear if message.topic in births else self._commander.obey)(message),
@@ -186,7 +210,9 @@ class Pipeline:
         its_numbers = Numbers(name, of, topics, outbox, self._announcer.look_again)
         its_numbers.begin()
         if not of.snapshot.enabled:
-            outbox.put(state(topics.snapshot(name), b""))  # which takes the picture away that the broker may hold
+            outbox.put(
+                announcement(topics.snapshot(name), b"")
+            )  # which takes the picture away that the broker may hold
         gate = Gate(controls.value("max_fps"), counts)
         builder = DetectionsBuilder(whose, of.labels, controls.value("min_score"))
         reporter = Reporter(
@@ -218,11 +244,13 @@ class Pipeline:
         return lambda jpeg: self.outbox.put(picture(topic, jpeg, PictureReceipt(counts)))
 
 
-def _slices(settings: Settings) -> dict[str, object]:
-    """Return the settings that each part is made of: it is made anew when they change."""
-    connection = settings.mqtt, settings.client_id, broker_password(settings.mqtt)
-    return {
-        "publisher": (connection, home_assistant.birth_topics(settings)),
-        "health": settings.stats,
-        "http": settings.http,
-    }
+def slices(settings: Settings) -> Slices:
+    """Return the settings that each part is made of: it is made anew when they change.
+
+    Raises:
+        ValueError: the broker's password cannot be read any more.
+
+    """
+    password, births = broker_password(settings.mqtt), home_assistant.birth_topics(settings)
+    connection = Connection(settings.mqtt, settings.client_id, password, births)
+    return Slices(publisher=connection, health=settings.stats, http=settings.http)

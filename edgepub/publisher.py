@@ -24,6 +24,7 @@ _STABLE_S = (
 )
 _MANY_SHORT = 3
 _CONNECTS_WITHIN_S = 120.0
+_WAKES_WITHIN_S = 10.0
 _GOODBYE_S = 1.0
 _log = logging.getLogger(__name__)
 
@@ -85,7 +86,7 @@ class Publisher:
         self._obey = obey
         self._condition = condition
         self._deadline_s = inf
-        self._is_idle = False
+        self._idle_since_s = inf
         self._taken = 0
         self._under_way: dict[int, tuple[Message, float]] = {}  # by the order in which they were taken, and when
         self._one_is_over = asyncio.Event()
@@ -93,7 +94,9 @@ class Publisher:
     @property
     def is_stuck(self) -> bool:
         """Whether it takes longer than it may to connect, or waits although there is something to be sent."""
-        return time.monotonic() > self._deadline_s or (self._is_idle and self._outbox.has_work)
+        return time.monotonic() > self._deadline_s or (
+            time.monotonic() > self._idle_since_s + _WAKES_WITHIN_S and self._outbox.has_work
+        )
 
     async def run(self) -> None:
         """Publish until the outbox is closed and empty, through as many sessions as that takes."""
@@ -169,11 +172,11 @@ class Publisher:
             elif message := self._outbox.take():
                 self._begin(session, message)
             elif not self._outbox.is_over:
-                self._is_idle = True
+                self._idle_since_s = time.monotonic()
                 try:
                     await self._outbox.wait()
                 finally:
-                    self._is_idle = False
+                    self._idle_since_s = inf
             elif self._under_way:
                 await self._wait_for_one()
             else:

@@ -7,19 +7,25 @@ import time
 _LONGEST = 1000
 
 
-def notify(*assignments: str) -> None:
-    """Tell the service manager, if there is one that wants to hear it: `READY=1`, `STATUS=...` and so on."""
+def notify(*assignments: str) -> bool:
+    """Tell the service manager, if there is one that wants to hear it: `READY=1`, `STATUS=...` and so on.
+
+    Returns:
+        Whether that is done; False: it does not take it now, and may later.
+
+    """
     path = os.environ.get("NOTIFY_SOCKET", "")
     if path[:1] not in {"/", "@"}:
-        return
+        return True
     address = "\0" + path[1:] if path[0] == "@" else path
     lines = [each.replace("\n", " ")[:_LONGEST] for each in assignments]
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as notifier:
         notifier.setblocking(False)  # a manager that does not read must not hold anybody
         try:
-            notifier.sendto("\n".join(lines).encode(), address)
+            notifier.sendto("\n".join(lines).encode(errors="backslashreplace"), address)
         except OSError:
-            return  # it is told again, or does not want to know
+            return False
+    return True
 
 
 def monotonic_now() -> str:

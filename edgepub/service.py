@@ -27,11 +27,11 @@ class Service:
         self._watchdog_s = watchdog_s()
         self._is_ready = False
         self._is_leaving = False
+        self._owes_ready = False
         self._news = ""
         self._told = ""
         self._next_feed_s = 0.0
-        self._stuck: Sequence[str] = ()
-        self._stuck_since_s = 0.0
+        self._stuck_since_s: dict[str, float] = {}
         # The manager's own limit for a start may be shorter.
         notify(f"EXTEND_TIMEOUT_USEC={int(1e6 * (startup_timeout_s + 30))}", "STATUS=starting")
 
@@ -46,21 +46,22 @@ class Service:
         while True:
             if not self._is_ready and (condition.broker.sessions or time.monotonic() > self._ready_at_s):
                 self._is_ready = True
-                notify("READY=1")
+                self._owes_ready = True
                 if not condition.broker.sessions:
                     _log.warning("the start counts as done without the broker: %s", condition.broker.fault)
-            self._tell(condition.words)
+            self._tell("; ".join(filter(None, [condition.summary, self._news, *condition.wrong])))
             self._feed(stuck())
             await asyncio.sleep(_LOOK_S)
 
     def reloading(self) -> None:
         """Tell that the configuration is being read anew."""
-        notify("RELOADING=1", monotonic_now(), "STATUS=reloading")
+        if self._is_ready:
+            notify("RELOADING=1", monotonic_now(), "STATUS=reloading")
 
     def reloaded(self, news: str) -> None:
         """Tell that this is over, and what came of it: said from now on beside how it is."""
         self._news, self._told = news, ""
-        notify("READY=1", f"STATUS={news}")
+        self._owes_ready = self._is_ready
 
     def stopping(self) -> None:
         """Tell that it comes to its end, and from now on nothing else."""
@@ -68,19 +69,19 @@ class Service:
         notify("STOPPING=1", "STATUS=stopping")
 
     def _tell(self, words: str) -> None:
-        words = f"{words}; {self._news}" if self._news else words
-        if words != self._told and not self._is_leaving:
-            self._told = words
-            notify(f"STATUS={words}")
+        if self._is_leaving or (words == self._told and not self._owes_ready):
+            return
+        if notify(*["READY=1"] * self._owes_ready, f"STATUS={words}"):  # else it is told the next time
+            self._told, self._owes_ready = words, False
 
-    def _feed(self, stuck: Sequence[str]) -> None:
+    def _feed(self, names: Sequence[str]) -> None:
         now_s = time.monotonic()
-        if stuck != self._stuck:
-            self._stuck, self._stuck_since_s = stuck, now_s
+        self._stuck_since_s = {name: self._stuck_since_s.get(name, now_s) for name in names}
+        stuck = [name for name, since_s in self._stuck_since_s.items() if now_s - since_s > _SURE_S]
         if self._watchdog_s is None or now_s < self._next_feed_s:
             return
         self._next_feed_s = now_s + self._watchdog_s / _FEEDS
-        if stuck and now_s - self._stuck_since_s > _SURE_S:
+        if stuck:
             text = "%s: no progress; unless that changes, the service manager ends this within %.0f s"
             _log.error(text, ", ".join(stuck), self._watchdog_s)
         else:

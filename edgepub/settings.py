@@ -21,6 +21,7 @@ from edgepub.fields import (
     Topic,
     absolute,
     default_node,
+    is_dir,
 )
 
 
@@ -145,7 +146,7 @@ class ModelSettings(Section):
         if not value or "://" in value or (info.field_name == "model_url" and "/" not in value):
             return value
         folder = absolute(value, info)
-        is_path = value[0] in "./~" or value.count("/") != (1 if info.field_name == "zoo_url" else 2) or folder.is_dir()
+        is_path = value[0] in "./~" or value.count("/") != (1 if info.field_name == "zoo_url" else 2) or is_dir(folder)
         return str(folder) if is_path else value
 
     @model_validator(mode="after")

@@ -47,10 +47,11 @@ class Photographer:
         return True
 
     async def rest(self, grace_s: float) -> None:
-        """Wait until no picture is being made, for so long at most."""
+        """Wait for the end of the picture that is being made now, for so long at most."""
+        work = self._work
         with suppress(TimeoutError):
             async with asyncio.timeout(grace_s):
-                while self._work is not None:  # noqa: ASYNC110  (it is a thread that ends it)
+                while work is not None and self._work is work:  # noqa: ASYNC110  (it is a thread that ends it)
                     await asyncio.sleep(_LOOK_S)
 
     async def close(self, grace_s: float) -> None:

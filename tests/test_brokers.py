@@ -10,13 +10,14 @@ import threading
 import time
 
 import paho.mqtt.client as paho
+import psutil
 import pytest
 from conftest import BOX, Mosquitto, Subscriber, wait_until
 from paho.mqtt.enums import CallbackAPIVersion
 
 from edgepub import mqtt
 from edgepub.bench.slow_link import SlowLink
-from edgepub.messages import picture
+from edgepub.messages import picture, state
 from edgepub.settings import MqttSettings
 
 pytestmark = pytest.mark.mosquitto
@@ -319,3 +320,30 @@ def test_purge_clears_everything_of_the_node_and_nothing_else(start, run_daemon,
         assert (nobody.returncode, nobody.stderr) == (1, f"edgepub: broker {broker.url}: Connection refused\n")
     finally:
         other.close()
+
+
+async def test_a_session_that_nobody_waits_for_any_more_does_not_come_later(mosquitto, subscribe):
+    """It would be a second one of ours, and its end would say that we are offline."""
+    mosquitto._process.send_signal(signal.SIGSTOP)
+
+    async def connect():
+        will = state("garage/status", "offline")
+        async with mqtt.connect(MqttSettings(url=mosquitto.url), "edgepub-garage", None, will=will):
+            pass
+
+    task = asyncio.create_task(connect())
+
+    def ours():
+        return [each for each in psutil.Process().net_connections() if each.raddr and each.raddr.port == mosquitto.port]
+
+    async with asyncio.timeout(30):
+        while not ours():
+            await asyncio.sleep(0.01)
+        await asyncio.sleep(0.1)  # and CONNECT is written
+        task.cancel()
+        await asyncio.wait([task])
+    assert task.cancelled()
+    await asyncio.sleep(0)
+    assert not [each for each in ours() if each.status == psutil.CONN_ESTABLISHED]
+    mosquitto._process.send_signal(signal.SIGCONT)
+    assert "garage/status" not in subscribe(mosquitto.port).retained()

@@ -94,7 +94,7 @@ async def running(models, source=None, stall_timeout_s=2.0, enabled=True):
     its = camera.Camera(
         "cam", source or Frames(), load, told, counts, CameraCondition(), stall_timeout_s, enabled=enabled
     )
-    told.camera = its
+    told.camera, told.condition = its, its._condition
     task = asyncio.create_task(its.run())
     yield told, counts, loaded
     its.stop()
@@ -220,3 +220,39 @@ async def test_an_error_of_our_own_is_logged_and_tried_again(caplog):
     async with running([Model(2, wrong), Model(10**9, None)]) as (told, _, _):
         await until(lambda: told.statuses == ["online", "offline", "online"])
     assert any("please report it" in m for m in caplog.messages)
+
+
+async def test_a_camera_that_is_disabled_while_its_model_hangs_is_not_wrong_for_ever():
+    hangs, let_go = threading.Event(), threading.Event()
+
+    def hang():
+        hangs.set()
+        let_go.wait()
+
+    async with running([Model(1, hang)]) as (told, _, _):
+        await until(hangs.is_set)
+        told.camera.enable(False)
+        await until(lambda: told.statuses == ["online", "disabled"])
+        its = told.condition
+        await asyncio.sleep(2.5)  # longer than a model has: that nothing is said cannot be waited for
+        assert (its.status, its.fault) == ("disabled", None)
+        let_go.set()
+        told.camera.enable(True)
+        its = told.condition
+        await until(lambda: its.status == "online" or its.fault == "is starting")
+
+
+async def test_a_film_that_has_ended_is_not_wrong_for_ever_when_it_is_switched_off_and_on():
+    class Film(Frames):
+        def frames(self, stopping):
+            for frame in super().frames(stopping):
+                if frame.number == 3:
+                    return
+                yield frame
+
+    async with running([Model(10**9, None)], Film()) as (told, _, _):
+        await until(lambda: told.statuses == ["online", "offline"])
+        assert told.condition.fault is None
+        told.camera.enable(False)
+        told.camera.enable(True)
+        assert (told.condition.status, told.condition.fault) == ("offline", None)

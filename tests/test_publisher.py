@@ -249,3 +249,53 @@ async def test_no_more_are_under_way_than_the_session_allows():
         await asyncio.wait_for(publisher(outbox, broker.connect).run(), 30)
     assert most == FakeSession.window
     assert len(broker.received) == 41
+
+
+async def test_one_that_sleeps_over_its_work_is_stuck(monkeypatch):
+    monkeypatch.setattr(module, "_WAKES_WITHIN_S", 0.1)
+
+    class Deaf(Outbox):
+        async def wait(self):
+            await asyncio.Event().wait()
+
+    outbox, broker = Deaf(10), FakeBroker()
+    its = publisher(outbox, broker.connect)
+    async with asyncio.timeout(30):
+        task = asyncio.create_task(its.run())
+        await broker.wait_for(lambda: broker.sessions)
+        while its._idle_since_s == float("inf"):
+            await asyncio.sleep(0.01)
+        await asyncio.sleep(0.2)  # longer than it may sleep
+        assert not its.is_stuck, "there is nothing to do"
+        outbox.put(Message("t", b"1"))
+        assert its.is_stuck
+    task.cancel()
+
+
+async def test_one_that_is_busy_all_the_time_is_not_stuck():
+    """Whenever it is looked at, it waits for a moment, and there is something to be sent."""
+    outbox, broker = Outbox(100), FakeBroker()
+    its = publisher(outbox, broker.connect)
+    task = asyncio.create_task(its.run())
+    while len(broker.received) < 500:
+        outbox.put(Message("t", b"1"))
+        await asyncio.sleep(0.001)
+        assert not its.is_stuck
+    task.cancel()
+
+
+async def test_one_that_takes_too_long_to_connect_is_stuck(monkeypatch):
+    monkeypatch.setattr(module, "_CONNECTS_WITHIN_S", 0.1)
+
+    @asynccontextmanager
+    async def never(_done):
+        await asyncio.Event().wait()
+        yield
+
+    its = publisher(Outbox(10), never)
+    assert not its.is_stuck
+    task = asyncio.create_task(its.run())
+    async with asyncio.timeout(30):
+        while not its.is_stuck:
+            await asyncio.sleep(0.01)
+    task.cancel()

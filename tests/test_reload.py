@@ -120,16 +120,45 @@ def ghosts(broker, subscribe, *parts):
     return found
 
 
-def test_a_camera_that_goes_while_the_broker_is_away_leaves_nothing(node, mosquitto, subscribe):
-    daemon = node("north", "south")
-    subscribe(mosquitto.port).wait_for(lambda s: online(s, "north", "south"), "both cameras")
-    mosquitto.stop()
-    daemon.wait_for_log("trying again")
-    daemon.reload(lambda settings: settings["cameras"].pop("south"))
-    mosquitto.start()  # it has nothing: it did not write it down
+def test_a_camera_that_goes_while_the_broker_is_away_leaves_nothing(node, subscribe, tmp_path):
+    keeps = ("persistence true", f"persistence_location {tmp_path}/")
+    broker = Mosquitto(tmp_path, "listener {port} 127.0.0.1", "allow_anonymous true", *keeps).start()
+    try:
+        daemon = node("north", "south", url=broker.url)
+        subscribe(broker.port).wait_for(lambda s: online(s, "north", "south"), "both cameras")
+        broker._process.terminate()  # so that it writes down what it has
+        broker._process.wait()
+        daemon.wait_for_log("trying again")
+        daemon.reload(lambda settings: settings["cameras"].pop("south"))
+        broker.start()
+        assert "edgepub/test/south/status" in subscribe(broker.port).retained(), "which it still has"
+        wait_until(lambda: not ghosts(broker, subscribe, "/south/"), "the end of it")
+        subscribe(broker.port).wait_for(lambda s: online(s, "north"), "the other one")
+    finally:
+        broker.stop()
+
+
+def test_home_assistant_forgets_a_picture_before_it_goes(node, mosquitto, subscribe):
+    """An image whose topic is cleared while it is there is an error in its log."""
     client = subscribe(mosquitto.port)
-    client.wait_for(lambda s: online(s, "north") and s.stats(), "the daemon")
-    assert not [topic for topic in client.retained() if "/south/" in topic]
+    daemon = node("north", "south", snapshot={"enabled": True, "min_interval_s": 0}, tracking=True)
+    pictures = [f"edgepub/test/{camera}/snapshot" for camera in ("north", "south")]
+    client.wait_for(lambda s: all(map(s.payloads, pictures)), "a picture of each")
+    daemon.reload(lambda settings: settings.update(home_assistant={"enabled": True}))
+    entities = [f"homeassistant/device/edgepub_test_CAMERA_{camera}/config" for camera in ("north", "south")]
+    client.wait_for(lambda s: all(map(s.payloads, entities)), "the devices")
+
+    def change(settings):
+        for camera in settings["cameras"].values():
+            camera["snapshot"] = {"enabled": False}
+
+    daemon.reload(change)
+    client.wait_for(lambda s: all(s.last(topic) == b"" for topic in pictures), "the end of both")
+    topics = [topic for topic, _, _ in client.messages]
+    for entity, picture in zip(entities, pictures, strict=True):
+        assert b'"platform":"image"}' in client.last(entity), "it is taken back"
+        last = {topic: len(topics) - topics[::-1].index(topic) for topic in (entity, picture)}
+        assert last[entity] < last[picture]
 
 
 def test_the_broker_changes_and_no_camera_notices(node, mosquitto, subscribe, tmp_path):
@@ -140,7 +169,7 @@ def test_the_broker_changes_and_no_camera_notices(node, mosquitto, subscribe, tm
         daemon = node("north")
         first.wait_for(lambda s: len(s.detections("north")) > 5, "the camera")
         daemon.reload(lambda settings: settings["mqtt"].update(url=other.url))
-        assert "a new session with the broker" in daemon.log
+        assert "another session with the broker" in daemon.log
         assert "restarted" not in daemon.log
         second.wait_for(lambda s: online(s, "north") and len(s.detections("north")) > 5, "the camera at the other one")
         first.wait_for(lambda s: s.last("edgepub/test/status") == b"offline", "the goodbye")
@@ -160,12 +189,14 @@ def test_a_wrong_configuration_is_refused_and_the_old_one_goes_on(node, mosquitt
     client.wait_for(lambda s: online(s, "north"), "the camera")
 
     def spoil(settings):
+        settings["outbox"] = {"durable": {"path": "x" * 300}}  # which is a name that no folder can have
         settings["cameras"]["north"]["max_fsp"] = 3
         settings["mqtt"]["keepalive_s"] = "often"
 
     daemon.reload(spoil, "the new configuration is refused")
     assert "cameras.north.max_fsp: unknown key; did you mean 'max_fps'?" in daemon.log
     assert "mqtt.keepalive_s: " in daemon.log
+    assert "outbox.durable.path: cannot be used: File name too long" in daemon.log
     assert "Traceback" not in daemon.log
     many = len(client.detections("north"))
     client.wait_for(lambda s: len(s.detections("north")) > many + 5, "the camera goes on")
@@ -173,6 +204,7 @@ def test_a_wrong_configuration_is_refused_and_the_old_one_goes_on(node, mosquitt
     def mend(settings):
         settings["cameras"]["north"]["max_fps"] = settings["cameras"]["north"].pop("max_fsp")
         settings["mqtt"]["keepalive_s"] = 15
+        del settings["outbox"]
 
     daemon.reload(mend)
     client.wait_for(lambda s: s.last("edgepub/test/north/max_fps") == b"3" and online(s, "north"), "what is right")

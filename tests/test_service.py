@@ -1,6 +1,7 @@
 """What a service manager is told, and what HTTP says, by the whole daemon."""
 
 import asyncio
+import contextlib
 import json
 import os
 import signal
@@ -12,12 +13,11 @@ import urllib.request
 import pytest
 from conftest import BOX, free_port, wait_until
 
+from edgepub import daemon
 from edgepub.condition import Condition
-from edgepub.messages import state
-from edgepub.outbox import Outbox
-from edgepub.publisher import Publisher
 from edgepub.sd_notify import notify, watchdog_s
 from edgepub.service import Service
+from edgepub.settings import Settings
 
 
 class Manager:
@@ -131,15 +131,33 @@ async def test_the_watchdog_is_fed_while_nothing_is_stuck_for_long(manager, monk
     task.cancel()
 
 
-async def test_a_publisher_that_sleeps_over_its_work_is_stuck(monkeypatch):
-    monkeypatch.setattr("edgepub.publisher._CONNECTS_WITHIN_S", 60.0)
-    outbox = Outbox(9)
-    publisher = Publisher(outbox, None, "b", "b", state("b", "offline"), [], print, Condition([]).broker)
-    assert not publisher.is_stuck
-    outbox.put(state("a", "1"))
-    assert not publisher.is_stuck, "it has not begun"
-    publisher._expect_within(-1)
-    assert publisher.is_stuck, "it takes too long to connect"
+@pytest.mark.parametrize("what", ["camera", "publisher"])
+async def test_what_is_stuck_is_left_to_the_watchdog(manager, monkeypatch, studio, mosquitto, what):
+    """By the whole daemon, in which the part says that it is."""
+    monkeypatch.setenv("NOTIFY_SOCKET", manager.path)
+    monkeypatch.setenv("WATCHDOG_USEC", "300000")
+    monkeypatch.setattr("edgepub.service._SURE_S", 0.5)
+    its = f"edgepub.{what}.{what.title()}.is_stuck"
+    settings = Settings(**studio.settings(mosquitto.url, studio.video([[BOX]] * 50), realtime=True, loop=True))
+    wishes = daemon.Wishes()
+    task = asyncio.create_task(daemon.serve(settings, lambda: settings, wishes))
+
+    async def fed():
+        number = sum("WATCHDOG" in each for each in manager.hear())
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(1.5):
+                while sum("WATCHDOG" in each for each in manager.hear()) == number:
+                    await asyncio.sleep(0.01)
+        return sum("WATCHDOG" in each for each in manager.hear()) > number
+
+    assert await fed()
+    monkeypatch.setattr(its, property(lambda _: True))
+    await asyncio.sleep(1.5)  # longer than it takes to be sure
+    assert not await fed()
+    monkeypatch.setattr(its, property(lambda _: False))
+    assert await fed()
+    wishes.ask_to_stop()
+    assert await task == 0
 
 
 def test_who_is_no_service_tells_nobody(monkeypatch):
@@ -157,8 +175,23 @@ def test_an_abstract_socket_is_told_too(monkeypatch):
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as ear:
         ear.bind(f"\0edgepub-test-{os.getpid()}")
         monkeypatch.setenv("NOTIFY_SOCKET", f"@edgepub-test-{os.getpid()}")
-        notify("READY=1", "STATUS=two\nlines")
-        assert ear.recv(100) == b"READY=1\nSTATUS=two lines"
+        notify("READY=1", "STATUS=two\nlines of film-\udcff.avi")
+        assert ear.recv(100) == b"READY=1\nSTATUS=two lines of film-\\udcff.avi"
+
+
+async def test_what_a_busy_manager_does_not_take_is_told_later(manager, monkeypatch):
+    monkeypatch.setenv("NOTIFY_SOCKET", manager.path)
+    monkeypatch.setattr("edgepub.service._LOOK_S", 0.02)
+    while notify("X=1"):
+        pass
+    condition = Condition([])
+    condition.broker.sessions = 1
+    task = asyncio.create_task(Service(30).follow(condition, list))
+    await asyncio.sleep(0.2)  # some looks, of which none can be told
+    async with asyncio.timeout(30):
+        while not any("READY" in each for each in manager.hear()):
+            await asyncio.sleep(0.01)
+    task.cancel()
 
 
 @pytest.mark.mosquitto

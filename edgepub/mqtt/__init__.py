@@ -3,6 +3,7 @@
 MQTT 5.0: OASIS Standard, March 2019. MQTT 3.1.1: OASIS Standard, October 2014.
 """
 
+import asyncio
 import contextlib
 import socket
 import ssl
@@ -84,6 +85,9 @@ class _NotThisVersionError(Exception):
 async def _enter(client: Client) -> None:
     try:
         await client.__aenter__()
+    except asyncio.CancelledError:
+        client.abandon()
+        raise
     except MqttConnectError as error:
         code = getattr(error.rc, "value", error.rc)
         text = f"the broker refuses us: {words(error)}"

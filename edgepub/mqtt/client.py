@@ -106,6 +106,7 @@ class Client(aiomqtt.Client):
         self._keys: dict[int, int] = {}  # of QoS 1, by packet identifier
         self._awaited: dict[int, asyncio.Future[None]] = {}  # of `publish_one`
         self._blocked = False
+        self._abandoned = False
         self._unwritten: deque[int] = deque()  # of QoS 0, their keys
         super().__init__(logger=self.log, **options)
 
@@ -154,11 +155,26 @@ class Client(aiomqtt.Client):
         """Close the socket, if it is still open: aiomqtt leaves it so when a session breaks or a goodbye fails."""
         self._client._sock_close()  # noqa: SLF001
 
+    def abandon(self) -> None:
+        """Let nothing become of a connection that is being made: it would be a second one, with our last will."""
+        self._abandoned = True
+        with contextlib.suppress(OSError, ValueError):  # as far as it has come
+            self._client.disconnect()  # which may follow CONNECT at once (MQTT 5.0, 3.1.4)
+            self._client.loop_write()
+        self.cut()
+
+    def _on_socket_open(self, client: Any, userdata: Any, sock: Any) -> None:  # noqa: ANN401
+        super()._on_socket_open(client, userdata, sock)
+        if self._abandoned:  # in a thread that was still looking the broker's name up
+            self._loop.call_soon_threadsafe(self.cut)
+
     def _on_connect(self, client: Any, userdata: Any, flags: Any, reason_code: Any, properties: Any = None) -> None:  # noqa: ANN401
         self._granted = properties
         super()._on_connect(client, userdata, flags, reason_code, properties)
 
     def _on_disconnect(self, client: Any, userdata: Any, flags: Any, reason_code: Any, properties: Any = None) -> None:  # noqa: ANN401
+        if self._connected.cancelled():
+            return
         if not self._connected.done():
             self._connected.set_exception(aiomqtt.MqttError(SILENT if reason_code == KEEP_ALIVE_TIMEOUT else LOST))
         super()._on_disconnect(client, userdata, flags, reason_code, properties)

@@ -174,6 +174,13 @@ class Outbox:
                 self._retained[name].renew()
             self._wake()
 
+    def forgive(self) -> None:
+        """Forget what was not wanted: it is another broker that is asked from now on."""
+        with self._lock:
+            for single in (self._announcements, self._pictures):
+                single.forgive()
+            self._wake()
+
     def close(self) -> None:
         """Let it be over once what is here has been taken; nothing is lost."""
         with self._lock:

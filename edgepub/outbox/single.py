@@ -61,6 +61,10 @@ class SingleLane(StateLane):
         self._arrived(message)
         super().sent(message)
 
+    def forgive(self) -> None:
+        """Begin to count all tries anew."""
+        self._tries.clear()
+
     def rested(self) -> None:
         """Let the next one be taken."""
         self._resting = False
@@ -94,6 +98,12 @@ class AnnouncementLane(SingleLane):
         """Begin to count its tries anew."""
         self._pauses.pop(message.topic, None)
         super().sent(message)
+
+    def forgive(self) -> None:
+        """Begin to count all tries anew, and be quiet no more."""
+        super().forgive()
+        self._pauses.clear()
+        self._quiet_until_s = 0.0
 
     def release_all(self) -> None:
         """Let all be taken, whatever the disk does; but for the last time nothing is tried that was given up."""
