@@ -2,7 +2,7 @@
 
 import sys
 
-from edgepub import system_libraries
+from edgepub import journal, system_libraries
 from edgepub.errors import ConfigurationError, EdgepubError
 
 CONFIGURATION_WRONG = 78  # EX_CONFIG of sysexits.h
@@ -17,13 +17,19 @@ def main() -> None:
 
         cli.main()
     except ConfigurationError as error:
-        print(error, file=sys.stderr)
+        _complain(error.mistakes)
         sys.exit(CONFIGURATION_WRONG)
     except EdgepubError as error:
-        print(f"edgepub: {error}", file=sys.stderr)
+        _complain([f"edgepub: {error}"])
         sys.exit(1)
     except KeyboardInterrupt:  # before there was a command that takes it for its end
         sys.exit(INTERRUPTED)
+
+
+def _complain(lines: list[str]) -> None:
+    priority = "<3>" if journal.is_stderr() else ""  # sd-daemon(3): errors
+    for line in lines:
+        print(f"{priority}{line}", file=sys.stderr)
 
 
 if __name__ == "__main__":

@@ -41,7 +41,7 @@ class SnapshotSettings(Section):
     """A picture of what was seen, when an object appears and when there is a better one of it."""
 
     enabled: bool = True
-    """False: no pixel leaves the box, and the picture that the broker may hold is taken away at the next start."""
+    """False: no pixel leaves the box, and the picture that the broker may hold is taken away."""
     boxes: bool = True
     """Draw the detections' boxes and labels into it."""
     quality: Annotated[int, Number] = Field(default=80, ge=1, le=100)
@@ -96,6 +96,13 @@ class CameraSettings(Section):
     def _a_source(cls, value: object, info: ValidationInfo) -> object:
         source = resolved(value, info)
         return str(source) if isinstance(source, Path) else source
+
+    @property
+    def named(self) -> list[str]:
+        """All labels that are named, each once: of the camera, its zones and its lines."""
+        zones, lines = self.zones.values(), self.lines.values()
+        lists = [self.labels, *(zone.labels for zone in zones), *(line.labels for line in lines)]
+        return list(dict.fromkeys(label for labels in lists for label in labels or []))
 
     _resolved: str | int | Path = PrivateAttr(default=0)
 

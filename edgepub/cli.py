@@ -75,8 +75,7 @@ class SchemaName(StrEnum):
 @app.command()
 def run(config: Config = None) -> None:
     """Run the daemon, in the foreground."""
-    path = config or configuration.default_path()
-    raise typer.Exit(daemon.run(lambda: configuration.load(path)))
+    raise typer.Exit(daemon.run(config or configuration.default_path()))
 
 
 @app.command()
@@ -121,23 +120,25 @@ def discovery(
     ] = False,
 ) -> None:
     """Print the Home Assistant discovery messages, by topic, without sending them."""
-    settings = configuration.load(config or configuration.default_path())
-    if not purge:
-        folder = default_folder()
-        published = store.retained_by(folder)
-        if not settings.home_assistant.enabled:
-            typer.echo("home_assistant.enabled is false: nothing is sent", err=True)
-        elif open_ended := [name for name, camera in settings.cameras.items() if None in camera.counted.values()]:
-            known = f"{folder} knows of none" if published is None else f"those that {folder} knows of are here"
-            typer.echo(f"{', '.join(open_ended)}: labels that are not named come when they are seen; {known}", err=True)
-        typer.echo(json.dumps(home_assistant.messages(settings, published or []), indent=2, ensure_ascii=False))
-        return
-    from edgepub.purge import purge as purged
+    path = config or configuration.default_path()
+    if purge:
+        from edgepub.purge import purge as purged
 
-    topics = purged(settings)
-    for topic in topics:
-        typer.echo(topic)
-    typer.echo(f"{_counted(len(topics), 'retained topic')} cleared on {settings.mqtt.url}", err=True)
+        node = configuration.load_node(path)
+        topics = purged(node)
+        for topic in topics:
+            typer.echo(topic)
+        typer.echo(f"{_counted(len(topics), 'retained topic')} cleared on {node.mqtt.url}", err=True)
+        return
+    settings = configuration.load(path)
+    folder = default_folder()
+    published = store.retained_by(folder)
+    if not settings.home_assistant.enabled:
+        typer.echo("home_assistant.enabled is false: nothing is sent", err=True)
+    elif open_ended := [name for name, camera in settings.cameras.items() if None in camera.counted.values()]:
+        known = f"{folder} knows of none" if published is None else f"those that {folder} knows of are here"
+        typer.echo(f"{', '.join(open_ended)}: labels that are not named come when they are seen; {known}", err=True)
+    typer.echo(json.dumps(home_assistant.messages(settings, published or []), indent=2, ensure_ascii=False))
 
 
 @app.command()
@@ -160,7 +161,7 @@ def watch(
     from edgepub.watch.show import show
 
     path = config or (None if broker else configuration.found_path())
-    settings = configuration.load_broker(path, broker)
+    settings = configuration.load_node(path, broker).mqtt
     try:
         choice = choose(topic, settings.topic_prefix)
     except ValueError as error:

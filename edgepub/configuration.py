@@ -17,13 +17,26 @@ from pydantic_settings import BaseSettings, EnvSettingsSource, SettingsConfigDic
 
 from edgepub.errors import ConfigurationError
 from edgepub.redaction import one_line
-from edgepub.settings import MqttSettings, Settings
+from edgepub.settings import MqttSettings, NodeSettings, Settings
 
 PREFIX = "EDGEPUB_"
 CREDENTIAL = "mqtt_password"
+CREDENTIAL_AT_ROOTS = Path("/etc/credstore/edgepub.mqtt_password")
+"""Where systemd takes it from: so root's commands reach the broker as the service does. Nobody else can look there."""
 _NOT_KEYS = frozenset({"EDGEPUB_CONFIG"})
 _EITHER_OR = (frozenset({"password", "password_file"}), frozenset({"source", "source_file"}))
+_SYNONYMS = {
+    **dict.fromkeys(("url", "rtsp", "path", "stream", "file", "device"), "source"),
+    **dict.fromkeys(("model", "name"), "model_name"),
+    **dict.fromkeys(("host", "broker", "server", "address"), "url"),
+    "user": "username",
+}
 _PHRASES = {
+    "bool_parsing": "must be true or false",
+    "bool_type": "must be true or false",
+    "float_parsing": "must be a number, without a unit",
+    "int_parsing": "must be a whole number, without a unit",
+    "list_type": "must be a list, like [person, car]",
     "missing": "is missing",
     "too_short": "must not be empty",
     "string_too_short": "must not be empty",
@@ -38,12 +51,10 @@ class _Environment(Settings, BaseSettings):
     model_config = SettingsConfigDict(env_prefix=PREFIX, env_nested_delimiter="__", extra="forbid")
 
 
-class _BrokerEnvironment(BaseSettings):
-    """The part of it that is about the broker."""
+class _NodeEnvironment(NodeSettings, BaseSettings):
+    """The part of it that is about the node."""
 
     model_config = SettingsConfigDict(env_prefix=PREFIX, env_nested_delimiter="__", extra="ignore")
-
-    mqtt: MqttSettings = MqttSettings()
 
 
 def default_path() -> Path:
@@ -86,8 +97,8 @@ def load(path: Path) -> Settings:
     return settings
 
 
-def load_broker(path: Path | None, url: str | None = None) -> MqttSettings:
-    """Read how to reach the broker; what else is configured is not looked at, for it may be another machine's.
+def load_node(path: Path | None, url: str | None = None) -> NodeSettings:
+    """Read what a node is to others; cameras and models are not looked at, for they may be another machine's, or gone.
 
     Args:
         path: the file; None: there is none.
@@ -100,17 +111,18 @@ def load_broker(path: Path | None, url: str | None = None) -> MqttSettings:
     label = path or Path("environment")
     given = _read_yaml(path) if path else {}
     try:
-        environment = EnvSettingsSource(_BrokerEnvironment)()
+        environment = EnvSettingsSource(_NodeEnvironment)()
     except (ValueError, RecursionError) as error:
         raise ConfigurationError([_not_json(label, error)]) from None
-    merged = _merge(given, _merge(environment, {"mqtt": {"url": url}} if url else {})).get("mqtt", {})
+    merged = _merge(given, _merge(environment, {"mqtt": {"url": url}} if url else {}))
+    ours = {key: value for key, value in merged.items() if key in NodeSettings.model_fields}
     try:
-        settings = MqttSettings.model_validate(merged, context={"folder": label.absolute().parent})
+        settings = NodeSettings.model_validate(ours, context={"folder": label.absolute().parent})
     except ValidationError as error:
-        details = [_explain({**detail, "loc": ("mqtt", *detail["loc"])}) for detail in error.errors(include_url=False)]
-        raise ConfigurationError([_line(label, *each) for each in details]) from None
+        details = error.errors(include_url=False)
+        raise ConfigurationError([_line(label, *_explain(detail)) for detail in details]) from None
     try:
-        broker_password(settings)
+        broker_password(settings.mqtt)
     except ValueError as error:
         raise ConfigurationError([_line(label, ("mqtt",), str(error))]) from None
     return settings
@@ -125,8 +137,10 @@ def broker_password(mqtt: MqttSettings) -> SecretStr | None:
     """
     if mqtt.password is not None:
         return mqtt.password
-    credential = Path(os.environ.get("CREDENTIALS_DIRECTORY", "/nonexistent"), CREDENTIAL)
-    path = mqtt.password_file or (credential if os.path.lexists(credential) else None)
+    credentials = [Path(os.environ.get("CREDENTIALS_DIRECTORY", "/nonexistent"), CREDENTIAL)]
+    if mqtt.username:
+        credentials.append(CREDENTIAL_AT_ROOTS)
+    path = mqtt.password_file or next((each for each in credentials if os.path.lexists(each)), None)
     if path is None:
         return None
     try:
@@ -239,6 +253,8 @@ def _explain(detail: ErrorDetails) -> tuple[tuple[str | int, ...], str]:
     elif kind == "too_short" and context.get("field_type") in {"List", "Dictionary"}:
         least = context.get("min_length", 1)
         why = f"needs at least {'one' if least == 1 else least}"
+    elif kind in {"model_type", "dict_type"} and isinstance(detail["input"], list | None):
+        why = "is empty" if detail["input"] is None else "must be keys with values below it, not a list"
     else:
         why = _PHRASES.get(kind) or detail["msg"].replace("Input should be", "must be")
     return place, why
@@ -249,7 +265,9 @@ def _explain_unknown(place: tuple[str | int, ...]) -> tuple[tuple[str | int, ...
     word, colon, _ = str(key).partition(":")
     if colon:  # `password:secret`
         return (*above, word), "a space is missing after the colon"
-    return place, f"unknown key{_nearest(word, _keys_at(tuple(above)))}"
+    known = list(_keys_at(tuple(above)))
+    meant = _SYNONYMS.get(word.lower())
+    return place, f"unknown key{f'; did you mean {meant!r}?' if meant in known else _nearest(word, known)}"
 
 
 def _keys_at(place: tuple[str | int, ...]) -> Iterable[str]:

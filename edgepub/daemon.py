@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import functools
 import logging
 import os
 import signal
@@ -9,11 +10,12 @@ import sys
 import threading
 import uuid
 from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
 
 import psutil
 import uvloop
 
-from edgepub import changes, logs, store
+from edgepub import changes, configuration, logs, store
 from edgepub.errors import ConfigurationError, StateInUseError
 from edgepub.fleet import Fleet
 from edgepub.pipeline import Pipeline, slices
@@ -46,11 +48,11 @@ class Wishes:
         self.news.set()
 
 
-def run(load: Callable[[], Settings]) -> int:
+def run(path: Path) -> int:
     """Run the daemon until a signal, or until every camera has ended.
 
     Args:
-        load: reads the configuration; called again at each reload.
+        path: of the configuration; read again at each reload.
 
     Returns:
         The exit code: 0, or 1 when the cameras ended and not all of it could be published.
@@ -59,8 +61,11 @@ def run(load: Callable[[], Settings]) -> int:
         ConfigurationError: there is none that can be used; with every mistake.
 
     """
+    load = functools.partial(configuration.load, path)
     settings = load()
     logs.setup(settings.log)
+    _log.info("edgepub %(edgepub)s, PySDK %(pysdk)s, Python %(python)s", versions())
+    _log.info("configuration %s", path.absolute())
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         try:
             code = runner.run(_until_signalled(settings, load))
@@ -127,11 +132,10 @@ class _Life:
             for each in {folder.resolve(), events_folder.resolve()}:
                 stack.enter_context(claimed(each))
             its_store = stack.enter_context(store.opened(folder))
+            _log.info("node %s, cameras: %s; what is kept is in %s", settings.node, ", ".join(settings.cameras), folder)
             pipeline = Pipeline(settings, uuid.uuid4().hex, its_store, events_folder)
             pipeline.outbox.open()
             stack.callback(pipeline.outbox.end, _GRACE_S)  # whatever happens, events that wait are on the disk then
-            _log.info("edgepub %(edgepub)s, PySDK %(pysdk)s, Python %(python)s", versions())
-            _log.info("node %s, cameras: %s", settings.node, ", ".join(settings.cameras))
             async with asyncio.TaskGroup() as group:
                 fleet = Fleet(group, self._wishes.news.set)
                 for camera in pipeline.begin():

@@ -6,7 +6,7 @@ import functools
 import queue
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -44,7 +44,10 @@ def inspect(settings: Settings) -> Iterator[tuple[bool, str]]:
         yield outcome()
     for name, of in settings.models.items():
         seen = [frames[camera] for camera, its in settings.cameras.items() if its.model == name and camera in frames]
-        yield _within(WARM_UP_S, f"model {name}", functools.partial(_try_out, of, seen))()
+        strange: list[str] = []
+        named = {camera: its.named for camera, its in settings.cameras.items() if its.model == name}
+        yield _within(WARM_UP_S, f"model {name}", functools.partial(_try_out, of, seen, named, strange))()
+        yield from ((False, line) for line in strange)
 
 
 def _within(seconds: float, what: str, work: Callable[[], str]) -> Callable[[], _Outcome]:
@@ -96,7 +99,7 @@ def _open(name: str, of: CameraSettings, frames: dict[str, Frame]) -> str:
     return f"{source}, {width}x{height}"
 
 
-def _try_out(of: ModelSettings, seen: list[Frame]) -> str:
+def _try_out(of: ModelSettings, seen: list[Frame], named: Mapping[str, list[str]], strange: list[str]) -> str:
     image = seen[0].image if seen else np.zeros((480, 640, 3), np.uint8)
     with loaded(of) as model:
         for _ in model.infer(_one(image), live=False):  # which may load, or compile, only now
@@ -104,6 +107,7 @@ def _try_out(of: ModelSettings, seen: list[Frame]) -> str:
         began_s = time.monotonic()
         for _ in model.infer(_one(image), live=False):
             break
+        strange += [f"{camera}: FAILED: {line}" for camera, its in named.items() for line in model.unknown(its)]
         took_ms = 1000 * (time.monotonic() - began_s)
         return f"{model.device}, {took_ms:.0f} ms for a frame"
 

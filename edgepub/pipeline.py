@@ -1,9 +1,11 @@
 """The wiring: settings become objects. The only place that knows them all."""
 
+import contextlib
 import functools
 import itertools
+import logging
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
@@ -21,7 +23,8 @@ from edgepub.controls import Apply, Commander, Controls
 from edgepub.detections import DetectionsBuilder
 from edgepub.health import Health
 from edgepub.http import HttpServer
-from edgepub.inference import loaded
+from edgepub.inference import Model, loaded
+from edgepub.logs import Log, of_camera
 from edgepub.messages import EventReceipt, PictureReceipt, announcement, json_form, picture, state
 from edgepub.metrics import CameraMetrics
 from edgepub.numbers import Numbers
@@ -31,13 +34,14 @@ from edgepub.outbox.spool import Spool
 from edgepub.publisher import Publisher
 from edgepub.reporter import Reporter
 from edgepub.sampler import Sampler
-from edgepub.settings import HttpSettings, MqttSettings, Settings, StatsSettings
+from edgepub.settings import HttpSettings, ModelSettings, MqttSettings, Settings, StatsSettings
 from edgepub.snapshots import Photographer, Snapshots
 from edgepub.sources import Gate, source_of
 from edgepub.store import Store
 from edgepub.topics import Topics
 
 _EVENTS = "events.sqlite"
+_log = logging.getLogger(__name__)
 
 
 class Part(Protocol):
@@ -235,13 +239,21 @@ class Pipeline:
             stall_timeout_s=of.stall_timeout_s,
             counts=counts,
         )
-        load = functools.partial(loaded, self._settings.models[of.model])
+        load = functools.partial(_loaded, self._settings.models[of.model], of.named, of_camera(_log, name))
         camera = Camera(name, source, load, reporter, counts, condition, of.stall_timeout_s, enabled=enabled)
         self._apply[name] = {"enabled": camera.enable, "min_score": builder.keep_from, "max_fps": gate.limit}
         return camera
 
     def _taker(self, topic: str, counts: CameraMetrics) -> Callable[[bytes], None]:
         return lambda jpeg: self.outbox.put(picture(topic, jpeg, PictureReceipt(counts)))
+
+
+@contextlib.contextmanager
+def _loaded(settings: ModelSettings, labels: Sequence[str], log: Log) -> Iterator[Model]:
+    with loaded(settings) as model:
+        for line in model.unknown(labels):
+            log.warning("%s", line)
+        yield model
 
 
 def slices(settings: Settings) -> Slices:

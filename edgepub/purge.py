@@ -13,7 +13,7 @@ from edgepub.errors import BrokerError, NotAllowedError, NotTakenError, StateInU
 from edgepub.home_assistant import is_discovery, is_of_node
 from edgepub.messages import state
 from edgepub.mqtt import Session
-from edgepub.settings import Settings
+from edgepub.settings import NodeSettings
 from edgepub.state_folder import claimed, default_folder
 from edgepub.topics import Topics
 
@@ -22,7 +22,7 @@ _QUIET_S = 2.0
 """What is retained comes at once and in one go; nobody tells when that was all."""
 
 
-def take_back(settings: Settings, folder: Path) -> None:
+def take_back(settings: NodeSettings, folder: Path) -> None:
     """Clear what the node that has a state folder has retained, and nothing that it does not know of.
 
     Raises:
@@ -34,12 +34,12 @@ def take_back(settings: Settings, folder: Path) -> None:
         asyncio.run(_take_back(settings, its))
 
 
-async def _take_back(settings: Settings, its: store.Store) -> None:
+async def _take_back(settings: NodeSettings, its: store.Store) -> None:
     async with _connected(settings) as session:
         await _clear(session, its.retained(), its)
 
 
-def purge(settings: Settings) -> list[str]:
+def purge(settings: NodeSettings) -> list[str]:
     """Clear what is retained below the node's topic, and wherever else its state folder says; return the topics.
 
     Raises:
@@ -55,7 +55,7 @@ def purge(settings: Settings) -> list[str]:
             raise BrokerError(f"broker {settings.mqtt.url}: {error}") from None
 
 
-async def _purge(settings: Settings, its: store.Store) -> list[str]:
+async def _purge(settings: NodeSettings, its: store.Store) -> list[str]:
     topics = Topics(settings.mqtt.topic_prefix, settings.node)
     async with _connected(settings) as session:
         announced = f"{settings.home_assistant.discovery_prefix}/device/+/config"
@@ -73,7 +73,7 @@ async def _purge(settings: Settings, its: store.Store) -> list[str]:
         return await _clear(session, {*ours, *its.retained()}, its)
 
 
-def _connected(settings: Settings) -> AbstractAsyncContextManager[Session]:
+def _connected(settings: NodeSettings) -> AbstractAsyncContextManager[Session]:
     client_id = f"{settings.client_id}-purge"
     return mqtt.connect(settings.mqtt, client_id, broker_password(settings.mqtt), largest_received=None)
 

@@ -100,7 +100,8 @@ class DurableSettings(Section):
     """The lane of events, on disk."""
 
     path: Folder | None = None
-    """The folder of the file that holds them; null: `$STATE_DIRECTORY`, or `~/.local/state/edgepub`."""
+    """The folder of the file that holds them; null: that of all that is kept, `$STATE_DIRECTORY`, else
+    `~/.local/state/edgepub`."""
     max_messages: Annotated[int, Number] = Field(default=100_000, ge=1, le=10_000_000)
     """Events that wait while the broker is away; the oldest is let go of first, and counted."""
     max_age_s: Annotated[float, Number] = Field(default=86_400, ge=1, le=31_536_000)
@@ -161,6 +162,8 @@ class ModelSettings(Section):
         address = self.inference_host_address
         if not address or (address.startswith("@") and address not in {"@local", "@cloud"}):
             raise ValueError("inference_host_address is @local, @cloud, or an AI server's host")
+        if address != "@local" and (self.zoo_url or self.model_url).startswith("/"):
+            raise ValueError('the zoo is a folder of this box: set inference_host_address to "@local"')
         if self.inference_host_address.startswith("@") and not (self.zoo_url or self.model_url):
             raise ValueError(f"zoo_url is missing: {self.inference_host_address} needs one")
         return self
@@ -199,14 +202,24 @@ class HomeAssistantSettings(Section):
     """Where Home Assistant listens for it: the same as in the options of its MQTT integration."""
 
 
-class Settings(Section):
-    """The whole configuration."""
+class NodeSettings(Section):
+    """What a node is to others: where it is found on which broker."""
 
     node: Name = Field(default_factory=default_node)
     """This box, the second level of every topic; default: the host name."""
     mqtt: MqttSettings = MqttSettings()
-    outbox: OutboxSettings = OutboxSettings()
     home_assistant: HomeAssistantSettings = HomeAssistantSettings()
+
+    @property
+    def client_id(self) -> str:
+        """The MQTT client identifier in force."""
+        return self.mqtt.client_id or f"edgepub-{self.node}"
+
+
+class Settings(NodeSettings):
+    """The whole configuration."""
+
+    outbox: OutboxSettings = OutboxSettings()
     models: dict[Name, ModelSettings] = Field(min_length=1)
     """The models, by name."""
     cameras: dict[CameraName, CameraSettings] = Field(min_length=1)
@@ -216,8 +229,3 @@ class Settings(Section):
     log: LogSettings = LogSettings()
     startup_timeout_s: Annotated[float, Number] = Field(default=30, ge=1, le=3600)
     """For so long the service manager waits for the first session with the broker; then the start is over, degraded."""
-
-    @property
-    def client_id(self) -> str:
-        """The MQTT client identifier in force."""
-        return self.mqtt.client_id or f"edgepub-{self.node}"

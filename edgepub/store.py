@@ -116,14 +116,19 @@ class Store:
         except (FileNotFoundError, NotADirectoryError):
             return None
         except OSError as error:
-            _log.error("%s cannot be read (%s): what was set is forgotten", self._path, error.strerror)
-            self._path = None  # so that it is not written over
+            self._set_aside(f"cannot be read: {error.strerror}")
         except (orjson.JSONDecodeError, ValidationError):
-            try:
-                set_aside(self._path, "it is not what edgepub wrote")
-            except OSError as error:
-                _log.error("%s is damaged, and cannot be renamed: %s", self._path, error.strerror)
+            self._set_aside("it is not what edgepub wrote")
         return None
+
+    def _set_aside(self, why: object) -> None:
+        assert self._path is not None  # noqa: S101
+        try:
+            set_aside(self._path, why)
+        except OSError as error:
+            text = "%s cannot be used (%s), nor renamed (%s): nothing is kept over restarts until that is mended"
+            _log.error(text, self._path, why, error.strerror)
+            self._path = None  # so that it is not written over
 
     def _save(self) -> float | None:
         with self._lock:
@@ -152,7 +157,10 @@ class Store:
         assert self._path is not None  # noqa: S101
         self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         new = self._path.with_name(self._path.name + ".new")
+        owner = self._path.parent.stat()
         with os.fdopen(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
+            if os.geteuid() == 0:  # who clears a node's topics as root must not lock its service out
+                os.fchown(file.fileno(), owner.st_uid, owner.st_gid)
             file.write(content)
             file.flush()
             os.fsync(file.fileno())

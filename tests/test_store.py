@@ -1,6 +1,7 @@
 """What is kept over restarts in the state folder, and what happens when it cannot be."""
 
 import json
+import os
 import subprocess
 import sys
 import threading
@@ -117,11 +118,37 @@ def test_where_it_is(monkeypatch):
     assert default_folder() == Path.home() / ".local/state/edgepub"
 
 
-def test_a_file_that_cannot_be_read_is_left_alone_and_keeps_nothing_back(folder, caplog):
+def test_a_file_that_cannot_be_read_is_set_aside(folder, caplog):
     (folder / "state.json").mkdir(parents=True)
+    with store.opened(folder) as its:
+        its.keep_setting("porch", "min_score", "0.7")
+    assert "state.json is damaged (cannot be read: Is a directory); it is set aside" in caplog.text
+    with store.opened(folder) as its:
+        assert its.setting("porch", "min_score") == "0.7"
+
+
+def test_one_that_cannot_be_set_aside_either_is_left_alone_and_keeps_nothing_back(folder, caplog, monkeypatch):
+    (folder / "state.json").mkdir(parents=True)
+
+    def refuse(*_):
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(Path, "rename", refuse)
     with store.opened(folder) as its:
         its.keep_setting("porch", "min_score", "0.7")
         assert its.setting("porch", "min_score") == "0.7"
         assert its.add_retained("a"), "no topic waits for it"
-    assert "state.json cannot be read" in caplog.text
+    assert "nothing is kept over restarts until that is mended" in caplog.text
     assert (folder / "state.json").is_dir()
+
+
+def test_what_root_writes_belongs_to_who_has_the_folder(folder):
+    """As `discovery --purge` does for a service whose user exists only while it runs."""
+    if os.geteuid():
+        pytest.skip("needs root")
+    folder.mkdir(parents=True)
+    os.chown(folder, 61_999, 61_998)
+    with store.opened(folder) as its:
+        its.keep_setting("porch", "min_score", "0.7")
+    status = (folder / "state.json").stat()
+    assert (status.st_uid, status.st_gid) == (61_999, 61_998)

@@ -9,7 +9,7 @@ import sys
 import threading
 from pathlib import Path
 
-from edgepub import configuration, daemon
+from edgepub import daemon
 
 
 def _stop_with_stdin() -> None:
@@ -19,4 +19,4 @@ def _stop_with_stdin() -> None:
 
 if __name__ == "__main__":
     threading.Thread(target=_stop_with_stdin, name="stdin", daemon=True).start()
-    sys.exit(daemon.run(lambda: configuration.load(Path(sys.argv[1]))))
+    sys.exit(daemon.run(Path(sys.argv[1])))

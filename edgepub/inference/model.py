@@ -1,7 +1,8 @@
 """A loaded model: frames in, results out; one by one, or with the next ones on their way."""
 
+import difflib
 import time
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterable, Iterator
 from math import inf
 from statistics import median
 from typing import TYPE_CHECKING, Any
@@ -46,6 +47,11 @@ class Model:
     def device(self) -> str:
         """Where it runs, like `TFLITE/CPU`."""
         return str(self.pysdk.device_type)
+
+    def unknown(self, labels: Iterable[str]) -> list[str]:
+        """Return a line for each label that the model does not have; none where it does not tell which it has."""
+        known = list(self.pysdk.label_dictionary.values())
+        return [_strange(label, known) for label in labels if known and label not in known]
 
     def infer(self, frames: Frames, *, live: bool) -> Iterator[Result]:
         """Yield the result of each frame, in order.
@@ -173,6 +179,12 @@ class _Feed:
             return self._frames.send(_LOOK_S)
         time.sleep(_LOOK_S)
         return None
+
+
+def _strange(label: str, known: list[str]) -> str:
+    by_lower = {each.lower(): each for each in known}
+    close = difflib.get_close_matches(label.lower(), by_lower, n=1)
+    return f"the model has no label {label!r}{f'; did you mean {by_lower[close[0]]!r}?' if close else ''}"
 
 
 def _result(frame: Frame, began_s: float, answer: Any) -> Result:  # noqa: ANN401  (PySDK is untyped)

@@ -66,7 +66,7 @@ async def connect(
     for version in wanted:
         client = _client(settings, client_id, password, will, version, largest_received, done)
         try:
-            await _enter(client)
+            await _enter(client, settings, password)
             client.be_quiet()
             break
         except _NotThisVersionError as error:
@@ -82,7 +82,7 @@ class _NotThisVersionError(Exception):
     """The broker refused the MQTT version, or gave no answer at all, as some do to a version that they do not know."""
 
 
-async def _enter(client: Client) -> None:
+async def _enter(client: Client, settings: MqttSettings, password: SecretStr | None) -> None:
     try:
         await client.__aenter__()
     except asyncio.CancelledError:
@@ -90,7 +90,8 @@ async def _enter(client: Client) -> None:
         raise
     except MqttConnectError as error:
         code = getattr(error.rc, "value", error.rc)
-        text = f"the broker refuses us: {words(error)}"
+        who = f" (user {settings.username!r}, and no password given)" if settings.username and not password else ""
+        text = f"the broker refuses us: {words(error)}{who}"
         if code == UNSUPPORTED_VERSION:
             raise _NotThisVersionError(text) from None
         raise (RefusedError if code in UNWANTED else BrokerError)(text) from None

@@ -1,7 +1,9 @@
 """Frames from a camera: a URL or a webcam."""
 
+import os
 import threading
 import time
+from pathlib import Path
 
 import cv2
 
@@ -45,7 +47,7 @@ class LiveSource:
 
         """
         backend = cv2.CAP_FFMPEG if isinstance(self._source, str) else cv2.CAP_ANY
-        why_not = f"{self}: cannot be opened: not there, refused, or not a video"
+        why_not = f"{self}: cannot be opened: {self._why_not()}"
         self._gate.open()
         number = 0
         while not stopping.is_set():
@@ -65,6 +67,16 @@ class LiveSource:
                         yield Frame(image, number, timestamp, captured_s, captured_s)
                     else:
                         yield None
+
+    def _why_not(self) -> str:
+        device = Path(f"/dev/video{self._source}")
+        if isinstance(self._source, str):
+            return "not there, refused, or not a video"
+        if not device.exists():
+            return f"there is no {device}"
+        if not os.access(device, os.R_OK | os.W_OK):
+            return f"this user may not use {device}, for which one must be in its group, mostly `video`"
+        return "another program uses it, or it gives no picture"
 
     def _parameters(self) -> list[int]:
         if isinstance(self._source, int):
