@@ -214,9 +214,26 @@ def refuses_a_wrong_configuration():
     )
     entries = sh("journalctl", "-u", "edgepub", f"_SYSTEMD_INVOCATION_ID={first}", "--no-pager")
     seen("its log names the key", "/etc/edgepub/edgepub.yaml: cameras: needs at least one" in entries, entries)
+    errors = sh("journalctl", "-u", "edgepub", "-p", "err", "--no-pager")
+    seen("as an error", "/etc/edgepub/edgepub.yaml: cameras: needs at least one" in errors, errors)
     configure()
     sh("systemctl", "start", "edgepub")
     seen("and with a right one it starts", prop("ActiveState") == "active")
+
+
+def is_looked_over_and_purged_by_root():
+    """With the service's own password, and without a trace that would lock the service out."""
+    edgepub, file = f"{PROGRAM}/bin/edgepub", f"{ETC}/edgepub.yaml"
+    said = sh(edgepub, "check", "--connect", "-c", file)
+    seen("root's check --connect reaches all that the service does", said.count(": good: ") == 5, said)
+    sh("systemctl", "stop", "edgepub")
+    os.environ["STATE_DIRECTORY"] = "/var/lib/edgepub"
+    cleared = sh(edgepub, "discovery", "--purge", "-c", file)
+    seen("root's purge clears the node's topics", "edgepub/box/door/status" in cleared, cleared)
+    sh("systemctl", "start", "edgepub")
+    kept = Path("/var/lib/private/edgepub/state.json")
+    eventually("and the service keeps its state as before", lambda: "box/door/status" in kept.read_text())
+    seen("in a file of its own user", kept.stat().st_uid == kept.parent.stat().st_uid)
 
 
 def starts_without_a_broker():
@@ -274,6 +291,7 @@ def main():
     comes_back_after_a_kill()
     is_ended_by_the_watchdog()
     refuses_a_wrong_configuration()
+    is_looked_over_and_purged_by_root()
     starts_without_a_broker()
 
 

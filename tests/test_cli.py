@@ -152,6 +152,17 @@ def test_check_connect_tries_everything_and_has_a_line_for_each(cli, studio, mos
     assert model.startswith("model echo: good: DUMMY/DUMMY, ")
 
 
+@pytest.mark.mosquitto
+def test_check_connect_finds_labels_that_the_model_does_not_have(cli, studio, mosquitto, demo_assets, tmp_path):
+    settings = studio.settings(mosquitto.url, str(demo_assets.video), labels=["Face"])
+    settings["models"]["echo"].update(model_name="blazeface", zoo_url=str(demo_assets.zoo))
+    path = tmp_path / "edgepub.yaml"
+    path.write_text(yaml.safe_dump(settings))
+    done = cli("check", "--connect", "-c", path)
+    assert done.returncode == 1
+    assert done.stdout.splitlines()[-1] == "cam: FAILED: the model has no label 'Face'; did you mean 'face'?"
+
+
 def test_check_connect_says_what_cannot_be_had_and_goes_on(cli, studio, demo_assets, tmp_path):
     settings = studio.settings(f"mqtt://127.0.0.1:{free_port()}", f"rtsp://me:secret@127.0.0.1:{free_port()}/x")
     settings["models"]["echo"].update(model_name="blazeface", zoo_url=str(demo_assets.zoo))

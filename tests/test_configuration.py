@@ -424,6 +424,32 @@ def test_a_credential_without_content_is_none_for_a_broker_that_wants_none(tmp_p
     ]
 
 
+def test_what_a_node_is_to_others_is_read_without_its_cameras(tmp_path, monkeypatch):
+    """Their files may be gone, like credentials of a service that has stopped."""
+    path = tmp_path / "edgepub.yaml"
+    path.write_text("node: garage\nmqtt: {url: mqtt://h}\ncameras: {porch: {source_file: /nonexistent, model: gone}}\n")
+    monkeypatch.setenv("EDGEPUB_MQTT__KEEPALIVE_S", "7")
+    node = configuration.load_node(path)
+    assert (node.node, node.mqtt.url, node.mqtt.keepalive_s, node.client_id) == (
+        "garage",
+        "mqtt://h",
+        7,
+        "edgepub-garage",
+    )
+    path.write_text("node: Garage!\n")
+    with pytest.raises(ConfigurationError, match="node: a name has"):
+        configuration.load_node(path)
+
+
+def test_root_s_commands_find_the_password_that_systemd_gives_the_service(tmp_path, monkeypatch):
+    (tmp_path / "password").write_text("s3cret\n")
+    monkeypatch.setattr(configuration, "CREDENTIAL_AT_ROOTS", tmp_path / "password")
+    assert load(tmp_path, changed(mqtt__username="edge"))
+    found = configuration.broker_password(load(tmp_path, changed(mqtt__username="edge")).mqtt)
+    assert found.get_secret_value() == "s3cret"
+    assert configuration.broker_password(load(tmp_path, GOOD).mqtt) is None, "who names no user needs none"
+
+
 def test_no_mistake_shows_a_secret(tmp_path, monkeypatch):
     monkeypatch.setenv("EDGEPUB_MQTT__PASSWORD", "s3cret")
     text = changed(
