@@ -93,6 +93,10 @@ async def _until_signalled(settings: Settings, load: Callable[[], Settings]) -> 
 
     def hang_up() -> None:
         if on_terminal and not sys.stderr.isatty():  # the signal is of old: the terminal is gone, and whoever sat there
+            nowhere = os.open(os.devnull, os.O_WRONLY)
+            for each in (sys.stdout, sys.stderr):  # what is still to be written would fail
+                os.dup2(nowhere, each.fileno())
+            os.close(nowhere)
             stop()
         else:
             wishes.ask_to_reload()

@@ -29,11 +29,20 @@ StandardOutput=append:/out
 StandardError=inherit
 ExecStopPost=/bin/sh -c 'echo "$EXIT_STATUS" >/status; systemctl --force --force poweroff'
 """
-# In a private view of the file systems, which ends with it. The layers' folders are in memory.
+# In a private view of the file systems, which ends with it. Who is in a chroot may not have what a service's
+# sandbox needs: so a chroot's root becomes the root of that view, which is entered anew, at its true root, for that.
+_ENTER = """
+root=$(readlink "/proc/$0/root") || exit 125
+if [ "$root" != / ]; then
+    cd "$root" && pivot_root . . && umount -l . && cd / || exit 125
+fi
+exec bash -c "$@"
+"""
+# The layers' folders are in memory.
 _STEPS = """
 units=$0 layer=$1 seconds=$2
 shift 2
-mount --make-rprivate / && mount -t tmpfs tmpfs "$layer" && mkdir "$layer"/{up,work,root} &&
+mount -t tmpfs tmpfs "$layer" && mkdir "$layer"/{up,work,root} &&
     mount -t overlay overlay -o "lowerdir=/,upperdir=$layer/up,workdir=$layer/work" "$layer/root" || exit 125
 root=$layer/root
 # In a bare chroot nobody has mounted it.
@@ -66,7 +75,9 @@ def boot(script, binds=()):
         (units / "edgepub-proof.target").write_text(_TARGET)
         (units / "edgepub-proof.service").write_text(_SERVICE)
         seen = [f"--bind-ro={each}" for each in (f"{Path(script).resolve()}:/proof", *binds)]
-        command = ["unshare", "--mount", "bash", "-c", _STEPS, units, layer, str(_TIMEOUT_S), *seen]
+        view = ["nsenter", "--mount=/proc/self/ns/mnt", "unshare", "--mount", "--propagation", "private"]
+        steps = [_STEPS, units, layer, str(_TIMEOUT_S), *seen]
+        command = [*view, "bash", "-c", _ENTER, str(os.getpid()), *steps]
         done = subprocess.run(command, capture_output=True, text=True, errors="replace", check=False)
         return done.returncode, done.stdout + done.stderr
 
