@@ -3,46 +3,26 @@
 Order: environment (``EDGEPUB_MQTT__URL``), file, default.
 """
 
-import difflib
 import os
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, get_args, get_origin
+from typing import Any
 
 import yaml
-from pydantic import BaseModel, SecretStr, ValidationError
-from pydantic_core import ErrorDetails
+from pydantic import SecretStr, ValidationError
 from pydantic_settings import BaseSettings, EnvSettingsSource, SettingsConfigDict
 
 from edgepub.errors import ConfigurationError
+from edgepub.mistakes import PREFIX, explain, line, nearest
 from edgepub.redaction import one_line
 from edgepub.settings import MqttSettings, NodeSettings, Settings
 
-PREFIX = "EDGEPUB_"
 CREDENTIAL = "mqtt_password"
 CREDENTIAL_AT_ROOTS = Path("/etc/credstore/edgepub.mqtt_password")
 """Where systemd takes it from: so root's commands reach the broker as the service does. Nobody else can look there."""
 _NOT_KEYS = frozenset({"EDGEPUB_CONFIG"})
 _EITHER_OR = (frozenset({"password", "password_file"}), frozenset({"source", "source_file"}))
-_SYNONYMS = {
-    **dict.fromkeys(("url", "rtsp", "path", "stream", "file", "device"), "source"),
-    **dict.fromkeys(("model", "name"), "model_name"),
-    **dict.fromkeys(("host", "broker", "server", "address"), "url"),
-    "user": "username",
-}
-_PHRASES = {
-    "bool_parsing": "must be true or false",
-    "bool_type": "must be true or false",
-    "float_parsing": "must be a number, without a unit",
-    "int_parsing": "must be a whole number, without a unit",
-    "list_type": "must be a list, like [person, car]",
-    "missing": "is missing",
-    "too_short": "must not be empty",
-    "string_too_short": "must not be empty",
-    "model_type": "must be keys with values below it, not a single value",
-    "dict_type": "must be keys with values below it, not a single value",
-}
 
 
 class _Environment(Settings, BaseSettings):
@@ -85,13 +65,13 @@ def load(path: Path) -> Settings:
     try:
         settings = Settings.model_validate(merged, context={"folder": path.absolute().parent})
     except ValidationError as error:
-        mistakes += [_line(path, *_explain(detail)) for detail in error.errors(include_url=False)]
-    mistakes += [_line(path, place, why) for place, why in _unknown_models(merged)]
+        mistakes += [line(path, *explain(detail)) for detail in error.errors(include_url=False)]
+    mistakes += [line(path, place, why) for place, why in _unknown_models(merged)]
     if settings is not None:
         try:
             broker_password(settings.mqtt)
         except ValueError as error:
-            mistakes.append(_line(path, ("mqtt",), str(error)))
+            mistakes.append(line(path, ("mqtt",), str(error)))
     if mistakes or settings is None:
         raise ConfigurationError(mistakes)
     return settings
@@ -120,11 +100,11 @@ def load_node(path: Path | None, url: str | None = None) -> NodeSettings:
         settings = NodeSettings.model_validate(ours, context={"folder": label.absolute().parent})
     except ValidationError as error:
         details = error.errors(include_url=False)
-        raise ConfigurationError([_line(label, *_explain(detail)) for detail in details]) from None
+        raise ConfigurationError([line(label, *explain(detail)) for detail in details]) from None
     try:
         broker_password(settings.mqtt)
     except ValueError as error:
-        raise ConfigurationError([_line(label, ("mqtt",), str(error))]) from None
+        raise ConfigurationError([line(label, ("mqtt",), str(error))]) from None
     return settings
 
 
@@ -206,7 +186,7 @@ def _read_environment(path: Path) -> tuple[dict[str, Any], list[str]]:
         if variable.startswith(PREFIX) and variable not in _NOT_KEYS:
             key, *below = variable.removeprefix(PREFIX).lower().split("__")
             if key not in Settings.model_fields or (below and key == "node"):
-                strangers.append(f"{path}: {variable}: sets no key{_nearest(key, Settings.model_fields)}")
+                strangers.append(f"{path}: {variable}: sets no key{nearest(key, Settings.model_fields)}")
     try:
         return EnvSettingsSource(_Environment)(), strangers
     except (ValueError, RecursionError) as error:  # SettingsError: a list or an object that is not JSON
@@ -236,62 +216,7 @@ def _unknown_models(merged: Mapping[str, Any]) -> list[tuple[tuple[str | int, ..
     if not models or not isinstance(models, dict) or not isinstance(cameras, dict):
         return []
     return [
-        (("cameras", name, "model"), f"no such model: {camera['model']!r}{_nearest(camera['model'], models)}")
+        (("cameras", name, "model"), f"no such model: {camera['model']!r}{nearest(camera['model'], models)}")
         for name, camera in cameras.items()
         if isinstance(camera, dict) and isinstance(camera.get("model"), str) and camera["model"] not in models
     ]
-
-
-def _explain(detail: ErrorDetails) -> tuple[tuple[str | int, ...], str]:
-    """Return where a mistake is, and what to do about it, in our own words."""
-    place = tuple(part for part in detail["loc"] if part != "[key]")
-    kind, context = detail["type"], detail.get("ctx", {})
-    if kind == "extra_forbidden":
-        return _explain_unknown(place)
-    if kind == "value_error":
-        why = str(context["error"])
-    elif kind == "too_short" and context.get("field_type") in {"List", "Dictionary"}:
-        least = context.get("min_length", 1)
-        why = f"needs at least {'one' if least == 1 else least}"
-    elif kind in {"model_type", "dict_type"} and isinstance(detail["input"], list | None):
-        why = "is empty" if detail["input"] is None else "must be keys with values below it, not a list"
-    else:
-        why = _PHRASES.get(kind) or detail["msg"].replace("Input should be", "must be")
-    return place, why
-
-
-def _explain_unknown(place: tuple[str | int, ...]) -> tuple[tuple[str | int, ...], str]:
-    *above, key = place
-    word, colon, _ = str(key).partition(":")
-    if colon:  # `password:secret`
-        return (*above, word), "a space is missing after the colon"
-    known = list(_keys_at(tuple(above)))
-    meant = _SYNONYMS.get(word.lower())
-    return place, f"unknown key{f'; did you mean {meant!r}?' if meant in known else _nearest(word, known)}"
-
-
-def _keys_at(place: tuple[str | int, ...]) -> Iterable[str]:
-    """Return the valid keys of the section at a path."""
-    section: type[BaseModel] = Settings
-    parts = iter(place)
-    for part in parts:
-        annotation = section.model_fields[str(part)].annotation
-        if get_origin(annotation) is dict:  # of named sections
-            next(parts, None)
-            annotation = get_args(annotation)[1]
-        if not (isinstance(annotation, type) and issubclass(annotation, BaseModel)):
-            return ()
-        section = annotation
-    return [field.alias or name for name, field in section.model_fields.items()]
-
-
-def _nearest(word: str, known: Iterable[str]) -> str:
-    close = difflib.get_close_matches(word.lower(), list(map(str, known)), n=1, cutoff=0.6)
-    return f"; did you mean {close[0]!r}?" if close else ""
-
-
-def _line(path: Path, place: tuple[str | int, ...], why: str) -> str:
-    key = ".".join(map(str, place))
-    variable = PREFIX + "__".join(map(str, place)).upper()
-    origin = f" (set by {variable})" if variable in os.environ else ""
-    return f"{path}: {key}: {why}{origin}" if key else f"{path}: {why}{origin}"

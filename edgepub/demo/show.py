@@ -18,6 +18,7 @@ from edgepub.demo import assets, stage
 from edgepub.demo.broker import embedded_broker
 from edgepub.errors import EdgepubError
 from edgepub.messages import Received
+from edgepub.mistakes import PREFIX
 from edgepub.settings import Settings
 from edgepub.topics import Topics
 from edgepub.watch.board import Board, News
@@ -82,8 +83,8 @@ def _view(hint: str) -> View:
 
 def _forget_the_users_own_settings(*, keep_broker: bool) -> None:
     """Let no variable that is meant for the user's own daemon change the demo, but how to log in to a named broker."""
-    broker = configuration.PREFIX + "MQTT__"
-    for variable in [name for name in os.environ if name.startswith(configuration.PREFIX)]:
+    broker = PREFIX + "MQTT__"
+    for variable in [name for name in os.environ if name.startswith(PREFIX)]:
         if not (keep_broker and variable.startswith(broker) and variable != broker + "URL"):
             del os.environ[variable]
 
