@@ -260,7 +260,7 @@ def test_a_terminal_that_is_closed_ends_it_as_ever(studio, mosquitto, subscribe,
 
 BASE = {
     "node": "garage",
-    "models": {"a": {"model_name": "a", "zoo_url": "/zoo"}, "b": {"model_name": "b", "zoo_url": "/zoo"}},
+    "models": {"a": {"model_name": "a", "zoo_url": "some/zoo"}, "b": {"model_name": "b", "zoo_url": "some/zoo"}},
     "cameras": {"one": {"source": 0, "model": "a"}, "two": {"source": 1, "model": "b"}},
 }
 
@@ -272,7 +272,7 @@ BASE = {
         ("cameras.three", {"source": 2, "model": "a"}, (False, [], ["three"])),
         ("cameras.one", None, (False, ["one"], [])),
         ("models.b.model_name", "c", (False, ["two"], ["two"])),
-        ("models.c", {"model_name": "c", "zoo_url": "/zoo"}, (False, [], [])),
+        ("models.c", {"model_name": "c", "zoo_url": "some/zoo"}, (False, [], [])),
         ("mqtt", {"url": "mqtt://elsewhere"}, (False, [], [])),
         ("log", {"level": "debug"}, (False, [], [])),
         ("mqtt", {"topic_prefix": "site"}, (True, [], [])),

@@ -140,7 +140,7 @@ def test_nothing_is_said_but_our_own_line_and_no_secret_in_it(tmp_path):
     assert done.stdout.splitlines() == [
         f"not a video that OpenCV can read: {tmp_path / 'x.mp4'}",
         "rtsp://127.0.0.1:9: cannot be opened: not there, refused, or not a video",
-        "webcam 77: cannot be opened: not there, refused, or not a video",
+        "webcam 77: cannot be opened: there is no /dev/video77",
     ]
 
 
