@@ -29,7 +29,7 @@ _CONNECTS_WITHIN_S = 45.0
 _Outcome = tuple[bool, str]
 
 
-def inspect(settings: Settings) -> Iterator[tuple[bool, str]]:
+def inspect(settings: Settings) -> Iterator[_Outcome]:
     """Yield whether each of them can be had, and a line that says so: the broker, the sources, the models.
 
     The sources are tried at the same time, the models one after the other, with a frame of a camera that has one.

@@ -38,7 +38,8 @@ def pytest_addoption(parser):
 def pytest_collection_modifyitems(items):
     items.sort(key=lambda item: item.get_closest_marker("faults") is None)  # the longest first
     for item in items:
-        if item.get_closest_marker("mosquitto") and MOSQUITTO is None:
+        wants_mosquitto = item.get_closest_marker("mosquitto") or "mosquitto" in item.fixturenames
+        if wants_mosquitto and MOSQUITTO is None:
             item.add_marker(pytest.mark.skip(reason="no Mosquitto here: apt-get install mosquitto mosquitto-clients"))
         if item.get_closest_marker("home_assistant") and (reason := why_not()):
             item.add_marker(pytest.mark.skip(reason=reason))

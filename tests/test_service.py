@@ -105,7 +105,14 @@ def test_without_a_broker_the_start_is_over_after_its_time_and_degraded(manager,
     assert int(first["EXTEND_TIMEOUT_USEC"]) >= 2e6, "the manager waits for so long"
 
 
-async def test_the_watchdog_is_fed_while_nothing_is_stuck_for_long(manager, monkeypatch):
+async def no_progress(caplog):
+    """Wait until it is sure that something is stuck."""
+    async with asyncio.timeout(30):
+        while "no progress" not in caplog.text:
+            await asyncio.sleep(0.01)
+
+
+async def test_the_watchdog_is_fed_while_nothing_is_stuck_for_long(manager, monkeypatch, caplog):
     monkeypatch.setenv("NOTIFY_SOCKET", manager.path)
     monkeypatch.setenv("WATCHDOG_USEC", "600000")
     monkeypatch.setattr("edgepub.service._LOOK_S", 0.02)
@@ -122,7 +129,7 @@ async def test_the_watchdog_is_fed_while_nothing_is_stuck_for_long(manager, monk
         stuck.append("porch")
         while not any("WATCHDOG" in each for each in manager.hear()[-1:]):
             await asyncio.sleep(0.01)
-        await asyncio.sleep(0.8)  # longer than it takes to be sure
+        await no_progress(caplog)
         many = sum("WATCHDOG" in each for each in manager.hear())
         await asyncio.sleep(0.8)  # longer than the watchdog waits: that nothing comes cannot be waited for
         assert sum("WATCHDOG" in each for each in manager.hear()) == many, "it would bite now"
@@ -131,8 +138,9 @@ async def test_the_watchdog_is_fed_while_nothing_is_stuck_for_long(manager, monk
     task.cancel()
 
 
+@pytest.mark.mosquitto
 @pytest.mark.parametrize("what", ["camera", "publisher"])
-async def test_what_is_stuck_is_left_to_the_watchdog(manager, monkeypatch, studio, mosquitto, what):
+async def test_what_is_stuck_is_left_to_the_watchdog(manager, monkeypatch, caplog, studio, mosquitto, what):
     """By the whole daemon, in which the part says that it is."""
     monkeypatch.setenv("NOTIFY_SOCKET", manager.path)
     monkeypatch.setenv("WATCHDOG_USEC", "300000")
@@ -152,7 +160,7 @@ async def test_what_is_stuck_is_left_to_the_watchdog(manager, monkeypatch, studi
 
     assert await fed()
     monkeypatch.setattr(its, property(lambda _: True))
-    await asyncio.sleep(1.5)  # longer than it takes to be sure
+    await no_progress(caplog)
     assert not await fed()
     monkeypatch.setattr(its, property(lambda _: False))
     assert await fed()
