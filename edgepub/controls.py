@@ -36,6 +36,7 @@ class Controls:
         self._outbox = outbox
         self._store = store
         self._log = of_camera(_log, camera)
+        self._apply: Mapping[str, Apply] = {}
 
     def value(self, name: str) -> Any:  # noqa: ANN401  (a setting's value)
         """Return the value in force: the one that was set, else the configuration's."""
@@ -47,31 +48,44 @@ class Controls:
                 self._log.warning("%s was set to %r, which is no value; it is the configuration's", name, text)
         return getattr(self._settings, name)
 
-    def begin(self) -> None:
-        """Publish every setting's value."""
+    @property
+    def values(self) -> dict[str, Any]:
+        """The values in force, by name."""
+        return {name: self.value(name) for name in SETTINGS}
+
+    def begin(self, apply: Mapping[str, Apply]) -> None:
+        """Publish every setting's value; from now on they can be set.
+
+        Args:
+            apply: lets a setting's value be in force.
+
+        """
+        self._apply = apply
         for name in SETTINGS:
             self._publish(name)
 
-    def set(self, name: str, payload: bytes, apply: Apply) -> None:
-        """Set a setting to what a command says; a wrong one changes nothing, and is answered with the value in force.
+    def set(self, name: str, payload: bytes) -> None:
+        """Set a setting to what a command says; the value in force is published in any case.
 
         Args:
             name: which one.
             payload: its new value as a text; empty: the configuration's again.
-            apply: lets a value be in force.
+
+        Raises:
+            ValueError: it is wrong, and changes nothing; why, in words.
 
         """
         try:
             text = text_of(payload)
             value = SETTINGS[name].parse(text) if text else None
+            self._store.keep_setting(self._camera, name, SETTINGS[name].show(value) if text else None)
+            self._apply[name](self.value(name))
+            self._log.info("%s is set to %s", name, SETTINGS[name].show(self.value(name)))
         except ValueError as error:
             shown = payload[:_LONGEST_SHOWN].decode(errors="replace")
-            self._log.warning("%s cannot be set to %r: %s", name, shown, error)
-        else:
-            self._store.keep_setting(self._camera, name, SETTINGS[name].show(value) if text else None)
-            apply(self.value(name))
-            self._log.info("%s is set to %s", name, SETTINGS[name].show(self.value(name)))
-        self._publish(name)
+            raise ValueError(f"{name} cannot be set to {shown!r}: {error}") from None
+        finally:
+            self._publish(name)
 
     def _publish(self, name: str) -> None:
         self._outbox.put(state(self._topics.setting(self._camera, name), SETTINGS[name].show(self.value(name))))
@@ -83,16 +97,12 @@ class Commander:
     Args:
         topics: the node's.
         controls: of each camera.
-        apply: how each camera's settings are changed.
 
     """
 
-    def __init__(
-        self, topics: Topics, controls: Mapping[str, Controls], apply: Mapping[str, Mapping[str, Apply]]
-    ) -> None:
+    def __init__(self, topics: Topics, controls: Mapping[str, Controls]) -> None:
         self._topics = topics
         self._controls = controls
-        self._apply = apply
 
     def obey(self, message: Received) -> None:
         """Do what a message says, if it is a command; one that the broker has kept is of another time."""
@@ -103,4 +113,7 @@ class Commander:
             text = "a retained command for %s is not obeyed: publish it without retain"
             of_camera(_log, camera).warning(text, name)
         else:
-            self._controls[camera].set(name, message.payload, self._apply[camera][name])
+            try:
+                self._controls[camera].set(name, message.payload)
+            except ValueError as error:
+                of_camera(_log, camera).warning("%s", error)

@@ -19,7 +19,7 @@ from edgepub.changes import Changes
 from edgepub.commands import SETTINGS
 from edgepub.condition import CameraCondition, Condition
 from edgepub.configuration import broker_password
-from edgepub.controls import Apply, Commander, Controls
+from edgepub.controls import Commander, Controls
 from edgepub.detections import DetectionsBuilder
 from edgepub.health import Health
 from edgepub.http import HttpServer
@@ -105,8 +105,7 @@ class Pipeline:
         self._slices = slices(settings)
         self._announcer = Announcer(self._discovery, store.retained, self.outbox)
         self._controls: dict[str, Controls] = {}
-        self._apply: dict[str, Mapping[str, Apply]] = {}
-        self._commander = Commander(self._topics, self._controls, self._apply)
+        self._commander = Commander(self._topics, self._controls)
 
     def begin(self) -> list[Camera]:
         """Return the cameras, the first states of everything in the outbox; nothing runs yet."""
@@ -133,7 +132,7 @@ class Pipeline:
         old = self._slices
         self._settings, self._slices = settings, new
         for name in what.stopped:
-            for its in (self._counts, self._controls, self._apply, self.condition.cameras):
+            for its in (self._counts, self._controls, self.condition.cameras):
                 its.pop(name, None)
         self._announcer.begin()
         self._tell_what_is()
@@ -210,7 +209,6 @@ class Pipeline:
         controls = self._controls[name] = Controls(name, of, topics, outbox, self._store)
         enabled = controls.value("enabled")
         outbox.put(state(topics.camera_status(name), "offline" if enabled else "disabled"))
-        controls.begin()
         its_numbers = Numbers(name, of, topics, outbox, self._announcer.look_again)
         its_numbers.begin()
         if not of.snapshot.enabled:
@@ -241,7 +239,7 @@ class Pipeline:
         )
         load = functools.partial(_loaded, self._settings.models[of.model], of.named, of_camera(_log, name))
         camera = Camera(name, source, load, reporter, counts, condition, of.stall_timeout_s, enabled=enabled)
-        self._apply[name] = {"enabled": camera.enable, "min_score": builder.keep_from, "max_fps": gate.limit}
+        controls.begin({"enabled": camera.enable, "min_score": builder.keep_from, "max_fps": gate.limit})
         return camera
 
     def _taker(self, topic: str, counts: CameraMetrics) -> Callable[[bytes], None]:

@@ -24,8 +24,9 @@ class Box:
         settings = CameraSettings(source="cam.mp4", model="m", **camera)
         self.controls = Controls("porch", settings, TOPICS, self.outbox, self.store)
         self.applied = []
-        apply = {name: lambda value, name=name: self.applied.append((name, value)) for name in SETTINGS}
-        self.commander = Commander(TOPICS, {"porch": self.controls}, {"porch": apply})
+        self.controls.begin({name: lambda value, name=name: self.applied.append((name, value)) for name in SETTINGS})
+        self.started_with = self.states()
+        self.commander = Commander(TOPICS, {"porch": self.controls})
 
     def send(self, name, payload, retained=False):
         self.commander.obey(Received(f"site/edgepub/garage/porch/{name}/set", payload, retained))
@@ -41,8 +42,7 @@ class Box:
 
 def test_at_the_start_every_setting_has_its_state():
     box = Box(min_score=0.25, max_fps=None)
-    box.controls.begin()
-    assert box.states() == {"enabled": "ON", "min_score": "0.25", "max_fps": "None"}
+    assert box.started_with == {"enabled": "ON", "min_score": "0.25", "max_fps": "None"}
 
 
 @pytest.mark.parametrize(
