@@ -5,7 +5,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import BeforeValidator, Field, model_validator
 
-from edgepub.fields import Section
+from edgepub.fields import Name, Section
 
 
 def _is_number(value: object) -> bool:
@@ -73,6 +73,19 @@ class LineSettings(Section):
         if self.start == self.to:
             raise ValueError("from and to are the same point: give two")
         return self
+
+
+Zones = dict[Name, ZoneSettings]
+Lines = dict[Name, LineSettings]
+
+
+class Areas(Section):
+    """All zones and lines of a camera: what can be others while it goes on."""
+
+    zones: Zones = Field(default_factory=dict)
+    """Parts of the frame, by name."""
+    lines: Lines = Field(default_factory=dict)
+    """Lines in the frame, by name."""
 
 
 def _area(polygon: Sequence[Point]) -> float:

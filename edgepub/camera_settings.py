@@ -6,7 +6,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, PrivateAttr, ValidationInfo, field_validator, model_validator
 
-from edgepub.areas import Labels, LineSettings, ZoneSettings
+from edgepub.areas import Areas, Labels, Lines, Zones
 from edgepub.fields import Name, Number, ReadableFile, Section, resolved
 
 # The bounds come before `Number`: behind it, the JSON Schema would not have them.
@@ -85,9 +85,9 @@ class CameraSettings(Section):
     With tracking those are frames with its track, which begins with the second in which it is found."""
     occupancy_off_s: Annotated[float, Number] = Field(default=2, ge=0, le=3600)
     """It counts no more, and has left, when it was not found for so many seconds and `occupancy_on_frames` frames."""
-    zones: dict[Name, ZoneSettings] = Field(default_factory=dict)
+    zones: Zones = Field(default_factory=dict)
     """Parts of the frame, by name: what is in them is counted for itself."""
-    lines: dict[Name, LineSettings] = Field(default_factory=dict)
+    lines: Lines = Field(default_factory=dict)
     """Lines in the frame, by name: what crosses them is an event."""
     snapshot: SnapshotSettings = SnapshotSettings()
 
@@ -131,19 +131,37 @@ class CameraSettings(Section):
         return {None: self.labels, **{name: zone.labels or self.labels for name, zone in self.zones.items()}}
 
     @property
+    def areas(self) -> Areas:
+        """The zones and lines."""
+        return Areas(zones=self.zones, lines=self.lines)
+
+    def with_areas(self, areas: Areas) -> Self:
+        """Return the same settings with other zones and lines.
+
+        Raises:
+            ValueError: the camera cannot have them; in the words of the configuration's mistakes.
+
+        """
+        self._check(areas)
+        return self.model_copy(update={"zones": areas.zones, "lines": areas.lines})
+
+    @property
     def resolved_source(self) -> str | int | Path:
         """The source itself: a URL, a webcam's number, or the absolute path of a file."""
         return self._resolved
 
     @model_validator(mode="after")
     def _areas_that_can_be(self) -> Self:
-        if self.lines and not self.tracking:
+        self._check(self.areas)
+        return self
+
+    def _check(self, areas: Areas) -> None:
+        if areas.lines and not self.tracking:
             raise ValueError("lines need tracking: set it to true, or take lines out")
-        for key, areas in (("zones", self.zones), ("lines", self.lines)):
-            for name, area in areas.items():
+        for key, each in (("zones", areas.zones), ("lines", areas.lines)):
+            for name, area in each.items():
                 if never := _without(self.labels, area.labels):
                     raise ValueError(f"{key}.{name}.labels: {never!r} is not one of the camera's labels")
-        return self
 
 
 def _without(all_labels: Iterable[str] | None, labels: Iterable[str] | None) -> str | None:
