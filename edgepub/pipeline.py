@@ -22,7 +22,7 @@ from edgepub.configuration import broker_password
 from edgepub.controls import Commander, Controls
 from edgepub.detections import DetectionsBuilder
 from edgepub.health import Health
-from edgepub.http import HttpServer
+from edgepub.http import Editor, HttpServer, Served, View
 from edgepub.inference import Model, loaded
 from edgepub.logs import Log, of_camera
 from edgepub.messages import EventReceipt, PictureReceipt, announcement, json_form, picture, state
@@ -39,6 +39,7 @@ from edgepub.snapshots import Photographer, Snapshots
 from edgepub.sources import Gate, source_of
 from edgepub.store import Store
 from edgepub.topics import Topics
+from edgepub.viewfinder import Viewfinder
 
 _EVENTS = "events.sqlite"
 _log = logging.getLogger(__name__)
@@ -60,12 +61,19 @@ class Connection(NamedTuple):
     births: list[str]
 
 
+class Http(NamedTuple):
+    """What is served over HTTP."""
+
+    settings: HttpSettings
+    token: SecretStr | None
+
+
 class Slices(NamedTuple):
     """What each part is made of, by the part's name."""
 
     publisher: Connection
     health: StatsSettings
-    http: HttpSettings
+    http: Http
 
 
 class _Kept(NamedTuple):
@@ -73,6 +81,7 @@ class _Kept(NamedTuple):
 
     counts: CameraMetrics
     track_ids: Iterator[int]
+    viewfinder: Viewfinder
 
 
 class Pipeline:
@@ -83,10 +92,11 @@ class Pipeline:
         boot_id: the daemon's life.
         store: what was kept.
         durable_folder: for the file of events.
+        editor: lets cameras have other zones and lines.
 
     """
 
-    def __init__(self, settings: Settings, boot_id: str, store: Store, durable_folder: Path) -> None:
+    def __init__(self, settings: Settings, boot_id: str, store: Store, durable_folder: Path, editor: Editor) -> None:
         self.condition = Condition(settings.cameras)
         self.photographer = Photographer()
         self.parts: dict[str, Part] = {}
@@ -106,6 +116,8 @@ class Pipeline:
         self._announcer = Announcer(self._discovery, store.retained, self.outbox)
         self._controls: dict[str, Controls] = {}
         self._commander = Commander(self._topics, self._controls)
+        self._views: dict[str, View] = {}
+        self._served = Served(settings.node, self.condition, self._counts, self._views, self.outbox.sizes, editor)
 
     def begin(self) -> list[Camera]:
         """Return the cameras, the first states of everything in the outbox; nothing runs yet."""
@@ -132,7 +144,7 @@ class Pipeline:
         old = self._slices
         self._settings, self._slices = settings, new
         for name in what.stopped:
-            for its in (self._counts, self._controls, self.condition.cameras):
+            for its in (self._counts, self._controls, self._views, self.condition.cameras):
                 its.pop(name, None)
         self._announcer.begin()
         self._tell_what_is()
@@ -176,9 +188,8 @@ class Pipeline:
                     self._began_s,
                 )
             elif settings.http.listen:
-                self.parts[name] = HttpServer(
-                    settings.http.listen, settings.node, self.condition, self._counts, self.outbox.sizes
-                )
+                its = self._slices.http
+                self.parts[name] = HttpServer(settings.http.listen, its.settings, its.token, self._served)
             else:
                 self.parts.pop(name, None)
 
@@ -201,7 +212,7 @@ class Pipeline:
     def _camera(self, name: str) -> Camera:
         """Return a camera; its first states are in the outbox."""
         of, topics, outbox = self._settings.cameras[name], self._topics, self.outbox
-        kept = self._kept.setdefault(name, _Kept(CameraMetrics(), itertools.count(1)))
+        kept = self._kept.setdefault(name, _Kept(CameraMetrics(), itertools.count(1), Viewfinder()))
         counts = self._counts[name] = kept.counts
         self._receipts[topics.events(name)] = EventReceipt(counts)
         condition = self.condition.cameras[name] = CameraCondition()
@@ -224,6 +235,7 @@ class Pipeline:
             Analysis(name, of, kept.track_ids),
             its_numbers,
             Snapshots(whose, of.snapshot, self.photographer, self._taker(topics.snapshot(name), counts), counts),
+            kept.viewfinder,
             Sampler(of.publish),
             outbox,
             counts,
@@ -240,6 +252,7 @@ class Pipeline:
         load = functools.partial(_loaded, self._settings.models[of.model], of.named, of_camera(_log, name))
         camera = Camera(name, source, load, reporter, counts, condition, of.stall_timeout_s, enabled=enabled)
         controls.begin({"enabled": camera.enable, "min_score": builder.keep_from, "max_fps": gate.limit})
+        self._views[name] = View(of, kept.viewfinder, controls)
         return camera
 
     def _taker(self, topic: str, counts: CameraMetrics) -> Callable[[bytes], None]:

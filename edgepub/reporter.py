@@ -19,6 +19,7 @@ from edgepub.outbox import Outbox
 from edgepub.sampler import Sampler
 from edgepub.snapshots import Snapshots
 from edgepub.topics import Topics
+from edgepub.viewfinder import Viewfinder
 
 _log = logging.getLogger(__name__)
 _DETECTIONS, _EVENT = json_form(SCHEMA), json_form(events.SCHEMA)
@@ -38,6 +39,7 @@ class Reporter:
         analysis: finds out what happens.
         numbers: publishes how many there are.
         snapshots: has pictures made.
+        viewfinder: shows what is seen to whoever watches.
         sampler: decides which results are published.
         outbox: takes the messages.
         counts: the camera's counts.
@@ -52,6 +54,7 @@ class Reporter:
         analysis: Analysis,
         numbers: Numbers,
         snapshots: Snapshots,
+        viewfinder: Viewfinder,
         sampler: Sampler[_Seen],
         outbox: Outbox,
         counts: CameraMetrics,
@@ -66,6 +69,7 @@ class Reporter:
         self._analysis = analysis
         self._numbers = numbers
         self._snapshots = snapshots
+        self._viewfinder = viewfinder
         self._sampler = sampler
         self._outbox = outbox
         self._counts = counts
@@ -81,6 +85,7 @@ class Reporter:
             return
         findings = self._analysis.look(objects, result.frame)
         self._snapshots.look(result.frame, objects, findings.here)
+        self._viewfinder.show(result.frame, objects)
         self._tell_of(findings)
         age_s = self._outbox.age_s(self._detections_topic) if self._sampler.adapts else 0.0
         publish, left_out = self._sampler.offer((result, objects), objects, result.ended_s, age_s)
@@ -114,6 +119,7 @@ class Reporter:
             return
         topic = self._events_topic
         self._outbox.put_numbered(topic, lambda seq: event(topic, events.encode(its, seq), _EVENT))
+        self._viewfinder.happen(its)
 
     def _publish(self, result: Result, objects: list[dict[str, Any]]) -> None:
         seq = self._counts.count_made()

@@ -1,12 +1,16 @@
-"""A thread for what may take its time, like a disk."""
+"""Threads for what may take its time, like a disk."""
 
+import asyncio
+import contextlib
 import logging
 import threading
 from collections.abc import Callable
+from typing import Any, TypeVar
 
 _SOON_S = 0.01
 _AFTER_A_BUG_S = 10.0
 _log = logging.getLogger(__name__)
+Answer = TypeVar("Answer")
 
 
 class Worker:
@@ -62,3 +66,27 @@ class Worker:
                 _log.exception("an error of edgepub's own; please report it")
                 self._closing.wait(_AFTER_A_BUG_S)
                 pause_s = 0.0
+
+
+async def in_thread(name: str, work: Callable[[], Answer]) -> Answer:
+    """Return what a piece of work gives, done once in a thread of its own; cancelled, it is left behind.
+
+    The event loop's own threads would hold up the end of the process if one of them hangs.
+    """
+    loop = asyncio.get_running_loop()
+    done: asyncio.Future[Answer] = loop.create_future()
+
+    def tell(setter: Callable[[Any], None], value: object) -> None:
+        if not done.done():
+            setter(value)
+
+    def run() -> None:
+        try:
+            setter, value = done.set_result, work()
+        except Exception as error:  # whoever waits for it gets it
+            setter, value = done.set_exception, error
+        with contextlib.suppress(RuntimeError):  # the loop is closed: it has not waited
+            loop.call_soon_threadsafe(tell, setter, value)
+
+    threading.Thread(target=run, name=name, daemon=True).start()
+    return await done

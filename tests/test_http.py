@@ -15,23 +15,62 @@ import aiohttp
 import pytest
 import uvloop
 from conftest import free_port
+from pydantic import SecretStr
 from test_monitoring import OPEN_METRICS, SIZES, ready
 
 import edgepub.http as module
-from edgepub.http import HttpServer, connections, pages
+from edgepub.areas import Areas
+from edgepub.camera_settings import CameraSettings
+from edgepub.http import HttpServer, Served, View, connections, pages
 from edgepub.http.metrics_page import MetricsPage
 from edgepub.metrics import CameraMetrics
+from edgepub.settings import HttpSettings
+from edgepub.viewfinder import Viewfinder
+
+
+class Knobs:
+    """What can be set of a camera."""
+
+    def __init__(self):
+        self.values = {"enabled": True, "min_score": 0.5, "max_fps": None}
+
+    def set(self, name, payload):
+        self.values[name] = float(payload) if payload else None
+
+
+class Editor:
+    """Keeps zones and lines in memory."""
+
+    def __init__(self, views):
+        self.views = views
+        self.saved = {}
+
+    def has_saved(self, camera):
+        return camera in self.saved
+
+    async def save(self, camera, areas):
+        view = self.views[camera]
+        self.saved[camera] = areas
+        if areas is None:
+            del self.saved[camera]
+        self.views[camera] = view._replace(settings=view.settings.with_areas(areas or Areas()))
 
 
 class Box:
     """A server in this loop, and a client of it."""
 
-    def __init__(self, *cameras):
+    def __init__(self, *cameras, address="127.0.0.1", token=None, **settings):
         self.condition = ready(*cameras)
         self.cameras = {name: CameraMetrics() for name in cameras}
+        self.controls = {name: Knobs() for name in cameras}
+        settings_of = CameraSettings(source="cam.mp4", model="m")
+        self.views = {name: View(settings_of, Viewfinder(), self.controls[name]) for name in cameras}
         self.port = free_port()
-        self.url = f"http://127.0.0.1:{self.port}"
-        self.server = HttpServer(f"127.0.0.1:{self.port}", "garage", self.condition, self.cameras, lambda: SIZES)
+        self.url = f"http://{address}:{self.port}"
+        self.editor = Editor(self.views)
+        self.served = Served("garage", self.condition, self.cameras, self.views, lambda: SIZES, self.editor)
+        token = SecretStr(token) if token else None
+        self.server = HttpServer(f"{address}:{self.port}", HttpSettings(**settings), token, self.served)
         self.task = None
 
     async def start(self):
@@ -92,8 +131,6 @@ async def test_healthz_and_metrics_are_there_for_any_client(box):
     status, headers, body = await box.ask("/metrics", headers={"Accept": OPEN_METRICS})
     assert headers["Content-Type"].startswith("application/openmetrics-text; version=1.0.0")
     assert body.endswith("# EOF\n")
-    status, headers, body = await box.ask("/")
-    assert (status, body) == (200, "edgepub on garage: /healthz, /metrics\n")
 
 
 async def test_head_is_the_same_without_the_body(box):
@@ -105,9 +142,9 @@ async def test_head_is_the_same_without_the_body(box):
 
 async def test_what_is_not_there_is_said_in_a_line(box):
     status, _, body = await box.ask("/metrics/")
-    assert (status, body) == (404, "there is no such page; there are /, /healthz, /metrics\n")
+    assert (status, body) == (404, "there is no such page; begin at /\n")
     status, headers, body = await box.ask("/metrics", "POST", data=b"x" * 1000)
-    assert (status, body, headers["Allow"]) == (405, "this can only be read: GET or HEAD\n", "GET, HEAD")
+    assert (status, body, headers["Allow"]) == (405, "not with this method, but with GET,HEAD\n", "GET,HEAD")
 
 
 async def test_an_accept_header_that_is_nonsense_gets_the_page_all_the_same(box):
@@ -135,6 +172,7 @@ async def test_no_answer_says_what_it_is_made_with_and_nothing_is_logged(box, ca
     began_s = time.monotonic()
     for request in rude:
         answer = await box.say(request)
+        answer = answer.removeprefix(b"HTTP/1.1 100 Continue\r\n\r\n")
         assert re.match(rb"HTTP/1\.[01] [2345]\d\d ", answer), (request, answer)
         head, _, body = answer.partition(b"\r\n\r\n")
         assert re.findall(rb"\nServer: (.*)\r", head + b"\r") == [b"edgepub"], answer
@@ -325,13 +363,13 @@ async def test_a_port_that_is_taken_is_said_once_and_had_when_it_is_free(monkeyp
         while len(tries) < 4:
             await asyncio.sleep(0.01)
         assert not task.done()
-    while not caplog.messages[-1].startswith("http: /healthz"):
+    while not caplog.messages[-1].startswith("http: http://"):
         await asyncio.sleep(0.01)
     assert (await box.ask())[0] == 200
     assert caplog.messages == [
         f"http: cannot listen on 127.0.0.1:{box.port}: another program has this port; end that one, or change "
         "http.listen; trying again until then",
-        f"http: /healthz and /metrics at http://127.0.0.1:{box.port}",
+        f"http: http://127.0.0.1:{box.port}/ is the page; /healthz and /metrics are beside it",
     ]
     box.task = task
     await box.stop()
@@ -345,7 +383,8 @@ async def test_a_port_that_is_taken_is_said_once_and_had_when_it_is_free(monkeyp
     ],
 )
 async def test_an_address_of_another_box_ends_nothing(listen, line, caplog):
-    task = asyncio.create_task(HttpServer(listen, "garage", ready(), {}, dict).run())
+    box = Box()
+    task = asyncio.create_task(HttpServer(listen, HttpSettings(), None, box.served).run())
     while not caplog.messages:
         await asyncio.sleep(0.01)
     assert f"cannot listen on {listen}: {line}" in caplog.text
@@ -357,7 +396,7 @@ async def test_an_address_of_another_box_ends_nothing(listen, line, caplog):
 async def test_ipv6_is_an_address_like_others():
     with contextlib.suppress(OSError), socket.create_server(("::1", 0), family=socket.AF_INET6):
         box = Box("porch")
-        box.server = HttpServer(f"[::1]:{box.port}", "garage", box.condition, box.cameras, lambda: SIZES)
+        box.server = HttpServer(f"[::1]:{box.port}", HttpSettings(), None, box.served)
         box.task = asyncio.create_task(box.server.run())
         box.url = f"http://[::1]:{box.port}"
         async with asyncio.timeout(30):
@@ -374,8 +413,9 @@ def test_who_serves_nothing_does_not_load_what_serves():
 import sys
 import edgepub.daemon
 from edgepub.condition import Condition
-from edgepub.http import HttpServer
-HttpServer("127.0.0.1:9090", "garage", Condition([]), {}, dict)
+from edgepub.http import HttpServer, Served
+from edgepub.settings import HttpSettings
+HttpServer("127.0.0.1:9090", HttpSettings(), None, Served("garage", Condition([]), {}, {}, dict, None))
 print({"aiohttp", "prometheus_client"} & set(sys.modules))
 """
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)

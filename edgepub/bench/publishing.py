@@ -37,6 +37,7 @@ from edgepub.sampler import Sampler
 from edgepub.settings import MqttSettings
 from edgepub.snapshots import Photographer, Snapshots
 from edgepub.topics import Topics
+from edgepub.viewfinder import Viewfinder
 
 _MESSAGES = 20_000
 _BURST = 100
@@ -88,6 +89,7 @@ def _edgepub(port: int, objects: int) -> float:
         Analysis("camera", settings),
         Numbers("camera", settings, topics, outbox),
         Snapshots(whose, settings.snapshot, Photographer(), lambda _: None, counts),
+        Viewfinder(),
         Sampler(settings.publish),
         outbox,
         counts,

@@ -1,4 +1,4 @@
-"""What is served over HTTP: how it goes, for whoever looks after the daemon.
+"""What is served over HTTP: how it goes, for whoever looks after the daemon, and the page where one sees it.
 
 HTTP/1.1: RFC 9112, June 2022. aiohttp and prometheus-client are imported only when something is served: they cost
 memory, and time at the start.
@@ -7,13 +7,15 @@ memory, and time at the start.
 import asyncio
 import errno
 import logging
-from collections.abc import Callable, Mapping
+
+from pydantic import SecretStr
 
 from edgepub.backoff import Backoff
-from edgepub.condition import Condition
-from edgepub.metrics import CameraMetrics
+from edgepub.http.cameras import Editor, Served, View
+from edgepub.http.history import Histories
+from edgepub.settings import HttpSettings
 
-__all__ = ["HttpServer"]
+__all__ = ["Editor", "HttpServer", "Served", "View"]
 
 _FIRST_PAUSE_S = 1.0
 _LONGEST_PAUSE_S = 30.0
@@ -26,43 +28,40 @@ _log = logging.getLogger(__name__)
 
 
 class HttpServer:
-    """Serves `/healthz` and `/metrics`. The mappings may change meanwhile: they are read at each request.
+    """Serves `/healthz`, `/metrics` and the pages.
 
     Args:
         listen: the address, `host:port`.
-        node: the box.
-        condition: how the whole is.
-        cameras: the counts of each camera; one that is begun anew keeps its own, so that they never go down.
-        outbox_sizes: tells how many messages wait in each lane.
+        settings: what may be done.
+        token: what everybody has to know; None: nothing.
+        served: what there is.
 
     """
 
-    def __init__(
-        self,
-        listen: str,
-        node: str,
-        condition: Condition,
-        cameras: Mapping[str, CameraMetrics],
-        outbox_sizes: Callable[[], Mapping[str, int]],
-    ) -> None:
+    def __init__(self, listen: str, settings: HttpSettings, token: SecretStr | None, served: Served) -> None:
         self._listen = listen
-        self._node = node
-        self._condition = condition
-        self._cameras = cameras
-        self._outbox_sizes = outbox_sizes
+        self._settings = settings
+        self._token = token
+        self._served = served
 
     async def run(self) -> None:
         """Serve until cancelled, and try again for as long as the address cannot be had: nothing else ends for that."""
-        from edgepub.http import pages
+        histories = Histories(self._served.counts)
+        async with asyncio.TaskGroup() as group:
+            group.create_task(histories.run(), name="history")
+            await self._serve(histories)
+
+    async def _serve(self, histories: Histories) -> None:
+        from edgepub.http.application import application
         from edgepub.http.connections import serving
 
-        routes = pages.routes(self._node, self._condition, self._cameras, self._outbox_sizes)
         host, _, port = self._listen.rpartition(":")
         pauses, said = Backoff(_FIRST_PAUSE_S, _LONGEST_PAUSE_S), None
         while True:
             try:
-                async with serving(host.strip("[]"), int(port), routes):
-                    _log.info("http: /healthz and /metrics at http://%s", self._listen)
+                app = application(self._settings, self._token, self._served, histories)
+                async with serving(host.strip("[]"), int(port), app):
+                    _log.info("http: http://%s/ is the page; /healthz and /metrics are beside it", self._listen)
                     await asyncio.Event().wait()
             except OSError as error:
                 why = _WHY.get(error.errno or 0, error.strerror or str(error))

@@ -1,13 +1,18 @@
-"""HTTP for clients that need not be polite: whatever they do, it costs little, and for a short time only."""
+"""HTTP for clients that need not be polite: whatever they do, it costs little, and for a short time only.
+
+A page that is watched stays for longer; what that may cost is the work of ``edgepub.http.live``.
+"""
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from http import HTTPStatus
 from typing import cast
 
 from aiohttp import web
+
+from edgepub.http.answers import said
 
 _MOST = 32
 """Connections at once; for another one the oldest ends, so that many that say nothing keep nobody out."""
@@ -16,49 +21,40 @@ _LONGEST_S = 10.0
 _LARGEST_BYTES = 65_536
 """Of what a client says; beside aiohttp's own bounds, for each header."""
 _GRACE_S = 0.25
-_METHODS = ("GET", "HEAD")
 _log = logging.getLogger(__name__)
 _NOWHERE = logging.Logger("aiohttp", logging.CRITICAL + 1)  # noqa: LOG001  (in no tree, where a level could be set)
 """For what aiohttp says of its clients: nobody here can mend them."""
 
-Route = Callable[[web.BaseRequest], web.StreamResponse]
-"""Makes the answer to a GET of a path, at once."""
-
 
 @asynccontextmanager
-async def serving(host: str, port: int, routes: Mapping[str, Route]) -> AsyncIterator[None]:
+async def serving(host: str, port: int, app: web.Application) -> AsyncIterator[None]:
     """Answer at an address, one request a connection; raise OSError if the address cannot be had.
 
     Args:
         host: an address of this box, or the one that stands for all.
         port: the port.
-        routes: what there is, by path.
+        app: makes the answers.
 
     """
-
-    async def answer(request: web.BaseRequest) -> web.StreamResponse:
-        route = routes.get(request.path)
-        if route is None:
-            return _finished(said(404, f"there is no such page; there are {', '.join(routes)}"))
-        if request.method not in _METHODS:
-            return _finished(said(405, "this can only be read: GET or HEAD", Allow=", ".join(_METHODS)))
-        return _finished(route(request))
-
-    server = web.Server(answer)
+    runner = web.AppRunner(app, shutdown_timeout=_GRACE_S)
+    await runner.setup()
+    server = cast("web.Server", runner.server)
     lives = _Lives()
     loop = asyncio.get_running_loop()
-    listener = await loop.create_server(lambda: _Connection(server, lives, loop), host, port, backlog=_MOST)
     try:
-        yield
+        listener = await loop.create_server(lambda: _Connection(server, lives, loop), host, port, backlog=_MOST)
+        try:
+            yield
+        finally:
+            listener.close()
+            lives.end_all()
     finally:
-        listener.close()
-        lives.end_all()
-        await server.shutdown(_GRACE_S)
+        await runner.cleanup()
 
 
-def said(status: int, line: str, **headers: str) -> web.Response:
-    """Return an answer of one line."""
-    return web.Response(status=status, text=f"{line}\n", headers=headers)
+def stay(request: web.Request) -> None:
+    """Let a request's connection live on, and say as much as it likes."""
+    cast("_Connection", request.protocol).stay()
 
 
 class _Lives:
@@ -94,11 +90,18 @@ class _Connection(web.RequestHandler):
         self._lives = lives
         self._own: asyncio.Transport | None = None
         self._heard_bytes = 0
+        self._is_bound = True
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._own = cast("asyncio.Transport", transport)
         self._lives.begin(self._own)
         super().connection_made(transport)
+
+    def stay(self) -> None:
+        """Live on without bounds."""
+        self._is_bound = False
+        if self._own:
+            self._lives.ended(self._own)
 
     def connection_lost(self, exc: BaseException | None) -> None:
         if self._own:
@@ -107,7 +110,7 @@ class _Connection(web.RequestHandler):
 
     def data_received(self, data: bytes) -> None:
         self._heard_bytes += len(data)
-        if self._heard_bytes > _LARGEST_BYTES:
+        if self._is_bound and self._heard_bytes > _LARGEST_BYTES:
             self._end()
             return
         try:

@@ -1,34 +1,100 @@
 """The pages: what is served at each path."""
 
-from collections.abc import Callable, Mapping
+import asyncio
+from importlib import resources
 
 from aiohttp import web
 
-from edgepub.condition import Condition
 from edgepub.http import health
-from edgepub.http.connections import Route, said
+from edgepub.http.answers import as_json, said, view_of
+from edgepub.http.cameras import Screens, Served
+from edgepub.http.history import Figures, Histories
 from edgepub.http.metrics_page import MetricsPage
-from edgepub.metrics import CameraMetrics
+from edgepub.versions import versions
+
+_TYPES = {"html": "text/html", "css": "text/css", "js": "text/javascript"}
+_STILL_WIDTH, _STILL_QUALITY, _STILL_FRESH_S = 640, 75, 1.0
+_STILL_WITHIN_S, _LOOK_S = 5.0, 0.05
+_NOTHING_YET = Figures(0.0, 0.0, 0.0, {})
 
 
-def routes(
-    node: str,
-    condition: Condition,
-    cameras: Mapping[str, CameraMetrics],
-    outbox_sizes: Callable[[], Mapping[str, int]],
-) -> dict[str, Route]:
-    """Return what makes the answer of each path; each reads what it tells when it is asked."""
-    page = MetricsPage(node, condition, cameras, outbox_sizes)
+class Pages:
+    """What can be read; each page reads what it tells when it is asked for it.
 
-    def index(_: web.BaseRequest) -> web.Response:
-        return said(200, f"edgepub on {node}: /healthz, /metrics")
+    Args:
+        served: what there is.
+        histories: how the cameras did.
 
-    def healthz(_: web.BaseRequest) -> web.Response:
-        status, body = health.answer(node, condition)
+    """
+
+    def __init__(self, served: Served, histories: Histories) -> None:
+        self._served = served
+        self._histories = histories
+        self._metrics = MetricsPage(served.node, served.condition, served.counts, served.outbox_sizes)
+        self._stills = Screens(_STILL_WIDTH, _STILL_QUALITY, boxes=True)
+        # In memory, by name: no request reaches a file.
+        site = resources.files(__package__).joinpath("site")
+        self._files = {each.name: each.read_bytes() for each in site.iterdir() if _kind(each.name) in _TYPES}
+
+    def file(self, name: str) -> bytes:
+        """Return a file of the site."""
+        return self._files[name]
+
+    async def index(self, _: web.Request) -> web.Response:
+        """Give the page of all cameras."""
+        return self._page("index.html")
+
+    async def camera(self, request: web.Request) -> web.Response:
+        """Give the page of a camera."""
+        view_of(request, self._served)
+        return self._page("camera.html")
+
+    async def asset(self, request: web.Request) -> web.Response:
+        """Give what a page is made with."""
+        name = request.match_info["file"]
+        if name not in self._files or _kind(name) == "html":
+            raise web.HTTPNotFound(text="there is no such file")
+        return self._page(name)
+
+    async def cameras(self, _: web.Request) -> web.Response:
+        """Tell how everything is, for the page of all cameras."""
+        condition = self._served.condition
+        broker = condition.broker
+        cameras = [
+            {"name": name, "status": its.status, "fault": its.fault, **self._rates(name)}
+            for name, its in condition.cameras.items()
+        ]
+        how = {"status": "online" if broker.fault is None else "offline", "fault": broker.fault}
+        version = versions()["edgepub"]
+        return as_json({"node": self._served.node, "version": version, "broker": how, "cameras": cameras})
+
+    async def still(self, request: web.Request) -> web.Response:
+        """Give a picture of a camera."""
+        name, view = view_of(request, self._served)
+        with self._stills.of(view.viewfinder) as screen:
+            for _ in range(round(_STILL_WITHIN_S / _LOOK_S)):
+                if picture := await screen.picture(_STILL_FRESH_S):
+                    return web.Response(body=picture.jpeg, content_type="image/jpeg")
+                await asyncio.sleep(_LOOK_S)
+        return said(503, f"{name} has given no frame in {_STILL_WITHIN_S:g} s")
+
+    async def healthz(self, _: web.Request) -> web.Response:
+        """Tell whether all is well."""
+        status, body = health.answer(self._served.node, self._served.condition)
         return web.Response(status=status, body=body, content_type="application/json")
 
-    def metrics(request: web.BaseRequest) -> web.Response:
-        body, content_type = page.encode(request.headers.get("Accept", ""))
+    async def metrics(self, request: web.Request) -> web.Response:
+        """Tell what is counted, to Prometheus."""
+        body, content_type = self._metrics.encode(request.headers.get("Accept", ""))
         return web.Response(body=body, headers={"Content-Type": content_type})
 
-    return {"/": index, "/healthz": healthz, "/metrics": metrics}
+    def _page(self, name: str) -> web.Response:
+        return web.Response(body=self._files[name], content_type=_TYPES[_kind(name)], charset="utf-8")
+
+    def _rates(self, camera: str) -> dict[str, float]:
+        figures = self._histories.of(camera).figures or _NOTHING_YET
+        return {name: value for name, value in figures._asdict().items() if name.startswith("fps_")}
+
+
+def _kind(name: str) -> str:
+    return name.rpartition(".")[2]

@@ -1,0 +1,137 @@
+"""Who may look, and from where: the address by which we are reached, the page that asks, the token.
+
+Sec-Fetch-Site and its like: W3C Fetch Metadata Request Headers. Origin: RFC 6454, December 2011.
+"""
+
+import asyncio
+import hmac
+import ipaddress
+import logging
+import socket
+from collections.abc import Collection
+from hashlib import sha256
+from urllib.parse import urlsplit
+
+import orjson
+from aiohttp import web
+from aiohttp.typedefs import Handler
+from pydantic import SecretStr
+
+_AFTER_A_WRONG_TOKEN_S = 1.0
+_LASTS_S = 30 * 86_400
+_OPEN = "/assets/"  # what the page that asks for the token is made with
+_LOGIN = "/login"
+_log = logging.getLogger(__name__)
+
+
+class Guard:
+    """Lets requests in, or says why not.
+
+    Args:
+        token: what everybody has to know; None: nothing.
+        hosts: names that are ours, beside addresses, names without a dot, and this box's own.
+        node: the box.
+        login: the page that asks for the token.
+
+    """
+
+    def __init__(self, token: SecretStr | None, hosts: Collection[str], node: str, login: bytes) -> None:
+        self._token = token.get_secret_value().encode() if token else None
+        self._hosts = {*hosts, *_own_names()}
+        self._login = login
+        self._cookie = f"edgepub-{node}"  # a browser's cookies do not know ports: two on one box have two
+        # What the browser keeps is not the token, and no more worth when that is another.
+        self._session = hmac.new(self._token, b"edgepub session", sha256).hexdigest() if self._token else ""
+
+    @web.middleware
+    async def check(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+        """Let a request in, or answer why not."""
+        if not self._is_ours(request.host):
+            text = f"{request.host[:200]!r} is no name of this box: use its address, or add the name to http.hosts"
+            raise web.HTTPMisdirectedRequest(text=text)  # 421: RFC 9110, 15.5.20
+        if _is_foreign(request):
+            raise web.HTTPForbidden(text="another site's page may not ask for this")
+        is_open = request.path == _LOGIN or request.path.startswith(_OPEN)
+        if self._token and not is_open and not self._knows_token(request):
+            if request.method == "GET" and "text/html" in request.headers.get("Accept", ""):
+                return web.Response(status=401, body=self._login, content_type="text/html", charset="utf-8")
+            raise web.HTTPUnauthorized(
+                text="a token is needed: Authorization: Bearer TOKEN", headers={"WWW-Authenticate": "Bearer"}
+            )
+        return await handler(request)
+
+    async def log_in(self, request: web.Request) -> web.Response:
+        """Give a browser that knows the token its cookie."""
+        given = _token_in(await request.read())
+        if self._token and (given is None or not hmac.compare_digest(given, self._token)):
+            _log.warning("http: %s gave a wrong token", request.remote)
+            await asyncio.sleep(_AFTER_A_WRONG_TOKEN_S)
+            raise web.HTTPForbidden(text="that is not the token")
+        response = web.Response(status=204)
+        if self._token:
+            response.set_cookie(self._cookie, self._session, max_age=_LASTS_S, httponly=True, samesite="Strict")
+        return response
+
+    async def log_out(self, _: web.Request) -> web.Response:
+        """Take the cookie back."""
+        response = web.Response(status=204)
+        response.del_cookie(self._cookie, httponly=True, samesite="Strict")
+        return response
+
+    def _is_ours(self, host: str) -> bool:
+        """Return whether a name cannot be that of somebody who has its DNS say that it is this box."""
+        name = _name(host)
+        if name is None:
+            return False
+        try:
+            ipaddress.ip_address(name)
+        except ValueError:
+            return "." not in name or name.endswith(".localhost") or name in self._hosts
+        return True
+
+    def _knows_token(self, request: web.Request) -> bool:
+        assert self._token  # noqa: S101
+        scheme, _, given = request.headers.get("Authorization", "").partition(" ")
+        if scheme.lower() == "bearer" and hmac.compare_digest(given.strip().encode(errors="replace"), self._token):
+            return True
+        cookie = request.cookies.get(self._cookie, "")
+        return hmac.compare_digest(cookie.encode(errors="replace"), self._session.encode())
+
+
+def _is_foreign(request: web.Request) -> bool:
+    """Return whether a page of another site asks for more than to be followed to here."""
+    site = request.headers.get("Sec-Fetch-Site", "none")
+    is_link = request.method == "GET" and request.headers.get("Sec-Fetch-Mode") == "navigate"
+    if site not in {"same-origin", "none"} and not is_link:
+        return True
+    origin = request.headers.get("Origin")
+    return origin is not None and _netloc(origin) != request.host.lower()
+
+
+def _netloc(origin: str) -> str:
+    try:
+        return urlsplit(origin).netloc.lower()
+    except ValueError:
+        return ""
+
+
+def _name(host: str) -> str | None:
+    """Return the name in a Host header, without its port; None: it is none."""
+    try:
+        return urlsplit(f"//{host}").hostname
+    except ValueError:
+        return None
+
+
+def _own_names() -> set[str]:
+    name = socket.gethostname().lower()
+    return {name, f"{name.split('.')[0]}.local"}
+
+
+def _token_in(body: bytes) -> bytes | None:
+    try:
+        given = orjson.loads(body)
+    except orjson.JSONDecodeError:
+        return None
+    token = given.get("token") if isinstance(given, dict) else None
+    return token.strip().encode(errors="replace") if isinstance(token, str) else None

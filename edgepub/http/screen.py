@@ -1,0 +1,55 @@
+"""The picture of one camera: made when somebody wants it, once for all who do, of the newest frame alone."""
+
+import asyncio
+import time
+from typing import NamedTuple
+
+from edgepub.pictures import jpeg
+from edgepub.viewfinder import Seen, Viewfinder
+from edgepub.worker import in_thread
+
+
+class Picture(NamedTuple):
+    """A frame, ready to be sent."""
+
+    seen: Seen
+    jpeg: bytes
+
+
+class Screen:
+    """Makes the pictures.
+
+    Args:
+        viewfinder: shows the newest frame.
+        max_width: of the picture, in pixels.
+        quality: of the JPEG, 1 to 100.
+        boxes: whether to draw the detections.
+
+    """
+
+    def __init__(self, viewfinder: Viewfinder, max_width: int, quality: int, *, boxes: bool) -> None:
+        self._viewfinder = viewfinder
+        self._max_width = max_width
+        self._quality = quality
+        self._boxes = boxes
+        self._picture: Picture | None = None
+        self._made_s = 0.0
+        self._lock = asyncio.Lock()
+        self.encoded = 0
+        """How many there were."""
+
+    async def picture(self, fresh_s: float) -> Picture | None:
+        """Return a picture of the newest frame, or of one that was the newest so many seconds ago; None without any."""
+        async with self._lock:
+            seen = self._viewfinder.newest
+            is_new = seen is not None and (self._picture is None or self._picture.seen is not seen)
+            if seen is not None and is_new and time.monotonic() - self._made_s >= fresh_s:
+                self._made_s = time.monotonic()
+                self._picture = Picture(seen, await in_thread("picture", lambda: self._encode(seen)))
+                self.encoded += 1
+            return self._picture
+
+    def _encode(self, seen: Seen) -> bytes:
+        drawn = seen.objects if self._boxes else []
+        says = {"frame": seen.frame.number, "timestamp": seen.frame.timestamp}
+        return jpeg(seen.frame.image, drawn, self._max_width, self._quality, says)
