@@ -27,7 +27,8 @@ this as a JSON Schema, which an editor can use.
   `-`. No camera is named `status`, `info` or `stats`: these are topics of the node.
 - **Units** are in the names: `_s` seconds, `_fps` frames a second, `_hz` messages a second.
 - **While it runs**, `enabled`, `min_score` and `max_fps` of a camera can be set [over MQTT](topics.md#commands), and
-  what is set there goes before all of this.
+  with `http.allow_edit` its zones and lines be saved from its page; what is set there goes before all of this, and
+  `edgepub check` says of which cameras zones and lines are saved.
 
 A small file is enough: `models`, `cameras`, and of a camera its `source` and `model`.
 """
@@ -80,7 +81,12 @@ cameras:
     realtime: true
     model: coco
 stats: {interval_s: 10}
-http: {listen: "127.0.0.1:9090"}
+http:
+  listen: 0.0.0.0:9090
+  token_file: http_token                   # or the credential http_token
+  allow_edit: true
+  max_viewers: 16
+  hosts: [garage.example.org]
 log: {level: info, format: auto}
 startup_timeout_s: 30
 """

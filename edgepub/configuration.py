@@ -4,23 +4,26 @@ Order: environment (``EDGEPUB_MQTT__URL``), file, default.
 """
 
 import os
-import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-import yaml
 from pydantic import SecretStr, ValidationError
 from pydantic_settings import BaseSettings, EnvSettingsSource, SettingsConfigDict
 
+from edgepub import yaml_file
 from edgepub.errors import ConfigurationError
 from edgepub.mistakes import PREFIX, explain, line, nearest
 from edgepub.redaction import one_line
-from edgepub.settings import MqttSettings, NodeSettings, Settings
+from edgepub.settings import HttpSettings, MqttSettings, NodeSettings, Settings
 
-CREDENTIAL = "mqtt_password"
-CREDENTIAL_AT_ROOTS = Path("/etc/credstore/edgepub.mqtt_password")
-"""Where systemd takes it from: so root's commands reach the broker as the service does. Nobody else can look there."""
+PASSWORD, TOKEN = "mqtt_password", "http_token"
+"""The credentials that the service manager may give."""
+CREDENTIALS_OF_ROOT = Path("/etc/credstore")
+"""Where systemd takes them from, each as `edgepub.<credential>`: so root's commands reach and check what the service
+does. Nobody else can look there."""
+LEAST_TOKEN = 16
+_MAKE_ONE = "make one with `openssl rand -hex 16`"
 _NOT_KEYS = frozenset({"EDGEPUB_CONFIG"})
 _EITHER_OR = (frozenset({"password", "password_file"}), frozenset({"source", "source_file"}))
 
@@ -58,7 +61,7 @@ def load(path: Path) -> Settings:
         ConfigurationError: with every mistake, one line each.
 
     """
-    given = _read_yaml(path)
+    given = _read_file(path)
     environment, mistakes = _read_environment(path)
     merged = _merge(given, environment)
     settings = None
@@ -72,6 +75,7 @@ def load(path: Path) -> Settings:
             broker_password(settings.mqtt)
         except ValueError as error:
             mistakes.append(line(path, ("mqtt",), str(error)))
+        mistakes += [line(path, ("http", *key), why) for key, why in _open_doors(settings.http)]
     if mistakes or settings is None:
         raise ConfigurationError(mistakes)
     return settings
@@ -89,7 +93,7 @@ def load_node(path: Path | None, url: str | None = None) -> NodeSettings:
 
     """
     label = path or Path("environment")
-    given = _read_yaml(path) if path else {}
+    given = _read_file(path) if path else {}
     try:
         environment = EnvSettingsSource(_NodeEnvironment)()
     except (ValueError, RecursionError) as error:
@@ -117,66 +121,81 @@ def broker_password(mqtt: MqttSettings) -> SecretStr | None:
     """
     if mqtt.password is not None:
         return mqtt.password
-    credentials = [Path(os.environ.get("CREDENTIALS_DIRECTORY", "/nonexistent"), CREDENTIAL)]
-    if mqtt.username:
-        credentials.append(CREDENTIAL_AT_ROOTS)
-    path = mqtt.password_file or next((each for each in credentials if os.path.lexists(each)), None)
+    path = mqtt.password_file or _credential(PASSWORD, or_roots=bool(mqtt.username))
     if path is None:
         return None
-    try:
-        password = path.read_text(encoding="utf-8").rstrip("\r\n")
-    except (OSError, UnicodeError):
-        raise ValueError(f"the password file cannot be read as a text: {path}") from None
+    password = _secret("password", path)
     if mqtt.username is None:
         if not password:  # a file that was made, and never filled, because the broker wants none
             return None
-        raise ValueError(f"username is missing: the credential {CREDENTIAL} is given, and a password needs a user name")
+        raise ValueError(f"username is missing: the credential {PASSWORD} is given, and a password needs a user name")
     if not password:
         raise ValueError(f"the password file is empty: {path}")
     return SecretStr(password)
 
 
-class _Loader(yaml.SafeLoader):
-    """YAML in which a key given twice is an error, not a value silently lost."""
+def http_token(http: HttpSettings) -> SecretStr | None:
+    """Return the token that who looks must have: from its file, or the service manager's credential.
 
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        seen = set()
-        for key, _ in node.value:
-            if not isinstance(key, yaml.ScalarNode):
-                continue  # not a name; said so further on
-            if key.value in seen and key.tag != "tag:yaml.org,2002:merge":
-                raise yaml.MarkedYAMLError(problem=f"the key {key.value!r} is given twice", problem_mark=key.start_mark)
-            seen.add(key.value)
-        return super().construct_mapping(node, deep)
+    Raises:
+        ValueError: it is none that can be used.
+
+    """
+    path = http.token_file or _credential(TOKEN, or_roots=not http.is_on_loopback or http.allow_edit)
+    if path is None:
+        return None
+    token = _secret("token", path)
+    if not token:
+        raise ValueError(f"the token file is empty: {path}; {_MAKE_ONE}")
+    if not all("!" <= each <= "~" for each in token):
+        raise ValueError(f"a token is printable ASCII on one line, without spaces: {path}; {_MAKE_ONE}")
+    if len(token) < LEAST_TOKEN:
+        raise ValueError(f"a token has {LEAST_TOKEN} characters at least: {path}; {_MAKE_ONE}")
+    return SecretStr(token)
 
 
-def _read_yaml(path: Path) -> dict[str, Any]:
+def _open_doors(http: HttpSettings) -> Iterator[tuple[tuple[str, ...], str]]:
+    """Yield where what is served lacks the token that it needs, and what to do about it."""
+    if http.listen is None:
+        return
     try:
-        with path.open(encoding="utf-8") as file:
-            content = yaml.load(file, _Loader)  # noqa: S506  (a SafeLoader)
+        token = http_token(http)
+    except ValueError as error:
+        yield ("token_file",) if http.token_file else (), str(error)
+        return
+    way_out = f"give http.token_file, or the credential {TOKEN} ({_MAKE_ONE})"
+    if token is None and not http.is_on_loopback:
+        yield ("listen",), f"{http.listen} is not loopback, and everybody there could look: {way_out}"
+    if token is None and http.allow_edit:
+        yield ("allow_edit",), f"needs a token, or everybody on this box could edit: {way_out}"
+
+
+def _credential(name: str, *, or_roots: bool) -> Path | None:
+    """Return the file of a credential, if there is one."""
+    places = [Path(os.environ.get("CREDENTIALS_DIRECTORY", "/nonexistent"), name)]
+    if or_roots:
+        places.append(CREDENTIALS_OF_ROOT / f"edgepub.{name}")
+    return next((each for each in places if os.path.lexists(each)), None)
+
+
+def _secret(what: str, path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8").rstrip("\r\n")
+    except (OSError, UnicodeError):
+        raise ValueError(f"the {what} file cannot be read as a text: {path}") from None
+
+
+def _read_file(path: Path) -> dict[str, Any]:
+    try:
+        content = yaml_file.read(path)
     except OSError as error:
         way_out = "; name one with -c FILE or in EDGEPUB_CONFIG" if isinstance(error, FileNotFoundError) else ""
         raise ConfigurationError([f"{path}: cannot be read: {error.strerror}{way_out}"]) from None
-    except UnicodeDecodeError:
-        raise ConfigurationError([f"{path}: is not a text in UTF-8"]) from None
-    except yaml.MarkedYAMLError as error:
-        mark = error.problem_mark
-        place = f"line {mark.line + 1}, column {mark.column + 1}: " if mark else ""
-        raise ConfigurationError([f"{path}: {place}{_harmless(error.problem or 'is not YAML')}"]) from None
-    except (yaml.YAMLError, ValueError, RecursionError, LookupError, AttributeError):
-        raise ConfigurationError([f"{path}: is not YAML"]) from None
     if content is None:
         raise ConfigurationError([f"{path}: is empty; it needs models and cameras"])
     if not isinstance(content, dict):
         raise ConfigurationError([f"{path}: must be keys with values, like 'cameras: ...'"])
     return content
-
-
-def _harmless(problem: str) -> str:
-    """Return YAML's own words without a name behind & ! or *: it may be a password that begins so."""
-    if any(word in problem for word in ("alias", "anchor", "tag")):
-        return re.sub(r"'[^']*'", "", problem).strip() + "; put a value that begins with & ! or * into quotes"
-    return problem
 
 
 def _read_environment(path: Path) -> tuple[dict[str, Any], list[str]]:

@@ -14,6 +14,7 @@ NODE_TOPICS = frozenset({"status", "info", "stats"})
 _HALF_URL = re.compile(r"[a-z]{2,}:/(?!/)", re.IGNORECASE)
 _NEGATIVE = re.compile(r"-\d+")
 _NAME = re.compile(r"[a-z0-9_-]{1,64}")
+_HOST_NAME = re.compile(r"(?=.{1,253}$)[a-z0-9_]([a-z0-9_-]*[a-z0-9_])?(\.[a-z0-9_]([a-z0-9_-]*[a-z0-9_])?)*")
 
 
 def is_name(text: str) -> bool:
@@ -136,7 +137,19 @@ def _listen_address(value: object) -> str:
     return f"[{host}]:{parts.port}" if host.version == 6 else f"{host}:{parts.port}"  # noqa: PLR2004
 
 
+def _host_name(value: str) -> str:
+    """Return a host's name as browsers send it."""
+    try:
+        name = value.encode("idna").decode("ascii").lower()
+    except UnicodeError:
+        name = ""
+    if not _HOST_NAME.fullmatch(name):
+        raise ValueError("a host's name alone, like edge.example.org, without http://, port and path")
+    return name
+
+
 Name = Annotated[str, AfterValidator(_name)]
+HostName = Annotated[str, AfterValidator(_host_name)]
 ListenAddress = Annotated[str, BeforeValidator(_listen_address)]
 CameraName = Annotated[str, AfterValidator(_camera_name)]
 Topic = Annotated[str, Field(min_length=1, max_length=256), AfterValidator(_topic)]

@@ -33,12 +33,18 @@ _PHRASES = {
 }
 
 
-def explain(detail: ErrorDetails) -> tuple[tuple[str | int, ...], str]:
-    """Return where a mistake is, and what to do about it, in our own words."""
+def explain(detail: ErrorDetails, whole: type[BaseModel] = Settings) -> tuple[tuple[str | int, ...], str]:
+    """Return where a mistake is, and what to do about it, in our own words.
+
+    Args:
+        detail: what pydantic says.
+        whole: of what it says that.
+
+    """
     place = tuple(part for part in detail["loc"] if part != "[key]")
     kind, context = detail["type"], detail.get("ctx", {})
     if kind == "extra_forbidden":
-        return _explain_unknown(place)
+        return _explain_unknown(place, whole)
     if kind == "value_error":
         why = str(context["error"])
     elif kind == "too_short" and context.get("field_type") in {"List", "Dictionary"}:
@@ -65,19 +71,19 @@ def line(path: Path, place: tuple[str | int, ...], why: str) -> str:
     return f"{path}: {key}: {why}{origin}" if key else f"{path}: {why}{origin}"
 
 
-def _explain_unknown(place: tuple[str | int, ...]) -> tuple[tuple[str | int, ...], str]:
+def _explain_unknown(place: tuple[str | int, ...], whole: type[BaseModel]) -> tuple[tuple[str | int, ...], str]:
     *above, key = place
     word, colon, _ = str(key).partition(":")
     if colon:  # `password:secret`
         return (*above, word), "a space is missing after the colon"
-    known = list(_keys_at(tuple(above)))
+    known = list(_keys_at(tuple(above), whole))
     meant = _SYNONYMS.get(word.lower())
     return place, f"unknown key{f'; did you mean {meant!r}?' if meant in known else nearest(word, known)}"
 
 
-def _keys_at(place: tuple[str | int, ...]) -> Iterable[str]:
+def _keys_at(place: tuple[str | int, ...], whole: type[BaseModel]) -> Iterable[str]:
     """Return the valid keys of the section at a path."""
-    section: type[BaseModel] = Settings
+    section = whole
     parts = iter(place)
     for part in parts:
         annotation = section.model_fields[str(part)].annotation

@@ -3,6 +3,7 @@
 Reading them from a file and the environment is ``edgepub.configuration``'s work.
 """
 
+from ipaddress import ip_address
 from typing import Annotated, Any, Literal, Self
 from urllib.parse import SplitResult, urlsplit
 
@@ -13,6 +14,7 @@ from edgepub.fields import (
     BrokerUrl,
     CameraName,
     Folder,
+    HostName,
     ListenAddress,
     Name,
     Number,
@@ -177,11 +179,26 @@ class StatsSettings(Section):
 
 
 class HttpSettings(Section):
-    """What is served over HTTP: `/healthz`, for whoever looks after the daemon, and `/metrics`, for Prometheus."""
+    """What is served over HTTP: the page, `/healthz` for whoever looks after the daemon, `/metrics` for Prometheus."""
 
     listen: ListenAddress | None = None
     """Where: `127.0.0.1:9090`, `[::1]:9090`, or a port alone, which is that of loopback; null: nowhere. What is not
-    loopback can be read by everybody there."""
+    loopback needs a token."""
+    token_file: ReadableFile | None = None
+    """A file with the token that whoever looks must have, and nothing else: 16 characters at least, as from
+    `openssl rand -hex 16`. Or give the credential `http_token`."""
+    allow_edit: bool = False
+    """Zones and lines may be saved from the page, in place of those of this file. Needs a token."""
+    max_viewers: Annotated[int, Number] = Field(default=16, ge=1, le=1000)
+    """Live pages at once; one more is told to wait."""
+    hosts: list[HostName] = Field(default_factory=list)
+    """Names by which browsers may reach it, like those of a reverse proxy; addresses, single words and the names of
+    this box are good without."""
+
+    @property
+    def is_on_loopback(self) -> bool:
+        """Whether only this box reaches what is served, if anything is."""
+        return self.listen is None or ip_address(self.listen.rpartition(":")[0].strip("[]")).is_loopback
 
 
 class LogSettings(Section):

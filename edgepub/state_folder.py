@@ -76,6 +76,40 @@ def make_private(path: Path) -> None:
     os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
 
 
+def replace(path: Path, content: bytes) -> None:
+    """Replace a file's content as a whole, on the disk; make it, and its folder, if need be, for the owner alone.
+
+    Whatever happens meanwhile, there is the old content or the new one.
+
+    Raises:
+        OSError: it cannot be written; the old content is there.
+
+    """
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    new = path.with_name(path.name + ".new")
+    owner = path.parent.stat()
+    with os.fdopen(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
+        if os.geteuid() == 0:  # who clears a node's topics as root must not lock its service out
+            os.fchown(file.fileno(), owner.st_uid, owner.st_gid)
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+    new.rename(path)
+    _sync(path.parent)
+
+
+def remove(path: Path) -> None:
+    """Remove a file, if there is one, on the disk.
+
+    Raises:
+        OSError: it cannot be removed.
+
+    """
+    with suppress(FileNotFoundError):
+        path.unlink()
+        _sync(path.parent)
+
+
 def set_aside(path: Path, why: object) -> None:
     """Rename a damaged file, and say so.
 
@@ -89,3 +123,12 @@ def set_aside(path: Path, why: object) -> None:
     for rest in ("-wal", "-shm"):  # those of SQLite, without which a copy of the file would lack its newest part
         with suppress(FileNotFoundError):
             path.with_name(path.name + rest).rename(path.with_name(aside + rest))
+
+
+def _sync(folder: Path) -> None:
+    """Let a change of names be on the disk: else a power cut may bring the old file back."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,7 +1,6 @@
 """What is kept over restarts, in a small file in the state folder: settings that were set, and retained topics."""
 
 import logging
-import os
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -11,7 +10,7 @@ import orjson
 from pydantic import TypeAdapter, ValidationError
 from typing_extensions import TypedDict
 
-from edgepub.state_folder import set_aside
+from edgepub.state_folder import replace, set_aside
 from edgepub.worker import Worker
 
 _FILE = "state.json"
@@ -141,8 +140,9 @@ class Store:
             kept = Kept(settings=settings, retained=sorted(self._retained))
             self._kept &= self._retained.keys()
         pause_s = None
+        assert self._path is not None  # noqa: S101
         try:
-            self._write(orjson.dumps(kept, option=orjson.OPT_INDENT_2))
+            replace(self._path, orjson.dumps(kept, option=orjson.OPT_INDENT_2))
             self._fails = False
             self._kept = set(kept["retained"])
         except OSError as error:
@@ -151,25 +151,6 @@ class Store:
             pause_s = _TRY_AGAIN_S
         self._call_when_kept()
         return pause_s
-
-    def _write(self, content: bytes) -> None:
-        """Replace the file's content as a whole, on the disk."""
-        assert self._path is not None  # noqa: S101
-        self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        new = self._path.with_name(self._path.name + ".new")
-        owner = self._path.parent.stat()
-        with os.fdopen(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
-            if os.geteuid() == 0:  # who clears a node's topics as root must not lock its service out
-                os.fchown(file.fileno(), owner.st_uid, owner.st_gid)
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        new.rename(self._path)
-        folder = os.open(self._path.parent, os.O_RDONLY)
-        try:
-            os.fsync(folder)  # else a power cut may bring the old file back
-        finally:
-            os.close(folder)
 
 
 def retained_by(folder: Path) -> list[str] | None:

@@ -15,7 +15,7 @@ from pathlib import Path
 
 PROJECT, DEPENDENCIES, DEMO = Path("/run/proof/project"), Path("/run/proof/dependencies"), Path("/run/proof/demo")
 UNITS, ETC, PROGRAM = Path("/etc/systemd/system"), Path("/etc/edgepub"), Path("/opt/edgepub")
-CREDENTIAL = Path("/etc/credstore/edgepub.mqtt_password")
+CREDENTIAL, TOKEN = Path("/etc/credstore/edgepub.mqtt_password"), Path("/etc/credstore/edgepub.http_token")
 PASSWORD = "correct horse battery staple"
 CONFIGURATION = {
     "node": "box",
@@ -24,7 +24,7 @@ CONFIGURATION = {
     "cameras": {
         name: {"source": "/srv/face.mp4", "model": "faces", "loop": True, "realtime": True} for name in ("door", "desk")
     },
-    "http": {"listen": "127.0.0.1:9090"},
+    "http": {"listen": "127.0.0.1:9090", "allow_edit": True},  # which wants the credential http_token
 }
 # So that what takes a minute on a box takes seconds here.
 QUICK = "[Service]\nWatchdogSec=6\nRestartSec=1\n"
@@ -99,6 +99,8 @@ def install():
     CREDENTIAL.parent.mkdir(mode=0o700, exist_ok=True)
     CREDENTIAL.touch(mode=0o600)
     CREDENTIAL.write_text(PASSWORD)
+    TOKEN.touch(mode=0o600)
+    TOKEN.write_text("0123456789abcdef\n")
     shutil.copy(PROJECT / "systemd" / "edgepub.service", UNITS)
     (UNITS / "edgepub.service.d").mkdir()
     (UNITS / "edgepub.service.d" / "quick.conf").write_text(QUICK)
@@ -226,8 +228,17 @@ def is_looked_over_and_purged_by_root():
     edgepub, file = f"{PROGRAM}/bin/edgepub", f"{ETC}/edgepub.yaml"
     said = sh(edgepub, "check", "--connect", "-c", file)
     seen("root's check --connect reaches all that the service does", said.count(": good: ") == 5, said)
-    sh("systemctl", "stop", "edgepub")
     os.environ["STATE_DIRECTORY"] = "/var/lib/edgepub"
+    saved = Path("/var/lib/edgepub/overrides.yaml")
+    saved.write_text("cameras: {desk: {}}\n")
+    said = sh(edgepub, "check", "-c", file)
+    seen(
+        "root's check sees what the service's page has saved",
+        f"desk: zones and lines are those saved on its page ({saved})" in said,
+        said,
+    )
+    saved.unlink()
+    sh("systemctl", "stop", "edgepub")
     cleared = sh(edgepub, "discovery", "--purge", "-c", file)
     seen("root's purge clears the node's topics", "edgepub/box/door/status" in cleared, cleared)
     sh("systemctl", "start", "edgepub")

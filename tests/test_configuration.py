@@ -92,6 +92,14 @@ WRONG = [
     ({"nodes": "garage"}, "nodes: unknown key; did you mean 'node'?"),
     ({"http__listen": "example.org:9090"}, "http.listen: an address and a port like 127.0.0.1:9090 or [::1]:9090, or a port alone, from 1 to 65535"),
     ({"http__listen": 0}, "http.listen: an address and a port like 127.0.0.1:9090 or [::1]:9090, or a port alone, from 1 to 65535"),
+    ({"http__hosts": ["http://edge.lan"]}, "http.hosts.0: a host's name alone, like edge.example.org, without http://, port and path"),
+    ({"http__hosts": ["edge.lan", "edge.lan:9090"]}, "http.hosts.1: a host's name alone, like edge.example.org, without http://, port and path"),
+    ({"http__hosts": ["edge.lan/x"]}, "http.hosts.0: a host's name alone, like edge.example.org, without http://, port and path"),
+    ({"http__hosts": ["*"]}, "http.hosts.0: a host's name alone, like edge.example.org, without http://, port and path"),
+    ({"http__hosts": "edge.lan"}, "http.hosts: must be a list, like [person, car]"),
+    ({"http__max_viewers": 0}, "http.max_viewers: must be greater than or equal to 1"),
+    ({"http__token": "a-token-in-this-file"}, "http.token: unknown key; did you mean 'token_file'?"),
+    ({"http__token_file": "/nowhere"}, "http.token_file: no such file: /nowhere"),
     ({"log": {"format": "xml"}}, "log.format: must be 'auto' or 'json'"),
     ({"startup_timeout_s": 0}, "startup_timeout_s: must be greater than or equal to 1"),
     ({"mqtt": "mqtt://127.0.0.1"}, "mqtt: must be keys with values below it, not a single value"),
@@ -424,6 +432,86 @@ def test_a_credential_without_content_is_none_for_a_broker_that_wants_none(tmp_p
     ]
 
 
+TOKEN = "0123456789abcdef"
+WAY_OUT = "give http.token_file, or the credential http_token (make one with `openssl rand -hex 16`)"
+
+
+@pytest.mark.parametrize("listen", [9090, "127.0.0.1:9090", "127.8.9.1:9090", "[::1]:9090", "localhost:9090", None])
+def test_loopback_needs_no_token(tmp_path, listen):
+    settings = load(tmp_path, changed(http__listen=listen))
+    assert settings.http.is_on_loopback
+    assert configuration.http_token(settings.http) is None
+
+
+@pytest.mark.parametrize("listen", ["0.0.0.0:9090", "[::]:9090", "192.168.1.2:9090", "[fe80::1]:9090", "128.0.0.1:80"])
+def test_what_others_can_reach_needs_a_token(tmp_path, listen):
+    assert mistakes(tmp_path, changed(http__listen=listen)) == [
+        f"http.listen: {listen} is not loopback, and everybody there could look: {WAY_OUT}"
+    ]
+    (tmp_path / "token").write_text(f"{TOKEN}\n")
+    assert load(tmp_path, changed(http__listen=listen, http__token_file="token"))
+
+
+def test_who_may_edit_needs_a_token(tmp_path):
+    text = changed(http__listen=9090, http__allow_edit=True)
+    assert mistakes(tmp_path, text) == [
+        f"http.allow_edit: needs a token, or everybody on this box could edit: {WAY_OUT}"
+    ]
+    (tmp_path / "token").write_text(TOKEN)
+    assert load(tmp_path, changed(http__listen=9090, http__allow_edit=True, http__token_file="token"))
+    assert load(tmp_path, changed(http__allow_edit=True)), "nothing is served"
+
+
+@pytest.mark.parametrize("way", ["token_file", "credential", "environment"])
+def test_a_token_comes_from_a_file_or_the_service_manager_and_is_never_shown(tmp_path, monkeypatch, way):
+    (tmp_path / "http_token").write_text(f"{TOKEN}\n")
+    changes = {"http__listen": "0.0.0.0:9090"}
+    if way == "token_file":
+        changes["http__token_file"] = "http_token"
+    elif way == "credential":
+        monkeypatch.setenv("CREDENTIALS_DIRECTORY", str(tmp_path))
+    else:
+        monkeypatch.setenv("EDGEPUB_HTTP__TOKEN_FILE", str(tmp_path / "http_token"))
+    settings = load(tmp_path, changed(**changes))
+    token = configuration.http_token(settings.http)
+    assert token.get_secret_value() == TOKEN
+    assert TOKEN not in repr(settings) + str(settings) + str(token)
+
+
+@pytest.mark.parametrize(
+    ("content", "why"),
+    [
+        ("", "the token file is empty: PATH; make one with `openssl rand -hex 16`"),
+        ("\n", "the token file is empty: PATH; make one with `openssl rand -hex 16`"),
+        ("0123456789abcde\n", "a token has 16 characters at least: PATH; make one with `openssl rand -hex 16`"),
+        ("0123456789 abcdef", "a token is printable ASCII on one line, without spaces: PATH; make one with `openssl rand -hex 16`"),
+        ("0123456789\nabcdef0", "a token is printable ASCII on one line, without spaces: PATH; make one with `openssl rand -hex 16`"),
+        ("0123456789abcdefé", "a token is printable ASCII on one line, without spaces: PATH; make one with `openssl rand -hex 16`"),
+        (b"\xff" * 16, "the token file cannot be read as a text: PATH"),
+    ],
+)  # fmt: skip
+def test_what_is_no_token_is_told(tmp_path, monkeypatch, content, why):
+    path = tmp_path / "http_token"
+    path.write_bytes(content if isinstance(content, bytes) else content.encode())
+    why = why.replace("PATH", str(path))
+    assert mistakes(tmp_path, changed(http__listen=9090, http__token_file="http_token")) == [f"http.token_file: {why}"]
+    monkeypatch.setenv("CREDENTIALS_DIRECTORY", str(tmp_path))
+    assert mistakes(tmp_path, changed(http__listen=9090)) == [f"http: {why}"]
+    assert load(tmp_path, GOOD), "nothing is served"
+
+
+def test_root_s_check_finds_the_token_that_systemd_gives_the_service(tmp_path, monkeypatch):
+    monkeypatch.setattr(configuration, "CREDENTIALS_OF_ROOT", tmp_path)
+    (tmp_path / "edgepub.http_token").write_text(TOKEN)
+    assert configuration.http_token(load(tmp_path, changed(http__listen="0.0.0.0:9090")).http)
+    assert configuration.http_token(load(tmp_path, changed(http__listen=9090)).http) is None, "needs none"
+
+
+def test_hosts_are_as_browsers_send_them(tmp_path):
+    settings = load(tmp_path, changed(http__hosts=["Edge.Example.org", "küche.lan"]))
+    assert settings.http.hosts == ["edge.example.org", "xn--kche-0ra.lan"]
+
+
 def test_what_a_node_is_to_others_is_read_without_its_cameras(tmp_path, monkeypatch):
     """Their files may be gone, like credentials of a service that has stopped."""
     path = tmp_path / "edgepub.yaml"
@@ -442,8 +530,8 @@ def test_what_a_node_is_to_others_is_read_without_its_cameras(tmp_path, monkeypa
 
 
 def test_root_s_commands_find_the_password_that_systemd_gives_the_service(tmp_path, monkeypatch):
-    (tmp_path / "password").write_text("s3cret\n")
-    monkeypatch.setattr(configuration, "CREDENTIAL_AT_ROOTS", tmp_path / "password")
+    (tmp_path / "edgepub.mqtt_password").write_text("s3cret\n")
+    monkeypatch.setattr(configuration, "CREDENTIALS_OF_ROOT", tmp_path)
     assert load(tmp_path, changed(mqtt__username="edge"))
     found = configuration.broker_password(load(tmp_path, changed(mqtt__username="edge")).mqtt)
     assert found.get_secret_value() == "s3cret"

@@ -1,8 +1,11 @@
 """What docker/ has; tests/container.py builds the image and runs it."""
 
+import http.server
 import os
 import re
 import subprocess
+import sys
+import threading
 from pathlib import Path
 
 import pytest
@@ -10,6 +13,7 @@ import yaml
 from conftest import Mosquitto, Subscriber
 
 from edgepub import configuration
+from edgepub.settings import HttpSettings
 
 DOCKER = Path(__file__).parents[1] / "docker"
 
@@ -66,6 +70,7 @@ def configured(tmp_path, monkeypatch):
         (tmp_path / "edgepub.yaml").write_text(text)
         (tmp_path / "porch_url").write_text("rtsp://user:password@192.168.1.20/stream")
         (tmp_path / "mqtt_password").write_text("secret")
+        (tmp_path / "http_token").write_text("0123456789abcdef")
         monkeypatch.setenv("CREDENTIALS_DIRECTORY", str(tmp_path))
         return configuration.load(tmp_path / "edgepub.yaml")
 
@@ -164,10 +169,62 @@ def test_the_next_start_keeps_the_passwords_and_takes_the_rights_anew(secrets, t
     assert (secrets / "me").read_bytes() != before["me"]
 
 
+@pytest.mark.usefixtures("secrets")
+def test_there_is_a_token_which_stays_until_it_is_removed(tmp_path, monkeypatch):
+    file = tmp_path / "edgepub" / "http_token"
+    monkeypatch.setenv("CREDENTIALS_DIRECTORY", str(file.parent))
+    first = configuration.http_token(HttpSettings(listen="0.0.0.0:9090"))
+    make_passwords(tmp_path)
+    assert configuration.http_token(HttpSettings()) == first
+    file.unlink()
+    make_passwords(tmp_path)
+    assert configuration.http_token(HttpSettings()) != first
+
+
+@pytest.fixture
+def healthz():
+    """An HTTP server that says it is healthy, to who has the token if it has one."""
+
+    class Answer(http.server.BaseHTTPRequestHandler):
+        def do_GET(self):
+            is_known = self.server.token in {None, self.headers["Authorization"]}
+            self.send_response(200 if is_known and self.path == "/healthz" else 401)
+            self.end_headers()
+            self.wfile.write(b"words")
+
+        def log_message(self, *_):
+            pass
+
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Answer) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        server.token = None
+        yield server
+        server.shutdown()
+        thread.join()
+
+
+def test_the_health_check_has_the_token_that_the_container_has(healthz, tmp_path):
+    def code(**environment):
+        command = [sys.executable, "-I", DOCKER / "health.py"]
+        listen = {"EDGEPUB_HTTP__LISTEN": f"0.0.0.0:{healthz.server_port}"}
+        done = subprocess.run(command, env=listen | environment, capture_output=True, timeout=60, check=False)
+        assert done.stdout == b"words\n", done.stderr
+        return done.returncode
+
+    (tmp_path / "http_token").write_text("0123456789abcdef\n")
+    assert code() == 0
+    healthz.token = "Bearer 0123456789abcdef"
+    assert code() == 1
+    assert code(CREDENTIALS_DIRECTORY=str(tmp_path)) == 0
+    assert code(EDGEPUB_HTTP__TOKEN_FILE=str(tmp_path / "http_token")) == 0
+
+
 @pytest.mark.mosquitto
 def test_a_password_is_its_owners_alone(secrets, tmp_path):
     """Mosquitto 2 warns of others, and means to refuse them."""
-    kept = [*secrets.iterdir(), tmp_path / "edgepub/mqtt_password"]
+    ours = [tmp_path / "edgepub" / name for name in ("mqtt_password", "http_token")]
+    kept = [*secrets.iterdir(), *ours]
     assert {path.stat().st_mode & 0o077 for path in kept} == {0}
     assert {path.stat().st_uid for path in secrets.iterdir()} == {1883}
-    assert (tmp_path / "edgepub/mqtt_password").stat().st_uid == 10001
+    assert {path.stat().st_uid for path in ours} == {10001}

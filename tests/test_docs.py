@@ -68,8 +68,10 @@ CONFIGURATIONS = [block for block in blocks("yaml") if is_configuration(block)]
 
 
 @pytest.mark.parametrize("block", CONFIGURATIONS, ids=ids(CONFIGURATIONS))
-def test_a_configuration_on_a_page_is_one(block, tmp_path):
-    """With the files that it names; and what a fragment leaves out is there."""
+def test_a_configuration_on_a_page_is_one(block, tmp_path, monkeypatch):
+    """With the files that it names, and the service manager's token; and what a fragment leaves out is there."""
+    (tmp_path / "http_token").write_text("0123456789abcdef")
+    monkeypatch.setenv("CREDENTIALS_DIRECTORY", str(tmp_path))
     content = yaml.safe_load(block.text.replace("/run/credentials/edgepub.service", str(tmp_path)))
     for path in re.findall(r"\w+_file: ([^\s,}]+)", yaml.safe_dump(content)):
         if path != "null":
