@@ -106,6 +106,7 @@ class Pipeline:
         self._announcer = Announcer(self._discovery, store.retained, self.outbox)
         self._controls: dict[str, Controls] = {}
         self._apply: dict[str, Mapping[str, Apply]] = {}
+        self._cameras: dict[str, Camera] = {}
         self._commander = Commander(self._topics, self._controls, self._apply)
 
     def begin(self) -> list[Camera]:
@@ -133,8 +134,10 @@ class Pipeline:
         old = self._slices
         self._settings, self._slices = settings, new
         for name in what.stopped:
-            for its in (self._counts, self._controls, self._apply, self.condition.cameras):
+            for its in (self._counts, self._controls, self._apply, self._cameras, self.condition.cameras):
                 its.pop(name, None)
+        for name in what.redrawn:
+            self._cameras[name].redraw(settings.cameras[name])  # which fills nothing from now on that is cleared below
         self._announcer.begin()
         self._tell_what_is()
         renewed = [part for part in Slices._fields if getattr(new, part) != getattr(old, part)]
@@ -239,8 +242,15 @@ class Pipeline:
             stall_timeout_s=of.stall_timeout_s,
             counts=counts,
         )
-        load = functools.partial(_loaded, self._settings.models[of.model], of.named, of_camera(_log, name))
-        camera = Camera(name, source, load, reporter, counts, condition, of.stall_timeout_s, enabled=enabled)
+        load = functools.partial(
+            _loaded,
+            self._settings.models[of.model],
+            lambda: self._settings.cameras.get(name, of).named,  # zones that came later may name others
+            of_camera(_log, name),
+        )
+        camera = self._cameras[name] = Camera(
+            name, source, load, reporter, counts, condition, of.stall_timeout_s, enabled=enabled
+        )
         self._apply[name] = {"enabled": camera.enable, "min_score": builder.keep_from, "max_fps": gate.limit}
         return camera
 
@@ -249,9 +259,9 @@ class Pipeline:
 
 
 @contextlib.contextmanager
-def _loaded(settings: ModelSettings, labels: Sequence[str], log: Log) -> Iterator[Model]:
+def _loaded(settings: ModelSettings, labels: Callable[[], Sequence[str]], log: Log) -> Iterator[Model]:
     with loaded(settings) as model:
-        for line in model.unknown(labels):
+        for line in model.unknown(labels()):
             log.warning("%s", line)
         yield model
 

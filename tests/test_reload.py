@@ -261,23 +261,31 @@ def test_a_terminal_that_is_closed_ends_it_as_ever(studio, mosquitto, subscribe,
 BASE = {
     "node": "garage",
     "models": {"a": {"model_name": "a", "zoo_url": "some/zoo"}, "b": {"model_name": "b", "zoo_url": "some/zoo"}},
-    "cameras": {"one": {"source": 0, "model": "a"}, "two": {"source": 1, "model": "b"}},
+    "cameras": {
+        "one": {"source": 0, "model": "a"},
+        "two": {"source": 1, "model": "b", "zones": {"z": {"polygon": [[0, 0], [1, 0], [0, 1]], "labels": ["person"]}}},
+    },
 }
 
 
 @pytest.mark.parametrize(
     ("place", "value", "expected"),
     [
-        ("cameras.one.zones", {"z": {"polygon": [[0, 0], [1, 0], [1, 1]]}}, (False, ["one"], ["one"])),
-        ("cameras.three", {"source": 2, "model": "a"}, (False, [], ["three"])),
-        ("cameras.one", None, (False, ["one"], [])),
-        ("models.b.model_name", "c", (False, ["two"], ["two"])),
-        ("models.c", {"model_name": "c", "zoo_url": "some/zoo"}, (False, [], [])),
-        ("mqtt", {"url": "mqtt://elsewhere"}, (False, [], [])),
-        ("log", {"level": "debug"}, (False, [], [])),
-        ("mqtt", {"topic_prefix": "site"}, (True, [], [])),
-        ("outbox", {"stream": {"size": 3}}, (True, [], [])),
-        ("node", "other", (True, [], [])),
+        ("cameras.one.min_score", 0.6, (False, ["one"], ["one"], [])),
+        ("cameras.one.zones", {"z": {"polygon": [[0, 0], [1, 0], [1, 1]]}}, (False, [], [], ["one"])),
+        ("cameras.one.lines", {"l": {"from": [0, 0], "to": [1, 1]}}, (False, [], [], ["one"])),
+        ("cameras.two.zones", {}, (False, [], [], ["two"])),
+        ("cameras.two.labels", ["person"], (False, ["two"], ["two"], [])),
+        ("cameras.two", {"source": 1, "model": "b", "enabled": False}, (False, ["two"], ["two"], [])),
+        ("cameras.three", {"source": 2, "model": "a"}, (False, [], ["three"], [])),
+        ("cameras.one", None, (False, ["one"], [], [])),
+        ("models.b.model_name", "c", (False, ["two"], ["two"], [])),
+        ("models.c", {"model_name": "c", "zoo_url": "some/zoo"}, (False, [], [], [])),
+        ("mqtt", {"url": "mqtt://elsewhere"}, (False, [], [], [])),
+        ("log", {"level": "debug"}, (False, [], [], [])),
+        ("mqtt", {"topic_prefix": "site"}, (True, [], [], [])),
+        ("outbox", {"stream": {"size": 3}}, (True, [], [], [])),
+        ("node", "other", (True, [], [], [])),
     ],
 )
 def test_what_a_change_costs(place, value, expected):
@@ -291,6 +299,11 @@ def test_what_a_change_costs(place, value, expected):
     else:
         section[key] = value
     assert changes.between(Settings(**BASE), Settings(**new)) == expected
+
+
+def test_a_change_is_said_in_words():
+    said = changes.Changes(False, ["a", "b"], ["b", "c"], ["d", "e"])
+    assert str(said) == "b restarted; c new; a gone; d, e with other zones and lines"
 
 
 def test_a_secret_source_that_changes_is_a_change(tmp_path):
