@@ -10,6 +10,7 @@ from contextlib import AbstractContextManager
 from typing import Protocol
 
 from edgepub.backoff import Backoff
+from edgepub.camera_settings import CameraSettings
 from edgepub.condition import STARTS, CameraCondition, CameraStatus
 from edgepub.errors import ModelError, RetryableError, SourceError
 from edgepub.frames import Frames, Result
@@ -48,6 +49,9 @@ class Reporter(Protocol):
 
     def tell(self, status: CameraStatus) -> None:
         """Take the camera's status, when it changes."""
+
+    def redraw(self, settings: CameraSettings) -> None:
+        """Take other zones and lines."""
 
 
 class Camera:
@@ -157,6 +161,11 @@ class Camera:
             self._leave_life(STARTS if enabled and not self._has_ended else None)
             self._was_online = False  # that it comes back is then no reconnect
             self._switched.set()
+
+    def redraw(self, settings: CameraSettings) -> None:
+        """Let other zones and lines be in force from the next result on, whether it works now or not."""
+        with self._lock:
+            self._reporter.redraw(settings)
 
     def _leave_life(self, fault: str | None) -> None:
         """Hear no more of the thread there is, and let it come to its end; what is wrong then, if anything is."""

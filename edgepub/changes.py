@@ -2,6 +2,7 @@
 
 from typing import NamedTuple
 
+from edgepub.areas import Areas
 from edgepub.camera_settings import CameraSettings
 from edgepub.settings import ModelSettings, Settings
 
@@ -15,12 +16,15 @@ class Changes(NamedTuple):
     """Cameras that are there no more, or are to begin anew."""
     started: list[str]
     """Cameras that are new, or are to begin anew."""
+    redrawn: list[str]
+    """Cameras that go on, with other zones and lines."""
 
     def __str__(self) -> str:
         parts = {
             "restarted": [name for name in self.started if name in self.stopped],
             "new": [name for name in self.started if name not in self.stopped],
             "gone": [name for name in self.stopped if name not in self.started],
+            "with other zones and lines": self.redrawn,
         }
         return "; ".join(f"{', '.join(names)} {what}" for what, names in parts.items() if names)
 
@@ -28,10 +32,12 @@ class Changes(NamedTuple):
 def between(old: Settings, new: Settings) -> Changes:
     """Return what is different."""
     before, after = _cameras(old), _cameras(new)
+    go_on = {name for name in before.keys() & after.keys() if _blank(*before[name]) == _blank(*after[name])}
     return Changes(
         _foundations(old) != _foundations(new),
-        [name for name in before if before[name] != after.get(name)],
-        [name for name in after if after[name] != before.get(name)],
+        [name for name in before if name not in go_on],
+        [name for name in after if name not in go_on],
+        [name for name in after if name in go_on and before[name] != after[name]],
     )
 
 
@@ -41,3 +47,8 @@ def _foundations(settings: Settings) -> tuple[object, ...]:
 
 def _cameras(settings: Settings) -> dict[str, tuple[CameraSettings, ModelSettings]]:
     return {name: (camera, settings.models[camera.model]) for name, camera in settings.cameras.items()}
+
+
+def _blank(camera: CameraSettings, model: ModelSettings) -> tuple[CameraSettings, ModelSettings]:
+    """Return what a camera is without its zones and lines."""
+    return camera.with_areas(Areas()), model

@@ -2,7 +2,7 @@
 
 import json
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
@@ -10,10 +10,8 @@ from typing import Annotated, Any
 import typer
 from pydantic import ValidationError
 
-from edgepub import configuration, daemon, detections, events, home_assistant, info, overrides, stats, store
-from edgepub.areas import Areas
+from edgepub import configuration, configured, daemon, detections, events, home_assistant, info, stats, store
 from edgepub.settings import MqttSettings, Settings
-from edgepub.state_folder import default_folder
 from edgepub.versions import versions
 
 app = typer.Typer(
@@ -89,10 +87,11 @@ def check(
 ) -> None:
     """Check the configuration, and list every mistake in it."""
     path = config or configuration.default_path()
-    settings, saved, folder = _in_force(path)
+    what = configured.load(path)
+    settings = what.settings
     counts = [_counted(len(settings.cameras), "camera"), _counted(len(settings.models), "model")]
     typer.echo(f"{path}: good: {', '.join(counts)}, broker {settings.mqtt.url}")
-    for line in overrides.told(path, settings, saved, folder):
+    for line in what.told(path):
         typer.echo(line)
     if connect:
         from edgepub.inspection import inspect
@@ -102,13 +101,6 @@ def check(
             print(line, flush=True)
             failed |= not is_good
         daemon.leave(int(failed))  # a source or a model may hang
-
-
-def _in_force(path: Path) -> tuple[Settings, Mapping[str, Areas], Path]:
-    """Return the settings with what is saved, which of it is, and where."""
-    settings, folder = configuration.load(path), default_folder()
-    saved = overrides.read(folder)
-    return overrides.applied(settings, saved, folder), saved, folder
 
 
 def _counted(number: int, thing: str) -> str:
@@ -140,7 +132,8 @@ def discovery(
             typer.echo(topic)
         typer.echo(f"{_counted(len(topics), 'retained topic')} cleared on {node.mqtt.url}", err=True)
         return
-    settings, _, folder = _in_force(path)
+    what = configured.load(path)
+    settings, folder = what.settings, what.folder
     published = store.retained_by(folder)
     if not settings.home_assistant.enabled:
         typer.echo("home_assistant.enabled is false: nothing is sent", err=True)

@@ -15,14 +15,18 @@ from pathlib import Path
 import psutil
 import uvloop
 
-from edgepub import changes, configuration, logs, store
-from edgepub.errors import ConfigurationError, StateInUseError
+from edgepub import changes, configured, logs, overrides, store
+from edgepub.areas import Areas
+from edgepub.configured import Configured
+from edgepub.errors import ConfigurationError, StateError, StateInUseError
 from edgepub.fleet import Fleet
+from edgepub.logs import of_camera
 from edgepub.pipeline import Pipeline, slices
 from edgepub.service import Service
 from edgepub.settings import Settings
 from edgepub.state_folder import claimed, default_folder
 from edgepub.versions import versions
+from edgepub.worker import in_thread
 
 FAILED = 1
 _GRACE_S = 5.0
@@ -61,14 +65,16 @@ def run(path: Path) -> int:
         ConfigurationError: there is none that can be used; with every mistake.
 
     """
-    load = functools.partial(configuration.load, path)
-    settings = load()
-    logs.setup(settings.log)
+    load = functools.partial(configured.load, path)
+    first = load()
+    logs.setup(first.settings.log)
     _log.info("edgepub %(edgepub)s, PySDK %(pysdk)s, Python %(python)s", versions())
     _log.info("configuration %s", path.absolute())
+    for line in first.told(path):
+        _log.info("%s", line)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         try:
-            code = runner.run(_until_signalled(settings, load))
+            code = runner.run(_until_signalled(first, load))
         except StateInUseError as error:
             _log.error("%s", error)
             code = FAILED
@@ -81,7 +87,7 @@ def run(path: Path) -> int:
     return code
 
 
-async def _until_signalled(settings: Settings, load: Callable[[], Settings]) -> int:
+async def _until_signalled(first: Configured, load: Callable[[], Configured]) -> int:
     wishes = Wishes()
     on_terminal = sys.stderr.isatty()
 
@@ -105,39 +111,41 @@ async def _until_signalled(settings: Settings, load: Callable[[], Settings]) -> 
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop)
     loop.add_signal_handler(signal.SIGHUP, hang_up)
-    return await serve(settings, load, wishes)
+    return await serve(first, load, wishes)
 
 
-async def serve(settings: Settings, load: Callable[[], Settings], wishes: Wishes) -> int:
+async def serve(first: Configured, load: Callable[[], Configured], wishes: Wishes) -> int:
     """Do what `run` does, as it is wished."""
-    service = Service(settings.startup_timeout_s)
+    service, what = Service(first.settings.startup_timeout_s), first
     while True:
-        outcome = await _Life(settings, load, wishes, service).live()
+        outcome = await _Life(what, load, wishes, service).live()
         if isinstance(outcome, int):
             return outcome
-        settings = outcome
+        what = outcome
 
 
 class _Life:
     """From the start to the end, or to a configuration with which all begins anew."""
 
-    def __init__(self, settings: Settings, load: Callable[[], Settings], wishes: Wishes, service: Service) -> None:
-        self._settings = settings
+    def __init__(self, what: Configured, load: Callable[[], Configured], wishes: Wishes, service: Service) -> None:
+        self._configured = what
         self._load = load
         self._wishes = wishes
         self._service = service
         self._tasks: dict[str, asyncio.Task[None]] = {}
+        self._changing = asyncio.Lock()
+        self._pipeline: Pipeline
 
-    async def live(self) -> int | Settings:
+    async def live(self) -> int | Configured:
         """Return the exit code, or the new configuration."""
-        settings, folder = self._settings, default_folder()
+        settings, folder = self._configured.settings, default_folder()
         events_folder = settings.outbox.durable.path or folder
         with contextlib.ExitStack() as stack:
             for each in {folder.resolve(), events_folder.resolve()}:
                 stack.enter_context(claimed(each))
             its_store = stack.enter_context(store.opened(folder))
             _log.info("node %s, cameras: %s; what is kept is in %s", settings.node, ", ".join(settings.cameras), folder)
-            pipeline = Pipeline(settings, uuid.uuid4().hex, its_store, events_folder)
+            pipeline = self._pipeline = Pipeline(settings, uuid.uuid4().hex, its_store, events_folder, self)
             pipeline.outbox.open()
             stack.callback(pipeline.outbox.end, _GRACE_S)  # whatever happens, events that wait are on the disk then
             async with asyncio.TaskGroup() as group:
@@ -152,7 +160,30 @@ class _Life:
                 unsent = await self._end(pipeline, fleet)
         return new or (FAILED if ended and unsent else 0)
 
-    async def _watch(self, pipeline: Pipeline, fleet: Fleet, group: asyncio.TaskGroup) -> Settings | None:
+    def has_saved(self, camera: str) -> bool:
+        """Return whether a camera's zones and lines are saved ones, not the configuration's."""
+        return camera in self._configured.saved
+
+    async def save(self, camera: str, areas: Areas | None) -> None:
+        """Let a camera have other zones and lines, and keep them; None: the configuration's.
+
+        Raises:
+            ConfigurationError: it cannot have them.
+            StateError: they cannot be kept; nothing has changed.
+
+        """
+        async with self._changing:
+            new = self._configured.saving(camera, areas)
+            try:
+                await in_thread("overrides", lambda: overrides.write(new.folder, new.saved))
+            except OSError as error:
+                raise StateError(f"not saved, nothing has changed: {new.folder}: {error.strerror}") from None
+            self._configured = new
+            self._pipeline.redraw(new.settings)
+        whose = "the configuration's" if areas is None else "those saved on its page"
+        of_camera(_log, camera).info("its zones and lines are %s from now on", whose)
+
+    async def _watch(self, pipeline: Pipeline, fleet: Fleet, group: asyncio.TaskGroup) -> Configured | None:
         """Do what is wished; return when this is over, with the configuration that is next, if there is one."""
         wishes = self._wishes
         while True:
@@ -164,16 +195,18 @@ class _Life:
                 return None
             if wishes.reload:
                 wishes.reload = False
-                new = await self._reload(pipeline, fleet, group)
+                async with self._changing:
+                    new = await self._reload(pipeline, fleet, group)
                 if new is not None and not wishes.stop:
                     return new
 
-    async def _reload(self, pipeline: Pipeline, fleet: Fleet, group: asyncio.TaskGroup) -> Settings | None:
+    async def _reload(self, pipeline: Pipeline, fleet: Fleet, group: asyncio.TaskGroup) -> Configured | None:
         """Let a new configuration be in force; return it if that takes a new life."""
         self._service.reloading()
-        logs.setup(self._settings.log)  # what comes of it is said to a person, however often
+        logs.setup(self._configured.settings.log)  # what comes of it is said to a person, however often
         try:
-            new = self._load()
+            configured = self._load()
+            new = configured.settings
             its_slices = slices(new)
             self._try_folder(new)
         except ConfigurationError as error:
@@ -183,11 +216,11 @@ class _Life:
             self._refuse([str(error)])
             return None
         logs.setup(new.log)
-        what = changes.between(self._settings, new)
-        self._settings = new
+        what = changes.between(self._configured.settings, new)
+        self._configured = configured
         if what.everything:
             self._reloaded("reloaded: all begins anew")
-            return new
+            return configured
         if what.stopped:
             await fleet.stop(what.stopped, _GRACE_S)
             await pipeline.photographer.rest(_GRACE_S)
@@ -204,8 +237,8 @@ class _Life:
 
     def _try_folder(self, new: Settings) -> None:
         """Raise StateInUseError if another edgepub uses the new folder for events."""
-        folder = new.outbox.durable.path
-        if folder and folder != self._settings.outbox.durable.path and folder.resolve() != default_folder().resolve():
+        old, folder = self._configured.settings.outbox.durable.path, new.outbox.durable.path
+        if folder and folder != old and folder.resolve() != default_folder().resolve():
             with claimed(folder):
                 pass
 

@@ -6,6 +6,7 @@
     ├── ConfigurationError    the user must change something: never tried again, exit code 78
     ├── MissingLibraryError   the machine lacks a system library: never tried again
     ├── StateInUseError       another edgepub has the state folder: the end of this one, exit code 1
+    ├── StateError            what was to be kept over restarts cannot be: nothing has changed
     └── RetryableError        worth another try after a pause
         ├── SourceError       a camera or a file gives no frames
         ├── ModelError        a model cannot be loaded or fails on a frame
@@ -43,6 +44,10 @@ class MissingLibraryError(EdgepubError):
 
 class StateInUseError(EdgepubError):
     """Another edgepub uses the state folder."""
+
+
+class StateError(EdgepubError):
+    """What was to be kept over restarts cannot be written."""
 
 
 class RetryableError(EdgepubError):

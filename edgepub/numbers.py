@@ -6,7 +6,10 @@ from collections.abc import Callable, Mapping
 from edgepub.camera_settings import CameraSettings
 from edgepub.messages import state
 from edgepub.outbox import Outbox
-from edgepub.topics import OCCUPANCY, Topics, level
+from edgepub.topics import OCCUPANCY, Topics, is_level_of, level
+
+_Place = tuple[str | None, str]
+"""A zone (None: the whole frame), and a label as a topic level."""
 
 
 class Numbers:
@@ -33,17 +36,27 @@ class Numbers:
         self._topics = topics
         self._outbox = outbox
         self._tell_of_new = tell_of_new
-        self._published: dict[str, int] = {}
-        self._known = {
-            topics.count(camera, zone, level(label))
-            for zone, labels in settings.counted.items()
-            for label in labels or []
-        }
+        self._counted = settings.counted
+        self._published: dict[_Place, int] = {}
 
     def begin(self) -> None:
         """Publish that there is nothing yet of all labels that are known."""
-        for topic in sorted(self._known):
-            self._publish(topic, 0)
+        known = {(zone, level(label)) for zone, labels in self._counted.items() for label in labels or []}
+        for place in sorted(known - self._published.keys(), key=lambda place: (place[0] or "", place[1])):
+            self._publish(place, 0)
+
+    def redraw(self, settings: CameraSettings) -> None:
+        """Publish that there is nothing yet of what is counted now and was not; and nothing more of what is not now.
+
+        What is retained of that is for others to clear.
+
+        Args:
+            settings: the camera's, in which the zones are others.
+
+        """
+        self._counted = settings.counted
+        self._published = {place: number for place, number in self._published.items() if self._counts(*place)}
+        self.begin()
 
     def show(self, numbers: Mapping[tuple[str | None, str], int]) -> None:
         """Publish what has changed.
@@ -52,19 +65,23 @@ class Numbers:
             numbers: by zone (None: in the whole frame) and label; what is not named is 0.
 
         """
-        now: Counter[str] = Counter()
+        now: Counter[_Place] = Counter()
         for (zone, label), number in numbers.items():
-            now[self._topics.count(self._camera, zone, level(label))] += number
+            now[zone, level(label)] += number
         new = now.keys() - self._published.keys()
-        for topic in [*self._published, *new]:
-            if now[topic] != self._published.get(topic):
-                self._publish(topic, now[topic])
+        for place in [*self._published, *new]:
+            if now[place] != self._published.get(place):
+                self._publish(place, now[place])
         if new:
             self._tell_of_new()
 
-    def _publish(self, topic: str, number: int) -> None:
-        before = self._published.get(topic)
-        self._published[topic] = number
+    def _counts(self, zone: str | None, its_level: str) -> bool:
+        return zone in self._counted and is_level_of(its_level, self._counted[zone])
+
+    def _publish(self, place: _Place, number: int) -> None:
+        topic = self._topics.count(self._camera, *place)
+        before = self._published.get(place)
+        self._published[place] = number
         self._outbox.put(state(topic, str(number)))
         if before is None or bool(before) != bool(number):
             self._outbox.put(state(topic + OCCUPANCY, "ON" if number else "OFF"))

@@ -11,14 +11,14 @@ from typing import Any, NamedTuple, Protocol
 
 from pydantic import SecretStr
 
-from edgepub import home_assistant, info, mqtt, retained
+from edgepub import changes, home_assistant, info, mqtt, retained
 from edgepub.analysis import Analysis
 from edgepub.announcer import Announcer
 from edgepub.camera import Camera
 from edgepub.changes import Changes
 from edgepub.commands import SETTINGS
 from edgepub.condition import CameraCondition, Condition
-from edgepub.configuration import broker_password
+from edgepub.configuration import broker_password, http_token
 from edgepub.controls import Commander, Controls
 from edgepub.detections import DetectionsBuilder
 from edgepub.health import Health
@@ -116,6 +116,7 @@ class Pipeline:
         self._announcer = Announcer(self._discovery, store.retained, self.outbox)
         self._controls: dict[str, Controls] = {}
         self._commander = Commander(self._topics, self._controls)
+        self._cameras: dict[str, Camera] = {}
         self._views: dict[str, View] = {}
         self._served = Served(settings.node, self.condition, self._counts, self._views, self.outbox.sizes, editor)
 
@@ -144,8 +145,11 @@ class Pipeline:
         old = self._slices
         self._settings, self._slices = settings, new
         for name in what.stopped:
-            for its in (self._counts, self._controls, self._views, self.condition.cameras):
+            for its in (self._counts, self._controls, self._cameras, self._views, self.condition.cameras):
                 its.pop(name, None)
+        for name in what.redrawn:
+            self._cameras[name].redraw(settings.cameras[name])  # which fills nothing from now on that is cleared below
+            self._views[name] = self._views[name]._replace(settings=settings.cameras[name])
         self._announcer.begin()
         self._tell_what_is()
         renewed = [part for part in Slices._fields if getattr(new, part) != getattr(old, part)]
@@ -153,6 +157,10 @@ class Pipeline:
             self.outbox.forgive()
         self._renew(renewed)
         return [self._camera(name) for name in what.started], renewed
+
+    def redraw(self, settings: Settings) -> None:
+        """Let another configuration take the place of the one in force, of which only zones and lines are others."""
+        self.change(settings, self._slices, changes.between(self._settings, settings))
 
     @property
     def stuck(self) -> list[str]:
@@ -249,8 +257,15 @@ class Pipeline:
             stall_timeout_s=of.stall_timeout_s,
             counts=counts,
         )
-        load = functools.partial(_loaded, self._settings.models[of.model], of.named, of_camera(_log, name))
-        camera = Camera(name, source, load, reporter, counts, condition, of.stall_timeout_s, enabled=enabled)
+        load = functools.partial(
+            _loaded,
+            self._settings.models[of.model],
+            lambda: self._settings.cameras.get(name, of).named,  # zones that came later may name others
+            of_camera(_log, name),
+        )
+        camera = self._cameras[name] = Camera(
+            name, source, load, reporter, counts, condition, of.stall_timeout_s, enabled=enabled
+        )
         controls.begin({"enabled": camera.enable, "min_score": builder.keep_from, "max_fps": gate.limit})
         self._views[name] = View(of, kept.viewfinder, controls)
         return camera
@@ -260,9 +275,9 @@ class Pipeline:
 
 
 @contextlib.contextmanager
-def _loaded(settings: ModelSettings, labels: Sequence[str], log: Log) -> Iterator[Model]:
+def _loaded(settings: ModelSettings, labels: Callable[[], Sequence[str]], log: Log) -> Iterator[Model]:
     with loaded(settings) as model:
-        for line in model.unknown(labels):
+        for line in model.unknown(labels()):
             log.warning("%s", line)
         yield model
 
@@ -271,9 +286,10 @@ def slices(settings: Settings) -> Slices:
     """Return the settings that each part is made of: it is made anew when they change.
 
     Raises:
-        ValueError: the broker's password cannot be read any more.
+        ValueError: the broker's password or the token cannot be read any more.
 
     """
     password, births = broker_password(settings.mqtt), home_assistant.birth_topics(settings)
     connection = Connection(settings.mqtt, settings.client_id, password, births)
-    return Slices(publisher=connection, health=settings.stats, http=settings.http)
+    http = Http(settings.http, http_token(settings.http) if settings.http.listen else None)
+    return Slices(publisher=connection, health=settings.stats, http=http)

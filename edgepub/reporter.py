@@ -7,6 +7,7 @@ from typing import Any
 
 from edgepub import events
 from edgepub.analysis import Analysis, Findings, Occurrence
+from edgepub.camera_settings import CameraSettings
 from edgepub.condition import CameraStatus
 from edgepub.detections import SCHEMA, Detections, DetectionsBuilder, encode
 from edgepub.errors import InvalidResultError
@@ -93,6 +94,18 @@ class Reporter:
             self._counts.count_sampled(reason)
         if publish:
             self._publish(*publish)
+
+    def redraw(self, settings: CameraSettings) -> None:
+        """Let other zones and lines be in force from the next result on, and hand over what that changes at once.
+
+        A result that is held back is published as it was: with the zones of its own moment.
+
+        Args:
+            settings: the camera's, in which only `zones` and `lines` are others.
+
+        """
+        self._numbers.redraw(settings)
+        self._tell_of(self._analysis.redraw(settings))
 
     def tell(self, status: CameraStatus) -> None:
         """Hand over the camera's status, and what is still to be said of results before it."""

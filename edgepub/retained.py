@@ -6,7 +6,7 @@ from edgepub.camera_settings import CameraSettings
 from edgepub.commands import SETTINGS
 from edgepub.messages import announcement, state
 from edgepub.outbox import Outbox
-from edgepub.topics import Topics, level
+from edgepub.topics import Topics, is_level_of
 
 _OF_THE_NODE = {"status", "info"}
 
@@ -56,13 +56,9 @@ def _is_produced_by(camera: CameraSettings, levels: list[str]) -> bool:
         case [name]:  # a snapshot that is disabled is not cleared here: it is by the pipeline, known of or not
             produced = name in {"status", "snapshot"} or name in SETTINGS
         case ["objects", its_level] | ["objects", its_level, "occupancy"]:
-            produced = _counts(camera.labels, its_level)
+            produced = is_level_of(its_level, camera.labels)
         case ["zones", zone, "objects", its_level] | ["zones", zone, "objects", its_level, "occupancy"] if (
             zone in camera.zones
         ):
-            produced = _counts(camera.zones[zone].labels or camera.labels, its_level)
+            produced = is_level_of(its_level, camera.zones[zone].labels or camera.labels)
     return produced
-
-
-def _counts(labels: Iterable[str] | None, its_level: str) -> bool:
-    return labels is None or its_level in map(level, labels)

@@ -12,6 +12,11 @@ def level(label: str) -> str:
     return _NOT_A_LEVEL.sub("_", label.lower())
 
 
+def is_level_of(its_level: str, labels: Iterable[str] | None) -> bool:
+    """Return whether a topic level is that of one of these labels; None: of any."""
+    return labels is None or its_level in map(level, labels)
+
+
 OCCUPANCY = "/occupancy"
 """What the topic of a count is followed by, where it is told whether there is any."""
 

@@ -5,7 +5,8 @@ import contextlib
 import logging
 import threading
 from collections.abc import Callable
-from typing import Any, TypeVar
+from functools import partial
+from typing import TypeVar
 
 _SOON_S = 0.01
 _AFTER_A_BUG_S = 10.0
@@ -76,17 +77,18 @@ async def in_thread(name: str, work: Callable[[], Answer]) -> Answer:
     loop = asyncio.get_running_loop()
     done: asyncio.Future[Answer] = loop.create_future()
 
-    def tell(setter: Callable[[Any], None], value: object) -> None:
+    def tell(finish: Callable[[], None]) -> None:
         if not done.done():
-            setter(value)
+            finish()
 
     def run() -> None:
+        finish: Callable[[], None]
         try:
-            setter, value = done.set_result, work()
+            finish = partial(done.set_result, work())
         except Exception as error:  # whoever waits for it gets it
-            setter, value = done.set_exception, error
+            finish = partial(done.set_exception, error)
         with contextlib.suppress(RuntimeError):  # the loop is closed: it has not waited
-            loop.call_soon_threadsafe(tell, setter, value)
+            loop.call_soon_threadsafe(tell, finish)
 
     threading.Thread(target=run, name=name, daemon=True).start()
     return await done

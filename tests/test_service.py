@@ -15,9 +15,11 @@ from conftest import BOX, free_port, wait_until
 
 from edgepub import daemon
 from edgepub.condition import Condition
+from edgepub.configured import Configured
 from edgepub.sd_notify import notify, watchdog_s
 from edgepub.service import Service
 from edgepub.settings import Settings
+from edgepub.state_folder import default_folder
 
 
 class Manager:
@@ -147,8 +149,9 @@ async def test_what_is_stuck_is_left_to_the_watchdog(manager, monkeypatch, caplo
     monkeypatch.setattr("edgepub.service._SURE_S", 0.5)
     its = f"edgepub.{what}.{what.title()}.is_stuck"
     settings = Settings(**studio.settings(mosquitto.url, studio.video([[BOX]] * 50), realtime=True, loop=True))
+    what = Configured(settings, {}, default_folder(), settings)
     wishes = daemon.Wishes()
-    task = asyncio.create_task(daemon.serve(settings, lambda: settings, wishes))
+    task = asyncio.create_task(daemon.serve(what, lambda: what, wishes))
 
     async def fed():
         number = sum("WATCHDOG" in each for each in manager.hear())

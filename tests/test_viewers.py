@@ -1,4 +1,4 @@
-"""Pages that watch a camera: what they are told, and what they cost. Over real sockets, with frames that are made here."""
+"""Pages that watch a camera: what they are told, and what they cost. Over real sockets, with frames made here."""
 
 import asyncio
 import contextlib
@@ -227,7 +227,7 @@ async def test_a_page_that_asks_and_does_not_read_is_left(box, monkeypatch):
     deaf.close()
 
 
-async def test_only_so_many_may_watch(monkeypatch):
+async def test_only_so_many_may_watch():
     box = await Box("porch", max_viewers=2).start()
     async with aiohttp.ClientSession() as session:
         url = f"{box.url}/cameras/porch/live"

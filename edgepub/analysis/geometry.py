@@ -27,6 +27,7 @@ class Zone:
     """
 
     def __init__(self, settings: ZoneSettings) -> None:
+        self.settings = settings
         self._contour = np.array(settings.polygon, np.float32)
         self._labels = None if settings.labels is None else frozenset(settings.labels)
         self._anchor = _parts(settings.anchor)
@@ -51,6 +52,7 @@ class Line:
     """
 
     def __init__(self, settings: LineSettings) -> None:
+        self.settings = settings
         self._start = settings.start
         self._x, self._y = settings.to[0] - settings.start[0], settings.to[1] - settings.start[1]
         self._length = hypot(self._x, self._y)

@@ -115,7 +115,7 @@ class Conversation:
         self._areas: tuple[Areas, bool] | None = None
 
     async def answer(self, fps: int) -> tuple[bytes, bytes | None] | None:
-        """Return what is new, as JSON, and a picture if that is; wait until there is anything. None: the camera is gone.
+        """Wait until there is anything new, and return it as JSON, with a picture if that is; None: the camera is gone.
 
         Args:
             fps: how many pictures a second the page wants, 0 to 30.
@@ -174,7 +174,7 @@ class Conversation:
         }
 
 
-def areas_json(areas: Areas, is_saved: bool) -> dict[str, Any]:  # noqa: FBT001  (its name says it)
+def areas_json(areas: Areas, is_saved: bool) -> dict[str, Any]:
     """Return zones and lines as a page gets them: in the configuration's form, and whether they are saved ones."""
     return {**areas.model_dump(mode="json", by_alias=True), "saved": is_saved}
 

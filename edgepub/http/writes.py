@@ -45,7 +45,7 @@ class Writes:
             areas = Areas.model_validate(_read(await request.read()))
             view_of(request, self._served)[1].settings.with_areas(areas)
         except ValidationError as error:
-            return _wrong([_mistake(*explain(detail)) for detail in error.errors(include_url=False)])
+            return _wrong([_mistake(*explain(detail, Areas)) for detail in error.errors(include_url=False)])
         except ValueError as error:
             return _wrong([_mistake((), str(error))])
         return await self._keep(request, areas)
