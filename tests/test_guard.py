@@ -261,8 +261,12 @@ def test_whatever_is_asked_there_is_an_answer_and_it_is_no_mistake_of_ours(monke
 async def said(box, request):
     reader, writer = await asyncio.open_connection("127.0.0.1", box.port)
     writer.write(request)
-    with contextlib.suppress(ConnectionError, TimeoutError):
+    try:
         async with asyncio.timeout(0.3):
             return await reader.read()
-    writer.close()
-    return b""
+    except (ConnectionError, TimeoutError):
+        return b""
+    finally:
+        writer.close()
+        with contextlib.suppress(ConnectionError):
+            await writer.wait_closed()
