@@ -71,7 +71,8 @@ def show(seconds: float | None, broker: str | None, *, as_json: bool) -> int:
         choice = Choice(settings.mqtt.topic_prefix, settings.node)
         board = Board(choice)
         tally = board.expect(stage.NODE, stage.CAMERA).tally
-        view = _JsonView() if as_json else _view(_hint(settings, path, log, on_their_broker=broker is not None))
+        hint = _hint(settings, path, log, stage.page(settings, folder), on_their_broker=broker is not None)
+        view = _JsonView() if as_json else _view(hint)
         asyncio.run(Watcher(settings.mqtt, choice, board, view).run(_End(seconds, tally, daemon).has_come))
     _summarise(tally, log)
     return 0
@@ -89,12 +90,14 @@ def _forget_the_users_own_settings(*, keep_broker: bool) -> None:
             del os.environ[variable]
 
 
-def _hint(settings: Settings, path: Path, log: Path, *, on_their_broker: bool) -> str:
+def _hint(settings: Settings, path: Path, log: Path, page: str, *, on_their_broker: bool) -> str:
     parts = settings.mqtt.parts
     lines = [
         "edgepub is running with a real model on a real video.",
         f"  its configuration: {path}",
         f"  its log:           {log}",
+        "See it in a browser, where zones can be drawn:",
+        f"  {page}",
     ]
     where = {
         "mqtt": f"-h {parts.hostname} -p {parts.port or 1883}",

@@ -4,7 +4,9 @@ import contextlib
 import fcntl
 import itertools
 import os
+import secrets
 import shutil
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -17,10 +19,12 @@ from edgepub.demo import assets
 from edgepub.errors import BrokerError
 from edgepub.purge import take_back
 from edgepub.settings import Settings
+from edgepub.state_folder import make_private
 
 NODE = "demo"
 CAMERA = "face"
 _STATE = "state"
+_TOKEN = "token"  # noqa: S105  (a file's name)
 _STOP_S = 12.0
 
 
@@ -46,7 +50,9 @@ def own_folder() -> Iterator[Path]:
 
 def write_configuration(folder: Path, connection: dict[str, str], things: assets.Assets) -> Path:
     """Write the demo's configuration, and return its path."""
-    path = folder / "edgepub.yaml"
+    path, token = folder / "edgepub.yaml", folder / _TOKEN
+    make_private(token)
+    token.write_text(secrets.token_hex(16), encoding="ascii")
     content = {
         "node": NODE,
         "mqtt": connection,
@@ -67,9 +73,22 @@ def write_configuration(folder: Path, connection: dict[str, str], things: assets
                 "lines": {"middle": {"from": [0.43, 1], "to": [0.43, 0]}},
             }
         },
+        "http": {"listen": f"127.0.0.1:{_free_port()}", "token_file": _TOKEN, "allow_edit": True},
     }
     path.write_text(yaml.safe_dump(content, sort_keys=False), encoding="utf-8")
     return path
+
+
+def page(settings: Settings, folder: Path) -> str:
+    """Return the address of the camera's page, with the token that it asks for."""
+    token = (folder / _TOKEN).read_text(encoding="ascii")
+    return f"http://{settings.http.listen}/cameras/{CAMERA}#token={token}"
+
+
+def _free_port() -> int:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return int(listener.getsockname()[1])
 
 
 @contextmanager

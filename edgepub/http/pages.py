@@ -12,7 +12,7 @@ from edgepub.http.history import Figures, Histories
 from edgepub.http.metrics_page import MetricsPage
 from edgepub.versions import versions
 
-_TYPES = {"html": "text/html", "css": "text/css", "js": "text/javascript"}
+_TYPES = {"html": "text/html", "css": "text/css", "js": "text/javascript", "svg": "image/svg+xml"}
 _STILL_WIDTH, _STILL_QUALITY, _STILL_FRESH_S = 640, 75, 1.0
 _STILL_WITHIN_S, _LOOK_S = 5.0, 0.05
 _NOTHING_YET = Figures(0.0, 0.0, 0.0, {})
