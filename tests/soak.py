@@ -2,8 +2,8 @@
 """A long run in which everything is disturbed, again and again: `python tests/soak.py [--minutes 20]`.
 
 Cameras freeze, hang up and are switched off and on, the broker is killed, the configuration is reloaded with cameras
-that come, change and go, and refused; meanwhile HTTP is asked. A line a minute tells memory, threads and open files of
-the daemon and its children. It ends with 1 if one of them grows, or an event is lost.
+that come, change and go and zones that are drawn, and refused; meanwhile HTTP is asked. A line a minute tells memory,
+threads and open files of the daemon and its children. It ends with 1 if one of them grows, or an event is lost.
 """
 
 import argparse
@@ -76,6 +76,7 @@ class Soak:
             self.ask,
             lambda: self.reload(lambda its: its["cameras"]["face"].update(max_fps=5 + next(self.guests) % 7)),
             self.switch,
+            lambda: self.reload(self.draw, says="north, south with other zones and lines"),
             lambda: self.reload(lambda its: its["cameras"].update(live={"sauce": 0}), says="is refused"),
             lambda: self.reload(lambda its: its["stats"].update(interval_s=1 + next(self.guests) % 3)),
         ]
@@ -101,6 +102,11 @@ class Soak:
         before = self.daemon.log.count(says)
         self.daemon.process.send_signal(signal.SIGHUP)
         wait_until(lambda: self.daemon.log.count(says) > before, says)
+
+    def draw(self, settings):
+        zone = {"polygon": [[0.2, 0], [0.8, 0], [0.8, 1], [0.2, 1]]}
+        for camera in ("north", "south"):
+            settings["cameras"][camera]["zones"] = {f"zone{next(self.guests) % 5}": zone}
 
     def switch(self):
         client = Subscriber(self.broker.port, "edgepub/test/face/status")

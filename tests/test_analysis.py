@@ -40,15 +40,21 @@ def nobody(frames):
 
 
 class Play:
-    """What an analysis says of a script, one list of objects a frame; and then of the end."""
+    """What an analysis says of a script, one list of objects a frame; and then of the end.
 
-    def __init__(self, script, fps=FPS, end=True, **camera):
+    Other areas are in force from the frames on that `drawn` has.
+    """
+
+    def __init__(self, script, fps=FPS, end=True, drawn=None, **camera):
         analysis = Analysis("cam", CameraSettings(source="cam.mp4", model="m", **camera))
         self.objects = []
         self.happened = []  # (frame in which it was told, occurrence)
         self.numbers = []  # (frame, numbers) at each change
         frame = 0
         for frame, objects in enumerate(script, 1):
+            if drawn and frame in drawn:
+                areas = {"zones": {}, "lines": {}, **drawn[frame]}
+                self._take(frame, analysis.redraw(CameraSettings(source="cam.mp4", model="m", **{**camera, **areas})))
             self.objects.append([dict(each) for each in objects])
             self._take(frame, analysis.look(self.objects[-1], Frame(IMAGE, frame, 1e9 + frame, 0.0, frame / fps)))
         if end:
@@ -303,6 +309,52 @@ def test_labels_that_are_one_topic_are_counted_apart_here():
     assert play.numbers[-1][1] == {(None, "Traffic light"): 1, (None, "traffic-light"): 1}
 
 
+def test_who_is_in_a_zone_that_is_taken_away_has_left_it_and_nothing_else():
+    play = Play(still(0.5, 60), end=False, drawn={31: GATE}, **MIDDLE, **GATE)
+    assert play.events == ["appeared 1", "zone_entered 1 middle", "zone_left 1 middle"]
+    told, left = play.happened[-1]
+    assert (told, left.sighting.moment.frame) == (31, 30)
+    assert left.dwell_s == pytest.approx(28 / FPS), "as long as it had its track"
+    assert play.counts("middle") == [(4, 1), (31, 0)]
+    assert play.counts() == [(4, 1)]
+    assert [o[0].get("track_id") for o in play.objects] == [None] + 59 * [1]
+    assert "zones" in play.objects[29][0]
+    assert "zones" not in play.objects[30][0]
+
+
+def test_a_new_zone_is_entered_by_who_is_there():
+    play = Play(still(0.5, 60), end=False, drawn={31: {"zones": {**NARROW["zones"], **MIDDLE["zones"]}}}, **MIDDLE)
+    assert play.events == ["appeared 1", "zone_entered 1 middle", "zone_entered 1 narrow"]
+    assert play.counts("narrow") == [(33, 1)], "found there in three frames"
+    assert play.counts("middle") == [(4, 1)]
+    assert [o[0]["zones"] for o in play.objects[29:31]] == [["middle"], ["narrow", "middle"]], "in their order"
+
+
+@pytest.mark.parametrize("other", [{"anchor": "top_center"}, {"labels": ["person"]}, NARROW["zones"]["narrow"]])
+def test_a_zone_that_is_another_one_now_begins_empty(other):
+    zones = {"middle": {**MIDDLE["zones"]["middle"], **other}}
+    play = Play(still(0.5, 60), end=False, drawn={31: {"zones": zones}}, **MIDDLE)
+    assert play.events == ["appeared 1", "zone_entered 1 middle", "zone_left 1 middle", "zone_entered 1 middle"]
+    assert play.counts("middle") == [(4, 1), (31, 0), (33, 1)]
+
+
+def test_a_line_that_is_as_before_remembers_where_each_was_and_a_new_one_does_not():
+    script = [*still(0.47, 30), *still(0.53, 30)]
+    assert "line_crossed 1 gate left" in Play(script, drawn={31: {**MIDDLE, **GATE}}, **GATE).events
+    moved = {"lines": {"gate": {"from": [0.501, 0], "to": [0.501, 1]}}}
+    for drawn in (moved, {}):
+        assert Play(script, drawn={31: drawn}, **GATE).events == ["appeared 1", "left 1"], (
+            "by being drawn none is crossed"
+        )
+
+
+def test_zones_are_drawn_without_tracking_too():
+    play = Play(still(0.5, 60), end=False, drawn={21: {}, 41: MIDDLE}, tracking=False, **MIDDLE)
+    assert play.events == []
+    assert play.counts("middle") == [(3, 1), (21, 0), (43, 1)]
+    assert play.counts() == [(3, 1)]
+
+
 @st.composite
 def scripts(draw):
     """Some objects that stand, walk, jump, vanish and come back, as their detector sees them."""
@@ -335,6 +387,41 @@ def test_events_and_counts_are_one_story(script, end, on_frames, off_s):
         shown = numbers.get(frame, shown)
         assert shown == visits.numbers(), "a change is told at once"
     assert not end or not visits.numbers()
+
+
+AREAS = [{**MIDDLE, **GATE}, MIDDLE, GATE, {"zones": {**NARROW["zones"], **MIDDLE["zones"]}, **GATE}, {}]
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
+@given(scripts(), st.dictionaries(st.integers(1, 120), st.sampled_from(AREAS), max_size=6), st.integers(1, 4))
+def test_other_areas_change_nothing_but_themselves(script, drawn, on_frames):
+    """Whatever is drawn and when: what the camera says is the same, and so is what a zone says that stays."""
+    more = {"occupancy_on_frames": on_frames, "occupancy_off_s": 0.2, **MIDDLE, **GATE}
+    kept = {frame: {**areas, "zones": {**areas.get("zones", {}), **MIDDLE["zones"]}} for frame, areas in drawn.items()}
+    calm, redrawn, half = Play(script, **more), Play(script, drawn=drawn, **more), Play(script, drawn=kept, **more)
+    assert said(redrawn, None) == said(calm, None)
+    assert said(half, None, "middle") == said(calm, None, "middle")
+    assert half.counts("middle") == calm.counts("middle")
+    for play in (redrawn, half):
+        assert tracks(play) == tracks(calm)
+        assert play.counts() == calm.counts()
+        visits = Counter(), Counter()
+        for _, each in play.happened:
+            if each.zone:
+                visits[each.event_type == "zone_left"][each.zone] += 1
+        assert visits[0] == visits[1], "each visit ends"
+
+
+def said(play, *zones):
+    return [
+        (frame, o.event_type, o.key, o.sighting.moment, o.dwell_s)
+        for frame, o in play.happened
+        if o.zone in zones and not o.line
+    ]
+
+
+def tracks(play):
+    return [[each.get("track_id") for each in objects] for objects in play.objects]
 
 
 class Visits:

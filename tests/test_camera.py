@@ -61,6 +61,7 @@ class Told:
         self.statuses = []
         self.models = 0  # that are loaded now
         self.results = {}  # how many, of each thread
+        self.drawn = []
         self._busy = threading.Lock()
 
     def report(self, _result):
@@ -71,6 +72,11 @@ class Told:
     def tell(self, status):
         with self._alone():
             self.statuses.append(status)
+
+    def redraw(self, settings):
+        with self._alone():
+            time.sleep(0.002)  # in which a result comes
+            self.drawn.append(settings)
 
     @contextlib.contextmanager
     def _alone(self):
@@ -139,6 +145,28 @@ async def test_a_disabled_camera_closes_its_source_and_unloads_its_model():
         await until(lambda: told.statuses[2:] == ["offline", "online"])
         assert len(told.results) == 2, "in a new thread"
         assert counts.read().reconnects == 0, "nothing was lost"
+
+
+async def test_areas_are_drawn_between_two_results_and_whatever_the_camera_does(caplog):
+    let_go = threading.Event()
+    async with running([Model(200, let_go.wait), Model(10**9, None)]) as (told, _, loaded):
+        its = told.camera
+        await until(lambda: told.statuses == ["online"])
+        for number in range(20):
+            its.redraw(number)
+            await asyncio.sleep(0)
+        await until(lambda: sum(told.results.values()) == 200)
+        its.redraw("while the model hangs")
+        assert len(loaded) == 1, "at once"
+        await until(lambda: len(told.results) == 2)
+        let_go.set()
+        its.enable(False)
+        its.redraw("while it is disabled")
+        assert told.statuses == ["online", "offline", "online", "disabled"], "and nobody else is told"
+        its.enable(True)
+    its.redraw("after its end")
+    assert told.drawn == [*range(20), "while the model hangs", "while it is disabled", "after its end"]
+    assert "edgepub's own" not in caplog.text, "two threads at once"
 
 
 async def test_a_camera_that_begins_disabled_waits():

@@ -397,7 +397,9 @@ def test_zones_are_drawn_while_a_camera_is_disabled(node, mosquitto, subscribe):
     client.wait_for(lambda s: s.last("edgepub/test/north/status") == b"disabled", "what was set")
     daemon.reload(draw(floor=FLOOR))
     client.wait_for(lambda s: s.last(f"{WHERE}/floor/objects/person/occupancy") == b"OFF", "nobody yet")
-    wait_until(lambda: not ghosts(mosquitto, subscribe, "/zones/left/"), "the end of the other one")
+    client.wait_for(lambda s: s.last(f"{WHERE}/left/objects/person/occupancy") == b"", "the end of the other one")
+    daemon.reload(draw(floor=FLOOR, left=RIGHT))
+    client.wait_for(lambda s: s.last(f"{WHERE}/left/objects/person/occupancy") == b"OFF", "its name is another's now")
     client.publish("edgepub/test/north/enabled/set", b"ON")
     client.wait_for(lambda s: s.last(f"{WHERE}/floor/objects/person/occupancy") == b"ON", "who is in the new one")
     expected = ["appeared 1", "zone_entered 1 left", "zone_left 1 left", "left 1", "appeared 2", "zone_entered 2 floor"]
