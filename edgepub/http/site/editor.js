@@ -51,7 +51,7 @@ export class Editor {
       drawn: (isTouch) => !isTouch && this.#panel.focusName(),
       none: () => this.#leave(),
     };
-    this.#pointer = new Pointer(svg, this.#desk, focus);
+    this.#pointer = new Pointer(svg, this.#desk, this.#drawing, focus);
     new Keys(svg, panel, this.#desk, this.#pointer, focus);
     addEventListener("beforeunload", (event) => {
       if (this.#camera.may_edit && this.#desk.plan.isChanged) event.preventDefault();

@@ -11,6 +11,7 @@ const SIDE_PX = 18; // from a line to the words beside it
 const ARROW = "M 0 0 L -14 -7 L -14 7 Z";
 
 export class Drawing {
+  #group;
   #paper = svg("rect", { class: "paper", role: "application", "aria-label": "Picture to draw in" });
   #areas = svg("g", { class: "all" });
   #handles = svg("g", { class: "handles" });
@@ -24,8 +25,14 @@ export class Drawing {
   #dots = svg("g");
 
   constructor(group) {
+    this.#group = group;
     this.#draft.append(this.#pathHalo, this.#path, this.#cross, this.#dots);
     group.append(this.#paper, this.#areas, this.#handles, this.#draft);
+  }
+
+  /** Whether it can be seen. */
+  get isShown() {
+    return getComputedStyle(this.#group).display !== "none";
   }
 
   /** Let the keys go to the picture, for drawing. */
@@ -146,8 +153,8 @@ class ZoneShape extends Shape {
 
 class LineShape extends Shape {
   #arrow = svg("path", { class: "arrow", d: ARROW });
-  #left = svg("text", { class: "side" });
-  #right = svg("text", { class: "side" });
+  #left = svg("text", { class: "way" });
+  #right = svg("text", { class: "way" });
 
   constructor(item) {
     super(item, "line");

@@ -25,28 +25,28 @@ export class Panel {
     this.newLine = button("New line", () => actions.draw("line"), { id: "new-line" });
     this.undo = button("Undo", () => desk.undo(), { id: "undo" });
     this.redo = button("Redo", () => desk.redo(), { id: "redo" });
-    this.close = button("Close", () => desk.close(), { id: "close-draft", class: "main" });
+    this.close = button("Close", () => desk.close(), { id: "close-draft", class: "primary" });
     this.takeBack = button("Take back", () => desk.takeBack(), { id: "take-back" });
     this.cancel = button("Cancel", () => desk.cancel(), { id: "cancel-draft" });
     this.addCorner = button("Add corner", () => desk.addCorner(desk.corner), { id: "add-corner" });
     this.removeCorner = button("Delete corner", () => desk.removeCorner(desk.corner), { id: "delete-corner" });
     this.done = button("Done", actions.done, { id: "done" });
-    this.save = button("Save", actions.save, { id: "save", class: "main" });
+    this.save = button("Save", actions.save, { id: "save", class: "primary" });
     this.discard = button("Discard changes", () => desk.discard(), { id: "discard" });
     this.revert = button("Back to the configuration's", actions.revert, { id: "revert" });
     this.copy = button("Copy", actions.copy, { id: "copy" });
     const doing = [this.close, this.takeBack, this.cancel, this.addCorner, this.removeCorner, this.done];
-    this.guide = html("div", { class: "guide" }, this.#hint, html("div", { class: "bar" }, ...doing));
+    this.guide = html("div", { class: "guide" }, this.#hint, html("div", { class: "tools" }, ...doing));
     set(section, { "aria-labelledby": "editor-title" });
     section.replaceChildren(
       html("h2", { id: "editor-title" }, "Zones and lines"),
-      html("div", { class: "bar" }, this.newZone, this.newLine, this.undo, this.redo),
+      html("div", { class: "tools" }, this.newZone, this.newLine, this.undo, this.redo),
       this.guide,
       this.#list,
-      html("div", { class: "bar" }, this.save, this.discard, this.revert),
+      html("div", { class: "tools" }, this.save, this.discard, this.revert),
       this.#note,
       this.#whyNot,
-      html("div", { class: "bar" }, html("h3", {}, "For the configuration"), this.copy),
+      html("div", { class: "tools" }, html("h3", {}, "For the configuration"), this.copy),
       this.#yaml,
       keys(),
     );

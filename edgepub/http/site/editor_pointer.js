@@ -11,6 +11,7 @@ const DOUBLE_CLICK_MS = 400;
 export class Pointer {
   #svg;
   #desk;
+  #drawing;
   #focus;
   #gesture = null;
   #gestures = 0;
@@ -19,10 +20,11 @@ export class Pointer {
   /**
    * @param svg the overlay.
    * @param desk what is worked on.
+   * @param drawing which says whether it is shown: what is not seen is not to be touched.
    * @param focus whom to give the keys: `corner(index)`, `item(id)`, `drawn(isTouch)`.
    */
-  constructor(svg, desk, focus) {
-    [this.#svg, this.#desk, this.#focus] = [svg, desk, focus];
+  constructor(svg, desk, drawing, focus) {
+    [this.#svg, this.#desk, this.#drawing, this.#focus] = [svg, desk, drawing, focus];
     svg.addEventListener("pointerdown", (event) => this.#down(event));
     svg.addEventListener("pointermove", (event) => this.#move(event));
     svg.addEventListener("pointerup", (event) => this.#up(event));
@@ -46,7 +48,7 @@ export class Pointer {
   }
 
   #down(event) {
-    if (event.button !== 0 || this.#gesture) return;
+    if (event.button !== 0 || this.#gesture || !this.#drawing.isShown) return;
     const at = this.#at(event);
     const name = `drag ${++this.#gestures}`;
     this.#gesture = {
@@ -55,7 +57,7 @@ export class Pointer {
       start: at,
       isTouch: event.pointerType === "touch",
       hasMoved: false,
-      ...(this.#desk.draft ? this.#drawing() : this.#held(at, event.pointerType, name)),
+      ...(this.#desk.draft ? this.#sketch() : this.#held(at, event.pointerType, name)),
     };
     this.#svg.setPointerCapture(event.pointerId);
     this.#gesture.begin?.();
@@ -66,7 +68,7 @@ export class Pointer {
     const at = this.#at(event);
     if (!this.#gesture) {
       if (this.#desk.draft) this.#desk.aim(at);
-      else this.#hover(at, event.pointerType);
+      else if (this.#drawing.isShown) this.#hover(at, event.pointerType);
       return;
     }
     const gesture = this.#gesture;
@@ -86,7 +88,7 @@ export class Pointer {
   }
 
   /** While drawing: a click sets a corner; a drag at the beginning makes a whole. */
-  #drawing() {
+  #sketch() {
     const desk = this.#desk;
     const isFirst = desk.draft.points.length === 0;
     const setAt = (at, nearPx) => {
