@@ -1,4 +1,4 @@
-/** Zones and lines are drawn on the picture, named beside it, and kept by the server or pasted into the configuration. */
+/** Zones and lines: drawn on the picture, named beside it, saved by the server or pasted into the configuration. */
 
 import { Desk } from "./editor_desk.js";
 import { Drawing } from "./editor_drawing.js";
@@ -40,6 +40,8 @@ export class Editor {
     this.#drawing = new Drawing(group);
     this.#panel = new Panel(panel, this.#desk, {
       draw: (kind) => this.#draw(kind),
+      close: () => this.#desk.close() && this.#drawn(matchMedia("(pointer: coarse)").matches),
+      cancel: () => this.#cancel(),
       done: () => this.#leave(),
       save: () => this.#save(),
       revert: () => this.#revert(),
@@ -48,7 +50,8 @@ export class Editor {
     const focus = {
       corner: (index) => this.#drawing.focusCorner(index),
       item: (id) => this.#drawing.focusItem(id),
-      drawn: (isTouch) => !isTouch && this.#panel.focusName(),
+      drawn: (isTouch) => this.#drawn(isTouch),
+      cancelled: () => this.#cancel(),
       none: () => this.#leave(),
     };
     this.#pointer = new Pointer(svg, this.#desk, this.#drawing, focus);
@@ -126,9 +129,10 @@ export class Editor {
     const { plan } = this.#desk;
     const mistakes = plan.mistakes(this.#camera);
     if (this.#refused.areas !== JSON.stringify(plan.areas)) return mistakes;
-    for (const item of plan.items) {
-      const its = this.#refused.mistakes.filter(({ place: [key, name] }) => key === `${item.kind}s` && name === item.name);
-      mistakes.get(item.id).push(...its.map(({ why }) => why).filter((why) => !mistakes.get(item.id).includes(why)));
+    for (const { id, kind, name } of plan.items) {
+      const its = this.#refused.mistakes.filter(({ place }) => place[0] === `${kind}s` && place[1] === name);
+      const lines = its.map(({ why }) => why);
+      mistakes.set(id, [...new Set([...mistakes.get(id), ...lines])]);
     }
     return mistakes;
   }
@@ -137,6 +141,16 @@ export class Editor {
     this.#desk.draw(kind);
     this.#svg.scrollIntoView({ block: "nearest" });
     this.#drawing.focusPaper();
+  }
+
+  #cancel() {
+    this.#desk.cancel();
+    this.#panel.focusRow(null);
+  }
+
+  /** A name is wanted next; a finger would get a keyboard over half of its picture. */
+  #drawn(isTouch) {
+    if (!isTouch) this.#panel.focusName();
   }
 
   #leave() {

@@ -93,7 +93,7 @@ export class Desk {
     this.#changed();
   }
 
-  /** Set a corner where the cross is; on the first or again on the last one, it closes the zone. Return whether it did. */
+  /** Set a corner where the cross is; on the first, or again on the last, it closes. Return whether it did. */
   set(nearPx = SAME_PX) {
     const { points, kind, cross } = this.draft;
     const isNear = (corner, pixels) => corner && distance(this.px(corner), this.px(cross)) <= pixels;
@@ -152,7 +152,7 @@ export class Desk {
   removeCorner(index) {
     const { kind, points } = this.item;
     if (points.length <= LEAST_CORNERS[kind]) {
-      this.#said(kind === "zone" ? "A zone keeps 3 corners: delete the whole zone instead." : "A line keeps its two ends.");
+      this.#said(`A ${kind} keeps its ${LEAST_CORNERS[kind]} ${kind === "zone" ? "corners" : "ends"}: delete the whole.`);
       return;
     }
     this.corner = Math.min(index, points.length - 2);

@@ -8,6 +8,7 @@ export const LEAST_SIDE_PX = 44;
 const CORNER_R = 7;
 const MIDDLE_R = 5;
 const SIDE_PX = 18; // from a line to the words beside it
+const BEFORE_END_PX = 12; // there the arrow is, so that the handle of the end does not hide it
 const ARROW = "M 0 0 L -14 -7 L -14 7 Z";
 
 export class Drawing {
@@ -71,8 +72,8 @@ export class Drawing {
         this.#areas.append(this.#shapes.get(item.id).group);
       }
       const shape = this.#shapes.get(item.id);
-      const states = [item.id === desk.selected && "selected", mistakes.get(item.id).length && "mistaken"];
-      set(shape.group, { class: ["area", ...states.filter(Boolean)].join(" ") });
+      shape.group.classList.toggle("selected", item.id === desk.selected);
+      shape.group.classList.toggle("mistaken", mistakes.get(item.id).length > 0);
       set(shape.focused, { "data-name": item.name, "data-id": item.id, "aria-label": `${item.kind} ${item.name}` });
       say(shape.name, item.name);
       shape.render(item.points.map((point) => desk.px(point)), desk.size);
@@ -167,7 +168,8 @@ class LineShape extends Shape {
     for (const each of [this.halo, this.focused]) set(each, { x1: from[0], y1: from[1], x2: to[0], y2: to[1] });
     const { along, left } = directions([from, to]);
     const turn = (Math.atan2(along[1], along[0]) * 180) / Math.PI;
-    set(this.#arrow, { transform: `translate(${to.join(" ")}) rotate(${turn})` });
+    const tip = [to[0] - along[0] * BEFORE_END_PX, to[1] - along[1] * BEFORE_END_PX];
+    set(this.#arrow, { transform: `translate(${tip.join(" ")}) rotate(${turn})` });
     const [x, y] = middle(from, to);
     beside(this.#left, [x + left[0] * SIDE_PX, y + left[1] * SIDE_PX], left[0]);
     beside(this.#right, [x - left[0] * SIDE_PX, y - left[1] * SIDE_PX], -left[0]);

@@ -51,7 +51,7 @@ export class Form {
       this.#mistake,
       html("fieldset", {}, html("legend", {}, "Labels"), this.#labels, this.#all, this.#adding),
       html("div", { class: "row" }, html("label", { for: "area-anchor" }, "Anchor"), this.#anchor),
-      html("p", { class: "note" }, `The point of an object's box that ${item.kind === "zone" ? "is in it" : "crosses it"}.`),
+      html("p", { class: "note" }, `The point of an object's box that ${item.kind === "zone" ? "is in" : "crosses"} it.`),
       ...(item.kind === "line" ? [html("div", { class: "row" }, turn)] : []),
     );
   }

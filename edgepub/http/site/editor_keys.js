@@ -24,7 +24,7 @@ export class Keys {
 
   /**
    * @param pointer the hand, which goes first.
-   * @param focus whom to give the keys: as the hand's, and `none()`.
+   * @param focus whom to give the keys: as the hand's, and when it ends, `cancelled()` and `none()`.
    */
   constructor(svg, panel, desk, pointer, focus) {
     [this.#svg, this.#desk, this.#pointer, this.#focus] = [svg, desk, pointer, focus];
@@ -55,14 +55,14 @@ export class Keys {
   #escape() {
     const desk = this.#desk;
     if (this.#pointer.cancel()) return true;
-    if (desk.draft) desk.cancel();
+    if (desk.draft) this.#focus.cancelled();
     else if (desk.selected !== null) this.#focus.none();
     else return false;
     return true;
   }
 
   #command({ key, shiftKey, target }) {
-    if (target.matches("input.unplanned") && target.value) return false; // the browser undoes what is not yet on the desk
+    if (target.matches("input.unplanned") && target.value) return false; // what is not on the desk is the browser's
     const letter = key.toLowerCase();
     if (letter === "z" && !shiftKey) this.#desk.undo();
     else if (letter === "y" || (letter === "z" && shiftKey)) this.#desk.redo();

@@ -18,29 +18,31 @@ export class Panel {
   #whyNot = html("p", { class: "note", id: "why-not" });
   #yaml = html("pre", { id: "yaml", tabindex: 0, "aria-label": "YAML of the zones and lines" });
 
-  /** @param {{save: Function, revert: Function, copy: Function, done: Function}} actions what the desk cannot do. */
+  /** @param {Object<string, Function>} actions what the desk does not do alone. */
   constructor(section, desk, actions) {
     this.#desk = desk;
     this.newZone = button("New zone", () => actions.draw("zone"), { id: "new-zone" });
     this.newLine = button("New line", () => actions.draw("line"), { id: "new-line" });
     this.undo = button("Undo", () => desk.undo(), { id: "undo" });
     this.redo = button("Redo", () => desk.redo(), { id: "redo" });
-    this.close = button("Close", () => desk.close(), { id: "close-draft", class: "primary" });
+    this.close = button("Close zone", actions.close, { id: "close-draft", class: "main" });
     this.takeBack = button("Take back", () => desk.takeBack(), { id: "take-back" });
-    this.cancel = button("Cancel", () => desk.cancel(), { id: "cancel-draft" });
+    this.cancel = button("Cancel", actions.cancel, { id: "cancel-draft" });
     this.addCorner = button("Add corner", () => desk.addCorner(desk.corner), { id: "add-corner" });
     this.removeCorner = button("Delete corner", () => desk.removeCorner(desk.corner), { id: "delete-corner" });
     this.done = button("Done", actions.done, { id: "done" });
-    this.save = button("Save", actions.save, { id: "save", class: "primary" });
+    this.save = button("Save", actions.save, { id: "save", class: "main" });
     this.discard = button("Discard changes", () => desk.discard(), { id: "discard" });
     this.revert = button("Back to the configuration's", actions.revert, { id: "revert" });
     this.copy = button("Copy", actions.copy, { id: "copy" });
-    const doing = [this.close, this.takeBack, this.cancel, this.addCorner, this.removeCorner, this.done];
-    this.guide = html("div", { class: "guide" }, this.#hint, html("div", { class: "tools" }, ...doing));
+    const drawing = [this.close, this.takeBack, this.cancel];
+    const changing = [this.addCorner, this.removeCorner, this.undo, this.redo, this.done];
+    const tools = html("div", { class: "tools" }, ...drawing, ...changing);
+    this.guide = html("div", { class: "guide" }, this.#hint, tools);
     set(section, { "aria-labelledby": "editor-title" });
     section.replaceChildren(
       html("h2", { id: "editor-title" }, "Zones and lines"),
-      html("div", { class: "tools" }, this.newZone, this.newLine, this.undo, this.redo),
+      html("div", { class: "tools" }, this.newZone, this.newLine),
       this.guide,
       this.#list,
       html("div", { class: "tools" }, this.save, this.discard, this.revert),
@@ -64,12 +66,11 @@ export class Panel {
 
   /** Let the keys go to an item of the list. */
   focusRow(id) {
-    (this.#rows.get(id)?.pick ?? this.newZone).focus({ preventScroll: true });
+    (this.#rows.get(id)?.pick ?? this.newZone).focus();
   }
 
   /**
    * Show what is on the desk.
-   *
    * @param {{camera: Object, known: string[], mistakes: Map<number, string[]>, yaml: string, isSaved: boolean,
    *   isBusy: boolean, isSaving: boolean, note: string}} view what else there is to know.
    */
@@ -90,10 +91,10 @@ export class Panel {
     const desk = this.#desk;
     const { draft, item, plan } = desk;
     set(this.newZone, { "aria-pressed": String(draft?.kind === "zone") });
-    set(this.newLine, { "aria-pressed": String(draft?.kind === "line"), disabled: camera.tracking === false });
-    set(this.newLine, { title: camera.tracking === false ? "Lines need tracking: true in the configuration" : null });
-    set(this.undo, { disabled: !draft && !plan.canUndo });
-    set(this.redo, { disabled: draft !== null || !plan.canRedo });
+    const why = camera.tracking === false ? "Lines need tracking: true in the configuration" : null;
+    set(this.newLine, { "aria-pressed": String(draft?.kind === "line"), disabled: why !== null, title: why });
+    show(this.undo, !draft && plan.canUndo);
+    show(this.redo, !draft && plan.canRedo);
     show(this.close, draft?.kind === "zone");
     set(this.close, { disabled: !desk.canClose });
     for (const each of [this.takeBack, this.cancel]) show(each, draft !== null);
@@ -120,11 +121,13 @@ export class Panel {
       if (!this.#rows.has(item.id)) this.#rows.set(item.id, this.#row(item.id));
       const { row, pick, remove, name, what } = this.#rows.get(item.id);
       const isSelected = item.id === desk.selected;
-      set(row, { "data-name": item.name, class: [isSelected && "selected", mistakes.get(item.id).length && "mistaken"].filter(Boolean).join(" ") });
+      set(row, { "data-name": item.name });
+      row.classList.toggle("selected", isSelected);
+      row.classList.toggle("mistaken", mistakes.get(item.id).length > 0);
       set(pick, { "aria-expanded": String(isSelected) });
       set(remove, { "aria-label": `Delete ${item.name}` });
       say(name, item.name || "(no name)");
-      say(what, `${item.kind === "zone" ? `zone, ${item.points.length} corners` : "line"}, ${item.labels?.join(", ") ?? "all labels"}`);
+      say(what, summary(item));
     }
     const rows = desk.plan.items.map(({ id }) => this.#rows.get(id).row);
     if (rows.some((row, index) => this.#list.children[index] !== row)) this.#list.replaceChildren(...rows);
@@ -154,6 +157,10 @@ export class Panel {
     }
     this.#form?.render(view);
   }
+}
+
+function summary({ kind, points, labels }) {
+  return [kind, ...(kind === "zone" ? [`${points.length} corners`] : []), labels?.join(", ") ?? "all labels"].join(", ");
 }
 
 function keys() {

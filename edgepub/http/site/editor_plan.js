@@ -6,8 +6,8 @@ const NAME = /^[a-z0-9_-]{1,64}$/;
 const PAUSE_MS = 1000; // changes of one kind that follow each other sooner are undone together
 
 /**
- * @typedef {{id: number, kind: "zone"|"line", name: string, points: number[][], labels: string[]|null, anchor: string}} Item
- * An item is never changed, only replaced.
+ * @typedef {{id: number, kind: "zone"|"line", name: string, points: number[][], labels: string[]|null,
+ *   anchor: string}} Item It is never changed, only replaced.
  */
 export class Plan {
   /** @type {Item[]} */
@@ -144,7 +144,9 @@ function itemsOf({ zones, lines }) {
   const shared = ({ labels, anchor }) => ({ labels: labels ?? null, anchor: anchor ?? ANCHORS[0] });
   return [
     ...Object.entries(zones).map(([name, zone]) => ({ kind: "zone", name, points: zone.polygon, ...shared(zone) })),
-    ...Object.entries(lines).map(([name, line]) => ({ kind: "line", name, points: [line.from, line.to], ...shared(line) })),
+    ...Object.entries(lines).map(([name, line]) => {
+      return { kind: "line", name, points: [line.from, line.to], ...shared(line) };
+    }),
   ];
 }
 

@@ -26,7 +26,7 @@ async function ask(camera, request) {
   }
   const said = parsed(text);
   if (response.ok && said) return { areas: said };
-  if (response.status === 401) return { error: "Not done: the login has ended. Log in anew in another tab, then try again." };
+  if (response.status === 401) return { error: "Not done: log in anew in another tab, then try again here." };
   if (said?.mistakes) return { mistakes: said.mistakes };
   return { error: `Not done: ${said ? response.statusText : text.trim().slice(0, 300) || response.statusText}` };
 }

@@ -97,7 +97,7 @@ export function isInside([x, y], points) {
   return sides(points).filter(isLeftOf).length % 2 === 1;
 }
 
-/** Return the unit vectors of a line in pixels: along it, and to its left, for one who looks from its start to its end. */
+/** Return the unit vectors of a line in pixels: along it, and to the left of one who looks along it. */
 export function directions([from, to]) {
   const length = distance(from, to) || 1;
   const [x, y] = [(to[0] - from[0]) / length, (to[1] - from[1]) / length];

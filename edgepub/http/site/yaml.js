@@ -10,7 +10,8 @@ const UNSEEN = /[\p{C}\p{Z}]/gu;
  * @param {{zones: Object, lines: Object}} areas in the configuration's form.
  */
 export function areasYaml({ zones, lines }) {
-  return [...section("zones", zones, zoneKeys), ...section("lines", lines, lineKeys)].map((line) => `${line}\n`).join("");
+  const all = [...section("zones", zones, zoneKeys), ...section("lines", lines, lineKeys)];
+  return all.map((line) => `${line}\n`).join("");
 }
 
 /** Return a string as YAML, in quotes where it could be taken for something else. */
