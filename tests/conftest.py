@@ -14,6 +14,7 @@ import threading
 import time
 from pathlib import Path
 
+import browser
 import paho.mqtt.client as paho
 import pytest
 import yaml
@@ -41,6 +42,9 @@ def pytest_collection_modifyitems(items):
         wants_mosquitto = item.get_closest_marker("mosquitto") or "mosquitto" in item.fixturenames
         if wants_mosquitto and MOSQUITTO is None:
             item.add_marker(pytest.mark.skip(reason="no Mosquitto here: apt-get install mosquitto mosquitto-clients"))
+        wants_browser = item.get_closest_marker("browser") or "browser_page" in item.fixturenames
+        if wants_browser and (reason := browser.why_not()):
+            item.add_marker(pytest.mark.skip(reason=reason))
         if item.get_closest_marker("home_assistant") and (reason := why_not()):
             item.add_marker(pytest.mark.skip(reason=reason))
 
@@ -354,6 +358,20 @@ def cli():
         )
 
     return run
+
+
+@pytest.fixture
+def complaints():
+    """What the browser's page complains of; a test that expects something takes it out."""
+    return []
+
+
+@pytest.fixture
+def browser_page(complaints, request):
+    """A page of a real browser; a parameter is the context's options. Only for tests that are not `async`."""
+    with browser.opened(complaints, **getattr(request, "param", {})) as page:
+        yield page
+    assert complaints == []
 
 
 @pytest.fixture

@@ -152,7 +152,7 @@ export class Desk {
   removeCorner(index) {
     const { kind, points } = this.item;
     if (points.length <= LEAST_CORNERS[kind]) {
-      this.#said(`A ${kind} keeps its ${LEAST_CORNERS[kind]} ${kind === "zone" ? "corners" : "ends"}: delete the whole.`);
+      this.#said(kind === "zone" ? "A zone keeps 3 corners: delete the whole." : "A line keeps its two ends.");
       return;
     }
     this.corner = Math.min(index, points.length - 2);

@@ -43,6 +43,7 @@ export class Form {
 
   constructor(desk, item) {
     [this.#desk, this.#id] = [desk, item.id];
+    const does = item.kind === "zone" ? "is in" : "crosses";
     const turn = html("button", { type: "button", id: "turn-line", click: () => this.#turn() }, "Turn round");
     this.element = html(
       "div",
@@ -51,7 +52,7 @@ export class Form {
       this.#mistake,
       html("fieldset", {}, html("legend", {}, "Labels"), this.#labels, this.#all, this.#adding),
       html("div", { class: "row" }, html("label", { for: "area-anchor" }, "Anchor"), this.#anchor),
-      html("p", { class: "note" }, `The point of an object's box that ${item.kind === "zone" ? "is in" : "crosses"} it.`),
+      html("p", { class: "note" }, `The point of an object's box that ${does} it.`),
       ...(item.kind === "line" ? [html("div", { class: "row" }, turn)] : []),
     );
   }
@@ -71,7 +72,8 @@ export class Form {
     say(this.#mistake, wrong.join("; "));
     set(this.#name, { "aria-invalid": wrong.some((each) => each.includes("name")) ? "true" : null });
     this.#renderLabels([...new Set([...(camera.labels ?? known), ...(item.labels ?? [])])], item);
-    say(this.#all, item.labels ? "" : camera.labels ? "None checked: all of the camera's." : "None checked: all.");
+    const all = camera.labels ? "None checked: all of the camera's." : "None checked: all.";
+    say(this.#all, item.labels ? "" : all);
     this.#adding.hidden = camera.labels !== null && camera.labels !== undefined;
   }
 

@@ -160,7 +160,8 @@ export class Panel {
 }
 
 function summary({ kind, points, labels }) {
-  return [kind, ...(kind === "zone" ? [`${points.length} corners`] : []), labels?.join(", ") ?? "all labels"].join(", ");
+  const what = kind === "zone" ? `zone, ${points.length} corners` : "line";
+  return `${what}, ${labels?.join(", ") ?? "all labels"}`;
 }
 
 function keys() {
