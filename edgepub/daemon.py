@@ -81,7 +81,7 @@ def run(path: Path) -> int:
         except Exception:
             _log.exception("an error of edgepub's own; please report it")
             code = FAILED
-        if any(thread.name.startswith(("camera-", "snapshots")) for thread in threading.enumerate()):
+        if any(thread.name.startswith(("camera-", "snapshots", "picture")) for thread in threading.enumerate()):
             # PySDK, as OpenCV, aborts the process when the interpreter ends with a thread still inside it.
             leave(code)
     return code

@@ -118,6 +118,9 @@ async def test_a_name_that_may_be_anybodys_is_not_answered():
         assert status in (400, 421), name
         assert body.count("\n") == 1
         assert "garage" not in body
+    assert (await box.say(b"GET /healthz HTTP/1.0\r\n\r\n")).startswith(b"HTTP/1.0 200"), "no browser"
+    its = {"Origin": "https://edge.example.org"}  # of a proxy, which has asked by our address
+    assert (await box.ask("/cameras/porch/settings/min_score", "PUT", data=b"0.25", headers=its))[0] == 200
     await box.stop()
 
 

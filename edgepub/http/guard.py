@@ -37,7 +37,8 @@ class Guard:
 
     def __init__(self, token: SecretStr | None, hosts: Collection[str], node: str, login: bytes) -> None:
         self._token = token.get_secret_value().encode() if token else None
-        self._hosts = {*hosts, *_own_names()}
+        self._hosts = frozenset(hosts)
+        self._names = self._hosts | _own_names()
         self._login = login
         self._cookie = f"edgepub-{node}"  # a browser's cookies do not know ports: two on one box have two
         # What the browser keeps is not the token, and no more worth when that is another.
@@ -46,10 +47,11 @@ class Guard:
     @web.middleware
     async def check(self, request: web.Request, handler: Handler) -> web.StreamResponse:
         """Let a request in, or answer why not."""
-        if not self._is_ours(request.host):
-            text = f"{request.host[:200]!r} is no name of this box: use its address, or add the name to http.hosts"
+        host = request.headers.get("Host")  # not `request.host`, which without one would ask the DNS
+        if host is not None and not self._is_ours(host):
+            text = f"{host[:200]!r} is no name of this box: use its address, or add the name to http.hosts"
             raise web.HTTPMisdirectedRequest(text=text)  # 421: RFC 9110, 15.5.20
-        if _is_foreign(request):
+        if self._is_foreign(request, host):
             raise web.HTTPForbidden(text="another site's page may not ask for this")
         is_open = request.path == _LOGIN or request.path.startswith(_OPEN)
         if self._token and not is_open and not self._knows_token(request):
@@ -86,8 +88,21 @@ class Guard:
         try:
             ipaddress.ip_address(name)
         except ValueError:
-            return "." not in name or name.endswith(".localhost") or name in self._hosts
+            return "." not in name or name.endswith(".localhost") or name in self._names
         return True
+
+    def _is_foreign(self, request: web.Request, host: str | None) -> bool:
+        """Return whether a page of another site asks for more than to be followed to here."""
+        site = request.headers.get("Sec-Fetch-Site", "none")
+        is_link = request.method == "GET" and request.headers.get("Sec-Fetch-Mode") == "navigate"
+        if site not in {"same-origin", "none"} and not is_link:
+            return True
+        origin = request.headers.get("Origin")
+        if origin is None:
+            return False
+        netloc = origin.rpartition("://")[2].lower()
+        # A proxy may speak to us by another name than browsers to it.
+        return netloc != (host or "").lower() and _name(netloc) not in self._hosts
 
     def _knows_token(self, request: web.Request) -> bool:
         assert self._token  # noqa: S101
@@ -96,23 +111,6 @@ class Guard:
             return True
         cookie = request.cookies.get(self._cookie, "")
         return hmac.compare_digest(cookie.encode(errors="replace"), self._session.encode())
-
-
-def _is_foreign(request: web.Request) -> bool:
-    """Return whether a page of another site asks for more than to be followed to here."""
-    site = request.headers.get("Sec-Fetch-Site", "none")
-    is_link = request.method == "GET" and request.headers.get("Sec-Fetch-Mode") == "navigate"
-    if site not in {"same-origin", "none"} and not is_link:
-        return True
-    origin = request.headers.get("Origin")
-    return origin is not None and _netloc(origin) != request.host.lower()
-
-
-def _netloc(origin: str) -> str:
-    try:
-        return urlsplit(origin).netloc.lower()
-    except ValueError:
-        return ""
 
 
 def _name(host: str) -> str | None:
