@@ -78,7 +78,8 @@ def table(browser_page):
 
 def test_a_zone_is_drawn_by_clicks_and_named(table):
     table.start().page.click("#new-zone")
-    table.click((0.1, 0.5), (0.5, 0.2), (0.6, 0.6))
+    table.drag((0.09, 0.5), (0.1, 0.5))  # a hand that shakes
+    table.click((0.5, 0.2), (0.6, 0.6))
     table.press("Backspace")
     table.click((0.9, 0.5), (0.5, 0.99), (0.1, 0.5))
     table.page.keyboard.type("Front yard")
@@ -87,6 +88,14 @@ def test_a_zone_is_drawn_by_clicks_and_named(table):
     polygon = [[0.1, 0.5], [0.5, 0.2], [0.9, 0.5], [0.5, 1]]
     assert table.yaml == {"zones": {"front-yard": {"polygon": polygon, "labels": ["person"]}}}
     assert table.page.locator("polygon.zone").get_attribute("data-name") == "front-yard"
+
+
+def test_a_rectangle_is_drawn_by_a_drag(table):
+    table.start().page.click("#new-zone")
+    table.drag((0.6, 0.99), (0.2, 0.3))
+    assert table.polygon("zone-1") == [[0.2, 0.3], [0.6, 0.3], [0.6, 1], [0.2, 1]]
+    table.press("Escape", "Control+z")
+    assert table.yaml == {}
 
 
 def test_a_line_has_a_direction_which_can_be_turned(table):

@@ -78,7 +78,7 @@ export class Panel {
     const desk = this.#desk;
     const isWrong = [...view.mistakes.values()].some((each) => each.length);
     this.#renderButtons(view, isWrong);
-    if (!view.isBusy) say(this.#hint, hint(desk, view.camera)); // a hand that moves would be read aloud at each step
+    if (!view.isBusy) say(this.#hint, hint(desk, view.camera, view.mistakes)); // a hand that moves would be read aloud at each step
     this.guide.classList.toggle("active", desk.draft !== null || desk.item !== undefined);
     this.#renderRows(view);
     this.#renderForm(view);
