@@ -86,7 +86,8 @@ export class Pointer {
     if (event.pointerId !== this.#gesture?.id) return;
     const gesture = this.#end();
     const { click, drop, hasMoved } = gesture;
-    if (!this.#isGone(gesture)) (hasMoved ? drop : click)?.(this.#at(event), NEAR_PX[event.pointerType] ?? NEAR_PX.mouse);
+    const nearPx = NEAR_PX[event.pointerType] ?? NEAR_PX.mouse;
+    if (!this.#isGone(gesture)) (hasMoved ? drop : click)?.(this.#at(event), nearPx);
     this.#desk.show();
   }
 
