@@ -8,7 +8,8 @@ from browser import ORIGIN, serve
 
 pytestmark = pytest.mark.browser
 
-PAGE = """<!doctype html><title>test</title><link rel="stylesheet" href="/assets/editor.css">
+PAGE = """<!doctype html><title>test</title><meta name="viewport" content="width=device-width">
+<link rel="stylesheet" href="/assets/editor.css">
 <svg id="overlay" width="400" height="300"><g id="areas"></g></svg><section id="editor"></section>
 <p id="message"></p>"""
 START = """async ({camera, areas}) => {
@@ -77,7 +78,8 @@ def table(browser_page):
 
 def test_a_zone_is_drawn_by_clicks_and_named(table):
     table.start().page.click("#new-zone")
-    table.click((0.1, 0.5), (0.5, 0.2), (0.6, 0.6))
+    table.drag((0.09, 0.5), (0.1, 0.5))  # a hand that shakes
+    table.click((0.5, 0.2), (0.6, 0.6))
     table.press("Backspace")
     table.click((0.9, 0.5), (0.5, 0.99), (0.1, 0.5))
     table.page.keyboard.type("Front yard")
@@ -86,6 +88,14 @@ def test_a_zone_is_drawn_by_clicks_and_named(table):
     polygon = [[0.1, 0.5], [0.5, 0.2], [0.9, 0.5], [0.5, 1]]
     assert table.yaml == {"zones": {"front-yard": {"polygon": polygon, "labels": ["person"]}}}
     assert table.page.locator("polygon.zone").get_attribute("data-name") == "front-yard"
+
+
+def test_a_rectangle_is_drawn_by_a_drag(table):
+    table.start().page.click("#new-zone")
+    table.drag((0.6, 0.99), (0.2, 0.3))
+    assert table.polygon("zone-1") == [[0.2, 0.3], [0.6, 0.3], [0.6, 1], [0.2, 1]]
+    table.press("Escape", "Control+z")
+    assert table.yaml == {}
 
 
 def test_a_line_has_a_direction_which_can_be_turned(table):
@@ -133,8 +143,11 @@ def test_all_of_it_goes_by_keyboard_alone(table):
 
 @pytest.mark.parametrize("browser_page", [TOUCH], indirect=True)
 def test_fingers_draw_and_drag(table):
+    from playwright.sync_api import expect
+
     page = table.start().page
     page.tap("#new-zone")
+    page.wait_for_selector("#close-draft:visible")  # a tap is a click a moment later
     for point in [*SQUARE, SQUARE[0]]:
         page.touchscreen.tap(*table.place(*point))
     assert table.polygon("zone-1") == SQUARE
@@ -143,9 +156,9 @@ def test_fingers_draw_and_drag(table):
         points = [dict(zip("xy", table.place(*at), strict=True))] if at else []
         fingers.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": points})
     assert table.polygon("zone-1") == [[0.15, 0.1], *SQUARE[1:]]
-    assert page.locator("#overlay").evaluate("(svg) => getComputedStyle(svg).touchAction") == "none"
-    page.tap("#done")
-    assert page.locator("#overlay").evaluate("(svg) => getComputedStyle(svg).touchAction") == "auto", "the page scrolls"
+    expect(page.locator("#overlay")).to_have_css("touch-action", "none")
+    page.click("#done")  # no tap: Chromium takes one within 100 ms of a drag for the end of a fling
+    expect(page.locator("#overlay")).to_have_css("touch-action", "auto")  # a finger scrolls the page again
 
 
 def test_what_is_wrong_stands_at_the_zone_and_is_not_saved(table):

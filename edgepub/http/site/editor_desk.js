@@ -93,6 +93,12 @@ export class Desk {
     this.#changed();
   }
 
+  /** Take the rectangle, or the line, back. */
+  unsweep() {
+    Object.assign(this.draft, { points: [], isSwept: false });
+    this.#changed();
+  }
+
   /** Set a corner where the cross is; on the first, or again on the last, it closes. Return whether it did. */
   set(nearPx = SAME_PX) {
     const { points, kind, cross } = this.draft;

@@ -1,10 +1,14 @@
 /** What to do next, in a line. */
 
+const FAR = "(max-width: 59.99rem)"; // as in editor.css: the form with its mistakes is far below the picture
+
 /** Return the line for what is on the desk. */
-export function hint(desk, camera) {
+export function hint(desk, camera, mistakes) {
   const isTouch = matchMedia("(pointer: coarse)").matches;
   const click = isTouch ? "Tap" : "Click";
   if (desk.draft) return drawing(desk, click, isTouch);
+  const wrong = (matchMedia(FAR).matches && mistakes.get(desk.selected)) || [];
+  if (wrong.length) return wrong.join("; ");
   if (desk.item) return editing(desk, isTouch);
   const { items } = desk.plan;
   if (items.length) return `${click} a zone or a line in the picture to change it.`;

@@ -78,7 +78,8 @@ export class Panel {
     const desk = this.#desk;
     const isWrong = [...view.mistakes.values()].some((each) => each.length);
     this.#renderButtons(view, isWrong);
-    if (!view.isBusy) say(this.#hint, hint(desk, view.camera)); // a hand that moves would be read aloud at each step
+    // While a hand moves, each step would be read aloud.
+    if (!view.isBusy) say(this.#hint, hint(desk, view.camera, view.mistakes));
     this.guide.classList.toggle("active", desk.draft !== null || desk.item !== undefined);
     this.#renderRows(view);
     this.#renderForm(view);

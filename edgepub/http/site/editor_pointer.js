@@ -5,6 +5,7 @@ import { distance, distanceToSide, isInside, middle, sides } from "./geometry.js
 
 const NEAR_PX = { mouse: 11, pen: 16, touch: 26 }; // so near is on a handle
 const STILL_PX = { mouse: 3, pen: 6, touch: 8 }; // a hand that moved less did not move
+const LEAST_SWEEP_PX = 24; // a smaller rectangle or line is a click of a hand that shook
 const LONG_PRESS_MS = 600;
 const DOUBLE_CLICK_MS = 400;
 
@@ -42,7 +43,7 @@ export class Pointer {
   cancel() {
     if (!this.#gesture) return false;
     const { name } = this.#end();
-    if (this.#desk.draft?.isSwept) Object.assign(this.#desk.draft, { points: [], isSwept: false });
+    if (this.#desk.draft?.isSwept) this.#desk.unsweep();
     this.#desk.forget(name);
     return true;
   }
@@ -57,22 +58,23 @@ export class Pointer {
       start: at,
       isTouch: event.pointerType === "touch",
       hasMoved: false,
-      ...(this.#desk.draft ? this.#sketch() : this.#held(at, event.pointerType, name)),
+      ...(this.#desk.draft ? this.#sketch(at) : this.#held(at, event.pointerType, name)),
     };
     this.#svg.setPointerCapture(event.pointerId);
     this.#gesture.begin?.();
+    [this.#gesture.draft, this.#gesture.selected] = [this.#desk.draft, this.#desk.selected];
     if (this.#gesture.hold) this.#gesture.timer = setTimeout(() => this.#end().hold(), LONG_PRESS_MS);
   }
 
   #move(event) {
     const at = this.#at(event);
     if (!this.#gesture) {
-      if (this.#desk.draft) this.#desk.aim(at);
+      if (this.#desk.draft) this.#aim(at);
       else if (this.#drawing.isShown) this.#hover(at, event.pointerType);
       return;
     }
     const gesture = this.#gesture;
-    if (event.pointerId !== gesture.id) return;
+    if (event.pointerId !== gesture.id || this.#isGone(gesture)) return;
     const pixels = distance(this.#desk.px(at), this.#desk.px(gesture.start));
     if (!gesture.hasMoved && pixels < (STILL_PX[event.pointerType] ?? STILL_PX.mouse)) return;
     gesture.hasMoved = true;
@@ -82,13 +84,20 @@ export class Pointer {
 
   #up(event) {
     if (event.pointerId !== this.#gesture?.id) return;
-    const { click, drop, hasMoved } = this.#end();
-    (hasMoved ? drop : click)?.(this.#at(event), NEAR_PX[event.pointerType] ?? NEAR_PX.mouse);
+    const gesture = this.#end();
+    const { click, drop, hasMoved } = gesture;
+    const nearPx = NEAR_PX[event.pointerType] ?? NEAR_PX.mouse;
+    if (!this.#isGone(gesture)) (hasMoved ? drop : click)?.(this.#at(event), nearPx);
     this.#desk.show();
   }
 
+  /** Whether another finger took away what this one holds. */
+  #isGone({ draft, selected }) {
+    return draft !== this.#desk.draft || selected !== this.#desk.selected;
+  }
+
   /** While drawing: a click sets a corner; a drag at the beginning makes a whole. */
-  #sketch() {
+  #sketch(start) {
     const desk = this.#desk;
     const isFirst = desk.draft.points.length === 0;
     const setAt = (at, nearPx) => {
@@ -96,10 +105,12 @@ export class Pointer {
       if (desk.set(nearPx)) this.#focus.drawn(nearPx === NEAR_PX.touch);
     };
     return {
-      begin: () => desk.aim(this.#gesture.start),
-      drag: (at) => (isFirst ? desk.sweep(this.#gesture.start, at) : desk.aim(at)),
+      begin: () => desk.aim(start),
+      drag: (at) => (isFirst ? desk.sweep(start, at) : desk.aim(at)),
       drop: (at, nearPx) => {
-        if (!isFirst) setAt(at, nearPx);
+        const isSwept = isFirst && distance(desk.px(start), desk.px(at)) >= LEAST_SWEEP_PX;
+        if (isFirst && !isSwept) desk.unsweep();
+        if (!isSwept) setAt(at, nearPx);
         else if (desk.close()) this.#focus.drawn(nearPx === NEAR_PX.touch);
       },
       click: setAt,
@@ -164,6 +175,11 @@ export class Pointer {
   #removeCorner(index) {
     this.#desk.removeCorner(index);
     this.#focus.corner(this.#desk.corner);
+  }
+
+  #aim(at) {
+    this.#svg.style.cursor = "";
+    this.#desk.aim(at);
   }
 
   #hover(at, type) {
