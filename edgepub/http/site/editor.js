@@ -191,7 +191,7 @@ export class Editor {
     const { yaml } = this.#panel;
     getSelection().selectAllChildren(yaml);
     try {
-      await (navigator.clipboard ? navigator.clipboard.writeText(yaml.textContent) : copySelection());
+      await (navigator.clipboard ? navigator.clipboard.writeText(yaml.textContent) : copyTheOldWay(yaml.textContent));
       this.#say(`Copied: paste it below cameras.${this.#camera.name} of the configuration.`);
     } catch {
       this.#say("The browser does not let the page copy: it is selected, press Ctrl+C.", true);
@@ -199,6 +199,13 @@ export class Editor {
   }
 }
 
-function copySelection() {
-  if (!document.execCommand("copy")) throw new Error("not allowed");
+function copyTheOldWay(text) {
+  const give = (event) => {
+    event.clipboardData.setData("text/plain", text); // the selection itself would lose its last line's end
+    event.preventDefault();
+  };
+  document.addEventListener("copy", give, { once: true });
+  if (document.execCommand("copy")) return;
+  document.removeEventListener("copy", give);
+  throw new Error("not allowed");
 }
