@@ -126,6 +126,8 @@ class _Connection(web.RequestHandler):
         message: str | None = None,  # noqa: ARG002
     ) -> web.StreamResponse:
         """Answer without what is ours alone to know; of what is no HTTP, the log says nothing."""
+        if isinstance(exc, ConnectionError):
+            status = HTTPStatus.BAD_REQUEST  # the client has left in the middle of its request
         if "Expect" in request.headers and isinstance(exc, UnicodeEncodeError):
             status = HTTPStatus.EXPECTATION_FAILED  # which aiohttp could not quote
         if status != HTTPStatus.INTERNAL_SERVER_ERROR:
