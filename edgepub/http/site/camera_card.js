@@ -11,9 +11,9 @@ const STILL_MS = 10000;
  * @param {string} name of the camera.
  */
 export class CameraCard {
-  #root = html("li", "camera-card");
-  #status = html("span", "status");
-  #fault = html("p", "fault");
+  #root = html("li", { class: "camera-card" });
+  #status = html("span", { class: "status" });
+  #fault = html("p", { class: "fault" });
   #figures = {};
   #still = html("span");
   #name;
@@ -24,19 +24,19 @@ export class CameraCard {
 
   constructor(list, name) {
     this.#name = name;
-    const link = html("a", "name", name);
+    const link = html("a", { class: "name" }, name);
     link.href = `/cameras/${encodeURIComponent(name)}`;
-    const frame = html("div", "still");
+    const frame = html("div", { class: "still" });
     frame.append(this.#still, this.#fault);
-    const head = html("div", "head");
+    const head = html("div", { class: "head" });
     const heading = html("h2");
     heading.append(link);
     head.append(heading, this.#status);
-    const figures = html("dl", "figures");
+    const figures = html("dl", { class: "figures" });
     for (const what of ["in", "inferred", "published"]) {
       const figure = html("div");
       this.#figures[what] = html("dd");
-      figure.append(html("dt", "", what), this.#figures[what]);
+      figure.append(html("dt", {}, what), this.#figures[what]);
       figures.append(figure);
     }
     this.#root.append(frame, head, figures);

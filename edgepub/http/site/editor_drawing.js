@@ -1,6 +1,6 @@
 /** Zones, lines, their handles and what is being drawn, as SVG above the picture. */
 
-import { say, set, svg } from "./editor_elements.js";
+import { say, set, svg } from "./elements.js";
 import { directions, middle, sides } from "./geometry.js";
 
 /** A shorter side has no handle in its middle: it would be in the corners' way. */

@@ -1,6 +1,6 @@
 /** The form of one zone or line: its name, its labels, its anchor. */
 
-import { html, say, set } from "./editor_elements.js";
+import { html, say, set } from "./elements.js";
 import { ANCHORS } from "./geometry.js";
 
 export class Form {

@@ -1,6 +1,6 @@
 /** What stands beside the picture: what to do next, the zones and lines by name, their YAML. */
 
-import { html, say, set } from "./editor_elements.js";
+import { html, say, set } from "./elements.js";
 import { Form } from "./editor_form.js";
 import { hint } from "./editor_hints.js";
 import { KEYS } from "./editor_keys.js";

@@ -14,37 +14,30 @@ export function byId(id) {
 /**
  * A new HTML element.
  * @param {string} name
- * @param {string} [className]
- * @param {string} [text]
+ * @param {Object<string, string|number|boolean|null|Function>} [attributes] those that are functions listen
+ * @param {...(Node|string)} children
  */
-export function html(name, className = "", text = "") {
-  const made = document.createElement(name);
-  if (className) made.className = className;
-  if (text) made.textContent = text;
-  return made;
+export function html(name, attributes = {}, ...children) {
+  return filled(document.createElement(name), attributes, children);
+}
+
+/** A new SVG element, likewise. */
+export function svg(name, attributes = {}, ...children) {
+  return filled(document.createElementNS(SVG, name), attributes, children);
 }
 
 /**
- * A new SVG element.
- * @param {string} name
- * @param {Object<string, string|number>} [attributes]
- */
-export function svg(name, attributes = {}) {
-  const made = document.createElementNS(SVG, name);
-  set(made, attributes);
-  return made;
-}
-
-/**
- * Set attributes; one that is null is taken away.
+ * Set attributes where they are others, for to set one anew costs the page its layout; `false` and `null` take one away.
  * @param {Element} element
- * @param {Object<string, string|number|null>} attributes
+ * @param {Object<string, string|number|boolean|null>} attributes
  */
 export function set(element, attributes) {
   for (const [name, value] of Object.entries(attributes)) {
-    if (value === null) element.removeAttribute(name);
-    else if (element.getAttribute(name) !== String(value)) element.setAttribute(name, value);
+    const text = value === true ? "" : String(value);
+    if (value === false || value === null) element.removeAttribute(name);
+    else if (element.getAttribute(name) !== text) element.setAttribute(name, text);
   }
+  return element;
 }
 
 /**
@@ -77,4 +70,13 @@ export function children(parent, count, make) {
   while (parent.children.length > count) parent.lastElementChild.remove();
   while (parent.children.length < count) parent.append(make());
   return Array.from(parent.children);
+}
+
+function filled(element, attributes, children) {
+  for (const [name, value] of Object.entries(attributes)) {
+    if (typeof value === "function") element.addEventListener(name, value);
+    else set(element, { [name]: value });
+  }
+  element.append(...children);
+  return element;
 }

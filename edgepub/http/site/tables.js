@@ -50,7 +50,7 @@ function row(cells) {
 }
 
 function showLabel(cell, label) {
-  if (!cell.firstChild) cell.append(html("span", "swatch"), html("span"));
+  if (!cell.firstChild) cell.append(html("span", { class: "swatch" }), html("span"));
   const [swatch, text] = cell.children;
   if (text.textContent === label) return;
   swatch.style.backgroundColor = colourOf(label).fill;
@@ -59,7 +59,7 @@ function showLabel(cell, label) {
 
 function time(timestamp) {
   const at = new Date(timestamp * 1000);
-  const made = html("time", "", at.toLocaleTimeString([], { hourCycle: "h23" }));
+  const made = html("time", {}, at.toLocaleTimeString([], { hourCycle: "h23" }));
   set(made, { datetime: at.toISOString(), title: at.toLocaleString() });
   return made;
 }
