@@ -35,12 +35,14 @@ Anchor = Literal[
     "top_right",
 ]
 _LEAST_AREA = 1e-4
+_MOST_CORNERS = 100  # each is compared with each, and looked at for each object
+_MOST = 100
 
 
 class ZoneSettings(Section):
     """A part of the frame, in which an object is while its anchor is."""
 
-    polygon: list[Point] = Field(min_length=3)
+    polygon: list[Point] = Field(min_length=3, max_length=_MOST_CORNERS)
     """The corners in their order round the zone, each `[x, y]` in fractions of the frame from its top left."""
     labels: Labels | None = None
     """Only objects with one of these labels; null: all that the camera has."""
@@ -75,8 +77,8 @@ class LineSettings(Section):
         return self
 
 
-Zones = dict[Name, ZoneSettings]
-Lines = dict[Name, LineSettings]
+Zones = Annotated[dict[Name, ZoneSettings], Field(max_length=_MOST)]
+Lines = Annotated[dict[Name, LineSettings], Field(max_length=_MOST)]
 
 
 class Areas(Section):

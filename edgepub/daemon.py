@@ -15,18 +15,16 @@ from pathlib import Path
 import psutil
 import uvloop
 
-from edgepub import changes, configured, logs, overrides, store
-from edgepub.areas import Areas
+from edgepub import changes, configured, logs, store
 from edgepub.configured import Configured
-from edgepub.errors import ConfigurationError, StateError, StateInUseError
+from edgepub.editor import Editor
+from edgepub.errors import ConfigurationError, StateInUseError
 from edgepub.fleet import Fleet
-from edgepub.logs import of_camera
 from edgepub.pipeline import Pipeline, slices
 from edgepub.service import Service
 from edgepub.settings import Settings
 from edgepub.state_folder import claimed, default_folder
 from edgepub.versions import versions
-from edgepub.worker import in_thread
 
 FAILED = 1
 _GRACE_S = 5.0
@@ -128,24 +126,23 @@ class _Life:
     """From the start to the end, or to a configuration with which all begins anew."""
 
     def __init__(self, what: Configured, load: Callable[[], Configured], wishes: Wishes, service: Service) -> None:
-        self._configured = what
+        self._editor = Editor(what)
         self._load = load
         self._wishes = wishes
         self._service = service
         self._tasks: dict[str, asyncio.Task[None]] = {}
-        self._changing = asyncio.Lock()
-        self._pipeline: Pipeline
 
     async def live(self) -> int | Configured:
         """Return the exit code, or the new configuration."""
-        settings, folder = self._configured.settings, default_folder()
+        settings, folder = self._editor.configured.settings, default_folder()
         events_folder = settings.outbox.durable.path or folder
         with contextlib.ExitStack() as stack:
             for each in {folder.resolve(), events_folder.resolve()}:
                 stack.enter_context(claimed(each))
             its_store = stack.enter_context(store.opened(folder))
             _log.info("node %s, cameras: %s; what is kept is in %s", settings.node, ", ".join(settings.cameras), folder)
-            pipeline = self._pipeline = Pipeline(settings, uuid.uuid4().hex, its_store, events_folder, self)
+            pipeline = Pipeline(settings, uuid.uuid4().hex, its_store, events_folder, self._editor)
+            self._editor.begin(pipeline.redraw)
             pipeline.outbox.open()
             stack.callback(pipeline.outbox.end, _GRACE_S)  # whatever happens, events that wait are on the disk then
             async with asyncio.TaskGroup() as group:
@@ -160,29 +157,6 @@ class _Life:
                 unsent = await self._end(pipeline, fleet)
         return new or (FAILED if ended and unsent else 0)
 
-    def has_saved(self, camera: str) -> bool:
-        """Return whether a camera's zones and lines are saved ones, not the configuration's."""
-        return camera in self._configured.saved
-
-    async def save(self, camera: str, areas: Areas | None) -> None:
-        """Let a camera have other zones and lines, and keep them; None: the configuration's.
-
-        Raises:
-            ConfigurationError: it cannot have them.
-            StateError: they cannot be kept; nothing has changed.
-
-        """
-        async with self._changing:
-            new = self._configured.saving(camera, areas)
-            try:
-                await in_thread("overrides", lambda: overrides.write(new.folder, new.saved))
-            except OSError as error:
-                raise StateError(f"not saved, nothing has changed: {new.folder}: {error.strerror}") from None
-            self._configured = new
-            self._pipeline.redraw(new.settings)
-        whose = "the configuration's" if areas is None else "those saved on its page"
-        of_camera(_log, camera).info("its zones and lines are %s from now on", whose)
-
     async def _watch(self, pipeline: Pipeline, fleet: Fleet, group: asyncio.TaskGroup) -> Configured | None:
         """Do what is wished; return when this is over, with the configuration that is next, if there is one."""
         wishes = self._wishes
@@ -192,10 +166,11 @@ class _Life:
             if wishes.stop or fleet.is_over:
                 _log.info("stopping" if wishes.stop else "all cameras have ended")
                 self._service.stopping()
+                self._editor.end()
                 return None
             if wishes.reload:
                 wishes.reload = False
-                async with self._changing:
+                async with self._editor.changing:
                     new = await self._reload(pipeline, fleet, group)
                 if new is not None and not wishes.stop:
                     return new
@@ -203,7 +178,7 @@ class _Life:
     async def _reload(self, pipeline: Pipeline, fleet: Fleet, group: asyncio.TaskGroup) -> Configured | None:
         """Let a new configuration be in force; return it if that takes a new life."""
         self._service.reloading()
-        logs.setup(self._configured.settings.log)  # what comes of it is said to a person, however often
+        logs.setup(self._editor.configured.settings.log)  # what comes of it is said to a person, however often
         try:
             configured = self._load()
             new = configured.settings
@@ -216,9 +191,10 @@ class _Life:
             self._refuse([str(error)])
             return None
         logs.setup(new.log)
-        what = changes.between(self._configured.settings, new)
-        self._configured = configured
+        what = changes.between(self._editor.configured.settings, new)
+        self._editor.configured = configured
         if what.everything:
+            self._editor.end()
             self._reloaded("reloaded: all begins anew")
             return configured
         if what.stopped:
@@ -237,7 +213,7 @@ class _Life:
 
     def _try_folder(self, new: Settings) -> None:
         """Raise StateInUseError if another edgepub uses the new folder for events."""
-        old, folder = self._configured.settings.outbox.durable.path, new.outbox.durable.path
+        old, folder = self._editor.configured.settings.outbox.durable.path, new.outbox.durable.path
         if folder and folder != old and folder.resolve() != default_folder().resolve():
             with claimed(folder):
                 pass

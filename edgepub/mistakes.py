@@ -50,6 +50,8 @@ def explain(detail: ErrorDetails, whole: type[BaseModel] = Settings) -> tuple[tu
     elif kind == "too_short" and context.get("field_type") in {"List", "Dictionary"}:
         least = context.get("min_length", 1)
         why = f"needs at least {'one' if least == 1 else least}"
+    elif kind == "too_long":
+        why = f"has too many: {context['actual_length']}, and {context['max_length']} are allowed"
     elif kind in {"model_type", "dict_type"} and isinstance(detail["input"], list | None):
         why = "is empty" if detail["input"] is None else "must be keys with values below it, not a list"
     else:

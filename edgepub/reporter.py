@@ -114,6 +114,7 @@ class Reporter:
                 self._publish(*held)
             self._tell_of(self._analysis.end())
             self._snapshots.end()
+            self._viewfinder.end()
         self._outbox.put(state(self._status_topic, status))
 
     def _tell_of(self, findings: Findings) -> None:
@@ -132,7 +133,7 @@ class Reporter:
             return
         topic = self._events_topic
         self._outbox.put_numbered(topic, lambda seq: event(topic, events.encode(its, seq), _EVENT))
-        self._viewfinder.happen(its)
+        self._viewfinder.happen({name: value for name, value in its.items() if name != "seq"})
 
     def _publish(self, result: Result, objects: list[dict[str, Any]]) -> None:
         seq = self._counts.count_made()

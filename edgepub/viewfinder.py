@@ -24,7 +24,7 @@ class Viewfinder:
 
     def __init__(self) -> None:
         self.newest: Seen | None = None
-        """The newest frame since somebody began to watch; None while nobody does."""
+        """The newest frame since somebody began to watch; None while nobody does, or the camera gives none."""
         self._lock = threading.Lock()
         self._watchers = 0
         self._events: deque[Mapping[str, Any]] = deque(maxlen=_EVENTS)
@@ -37,8 +37,13 @@ class Viewfinder:
                 if self._watchers:  # else it would be kept for nobody
                     self.newest = Seen(frame, objects)
 
+    def end(self) -> None:
+        """Show nothing any more, until there is a new frame."""
+        with self._lock:
+            self.newest = None
+
     def happen(self, event: Mapping[str, Any]) -> None:
-        """Take the payload of an event."""
+        """Take the payload of an event, which has no number yet."""
         with self._lock:
             self._events.append(event)
             self._happened += 1

@@ -47,7 +47,7 @@ async def test_without_the_token_there_is_nothing_to_be_seen(locked, caplog):
         assert "Set-Cookie" not in headers
     for wrong in ("Bearer", "Bearer x", f"Basic {TOKEN}", f"Bearer {TOKEN}x", "Bearer é", f"bearer {TOKEN[:-1]}"):
         assert (await locked.ask("/healthz", headers={"Authorization": wrong}))[0] == 401
-        assert (await locked.ask("/healthz", headers={"Cookie": f"edgepub-garage={wrong[7:]}"}))[0] == 401
+        assert (await locked.ask("/healthz", headers={"Cookie": f"edgepub-01234567={wrong[7:]}"}))[0] == 401
     assert (await locked.ask("/healthz", headers={"Authorization": f"Bearer {TOKEN}"}))[0] == 200
     assert (await locked.ask("/metrics", headers={"Authorization": f"bearer {TOKEN} "}))[0] == 200
     assert TOKEN not in caplog.text

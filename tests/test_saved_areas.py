@@ -1,8 +1,11 @@
 """Zones and lines that are saved from a page: in force at once, after a kill, in `check`, and taken back. All real."""
 
+import contextlib
 import http.client
 import json
+import os
 import signal
+import threading
 
 import pytest
 import yaml
@@ -95,14 +98,73 @@ def test_what_cannot_be_saved_changes_nothing_and_says_why(box, mosquitto, subsc
     assert status == 422
     assert "crosses itself" in told["mistakes"][0]["why"]
     state = tmp_path / "state"
-    (state / "overrides.yaml").mkdir()  # no file can take its place, not even root's
-    (state / "overrides.yaml" / "x").touch()
+    (state / "overrides.yaml.new").mkdir()  # nothing can be written there, not even by root
     status, told = box.save(zones={"drive": ALL})
     assert status == 422
     (mistake,) = told["mistakes"]
     assert mistake["why"].startswith(f"not saved, nothing has changed: {state}")
     reader = subscribe(mosquitto.port)
     reader.wait_for(lambda r: zones_of_last(r) == [], "a payload without the zone")
+    assert "Traceback" not in box.daemon.log
+    (state / "overrides.yaml.new").rmdir()
+    assert box.save(zones={"drive": ALL})[0] == 200
+    by_hand = "cameras: {cam: {zones: {mine: {polygon: [[0, 0], [1, 0], [1, 1]]}}}}"
+    (state / "overrides.yaml").write_text(by_hand)
+    status, told = box.save(zones={"other": ALL})
+    assert status == 422
+    assert "overrides.yaml: was changed by hand, which would be lost: reload edgepub first" in str(told)
+    assert (state / "overrides.yaml").read_text() == by_hand
+    box.daemon.process.send_signal(signal.SIGHUP)
+    box.daemon.wait_for_log("reloaded: cam with other zones and lines")
+    assert box.save(zones={"other": ALL})[0] == 200
+
+
+def test_a_disk_that_hangs_holds_up_nothing(box, mosquitto, subscribe, tmp_path):
+    reader = subscribe(mosquitto.port)
+    os.mkfifo(tmp_path / "state" / "overrides.yaml.new")  # nobody reads it
+    status, told = box.save(zones={"drive": ALL})
+    assert status == 422
+    assert "does not answer" in told["mistakes"][0]["why"]
+    assert "does not answer" in box.save(zones={"drive": ALL})[1]["mistakes"][0]["why"], "at once"
+    box.daemon.process.send_signal(signal.SIGHUP)
+    box.daemon.wait_for_log("reloaded: no camera has changed")
+    number = len(reader.detections())
+    reader.wait_for(lambda r: len(r.detections()) > number, "detections")
+    assert zones_of_last(reader) == []
+    assert box.daemon.terminate() == 0
+    reader.wait_for(lambda r: r.last("edgepub/test/status") == b"offline", "the goodbye")
+
+
+def test_what_was_answered_to_be_saved_is_saved_whatever_is_reloaded_meanwhile(box, mosquitto, subscribe, tmp_path):
+    saved, over = [], threading.Event()
+
+    def save():
+        number = 0
+        while not over.is_set():
+            number += 1
+            with contextlib.suppress(OSError, http.client.HTTPException):  # while it begins anew
+                if box.save(zones={f"z-{number}": ALL})[0] == 200:
+                    saved.append(f"z-{number}")
+
+    saver = threading.Thread(target=save)
+    saver.start()
+    for size in (100, 200, 300):
+        number = len(saved)
+        wait_until(lambda n=number: len(saved) > n + 2, "some saves")
+        its = {**box.settings, "outbox": {"stream": {"size": size}}}
+        before = box.daemon.log.count("all begins anew")
+        box.daemon.file.write_text(yaml.safe_dump(its))
+        box.daemon.process.send_signal(signal.SIGHUP)
+        wait_until(lambda n=before: box.daemon.log.count("all begins anew") > n, "another life")
+    number = len(saved)
+    wait_until(lambda: len(saved) > number + 2, "some saves")
+    over.set()
+    saver.join()
+    assert list(yaml.safe_load((tmp_path / "state" / "overrides.yaml").read_text())["cameras"]["cam"]["zones"]) == [
+        saved[-1]
+    ]
+    reader = subscribe(mosquitto.port)
+    reader.wait_for(lambda r: zones_of_last(r) == [saved[-1]], "the last zone")
     assert "Traceback" not in box.daemon.log
 
 

@@ -2,6 +2,8 @@
 
 import asyncio
 import contextlib
+import gc
+import json
 import socket
 import time
 
@@ -13,7 +15,7 @@ import pytest
 from test_http import Box
 
 from edgepub.frames import Frame
-from edgepub.http import live, pages, screen
+from edgepub.http import connections, live, pages, screen
 
 
 def detections(x=0.25):
@@ -52,7 +54,7 @@ class Page:
         async with asyncio.timeout(30):
             answer = await self.socket.receive()
             assert answer.type is aiohttp.WSMsgType.TEXT, answer
-            news = orjson.loads(answer.data)
+            news = json.loads(answer.data)  # which takes half a letter, as browsers do
             if "frame" not in news:
                 return news, None
             picture = await self.socket.receive()
@@ -63,6 +65,25 @@ class Page:
             news, picture = await self.ask(fps)
             if picture is not None:
                 return news["frame"], picture
+
+
+def deaf_page(box):
+    """Return a page that asks for many pictures and reads none."""
+    deaf = socket.socket()
+    deaf.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    deaf.connect(("127.0.0.1", box.port))
+    head = "GET /cameras/porch/live HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+    deaf.send(f"{head}Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: {'A' * 22}==\r\n\r\n".encode())
+    question = b"\x81\x82\x00\x00\x00\x0030"
+    deaf.send(question * 20)
+    return deaf
+
+
+def connections_of(box):
+    """Return the server's ends of its connections."""
+    ends = [each for each in gc.get_objects() if isinstance(each, connections._Connection)]
+    mine = [each.transport for each in ends if each.transport]
+    return [each for each in mine if each.get_extra_info("sockname")[1] == box.port]
 
 
 @pytest.fixture
@@ -184,37 +205,39 @@ async def test_who_does_not_watch_costs_no_picture_and_keeps_no_frame(box, watch
     assert box.views["porch"].viewfinder.newest is None
 
 
-async def test_a_page_that_stops_reading_is_left_and_costs_the_others_nothing(box, watching, monkeypatch):
-    monkeypatch.setattr(live, "_HEARTBEAT_S", 1.0)
+async def test_a_page_that_asks_nothing_gets_nothing_and_is_left(box, watching, monkeypatch):
+    monkeypatch.setattr(live, "_SILENT_S", 2.0)
     async with shown(box, size=(720, 1280)):
-        good, stopped = await watching(), await watching(autoping=False)
-        await good.ask()
-        await stopped.ask()
-        before = good
-        for _ in range(20):
-            await before.next_picture(10)
+        good, silent, pinging = await watching(), await watching(), await watching()
+        for page in (good, silent, pinging):
+            await page.ask()
+
+        async def ping():
+            with contextlib.suppress(ConnectionError):
+                while True:
+                    await pinging.socket.ping()
+                    await asyncio.sleep(0.1)
+
+        async def watch():
+            while True:
+                await good.next_picture()
+
         async with asyncio.timeout(30):
-            while (message := await stopped.socket.receive()).type not in {
-                aiohttp.WSMsgType.CLOSE,
-                aiohttp.WSMsgType.CLOSED,
-                aiohttp.WSMsgType.ERROR,
-            }:
-                assert message.type is aiohttp.WSMsgType.PING, "it has asked for nothing, and gets nothing"
-        await good.next_picture()
+            tasks = [asyncio.create_task(ping()), asyncio.create_task(watch())]
+            for page in (silent, pinging):
+                assert (await page.socket.receive()).type in {aiohttp.WSMsgType.CLOSE, aiohttp.WSMsgType.CLOSED}
+            await tasks[0]
+        assert not tasks[1].done()
+        tasks[1].cancel()
+        await asyncio.wait(tasks)
 
 
 async def test_a_page_that_asks_and_does_not_read_is_left(box, monkeypatch):
-    monkeypatch.setattr(live, "_HEARTBEAT_S", 1.0)
+    monkeypatch.setattr(live, "_READS_WITHIN_S", 1.0)
     monkeypatch.setattr(live, "_MAX_WIDTH", 4000)
     noise = np.random.default_rng(1).integers(0, 255, (2000, 3000, 3), np.uint8)
     viewfinder = box.views["porch"].viewfinder
-    deaf = socket.socket()
-    deaf.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
-    deaf.connect(("127.0.0.1", box.port))
-    head = "GET /cameras/porch/live HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-    deaf.send(f"{head}Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: {'A' * 22}==\r\n\r\n".encode())
-    question = b"\x81\x82\x00\x00\x00\x0030"
-    deaf.send(question * 20)
+    deaf = deaf_page(box)
     number = 0
     async with asyncio.timeout(60):
         while not viewfinder._watchers:
@@ -223,8 +246,75 @@ async def test_a_page_that_asks_and_does_not_read_is_left(box, monkeypatch):
             number += 1
             viewfinder.show(Frame(noise, number, 0.0, 0.0, 0.0), [])
             await asyncio.sleep(0.05)
+        while connections_of(box):  # nothing is kept for it, neither bytes nor a descriptor
+            await asyncio.sleep(0.05)
     assert (await box.ask())[0] == 200
     deaf.close()
+
+
+async def test_a_page_that_does_not_read_holds_up_no_end(box, monkeypatch):
+    monkeypatch.setattr(live, "_MAX_WIDTH", 4000)
+    noise = np.random.default_rng(1).integers(0, 255, (2000, 3000, 3), np.uint8)
+    viewfinder = box.views["porch"].viewfinder
+    deaf = deaf_page(box)
+    async with asyncio.timeout(60):
+        while not viewfinder._watchers:
+            await asyncio.sleep(0.01)
+        number = 0
+        while not (there := connections_of(box)) or not there[0].get_write_buffer_size():
+            number += 1
+            viewfinder.show(Frame(noise, number, 0.0, 0.0, 0.0), [])
+            await asyncio.sleep(0.05)
+    began_s = time.monotonic()
+    await box.stop()
+    assert time.monotonic() - began_s < 2
+    deaf.close()
+    await box.start()
+
+
+async def test_a_mistake_of_ours_is_said_once_and_the_page_is_told(watching, monkeypatch, caplog):
+    def fails(*_):
+        raise RuntimeError("a secret")
+
+    monkeypatch.setattr(live.Conversation, "_news", fails)
+    page = await watching()
+    await page.socket.send_str("5")
+    goodbye = await page.socket.receive()
+    assert (goodbye.data, goodbye.extra) == (1011, "edgepub has made a mistake; its log says more")
+    assert caplog.messages == ["http: /cameras/porch/live: an error of edgepub's own; please report it"]
+
+
+async def test_whatever_a_model_says_the_page_is_told(box, watching):
+    page = await watching()
+    await page.ask()
+    strange = [{**detections()[0], "category_id": np.int64(3), "label": "\ud800 <img>"}]
+    image = np.zeros((120, 160, 3), np.uint8)
+    box.views["porch"].viewfinder.show(Frame(image, 1, time.time(), 0.0, 0.0), strange)
+    frame, _ = await page.next_picture()
+    assert frame["detections"][0]["category_id"] in (3, "3")
+
+
+async def test_a_slow_page_gets_a_picture_whenever_it_asks(box, watching):
+    async with shown(box):
+        page = await watching()
+        await page.next_picture(5)
+        for _ in range(3):
+            await asyncio.sleep(0.25)  # it is late: a fifth of a second is over
+            began_s = time.monotonic()
+            await page.next_picture(5)
+            assert time.monotonic() - began_s < 0.15, "not at the next fifth"
+
+
+async def test_a_camera_that_is_offline_has_no_still_of_old(box, watching, monkeypatch):
+    monkeypatch.setattr(pages, "_STILL_WITHIN_S", 0.2)
+    page = await watching()
+    Source(box).show()
+    await page.next_picture()
+    assert (await box.ask("/cameras/porch/still", "HEAD"))[0] == 200
+    box.views["porch"].viewfinder.end()  # as the reporter does when the camera is gone
+    assert (await box.ask("/cameras/porch/still", "HEAD"))[0] == 503
+    _, picture = await page.ask()
+    assert picture is None
 
 
 async def test_only_so_many_may_watch():

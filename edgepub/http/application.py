@@ -44,7 +44,7 @@ def application(
         None if settings.allow_edit else "saving from here is off: http.allow_edit in the configuration turns it on"
     )
     pages = Pages(served, histories)
-    guard = Guard(token, settings.hosts, served.node, pages.file("login.html"))
+    guard = Guard(token, settings.hosts, pages.file("login.html"))
     live = Live(served, histories, settings.max_viewers, why_not)
     writes = Writes(served, why_not)
     app = web.Application(middlewares=[_finish, guard.check], client_max_size=_LARGEST_BYTES)

@@ -53,8 +53,14 @@ async def serving(host: str, port: int, app: web.Application) -> AsyncIterator[N
 
 
 def stay(request: web.Request) -> None:
-    """Let a request's connection live on, and say as much as it likes."""
+    """Let a request's connection live on, and say as much as it likes, until `leave`."""
     cast("_Connection", request.protocol).stay()
+
+
+def leave(request: web.Request) -> None:
+    """End a request's connection at once, with what it has not read."""
+    if request.transport:
+        request.transport.abort()
 
 
 class _Lives:

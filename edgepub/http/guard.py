@@ -30,19 +30,19 @@ class Guard:
     Args:
         token: what everybody has to know; None: nothing.
         hosts: names that are ours, beside addresses, names without a dot, and this box's own.
-        node: the box.
         login: the page that asks for the token.
 
     """
 
-    def __init__(self, token: SecretStr | None, hosts: Collection[str], node: str, login: bytes) -> None:
+    def __init__(self, token: SecretStr | None, hosts: Collection[str], login: bytes) -> None:
         self._token = token.get_secret_value().encode() if token else None
         self._hosts = frozenset(hosts)
         self._names = self._hosts | _own_names()
         self._login = login
-        self._cookie = f"edgepub-{node}"  # a browser's cookies do not know ports: two on one box have two
         # What the browser keeps is not the token, and no more worth when that is another.
-        self._session = hmac.new(self._token, b"edgepub session", sha256).hexdigest() if self._token else ""
+        self._session = self._made_of_token(b"session")
+        # Of its own for each token: a browser's cookies do not know ports, and two may be on one box.
+        self._cookie = f"edgepub-{self._made_of_token(b'cookie')[:8]}"
 
     @web.middleware
     async def check(self, request: web.Request, handler: Handler) -> web.StreamResponse:
@@ -103,6 +103,9 @@ class Guard:
         netloc = origin.rpartition("://")[2].lower()
         # A proxy may speak to us by another name than browsers to it.
         return netloc != (host or "").lower() and _name(netloc) not in self._hosts
+
+    def _made_of_token(self, what: bytes) -> str:
+        return hmac.new(self._token or b"", what, sha256).hexdigest()
 
     def _knows_token(self, request: web.Request) -> bool:
         assert self._token  # noqa: S101

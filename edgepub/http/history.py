@@ -44,6 +44,7 @@ class History:
         self._readings: deque[Reading] = deque(maxlen=_WINDOW + 1)
         self._points: deque[Point] = deque(maxlen=_POINTS)
         self._looks = 0
+        self._number = 0
 
     def look(self, reading: Reading) -> None:
         """Take the next reading of its counts."""
@@ -51,6 +52,7 @@ class History:
         self._looks += 1
         if self._looks > 1 and self._looks % _WINDOW == 1:
             self._points.append(self._point())
+            self._number += 1
 
     @property
     def figures(self) -> Figures | None:
@@ -60,9 +62,10 @@ class History:
         its = stats.of_camera(self._readings[0], self._readings[-1])
         return Figures(its["fps_in"], its["fps_inferred"], its["fps_published"], its["dropped"])
 
-    def points(self, after: float) -> list[Point]:
-        """Return the points of the last ten minutes that are later than this one, Unix seconds."""
-        return [point for point in self._points if point.at > after]
+    def points(self, after: int) -> tuple[list[Point], int]:
+        """Return the points that came after so many, of the last ten minutes, and how many there were."""
+        new = self._number - after
+        return (list(self._points)[-new:] if new > 0 else []), self._number
 
     def _point(self) -> Point:
         before, now = self._readings[0], self._readings[-1]

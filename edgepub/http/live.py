@@ -5,6 +5,8 @@ WebSocket: RFC 6455, December 2011.
 """
 
 import asyncio
+import json
+import logging
 import time
 from contextlib import suppress
 from math import inf
@@ -16,16 +18,19 @@ from aiohttp import WSCloseCode, WSMessage, WSMsgType, web
 from edgepub.areas import Areas
 from edgepub.http.answers import view_of
 from edgepub.http.cameras import Screens, Served, View
-from edgepub.http.connections import stay
+from edgepub.http.connections import leave, stay
 from edgepub.http.history import Histories, History
 from edgepub.http.screen import Picture, Screen
 
 _MOST_FPS = 30
 _MAX_WIDTH, _QUALITY = 1280, 80
-_HEARTBEAT_S = 10.0
+_SILENT_S = 15.0
+"""For so long a page may ask nothing; one that is shown asks all the time, one that is hidden every second."""
+_READS_WITHIN_S = 10.0
 _GOODBYE_S = 0.2
 _LONGEST_QUESTION_BYTES = 64
 _FIGURES_S = 0.95  # at the pace of a second
+_log = logging.getLogger(__name__)
 
 
 class Live:
@@ -51,43 +56,72 @@ class Live:
         """Talk with a page until it leaves, or the camera is gone."""
         name, view = view_of(request, self._served)
         socket = web.WebSocketResponse(
-            timeout=_GOODBYE_S, heartbeat=_HEARTBEAT_S, compress=False, max_msg_size=_LONGEST_QUESTION_BYTES
+            timeout=_GOODBYE_S, compress=False, autoping=False, max_msg_size=_LONGEST_QUESTION_BYTES
         )
         await socket.prepare(request)
-        stay(request)
         if len(self._viewers) >= self._max_viewers:
             why = f"{self._max_viewers} pages are being watched already, and more are not allowed (http.max_viewers)"
-            await socket.close(code=WSCloseCode.TRY_AGAIN_LATER, message=why.encode())
+            await _close(socket, WSCloseCode.TRY_AGAIN_LATER, why)
             return socket
+        stay(request)
         self._viewers.add(socket)
         try:
             with self.screens.of(view.viewfinder) as screen, suppress(ConnectionError, TimeoutError):
                 its = Conversation(name, self._served, screen, self._histories.of(name), self._why_not)
-                await self._talk(socket, its)
+                await _close(socket, *await _talk(socket, its))
+        except Exception:  # an answer in HTTP would be nonsense here
+            _log.exception("http: %s: an error of edgepub's own; please report it", request.path)
+            await _close(socket, WSCloseCode.INTERNAL_ERROR, "edgepub has made a mistake; its log says more")
         finally:
             self._viewers.discard(socket)
+            leave(request)
         return socket
 
     async def end(self, _: web.Application) -> None:
         """End all of them."""
-        goodbyes = [each.close(code=WSCloseCode.GOING_AWAY, message=b"edgepub stops") for each in self._viewers]
-        await asyncio.gather(*goodbyes, return_exceptions=True)
+        await asyncio.gather(*(_close(each, WSCloseCode.GOING_AWAY, "edgepub stops") for each in self._viewers))
 
-    async def _talk(self, socket: web.WebSocketResponse, its: "Conversation") -> None:
-        async for question in socket:
-            fps = _wanted(question)
-            if fps is None:
-                await socket.close(code=WSCloseCode.POLICY_VIOLATION, message=b"ask for 0 to 30 pictures a second")
-                return
-            answer = await its.answer(fps)
-            if answer is None:
-                await socket.close(code=WSCloseCode.POLICY_VIOLATION, message=b"this camera is there no more")
-                return
-            news, picture = answer
-            async with asyncio.timeout(_HEARTBEAT_S):  # or it is left, with what it did not read
-                await socket.send_str(news.decode())
-                if picture:
-                    await socket.send_bytes(picture)
+
+async def _talk(socket: web.WebSocketResponse, its: "Conversation") -> tuple[WSCloseCode, str]:
+    """Answer what is asked; return why that is over, as a code and in words.
+
+    Raises:
+        TimeoutError: the page is silent, or does not read.
+
+    """
+    while True:
+        async with asyncio.timeout(_SILENT_S):
+            question = await _heard(socket)
+        if question.type is not WSMsgType.TEXT and question.type is not WSMsgType.BINARY:
+            return WSCloseCode.OK, ""
+        fps = _wanted(question)
+        if fps is None:
+            return WSCloseCode.POLICY_VIOLATION, f"ask for 0 to {_MOST_FPS} pictures a second"
+        answer = await its.answer(fps)
+        if answer is None:
+            return WSCloseCode.POLICY_VIOLATION, "this camera is there no more"
+        news, picture = answer
+        async with asyncio.timeout(_READS_WITHIN_S):  # or it is left, with what it did not read
+            await socket.send_str(news.decode())
+            if picture:
+                await socket.send_bytes(picture)
+
+
+async def _heard(socket: web.WebSocketResponse) -> WSMessage:
+    """Return what a page says, but that it wants to know whether we are there."""
+    while True:
+        message = await socket.receive()
+        if message.type is WSMsgType.PING:
+            await socket.pong(message.data)
+        elif message.type is not WSMsgType.PONG:
+            return message
+
+
+async def _close(socket: web.WebSocketResponse, code: WSCloseCode, why: str) -> None:
+    """Say goodbye, and wait a moment for the page to say it, too."""
+    with suppress(ConnectionError, TimeoutError):
+        async with asyncio.timeout(2 * _GOODBYE_S):
+            await socket.close(code=code, message=why.encode())
 
 
 class Conversation:
@@ -110,9 +144,11 @@ class Conversation:
         self._why_not = why_not
         self._picture: Picture | None = None
         self._events = 0
-        self._point_at = -inf
+        self._points = 0
         self._figures_s = -inf
+        self._answered_s = -inf
         self._areas: tuple[Areas, bool] | None = None
+        self._about: dict[str, Any] | None = None
 
     async def answer(self, fps: int) -> tuple[bytes, bytes | None] | None:
         """Wait until there is anything new, and return it as JSON, with a picture if that is; None: the camera is gone.
@@ -122,14 +158,16 @@ class Conversation:
 
         """
         period_s = 1 / (fps or 1)
+        is_due = time.monotonic() - self._answered_s >= period_s
         while True:
-            if self._areas is not None:
+            if not is_due:
                 # All who want as many look at the same moments: so one picture is for all.
                 await asyncio.sleep(period_s - time.monotonic() % period_s)
+            is_due = False
+            picture = await self._screen.picture(period_s / 2) if fps else None
             view = self._served.views.get(self._camera)
             if view is None:
                 return None
-            picture = await self._screen.picture(period_s / 2) if fps else None
             news = self._news(view)
             if picture is not None and picture is not self._picture:
                 self._picture = picture
@@ -140,15 +178,16 @@ class Conversation:
             if news:
                 condition = self._served.condition.cameras[self._camera]
                 how = {"status": condition.status, "fault": condition.fault, "settings": view.controls.values}
-                return orjson.dumps({**how, **news}), picture.jpeg if picture and "frame" in news else None
+                self._answered_s = time.monotonic()
+                return _json({**how, **news}), picture.jpeg if picture and "frame" in news else None
 
     def _news(self, view: View) -> dict[str, Any]:
         news: dict[str, Any] = {}
         events, self._events = view.viewfinder.events(self._events)
         if events:
             news["events"] = events
-        if points := self._history.points(self._point_at):
-            self._point_at = points[-1].at
+        points, self._points = self._history.points(self._points)
+        if points:
             news["history"] = [point._asdict() for point in points]
         now_s = time.monotonic()
         if now_s - self._figures_s >= _FIGURES_S:
@@ -157,13 +196,14 @@ class Conversation:
                 news["figures"] = figures._asdict()
         areas = view.settings.areas, self._served.editor.has_saved(self._camera)
         if areas != self._areas:
-            if self._areas is None:
-                news["camera"] = self._about(view)
             self._areas = areas
             news["areas"] = areas_json(*areas)
+        about = self._what_it_is(view)
+        if about != self._about:
+            self._about = news["camera"] = about
         return news
 
-    def _about(self, view: View) -> dict[str, Any]:
+    def _what_it_is(self, view: View) -> dict[str, Any]:
         return {
             "name": self._camera,
             "node": self._served.node,
@@ -177,6 +217,14 @@ class Conversation:
 def areas_json(areas: Areas, is_saved: bool) -> dict[str, Any]:
     """Return zones and lines as a page gets them: in the configuration's form, and whether they are saved ones."""
     return {**areas.model_dump(mode="json", by_alias=True), "saved": is_saved}
+
+
+def _json(answer: object) -> bytes:
+    """Return it as JSON, whatever a model has put into its results."""
+    try:
+        return orjson.dumps(answer, option=orjson.OPT_SERIALIZE_NUMPY)
+    except TypeError:
+        return json.dumps(answer, default=str).encode()
 
 
 def _wanted(question: WSMessage) -> int | None:

@@ -1,6 +1,7 @@
 """The pages: what is served at each path."""
 
 import asyncio
+from contextlib import ExitStack
 from importlib import resources
 
 from aiohttp import web
@@ -14,7 +15,9 @@ from edgepub.versions import versions
 
 _TYPES = {"html": "text/html", "css": "text/css", "js": "text/javascript", "svg": "image/svg+xml"}
 _STILL_WIDTH, _STILL_QUALITY, _STILL_FRESH_S = 640, 75, 1.0
-_STILL_WITHIN_S, _LOOK_S = 5.0, 0.05
+_STILL_WITHIN_S, _LOOK_S = 2.0, 0.05
+_STILL_AGAIN_S = 15.0
+"""For so long frames are kept after a still was asked for: so the next one is there at once, of a slow camera, too."""
 _NOTHING_YET = Figures(0.0, 0.0, 0.0, {})
 
 
@@ -71,11 +74,13 @@ class Pages:
     async def still(self, request: web.Request) -> web.Response:
         """Give a picture of a camera."""
         name, view = view_of(request, self._served)
-        with self._stills.of(view.viewfinder) as screen:
-            for _ in range(round(_STILL_WITHIN_S / _LOOK_S)):
-                if picture := await screen.picture(_STILL_FRESH_S):
-                    return web.Response(body=picture.jpeg, content_type="image/jpeg")
-                await asyncio.sleep(_LOOK_S)
+        watching = ExitStack()
+        screen = watching.enter_context(self._stills.of(view.viewfinder))
+        asyncio.get_running_loop().call_later(_STILL_AGAIN_S, watching.close)
+        for _ in range(round(_STILL_WITHIN_S / _LOOK_S)):
+            if picture := await screen.picture(_STILL_FRESH_S):
+                return web.Response(body=picture.jpeg, content_type="image/jpeg")
+            await asyncio.sleep(_LOOK_S)
         return said(503, f"{name} has given no frame in {_STILL_WITHIN_S:g} s")
 
     async def healthz(self, _: web.Request) -> web.Response:

@@ -35,8 +35,6 @@ class Screen:
         self._picture: Picture | None = None
         self._made_s = 0.0
         self._lock = asyncio.Lock()
-        self.encoded = 0
-        """How many there were."""
 
     async def picture(self, fresh_s: float) -> Picture | None:
         """Return a picture of the newest frame, or of one that was the newest so many seconds ago; None without any."""
@@ -46,8 +44,7 @@ class Screen:
             if seen is not None and is_new and time.monotonic() - self._made_s >= fresh_s:
                 self._made_s = time.monotonic()
                 self._picture = Picture(seen, await in_thread("picture", lambda: self._encode(seen)))
-                self.encoded += 1
-            return self._picture
+            return self._picture if seen is not None else None
 
     def _encode(self, seen: Seen) -> bytes:
         drawn = seen.objects if self._boxes else []

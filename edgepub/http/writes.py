@@ -29,11 +29,12 @@ class Writes:
 
     async def set(self, request: web.Request) -> web.Response:
         """Set a setting, as a command by MQTT would."""
+        payload = await request.read()  # before the look at what there is: a reload may come meanwhile
         name, controls = request.match_info["setting"], view_of(request, self._served)[1].controls
         if name not in controls.values:
             raise web.HTTPNotFound(text=f"there is no such setting; there are {', '.join(controls.values)}")
         try:
-            controls.set(name, await request.read())
+            controls.set(name, payload)
         except ValueError as error:
             raise web.HTTPUnprocessableEntity(text=str(error)) from None
         return as_json(controls.values)
@@ -42,7 +43,7 @@ class Writes:
         """Let other zones and lines be in force, and keep them."""
         self._allow()
         try:
-            areas = Areas.model_validate(_read(await request.read()))
+            areas = Areas.model_validate(_parsed(await request.read()))
             view_of(request, self._served)[1].settings.with_areas(areas)
         except ValidationError as error:
             return _wrong([_mistake(*explain(detail, Areas)) for detail in error.errors(include_url=False)])
@@ -69,7 +70,7 @@ class Writes:
         return as_json(areas_json(view.settings.areas, self._served.editor.has_saved(camera)))
 
 
-def _read(body: bytes) -> Any:  # noqa: ANN401  (JSON)
+def _parsed(body: bytes) -> Any:  # noqa: ANN401  (JSON)
     try:
         return orjson.loads(body)
     except orjson.JSONDecodeError as error:

@@ -13,6 +13,7 @@ import { takeToken } from "./token_link.js";
 import { Rate, Shows } from "./view.js";
 import * as words from "./words.js";
 
+const MOST_LABELS = 100; // to choose from; a model that reads texts has no end of them
 takeToken();
 const camera = decodeURIComponent(location.pathname.split("/").pop());
 const stage = byId("stage");
@@ -41,11 +42,11 @@ new ResizeObserver(() => {
 byId("editor").addEventListener("click", ({ target }) => {
   if (target.closest("#new-zone, #new-line")) shows.turnOn("areas"); // what is drawn is to be seen
 });
-new Live(`/cameras/${camera}/live`, { rate: () => rate.wanted, answered, broken }).start();
+const knows = ({ cameras }) => cameras.some(({ name }) => name === camera);
+new Live(`/cameras/${camera}/live`, { rate: () => rate.wanted, answered, broken, refused, knows }).start();
 
-async function answered(answer, jpeg) {
-  const first = Boolean(answer.camera);
-  if (first) introduce(answer.camera);
+async function answered(answer, jpeg, first) {
+  if (answer.camera) introduce(answer.camera);
   if (jpeg) await picture.show(jpeg);
   if (answer.frame) {
     overlay.show(answer.frame);
@@ -76,7 +77,7 @@ function introduce(its) {
 /** Tell the editor the labels that there are, as they are seen. */
 function learn(labelled) {
   const before = knownLabels.size;
-  for (const { label } of labelled) knownLabels.add(label);
+  for (const { label } of labelled) if (knownLabels.size < MOST_LABELS) knownLabels.add(label);
   if (knownLabels.size > before) editor.setKnownLabels(Array.from(knownLabels).sort());
 }
 
@@ -97,6 +98,12 @@ function showFigures(figures) {
 function broken(why) {
   showStatus(byId("status"), "not connected");
   veil(`${why} Trying again …`);
+}
+
+/** The token is another one now: the page that comes in its place asks for it. */
+function refused() {
+  if (editor.isChanged) veil("edgepub wants its token anew: log in in another tab, then go on here.");
+  else location.reload();
 }
 
 /** Say why the picture is not a live one, over it; an empty text where it is. */

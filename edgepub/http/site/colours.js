@@ -1,6 +1,7 @@
 /** The colours of labels: the same here as in the snapshots. */
 
 const HUES = 180; // as OpenCV counts them
+const MOST = 1000; // labels to keep the colours of
 const CRC = Uint32Array.from({ length: 256 }, (_, byte) => {
   for (let bit = 0; bit < 8; bit++) byte = byte & 1 ? (byte >>> 1) ^ 0xedb88320 : byte >>> 1;
   return byte;
@@ -17,6 +18,7 @@ export function colourOf(label) {
   if (!colour) {
     const hue = (crc32(new TextEncoder().encode(label)) % HUES) * 2;
     colour = { fill: `hsl(${hue}, 100%, 50%)`, ink: inkOn(hue) };
+    if (known.size === MOST) known.clear();
     known.set(label, colour);
   }
   return colour;

@@ -24,6 +24,7 @@ export class Editor {
   #isSaved = false;
   #isSaving = false;
   #isOvertaken = false;
+  #sent = null;
   #waiting = null; // areas that came while a hand was at work
   #refused = { areas: "", mistakes: [] }; // what the server said of which areas
 
@@ -65,6 +66,11 @@ export class Editor {
   /** The zones and lines as they are drawn now, in the configuration's form. */
   get areas() {
     return this.#desk.plan.areas;
+  }
+
+  /** Whether there is something drawn that the server does not have. */
+  get isChanged() {
+    return this.#desk.plan.isChanged;
   }
 
   /** Take what the server says of the camera. */
@@ -121,7 +127,8 @@ export class Editor {
     const { areas, saved } = this.#waiting;
     this.#waiting = null;
     this.#isSaved = saved;
-    this.#isOvertaken ||= this.#desk.receive(areas);
+    const isOvertaken = this.#desk.receive(areas, this.#sent);
+    this.#isOvertaken ||= isOvertaken;
   }
 
   /** Our own checks, and the server's as long as nothing was changed since. */
@@ -161,6 +168,7 @@ export class Editor {
 
   async #save() {
     const { areas } = this;
+    this.#sent = areas;
     const answer = await this.#asked(server.save(this.#camera.name, areas));
     if (answer.mistakes) {
       this.#refused = { areas: JSON.stringify(areas), mistakes: answer.mistakes };

@@ -82,10 +82,14 @@ export class Plan {
     }
   }
 
-  /** Take what the server has; what is changed here and not saved stays. Return whether it stayed in the way. */
-  receive(areas) {
+  /**
+   * Take what the server has; what is changed here and not saved stays. Return whether that is in the way of somebody else's: not of
+   * what was `sent` from here.
+   */
+  receive(areas, sent) {
     const servers = areasOf(itemsOf(areas));
-    const isOvertaken = this.isChanged && !isSame(servers, this.#servers) && !isSame(servers, this.areas);
+    const known = [this.#servers, this.areas, sent];
+    const isOvertaken = this.isChanged && !known.some((each) => isSame(servers, each));
     const wasChanged = this.isChanged;
     this.#servers = servers;
     if (!wasChanged) this.discard();

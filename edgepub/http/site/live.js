@@ -4,6 +4,7 @@ const FIRST_PAUSE_MS = 500;
 const LONGEST_PAUSE_MS = 15000;
 const SILENCE_MS = 15000; // the server has something to say every second
 const LOST = "The connection is lost.";
+const GONE = "There is no such camera any more.";
 
 /**
  * Keeps one camera's connection, for as long as the page is open.
@@ -11,14 +12,18 @@ const LOST = "The connection is lost.";
  * @param {string} path of the WebSocket.
  * @param {object} page
  * @param {() => number} page.rate how many pictures a second are wanted now.
- * @param {(answer: object, picture: ?Blob) => Promise<void>} page.answered shows an answer; the next is asked for when it has.
+ * @param {(answer: object, picture: ?Blob, isFirst: boolean) => Promise<void>} page.answered shows an answer, perhaps a connection's
+ *   first; the next is asked for when it has.
  * @param {(why: string) => void} page.broken the connection broke, and is tried again.
+ * @param {() => void} page.refused there is none for want of the token.
+ * @param {(all: object) => boolean} page.knows whether its camera is among those that there are.
  */
 export class Live {
   #url;
   #page;
   #socket = null;
   #answer = null;
+  #isFirst = true;
   #pause_ms = FIRST_PAUSE_MS;
   #again = 0;
   #silence = 0;
@@ -43,6 +48,7 @@ export class Live {
     clearTimeout(this.#again);
     this.#again = 0;
     this.#answer = null;
+    this.#isFirst = true;
     const socket = new WebSocket(this.#url);
     this.#socket = socket;
     socket.addEventListener("open", () => this.#ask(socket));
@@ -75,10 +81,11 @@ export class Live {
     } else {
       picture = data;
     }
-    const answer = this.#answer;
-    this.#pause_ms = FIRST_PAUSE_MS;
+    const [answer, isFirst] = [this.#answer, this.#isFirst];
+    if (!isFirst) this.#pause_ms = FIRST_PAUSE_MS; // one that breaks after its first answer would be tried without an end
+    this.#isFirst = false;
     try {
-      await this.#page.answered(answer, picture);
+      await this.#page.answered(answer, picture, isFirst);
     } finally {
       this.#ask(socket);
     }
@@ -91,17 +98,18 @@ export class Live {
     this.#page.broken(reason ? sentence(reason) : LOST);
     this.#again = setTimeout(() => this.#connect(), this.#pause_ms * (0.75 + Math.random() / 2));
     this.#pause_ms = Math.min(2 * this.#pause_ms, LONGEST_PAUSE_MS);
-    reloadWhereRefused();
+    if (!reason) this.#askWhy();
   }
-}
 
-/** A handshake that is refused does not say why: where it is for want of a token, the page is the login's. */
-async function reloadWhereRefused() {
-  try {
-    const signal = AbortSignal.timeout(SILENCE_MS);
-    if ((await fetch("/cameras", { signal })).status === 401) location.reload();
-  } catch {
-    // Nobody answers: the next try will tell.
+  /** A handshake that is refused does not say why. */
+  async #askWhy() {
+    try {
+      const response = await fetch("/cameras", { signal: AbortSignal.timeout(SILENCE_MS) });
+      if (response.status === 401) this.#page.refused();
+      else if (response.ok && !this.#page.knows(await response.json())) this.#page.broken(GONE);
+    } catch {
+      // Nobody answers: the next try will tell.
+    }
   }
 }
 

@@ -36,7 +36,7 @@ export class Plot {
   add(points, anew) {
     const all = anew ? points : this.#points.concat(points);
     const newest = all.length ? all[all.length - 1].at : 0;
-    this.#points = all.filter(({ at }) => at > newest - SPAN_S);
+    this.#points = all.filter(({ at }) => at > newest - SPAN_S && at <= newest); // no later ones: the clock was set back
     this.#caption.textContent = summary(this.#points);
     this.#draw();
   }
