@@ -5,8 +5,8 @@ A page that is watched stays for longer; what that may cost is the work of ``edg
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from http import HTTPStatus
 from typing import cast
 
@@ -52,9 +52,18 @@ async def serving(host: str, port: int, app: web.Application) -> AsyncIterator[N
         await runner.cleanup()
 
 
-def stay(request: web.Request) -> None:
-    """Let a request's connection live on, and say as much as it likes."""
-    cast("_Connection", request.protocol).stay()
+@contextmanager
+def staying(request: web.Request) -> Iterator[None]:
+    """Let a request's connection live on, and say as much as it likes, for as long as the context lasts.
+
+    Then it has as long as any other for its end: who does not read would be waited for without.
+    """
+    connection = cast("_Connection", request.protocol)
+    connection.stay()
+    try:
+        yield
+    finally:
+        connection.leave()
 
 
 class _Lives:
@@ -103,9 +112,15 @@ class _Connection(web.RequestHandler):
         if self._own:
             self._lives.ended(self._own)
 
+    def leave(self) -> None:
+        """Live no longer than another one that begins now."""
+        if self._own:
+            self._lives.begin(self._own)
+
     def connection_lost(self, exc: BaseException | None) -> None:
         if self._own:
             self._lives.ended(self._own)
+            self._own = None
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:

@@ -16,7 +16,7 @@ from aiohttp import WSCloseCode, WSMessage, WSMsgType, web
 from edgepub.areas import Areas
 from edgepub.http.answers import view_of
 from edgepub.http.cameras import Screens, Served, View
-from edgepub.http.connections import stay
+from edgepub.http.connections import staying
 from edgepub.http.history import Histories, History
 from edgepub.http.screen import Picture, Screen
 
@@ -54,40 +54,48 @@ class Live:
             timeout=_GOODBYE_S, heartbeat=_HEARTBEAT_S, compress=False, max_msg_size=_LONGEST_QUESTION_BYTES
         )
         await socket.prepare(request)
-        stay(request)
         if len(self._viewers) >= self._max_viewers:
             why = f"{self._max_viewers} pages are being watched already, and more are not allowed (http.max_viewers)"
             await socket.close(code=WSCloseCode.TRY_AGAIN_LATER, message=why.encode())
             return socket
         self._viewers.add(socket)
+        goodbye = b""
         try:
-            with self.screens.of(view.viewfinder) as screen, suppress(ConnectionError, TimeoutError):
+            with (
+                staying(request),
+                self.screens.of(view.viewfinder) as screen,
+                suppress(ConnectionError, TimeoutError),
+            ):
                 its = Conversation(name, self._served, screen, self._histories.of(name), self._why_not)
-                await self._talk(socket, its)
+                goodbye = await self._talk(socket, its)
         finally:
             self._viewers.discard(socket)
+        if goodbye:
+            await socket.close(code=WSCloseCode.POLICY_VIOLATION, message=goodbye)
         return socket
 
     async def end(self, _: web.Application) -> None:
         """End all of them."""
         goodbyes = [each.close(code=WSCloseCode.GOING_AWAY, message=b"edgepub stops") for each in self._viewers]
-        await asyncio.gather(*goodbyes, return_exceptions=True)
+        with suppress(TimeoutError):
+            async with asyncio.timeout(2 * _GOODBYE_S):  # what a page has not read is in the way of its goodbye
+                await asyncio.gather(*goodbyes, return_exceptions=True)
 
-    async def _talk(self, socket: web.WebSocketResponse, its: "Conversation") -> None:
+    async def _talk(self, socket: web.WebSocketResponse, its: "Conversation") -> bytes:
+        """Answer until the page leaves; else return why that is all."""
         async for question in socket:
             fps = _wanted(question)
             if fps is None:
-                await socket.close(code=WSCloseCode.POLICY_VIOLATION, message=b"ask for 0 to 30 pictures a second")
-                return
+                return b"ask for 0 to 30 pictures a second"
             answer = await its.answer(fps)
             if answer is None:
-                await socket.close(code=WSCloseCode.POLICY_VIOLATION, message=b"this camera is there no more")
-                return
+                return b"this camera is there no more"
             news, picture = answer
             async with asyncio.timeout(_HEARTBEAT_S):  # or it is left, with what it did not read
                 await socket.send_str(news.decode())
                 if picture:
                     await socket.send_bytes(picture)
+        return b""
 
 
 class Conversation:
