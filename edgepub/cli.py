@@ -187,7 +187,7 @@ def demo(
 def bench(
     subject: Annotated[
         list[str] | None,
-        typer.Argument(help="Only these. \\[default: all, in forty-five minutes]", show_default=False),
+        typer.Argument(help="Only these. \\[default: all, in fifty minutes]", show_default=False),
     ] = None,
 ) -> None:
     """Measure edgepub, beside DeGirum's own streaming loop where there is something to compare, in one run."""

@@ -22,9 +22,7 @@ def broker() -> Iterator[tuple[str, int]]:
         with embedded_broker() as port:
             yield "aMQTT (install mosquitto for figures of the field)", port
         return
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "mosquitto.conf")
         path.write_text(f"listener {port} 127.0.0.1\nallow_anonymous true\nlog_type error\n")
@@ -35,6 +33,13 @@ def broker() -> Iterator[tuple[str, int]]:
         finally:
             process.terminate()
             process.wait()
+
+
+def free_port() -> int:
+    """Return a port of 127.0.0.1 that nobody has."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return int(free.getsockname()[1])
 
 
 def _wait_for(port: int) -> None:

@@ -74,15 +74,14 @@ def a_result(objects: int) -> list[dict[str, Any]]:
     return [{"bbox": box, "category_id": 0, "label": "face", "score": 0.9487605690956116}] * objects
 
 
-def _edgepub(port: int, objects: int) -> float:
-    outbox = Outbox(256)
-    counts = CameraMetrics()
+def a_reporter(outbox: Outbox, counts: CameraMetrics) -> Reporter:
+    """Return what makes the messages of one camera, with all off that the bare loop has not."""
     whose = {"node": "bench", "camera": "camera", "boot_id": "boot"}
     topics = Topics("edgepub", "bench")
     settings = CameraSettings(
         source="camera.mp4", model="any", tracking=False, snapshot=SnapshotSettings(enabled=False)
     )
-    reporter = Reporter(
+    return Reporter(
         whose,
         topics,
         DetectionsBuilder(whose, None, 0.5),
@@ -94,9 +93,22 @@ def _edgepub(port: int, objects: int) -> float:
         outbox,
         counts,
     )
+
+
+def _edgepub(port: int, objects: int) -> float:
+    outbox = Outbox(256)
+    counts = CameraMetrics()
+    reporter = a_reporter(outbox, counts)
     connect = functools.partial(mqtt.connect, MqttSettings(url=f"mqtt://127.0.0.1:{port}"), "bench", None)
     publisher = Publisher(
-        outbox, connect, "bench", "bench", state(topics.status, "offline"), [], print, BrokerCondition()
+        outbox,
+        connect,
+        "bench",
+        "bench",
+        state(Topics("edgepub", "bench").status, "offline"),
+        [],
+        print,
+        BrokerCondition(),
     )
     image = np.zeros((480, 640, 3), np.uint8)
     took: list[float] = []

@@ -23,6 +23,7 @@ from edgepub.bench.slow_link import slow_link
 from edgepub.bench.spooling import spooling
 from edgepub.bench.streaming import streaming
 from edgepub.bench.tables import ROUNDS
+from edgepub.bench.viewers import viewers
 from edgepub.versions import versions
 
 if TYPE_CHECKING:
@@ -44,6 +45,7 @@ class Subject(StrEnum):
     SHARING = "sharing"
     OBJECTS = "objects"
     EVERYTHING = "everything"
+    VIEWERS = "viewers"
 
 
 def report(subjects: Sequence[Subject]) -> int:
@@ -66,6 +68,7 @@ def report(subjects: Sequence[Subject]) -> int:
             Subject.SHARING: sharing,
             Subject.OBJECTS: objects,
             Subject.EVERYTHING: functools.partial(everything, port, folder),
+            Subject.VIEWERS: functools.partial(viewers, port, folder),
         }
         for subject in subjects or list(Subject):
             console.print(tables[subject]())
