@@ -218,6 +218,38 @@ def test_what_is_not_saved_is_neither_overwritten_nor_left_unasked(table):
     assert table.yaml == {}
 
 
+def test_the_newest_of_what_others_save_is_what_discard_shows(table):
+    page = table.start(YARD).page
+    table.click((0.5, 0.5))
+    page.fill("#area-name", "hof")
+    for name in ("first", "second"):
+        areas = {**YARD, "zones": {name: YARD["zones"]["yard"]}}
+        page.evaluate("(areas) => editor.setAreas(areas, true)", areas)
+    page.click("#discard")
+    assert list(table.yaml["zones"]) == ["second"]
+
+
+def test_who_goes_on_while_it_is_saved_has_nobody_elsewhere_to_reckon_with(table):
+    page = table.start(YARD).page
+    under_way = []
+
+    def hold(route):
+        under_way.append(route)
+
+    page.route(f"{ORIGIN}/cameras/porch/areas", hold)
+    table.click((0.5, 0.5))
+    page.fill("#area-name", "hof")
+    with page.expect_request("**/areas"):
+        page.click("#save")
+    page.fill("#area-name", "hof-2")
+    for route in under_way:
+        route.fulfill(json={**json.loads(route.request.post_data), "saved": True})
+    page.wait_for_selector("#revert:visible")
+    assert "elsewhere" not in table.text("#editor-note")
+    assert list(table.yaml["zones"]) == ["hof-2"]
+    assert not table.is_off("#save")
+
+
 def test_who_may_not_save_is_told_how_and_asked_nothing_on_leaving(table):
     page = table.start(YARD, may_edit=False, why_not="set http.allow_edit", labels=["person"], tracking=False).page
     assert table.text("#why-not") == "set http.allow_edit"

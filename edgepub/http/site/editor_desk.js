@@ -208,8 +208,8 @@ export class Desk {
   }
 
   /** Take what the server has; return whether it is not shown, because of what is changed here. */
-  receive(areas) {
-    const isOvertaken = this.plan.receive(areas);
+  receive(areas, sent) {
+    const isOvertaken = this.plan.receive(areas, sent);
     this.#tidy();
     return isOvertaken;
   }
