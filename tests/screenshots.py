@@ -8,7 +8,7 @@ from conftest import Mosquitto
 from test_page import SEEN_WITHIN_MS, Demo, draw
 
 DOCS = Path(__file__).parents[1] / "docs"
-DESK = {"viewport": {"width": 1280, "height": 860}}
+DESK = {"viewport": {"width": 1280, "height": 1180}}
 PHONE = {"viewport": {"width": 390, "height": 844}, "is_mobile": True, "has_touch": True, "color_scheme": "dark"}
 
 

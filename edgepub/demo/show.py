@@ -68,6 +68,8 @@ def show(seconds: float | None, broker: str | None, *, as_json: bool) -> int:
         if broker:
             stack.callback(stage.clear_broker, settings, folder)
         daemon = stack.enter_context(stage.daemon(path, log))
+        if not as_json:
+            stage.wait_for_page(settings, daemon)  # whose address is said first of all
         choice = Choice(settings.mqtt.topic_prefix, settings.node)
         board = Board(choice)
         tally = board.expect(stage.NODE, stage.CAMERA).tally

@@ -9,9 +9,11 @@ import shutil
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import yaml
 
@@ -26,6 +28,8 @@ CAMERA = "face"
 _STATE = "state"
 _TOKEN = "token"  # noqa: S105  (a file's name)
 _STOP_S = 12.0
+_LONGEST_START_S = 30.0
+_LOOK_S = 0.1
 
 
 @contextmanager
@@ -83,6 +87,16 @@ def page(settings: Settings, folder: Path) -> str:
     """Return the address of the camera's page, with the token that it asks for."""
     token = (folder / _TOKEN).read_text(encoding="ascii")
     return f"http://{settings.http.listen}/cameras/{CAMERA}#token={token}"
+
+
+def wait_for_page(settings: Settings, daemon: subprocess.Popen[bytes]) -> None:
+    """Wait until the page can be opened, or cannot be expected any more."""
+    parts = urlsplit(f"//{settings.http.listen}")
+    end_s = time.monotonic() + _LONGEST_START_S
+    while daemon.poll() is None and time.monotonic() < end_s:
+        with contextlib.suppress(OSError), socket.create_connection((parts.hostname, parts.port), 1):
+            return
+        time.sleep(_LOOK_S)
 
 
 def _free_port() -> int:
