@@ -69,11 +69,15 @@ async def _watch(session: aiohttp.ClientSession, url: str, page: int, fps: str) 
                         frame = shown["number"]
                         continue  # its picture comes
                 else:
-                    print(page, frame, flush=True)
+                    _say(f"{page} {frame}")
                 await socket.send_str(fps)
-            print("goodbye", socket.close_code, flush=True)
+            _say(f"goodbye {socket.close_code}")
     except (OSError, aiohttp.ClientError) as error:
-        print("goodbye", repr(error), flush=True)
+        _say(f"goodbye {error!r}")
+
+
+def _say(line: str) -> None:
+    print(f"{line}\n", end="", flush=True)  # in one piece, wherever it is killed
 
 
 async def _main(url: str, number: int, fps: str) -> None:

@@ -1,9 +1,12 @@
-"""What pages that watch a camera cost the daemon, and what it costs that they could."""
+"""What pages that watch a camera cost the daemon, and what it costs that they could.
+
+A daemon that serves nothing runs beside the one that does, on the same camera: what else the machine does meets both.
+"""
 
 import json
 import time
 import timeit
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,9 +31,9 @@ from edgepub.viewfinder import Viewfinder
 SIZE = 1280, 720
 FPS = 30.0
 _FRAMES = 90
-_TURNS = 3
-_WARM_UP_S = 3.0
-_WINDOW_S = 10.0
+_TURNS = 4
+_WARM_UP_S = 2.0
+_WINDOW_S = 8.0
 _RESULTS = 200  # fewer than the outbox holds
 
 
@@ -41,9 +44,11 @@ class Case(NamedTuple):
     fps: int
     """The pictures a second that each of them wants."""
 
+    def __str__(self) -> str:
+        return f"{self.pages} at {self.fps} fps" if self.pages else "none"
 
-NOBODY = Case(0, 0)
-CASES = (NOBODY, Case(1, 5), Case(8, 5), Case(1, 30))
+
+CASES = (Case(0, 0), Case(1, 5), Case(8, 5), Case(1, 30))
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,41 +62,25 @@ class Figures:
     p50_ms: float
     """From the capture to the publishing, as the payloads say."""
     p95_ms: float
+    rss_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """What was measured at one time."""
+
+    unset: Figures
+    """With `http.listen` unset."""
+    on: Figures
     encoded_fps: float
     """Different pictures a second that the pages got."""
     page_fps: float
     """Pictures a second that each of them got."""
-    rss_bytes: int
-
-
-class _Told:
-    """What a daemon's messages say since they were forgotten."""
-
-    def __init__(self) -> None:
-        self.ages_ms: list[float] = []
-        self.stats: list[tuple[float, int]] = []
-        """When, and how many frames were inferred."""
-
-    def take(self, topic: str, payload: bytes) -> None:
-        if topic.endswith("/detections"):
-            self.ages_ms.append(json.loads(payload)["timing_ms"]["capture_to_publish"])
-        elif topic.endswith("/stats"):
-            said = json.loads(payload)
-            self.stats.append((said["timestamp"], said["cameras"]["camera"]["inferred"]))
-
-    def forget(self) -> None:
-        self.ages_ms.clear()
-        self.stats.clear()
-
-    @property
-    def fps(self) -> float:
-        (from_s, before), *_, (to_s, after) = self.stats
-        return (after - before) / (to_s - from_s)
 
 
 def viewers(port: int, folder: Path) -> Table:
     """Return the table of it."""
-    unset, *others = _in_turns(port, folder)
+    by_case = measure(port, folder)
     rows = table(
         f"Pages that watch a camera of {SIZE[0]}x{SIZE[1]} at {FPS:g} fps; the median of {_TURNS} turns",
         "pages",
@@ -105,91 +94,126 @@ def viewers(port: int, folder: Path) -> Table:
         "a page gets/s",
         "memory MB",
     )
-    rows.add_row("http.listen unset", *_cells(unset, unset))
-    for case, turns in zip(CASES, others, strict=True):
-        name = f"{case.pages} at {case.fps} fps" if case.pages else "none"
-        rows.add_row(name, *_cells(turns, unset))
-    rows.caption = _on_the_way()
+    nobody = by_case[CASES[0]]
+    rows.add_row("http.listen unset", *_cells([its.unset for its in nobody], "", "", "", ""))
+    for case, turns in by_case.items():
+        rows.add_row(
+            str(case),
+            *_cells(
+                [its.on for its in turns],
+                f"{median(map(_more, turns)):.1f}",
+                f"{median(its.on.cpu_percent / its.unset.cpu_percent for its in turns):.2f}",
+                f"{median(its.encoded_fps for its in turns):.1f}" if case.pages else "",
+                f"{median(its.page_fps for its in turns):.1f}" if case.pages else "",
+            ),
+        )
+    least, most = min(map(_more, nobody)), max(map(_more, nobody))
+    rows.caption = (
+        f"'more' and 'ratio' are to a daemon beside it at the same time, with http.listen unset; without a page "
+        f"it was {least:+.1f} to {most:+.1f} in the turns. {_on_the_way()}"
+    )
     return rows
 
 
-def make(folder: Path) -> Path:
-    """Write the video and the model; return the video."""
+def measure(port: int, folder: Path) -> dict[Case, list[Turn]]:
+    """Measure each case in each turn."""
     video = folder / "watched.avi"
     box = {"label": "person", "score": 0.9, "category_id": 0}
     echo.make_video(video, ([{**box, "bbox": [n % 40, 20, n % 40 + 16, 50]}] for n in range(_FRAMES)), FPS, SIZE)
     echo.make_model(folder / "watched-zoo")
-    return video
+    by_case: dict[Case, list[Turn]] = {case: [] for case in CASES}
+    for number in range(_TURNS):
+        address = f"127.0.0.1:{free_port()}"
+        with (
+            LiveCamera(video, FPS) as camera,
+            _daemon(f"unset-{number}", camera.url, port, folder) as unset,
+            _daemon(f"on-{number}", camera.url, port, folder, http={"listen": address}) as on,
+        ):
+            for case, turns in by_case.items():
+                turns.append(_a_turn(unset, on, case, f"http://{address}/cameras/camera"))
+    return by_case
 
 
-def _in_turns(port: int, folder: Path) -> list[list[Figures]]:
-    """Return what was measured in each turn, first of all with `http.listen` unset, then of each case."""
-    video = make(folder)
-    turns = []
-    for _ in range(_TURNS):
-        with _daemon(video, port, folder) as (process, told):
-            turn = [_measure(process, told, NOBODY, "")]
-        http_port = free_port()
-        with _daemon(video, port, folder, http={"listen": f"127.0.0.1:{http_port}"}) as (process, told):
-            url = f"http://127.0.0.1:{http_port}/cameras/camera"
-            turn += [_measure(process, told, case, url) for case in CASES]
-        turns.append(turn)
-    return [list(each) for each in zip(*turns, strict=True)]
+class _Daemon:
+    """A daemon, and what its messages say."""
+
+    def __init__(self) -> None:
+        self.process: Watched
+        self._ages_ms: list[float] = []
+        self._inferred: list[tuple[float, int]] = []  # when, and how many frames
+        self._from_s = self._from_cpu_s = 0.0
+
+    def take(self, topic: str, payload: bytes) -> None:
+        if topic.endswith("/detections"):
+            self._ages_ms.append(json.loads(payload)["timing_ms"]["capture_to_publish"])
+        elif topic.endswith("/stats"):
+            said = json.loads(payload)
+            self._inferred.append((said["timestamp"], said["cameras"]["camera"]["inferred"]))
+
+    @property
+    def is_seeing(self) -> bool:
+        return bool(self._ages_ms)
+
+    def begin(self) -> None:
+        """Let the figures be of what follows."""
+        self._ages_ms.clear()
+        self._inferred.clear()
+        self._from_s, self._from_cpu_s = time.perf_counter(), self.process.cpu_s()
+
+    def figures(self) -> Figures:
+        cpu_s, seconds = self.process.cpu_s() - self._from_cpu_s, time.perf_counter() - self._from_s
+        (from_s, before), *_, (to_s, after) = self._inferred
+        p50_ms, p95_ms = np.percentile(self._ages_ms, (50, 95)).tolist()
+        return Figures(
+            100 * cpu_s / seconds, (after - before) / (to_s - from_s), p50_ms, p95_ms, self.process.rss_bytes()
+        )
 
 
 @contextmanager
-def _daemon(video: Path, port: int, folder: Path, **more: Any) -> Iterator[tuple[Watched, _Told]]:  # noqa: ANN401  (YAML)
-    told = _Told()
-    with LiveCamera(video, FPS) as camera:
-        cameras = {"camera": {"source": camera.url}}
-        command = edgepub_run(folder, port, folder / "watched-zoo", "echo", cameras, stats={"interval_s": 1}, **more)
-        with watched(command, port, "edgepub/bench/#", folder, told.take) as process:
-            process.wait_for_first()
-            while not told.ages_ms:
-                time.sleep(0.1)
-            yield process, told
+def _daemon(node: str, camera: str, port: int, folder: Path, **more: Any) -> Iterator[_Daemon]:  # noqa: ANN401  (YAML)
+    its, own = _Daemon(), folder / node
+    own.mkdir()
+    more = {"node": node, "stats": {"interval_s": 1}, **more}
+    command = edgepub_run(own, port, folder / "watched-zoo", "echo", {"camera": {"source": camera}}, **more)
+    with watched(command, port, f"edgepub/{node}/#", own, its.take) as its.process:
+        its.process.wait_for_first()
+        while not its.is_seeing:
+            time.sleep(0.1)
+        yield its
 
 
-def _measure(process: Watched, told: _Told, case: Case, url: str) -> Figures:
+def _a_turn(unset: _Daemon, on: _Daemon, case: Case, url: str) -> Turn:
     with live_pages(url, case.pages, case.fps) if case.pages else nullcontext() as pages:
         while pages and len({page for page, _ in pages.pictures}) < case.pages:
             time.sleep(0.1)
         time.sleep(_WARM_UP_S)
-        told.forget()
         if pages:
             pages.pictures.clear()
-        from_s, from_cpu_s = time.perf_counter(), process.cpu_s()
+        unset.begin()
+        on.begin()
         time.sleep(_WINDOW_S)
-        seconds, cpu_s = time.perf_counter() - from_s, process.cpu_s() - from_cpu_s
         pictures = [frame for _, frame in pages.pictures] if pages else []
-        ages_ms = np.array(told.ages_ms)
-        return Figures(
-            100 * cpu_s / seconds,
-            told.fps,
-            float(np.percentile(ages_ms, 50)),
-            float(np.percentile(ages_ms, 95)),
-            len(set(pictures)) / seconds,
-            len(pictures) / seconds / (case.pages or 1),
-            process.rss_bytes(),
-        )
+        page_fps = len(pictures) / _WINDOW_S / max(1, case.pages)
+        return Turn(unset.figures(), on.figures(), len(set(pictures)) / _WINDOW_S, page_fps)
 
 
-def _cells(turns: list[Figures], unset: list[Figures]) -> list[str]:
+def _more(turn: Turn) -> float:
+    return turn.on.cpu_percent - turn.unset.cpu_percent
+
+
+def _cells(turns: Sequence[Figures], more: str, ratio: str, encoded: str, gets: str) -> list[str]:
     def of(what: Callable[[Figures], float]) -> float:
-        return median(what(each) for each in turns)
+        return median(map(what, turns))
 
-    pairs = list(zip(turns, unset, strict=True))
-    more = median(its.cpu_percent - other.cpu_percent for its, other in pairs)
-    ratio = median(its.cpu_percent / other.cpu_percent for its, other in pairs)
     return [
         f"{of(lambda its: its.cpu_percent):.1f}",
-        f"{more:.1f}" if turns is not unset else "",
-        f"{ratio:.2f}" if turns is not unset else "",
+        more,
+        ratio,
         f"{of(lambda its: its.fps):.1f}",
         f"{of(lambda its: its.p50_ms):.1f}",
         f"{of(lambda its: its.p95_ms):.1f}",
-        f"{of(lambda its: its.encoded_fps):.1f}",
-        f"{of(lambda its: its.page_fps):.1f}",
+        encoded,
+        gets,
         f"{of(lambda its: its.rss_bytes) / 1e6:.0f}",
     ]
 
