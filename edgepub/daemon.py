@@ -20,9 +20,10 @@ from edgepub.configured import Configured
 from edgepub.editor import Editor
 from edgepub.errors import ConfigurationError, StateInUseError
 from edgepub.fleet import Fleet
-from edgepub.pipeline import Pipeline, slices
+from edgepub.pipeline import Pipeline
 from edgepub.service import Service
 from edgepub.settings import Settings
+from edgepub.slices import slices
 from edgepub.state_folder import claimed, default_folder
 from edgepub.versions import versions
 

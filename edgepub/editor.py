@@ -65,7 +65,8 @@ class Editor:
             new = self.configured.saving(camera, areas)
             await self._keep(new)
             self.configured = new
-            self._redraw(new.settings)
+            if self._redraw:  # else it is in force at the next start
+                self._redraw(new.settings)
         whose = "the configuration's" if areas is None else "those saved on its page"
         of_camera(_log, camera).info("its zones and lines are %s from now on", whose)
 
@@ -78,6 +79,7 @@ class Editor:
         self._writing = asyncio.create_task(writing, name="overrides")
         done, _ = await asyncio.wait([self._writing], timeout=_PATIENCE_S)
         if not done:
+            self._writing.add_done_callback(lambda late: late.cancelled() or late.exception())  # which nobody waits for
             raise silent
         try:
             self._writing.result()

@@ -9,8 +9,6 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
-from pydantic import SecretStr
-
 from edgepub import changes, home_assistant, info, mqtt, retained
 from edgepub.analysis import Analysis
 from edgepub.announcer import Announcer
@@ -18,7 +16,6 @@ from edgepub.camera import Camera
 from edgepub.changes import Changes
 from edgepub.commands import SETTINGS
 from edgepub.condition import CameraCondition, Condition
-from edgepub.configuration import broker_password, http_token
 from edgepub.controls import Commander, Controls
 from edgepub.detections import DetectionsBuilder
 from edgepub.health import Health
@@ -34,7 +31,8 @@ from edgepub.outbox.spool import Spool
 from edgepub.publisher import Publisher
 from edgepub.reporter import Reporter
 from edgepub.sampler import Sampler
-from edgepub.settings import HttpSettings, ModelSettings, MqttSettings, Settings, StatsSettings
+from edgepub.settings import ModelSettings, Settings
+from edgepub.slices import Slices, slices
 from edgepub.snapshots import Photographer, Snapshots
 from edgepub.sources import Gate, source_of
 from edgepub.store import Store
@@ -50,30 +48,6 @@ class Part(Protocol):
 
     async def run(self) -> None:
         """Work until cancelled."""
-
-
-class Connection(NamedTuple):
-    """What a session with the broker is made of."""
-
-    mqtt: MqttSettings
-    client_id: str
-    password: SecretStr | None
-    births: list[str]
-
-
-class Http(NamedTuple):
-    """What is served over HTTP."""
-
-    settings: HttpSettings
-    token: SecretStr | None
-
-
-class Slices(NamedTuple):
-    """What each part is made of, by the part's name."""
-
-    publisher: Connection
-    health: StatsSettings
-    http: Http
 
 
 class _Kept(NamedTuple):
@@ -280,16 +254,3 @@ def _loaded(settings: ModelSettings, labels: Callable[[], Sequence[str]], log: L
         for line in model.unknown(labels()):
             log.warning("%s", line)
         yield model
-
-
-def slices(settings: Settings) -> Slices:
-    """Return the settings that each part is made of: it is made anew when they change.
-
-    Raises:
-        ValueError: the broker's password or the token cannot be read any more.
-
-    """
-    password, births = broker_password(settings.mqtt), home_assistant.birth_topics(settings)
-    connection = Connection(settings.mqtt, settings.client_id, password, births)
-    http = Http(settings.http, http_token(settings.http) if settings.http.listen else None)
-    return Slices(publisher=connection, health=settings.stats, http=http)

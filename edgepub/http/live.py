@@ -1,26 +1,20 @@
-"""The conversation with a page that watches a camera: it asks, and gets in one answer all that is new.
+"""Pages that watch a camera: each asks, and gets in one answer all that is new.
 
 So a page that is slow, or stopped, gets less and is owed nothing. The protocol stands in docs/how-it-works.md.
 WebSocket: RFC 6455, December 2011.
 """
 
 import asyncio
-import json
 import logging
-import time
 from contextlib import suppress
-from math import inf
-from typing import Any
 
-import orjson
 from aiohttp import WSCloseCode, WSMessage, WSMsgType, web
 
-from edgepub.areas import Areas
 from edgepub.http.answers import view_of
-from edgepub.http.cameras import Screens, Served, View
+from edgepub.http.cameras import Screens, Served
 from edgepub.http.connections import leave, stay
-from edgepub.http.history import Histories, History
-from edgepub.http.screen import Picture, Screen
+from edgepub.http.conversation import Conversation
+from edgepub.http.history import Histories
 
 _MOST_FPS = 30
 _MAX_WIDTH, _QUALITY = 1280, 80
@@ -29,7 +23,6 @@ _SILENT_S = 15.0
 _READS_WITHIN_S = 10.0
 _GOODBYE_S = 0.2
 _LONGEST_QUESTION_BYTES = 64
-_FIGURES_S = 0.95  # at the pace of a second
 _log = logging.getLogger(__name__)
 
 
@@ -82,7 +75,7 @@ class Live:
         await asyncio.gather(*(_close(each, WSCloseCode.GOING_AWAY, "edgepub stops") for each in self._viewers))
 
 
-async def _talk(socket: web.WebSocketResponse, its: "Conversation") -> tuple[WSCloseCode, str]:
+async def _talk(socket: web.WebSocketResponse, its: Conversation) -> tuple[WSCloseCode, str]:
     """Answer what is asked; return why that is over, as a code and in words.
 
     Raises:
@@ -122,109 +115,6 @@ async def _close(socket: web.WebSocketResponse, code: WSCloseCode, why: str) -> 
     with suppress(ConnectionError, TimeoutError):
         async with asyncio.timeout(2 * _GOODBYE_S):
             await socket.close(code=code, message=why.encode())
-
-
-class Conversation:
-    """One of them: what the page knows already, and so what is new.
-
-    Args:
-        camera: its name.
-        served: what there is.
-        screen: makes the pictures.
-        history: how the camera did.
-        why_not: why zones cannot be saved; None: they can.
-
-    """
-
-    def __init__(self, camera: str, served: Served, screen: Screen, history: History, why_not: str | None) -> None:
-        self._camera = camera
-        self._served = served
-        self._screen = screen
-        self._history = history
-        self._why_not = why_not
-        self._picture: Picture | None = None
-        self._events = 0
-        self._points = 0
-        self._figures_s = -inf
-        self._answered_s = -inf
-        self._areas: tuple[Areas, bool] | None = None
-        self._about: dict[str, Any] | None = None
-
-    async def answer(self, fps: int) -> tuple[bytes, bytes | None] | None:
-        """Wait until there is anything new, and return it as JSON, with a picture if that is; None: the camera is gone.
-
-        Args:
-            fps: how many pictures a second the page wants, 0 to 30.
-
-        """
-        period_s = 1 / (fps or 1)
-        is_due = time.monotonic() - self._answered_s >= period_s
-        while True:
-            if not is_due:
-                # All who want as many look at the same moments: so one picture is for all.
-                await asyncio.sleep(period_s - time.monotonic() % period_s)
-            is_due = False
-            picture = await self._screen.picture(period_s / 2) if fps else None
-            view = self._served.views.get(self._camera)
-            if view is None:
-                return None
-            news = self._news(view)
-            if picture is not None and picture is not self._picture:
-                self._picture = picture
-                frame, objects = picture.seen
-                height, width = frame.image.shape[:2]
-                size = {"number": frame.number, "timestamp": frame.timestamp, "width": width, "height": height}
-                news["frame"] = {**size, "detections": objects}
-            if news:
-                condition = self._served.condition.cameras[self._camera]
-                how = {"status": condition.status, "fault": condition.fault, "settings": view.controls.values}
-                self._answered_s = time.monotonic()
-                return _json({**how, **news}), picture.jpeg if picture and "frame" in news else None
-
-    def _news(self, view: View) -> dict[str, Any]:
-        news: dict[str, Any] = {}
-        events, self._events = view.viewfinder.events(self._events)
-        if events:
-            news["events"] = events
-        points, self._points = self._history.points(self._points)
-        if points:
-            news["history"] = [point._asdict() for point in points]
-        now_s = time.monotonic()
-        if now_s - self._figures_s >= _FIGURES_S:
-            self._figures_s = now_s
-            if figures := self._history.figures:
-                news["figures"] = figures._asdict()
-        areas = view.settings.areas, self._served.editor.has_saved(self._camera)
-        if areas != self._areas:
-            self._areas = areas
-            news["areas"] = areas_json(*areas)
-        about = self._what_it_is(view)
-        if about != self._about:
-            self._about = news["camera"] = about
-        return news
-
-    def _what_it_is(self, view: View) -> dict[str, Any]:
-        return {
-            "name": self._camera,
-            "node": self._served.node,
-            "labels": view.settings.labels,
-            "tracking": view.settings.tracking,
-            "may_edit": self._why_not is None,
-            "why_not": self._why_not,
-        }
-
-
-def areas_json(areas: Areas, is_saved: bool) -> dict[str, Any]:
-    """Return zones and lines as a page gets them: in the configuration's form, and whether they are saved ones."""
-    return {**areas.model_dump(mode="json", by_alias=True), "saved": is_saved}
-
-
-def _json(answer: object) -> bytes:
-    """Return it as JSON, whatever a model has put into its results."""
-    try:
-        return orjson.dumps(answer, option=orjson.OPT_SERIALIZE_NUMPY)
-    except TypeError:
-        return json.dumps(answer, default=str).encode()
 
 
 def _wanted(question: WSMessage) -> int | None:

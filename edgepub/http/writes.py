@@ -10,7 +10,7 @@ from edgepub.areas import Areas
 from edgepub.errors import EdgepubError
 from edgepub.http.answers import as_json, view_of
 from edgepub.http.cameras import Served
-from edgepub.http.live import areas_json
+from edgepub.http.conversation import areas_json
 from edgepub.mistakes import explain
 
 
