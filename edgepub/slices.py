@@ -1,4 +1,4 @@
-"""What the parts beside the cameras are made of, as slices of the settings: a part is made anew when its slice changes."""
+"""What the parts beside the cameras are made of: slices of the settings. A part is made anew when its slice changes."""
 
 from typing import NamedTuple
 
