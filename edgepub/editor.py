@@ -29,11 +29,12 @@ class Editor:
         self.configured = configured
         """What is in force; who changes it has `changing`."""
         self.changing = asyncio.Lock()
-        self._redraw: Callable[[Settings], None] | None = None
+        self._redraw: Callable[[Settings], None]
+        self._is_over = asyncio.Event()
         self._writing: asyncio.Task[None] | None = None
 
     def begin(self, redraw: Callable[[Settings], None]) -> None:
-        """Take changes from now on.
+        """Take changes from now on; before anybody can ask.
 
         Args:
             redraw: lets settings be in force in which only zones and lines are others.
@@ -43,7 +44,7 @@ class Editor:
 
     def end(self) -> None:
         """Take none any more."""
-        self._redraw = None
+        self._is_over.set()
 
     def has_saved(self, camera: str) -> bool:
         """Return whether a camera's zones and lines are saved ones, not the configuration's."""
@@ -58,14 +59,14 @@ class Editor:
 
         """
         async with self.changing:
-            if self._redraw is None:
+            if self._is_over.is_set():
                 raise StateError("not saved: edgepub stops or begins anew; try again in a moment")
             if camera not in self.configured.settings.cameras:
                 raise StateError(f"not saved: there is no camera {camera!r} any more")
             new = self.configured.saving(camera, areas)
             await self._keep(new)
             self.configured = new
-            if self._redraw:  # else it is in force at the next start
+            if not self._is_over.is_set():  # else it is in force at the next start
                 self._redraw(new.settings)
         whose = "the configuration's" if areas is None else "those saved on its page"
         of_camera(_log, camera).info("its zones and lines are %s from now on", whose)
