@@ -91,7 +91,7 @@ def check(
     settings = what.settings
     counts = [_counted(len(settings.cameras), "camera"), _counted(len(settings.models), "model")]
     typer.echo(f"{path}: good: {', '.join(counts)}, broker {settings.mqtt.url}")
-    for line in what.told(path):
+    for line in what.told():
         typer.echo(line)
     if connect:
         from edgepub.inspection import inspect

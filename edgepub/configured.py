@@ -15,6 +15,8 @@ class Configured(NamedTuple):
 
     own: Settings
     """What the configuration says."""
+    path: Path
+    """Of the configuration."""
     saved: Mapping[str, Areas]
     """Zones and lines that were saved, by camera."""
     folder: Path
@@ -34,9 +36,9 @@ class Configured(NamedTuple):
             saved[camera] = areas
         return self._replace(saved=saved, settings=overrides.applied(self.own, saved, self.folder))
 
-    def told(self, path: Path) -> Iterator[str]:
-        """Yield a line for each camera whose zones and lines are not those of the configuration at a path."""
-        return overrides.told(path, self.settings, self.saved, self.folder)
+    def told(self) -> Iterator[str]:
+        """Yield a line for each camera whose zones and lines are not those of the configuration."""
+        return overrides.told(self.path, self.settings, self.saved, self.folder)
 
 
 def load(path: Path) -> Configured:
@@ -48,4 +50,4 @@ def load(path: Path) -> Configured:
     """
     own, folder = configuration.load(path), default_folder()
     saved = overrides.read(folder)
-    return Configured(own, saved, folder, overrides.applied(own, saved, folder))
+    return Configured(own, path, saved, folder, overrides.applied(own, saved, folder))

@@ -69,7 +69,7 @@ def run(path: Path) -> int:
     logs.setup(first.settings.log)
     _log.info("edgepub %(edgepub)s, PySDK %(pysdk)s, Python %(python)s", versions())
     _log.info("configuration %s", path.absolute())
-    for line in first.told(path):
+    for line in first.told():
         _log.info("%s", line)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         try:
@@ -192,6 +192,8 @@ class _Life:
             self._refuse([str(error)])
             return None
         logs.setup(new.log)
+        for line in configured.told():
+            _log.info("%s", line)
         what = changes.between(self._editor.configured.settings, new)
         self._editor.configured = configured
         if what.everything:

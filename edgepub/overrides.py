@@ -78,7 +78,7 @@ def applied(settings: Settings, saved: Mapping[str, Areas], folder: Path) -> Set
         try:
             cameras[name] = cameras[name].with_areas(saved[name])
         except ValueError as error:
-            why = f"{error}; save them anew on the camera's page, or take them out of this file"
+            why = f"{error}; take this camera out of this file, and its zones and lines are the configuration's again"
             mistakes.append(_line(folder / FILE, ("cameras", name), why))
     if mistakes:
         raise ConfigurationError(sorted(mistakes))

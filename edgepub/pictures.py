@@ -20,7 +20,15 @@ _LEAST_THICKNESS = 2  # a JPEG keeps no colour of a thinner one
 _HUES = 180  # of OpenCV
 
 
-def jpeg(image: Image, objects: Iterable[Mapping[str, Any]], max_width: int, quality: int, says: object) -> bytes:
+def jpeg(
+    image: Image,
+    objects: Iterable[Mapping[str, Any]],
+    max_width: int,
+    quality: int,
+    says: object,
+    *,
+    labels: bool = True,
+) -> bytes:
     """Return a frame as a JPEG.
 
     Args:
@@ -29,6 +37,7 @@ def jpeg(image: Image, objects: Iterable[Mapping[str, Any]], max_width: int, qua
         max_width: of the picture, in pixels; a wider frame is made smaller.
         quality: of the JPEG, 1 to 100.
         says: written into the file as JSON, as its comment; less than 64 kB.
+        labels: whether to write the labels and scores to the boxes.
 
     Raises:
         ValueError: not a picture that OpenCV can encode.
@@ -40,25 +49,25 @@ def jpeg(image: Image, objects: Iterable[Mapping[str, Any]], max_width: int, qua
         picture = cv2.resize(image, size, interpolation=cv2.INTER_AREA)
     else:
         picture = image.copy()
-    draw(picture, objects)
+    draw(picture, objects, labels=labels)
     ok, encoded = cv2.imencode(".jpg", picture, [cv2.IMWRITE_JPEG_QUALITY, quality])
     if not ok:
         raise ValueError("OpenCV cannot encode it")
     return _commented(encoded.tobytes(), orjson.dumps(says))
 
 
-def draw(picture: Image, objects: Iterable[Mapping[str, Any]]) -> None:
+def draw(picture: Image, objects: Iterable[Mapping[str, Any]], *, labels: bool = True) -> None:
     """Draw the boxes of detections, and then, so that no box hides them, their labels with scores."""
     height, width = picture.shape[:2]
     thickness = max(_LEAST_THICKNESS, round(width / _WIDTH_A_LINE))
-    labels = []
+    texts = []
     for each in objects:
         x1, y1, x2, y2 = each["bbox_norm"]
         corner = round(x1 * (width - 1)), round(y1 * (height - 1))
         colour = colour_of(each["label"])
         cv2.rectangle(picture, corner, (round(x2 * (width - 1)), round(y2 * (height - 1))), colour, thickness)
-        labels.append((f"{each['label']} {each['score']:.2f}", corner, colour))
-    for text, corner, colour in labels:
+        texts.append((f"{each['label']} {each['score']:.2f}", corner, colour))
+    for text, corner, colour in texts if labels else []:
         _write(picture, text, corner, colour, thickness)
 
 

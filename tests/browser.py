@@ -1,6 +1,7 @@
 """A real browser without a screen, and the files of the page in it without a server."""
 
 import contextlib
+import ctypes.util
 import importlib.util
 import shutil
 from pathlib import Path
@@ -21,6 +22,8 @@ def why_not():
         return "no Chromium here: apt-get install chromium"
     if importlib.util.find_spec("playwright") is None:
         return "no Playwright here: pip install 'edgepub[test]'"
+    if ctypes.util.find_library("atomic") is None:
+        return "no libatomic here, which Playwright's driver needs: apt-get install libatomic1"
     return None
 
 

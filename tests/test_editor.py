@@ -259,6 +259,11 @@ def test_who_may_not_save_is_told_how_and_asked_nothing_on_leaving(table):
     assert not page.locator("#other-label").is_visible(), "the camera has only those"
     page.get_by_label("person").check()
     assert table.yaml["zones"]["yard"]["labels"] == ["person"]
+    with page.expect_event("dialog") as dialog:
+        page.evaluate("setTimeout(() => location.reload())")
+    dialog.value.dismiss()
+    page.click("#copy")
+    page.wait_for_selector("#message:has-text('Copied')")
     page.reload()
 
 

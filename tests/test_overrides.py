@@ -188,7 +188,10 @@ def test_what_is_saved_takes_the_place_of_what_is_configured_as_a_whole(tmp_path
 
 def test_what_does_not_fit_the_camera_any_more_is_told_with_the_way_out(tmp_path):
     before = configured(porch={"labels": ["car"]}, yard={"tracking": False}, desk={})
-    file, way_out = tmp_path / "overrides.yaml", "save them anew on the camera's page, or take them out of this file"
+    file, way_out = (
+        tmp_path / "overrides.yaml",
+        "take this camera out of this file, and its zones and lines are the configuration's again",
+    )
     assert mistakes(lambda: overrides.applied(before, {"yard": DRAWN, "porch": DRAWN, "desk": DRAWN}, tmp_path)) == [
         f"{file}: cameras.porch: zones.driveway.labels: 'person' is not one of the camera's labels; {way_out}",
         f"{file}: cameras.yard: lines need tracking: set it to true, or take lines out; {way_out}",

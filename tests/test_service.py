@@ -9,6 +9,7 @@ import socket
 import time
 import urllib.error
 import urllib.request
+from pathlib import Path
 
 import pytest
 from conftest import BOX, free_port, wait_until
@@ -149,7 +150,7 @@ async def test_what_is_stuck_is_left_to_the_watchdog(manager, monkeypatch, caplo
     monkeypatch.setattr("edgepub.service._SURE_S", 0.5)
     its = f"edgepub.{what}.{what.title()}.is_stuck"
     settings = Settings(**studio.settings(mosquitto.url, studio.video([[BOX]] * 50), realtime=True, loop=True))
-    what = Configured(settings, {}, default_folder(), settings)
+    what = Configured(settings, Path("edgepub.yaml"), {}, default_folder(), settings)
     wishes = daemon.Wishes()
     task = asyncio.create_task(daemon.serve(what, lambda: what, wishes))
 

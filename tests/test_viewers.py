@@ -162,7 +162,7 @@ async def test_figures_come_about_once_a_second_and_a_picture_not_at_all_unless_
 async def test_many_pages_of_a_camera_cost_one_picture_each_time(box, watching, monkeypatch):
     made = []
     encode = screen.jpeg
-    monkeypatch.setattr(screen, "jpeg", lambda *given: made.append(1) or encode(*given))
+    monkeypatch.setattr(screen, "jpeg", lambda *given, **more: made.append(1) or encode(*given, **more))
     async with shown(box):
         one = await watching()
         await one.ask()
@@ -187,7 +187,7 @@ async def test_many_pages_of_a_camera_cost_one_picture_each_time(box, watching, 
 async def test_who_does_not_watch_costs_no_picture_and_keeps_no_frame(box, watching, monkeypatch):
     made = []
     encode = screen.jpeg
-    monkeypatch.setattr(screen, "jpeg", lambda *given: made.append(1) or encode(*given))
+    monkeypatch.setattr(screen, "jpeg", lambda *given, **more: made.append(1) or encode(*given, **more))
     source = Source(box)
     source.show()
     assert box.views["porch"].viewfinder.newest is None
@@ -364,7 +364,7 @@ async def test_a_camera_that_is_gone_says_goodbye_and_one_that_never_was_is_not_
 async def test_a_still_has_the_boxes_and_is_made_once_for_many(box, monkeypatch):
     made = []
     encode = screen.jpeg
-    monkeypatch.setattr(screen, "jpeg", lambda *given: made.append(given) or encode(*given))
+    monkeypatch.setattr(screen, "jpeg", lambda *given, **more: made.append(given) or encode(*given, **more))
     async with shown(box), aiohttp.ClientSession() as session:
 
         async def ask():

@@ -41,7 +41,7 @@ def application(
 
     """
     why_not = (
-        None if settings.allow_edit else "saving from here is off: http.allow_edit in the configuration turns it on"
+        None if settings.allow_edit else "Saving from here is off: http.allow_edit in the configuration turns it on."
     )
     pages = Pages(served, histories)
     guard = Guard(token, settings.hosts, pages.file("login.html"))

@@ -35,6 +35,8 @@ class Figures(NamedTuple):
     fps_published: float
     dropped: dict[str, int]
     """Messages lost since the daemon's start, by reason."""
+    sampled: dict[str, float]
+    """Frames and results left out on purpose, a second, by reason."""
 
 
 class History:
@@ -59,8 +61,10 @@ class History:
         """How it does; None: it is too early to tell."""
         if len(self._readings) < 2:  # noqa: PLR2004  (two ends of a time)
             return None
-        its = stats.of_camera(self._readings[0], self._readings[-1])
-        return Figures(its["fps_in"], its["fps_inferred"], its["fps_published"], its["dropped"])
+        before, now = self._readings[0], self._readings[-1]
+        its, seconds = stats.of_camera(before, now), max(now.at_s - before.at_s, 1e-3)
+        left_out = {why: (count - before.sampled.get(why, 0)) / seconds for why, count in now.sampled.items()}
+        return Figures(its["fps_in"], its["fps_inferred"], its["fps_published"], its["dropped"], left_out)
 
     def points(self, after: int) -> tuple[list[Point], int]:
         """Return the points that came after so many, of the last ten minutes, and how many there were."""

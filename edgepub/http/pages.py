@@ -18,7 +18,7 @@ _STILL_WIDTH, _STILL_QUALITY, _STILL_FRESH_S = 640, 75, 1.0
 _STILL_WITHIN_S, _LOOK_S = 2.0, 0.05
 _STILL_AGAIN_S = 15.0
 """For so long frames are kept after a still was asked for: so the next one is there at once, of a slow camera, too."""
-_NOTHING_YET = Figures(0.0, 0.0, 0.0, {})
+_NOTHING_YET = Figures(0.0, 0.0, 0.0, {}, {})
 
 
 class Pages:

@@ -23,7 +23,7 @@ class Screen:
         viewfinder: shows the newest frame.
         max_width: of the picture, in pixels.
         quality: of the JPEG, 1 to 100.
-        boxes: whether to draw the detections.
+        boxes: whether to draw those of the detections.
 
     """
 
@@ -49,4 +49,4 @@ class Screen:
     def _encode(self, seen: Seen) -> bytes:
         drawn = seen.objects if self._boxes else []
         says = {"frame": seen.frame.number, "timestamp": seen.frame.timestamp}
-        return jpeg(seen.frame.image, drawn, self._max_width, self._quality, says)
+        return jpeg(seen.frame.image, drawn, self._max_width, self._quality, says, labels=False)

@@ -90,9 +90,8 @@ function showFigures(figures) {
   say(byId("fps-in"), words.rate(figures.fps_in));
   say(byId("fps-inferred"), words.rate(figures.fps_inferred));
   say(byId("fps-published"), words.rate(figures.fps_published));
-  const reasons = figures.dropped ?? {};
-  say(byId("dropped"), String(Object.values(reasons).reduce((sum, count) => sum + count, 0)));
-  say(byId("dropped-why"), `Frames per second over 5 s. ${words.dropped(reasons)}`);
+  say(byId("dropped"), String(Object.values(figures.dropped).reduce((sum, count) => sum + count, 0)));
+  say(byId("dropped-why"), `Frames per second over 5 s. ${words.sampled(figures.sampled)}${words.dropped(figures.dropped)}`);
 }
 
 function broken(why) {
@@ -111,4 +110,5 @@ function veil(text) {
   say(byId("veil"), text);
   byId("veil").hidden = !text;
   stage.classList.toggle("stale", Boolean(text));
+  document.body.classList.toggle("stale", Boolean(text)); // what is told beside the picture is of before
 }

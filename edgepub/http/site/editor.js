@@ -25,6 +25,8 @@ export class Editor {
   #isSaving = false;
   #isOvertaken = false;
   #sent = null;
+  #copied = "";
+  #isKnown = false;
   #waiting = null; // areas that came while a hand was at work
   #refused = { areas: "", mistakes: [] }; // what the server said of which areas
 
@@ -58,7 +60,8 @@ export class Editor {
     this.#pointer = new Pointer(svg, this.#desk, this.#drawing, focus);
     new Keys(svg, panel, this.#desk, this.#pointer, focus);
     addEventListener("beforeunload", (event) => {
-      if (this.#camera.may_edit && this.#desk.plan.isChanged) event.preventDefault();
+      const isTaken = !this.#camera.may_edit && this.#panel.yaml.textContent === this.#copied;
+      if (this.isChanged && !isTaken) event.preventDefault();
     });
     this.#render();
   }
@@ -70,7 +73,7 @@ export class Editor {
 
   /** Whether there is something drawn that the server does not have. */
   get isChanged() {
-    return this.#desk.plan.isChanged;
+    return this.#desk.plan.isChanged || Boolean(this.#desk.draft?.points.length);
   }
 
   /** Take what the server says of the camera. */
@@ -113,6 +116,7 @@ export class Editor {
       isSaved: this.#isSaved,
       isBusy: this.#pointer?.isBusy ?? false,
       isSaving: this.#isSaving,
+      isKnown: this.#isKnown,
       note: this.#note(),
     });
   }
@@ -125,6 +129,7 @@ export class Editor {
 
   #receive() {
     const { areas, saved } = this.#waiting;
+    this.#isKnown = true;
     this.#waiting = null;
     this.#isSaved = saved;
     const isOvertaken = this.#desk.receive(areas, this.#sent);
@@ -200,7 +205,8 @@ export class Editor {
     getSelection().selectAllChildren(yaml);
     try {
       await (navigator.clipboard ? navigator.clipboard.writeText(yaml.textContent) : copyTheOldWay(yaml.textContent));
-      this.#say(`Copied: paste it below cameras.${this.#camera.name} of the configuration.`);
+      this.#copied = yaml.textContent;
+      this.#say(`Copied: paste it below cameras.${this.#camera.name}, in place of the zones and lines that are there.`);
     } catch {
       this.#say("The browser does not let the page copy: it is selected, press Ctrl+C.", true);
     }

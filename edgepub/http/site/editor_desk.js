@@ -47,6 +47,7 @@ export class Desk {
   }
 
   select(id, corner = null) {
+    if (id !== null && this.draft) return; // one thing at a time
     if (this.selected === id && this.corner === corner) return;
     [this.selected, this.corner] = [id, corner];
     this.#changed();
@@ -59,6 +60,7 @@ export class Desk {
 
   /** Begin to draw. */
   draw(kind) {
+    if (this.draft?.kind === kind && this.draft.points.length) return; // its corners are not lost to a second press
     this.draft = { kind, points: [], cross: null, isSwept: false };
     this.select(null);
     this.#changed();

@@ -27,6 +27,7 @@ export class Form {
     autocomplete: "off",
     autocapitalize: "off",
     keydown: (event) => event.key === "Enter" && !event.isComposing && this.#addOther(),
+    change: () => this.#addOther(),
   });
   #adding = html(
     "div",
@@ -61,6 +62,12 @@ export class Form {
   focus() {
     this.#name.focus({ preventScroll: true });
     this.#name.select();
+  }
+
+  /** Bring it into sight, ready for the name. */
+  show() {
+    this.element.scrollIntoView({ block: "center" });
+    this.focus();
   }
 
   /** Show how the item is now. */

@@ -1,6 +1,8 @@
 /** What to do next, in a line. */
 
-const FAR = "(max-width: 59.99rem)"; // as in editor.css: the form with its mistakes is far below the picture
+/** As in editor.css: the form with its mistakes is far below the picture. */
+export const FAR = "(max-width: 59.99rem)";
+
 
 /** Return the line for what is on the desk. */
 export function hint(desk, camera, mistakes) {
@@ -31,6 +33,6 @@ function editing({ item, corner }, isTouch) {
   const which = item.kind === "zone" ? `Corner ${corner + 1}` : ["Start", "End"][corner];
   const at = corner === null ? "" : `${which} at ${item.points[corner].join(", ")}. `;
   if (item.kind === "line") return `${at}Drag an end or the whole line. What crosses goes to its left or right.`;
-  const remove = isTouch ? "hold one to delete it" : "double-click one to delete it";
+  const remove = isTouch ? "hold a corner to delete it" : "double-click a corner to delete it";
   return `${at}Drag a corner, a side's middle or the whole; ${remove}.`;
 }

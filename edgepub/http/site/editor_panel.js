@@ -2,12 +2,13 @@
 
 import { html, say, set } from "./elements.js";
 import { Form } from "./editor_form.js";
-import { hint } from "./editor_hints.js";
+import { FAR, hint } from "./editor_hints.js";
 import { KEYS } from "./editor_keys.js";
 
 const button = (text, click, attributes = {}) => html("button", { type: "button", click, ...attributes }, text);
 
 export class Panel {
+  #section;
   #desk;
   #rows = new Map(); // by the item's id
   #form = null;
@@ -16,11 +17,11 @@ export class Panel {
   #list = html("ul", { class: "list" });
   #note = html("p", { class: "note", id: "editor-note", role: "status" });
   #whyNot = html("p", { class: "note", id: "why-not" });
-  #yaml = html("pre", { id: "yaml", tabindex: 0, "aria-label": "YAML of the zones and lines" });
+  #yaml = html("pre", { id: "yaml", tabindex: 0, role: "region", "aria-label": "YAML of the zones and lines" });
 
   /** @param {Object<string, Function>} actions what the desk does not do alone. */
   constructor(section, desk, actions) {
-    this.#desk = desk;
+    [this.#section, this.#desk] = [section, desk];
     this.newZone = button("New zone", () => actions.draw("zone"), { id: "new-zone" });
     this.newLine = button("New line", () => actions.draw("line"), { id: "new-line" });
     this.undo = button("Undo", () => desk.undo(), { id: "undo" });
@@ -30,13 +31,14 @@ export class Panel {
     this.cancel = button("Cancel", actions.cancel, { id: "cancel-draft" });
     this.addCorner = button("Add corner", () => desk.addCorner(desk.corner), { id: "add-corner" });
     this.removeCorner = button("Delete corner", () => desk.removeCorner(desk.corner), { id: "delete-corner" });
+    this.toForm = button("Name and labels", () => this.#form?.show(), { id: "to-form" });
     this.done = button("Done", actions.done, { id: "done" });
     this.save = button("Save", actions.save, { id: "save", class: "main" });
     this.discard = button("Discard changes", () => desk.discard(), { id: "discard" });
     this.revert = button("Back to the configuration's", actions.revert, { id: "revert" });
     this.copy = button("Copy", actions.copy, { id: "copy" });
     const drawing = [this.close, this.takeBack, this.cancel];
-    const changing = [this.addCorner, this.removeCorner, this.undo, this.redo, this.done];
+    const changing = [this.addCorner, this.removeCorner, this.undo, this.redo, this.toForm, this.done];
     const tools = html("div", { class: "tools" }, ...drawing, ...changing);
     this.guide = html("div", { class: "guide" }, this.#hint, tools);
     set(section, { "aria-labelledby": "editor-title" });
@@ -66,7 +68,7 @@ export class Panel {
 
   /** Let the keys go to an item of the list. */
   focusRow(id) {
-    (this.#rows.get(id)?.pick ?? this.newZone).focus();
+    (this.#rows.get(id)?.pick ?? this.newZone).focus({ preventScroll: matchMedia(FAR).matches });
   }
 
   /**
@@ -76,24 +78,28 @@ export class Panel {
    */
   render(view) {
     const desk = this.#desk;
+    const focused = document.activeElement;
+    const isOurs = this.#section.contains(focused);
     const isWrong = [...view.mistakes.values()].some((each) => each.length);
     this.#renderButtons(view, isWrong);
     // While a hand moves, each step would be read aloud.
-    if (!view.isBusy) say(this.#hint, hint(desk, view.camera, view.mistakes));
+    if (!view.isBusy) say(this.#hint, view.isKnown ? hint(desk, view.camera, view.mistakes) : "Waiting for the camera …");
     this.guide.classList.toggle("active", desk.draft !== null || desk.item !== undefined);
     this.#renderRows(view);
     this.#renderForm(view);
     say(this.#yaml, view.yaml);
     say(this.#note, view.note);
     say(this.#whyNot, view.camera.may_edit ? "" : (view.camera.why_not ?? ""));
+    // What the keys went to may be gone: then they would begin at the page's top.
+    if (isOurs && (!focused.isConnected || focused.disabled || focused.closest("[hidden]"))) this.focusRow(desk.selected);
   }
 
-  #renderButtons({ camera, isSaved, isSaving }, isWrong) {
+  #renderButtons({ camera, isSaved, isSaving, isKnown }, isWrong) {
     const desk = this.#desk;
     const { draft, item, plan } = desk;
-    set(this.newZone, { "aria-pressed": String(draft?.kind === "zone") });
+    set(this.newZone, { "aria-pressed": String(draft?.kind === "zone"), disabled: !isKnown });
     const why = camera.tracking === false ? "Lines need tracking: true in the configuration" : null;
-    set(this.newLine, { "aria-pressed": String(draft?.kind === "line"), disabled: why !== null, title: why });
+    set(this.newLine, { "aria-pressed": String(draft?.kind === "line"), disabled: why !== null || !isKnown, title: why });
     show(this.undo, !draft && plan.canUndo);
     show(this.redo, !draft && plan.canRedo);
     show(this.close, draft?.kind === "zone");
@@ -102,7 +108,7 @@ export class Panel {
     set(this.takeBack, { disabled: !draft?.points.length });
     const atCorner = !draft && item?.kind === "zone" && desk.corner !== null;
     for (const each of [this.addCorner, this.removeCorner]) show(each, atCorner);
-    show(this.done, !draft && item !== undefined);
+    for (const each of [this.toForm, this.done]) show(each, !draft && item !== undefined);
     show(this.save, camera.may_edit === true);
     set(this.save, { disabled: !plan.isChanged || isWrong || isSaving || draft !== null });
     show(this.discard, plan.isChanged);
@@ -154,7 +160,11 @@ export class Panel {
       this.#form?.element.remove();
       this.#formOf = item?.id ?? null;
       this.#form = item ? new Form(this.#desk, item) : null;
-      if (item) this.#rows.get(item.id).row.append(this.#form.element);
+      if (item) {
+        const { row } = this.#rows.get(item.id);
+        row.append(this.#form.element);
+        if (!matchMedia(FAR).matches) row.scrollIntoView({ block: "nearest" });
+      }
     }
     this.#form?.render(view);
   }

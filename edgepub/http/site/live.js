@@ -24,6 +24,7 @@ export class Live {
   #socket = null;
   #answer = null;
   #isFirst = true;
+  #why = LOST;
   #pause_ms = FIRST_PAUSE_MS;
   #again = 0;
   #silence = 0;
@@ -95,7 +96,7 @@ export class Live {
     if (socket !== this.#socket) return;
     this.#socket = null;
     clearTimeout(this.#silence);
-    this.#page.broken(reason ? sentence(reason) : LOST);
+    this.#page.broken(reason ? sentence(reason) : this.#why);
     this.#again = setTimeout(() => this.#connect(), this.#pause_ms * (0.75 + Math.random() / 2));
     this.#pause_ms = Math.min(2 * this.#pause_ms, LONGEST_PAUSE_MS);
     if (!reason) this.#askWhy();
@@ -106,7 +107,10 @@ export class Live {
     try {
       const response = await fetch("/cameras", { signal: AbortSignal.timeout(SILENCE_MS) });
       if (response.status === 401) this.#page.refused();
-      else if (response.ok && !this.#page.knows(await response.json())) this.#page.broken(GONE);
+      else if (response.ok) {
+        this.#why = this.#page.knows(await response.json()) ? LOST : GONE;
+        if (!this.#socket) this.#page.broken(this.#why);
+      }
     } catch {
       // Nobody answers: the next try will tell.
     }

@@ -51,6 +51,15 @@ export function absence(status, fault) {
 }
 
 /**
+ * What was left out on purpose, a second, and why; empty where nothing was.
+ * @param {Object<string, number>} reasons
+ */
+export function sampled(reasons) {
+  const some = Object.entries(reasons).filter(([, fps]) => fps >= 0.05);
+  return some.length ? `Left out: ${some.map(([why, fps]) => `${why} ${rate(fps)}`).join(", ")}. ` : "";
+}
+
+/**
  * Since when things were dropped, and why.
  * @param {Object<string, number>} reasons
  */
