@@ -157,7 +157,7 @@ def test_the_two_commands_that_others_look_for_are_there():
     """`.ci/run` takes the second."""
     first, second = re.findall(r"^sudo .* -m venv .*$", (ROOT / "README.md").read_text(), re.MULTILINE)
     assert first.endswith(".venv/bin/edgepub demo --seconds 60")
-    assert second.endswith(".venv/bin/pytest -n 2")
+    assert second.endswith(".venv/bin/pytest -n 3")
 
 
 def test_the_page_of_the_settings_is_what_the_settings_are():
