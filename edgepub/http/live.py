@@ -42,7 +42,7 @@ class Live:
         self._histories = histories
         self._max_viewers = max_viewers
         self._why_not = why_not
-        self.screens = Screens(_MAX_WIDTH, _QUALITY, boxes=False)
+        self._screens = Screens(_MAX_WIDTH, _QUALITY, boxes=False)
         self._viewers: set[web.WebSocketResponse] = set()
 
     async def handle(self, request: web.Request) -> web.StreamResponse:
@@ -59,7 +59,7 @@ class Live:
         stay(request)
         self._viewers.add(socket)
         try:
-            with self.screens.of(view.viewfinder) as screen, suppress(ConnectionError, TimeoutError):
+            with self._screens.of(view.viewfinder) as screen, suppress(ConnectionError, TimeoutError):
                 its = Conversation(name, self._served, screen, self._histories.of(name), self._why_not)
                 await _close(socket, *await _talk(socket, its))
         except Exception:  # an answer in HTTP would be nonsense here
