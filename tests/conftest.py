@@ -29,6 +29,7 @@ from edgepub.demo.broker import embedded_broker
 
 WAIT_S = 60  # for what must come; on a machine of any speed
 MOSQUITTO = shutil.which("mosquitto") or shutil.which("mosquitto", path="/usr/sbin")
+HAS_MOSQUITTO = bool(MOSQUITTO and shutil.which("mosquitto_passwd") and shutil.which("mosquitto_sub"))
 
 
 def pytest_addoption(parser):
@@ -36,14 +37,16 @@ def pytest_addoption(parser):
     parser.addoption("--outage-minutes", type=float, default=5, help=help_)
 
 
+@pytest.hookimpl(tryfirst=True)  # before `-m` selects by these marks
 def pytest_collection_modifyitems(items):
     items.sort(key=lambda item: item.get_closest_marker("faults") is None)  # the longest first
     for item in items:
-        wants_mosquitto = item.get_closest_marker("mosquitto") or "mosquitto" in item.fixturenames
-        if wants_mosquitto and MOSQUITTO is None:
+        for fixture, marker in (("mosquitto", "mosquitto"), ("browser_page", "browser")):
+            if fixture in item.fixturenames:
+                item.add_marker(marker)
+        if item.get_closest_marker("mosquitto") and not HAS_MOSQUITTO:
             item.add_marker(pytest.mark.skip(reason="no Mosquitto here: apt-get install mosquitto mosquitto-clients"))
-        wants_browser = item.get_closest_marker("browser") or "browser_page" in item.fixturenames
-        if wants_browser and (reason := browser.why_not()):
+        if item.get_closest_marker("browser") and (reason := browser.why_not()):
             item.add_marker(pytest.mark.skip(reason=reason))
         if item.get_closest_marker("home_assistant") and (reason := why_not()):
             item.add_marker(pytest.mark.skip(reason=reason))

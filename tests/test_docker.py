@@ -169,6 +169,7 @@ def test_the_next_start_keeps_the_passwords_and_takes_the_rights_anew(secrets, t
     assert (secrets / "me").read_bytes() != before["me"]
 
 
+@pytest.mark.mosquitto
 @pytest.mark.usefixtures("secrets")
 def test_there_is_a_token_which_stays_until_it_is_removed(tmp_path, monkeypatch):
     file = tmp_path / "edgepub" / "http_token"
