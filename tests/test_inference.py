@@ -62,9 +62,8 @@ def test_the_worker_of_postprocessors_listens_on_loopback_alone(demo_assets):
     with loaded(ModelSettings(**model)) as ready:
         frame = Frame(np.zeros((99, 99, 3), np.uint8), 1, 0.0, time.monotonic(), 0.0)
         list(ready.infer((each for each in [frame]), live=False))
-        workers = [
-            each for each in psutil.Process().children(recursive=True) if "pproc_worker.py" in str(each.cmdline())
-        ]
+        children = psutil.Process().children(recursive=True)
+        workers = [child for child in children if "pproc_worker.py" in str(child.as_dict(["cmdline"]))]  # or a zombie
         listening = [c.laddr for each in workers for c in each.net_connections() if c.status == psutil.CONN_LISTEN]
     assert listening
     assert {address.ip for address in listening} == {"127.0.0.1"}
