@@ -1,4 +1,4 @@
-"""The image's health check: what `/healthz` says is printed, and 0 is healthy. The token is the container's own."""
+"""Health check of the image: print the response of `/healthz`, exit with 0 if healthy. Uses the container's token."""
 
 import os
 from http.client import HTTPConnection

@@ -1,7 +1,7 @@
 #!/bin/sh
-# Makes the broker's users, at the first start: a random password for each; and a token for edgepub's page. Mosquitto's
-# files are its user's and nobody else's, as it wants them; so are edgepub's. Remove Mosquitto's password file to have
-# new passwords, and edgepub's token to have a new one.
+# At the first start, creates the broker's users with random passwords, and a token for edgepub's page.
+# Mosquitto's files are readable for its user only, as it requires, and edgepub's files for edgepub's user only.
+# To get new passwords, delete Mosquitto's password file. To get a new token, delete edgepub's token.
 #   passwords.sh SECRETS-OF-MOSQUITTO SECRETS-OF-EDGEPUB SOCKET-FOLDER ACL
 set -eu
 umask 077
@@ -19,9 +19,9 @@ if [ ! -s "$mosquitto/passwords" ]; then
         printf '%s:%s\n' "$user" "$password" >> "$mosquitto/new"
     done
     mosquitto_passwd -U "$mosquitto/new"
-    printf -- '-u me\n-P %s\n' "$password" > "$mosquitto/mosquitto_sub" # what mosquitto_sub reads of its own accord
+    printf -- '-u me\n-P %s\n' "$password" > "$mosquitto/mosquitto_sub" # mosquitto_sub reads this automatically
     cp "$mosquitto/mosquitto_sub" "$mosquitto/mosquitto_pub"
-    mv "$mosquitto/new" "$mosquitto/passwords" # last: what is interrupted begins anew
+    mv "$mosquitto/new" "$mosquitto/passwords" # last, so that an interrupted run starts again
 fi
 cp "$acl" "$mosquitto/acl"
 cp "$mosquitto/edgepub" "$edgepub/mqtt_password"
