@@ -4,8 +4,8 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
-from edgepub.configuration import PREFIX
-from edgepub.settings import Settings
+from edgepub.config.load import PREFIX
+from edgepub.config.settings import Settings
 
 Schema = Mapping[str, Any]
 

@@ -2,8 +2,9 @@
 
 import sys
 
-from edgepub import journal, system_libraries
-from edgepub.errors import ConfigurationError, EdgepubError
+from edgepub.core import system_libraries
+from edgepub.core.errors import ConfigurationError, EdgepubError
+from edgepub.telemetry import journal
 
 CONFIGURATION_WRONG = 78  # EX_CONFIG of sysexits.h
 INTERRUPTED = 130  # as a shell tells of it
@@ -13,9 +14,9 @@ def main() -> None:
     """Run the command line; an error that a person can mend is lines on stderr, not a traceback."""
     try:
         system_libraries.require()
-        from edgepub import cli  # which imports OpenCV, and would end in a traceback without them
+        from edgepub.cli import app  # which imports OpenCV, and would end in a traceback without them
 
-        cli.main()
+        app.main()
     except ConfigurationError as error:
         _complain(error.mistakes)
         sys.exit(CONFIGURATION_WRONG)

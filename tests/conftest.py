@@ -1,35 +1,23 @@
 """What the tests share: real brokers, real processes, scripted videos. Everything ends with the test that began it."""
 
-import asyncio
-import contextlib
-import json
 import os
-import random
-import shutil
-import signal
-import socket
 import subprocess
 import sys
-import threading
-import time
 from pathlib import Path
 
-import browser
-import paho.mqtt.client as paho
 import pytest
-import yaml
-from ha_lab import HomeAssistant, why_not
-from paho.mqtt.enums import CallbackAPIVersion
 
-from edgepub.bench import echo
-from edgepub.bench.live_camera import LiveCamera
-from edgepub.bench.slow_link import SlowLink
-from edgepub.demo import assets
-from edgepub.demo.broker import embedded_broker
-
-WAIT_S = 60  # for what must come; on a machine of any speed
-MOSQUITTO = shutil.which("mosquitto") or shutil.which("mosquitto", path="/usr/sbin")
-HAS_MOSQUITTO = bool(MOSQUITTO and shutil.which("mosquitto_passwd") and shutil.which("mosquitto_sub"))
+from edgepub.cli.bench import echo
+from edgepub.cli.bench.live_camera import LiveCamera
+from edgepub.cli.bench.slow_link import SlowLink
+from edgepub.cli.demo import assets
+from edgepub.cli.demo.broker import embedded_broker
+from tests.support import browser
+from tests.support.brokers import HAS_MOSQUITTO, Amqtt, Mosquitto, Subscriber
+from tests.support.daemon import Daemon
+from tests.support.ha_lab import HomeAssistant, why_not
+from tests.support.studio import BOX, Studio
+from tests.support.waiting import free_port
 
 
 def pytest_addoption(parser):
@@ -59,62 +47,6 @@ def _no_settings_of_the_user(monkeypatch, tmp_path):
     monkeypatch.setenv("STATE_DIRECTORY", str(tmp_path / "state"))
 
 
-def free_port():
-    """Return a port for a server that is to come and go.
-
-    It is below those that the kernel gives to clients: one of them would take it while the server is away, and even a
-    client that tries to reach just this port is connected to itself when it is given the same.
-    """
-    while True:
-        with contextlib.suppress(OSError), socket.socket() as listener:
-            listener.bind(("127.0.0.1", random.randrange(20_000, 32_000)))
-            return listener.getsockname()[1]
-
-
-def wait_until(condition, what, seconds=WAIT_S):
-    """Return the first true value of a condition; for things that cannot tell when they happen."""
-    end = time.monotonic() + seconds
-    while not (value := condition()):
-        assert time.monotonic() < end, f"did not come: {what}"
-        time.sleep(0.01)
-    return value
-
-
-async def take(outbox):
-    """Return the next message as the publisher gets it; None when there will be none."""
-    while (message := outbox.take()) is None and not outbox.is_over:
-        await asyncio.wait_for(outbox.wait(), 30)
-    return message
-
-
-class Mosquitto:
-    """A real broker, which can be started and ended at will on one and the same port."""
-
-    def __init__(self, folder, *lines):
-        self.port = free_port()
-        self.url = f"mqtt://127.0.0.1:{self.port}"
-        self._file = folder / "mosquitto.conf"
-        text = lines or (f"listener {self.port} 127.0.0.1", "allow_anonymous true")
-        self._file.write_text("\n".join(line.format(port=self.port) for line in text) + "\nuser root\nlog_type error\n")
-        self._process = None
-
-    def start(self):
-        self._process = subprocess.Popen([MOSQUITTO, "-c", self._file], stderr=subprocess.DEVNULL)
-        wait_until(self._answers, "a listening Mosquitto")
-        return self
-
-    def _answers(self):
-        assert self._process.poll() is None, "Mosquitto ended at once"
-        with contextlib.suppress(OSError):
-            socket.create_connection(("127.0.0.1", self.port), 1).close()
-            return True
-
-    def stop(self):
-        if self._process:
-            self._process.kill()
-            self._process.wait()
-
-
 @pytest.fixture
 def mosquitto(tmp_path):
     broker = Mosquitto(tmp_path).start()
@@ -136,14 +68,6 @@ def home():
         each.remove()
 
 
-class Amqtt:
-    """The demo's broker, as a test's broker."""
-
-    def __init__(self, port):
-        self.port = port
-        self.url = f"mqtt://127.0.0.1:{port}"
-
-
 @pytest.fixture(params=[pytest.param("mosquitto", marks=pytest.mark.mosquitto), "amqtt"])
 def broker(request):
     """Mosquitto and aMQTT, in turn."""
@@ -152,64 +76,6 @@ def broker(request):
     else:
         with embedded_broker() as port:
             yield Amqtt(port)
-
-
-class Subscriber:
-    """Another client of the broker, which remembers everything that it is told."""
-
-    protocol = paho.MQTTv311
-
-    def __init__(self, port, topic="#", user=None):
-        self.port = port
-        self.messages = []  # (topic, payload, retained)
-        self._changed = threading.Condition()
-        self._ready = threading.Event()
-        self._client = paho.Client(CallbackAPIVersion.VERSION2, protocol=self.protocol)
-        if user:
-            self._client.username_pw_set(*user)
-        self._client.on_message = self._take
-        self._client.on_connect = lambda client, *_: client.subscribe(topic, qos=1)
-        self._client.on_subscribe = lambda *_: self._ready.set()
-        self._client.connect("127.0.0.1", port)
-        self._client.loop_start()
-        assert self._ready.wait(WAIT_S)
-
-    def _take(self, _client, _userdata, message):
-        with self._changed:
-            self.messages.append((message.topic, message.payload, message.retain))
-            self._changed.notify_all()
-
-    def wait_for(self, condition, what, seconds=WAIT_S):
-        """Return the first true value of a condition on this subscriber, looked at whenever a message comes."""
-        with self._changed:
-            value = self._changed.wait_for(lambda: condition(self), seconds)
-        assert value, f"did not come: {what}; last: {self.messages[-3:]}"
-        return value
-
-    def retained(self):
-        """Return what the broker kept for this subscriber to `#`, by topic: its own last word comes after all of it."""
-        self._client.publish("test/end-of-what-was-retained", qos=1)
-        self.wait_for(lambda r: r.payloads("test/end-of-what-was-retained"), "the own message")
-        return {topic: payload for topic, payload, retained in self.messages if retained}
-
-    def publish(self, topic, payload):
-        self._client.publish(topic, payload, qos=1).wait_for_publish(WAIT_S)
-
-    def payloads(self, topic):
-        return [payload for name, payload, _ in self.messages if name == topic]
-
-    def stats(self, node="test"):
-        return [json.loads(payload) for payload in self.payloads(f"edgepub/{node}/stats")]
-
-    def detections(self, camera="cam"):
-        return [json.loads(payload) for payload in self.payloads(f"edgepub/test/{camera}/detections")]
-
-    def last(self, topic):
-        return (self.payloads(topic) or [None])[-1]
-
-    def close(self):
-        self._client.disconnect()
-        self._client.loop_stop()
 
 
 @pytest.fixture
@@ -224,43 +90,6 @@ def subscribe():
     yield make
     for each in made:
         each.close()
-
-
-class Daemon:
-    """`edgepub run` in a process of its own."""
-
-    def __init__(self, folder, settings, **environment):
-        self.file = folder / "edgepub.yaml"
-        self.file.write_text(yaml.safe_dump(settings))
-        self._log = folder / "edgepub.log"
-        with self._log.open("wb") as log:
-            self.process = subprocess.Popen(
-                [sys.executable, "-m", "edgepub", "run", "-c", self.file],
-                stdout=log,
-                stderr=log,
-                env={**os.environ, **environment},
-                start_new_session=True,
-            )
-
-    @property
-    def log(self):
-        return self._log.read_text()
-
-    def wait_for_log(self, text):
-        wait_until(lambda: text in self.log or self.process.poll() is not None, f"{text!r} in the log")
-        assert text in self.log, self.log
-
-    def wait(self):
-        return self.process.wait(2 * WAIT_S)  # a whole film, perhaps on a processor that others use as well
-
-    def terminate(self):
-        self.process.send_signal(signal.SIGTERM)
-        return self.wait()
-
-    def close(self):
-        if self.process.poll() is None:
-            self.process.kill()
-            self.process.wait()
 
 
 @pytest.fixture
@@ -285,38 +114,6 @@ def slow_broker(mosquitto):
     link = SlowLink(mosquitto.port, 20_000)
     yield link
     link.close()
-
-
-BOX = {"bbox": [8, 16, 24, 48], "label": "person", "score": 0.9, "category_id": 0}
-
-
-class Studio:
-    """A zoo with the echo model, and videos that it turns into the results that a test wants."""
-
-    def __init__(self, folder):
-        self.zoo = folder / "zoo"
-        self.folder = folder
-
-    def model(self, name="echo", **device):
-        if not (self.zoo / name).exists():
-            echo.make_model(self.zoo, name, **device)
-        return {"model_name": name, "zoo_url": str(self.zoo), "inference_host_address": "@local"}
-
-    def video(self, results, name="video.avi", fps=25.0):
-        path = self.folder / name
-        echo.make_video(path, results, fps)
-        return str(path)
-
-    def settings(self, url, source, **camera):
-        """Return a configuration with one camera, `cam`; tracking and snapshots are off unless asked for."""
-        quiet = {"tracking": False, "snapshot": {"enabled": False}}
-        return {
-            "node": "test",
-            "mqtt": {"url": url, "protocol": "3.1.1"},
-            "home_assistant": {"enabled": False},
-            "models": {"echo": self.model()},
-            "cameras": {"cam": {"source": source, "model": "echo", **quiet, **camera}},
-        }
 
 
 @pytest.fixture

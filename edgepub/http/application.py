@@ -4,14 +4,14 @@ from aiohttp import web
 from aiohttp.typedefs import Handler
 from pydantic import SecretStr
 
-from edgepub.http.answers import said
-from edgepub.http.cameras import Served
+from edgepub.config.settings import HttpSettings
+from edgepub.http.context import Served
 from edgepub.http.guard import Guard
 from edgepub.http.history import Histories
 from edgepub.http.live import Live
 from edgepub.http.pages import Pages
+from edgepub.http.responses import said
 from edgepub.http.writes import Writes
-from edgepub.settings import HttpSettings
 
 _HEADERS = {
     "Server": "edgepub",

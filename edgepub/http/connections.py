@@ -12,7 +12,7 @@ from typing import cast
 
 from aiohttp import web
 
-from edgepub.http.answers import said
+from edgepub.http.responses import said
 
 _MOST = 32
 """Connections at once; for another one the oldest ends, so that many that say nothing keep nobody out."""

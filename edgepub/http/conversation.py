@@ -8,10 +8,10 @@ from typing import Any
 
 import orjson
 
-from edgepub.areas import Areas
-from edgepub.http.cameras import Served, View
+from edgepub.config.areas import Areas
+from edgepub.http.context import Served, View
 from edgepub.http.history import History
-from edgepub.http.screen import Picture, Screen
+from edgepub.http.screens import Picture, Screen
 
 _FIGURES_S = 0.95  # at the pace of a second
 

@@ -6,8 +6,8 @@ from collections import deque
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from edgepub import stats
-from edgepub.metrics import CameraMetrics, Reading
+from edgepub.mqtt.payloads import stats
+from edgepub.telemetry.metrics import CameraMetrics, Reading
 
 _EVERY_S = 1.0
 _WINDOW = 5  # looks

@@ -10,11 +10,12 @@ from contextlib import suppress
 
 from aiohttp import WSCloseCode, WSMessage, WSMsgType, web
 
-from edgepub.http.answers import view_of
-from edgepub.http.cameras import Screens, Served
 from edgepub.http.connections import leave, stay
+from edgepub.http.context import Served
 from edgepub.http.conversation import Conversation
 from edgepub.http.history import Histories
+from edgepub.http.responses import view_of
+from edgepub.http.screens import Screens
 
 _MOST_FPS = 30
 _MAX_WIDTH, _QUALITY = 1280, 80

@@ -6,12 +6,12 @@ from importlib import resources
 
 from aiohttp import web
 
-from edgepub.http import health
-from edgepub.http.answers import as_json, said, view_of
-from edgepub.http.cameras import Screens, Served
+from edgepub.core.versions import versions
+from edgepub.http.context import Served
 from edgepub.http.history import Figures, Histories
-from edgepub.http.metrics_page import MetricsPage
-from edgepub.versions import versions
+from edgepub.http.monitoring import MetricsPage, health_answer
+from edgepub.http.responses import as_json, said, view_of
+from edgepub.http.screens import Screens
 
 _TYPES = {"html": "text/html", "css": "text/css", "js": "text/javascript", "svg": "image/svg+xml"}
 _STILL_WIDTH, _STILL_QUALITY, _STILL_FRESH_S = 640, 75, 1.0
@@ -85,7 +85,7 @@ class Pages:
 
     async def healthz(self, _: web.Request) -> web.Response:
         """Tell whether all is well."""
-        status, body = health.answer(self._served.node, self._served.condition)
+        status, body = health_answer(self._served.node, self._served.condition)
         return web.Response(status=status, body=body, content_type="application/json")
 
     async def metrics(self, request: web.Request) -> web.Response:

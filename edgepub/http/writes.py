@@ -6,12 +6,12 @@ import orjson
 from aiohttp import web
 from pydantic import ValidationError
 
-from edgepub.areas import Areas
-from edgepub.errors import EdgepubError
-from edgepub.http.answers import as_json, view_of
-from edgepub.http.cameras import Served
+from edgepub.config.areas import Areas
+from edgepub.config.explain import explain
+from edgepub.core.errors import EdgepubError
+from edgepub.http.context import Served
 from edgepub.http.conversation import areas_json
-from edgepub.mistakes import explain
+from edgepub.http.responses import as_json, view_of
 
 
 class Writes:

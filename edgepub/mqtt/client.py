@@ -16,9 +16,9 @@ import aiomqtt
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 
-from edgepub.errors import NotTakenError
-from edgepub.messages import Message
-from edgepub.redaction import one_line
+from edgepub.core.errors import NotTakenError
+from edgepub.core.redaction import one_line
+from edgepub.mqtt.messages import Message
 
 if TYPE_CHECKING:
     from paho.mqtt.client import MQTTMessageInfo

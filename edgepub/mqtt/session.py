@@ -4,9 +4,9 @@ from collections.abc import AsyncIterator
 
 import aiomqtt
 
-from edgepub.errors import BrokerError, NotAllowedError, NotTakenError, RefusedError
-from edgepub.messages import Message, Received
+from edgepub.core.errors import BrokerError, NotAllowedError, NotTakenError, RefusedError
 from edgepub.mqtt.client import FAILURES, TAKEN_OVER, UNWANTED, Client, Packed, publish_properties, words
+from edgepub.mqtt.messages import Message, Received
 
 WINDOW = 64
 """Publishes under way at once, unless the broker takes fewer: several then share a turn of the event loop."""

@@ -1,1 +1,0 @@
-"""The benchmarks: edgepub beside DeGirum's own streaming loop, in turn, in one run."""

@@ -1,0 +1,96 @@
+"""Frames from a camera: a URL or a webcam."""
+
+import os
+import threading
+import time
+from pathlib import Path
+
+import cv2
+
+from edgepub.camera.frames import Frame, Frames
+from edgepub.camera.sources.capture import Gate, grab, opened
+from edgepub.core.errors import SourceError
+from edgepub.core.redaction import place
+
+_OPEN_TIMEOUT_S = 10.0
+_ONE_THREAD = 1920 * 1088  # pixels
+
+
+class LiveSource:
+    """A camera.
+
+    Args:
+        source: a URL, or a webcam's number.
+        gate: admits its frames.
+        stall_timeout_s: how long it may be silent.
+
+    """
+
+    live = True
+
+    def __init__(self, source: str | int, gate: Gate, stall_timeout_s: float) -> None:
+        self._source = source
+        self._gate = gate
+        # So the thread of a read that hangs ends by itself, where FFmpeg can see to it: after it was abandoned, because
+        # OpenCV hands out the frames that wait in the decoder, old as they are, one at each timeout.
+        self._read_timeout_s = stall_timeout_s
+        self._large = False
+
+    def __str__(self) -> str:
+        return f"webcam {self._source}" if isinstance(self._source, int) else place(self._source)
+
+    def frames(self, stopping: threading.Event) -> Frames:
+        """Yield the camera's frames as they come; None for one that is not used.
+
+        Raises:
+            SourceError: it cannot be opened, or gives no more frames.
+
+        """
+        backend = cv2.CAP_FFMPEG if isinstance(self._source, str) else cv2.CAP_ANY
+        why_not = f"{self}: cannot be opened: {self._why_not()}"
+        self._gate.open()
+        number = 0
+        while not stopping.is_set():
+            with opened(self._source, backend, self._parameters(), why_not) as capture:
+                if not self._large and self._is_large(capture):
+                    self._large = True
+                    continue
+                while not stopping.is_set():
+                    if not grab(capture):
+                        raise SourceError(f"{self}: gives no more frames")
+                    captured_s, timestamp = time.monotonic(), time.time()
+                    if stopping.is_set():
+                        return  # it hung, and nobody waits for it any more
+                    number += 1
+                    ok, image = capture.retrieve() if self._gate.admit(captured_s) else (False, None)
+                    if ok and image is not None:
+                        yield Frame(image, number, timestamp, captured_s, captured_s)
+                    else:
+                        yield None
+
+    def _why_not(self) -> str:
+        device = Path(f"/dev/video{self._source}")
+        if isinstance(self._source, str):
+            return "not there, refused, or not a video"
+        if not device.exists():
+            return f"there is no {device}"
+        if not os.access(device, os.R_OK | os.W_OK):
+            return f"this user may not use {device}, for which one must be in its group, mostly `video`"
+        return "another program uses it, or it gives no picture"
+
+    def _parameters(self) -> list[int]:
+        if isinstance(self._source, int):
+            return []
+        timeouts = [
+            cv2.CAP_PROP_OPEN_TIMEOUT_MSEC,
+            int(1000 * _OPEN_TIMEOUT_S),
+            cv2.CAP_PROP_READ_TIMEOUT_MSEC,
+            int(1000 * self._read_timeout_s),
+        ]
+        # FFmpeg decodes one frame in each of several threads, and so gives each as many frames late: 500 ms at 2 frames
+        # a second with two processors. One thread keeps up with a camera, unless its pictures are very large.
+        return timeouts if self._large else [*timeouts, cv2.CAP_PROP_N_THREADS, 1]
+
+    def _is_large(self, capture: cv2.VideoCapture) -> bool:
+        pixels = capture.get(cv2.CAP_PROP_FRAME_WIDTH) * capture.get(cv2.CAP_PROP_FRAME_HEIGHT)
+        return isinstance(self._source, str) and pixels > _ONE_THREAD

@@ -1,0 +1,156 @@
+"""From the outbox to the broker: processor time for each message, edgepub's way, raw paho's, and aiomqtt's one by one.
+
+``python -m edgepub.cli.bench.delivery {edgepub,paho,aiomqtt} PORT QOS`` prints microseconds of processor time a
+message and messages a second. A process of its own for each, so that all of its threads count and nothing else does.
+"""
+
+import asyncio
+import functools
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable
+from statistics import median
+from typing import Literal
+
+import aiomqtt
+import paho.mqtt.client as paho
+import uvloop
+from paho.mqtt.enums import CallbackAPIVersion
+from rich.table import Table
+
+from edgepub.cli.bench.tables import ROUNDS, table
+from edgepub.config.settings import MqttSettings
+from edgepub.mqtt import connection
+from edgepub.mqtt.messages import Message, json_form, state_message
+from edgepub.mqtt.outbox.outbox import Outbox
+from edgepub.mqtt.publisher import Publisher
+from edgepub.telemetry.status import BrokerCondition
+
+_MESSAGES = 10_000
+_BURST = 100
+_TOPIC = "bench/camera/detections"
+_PAYLOAD = b"x" * 400
+_WAYS = ("edgepub", "paho", "aiomqtt")
+
+
+def delivery(port: int) -> Table:
+    """Return the table of it."""
+    rows = table(
+        f"From the outbox to the broker, {len(_PAYLOAD)} bytes in bursts of {_BURST}: processor time a message, us "
+        "(messages a second)",
+        "MQTT 5",
+        "edgepub",
+        "paho, raw",
+        "aiomqtt, one at a time",
+        "edgepub : paho",
+        "edgepub : aiomqtt",
+    )
+    for qos in (0, 1):
+        rounds = []
+        for number in range(ROUNDS):
+            turn = number % len(_WAYS)
+            rounds.append({way: _measured(way, port, qos) for way in (*_WAYS[turn:], *_WAYS[:turn])})
+        figures = [
+            f"{median(each[way][0] for each in rounds):.0f} ({median(each[way][1] for each in rounds):.0f})"
+            for way in _WAYS
+        ]
+        ratios = [f"{median(each['edgepub'][0] / each[way][0] for each in rounds):.2f}" for way in _WAYS[1:]]
+        rows.add_row(f"QoS {qos}", *figures, *ratios)
+    return rows
+
+
+def _measured(way: str, port: int, qos: int) -> tuple[float, float]:
+    command = [sys.executable, "-m", "edgepub.cli.bench.delivery", way, str(port), str(qos)]
+    us, rate = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout.split()
+    return float(us), float(rate)
+
+
+class _Tally:
+    """A receipt that tells when a burst has left."""
+
+    queued_s = 0.0
+
+    def __init__(self) -> None:
+        self._number = 0
+        self.burst_has_left = threading.Event()
+
+    def sent(self, taken_s: float) -> None:  # noqa: ARG002
+        self._number += 1
+        if self._number % _BURST == 0:
+            self.burst_has_left.set()
+
+    def lost(self, reason: str) -> None:
+        raise AssertionError(reason)
+
+
+def _timed(burst: Callable[[], None]) -> tuple[float, float]:
+    burst()  # the connection, and whatever is done once
+    began_s, began_cpu_s = time.monotonic(), time.process_time()
+    for _ in range(_MESSAGES // _BURST):
+        burst()
+    return time.process_time() - began_cpu_s, time.monotonic() - began_s
+
+
+def _edgepub(port: int, qos: Literal[0, 1]) -> tuple[float, float]:
+    outbox, tally = Outbox(_BURST), _Tally()
+    connect = functools.partial(connection.connect, MqttSettings(url=f"mqtt://127.0.0.1:{port}"), "bench", None)
+    publisher = Publisher(
+        outbox, connect, "bench", "bench", state_message("bench/status", "offline"), [], print, BrokerCondition()
+    )
+    message = Message(_TOPIC, _PAYLOAD, qos, receipt=tally, form=json_form("edgepub.detections/1"), expiry_s=60)
+    took: list[tuple[float, float]] = []
+
+    def burst() -> None:
+        tally.burst_has_left.clear()
+        for _ in range(_BURST):
+            outbox.put(message)
+        tally.burst_has_left.wait()
+
+    def produce() -> None:
+        took.append(_timed(burst))
+        outbox.close()
+
+    async def run() -> None:
+        threading.Thread(target=produce, name="producer", daemon=True).start()
+        await publisher.run()
+
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(run())
+    return took[0]
+
+
+def _paho(port: int, qos: Literal[0, 1]) -> tuple[float, float]:
+    client = paho.Client(CallbackAPIVersion.VERSION2, protocol=paho.MQTTv5)
+    client.connect("127.0.0.1", port)
+    client.loop_start()
+
+    def burst() -> None:
+        for _ in range(_BURST):
+            sent = client.publish(_TOPIC, _PAYLOAD, qos)
+        sent.wait_for_publish()
+
+    took = _timed(burst)
+    client.loop_stop()
+    return took
+
+
+def _aiomqtt(port: int, qos: Literal[0, 1]) -> tuple[float, float]:
+    async def run() -> tuple[float, float]:
+        async with aiomqtt.Client("127.0.0.1", port, protocol=aiomqtt.ProtocolVersion.V5) as client:
+            began_s, began_cpu_s = time.monotonic(), time.process_time()
+            for _ in range(_MESSAGES):
+                await client.publish(_TOPIC, _PAYLOAD, qos)
+            return time.process_time() - began_cpu_s, time.monotonic() - began_s
+
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        return runner.run(run())
+
+
+if __name__ == "__main__":
+    cpu_s, wall_s = {"edgepub": _edgepub, "paho": _paho, "aiomqtt": _aiomqtt}[sys.argv[1]](
+        int(sys.argv[2]),
+        1 if int(sys.argv[3]) else 0,
+    )
+    print(1e6 * cpu_s / _MESSAGES, _MESSAGES / wall_s)

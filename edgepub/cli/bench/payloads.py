@@ -1,0 +1,47 @@
+"""From a result to JSON: edgepub's payload with its validation, and the streaming example's ``json.dumps``."""
+
+import functools
+import json
+import timeit
+from collections.abc import Callable
+
+import numpy as np
+from rich.table import Table
+
+from edgepub.camera.frames import Frame, Result
+from edgepub.camera.payloads import DetectionsBuilder
+from edgepub.cli.bench.publishing import a_result
+from edgepub.cli.bench.tables import ROUNDS, table
+from edgepub.mqtt.payloads.detections import Detections, encode
+
+
+def payloads() -> Table:
+    """Return the table of it."""
+    rows = table(
+        "From a result to JSON, microseconds",
+        "objects",
+        "edgepub: build and validate",
+        "edgepub: orjson",
+        "example: json.dumps",
+        "ratio",
+    )
+    builder = DetectionsBuilder({"node": "bench", "camera": "camera", "boot_id": "boot"}, None, 0.5)
+    frame = Frame(np.zeros((480, 640, 3), np.uint8), 1, 0.0, 0.0, 0.0)
+    for objects in (0, 1, 20):
+        results = a_result(objects)
+        result = Result(frame, results, {"inference": 1.234}, 0.0, 0.0)
+        payload = _build(builder, result)
+        build_us = _us(functools.partial(_build, builder, result))
+        encode_us = _us(functools.partial(encode, payload, 1.0, 0))
+        dumps_us = _us(functools.partial(json.dumps, {"timestamp": 1795296561.6093009, "detections": results}))
+        ratio = (build_us + encode_us) / dumps_us
+        rows.add_row(str(objects), f"{build_us:.1f}", f"{encode_us:.1f}", f"{dumps_us:.1f}", f"{ratio:.2f}")
+    return rows
+
+
+def _build(builder: DetectionsBuilder, result: Result) -> Detections:
+    return builder.build(result, builder.objects(result), 1)
+
+
+def _us(call: Callable[[], object]) -> float:
+    return 1e6 * min(timeit.repeat(call, number=1000, repeat=ROUNDS)) / 1000

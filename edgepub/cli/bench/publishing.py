@@ -1,0 +1,166 @@
+"""From a result to the socket: processor time for each published message, edgepub's way and the bare loop's.
+
+``python -m edgepub.cli.bench.publishing {edgepub,bare} PORT OBJECTS`` prints microseconds a message. A process of its
+own for each, so that all of its threads count and nothing else does.
+"""
+
+import asyncio
+import functools
+import json
+import subprocess
+import sys
+import threading
+import time
+from statistics import median
+from typing import Any
+
+import numpy as np
+import paho.mqtt.client as paho
+import uvloop
+from paho.mqtt.enums import CallbackAPIVersion
+from rich.table import Table
+
+from edgepub.camera.analysis.analysis import Analysis
+from edgepub.camera.counts import Numbers
+from edgepub.camera.frames import Frame, Result
+from edgepub.camera.payloads import DetectionsBuilder
+from edgepub.camera.reporter import Reporter
+from edgepub.camera.sampler import Sampler
+from edgepub.camera.snapshots import Photographer, Snapshots
+from edgepub.camera.viewfinder import Viewfinder
+from edgepub.cli.bench.tables import in_turn, table
+from edgepub.config.camera import CameraSettings, SnapshotSettings
+from edgepub.config.settings import MqttSettings
+from edgepub.mqtt import connection
+from edgepub.mqtt.messages import state_message
+from edgepub.mqtt.outbox.outbox import Outbox
+from edgepub.mqtt.publisher import Publisher
+from edgepub.mqtt.topics import Topics
+from edgepub.telemetry.metrics import CameraMetrics
+from edgepub.telemetry.status import BrokerCondition
+
+_MESSAGES = 20_000
+_BURST = 100
+
+
+def publishing(port: int) -> Table:
+    """Return the table of it."""
+    rows = table(
+        "From a result to the socket: processor time for each published message, microseconds",
+        "objects",
+        "edgepub",
+        "bare loop",
+        "ratio",
+    )
+    for objects in (1, 20):
+        pairs = in_turn(
+            functools.partial(cpu_us, "edgepub", port, objects), functools.partial(cpu_us, "bare", port, objects)
+        )
+        ours_us, theirs_us = (median(side) for side in zip(*pairs, strict=True))
+        ratio = median(ours / theirs for ours, theirs in pairs)
+        rows.add_row(str(objects), f"{ours_us:.0f}", f"{theirs_us:.0f}", f"{ratio:.2f}")
+    return rows
+
+
+def cpu_us(way: str, port: int, objects: int) -> float:
+    """Return the processor time of one message, in microseconds."""
+    command = [sys.executable, "-m", "edgepub.cli.bench.publishing", way, str(port), str(objects)]
+    return float(subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout)
+
+
+def a_result(objects: int) -> list[dict[str, Any]]:
+    """Return the results of one frame as PySDK gives them."""
+    box = [63.796367168426514, 45.51012706756592, 114.57587814331055, 96.289475440979]
+    return [{"bbox": box, "category_id": 0, "label": "face", "score": 0.9487605690956116}] * objects
+
+
+def a_reporter(outbox: Outbox, counts: CameraMetrics) -> Reporter:
+    """Return what makes the messages of one camera, with all off that the bare loop has not."""
+    whose = {"node": "bench", "camera": "camera", "boot_id": "boot"}
+    topics = Topics("edgepub", "bench")
+    settings = CameraSettings(
+        source="camera.mp4", model="any", tracking=False, snapshot=SnapshotSettings(enabled=False)
+    )
+    return Reporter(
+        whose,
+        topics,
+        DetectionsBuilder(whose, None, 0.5),
+        Analysis("camera", settings),
+        Numbers("camera", settings, topics, outbox),
+        Snapshots(whose, settings.snapshot, Photographer(), lambda _: None, counts),
+        Viewfinder(),
+        Sampler(settings.publish),
+        outbox,
+        counts,
+    )
+
+
+def _edgepub(port: int, objects: int) -> float:
+    outbox = Outbox(256)
+    counts = CameraMetrics()
+    reporter = a_reporter(outbox, counts)
+    connect = functools.partial(connection.connect, MqttSettings(url=f"mqtt://127.0.0.1:{port}"), "bench", None)
+    publisher = Publisher(
+        outbox,
+        connect,
+        "bench",
+        "bench",
+        state_message(Topics("edgepub", "bench").status, "offline"),
+        [],
+        print,
+        BrokerCondition(),
+    )
+    image = np.zeros((480, 640, 3), np.uint8)
+    took: list[float] = []
+
+    def produce() -> None:
+        def burst(number: int) -> None:
+            sent = counts.published
+            for _ in range(number):
+                frame = Frame(image, 1, time.time(), time.monotonic(), 0.0)
+                reporter.report(
+                    Result(frame, a_result(objects), {"inference": 1.234}, frame.captured_s, frame.captured_s)
+                )
+            while counts.published < sent + number:
+                time.sleep(0.0005)
+
+        burst(_BURST)  # the connection, and whatever is done once
+        began_s = time.process_time()
+        for _ in range(_MESSAGES // _BURST):
+            burst(_BURST)
+        took.append(time.process_time() - began_s)
+        outbox.close()
+
+    async def run() -> None:
+        producer = threading.Thread(target=produce, name="producer", daemon=True)
+        producer.start()
+        await publisher.run()
+
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(run())
+    return took[0]
+
+
+def _bare(port: int, objects: int) -> float:
+    client = paho.Client(CallbackAPIVersion.VERSION2)
+    client.connect("127.0.0.1", port)
+    client.loop_start()
+
+    def burst(number: int) -> None:
+        for _ in range(number):
+            payload = {"timestamp": time.time(), "detections": a_result(objects)}
+            sent = client.publish("bench/camera/detections", json.dumps(payload))
+        sent.wait_for_publish()
+
+    burst(_BURST)
+    began_s = time.process_time()
+    for _ in range(_MESSAGES // _BURST):
+        burst(_BURST)
+    took_s = time.process_time() - began_s
+    client.loop_stop()
+    return took_s
+
+
+if __name__ == "__main__":
+    ways = {"edgepub": _edgepub, "bare": _bare}
+    print(1e6 * ways[sys.argv[1]](int(sys.argv[2]), int(sys.argv[3])) / _MESSAGES)

@@ -1,0 +1,75 @@
+"""The tables of ``edgepub bench``, one after another in one run."""
+
+import functools
+import platform
+import tempfile
+from collections.abc import Callable, Sequence
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+
+from edgepub.cli.bench.brokers import broker
+from edgepub.cli.bench.delivery import delivery
+from edgepub.cli.bench.freshness import freshness
+from edgepub.cli.bench.objects import everything, objects
+from edgepub.cli.bench.overlap import overlap
+from edgepub.cli.bench.payloads import payloads
+from edgepub.cli.bench.publishing import publishing
+from edgepub.cli.bench.scaling import scaling
+from edgepub.cli.bench.sharing import sharing
+from edgepub.cli.bench.slow_link import slow_link
+from edgepub.cli.bench.spooling import spooling
+from edgepub.cli.bench.streaming import streaming
+from edgepub.cli.bench.tables import ROUNDS
+from edgepub.cli.bench.viewers import viewers
+from edgepub.core.versions import versions
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+
+class Subject(StrEnum):
+    """What can be measured."""
+
+    PAYLOADS = "payloads"
+    PUBLISHING = "publishing"
+    DELIVERY = "delivery"
+    SPOOLING = "spooling"
+    STREAMING = "streaming"
+    FRESHNESS = "freshness"
+    OVERLAP = "overlap"
+    SLOW_LINK = "slow-link"
+    SCALING = "scaling"
+    SHARING = "sharing"
+    OBJECTS = "objects"
+    EVERYTHING = "everything"
+    VIEWERS = "viewers"
+
+
+def report(subjects: Sequence[Subject]) -> int:
+    """Measure, and print the tables; return the exit code."""
+    console = Console(width=None if Console().is_terminal else 140)
+    console.print(f"edgepub {versions()['edgepub']}, PySDK {versions()['pysdk']}, Python {platform.python_version()}")
+    with tempfile.TemporaryDirectory() as name, broker() as (kind, port):
+        console.print(f"Broker: {kind}. Where two take turns, a figure is the median of {ROUNDS} rounds.\n")
+        folder = Path(name)
+        tables: dict[Subject, Callable[[], Table]] = {
+            Subject.PAYLOADS: payloads,
+            Subject.PUBLISHING: functools.partial(publishing, port),
+            Subject.DELIVERY: functools.partial(delivery, port),
+            Subject.SPOOLING: functools.partial(spooling, port, folder),
+            Subject.STREAMING: functools.partial(streaming, port, folder),
+            Subject.FRESHNESS: functools.partial(freshness, port, folder),
+            Subject.OVERLAP: functools.partial(overlap, folder),
+            Subject.SLOW_LINK: functools.partial(slow_link, port, folder),
+            Subject.SCALING: functools.partial(scaling, port, folder),
+            Subject.SHARING: sharing,
+            Subject.OBJECTS: objects,
+            Subject.EVERYTHING: functools.partial(everything, port, folder),
+            Subject.VIEWERS: functools.partial(viewers, port, folder),
+        }
+        for subject in subjects or list(Subject):
+            console.print(tables[subject]())
+    return 0

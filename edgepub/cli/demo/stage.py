@@ -1,0 +1,135 @@
+"""What the demo stands on: a folder of its own, a configuration to copy, the daemon; and how it leaves no trace."""
+
+import contextlib
+import fcntl
+import itertools
+import os
+import secrets
+import shutil
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import yaml
+
+from edgepub.cli.demo import assets
+from edgepub.cli.purge import take_back
+from edgepub.config.settings import Settings
+from edgepub.core.errors import BrokerError
+from edgepub.core.state_dir import make_private
+
+NODE = "demo"
+CAMERA = "face"
+_STATE = "state"
+_TOKEN = "token"  # noqa: S105  (a file's name)
+_STOP_S = 12.0
+_LONGEST_START_S = 30.0
+_LOOK_S = 0.1
+
+
+@contextmanager
+def own_folder() -> Iterator[Path]:
+    """Give a folder that no other demo uses: `demo`, else `demo-2`, and so on."""
+    for number in itertools.count(1):
+        folder = assets.cache_folder() / ("demo" if number == 1 else f"demo-{number}")
+        folder.mkdir(exist_ok=True)
+        lock = os.open(folder, os.O_RDONLY)
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            os.close(lock)
+            continue
+        shutil.rmtree(folder / _STATE, ignore_errors=True)  # what was set in the last demo is not in force in this one
+        try:
+            yield folder
+        finally:
+            os.close(lock)
+        return
+
+
+def write_configuration(folder: Path, connection: dict[str, str], things: assets.Assets) -> Path:
+    """Write the demo's configuration, and return its path."""
+    path, token = folder / "edgepub.yaml", folder / _TOKEN
+    make_private(token)
+    token.write_text(secrets.token_hex(16), encoding="ascii")
+    content = {
+        "node": NODE,
+        "mqtt": connection,
+        "models": {
+            "blazeface": {
+                "model_name": "blazeface",
+                "zoo_url": str(things.zoo),
+                "inference_host_address": "@local",
+            }
+        },
+        "cameras": {
+            CAMERA: {
+                "source": str(things.video),
+                "model": "blazeface",
+                "loop": True,
+                "realtime": True,
+                "zones": {"window": {"polygon": [[0, 0], [0.43, 0], [0.43, 1], [0, 1]]}},
+                "lines": {"middle": {"from": [0.43, 1], "to": [0.43, 0]}},
+            }
+        },
+        "http": {"listen": f"127.0.0.1:{_free_port()}", "token_file": _TOKEN, "allow_edit": True},
+    }
+    path.write_text(yaml.safe_dump(content, sort_keys=False), encoding="utf-8")
+    return path
+
+
+def page(settings: Settings, folder: Path) -> str:
+    """Return the address of the camera's page, with the token that it asks for."""
+    token = (folder / _TOKEN).read_text(encoding="ascii")
+    return f"http://{settings.http.listen}/cameras/{CAMERA}#token={token}"
+
+
+def wait_for_page(settings: Settings, daemon: subprocess.Popen[bytes]) -> None:
+    """Wait until the page can be opened, or cannot be expected any more."""
+    parts = urlsplit(f"//{settings.http.listen}")
+    end_s = time.monotonic() + _LONGEST_START_S
+    while daemon.poll() is None and time.monotonic() < end_s:
+        with contextlib.suppress(OSError), socket.create_connection((parts.hostname, parts.port), 1):
+            return
+        time.sleep(_LOOK_S)
+
+
+def _free_port() -> int:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return int(listener.getsockname()[1])
+
+
+@contextmanager
+def daemon(path: Path, log: Path) -> Iterator[subprocess.Popen[bytes]]:
+    """Run the daemon with a configuration in a folder of the demo's, its log in a file."""
+    with log.open("wb") as file:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "edgepub.cli.demo.daemon", str(path)],
+            stdin=subprocess.PIPE,  # whose end is its end, if we are killed
+            stdout=file,
+            stderr=file,
+            env={**os.environ, "STATE_DIRECTORY": str(path.parent / _STATE)},  # nothing of it is the user's own
+            start_new_session=True,  # Ctrl-C is ours to handle
+        )
+    try:
+        yield process
+    finally:
+        assert process.stdin is not None  # noqa: S101
+        process.stdin.close()
+        try:
+            process.wait(_STOP_S)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+
+def clear_broker(settings: Settings, folder: Path) -> None:
+    """Clear what the demo has left on a broker of the user's, and so its devices from a Home Assistant there."""
+    with contextlib.suppress(BrokerError):  # one that is not there is named by others
+        take_back(settings, folder / _STATE)

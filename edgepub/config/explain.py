@@ -1,0 +1,98 @@
+"""What is wrong with a configuration, in words: where, why, and the way out."""
+
+import difflib
+import os
+from collections.abc import Iterable
+from pathlib import Path
+from typing import get_args, get_origin
+
+from pydantic import BaseModel
+from pydantic_core import ErrorDetails
+
+from edgepub.config.settings import Settings
+
+PREFIX = "EDGEPUB_"
+"""Of the environment's variables."""
+_SYNONYMS = {
+    **dict.fromkeys(("url", "rtsp", "path", "stream", "file", "device"), "source"),
+    **dict.fromkeys(("model", "name"), "model_name"),
+    **dict.fromkeys(("host", "broker", "server", "address"), "url"),
+    "user": "username",
+}
+_PHRASES = {
+    "bool_parsing": "must be true or false",
+    "bool_type": "must be true or false",
+    "float_parsing": "must be a number, without a unit",
+    "int_parsing": "must be a whole number, without a unit",
+    "list_type": "must be a list, like [person, car]",
+    "missing": "is missing",
+    "too_short": "must not be empty",
+    "string_too_short": "must not be empty",
+    "model_type": "must be keys with values below it, not a single value",
+    "dict_type": "must be keys with values below it, not a single value",
+}
+
+
+def explain(detail: ErrorDetails, whole: type[BaseModel] = Settings) -> tuple[tuple[str | int, ...], str]:
+    """Return where a mistake is, and what to do about it, in our own words.
+
+    Args:
+        detail: what pydantic says.
+        whole: of what it says that.
+
+    """
+    place = tuple(part for part in detail["loc"] if part != "[key]")
+    kind, context = detail["type"], detail.get("ctx", {})
+    if kind == "extra_forbidden":
+        return _explain_unknown(place, whole)
+    if kind == "value_error":
+        why = str(context["error"])
+    elif kind == "too_short" and context.get("field_type") in {"List", "Dictionary"}:
+        least = context.get("min_length", 1)
+        why = f"needs at least {'one' if least == 1 else least}"
+    elif kind == "too_long":
+        why = f"has too many: {context['actual_length']}, and {context['max_length']} are allowed"
+    elif kind in {"model_type", "dict_type"} and isinstance(detail["input"], list | None):
+        why = "is empty" if detail["input"] is None else "must be keys with values below it, not a list"
+    else:
+        why = _PHRASES.get(kind) or detail["msg"].replace("Input should be", "must be")
+    return place, why
+
+
+def nearest(word: str, known: Iterable[str]) -> str:
+    """Return the question after the known word that is nearest, if one is near."""
+    close = difflib.get_close_matches(word.lower(), list(map(str, known)), n=1, cutoff=0.6)
+    return f"; did you mean {close[0]!r}?" if close else ""
+
+
+def line(path: Path, place: tuple[str | int, ...], why: str) -> str:
+    """Return the whole line of a mistake; the variable is named if it was one that set the key."""
+    key = ".".join(map(str, place))
+    variable = PREFIX + "__".join(map(str, place)).upper()
+    origin = f" (set by {variable})" if variable in os.environ else ""
+    return f"{path}: {key}: {why}{origin}" if key else f"{path}: {why}{origin}"
+
+
+def _explain_unknown(place: tuple[str | int, ...], whole: type[BaseModel]) -> tuple[tuple[str | int, ...], str]:
+    *above, key = place
+    word, colon, _ = str(key).partition(":")
+    if colon:  # `password:secret`
+        return (*above, word), "a space is missing after the colon"
+    known = list(_keys_at(tuple(above), whole))
+    meant = _SYNONYMS.get(word.lower())
+    return place, f"unknown key{f'; did you mean {meant!r}?' if meant in known else nearest(word, known)}"
+
+
+def _keys_at(place: tuple[str | int, ...], whole: type[BaseModel]) -> Iterable[str]:
+    """Return the valid keys of the section at a path."""
+    section = whole
+    parts = iter(place)
+    for part in parts:
+        annotation = section.model_fields[str(part)].annotation
+        if get_origin(annotation) is dict:  # of named sections
+            next(parts, None)
+            annotation = get_args(annotation)[1]
+        if not (isinstance(annotation, type) and issubclass(annotation, BaseModel)):
+            return ()
+        section = annotation
+    return [field.alias or name for name, field in section.model_fields.items()]

@@ -1,1 +1,0 @@
-"""The demo: everything embedded, through the very same daemon."""

@@ -1,0 +1,106 @@
+"""The one door for what comes from the broker: a topic and bytes become the change of a setting."""
+
+import logging
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple, Protocol
+
+from pydantic import TypeAdapter, ValidationError
+
+from edgepub.config.camera import MaxFps, MinScore
+from edgepub.mqtt.messages import Received
+from edgepub.mqtt.topics import Topics
+from edgepub.telemetry.logs import of_camera
+
+_log = logging.getLogger(__name__)
+_LONGEST_BYTES = 1024
+_NO_LIMIT = {"none", "null"}
+
+
+class Setting(NamedTuple):
+    """A setting that can be set while the daemon runs."""
+
+    parse: Callable[[str], Any]
+    """Makes a value of a text, or raises ValueError."""
+    show: Callable[[Any], str]
+    """Makes a text of a value, which `parse` takes."""
+
+
+def _number(kind: Any, valid: str) -> Callable[[str], float]:  # noqa: ANN401  (an annotated type)
+    validator: TypeAdapter[float] = TypeAdapter(kind)
+
+    def parse(text: str) -> float:
+        try:
+            return validator.validate_python(text)
+        except ValidationError:
+            raise ValueError(f"must be {valid}") from None
+
+    return parse
+
+
+def _switch(text: str) -> bool:
+    if text.upper() not in {"ON", "OFF"}:
+        raise ValueError("must be ON or OFF")
+    return text.upper() == "ON"
+
+
+_limit = _number(MaxFps, "a number from 0.001 to 1000, or None for no limit")
+
+SETTINGS = {
+    "enabled": Setting(_switch, lambda value: "ON" if value else "OFF"),
+    "min_score": Setting(_number(MinScore, "a number from 0 to 1"), lambda value: f"{value:g}"),
+    # `None` is what Home Assistant takes for no number.
+    "max_fps": Setting(
+        lambda text: None if text.lower() in _NO_LIMIT else _limit(text),
+        lambda value: "None" if value is None else f"{value:g}",
+    ),
+}
+
+
+def text_of(payload: bytes) -> str:
+    """Return a command's text, without the spaces around it; empty: the configuration's value is to be in force again.
+
+    Raises:
+        ValueError: it is too long, or no text.
+
+    """
+    if len(payload) > _LONGEST_BYTES:
+        raise ValueError(f"{len(payload)} bytes are no value")
+    try:
+        return payload.decode().strip()
+    except UnicodeDecodeError:
+        raise ValueError("is not a text in UTF-8") from None
+
+
+class Settable(Protocol):
+    """The settings of one camera that can be set while the daemon runs."""
+
+    def set(self, name: str, payload: bytes) -> None:
+        """Set one of `SETTINGS`, or raise ValueError; an empty payload restores the configuration's value."""
+
+
+class Commander:
+    """Takes what comes from the broker to the camera that it is for.
+
+    Args:
+        topics: the node's.
+        controls: of each camera.
+
+    """
+
+    def __init__(self, topics: Topics, controls: Mapping[str, Settable]) -> None:
+        self._topics = topics
+        self._controls = controls
+
+    def obey(self, message: Received) -> None:
+        """Do what a message says, if it is a command; one that the broker has kept is of another time."""
+        camera, name = self._topics.command(message.topic) or ("", "")
+        if camera not in self._controls or name not in SETTINGS:
+            _log.warning("no such setting: %r", message.topic[:200])
+        elif message.retained:
+            text = "a retained command for %s is not obeyed: publish it without retain"
+            of_camera(_log, camera).warning(text, name)
+        else:
+            try:
+                self._controls[camera].set(name, message.payload)
+            except ValueError as error:
+                of_camera(_log, camera).warning("%s", error)

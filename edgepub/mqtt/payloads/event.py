@@ -1,0 +1,97 @@
+"""The event payload, schema ``edgepub.event/1``: something that happened once."""
+
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal, NotRequired
+
+import orjson
+from pydantic import ConfigDict, Field, TypeAdapter, ValidationError, with_config
+from typing_extensions import TypedDict
+
+from edgepub.core.errors import InvalidResultError
+from edgepub.mqtt.payloads.detections import Corners, NormCorners, first_mistake
+
+SCHEMA = "edgepub.event/1"
+EventType = Literal["appeared", "left", "zone_entered", "zone_left", "line_crossed"]
+
+
+@with_config(ConfigDict(title=SCHEMA))
+class Event(TypedDict):
+    """Something that happened once to one object."""
+
+    event_type: Annotated[EventType, Field(description="what happened")]
+    event_id: Annotated[
+        str,
+        Field(
+            pattern="^[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$",
+            description="a UUID of version 7 (RFC 9562): the key for removing duplicates",
+        ),
+    ]
+    seq: Annotated[
+        int, Field(ge=1, description="counts this camera's events from 1, over restarts, without a hole: one is a loss")
+    ]
+    timestamp: Annotated[
+        float,
+        Field(
+            allow_inf_nan=False,
+            description="when the frame was captured, Unix seconds: of `left` and `zone_left` the last frame with the "
+            "object there, else the one that settled it",
+        ),
+    ]
+    label: Annotated[str, Field(min_length=1, description="the object's class, in words")]
+    track_id: Annotated[int, Field(ge=1, description="the object: the same in all its events and detections")]
+    zone: NotRequired[Annotated[str, Field(description="which zone, for `zone_entered` and `zone_left`")]]
+    line: NotRequired[Annotated[str, Field(description="which line, for `line_crossed`")]]
+    direction: NotRequired[
+        Annotated[Literal["left", "right"], Field(description="to which side, looking from the line's `from` to `to`")]
+    ]
+    dwell_s: NotRequired[
+        Annotated[
+            float,
+            Field(
+                ge=0,
+                allow_inf_nan=False,
+                description="for `zone_left` and `left`: how long it was there, from the first frame with its track "
+                "to the last, in seconds of the source",
+            ),
+        ]
+    ]
+    score: Annotated[float, Field(allow_inf_nan=False, description="how sure the model is, usually 0 to 1")]
+    bbox: Annotated[Corners, Field(description="[x1, y1, x2, y2] in pixels of the frame, clamped to it")]
+    bbox_norm: Annotated[NormCorners, Field(description="the same as fractions of the frame, 0 to 1")]
+    frame: Annotated[int, Field(ge=1, description="the frame's number from its source, from 1")]
+    width: Annotated[int, Field(ge=1, description="of the frame, in pixels")]
+    height: Annotated[int, Field(ge=1, description="of the frame, in pixels")]
+    snapshot: NotRequired[
+        Annotated[int, Field(ge=1, description="the number of the frame in the newest snapshot that shows the object")]
+    ]
+    schema: Annotated[Literal["edgepub.event/1"], Field(description="the name and version of this form")]
+    node: str
+    camera: str
+    boot_id: Annotated[str, Field(description="changes at every start of the daemon")]
+
+
+_VALIDATOR = TypeAdapter(Event)
+
+
+def json_schema() -> dict[str, Any]:
+    """Return the payload's JSON Schema (draft 2020-12)."""
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **_VALIDATOR.json_schema()}
+
+
+def validate(payload: Mapping[str, Any]) -> Event:
+    """Return the payload, validated.
+
+    Raises:
+        InvalidResultError: it holds something that JSON or the schema cannot hold.
+
+    """
+    try:
+        return _VALIDATOR.validate_python(payload)
+    except ValidationError as error:
+        raise InvalidResultError(first_mistake(error)) from None
+
+
+def encode(event: Event, seq: int) -> bytes:
+    """Return the payload with its number, as JSON."""
+    event["seq"] = seq
+    return orjson.dumps(event)

@@ -1,0 +1,77 @@
+"""The info payload, schema ``edgepub.info/1``: what runs on a node."""
+
+from typing import Annotated, Any, Literal
+
+import orjson
+from pydantic import ConfigDict, Field, TypeAdapter, with_config
+from typing_extensions import TypedDict
+
+from edgepub.config.settings import Settings
+from edgepub.core.redaction import redacted
+from edgepub.core.versions import versions
+from edgepub.mqtt.payloads import detections, event, stats
+
+SCHEMA = "edgepub.info/1"
+
+
+class CameraInfo(TypedDict):
+    """A camera, as the node tells of itself: never with its source."""
+
+    model: Annotated[str, Field(description="which of the models looks at its frames")]
+    enabled: Annotated[
+        bool, Field(description="by the configuration; what is in force is told by `P/<camera>/enabled`")
+    ]
+
+
+class ModelInfo(TypedDict):
+    """A model, as the node tells of itself: never with its token."""
+
+    model_name: Annotated[str, Field(description="the name, or the URL, that the model is loaded by")]
+    zoo_url: str
+    inference_host_address: str
+
+
+@with_config(ConfigDict(title=SCHEMA))
+class Info(TypedDict):
+    """What runs on a node."""
+
+    schema: Annotated[Literal["edgepub.info/1"], Field(description="the name and version of this form")]
+    node: str
+    boot_id: Annotated[str, Field(description="changes at every start of the daemon")]
+    versions: Annotated[dict[str, str], Field(description="of edgepub, PySDK, the MQTT libraries and Python")]
+    cameras: dict[str, CameraInfo]
+    models: dict[str, ModelInfo]
+    schemas: Annotated[list[str], Field(description="the payload schemas that this node publishes")]
+
+
+_VALIDATOR = TypeAdapter(Info)
+
+
+def json_schema() -> dict[str, Any]:
+    """Return the payload's JSON Schema (draft 2020-12)."""
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **_VALIDATOR.json_schema()}
+
+
+def build(settings: Settings, boot_id: str) -> bytes:
+    """Return the info payload of a configuration in this life of the daemon."""
+    payload = _VALIDATOR.validate_python(
+        {
+            "schema": SCHEMA,
+            "node": settings.node,
+            "boot_id": boot_id,
+            "versions": versions(),
+            "cameras": {
+                n: {"model": camera.model, "enabled": camera.enabled} for n, camera in settings.cameras.items()
+            },
+            "models": {
+                name: {
+                    "model_name": redacted(model.model_name or model.model_url),
+                    "zoo_url": redacted(model.zoo_url),
+                    "inference_host_address": redacted(model.inference_host_address),
+                }
+                for name, model in settings.models.items()
+            },
+            "schemas": [SCHEMA, detections.SCHEMA, event.SCHEMA, stats.SCHEMA],
+        }
+    )
+    return orjson.dumps(payload)

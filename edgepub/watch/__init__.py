@@ -1,1 +1,0 @@
-"""What nodes publish, shown live to a person: a subscriber that knows nothing but what the broker says."""

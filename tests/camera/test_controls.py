@@ -1,0 +1,139 @@
+"""Settings that are set while the daemon runs: what is obeyed, what is refused, what is kept."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from edgepub.camera.controls import Controls
+from edgepub.config.camera import CameraSettings
+from edgepub.mqtt.commands import SETTINGS, Commander, text_of
+from edgepub.mqtt.messages import Received
+from edgepub.mqtt.outbox.outbox import Outbox
+from edgepub.mqtt.store import Store
+from edgepub.mqtt.topics import Topics
+
+TOPICS = Topics("site/edgepub", "garage")
+
+
+class Box:
+    """A node with one camera, `porch`."""
+
+    def __init__(self, store=None, **camera):
+        self.outbox = Outbox(9)
+        self.store = store or Store(None)
+        settings = CameraSettings(source="cam.mp4", model="m", **camera)
+        self.controls = Controls("porch", settings, TOPICS, self.outbox, self.store)
+        self.applied = []
+        self.controls.begin({name: lambda value, name=name: self.applied.append((name, value)) for name in SETTINGS})
+        self.started_with = self.states()
+        self.commander = Commander(TOPICS, {"porch": self.controls})
+
+    def send(self, name, payload, retained=False):
+        self.commander.obey(Received(f"site/edgepub/garage/porch/{name}/set", payload, retained))
+
+    def states(self):
+        states = {}
+        while self.outbox._state:
+            message = self.outbox._state.take()
+            assert (message.qos, message.retain) == (1, True)
+            states[message.topic.removeprefix("site/edgepub/garage/porch/")] = message.payload.decode()
+        return states
+
+
+def test_at_the_start_every_setting_has_its_state():
+    box = Box(min_score=0.25, max_fps=None)
+    assert box.started_with == {"enabled": "ON", "min_score": "0.25", "max_fps": "None"}
+
+
+@pytest.mark.parametrize(
+    ("name", "payload", "value", "shown"),
+    [
+        ("enabled", b"OFF", False, "OFF"),
+        ("enabled", b" on\n", True, "ON"),
+        ("min_score", b"0.75", 0.75, "0.75"),
+        ("min_score", b"1", 1.0, "1"),
+        ("max_fps", b"12.5", 12.5, "12.5"),
+        ("max_fps", b"None", None, "None"),
+        ("max_fps", b"null", None, "None"),
+    ],
+)
+def test_a_setting_is_set_told_and_kept(name, payload, value, shown):
+    box = Box(max_fps=3)
+    box.send(name, payload)
+    assert box.applied == [(name, value)]
+    assert box.states() == {name: shown}
+    again = Box(box.store, max_fps=3)
+    assert again.controls.value(name) == value
+    again.send(name, b"")
+    assert again.applied == [(name, {"enabled": True, "min_score": 0.5, "max_fps": 3}[name])], "the configuration's"
+    assert Box(box.store, min_score=0.1).controls.value("min_score") in (0.1, 0.75, 1.0)
+    assert box.store.setting("porch", name) is None
+
+
+@pytest.mark.parametrize(
+    ("name", "payload", "why"),
+    [
+        ("enabled", b"maybe", "must be ON or OFF"),
+        ("enabled", b"1", "must be ON or OFF"),
+        ("min_score", b"1.5", "must be a number from 0 to 1"),
+        ("min_score", b"high", "must be a number from 0 to 1"),
+        ("min_score", b"nan", "must be a number from 0 to 1"),
+        ("min_score", b"None", "must be a number from 0 to 1"),
+        ("max_fps", b"0", "must be a number from 0.001 to 1000, or None for no limit"),
+        ("max_fps", b"-inf", "must be a number from 0.001"),
+        ("max_fps", b"9" * 2000, "2000 bytes are no value"),
+        ("max_fps", b"\xff\xfe", "is not a text in UTF-8"),
+    ],
+)
+def test_a_wrong_command_changes_nothing_and_is_answered(caplog, name, payload, why):
+    box = Box(min_score=0.5, max_fps=10)
+    box.send(name, payload)
+    assert box.applied == []
+    assert box.states() == {name: {"enabled": "ON", "min_score": "0.5", "max_fps": "10"}[name]}
+    assert f"{name} cannot be set to" in caplog.text
+    assert caplog.records[0].camera == "porch"
+    assert why in caplog.text
+    assert len(caplog.messages[0]) < 200
+
+
+@pytest.mark.parametrize(
+    "topic",
+    [
+        "site/edgepub/garage/porch/source/set",
+        "site/edgepub/garage/garden/enabled/set",
+        "site/edgepub/garage/porch/enabled",
+        "site/edgepub/another/porch/enabled/set",
+        "status",
+    ],
+)
+def test_other_topics_are_no_settings(caplog, topic):
+    box = Box()
+    box.commander.obey(Received(topic, b"OFF", retained=False))
+    assert box.applied == []
+    assert box.states() == {}
+    assert "no such setting" in caplog.text
+
+
+def test_a_retained_command_is_of_another_time(caplog):
+    box = Box()
+    box.send("enabled", b"OFF", retained=True)
+    assert box.applied == []
+    assert "publish it without retain" in caplog.text
+
+
+def test_what_another_version_has_kept_is_no_reason_to_fail(caplog):
+    box = Box()
+    box.store.keep_setting("porch", "max_fps", "fast")
+    assert box.controls.value("max_fps") is None
+    assert "max_fps was set to 'fast'" in caplog.text
+
+
+@given(st.sampled_from(sorted(SETTINGS)), st.binary(max_size=30))
+def test_whatever_is_sent_is_a_value_or_is_refused(name, payload):
+    try:
+        value = SETTINGS[name].parse(text_of(payload))
+    except ValueError as error:
+        assert str(error)
+    else:
+        shown = SETTINGS[name].show(value)
+        assert SETTINGS[name].show(SETTINGS[name].parse(shown)) == shown, "what is told can be sent"

@@ -1,0 +1,241 @@
+"""From any result to a payload that is valid, or to a drop that says why."""
+
+import json
+import math
+
+import jsonschema
+import numpy as np
+import orjson
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from edgepub.camera.frames import Frame, Result
+from edgepub.camera.payloads import DetectionsBuilder
+from edgepub.core.errors import InvalidResultError
+from edgepub.mqtt.payloads import detections
+
+VALIDATOR = jsonschema.Draft202012Validator(detections.json_schema())
+WIDTH, HEIGHT = 640, 480
+FRAME = Frame(np.zeros((HEIGHT, WIDTH, 3), np.uint8), 7, 1700000000.25, 50.0, 0.0)
+
+
+def build(objects, labels=None, min_score=0.0, timing=None):
+    builder = DetectionsBuilder({"node": "garage", "camera": "porch", "boot_id": "boot"}, labels, min_score)
+    result = Result(FRAME, objects, timing or {}, 0.0, 0.0)
+    return builder.build(result, builder.objects(result), 3)
+
+
+def on_the_wire(objects, **more):
+    """Return the payload as a reader of the topic sees it, checked against the printed schema."""
+    payload = json.loads(detections.encode(build(objects, **more), 12.3456, 2), parse_constant=pytest.fail)
+    VALIDATOR.validate(payload)
+    return payload
+
+
+def test_a_detection_of_a_model_becomes_this_payload():
+    payload = on_the_wire(
+        [{"bbox": [64.0, 48, 320.126, 500], "category_id": 0, "label": "person", "score": 0.912345}],
+        timing={"preprocess": 0.1, "inference": 5.25},
+    )
+    assert payload == {
+        "timestamp": 1700000000.25,
+        "detections": [
+            {
+                "label": "person",
+                "score": 0.9123,
+                "bbox": [64.0, 48.0, 320.13, 480.0],
+                "bbox_norm": [0.1, 0.1, 0.5002, 1.0],
+                "category_id": 0,
+            }
+        ],
+        "schema": "edgepub.detections/1",
+        "node": "garage",
+        "camera": "porch",
+        "boot_id": "boot",
+        "seq": 3,
+        "frame": 7,
+        "width": 640,
+        "height": 480,
+        "timing_ms": {"preprocess": 0.1, "inference": 5.25, "capture_to_publish": 12.346},
+        "dropped": 2,
+    }
+    assert list(payload)[:2] == ["timestamp", "detections"], "as in DeGirum's streaming example"
+
+
+def test_an_empty_result_is_a_payload_too():
+    assert on_the_wire([])["detections"] == []
+
+
+@pytest.mark.parametrize("number", [np.float32, np.float64, np.int64, np.uint8, int, float])
+def test_numpy_becomes_plain_json(number):
+    (detection,) = on_the_wire(
+        [
+            {
+                "bbox": np.array([1, 2, 3, 4], dtype=number),
+                "category_id": np.int64(5),
+                "label": np.str_("cat"),
+                "score": number(1),
+            }
+        ]
+    )["detections"]
+    assert detection["bbox"] == [1, 2, 3, 4]
+    assert (detection["label"], detection["category_id"], detection["score"]) == ("cat", 5, 1)
+
+
+@pytest.mark.parametrize(
+    ("box", "clamped"),
+    [
+        ([-10, -20, 700, 500], [0, 0, 640, 480]),
+        ([100, 200, 50, 100], [50, 100, 100, 200]),
+        ([-50, -50, -10, -10], [0, 0, 0, 0]),
+        ([700, 10, 900, 20], [640, 10, 640, 20]),
+    ],
+)
+def test_boxes_are_in_the_frame_and_in_order(box, clamped):
+    assert on_the_wire([{"bbox": box, "label": "a", "score": 0.5}])["detections"][0]["bbox"] == clamped
+
+
+def test_a_classification_is_of_the_whole_frame():
+    (detection,) = on_the_wire([{"category_id": 3, "label": "cat", "score": 0.8}])["detections"]
+    assert detection["bbox"] == [0, 0, 640, 480]
+    assert detection["bbox_norm"] == [0, 0, 1, 1]
+
+
+def test_a_classification_with_several_classifiers():
+    nested = [{"classifier": "colour", "results": [{"label": "red", "score": 0.7}, {"label": "blue", "score": 0.2}]}]
+    assert [d["label"] for d in on_the_wire(nested)["detections"]] == ["red", "blue"]
+
+
+def test_a_number_stands_in_for_an_empty_label():
+    assert on_the_wire([{"label": "", "category_id": 0, "score": 0.9}])["detections"][0]["label"] == "0"
+
+
+def test_a_number_stands_in_for_a_missing_label():
+    assert on_the_wire([{"bbox": [1, 2, 3, 4], "category_id": 7, "score": 0.5}])["detections"][0]["label"] == "7"
+
+
+def test_landmarks_keep_degirums_names():
+    mark = {"category_id": 0, "label": "nose", "landmark": [np.float32(10.5), 20], "score": 0.9, "connect": [1]}
+    (detection,) = on_the_wire([{"bbox": [1, 2, 3, 4], "label": "face", "score": 0.9, "landmarks": [mark]}])[
+        "detections"
+    ]
+    assert detection["landmarks"] == [{"label": "nose", "landmark": [10.5, 20], "score": 0.9}]
+
+
+def test_labels_and_scores_are_chosen():
+    objects = [
+        {"bbox": [1, 2, 3, 4], "label": label, "score": score}
+        for label, score in [("person", 0.9), ("person", 0.5), ("person", 0.4999), ("car", 0.9)]
+    ]
+    kept = on_the_wire(objects, labels=["person"], min_score=0.5)["detections"]
+    assert [(d["label"], d["score"]) for d in kept] == [("person", 0.9), ("person", 0.5)]
+
+
+GOOD = {"bbox": [1, 2, 3, 4], "label": "a", "score": 0.5}
+
+
+@pytest.mark.parametrize(
+    ("objects", "why"),
+    [
+        ({"error": "no device"}, "is a list, this one is of type dict"),
+        (None, "is a list, this one is of type NoneType"),
+        ("text", "is a list, this one is of type str"),
+        ([np.zeros((4, 4))], "is a dictionary, this one is of type ndarray"),
+        ([GOOD | {"score": math.nan}], "not finite"),
+        ([GOOD | {"score": math.inf}], "not finite"),
+        ([GOOD | {"bbox": [1, 2, math.nan, 4]}], "not finite"),
+        ([GOOD | {"bbox": [1, 2, 3]}], "no number"),
+        ([GOOD | {"bbox": [1, 2, 3, 4, 5]}], "no number"),
+        ([GOOD | {"bbox": None}], "no number"),
+        ([GOOD | {"score": "high"}], "no number"),
+        ([{"bbox": [1, 2, 3, 4], "label": "a"}], "without a score"),
+        ([{"bbox": [1, 2, 3, 4], "score": 0.5}], "neither label nor category_id"),
+        ([{**GOOD, "label": "", "category_id": None}], "a detection with neither label nor category_id"),
+        ([GOOD | {"label": "\ud800"}], "detections.0.label"),
+        ([GOOD | {"category_id": "x"}], "detections.0.category_id"),
+        ([GOOD | {"category_id": 2**70}], "detections.0.category_id"),
+        ([GOOD | {"score": 10**400}], "no number"),
+        ([GOOD | {"landmarks": [[1, 2]]}], "landmark"),
+        ([GOOD | {"landmarks": np.zeros((2, 2))}], "landmarks are a list"),
+        ([GOOD | {"landmarks": 5}], "landmarks are a list"),
+        ([GOOD | {"landmarks": [{"landmark": [10**400, 1]}]}], "landmark"),
+        ([GOOD | {"landmarks": [{"landmark": [1, math.nan]}]}], "detections.0.landmarks.0.landmark"),
+        ([{"data": np.zeros(4), "results": 5}], "is a list, this one is of type int"),
+    ],
+)
+def test_what_cannot_be_valid_says_why(objects, why):
+    with pytest.raises(InvalidResultError, match=why):
+        build(objects)
+
+
+numbers = st.one_of(
+    st.floats(),
+    st.integers(-(10**6), 10**6),
+    st.sampled_from([10**400, -(2**70)]),
+    st.floats(width=32).map(np.float32),
+    st.integers(0, 255).map(np.uint8),
+    st.none(),
+    st.text(max_size=3),
+)
+boxes = st.one_of(
+    st.lists(numbers, max_size=6),
+    st.lists(st.floats(-2000, 2000), min_size=4, max_size=4).map(np.array),
+    st.lists(st.integers(-2000, 2000), min_size=4, max_size=4),
+    st.none(),
+)
+points = st.fixed_dictionaries({}, optional={"landmark": boxes, "label": st.text(max_size=3), "score": numbers})
+objects = st.recursive(
+    st.fixed_dictionaries(
+        {},
+        optional={
+            "bbox": boxes,
+            "score": numbers,
+            "label": st.one_of(st.text(), st.none(), st.integers()),
+            "category_id": numbers,
+            "landmarks": st.one_of(st.none(), numbers, st.just(np.zeros((2, 2))), st.lists(points, max_size=3)),
+            "mask": st.just(np.zeros((2, 2))),
+        },
+    ),
+    lambda inner: st.fixed_dictionaries({"classifier": st.text(max_size=3), "results": st.lists(inner, max_size=3)}),
+    max_leaves=4,
+)
+
+
+@given(st.one_of(st.lists(st.one_of(objects, numbers), max_size=4), numbers, objects))
+@settings(max_examples=600, deadline=None)
+def test_any_result_is_valid_on_the_wire_or_refused(result):
+    try:
+        payload = on_the_wire(result)
+    except InvalidResultError as error:
+        assert len(str(error)) > 5
+        return
+    for detection in payload["detections"]:
+        x1, y1, x2, y2 = detection["bbox"]
+        assert 0 <= x1 <= x2 <= WIDTH
+        assert 0 <= y1 <= y2 <= HEIGHT
+        assert all(0 <= value <= 1 for value in detection["bbox_norm"])
+        assert detection["bbox_norm"][2] == pytest.approx(x2 / WIDTH, abs=2e-5)
+
+
+@given(st.lists(st.tuples(st.floats(0, 1), st.floats(-100, 900, allow_nan=False)), min_size=1, max_size=20))
+@settings(max_examples=200, deadline=None)
+def test_a_good_result_loses_nothing(scores_and_places):
+    result = [{"bbox": [x, x, x + 10, x + 20], "label": "a", "score": score} for score, x in scores_and_places]
+    kept = on_the_wire(result, min_score=0.5)["detections"]
+    assert [d["score"] for d in kept] == [s for s in (round(score, 4) for score, _ in scores_and_places) if s >= 0.5]
+
+
+def test_the_printed_schema_refuses_what_is_wrong():
+    jsonschema.Draft202012Validator.check_schema(detections.json_schema())
+    good = orjson.loads(detections.encode(build([GOOD]), 1.0, 0))
+    VALIDATOR.validate(good)
+    for wrong in (
+        {"schema": "edgepub.detections/2"},
+        {"seq": 0},
+        {"timestamp": "now"},
+        {"detections": [{"label": "a"}]},
+    ):
+        assert not VALIDATOR.is_valid({**good, **wrong})
+    for key in good:
+        assert not VALIDATOR.is_valid({k: v for k, v in good.items() if k != key}), key

@@ -1,0 +1,295 @@
+"""Real models on the real PySDK: the CPU runtime, the echo runtime, and an AI server."""
+
+import shutil
+import signal
+import subprocess
+import sys
+import threading
+import time
+from itertools import count, islice
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import psutil
+import pytest
+
+from edgepub.camera.frames import Frame
+from edgepub.camera.inference.loading import loaded
+from edgepub.camera.inference.model import Model
+from edgepub.camera.sources.capture import Gate
+from edgepub.camera.sources.open import source_of
+from edgepub.cli.bench.ai_server import ai_server
+from edgepub.config.settings import ModelSettings
+from edgepub.core.errors import ModelError, SourceError
+from edgepub.telemetry.metrics import CameraMetrics
+from tests.support.studio import BOX
+
+
+def infer(model, video, *, live, number=None):
+    with loaded(ModelSettings(**model)) as ready:
+        counts = CameraMetrics()
+        kind = {"loop": False, "realtime": False, "stall_timeout_s": 10, "counts": counts}
+        frames = source_of("cam", video, Gate(None, counts), **kind).frames(threading.Event())
+        return list(islice(ready.infer(frames, live=live), number))
+
+
+@pytest.mark.parametrize("live", [False, True])
+def test_each_frame_has_its_own_result(studio, tmp_path, live):
+    """In a batch and one by one: what is said of a frame is what was in it."""
+    script = [[{**BOX, "category_id": n}] * (n % 3) for n in range(40)]
+    results = infer(studio.model(), tmp_path / studio.video(script), live=live)
+    assert [r.objects for r in results] == script
+    assert [r.frame.number for r in results] == list(range(1, 41))
+    assert all("inference" in r.timing_ms for r in results[1:])
+
+
+def test_the_real_model_finds_the_face_in_every_frame(demo_assets):
+    model = {"model_name": "blazeface", "zoo_url": str(demo_assets.zoo), "inference_host_address": "@local"}
+    results = infer(model, demo_assets.video, live=True)
+    assert len(results) == 120
+    for result in results:
+        (face,) = result.objects
+        assert face["label"] == "face"
+        assert face["score"] > 0.8
+        x1, y1, x2, y2 = face["bbox"]
+        assert 25 < x1 < x2 < 150, "where the face is in this video"
+        assert 20 < y1 < y2 < 130
+        assert set(result.timing_ms) == {"preprocess", "inference", "postprocess"}
+
+
+def test_the_worker_of_postprocessors_listens_on_loopback_alone(demo_assets):
+    """It unpickles what it is sent, by whomever."""
+    model = {"model_name": "blazeface", "zoo_url": str(demo_assets.zoo), "inference_host_address": "@local"}
+    with loaded(ModelSettings(**model)) as ready:
+        frame = Frame(np.zeros((99, 99, 3), np.uint8), 1, 0.0, time.monotonic(), 0.0)
+        list(ready.infer((each for each in [frame]), live=False))
+        children = psutil.Process().children(recursive=True)
+        workers = [child for child in children if "pproc_worker.py" in str(child.as_dict(["cmdline"]))]  # or a zombie
+        listening = [c.laddr for each in workers for c in each.net_connections() if c.status == psutil.CONN_LISTEN]
+    assert listening
+    assert {address.ip for address in listening} == {"127.0.0.1"}
+
+
+def test_the_heavier_model_finds_it_too(demo_assets):
+    model = {"model_name": "blazeface_full_range", "zoo_url": str(demo_assets.zoo), "inference_host_address": "@local"}
+    results = infer(model, demo_assets.video, live=True, number=20)
+    assert [len(r.objects) for r in results] == [1] * 20
+
+
+@pytest.fixture
+def _no_way_to_the_cloud(monkeypatch):
+    """The same on a machine that has a network."""
+    monkeypatch.setenv("HTTPS_PROXY", "http://127.0.0.1:9")
+
+
+@pytest.mark.usefixtures("_no_way_to_the_cloud")
+@pytest.mark.parametrize(
+    ("change", "why"),
+    [
+        ({"model_name": "nope"}, "Model 'nope' is not found in model zoo"),
+        ({"zoo_url": "/no/such/zoo"}, "path '/no/such/zoo' does not exist"),
+        ({"model_properties": {"speed": 1}}, "Model property 'speed' does not exist"),
+        ({"model_properties": {"device_type": ["HAILORT/HAILO8"]}}, "None of the device types"),
+        (
+            {"inference_host_address": "127.0.0.1:9", "zoo_url": ""},
+            r"^OS error; Error connecting to 127.0.0.1:9 after 3 retries with timeout 10 s: Connection refused$",
+        ),
+        ({"zoo_url": "degirum/hailo"}, r"^Unable to access server hub\.degirum\.com; is there a network\?$"),
+    ],
+)
+def test_a_model_that_cannot_be_loaded_is_one_line(studio, change, why):
+    with pytest.raises(ModelError, match=why) as caught, loaded(ModelSettings(**{**studio.model(), **change})):
+        pass
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("live", [False, True])
+def test_a_model_that_fails_on_a_frame_is_one_line(studio, tmp_path, live):
+    """The runtime is asked to fail; then a corrupt model file fails by itself."""
+    video = tmp_path / studio.video([[BOX]] * 3)
+    with pytest.raises(ModelError, match="inference failed"):
+        infer(studio.model("failing", SimulateFail=1), video, live=live)
+
+
+def test_a_corrupt_model_file_is_one_line(demo_assets, tmp_path):
+    folder = tmp_path / "zoo" / "blazeface"
+    folder.mkdir(parents=True)
+    for file in (demo_assets.zoo / "blazeface").iterdir():
+        (folder / file.name).write_bytes(b"garbage" if file.suffix == ".tflite" else file.read_bytes())
+    model = {"model_name": "blazeface", "zoo_url": str(tmp_path / "zoo"), "inference_host_address": "@local"}
+    with pytest.raises(ModelError, match="Loading model failed"):
+        infer(model, demo_assets.video, live=True)
+
+
+@pytest.mark.parametrize("live", [False, True])
+def test_a_lost_source_is_no_fault_of_the_model_and_loses_no_frame(studio, live):
+    """PySDK would make an error of its own of it, and forget the frames that are on their way."""
+
+    def frames():
+        for number in range(1, 6):
+            image = np.frombuffer(b"[]".ljust(64 * 64 * 3), np.uint8).reshape(64, 64, 3)
+            yield Frame(image, number, 0.0, 0.0, 0.0)
+        raise SourceError("the camera is gone")
+
+    results = []
+    with loaded(ModelSettings(**studio.model())) as model, pytest.raises(SourceError, match="the camera is gone"):
+        for result in model.infer(frames(), live=live):
+            results.append(result.frame.number)
+    assert results == [1, 2, 3, 4, 5]
+
+
+def test_the_users_own_properties_reach_the_model(studio):
+    model = {**studio.model(), "model_properties": {"overlay_color": [1, 2, 3], "frame_queue_depth": 3}}
+    with loaded(ModelSettings(**model)) as ready:
+        assert tuple(ready.pysdk.overlay_color) == (1, 2, 3)
+        assert ready.pysdk.frame_queue_depth == 3
+
+
+def test_a_cloud_model_that_was_loaded_before_needs_no_network(studio, monkeypatch, tmp_path):
+    """PySDK itself asks the cloud zoo at every load. The download is a fake: there is no cloud here."""
+    from degirum_tools import ModelSpec
+
+    asked = []
+    studio.model()
+
+    def download(spec, destination):
+        asked.append(spec.zoo_url)
+        if spec.zoo_url != "degirum/hailo" or len(asked) > 1:
+            raise OSError("Unable to access server")
+        return shutil.copytree(studio.zoo / spec.model_name, Path(destination) / spec.model_name)
+
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setattr(ModelSpec, "download_model", download)
+    model = {"model_name": "echo", "zoo_url": "degirum/hailo", "inference_host_address": "@local"}
+    video = tmp_path / studio.video([[BOX]])
+    for _ in range(2):
+        assert [r.objects for r in infer(model, video, live=True)] == [[BOX]]
+    assert asked == ["degirum/hailo"]
+    with pytest.raises(ModelError, match="Unable to access server"):
+        infer({**model, "zoo_url": "somebody/else"}, video, live=True)
+    assert asked == ["degirum/hailo", "somebody/else"], "a model of the same name in another zoo is another model"
+
+
+@pytest.fixture(autouse=True)
+def _signals_of_this_thread():
+    """Loading blocks SIGINT in the thread that loads, which is the tests' own here."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, [])
+    yield
+    signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def test_an_ai_server(demo_assets):
+    with ai_server(demo_assets.zoo) as (port, _):
+        model = {"model_name": "blazeface", "inference_host_address": f"127.0.0.1:{port}"}
+        results = {live: infer(model, demo_assets.video, live=live) for live in (False, True)}
+    for live, ours in results.items():
+        assert [result.frame.number for result in ours] == list(range(1, 121)), live
+        assert {result.objects[0]["label"] for result in ours} == {"face"}
+
+
+class Lost:
+    """PySDK whose connection is lost: it answers so many frames, and looks after the connection at the end of them."""
+
+    frame_queue_depth = 4
+
+    def __init__(self, answers, cure):
+        self.answers, self.cure, self.cured = answers, cure, 0
+
+    def predict_batch(self, feed):
+        waiting = []
+        for item in feed:
+            if item is not None:
+                waiting.append(item[1])
+            if waiting and self.answers:
+                self.answers -= 1
+                yield SimpleNamespace(info=waiting.pop(0), results=[])
+            else:
+                yield None
+        if not self.cure:
+            raise RuntimeError("Timeout")
+        self.cured += 1
+        self.answers = self.cure
+        for each in waiting:
+            yield SimpleNamespace(info=each, results=[])
+
+
+def endless():
+    for number in count(1):
+        yield Frame(None, number, time.time(), time.monotonic(), 0.0)
+
+
+def test_a_connection_that_is_lost_with_frames_under_way_is_cured_or_fails(monkeypatch):
+    """PySDK looks after it only when no more frames come; a fake, for there is no cloud here."""
+    monkeypatch.setattr("edgepub.camera.inference.model._QUIET_S", 0.1)
+    lost = Lost(answers=5, cure=7)
+    results = list(islice(Model(lost, overlaps=True, in_flight=3).infer(endless(), live=True), 25))
+    assert [result.frame.number for result in results] == list(range(1, 26)), "each, and in order"
+    assert lost.cured == 2
+    with pytest.raises(ModelError, match="Timeout"):
+        list(Model(Lost(answers=5, cure=0), overlaps=True, in_flight=3).infer(endless(), live=True))
+
+
+class Steady:
+    """PySDK with a model that takes 4 ms, so much of it for its longest step."""
+
+    frame_queue_depth = 8
+
+    def __init__(self, step_ms):
+        self.step_ms = step_ms
+
+    def predict(self, _image):
+        time.sleep(0.004)
+        return SimpleNamespace(results=[], timing={"CoreInferenceDuration_ms": self.step_ms})
+
+    def predict_batch(self, feed):
+        for item in feed:
+            if item is not None:
+                yield SimpleNamespace(info=item[1], results=[])
+
+
+@pytest.mark.parametrize(("step_ms", "expected"), [(4.0, 1), (0.01, 8)])
+def test_how_many_live_frames_are_under_way_is_found_out(step_ms, expected):
+    """As many as the longest step of the runtime fits into the whole time of a frame."""
+    model = Model(Steady(step_ms), overlaps=True)
+    results = list(islice(model.infer(endless(), live=True), 40))
+    assert [result.frame.number for result in results] == list(range(1, 41))
+    assert model.in_flight == expected
+
+
+@pytest.mark.parametrize("in_flight", [None, 1, 2])
+def test_a_fault_of_our_own_among_the_frames_is_no_fault_of_pysdk(in_flight):
+    def wrong():
+        yield Frame(None, 1, 0.0, 0.0, 0.0)
+        raise KeyError("a mistake of ours")
+
+    with pytest.raises(KeyError, match="a mistake of ours"):
+        list(Model(Steady(4.0), overlaps=True, in_flight=in_flight).infer(wrong(), live=True))
+
+
+PREPARE = """
+import os, sys
+from edgepub.core.errors import ModelError
+from edgepub.camera.inference.loading import loaded
+from edgepub.config.settings import ModelSettings
+try:
+    with loaded(ModelSettings(model_name="a", zoo_url="/no", inference_host_address="@local")):
+        pass
+except ModelError as error:
+    print(error)
+print(os.environ["PATH"].split(":")[0] == os.path.dirname(sys.executable))
+"""
+
+
+def test_a_home_that_cannot_be_written_is_a_line_not_an_abort():
+    done = subprocess.run(
+        [sys.executable, "-c", PREPARE],
+        env={"HOME": "/proc/none", "PATH": "/bin"},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout.splitlines() == [
+        "PySDK needs a HOME that it can write, for /proc/none/.local/share/DeGirum; set HOME to a folder of this user",
+        "True",
+    ]

@@ -1,0 +1,224 @@
+"""Pictures: what is in them, and when they are made."""
+
+import asyncio
+import json
+import threading
+from collections import Counter
+
+import cv2
+import numpy as np
+import pytest
+
+from edgepub.camera.analysis.presence import Moment, Sighting
+from edgepub.camera.frames import Frame
+from edgepub.camera.jpeg import colour_of, jpeg
+from edgepub.camera.snapshots import Photographer, Snapshots
+from edgepub.config.camera import SnapshotSettings
+from edgepub.telemetry.metrics import CameraMetrics
+
+WHOSE = {"node": "garage", "camera": "porch", "boot_id": "boot"}
+
+
+def an_object(box, label="person", score=0.9):
+    return {"label": label, "score": score, "bbox_norm": box}
+
+
+def comment(picture):
+    """Return what is written into a JPEG's comment (marker COM)."""
+    at = picture.index(b"\xff\xfe")
+    return json.loads(picture[at + 4 : at + 2 + int.from_bytes(picture[at + 2 : at + 4], "big")])
+
+
+def decoded(picture):
+    return cv2.imdecode(np.frombuffer(picture, np.uint8), cv2.IMREAD_COLOR)
+
+
+def is_near(pixel, colour):
+    return np.abs(pixel.astype(int) - colour).max() < 60  # JPEG halves the resolution of colours
+
+
+@pytest.mark.parametrize(("width", "height", "max_width"), [(1920, 1080, 1280), (640, 480, 1280), (352, 288, 320)])
+def test_it_has_the_size_asked_for_and_the_boxes_lie_where_they_should(width, height, max_width):
+    image = np.full((height, width, 3), 128, np.uint8)
+    box = (0.25, 0.375, 0.75, 0.875)
+    picture = decoded(jpeg(image, [an_object(box)], max_width, 95, {}))
+    size = min(width, max_width)
+    assert picture.shape == (round(size * height / width), size, 3)
+    assert (image == 128).all(), "the frame itself is left alone"
+    colour = colour_of("person")
+    rows, columns = picture.shape[0] - 1, picture.shape[1] - 1
+    x1, y1, x2, y2 = (round(part * side) for part, side in zip(box, (columns, rows, columns, rows), strict=True))
+    for x, y in [(x1, (y1 + y2) // 2), (x2, (y1 + y2) // 2), ((x1 + x2) // 2, y1), ((x1 + x2) // 2, y2)]:
+        assert is_near(picture[y, x], colour), f"a side of the box at {x}, {y}"
+    inside = picture[y1 + rows // 4 : y2 - rows // 20, x1 + columns // 20 : x2 - columns // 20]
+    assert np.abs(inside.astype(int) - 128).max() < 20, "nothing is drawn inside"
+
+
+def test_a_label_is_written_where_there_is_room():
+    image = np.full((480, 640, 3), 128, np.uint8)
+    for box in [(0.5, 0.5, 0.9, 0.9), (0.0, 0.0, 0.2, 0.2), (0.9, 0.0, 1.0, 1.0)]:
+        picture = decoded(jpeg(image, [an_object(box, "träffic light")], 640, 95, {}))
+        changed = np.argwhere(np.abs(picture.astype(int) - 128).max(axis=2) > 40)
+        assert len(changed) > 1000
+        without = decoded(jpeg(image, [], 640, 95, {}))
+        assert np.abs(without.astype(int) - 128).max() < 3
+
+
+def test_it_says_what_it_shows_and_stays_a_jpeg():
+    picture = jpeg(np.zeros((48, 64, 3), np.uint8), [], 64, 80, {**WHOSE, "frame": 7})
+    assert picture[:4] == b"\xff\xd8\xff\xe0", "JFIF's own segment comes first"
+    assert picture[6:10] == b"JFIF"
+    assert comment(picture) == {**WHOSE, "frame": 7}
+    assert decoded(picture).shape == (48, 64, 3)
+
+
+def test_quality_is_a_matter_of_size():
+    noise = np.random.default_rng(1).integers(0, 255, (200, 300, 3), np.uint8)
+    sizes = [len(jpeg(noise, [], 1280, quality, {})) for quality in (10, 50, 90)]
+    assert sizes == sorted(sizes)
+    assert sizes[2] > 2 * sizes[0]
+
+
+def test_colours_are_bright_and_few_are_alike():
+    colours = Counter(colour_of(label) for label in ["person", "car", "dog", "cat", "face", "truck", "bicycle"])
+    assert len(colours) == 7
+    assert all(max(colour) == 255 for colour in colours)
+
+
+class Now:
+    """A photographer without a thread; or one who is busy."""
+
+    busy = False
+
+    def take(self, work):
+        if not self.busy:
+            work()
+        return not self.busy
+
+
+class Camera:
+    """Shows frames to snapshots, and keeps the pictures."""
+
+    def __init__(self, **its):
+        self.photographer = Now()
+        self.pictures = []
+        settings = SnapshotSettings(**{"min_interval_s": 5, **its})
+        self.counts = CameraMetrics()
+        self.snapshots = Snapshots(WHOSE, settings, self.photographer, self.pictures.append, self.counts)
+        self.frame = 0
+
+    def look(self, now_s, *objects):
+        """Show a frame with objects; return the frame of the newest picture, if there is a new one."""
+        self.frame += 1
+        frame = Frame(np.zeros((48, 64, 3), np.uint8), self.frame, 1e9 + now_s, 0.0, now_s)
+        moment = Moment(self.frame, 0.0, now_s, 64, 48)
+        before = len(self.pictures)
+        here = {(each["label"], n): Sighting(moment, each) for n, each in enumerate(objects)}
+        self.snapshots.look(frame, objects, here)
+        return [comment(each)["frame"] for each in self.pictures[before:]]
+
+
+FAR, NEAR = (0.4, 0.4, 0.5, 0.6), (0.3, 0.3, 0.6, 0.9)
+
+
+def test_a_picture_when_it_appears_and_when_it_is_seen_better_but_not_too_often():
+    camera = Camera()
+    person = an_object(FAR)
+    assert camera.look(0.0) == []
+    assert camera.look(1.0, person) == [2]
+    assert camera.look(10.0, person) == [], "as before"
+    assert camera.look(11.0, an_object(FAR, score=0.95)) == [], "hardly better"
+    assert camera.look(12.0, an_object(NEAR)) == [5], "larger"
+    assert camera.look(13.0, an_object((0.1, 0.1, 0.9, 1.0))) == [], "too soon"
+    assert camera.look(17.0, an_object(NEAR)) == [], "no better than the one there is"
+    assert camera.look(18.0, an_object(NEAR), an_object(FAR, "dog")) == [8], "one more"
+    assert camera.look(30.0, an_object(FAR), an_object(FAR, "dog")) == [], "smaller again"
+    assert camera.counts.read().snapshots == 3
+    assert camera.snapshots.frame_of(("person", 0)) == 8
+    camera.snapshots.forget([("person", 0)])
+    assert camera.snapshots.frame_of(("person", 0)) is None
+    assert camera.look(40.0, an_object(FAR)) == [10], "another person"
+
+
+def test_one_that_is_skipped_is_made_of_a_later_frame():
+    camera = Camera()
+    camera.photographer.busy = True
+    assert camera.look(0.0, an_object(FAR)) == []
+    assert camera.snapshots.frame_of(("person", 0)) is None, "no event may name it"
+    camera.photographer.busy = False
+    assert camera.look(0.04, an_object(FAR)) == [2]
+
+
+def test_none_when_it_is_switched_off():
+    assert Camera(enabled=False).look(0.0, an_object(FAR)) == []
+
+
+def test_without_boxes_it_is_the_frame_alone():
+    camera = Camera(boxes=False)
+    camera.look(0.0, an_object(NEAR))
+    assert decoded(camera.pictures[0]).max() < 5
+
+
+def test_a_new_source_begins_with_its_own_clock():
+    camera = Camera()
+    camera.look(1000.0, an_object(FAR))
+    camera.snapshots.end()
+    camera.snapshots.forget([("person", 0)])
+    assert camera.look(0.0, an_object(FAR)) == [2]
+
+
+def test_a_frame_that_cannot_be_encoded_is_complained_of_and_the_next_is_not(caplog):
+    camera = Camera()
+    frame = Frame(np.zeros((0, 0, 3), np.uint8), 1, 0.0, 0.0, 0.0)
+    camera.snapshots.look(frame, [], {("person", 0): Sighting(Moment(1, 0.0, 0.0, 0, 0), an_object(FAR))})
+    assert camera.pictures == []
+    assert "no snapshot of frame 1" in caplog.text
+    assert caplog.records[0].camera == "porch"
+    assert camera.look(6.0, an_object(NEAR)) == [1]
+
+
+def test_the_photographer_takes_one_at_a_time_in_a_thread_of_its_own():
+    photographer, go, done, threads = Photographer(), threading.Event(), threading.Event(), []
+
+    def slow():
+        threads.append(threading.current_thread())
+        go.wait(60)
+
+    def quick():
+        threads.append(threading.current_thread())
+        done.set()
+
+    assert photographer.take(slow)
+    assert not photographer.take(quick), "it is busy"
+    go.set()
+    while not photographer.take(quick):
+        pass
+    assert done.wait(60)
+    assert [thread.name for thread in threads] == ["snapshots", "snapshots"]
+    assert threads[0] is threads[1]
+    assert threads[0].daemon, "it keeps no process alive"
+
+
+async def test_the_photographer_ends_after_the_picture_in_hand():
+    photographer, go, done = Photographer(), threading.Event(), []
+
+    def slow():
+        go.wait(60)
+        done.append(threading.current_thread())
+
+    assert photographer.take(slow)
+    closing = asyncio.create_task(photographer.close(60))
+    await asyncio.sleep(0.05)
+    assert not closing.done()
+    go.set()
+    await asyncio.wait_for(closing, 60)
+    done[0].join(60)
+    assert not done[0].is_alive()
+    await asyncio.wait_for(Photographer().close(60), 1)
+
+
+async def test_a_photographer_that_hangs_is_not_waited_for():
+    photographer, go = Photographer(), threading.Event()
+    photographer.take(go.wait)
+    await asyncio.wait_for(photographer.close(0.05), 30)
+    go.set()

@@ -1,0 +1,413 @@
+"""Frames from real files and from a real stream over HTTP."""
+
+import functools
+import http.server
+import subprocess
+import sys
+import threading
+import time
+from contextlib import closing, suppress
+from itertools import islice, pairwise
+
+import cv2
+import numpy as np
+import pytest
+
+from edgepub.camera.frames import Frame
+from edgepub.camera.sources.capture import Gate
+from edgepub.camera.sources.newest import Newest
+from edgepub.camera.sources.open import source_of
+from edgepub.cli.bench import echo
+from edgepub.cli.bench.live_camera import LiveCamera
+from edgepub.core.errors import SourceError
+from edgepub.telemetry.metrics import CameraMetrics
+from tests.support.waiting import wait_until
+
+
+def opened(source, *, loop=False, realtime=False, max_fps=None, stall_timeout_s=10, counts=None):
+    counts = counts or CameraMetrics()
+    more = {"loop": loop, "realtime": realtime, "stall_timeout_s": stall_timeout_s, "counts": counts}
+    return source_of("cam", source, Gate(max_fps, counts), **more)
+
+
+def read(source, number=None):
+    with closing(source.frames(threading.Event())) as frames:
+        return list(islice(frames, number))
+
+
+def capture_threads():
+    return [thread for thread in threading.enumerate() if thread.name == "camera-cam-capture"]
+
+
+@pytest.fixture(autouse=True)
+def _no_thread_is_left_behind():
+    yield
+    wait_until(lambda: not capture_threads(), "the end of the threads that read")
+
+
+@pytest.fixture
+def video(tmp_path):
+    """Ten frames, each of them told apart by its text."""
+    path = tmp_path / "ten.avi"
+    echo.make_video(path, range(10), fps=50)
+    return path
+
+
+def text_of(frame):
+    return int(frame.image.tobytes().decode())
+
+
+def test_every_frame_of_a_file_in_order(video):
+    frames = read(opened(video))
+    assert [text_of(frame) for frame in frames] == list(range(10))
+    assert [frame.number for frame in frames] == list(range(1, 11))
+    assert frames[0].image.shape == (64, 64, 3)
+    assert abs(frames[-1].timestamp - time.time()) < 60
+    assert all(a.captured_s <= b.captured_s for a, b in pairwise(frames))
+
+
+def test_a_loop_counts_on(video):
+    frames = read(opened(video, loop=True), 25)
+    assert [text_of(frame) for frame in frames] == [n % 10 for n in range(25)]
+    assert [frame.number for frame in frames] == list(range(1, 26))
+
+
+def test_real_time_never_gives_a_frame_before_its_time(video):
+    began = time.monotonic()
+    for frame in opened(video, realtime=True).frames(threading.Event()):
+        assert frame.captured_s - began >= (frame.number - 1) / 50
+
+
+def test_real_time_leaves_out_what_a_slow_reader_missed(video):
+    frames = []
+    for frame in opened(video, realtime=True).frames(threading.Event()):
+        frames.append(frame)
+        if frame.number == 1:
+            time.sleep(0.1)  # five frames long
+    numbers = [frame.number for frame in frames]
+    assert numbers[1] >= 5
+    assert [text_of(frame) + 1 for frame in frames] == numbers, "the numbers are those of the file"
+
+
+def test_stopping_ends_it(video):
+    stopping = threading.Event()
+    frames = opened(video, loop=True, realtime=True).frames(stopping)
+    next(frames)
+    stopping.set()
+    assert len(list(frames)) <= 1
+
+
+@pytest.mark.parametrize(
+    ("content", "why"), [(None, "no such file"), (b"this is no video", "not a video that OpenCV can read")]
+)
+def test_a_file_that_is_none(tmp_path, content, why):
+    path = tmp_path / "film.mp4"
+    if content:
+        path.write_bytes(content)
+    with pytest.raises(SourceError, match=f"{why}: {path}"):
+        read(opened(path))
+
+
+def test_a_truncated_file_gives_what_it_has(tmp_path):
+    whole, short = tmp_path / "whole.avi", tmp_path / "short.avi"
+    echo.make_video(whole, range(100))
+    content = whole.read_bytes()
+    short.write_bytes(content[: len(content) * 3 // 4])
+    frames = read(opened(short))
+    assert 50 <= len(frames) < 100
+    assert [text_of(frame) for frame in frames[:-1]] == list(range(len(frames) - 1))
+
+
+TRY = """
+import sys, threading
+from pathlib import Path
+from edgepub.core.errors import SourceError
+from edgepub.telemetry.metrics import CameraMetrics
+from edgepub.camera.sources.capture import Gate
+from edgepub.camera.sources.open import source_of
+counts = CameraMetrics()
+kind = {"loop": False, "realtime": False, "stall_timeout_s": 10, "counts": counts}
+for source in (Path(sys.argv[1]), "rtsp://user:s3cret@127.0.0.1:9/stream", 77):
+    try:
+        list(source_of("cam", source, Gate(None, counts), **kind).frames(threading.Event()))
+    except SourceError as error:
+        print(error)
+"""
+
+
+def test_nothing_is_said_but_our_own_line_and_no_secret_in_it(tmp_path):
+    """OpenCV and FFmpeg write to stderr past every log; in a process of its own, for they settle that once."""
+    (tmp_path / "x.mp4").write_bytes(b"no video")
+    done = subprocess.run([sys.executable, "-c", TRY, tmp_path / "x.mp4"], capture_output=True, text=True, check=True)
+    assert done.stderr == ""
+    assert done.stdout.splitlines() == [
+        f"not a video that OpenCV can read: {tmp_path / 'x.mp4'}",
+        "rtsp://127.0.0.1:9: cannot be opened: not there, refused, or not a video",
+        "webcam 77: cannot be opened: there is no /dev/video77",
+    ]
+
+
+@pytest.fixture
+def http_server(tmp_path):
+    """A server of the test's folder on loopback."""
+
+    class Quiet(http.server.SimpleHTTPRequestHandler):
+        def log_message(self, *_):
+            pass
+
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(Quiet, directory=tmp_path)) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+        thread.join()
+
+
+def test_a_url_gives_frames_until_it_is_lost(http_server, video):
+    frames = []
+    with pytest.raises(SourceError, match="gives no more frames"):
+        for frame in opened(f"{http_server}/{video.name}").frames(threading.Event()):
+            frames.append(frame)
+    numbers = [text_of(frame) for frame in frames]
+    assert numbers == sorted(set(numbers))
+    assert numbers[-1] == 9, "the last one is never left out"
+
+
+def test_a_url_that_is_not_there(http_server):
+    with pytest.raises(SourceError, match="cannot be opened"):
+        read(opened(f"{http_server}/none.avi"))
+
+
+def test_a_small_picture_and_a_large_one_are_the_same_video(tmp_path):
+    """Small ones are decoded in one thread."""
+    for side in (64, 1280):
+        path = tmp_path / f"{side}.avi"
+        writer = cv2.VideoWriter(str(path), cv2.CAP_FFMPEG, cv2.VideoWriter.fourcc(*"MJPG"), 25, (side, side))
+        for shade in (0, 80, 160, 240):
+            writer.write(np.full((side, side, 3), shade, np.uint8))
+        writer.release()
+        frames = read(opened(path))
+        assert [round(float(frame.image.mean()), -1) for frame in frames] == [0, 80, 160, 240]
+
+
+# Live sources.
+
+
+@pytest.fixture
+def look(tmp_path):
+    """Return a function that starts a camera on loopback, whose frames tell their place in a video of 100."""
+    started = []
+
+    def start(fps):
+        video = tmp_path / "hundred.avi"
+        echo.make_video(video, range(100), fps=25)
+        started.append(LiveCamera(video, fps).__enter__())
+        return started[-1]
+
+    yield start
+    for each in started:
+        each.__exit__()
+
+
+def test_a_slow_reader_gets_the_newest_frame_and_the_others_are_counted(look):
+    camera, counts = look(50), CameraMetrics()
+    with closing(opened(camera.url, counts=counts).frames(threading.Event())) as frames:
+        numbers = [next(frames).number]
+        for _ in range(4):
+            seen = counts.read().captured
+            wait_until(lambda n=seen: counts.read().captured >= n + 10, "ten more frames")
+            frame = next(frames)
+            assert frame.number >= seen + 9, "the last one counted may not be there yet"
+            assert text_of(frame) == (frame.number - 1) % 100
+            numbers.append(frame.number)
+    wait_until(lambda: not capture_threads(), "the end")
+    read = counts.read()
+    assert read.sampled["busy"] >= numbers[-1] - len(numbers), "the frames between those that were taken"
+    assert read.sampled["busy"] + len(numbers) == read.captured, "all of them"
+
+
+def test_a_frame_is_there_before_the_next_is_sent(look):
+    """With a decoder thread for each processor every frame would come that many frames late."""
+    camera, late = look(8), 0
+    for frame in read(opened(camera.url), 10):
+        following = camera.sent_s.get((text_of(frame) + 1) % 100)
+        late += following is not None and frame.captured_s > following
+    assert late <= 3, "not as a rule, though a machine may stumble"
+
+
+def test_the_first_frame_of_a_slow_camera_comes_at_once(look):
+    """FFmpeg would watch it for five seconds, to learn its frame rate."""
+    camera = look(4)
+    (frame,) = read(opened(camera.url), 1)
+    assert text_of(frame) == 0
+    assert len(camera.sent_s) <= 8
+
+
+def test_max_fps_leaves_out_frames_evenly_before_anything_is_done_with_them(look):
+    camera, counts = look(40), CameraMetrics()
+    frames = read(opened(camera.url, max_fps=10, counts=counts), 12)
+    gaps_s = [b.captured_s - a.captured_s for a, b in pairwise(frames)]
+    assert min(gaps_s) > 0.0499, "never nearer than half a period"
+    assert sum(gaps_s) > 1.0499, "nor oftener on the whole"
+    assert sum(gaps_s) < 5, "but about as often, on a machine of any speed"
+    wait_until(lambda: not capture_threads(), "the end")
+    sampled = counts.read().sampled
+    assert sampled["max_fps"] >= frames[-1].number - len(frames) - sampled.get("busy", 0) > 20
+
+
+def test_a_max_fps_below_the_stall_timeout_is_no_stall(look):
+    camera = look(25)
+    frames = read(opened(camera.url, max_fps=0.5, stall_timeout_s=1), 2)
+    assert frames[1].number - frames[0].number > 25
+
+
+def test_max_fps_of_a_file_is_by_the_files_own_clock(video):
+    counts = CameraMetrics()
+    frames = read(opened(video, max_fps=10, counts=counts))  # ten frames at 50 a second
+    assert [text_of(frame) for frame in frames] == [0, 5]
+    frames = read(opened(video, loop=True, max_fps=10, counts=counts), 6)
+    assert [frame.number for frame in frames] == [1, 6, 11, 16, 21, 26]
+    assert counts.read().sampled == {"max_fps": 8 + 20}
+
+
+def test_a_silent_source_is_lost_in_time_and_found_again(look):
+    camera = look(25)
+    source = opened(camera.url, stall_timeout_s=1)
+    for _ in range(2):
+        with closing(source.frames(threading.Event())) as frames:
+            last = next(frames)
+            camera.paused.set()
+            with pytest.raises(SourceError, match=r"127\.0\.0\.1:\d+: (silent for|gives no more frames)"):
+                for frame in frames:
+                    last = frame
+            assert time.monotonic() - last.captured_s < 5, "one second, on a machine that may be busy"
+            camera.paused.clear()
+
+
+class Hanging:
+    """A source whose reads hang, each until it is let go: FFmpeg's do that, but not at will."""
+
+    def __init__(self):
+        self.hangs = []
+
+    def __str__(self):
+        return "hanging"
+
+    def frames(self, stopping):
+        yield Frame(None, 1, 0.0, time.monotonic(), 0.0)
+        hang = threading.Event()
+        self.hangs.append(hang)
+        hang.wait()
+        if not stopping.is_set():
+            yield Frame(None, 2, 0.0, time.monotonic(), 0.0)
+
+
+def test_hung_reads_are_abandoned_but_only_so_many():
+    hanging = Hanging()
+    source = Newest(hanging, "cam", 0.1, CameraMetrics())
+    for _ in range(4):
+        with pytest.raises(SourceError, match="hanging: silent for"):
+            read(source)
+    assert len(capture_threads()) == 4
+    with pytest.raises(SourceError, match="4 reads of it hang; it is opened again when one of them has ended"):
+        read(source)
+    assert len(capture_threads()) == 4
+    hanging.hangs[2].set()
+    wait_until(lambda: len(capture_threads()) == 3, "the end of the read that came back")
+    assert [frame.number for frame in read(source, 1)] == [1]
+    for hang in hanging.hangs:
+        hang.set()
+
+
+def test_stopping_does_not_wait_for_a_hung_read():
+    hanging, stopping = Hanging(), threading.Event()
+    with closing(Newest(hanging, "cam", 60, CameraMetrics()).frames(stopping)) as frames:
+        next(frames)
+        wait_until(lambda: hanging.hangs, "the hang")
+        stopping.set()
+        assert list(frames) == []
+    hanging.hangs[0].set()
+
+
+def test_what_fails_in_the_reading_thread_is_raised_where_its_frames_are_taken():
+    class Wrong:
+        def frames(self, _stopping):
+            yield Frame(None, 1, 0.0, time.monotonic(), 0.0)
+            raise KeyError("a mistake of ours")
+
+    frames = Newest(Wrong(), "cam", 60, CameraMetrics()).frames(threading.Event())
+    assert next(frames).number == 1
+    with pytest.raises(KeyError, match="a mistake of ours"):
+        next(frames)
+
+
+def test_a_damaged_frame_does_no_harm(look):
+    camera = look(50)
+    tag, body = camera.frames[3][:8], camera.frames[3][8:]
+    camera.frames[3] = tag + bytes(len(body))
+    camera.frames[6] = tag + bytes(reversed(body))
+    with closing(opened(camera.url).frames(threading.Event())) as frames:
+        for frame in frames:
+            if frame.image.tobytes().strip() == b"50":
+                break
+
+
+def test_a_video_with_holes_in_it_is_shown_as_far_as_it_can_be(demo_assets, tmp_path):
+    content = bytearray(demo_assets.video.read_bytes())
+    for at in range(len(content) // 3, len(content) // 2, 997):
+        content[at : at + 50] = bytes(50)
+    (tmp_path / "holes.mp4").write_bytes(content)
+    frames = read(opened(tmp_path / "holes.mp4"))
+    assert len(frames) > 100
+    assert {frame.image.shape for frame in frames} == {(144, 176, 3)}
+
+
+@pytest.fixture
+def jpegs():
+    """A camera of the old kind: multipart JPEG, whose pictures change their size."""
+
+    class Pictures(http.server.BaseHTTPRequestHandler):
+        def do_GET(self):
+            self.send_response(200)
+            self.send_header("Content-Type", "multipart/x-mixed-replace; boundary=frame")
+            self.end_headers()
+            with suppress(OSError):
+                for number in range(10_000):
+                    side = (64, 128, 96)[number // 20 % 3]
+                    picture = cv2.imencode(".jpg", np.full((side, 2 * side, 3), number % 256, np.uint8))[1].tobytes()
+                    head = f"--frame\r\nContent-Type: image/jpeg\r\nContent-Length: {len(picture)}\r\n\r\n"
+                    self.wfile.write(head.encode() + picture + b"\r\n")
+                    time.sleep(0.005)
+
+        def log_message(self, *_):
+            pass
+
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Pictures) as server:
+        server.daemon_threads = True
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        yield f"http://127.0.0.1:{server.server_port}/video.mjpg"
+        server.shutdown()
+        thread.join()
+
+
+def test_a_changed_resolution_goes_on(jpegs):
+    """OpenCV scales what comes to the size that the stream began with."""
+    with closing(opened(jpegs).frames(threading.Event())) as frames:
+        for frame in frames:
+            assert frame.image.shape == (64, 128, 3)
+            if 100 < frame.image.mean() < 110:  # a hundred pictures and five changes further on
+                break
+
+
+def test_real_time_is_by_the_files_stamps_not_by_its_rate(tmp_path):
+    """A transport stream does not say its rate; FFmpeg guesses twice of it."""
+    path = tmp_path / "film.ts"
+    writer = cv2.VideoWriter(str(path), cv2.CAP_FFMPEG, cv2.VideoWriter.fourcc(*"mp4v"), 50, (64, 64))
+    for shade in range(25):
+        writer.write(np.full((64, 64, 3), 10 * shade, np.uint8))
+    writer.release()
+    began = time.monotonic()
+    frames = read(opened(path, realtime=True))
+    assert frames[-1].number == 25
+    assert frames[-1].captured_s - began >= 24 / 50

@@ -1,0 +1,181 @@
+"""The commands, their output and their exit codes."""
+
+import json
+import subprocess
+import sys
+
+import jsonschema
+import pytest
+import yaml
+
+from edgepub.core import system_libraries
+from edgepub.core.errors import MissingLibraryError
+from tests.support.studio import BOX
+from tests.support.waiting import free_port
+
+GOOD = {
+    "node": "garage",
+    "models": {"coco": {"model_name": "yolo", "zoo_url": "degirum/hailo", "inference_host_address": "@local"}},
+    "cameras": {"porch": {"source": "rtsp://u:s3cret@10.0.0.5/s", "model": "coco"}},
+}
+
+
+@pytest.fixture
+def configuration(tmp_path):
+    path = tmp_path / "edgepub.yaml"
+    path.write_text(yaml.safe_dump(GOOD))
+    return path
+
+
+def test_check_of_a_good_configuration(cli, configuration):
+    done = cli("check", "-c", configuration)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout == f"{configuration}: good: 1 camera, 1 model, broker mqtt://127.0.0.1:1883\n"
+
+
+def test_check_finds_the_configuration_where_the_environment_says(cli, configuration):
+    assert cli("check", EDGEPUB_CONFIG=str(configuration)).stdout.startswith(f"{configuration}: good")
+
+
+def test_check_of_a_wrong_configuration(cli, configuration):
+    configuration.write_text(yaml.safe_dump(GOOD | {"cameras": {"porch": {"source": 0, "model": "coc", "lop": True}}}))
+    done = cli("check", "-c", configuration)
+    assert (done.returncode, done.stdout) == (78, "")
+    assert done.stderr.splitlines() == [
+        f"{configuration}: cameras.porch.lop: unknown key; did you mean 'loop'?",
+        f"{configuration}: cameras.porch.model: no such model: 'coc'; did you mean 'coco'?",
+    ]
+
+
+@pytest.mark.parametrize("command", ["check", "run"])
+def test_a_missing_configuration(cli, command, tmp_path):
+    done = cli(command, "-c", tmp_path / "none.yaml")
+    assert done.returncode == 78
+    assert done.stderr == (
+        f"{tmp_path / 'none.yaml'}: cannot be read: No such file or directory; "
+        "name one with -c FILE or in EDGEPUB_CONFIG\n"
+    )
+
+
+@pytest.mark.parametrize(
+    "arguments", [["walk"], ["run", "--speed"], ["schema", "cat"], ["schema"], ["demo", "--broker", "h"]]
+)
+def test_a_wrong_command_line(cli, arguments):
+    done = cli(*arguments)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "Traceback" not in done.stderr
+
+
+def test_versions(cli):
+    done = cli("--version")
+    assert done.returncode == 0
+    names = [line.split()[0] for line in done.stdout.splitlines()]
+    assert names == ["edgepub", "pysdk", "degirum_tools", "aiomqtt", "paho_mqtt", "python"]
+
+
+@pytest.mark.parametrize("name", ["config", "detections", "info", "stats"])
+def test_schemas(cli, name):
+    schema = json.loads(cli("schema", name).stdout)
+    assert schema["$schema"] == "https://json-schema.org/draft/2020-12/schema"
+    jsonschema.Draft202012Validator.check_schema(schema)
+    if name == "config":
+        jsonschema.validate(GOOD, schema)
+        with pytest.raises(jsonschema.ValidationError):
+            jsonschema.validate(GOOD | {"nodes": 1}, schema)
+
+
+@pytest.mark.parametrize(
+    "camera", [{"min_score": 2}, {"max_fps": 0}, {"publish": {"max_rate_hz": 0}}, {"publish": {"heartbeat_s": 1e6}}]
+)
+def test_the_printed_schema_has_the_bounds(cli, camera):
+    schema = json.loads(cli("schema", "config").stdout)
+    wrong = GOOD["cameras"]["porch"] | camera
+    with pytest.raises(jsonschema.ValidationError):
+        jsonschema.validate(GOOD | {"cameras": {"porch": wrong}}, schema)
+
+
+def test_help_names_every_command(cli):
+    text = cli("--help").stdout
+    for command in ("run", "check", "schema", "watch", "demo", "bench"):
+        assert command in text
+
+
+WITHOUT = """
+import ctypes, sys
+real, hidden = ctypes.CDLL, sys.argv[1].split(",")
+def load(name, *rest, **more):
+    if name in hidden:
+        raise OSError(f"{name}: cannot open shared object file")
+    return real(name, *rest, **more)
+ctypes.CDLL = load
+sys.modules["cv2"] = None  # as if its import failed
+sys.argv = ["edgepub", *sys.argv[2:]]
+from edgepub.__main__ import main
+main()
+"""
+
+
+@pytest.mark.parametrize("command", [["--version"], ["check"], ["run"], ["demo"], ["schema", "info"], ["bench"]])
+def test_a_machine_without_the_system_libraries_is_told_the_cure(command):
+    """As on a bare machine, where the real one was seen; here the libraries are hidden from the look-up."""
+    python = f"{sys.version_info.major}.{sys.version_info.minor}"
+    hidden = f"libGL.so.1,libglib-2.0.so.0,libpython{python}.so.1.0"
+    done = subprocess.run(
+        [sys.executable, "-c", WITHOUT, hidden, *command], capture_output=True, text=True, timeout=60, check=False
+    )
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr == (
+        f"edgepub: this machine lacks libGL.so.1, libglib-2.0.so.0, libpython{python}.so.1.0, which PySDK needs; "
+        f"on Debian or Ubuntu: sudo apt-get install libgl1 libglib2.0-0 libpython{python}\n"
+    )
+
+
+def test_an_opencv_that_works_needs_no_libgl(monkeypatch):
+    """Its headless variant."""
+    monkeypatch.setattr(system_libraries, "_is_here", lambda name: "python" in name)
+    system_libraries.require()
+    monkeypatch.setattr(system_libraries, "_opencv_works", lambda: False)
+    with pytest.raises(MissingLibraryError, match=r"libgl1 libglib2\.0-0$"):
+        system_libraries.require()
+
+
+@pytest.mark.mosquitto
+def test_check_connect_tries_everything_and_has_a_line_for_each(cli, studio, mosquitto, tmp_path):
+    settings = studio.settings(mosquitto.url, studio.video([[BOX]] * 3))
+    path = tmp_path / "edgepub.yaml"
+    path.write_text(yaml.safe_dump(settings))
+    done = cli("check", "--connect", "-c", path)
+    assert done.returncode == 0, done.stderr
+    first, broker, source, model = done.stdout.splitlines()
+    assert first.endswith(f"good: 1 camera, 1 model, broker {mosquitto.url}")
+    assert broker == f"broker {mosquitto.url}: good: MQTT 3.1.1"
+    assert source == f"cam: source: good: {settings['cameras']['cam']['source']}, 64x64"
+    assert model.startswith("model echo: good: DUMMY/DUMMY, ")
+
+
+@pytest.mark.mosquitto
+def test_check_connect_finds_labels_that_the_model_does_not_have(cli, studio, mosquitto, demo_assets, tmp_path):
+    settings = studio.settings(mosquitto.url, str(demo_assets.video), labels=["Face"])
+    settings["models"]["echo"].update(model_name="blazeface", zoo_url=str(demo_assets.zoo))
+    path = tmp_path / "edgepub.yaml"
+    path.write_text(yaml.safe_dump(settings))
+    done = cli("check", "--connect", "-c", path)
+    assert done.returncode == 1
+    assert done.stdout.splitlines()[-1] == "cam: FAILED: the model has no label 'Face'; did you mean 'face'?"
+
+
+def test_check_connect_says_what_cannot_be_had_and_goes_on(cli, studio, demo_assets, tmp_path):
+    settings = studio.settings(f"mqtt://127.0.0.1:{free_port()}", f"rtsp://me:secret@127.0.0.1:{free_port()}/x")
+    settings["models"]["echo"].update(model_name="blazeface", zoo_url=str(demo_assets.zoo))
+    settings["models"]["gone"] = {**studio.model(), "model_name": "gone"}
+    path = tmp_path / "edgepub.yaml"
+    path.write_text(yaml.safe_dump(settings))
+    done = cli("check", "--connect", "-c", path)
+    assert done.returncode == 1
+    _, broker, source, model, gone = done.stdout.splitlines()
+    assert broker.startswith(f"broker {settings['mqtt']['url']}: FAILED: ")
+    assert source.startswith("cam: source: FAILED: rtsp://127.0.0.1:")
+    assert model.startswith("model echo: good: ")
+    assert gone.startswith("model gone: FAILED: ")
+    assert "secret" not in done.stdout + done.stderr
+    assert "Traceback" not in done.stderr

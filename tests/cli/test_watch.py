@@ -1,0 +1,572 @@
+"""The live view: on pipes and terminals, of real nodes and of messages that no node would send."""
+
+import contextlib
+import fcntl
+import json
+import os
+import pty
+import select
+import signal
+import socket
+import struct
+import subprocess
+import sys
+import termios
+import time
+
+import psutil
+import pytest
+import yaml
+from paho.mqtt import publish
+
+from edgepub.cli.watch.board import Board
+from edgepub.cli.watch.choice import Choice, choose
+from edgepub.cli.watch.tally import Tally, read
+from edgepub.mqtt.messages import Received
+from tests.support.brokers import Mosquitto
+from tests.support.waiting import WAIT_S, wait_until
+
+BOX = {"bbox": [8, 16, 24, 48], "label": "person", "score": 0.9, "category_id": 0}
+FILM = [[BOX] for _ in range(25)]
+
+
+def detections(seq=1, boot_id="b", dropped=0, latency_ms=5.0, labels=("person",)):
+    return json.dumps(
+        {
+            "boot_id": boot_id,
+            "seq": seq,
+            "dropped": dropped,
+            "timing_ms": {"capture_to_publish": latency_ms},
+            "detections": [{"label": label, "score": 0.9} for label in labels],
+        }
+    )
+
+
+def event(label="person", **more):
+    return json.dumps({"event_type": "appeared", "label": label, "track_id": 7, "timestamp": 1e9, **more})
+
+
+def stats(**cameras):
+    node = {"interval_s": 10, "uptime_s": 300, "rss_bytes": 12e7, "cpu_percent": 35.2}
+    return json.dumps({**node, "cameras": cameras})
+
+
+def tell(port, messages, retain=True):
+    publish.multiple([(topic, payload, 1, retain) for topic, payload in messages.items()], "127.0.0.1", port)
+
+
+class Watching:
+    """`edgepub watch` in a process of its own; what it prints goes into a file."""
+
+    def __init__(self, file, *arguments, **environment):
+        self._file = file
+        with file.open("wb") as output:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "edgepub", "watch", *arguments],
+                stdout=output,
+                stderr=subprocess.PIPE,
+                text=True,
+                start_new_session=True,
+                env={**os.environ, **environment},
+            )
+
+    @property
+    def lines(self):
+        return self._file.read_text().splitlines()
+
+    def wait_for(self, *starts):
+        """Wait for lines that begin so, one after the other, and return the last."""
+        for start in starts:
+            wait_until(lambda start=start: self._found(start), f"{start!r} in {self.lines[-5:]}")
+        return self._found(start)
+
+    def _found(self, start):
+        return next((line for line in reversed(self.lines) if line.startswith(start)), None)
+
+    def end(self, number=signal.SIGTERM):
+        self.process.send_signal(number)
+        assert (self.process.wait(WAIT_S), self.process.stderr.read()) == (0, "")
+
+    def close(self):
+        self.process.kill()
+        self.process.wait()
+        self.process.stderr.close()
+
+
+@pytest.fixture
+def watch(tmp_path):
+    """Return a function that starts `edgepub watch`."""
+    started = []
+
+    def start(*arguments, **environment):
+        started.append(Watching(tmp_path / f"watch-{len(started)}", *arguments, **environment))
+        return started[-1]
+
+    yield start
+    for each in started:
+        each.close()
+
+
+class Terminal:
+    """A window of 80 columns in which `edgepub watch` runs."""
+
+    def __init__(self, *arguments, rows=24):
+        self.ours, theirs = pty.openpty()
+        fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", rows, 80, 0, 0))
+        self._theirs = theirs
+        self.before = termios.tcgetattr(theirs)
+        # Who opens it first in a new session is whom Ctrl-C reaches.
+        command = ["sh", "-c", 'exec "$@" <"$0" >"$0" 2>&1', os.ttyname(theirs)]
+        self.process = subprocess.Popen(
+            [*command, sys.executable, "-m", "edgepub", "watch", *arguments],
+            start_new_session=True,
+            env={**{k: v for k, v in os.environ.items() if k not in {"COLUMNS", "LINES"}}, "TERM": "xterm"},
+        )
+        self.shown = ""
+
+    @property
+    def frames(self):
+        return self.shown.split("\x1b[H")[1:]
+
+    def read(self):
+        while select.select([self.ours], [], [], 0)[0]:
+            self.shown += os.read(self.ours, 65_536).decode()
+        return self.shown
+
+    def wait_for(self, text, after=0):
+        wait_until(lambda: text in self.read()[after:], f"{text!r} on the terminal; last: {self.shown[-2000:]!r}")
+
+    def type(self, key):
+        os.write(self.ours, key)
+
+    def end(self):
+        wait_until(lambda: self.read() and self.process.poll() is not None, "its end")
+        self.read()
+        return self.process.returncode
+
+    def is_as_it_was(self):
+        """Return whether the cursor, the screen and the settings are those of before."""
+        return (
+            self.shown.rfind("\x1b[?25h") > self.shown.rfind("\x1b[?25l")
+            and self.shown.count("\x1b[?1049h") == self.shown.count("\x1b[?1049l")
+            and termios.tcgetattr(self._theirs) == self.before
+        )
+
+    def close(self):
+        self.process.kill()
+        self.process.wait()
+        os.close(self.ours)
+        os.close(self._theirs)
+
+
+@pytest.fixture
+def terminal():
+    """Return a function that starts `edgepub watch` on a terminal."""
+    started = []
+
+    def start(*arguments, **options):
+        started.append(Terminal(*arguments, **options))
+        return started[-1]
+
+    yield start
+    for each in started:
+        each.close()
+
+
+def test_a_pipe_gets_a_line_for_what_happens_and_how_each_camera_is(broker, studio, run_daemon, watch):
+    settings = studio.settings(broker.url, studio.video(FILM), loop=True, realtime=True, tracking=True)
+    watching = watch("--broker", broker.url, EDGEPUB_MQTT__PROTOCOL="3.1.1")
+    watching.wait_for(f"watching edgepub/# on {broker.url}")
+    run_daemon(settings)
+    watching.wait_for("test: online", "test/cam: online", "test/cam: person 1 appeared")
+    line = watching.wait_for("test/cam: online, ")
+    assert " fps, sees 1 person (0.90), " in line
+    assert line.endswith(" ms from capture to publish, 0 dropped")
+    watching.end()
+
+
+@pytest.mark.mosquitto
+def test_a_node_that_is_killed_is_shown_offline_and_its_cameras_too(mosquitto, studio, run_daemon, watch):
+    daemon = run_daemon(studio.settings(mosquitto.url, studio.video(FILM), loop=True, realtime=True))
+    watching = watch("--broker", mosquitto.url, "edgepub/test/cam")
+    watching.wait_for("test/cam: online, ")
+    daemon.process.kill()
+    watching.wait_for("test: offline")
+    wait_until(lambda: watching.lines[-1] == "test/cam: offline", "the camera's line")
+
+
+@pytest.mark.mosquitto
+def test_it_shows_at_once_what_is_retained(mosquitto, terminal):
+    tell(
+        mosquitto.port,
+        {
+            "edgepub/garage/status": "online",
+            "edgepub/garage/info": json.dumps({"versions": {"edgepub": "9.8.7"}, "cameras": {"porch": {}, "yard": {}}}),
+            "edgepub/garage/porch/status": "online",
+            "edgepub/garage/porch/objects/person": "2",
+            "edgepub/garage/porch/objects/car": "0",
+            "edgepub/hall/status": "offline",
+            "edgepub/hall/door/status": "online",
+        },
+    )
+    shown = terminal("--broker", mosquitto.url)
+    for text in ("garage", "edgepub 9.8.7", "porch", "2 person", "yard", "hall", "none yet"):
+        shown.wait_for(text)
+    lines = "".join(shown.frames).split("\n")
+    assert any("door" in line and "offline" in line for line in lines), "as its node is"
+    assert not any("door" in line and "online" in line for line in lines)
+
+
+@pytest.mark.mosquitto
+@pytest.mark.parametrize("key", [b"\x03", None], ids=["Ctrl-C", "SIGTERM"])
+def test_a_terminal_is_left_as_it_was(mosquitto, terminal, key):
+    tell(mosquitto.port, {"edgepub/garage/porch/status": "online"})
+    shown = terminal("--broker", mosquitto.url)
+    shown.wait_for("porch")
+    shown.type(key) if key else shown.process.terminate()
+    assert shown.end() == 0
+    assert shown.is_as_it_was()
+    assert "Traceback" not in shown.shown
+
+
+@pytest.mark.mosquitto
+def test_ctrl_z_gives_the_screen_back_meanwhile(mosquitto, terminal):
+    shown = terminal("--broker", mosquitto.url)
+    shown.wait_for("watching")
+    shown.type(b"\x1a")
+    process = psutil.Process(shown.process.pid)
+    wait_until(lambda: process.status() == psutil.STATUS_STOPPED, "that it is stopped")
+    shown.read()
+    assert shown.is_as_it_was()
+    before = len(shown.shown)
+    shown.process.send_signal(signal.SIGCONT)
+    shown.wait_for("watching", after=before)
+    shown.type(b"\x03")
+    assert shown.end() == 0
+    assert shown.is_as_it_was()
+
+
+@pytest.mark.mosquitto
+def test_many_cameras_and_messages_fit_into_the_window_and_are_drawn_five_times_a_second(mosquitto, terminal):
+    cameras = {f"edgepub/garage/camera{n:02d}/status": "online" for n in range(40)}
+    tell(mosquitto.port, {"edgepub/garage/status": "online", **cameras})
+    shown = terminal("--broker", mosquitto.url, rows=20)
+    shown.wait_for("... and 29 more; a higher window shows them, or a topic like edgepub/garage")
+    began_s, frames = time.monotonic(), len(shown.frames)
+    for seq in range(1, 21):
+        tell(mosquitto.port, {f"edgepub/garage/camera{n:02d}/detections": detections(seq) for n in range(40)}, False)
+        shown.read()
+    elapsed_s = time.monotonic() - began_s
+    shown.wait_for("1 person")
+    assert len(shown.frames) - frames <= 5 * elapsed_s + 2 + 5 * (time.monotonic() - began_s - elapsed_s)
+    assert max(frame.count("\n") for frame in shown.frames[:-1]) < 20
+
+
+@pytest.mark.mosquitto
+def test_where_nothing_comes_it_says_so_and_the_way_out(mosquitto, watch):
+    watching = watch("--broker", mosquitto.url, "edgepub/garrage")
+    line = watching.wait_for(f"no edgepub node is heard at edgepub/garrage/# on {mosquitto.url}")
+    assert "--broker URL" in line
+    assert "EDGEPUB_MQTT__TOPIC_PREFIX" in line
+    tell(mosquitto.port, {"edgepub/garrage/status": "online"})
+    watching.wait_for("garrage: online")
+    watching.end(signal.SIGINT)
+
+
+@pytest.mark.mosquitto
+def test_a_topic_narrows(mosquitto, watch):
+    watching = watch("--broker", mosquitto.url, "edgepub/garage/porch")
+    watching.wait_for("watching edgepub/garage/porch/#")
+    info = json.dumps({"versions": {}, "cameras": {"porch": {}, "yard": {}}})
+    tell(
+        mosquitto.port,
+        {
+            "edgepub/hall/porch/status": "online",
+            "edgepub/garage/info": info,
+            "edgepub/garage/yard/status": "online",
+            "edgepub/garage/porch/status": "online",
+            "edgepub/garage/status": "online",
+        },
+    )
+    watching.wait_for("garage: online", "garage/porch: online, ")
+    assert not any("hall" in line or "yard" in line for line in watching.lines)
+
+
+RUBBISH = {
+    "edgepub/garage/status": b"\xff",
+    "edgepub/a b/status": "online",
+    "edgepub/bad/info": '{"versions": 3}',
+    "edgepub/bad/stats": stats(porch={"latency_ms": "?"}),
+    "edgepub/bad/porch/detections": "not JSON",
+    "edgepub/bad/yard/detections": detections(seq="many"),
+    "edgepub/bad/lane/detections": '{"detections": [1, 2], "schema": "edgepub.detections/9"}',
+    "edgepub/bad/porch/events": event(event_type="danced"),
+    "edgepub/bad/yard/events": event(timestamp=1e300),
+    "edgepub/bad/porch/status": "weird",
+    "edgepub/bad/porch/objects/person": "lots",
+    "edgepub/bad/lane/objects/P\u00e9rson": "1",
+    "edgepub/notes/of/somebody/else": "x" * 10_000,
+    "edgepub/status": "online",
+    "edgepub/" + "n" * 65: "online",
+}
+
+
+@pytest.mark.mosquitto
+def test_what_it_does_not_understand_is_ignored_and_steers_no_terminal(mosquitto, watch):
+    watching = watch("--broker", mosquitto.url)
+    watching.wait_for("watching")
+    tell(mosquitto.port, RUBBISH)
+    tell(
+        mosquitto.port,
+        {
+            "edgepub/garage/porch/status": "online",
+            "edgepub/garage/porch/detections": detections(labels=["\x1b[31mred"]),
+            "edgepub/garage/porch/events": event(label="\x1b]0;title\x07"),
+        },
+        retain=False,
+    )
+    watching.wait_for("garage/porch: ?]0;title? 7 appeared")
+    assert "sees 1 ?[31mred (0.90), " in watching.wait_for("garage/porch: online, ")
+    assert not any("bad" in line or "notes" in line for line in watching.lines)
+    watching.end()
+
+
+@pytest.mark.mosquitto
+def test_a_broker_that_comes_back_is_watched_again(mosquitto, studio, run_daemon, watch):
+    run_daemon(studio.settings(mosquitto.url, studio.video(FILM), loop=True, realtime=True))
+    watching = watch("--broker", mosquitto.url)
+    watching.wait_for("test/cam: online, ")
+    mosquitto.stop()
+    line = watching.wait_for(f"no connection to {mosquitto.url}: ")
+    assert "; trying again in " in line
+    so_far = len(watching.lines)
+    mosquitto.start()
+    wait_until(
+        lambda: any(line.startswith("test/cam: online, ") for line in watching.lines[so_far:]), "the camera again"
+    )
+    watching.end()
+
+
+@pytest.mark.mosquitto
+@pytest.mark.parametrize("is_heard", [True, False], ids=["while it prints", "while nothing is heard"])
+def test_it_ends_with_whoever_reads_it(mosquitto, is_heard):
+    if is_heard:
+        tell(mosquitto.port, {"edgepub/garage/porch/status": "online"})
+    watching = subprocess.Popen(
+        [sys.executable, "-m", "edgepub", "watch", "--broker", mosquitto.url],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        while not watching.stdout.readline().startswith("watching"):
+            assert watching.poll() is None
+        watching.stdout.close()
+        assert (watching.wait(WAIT_S), watching.stderr.read()) == (0, "")
+    finally:
+        watching.kill()
+        watching.wait()
+        watching.stdout.close()
+        watching.stderr.close()
+
+
+def test_a_broker_that_is_not_there_is_named(cli):
+    done = cli("watch", "--broker", "mqtt://127.0.0.1:9")
+    assert (done.returncode, done.stdout) == (1, "connecting to mqtt://127.0.0.1:9\n")
+    assert done.stderr == "edgepub: broker mqtt://127.0.0.1:9: Connection refused\n"
+
+
+def test_on_a_terminal_too(terminal):
+    shown = terminal("--broker", "mqtt://127.0.0.1:9")
+    assert shown.end() == 1
+    assert shown.is_as_it_was()
+    assert shown.shown.endswith("edgepub: broker mqtt://127.0.0.1:9: Connection refused\r\n")
+
+
+def test_a_host_that_is_silent_does_not_hold_it_up(watch):
+    with contextlib.ExitStack() as stack:
+        server = stack.enter_context(socket.socket())
+        server.bind(("127.0.0.1", 0))
+        server.listen(0)
+        for _ in range(4):  # so that it takes no more
+            client = stack.enter_context(socket.socket())
+            client.setblocking(False)
+            client.connect_ex(server.getsockname())
+        watching = watch("--broker", f"mqtt://127.0.0.1:{server.getsockname()[1]}")
+        watching.wait_for("connecting to")
+        began_s = time.monotonic()
+        watching.end(signal.SIGINT)
+        assert time.monotonic() - began_s < 5
+
+
+@pytest.fixture
+def strict(tmp_path):
+    """A broker that asks for a password."""
+    passwords = tmp_path / "passwords"
+    passwords.touch()
+    subprocess.run(["mosquitto_passwd", "-b", passwords, "eve", "s3cret"], check=True, capture_output=True)
+    lines = ["listener {port} 127.0.0.1", "allow_anonymous false", f"password_file {passwords}"]
+    broker = Mosquitto(tmp_path, *lines).start()
+    yield broker
+    broker.stop()
+
+
+@pytest.mark.mosquitto
+def test_the_login_comes_from_the_environment_and_is_not_shown(strict, cli, watch):
+    done = cli("watch", "--broker", strict.url, EDGEPUB_MQTT__USERNAME="eve", EDGEPUB_MQTT__PASSWORD="s3cret?")
+    assert (done.returncode, done.stderr.count("\n")) == (1, 1)
+    assert done.stderr.startswith(f"edgepub: broker {strict.url}: the broker refuses us: ")
+    assert "s3cret" not in done.stdout + done.stderr
+    watching = watch("--broker", strict.url, EDGEPUB_MQTT__USERNAME="eve", EDGEPUB_MQTT__PASSWORD="s3cret")
+    watching.wait_for("watching")
+    watching.end()
+    assert not any("s3cret" in line for line in watching.lines)
+
+
+@pytest.mark.mosquitto
+@pytest.mark.parametrize("how", ["named", "found"])
+def test_the_broker_of_a_configuration_is_used_whatever_its_cameras_are(strict, in_folder, watch, how):
+    login = {"username": "eve", "password": "s3cret"}
+    content = {"mqtt": {"url": strict.url, **login, "topic_prefix": "site/edge"}, "cameras": {"p": {"modell": 1}}}
+    (in_folder / "edgepub.yaml").write_text(yaml.safe_dump(content))
+    watching = watch(*(["-c", "edgepub.yaml"] if how == "named" else []))
+    watching.wait_for(f"watching site/edge/# on {strict.url}")
+    watching.end()
+
+
+@pytest.mark.mosquitto
+def test_with_a_broker_named_no_configuration_is_looked_for(mosquitto, in_folder, watch):
+    (in_folder / "edgepub.yaml").write_text("mqtt: [broken")
+    watching = watch("--broker", mosquitto.url)
+    watching.wait_for(f"watching edgepub/# on {mosquitto.url}")
+
+
+@pytest.mark.mosquitto
+def test_a_broker_named_beside_a_configuration_is_used_with_its_login(strict, in_folder, watch):
+    content = {"mqtt": {"url": "mqtt://127.0.0.1:9", "username": "eve", "password": "s3cret"}}
+    (in_folder / "my.yaml").write_text(yaml.safe_dump(content))
+    watching = watch("-c", "my.yaml", "--broker", strict.url, EDGEPUB_MQTT__URL="mqtt://127.0.0.1:8")
+    watching.wait_for(f"watching edgepub/# on {strict.url}")
+
+
+@pytest.mark.parametrize(
+    ("text", "environment", "line"),
+    [
+        ("mqtt: {ur: x}", {}, "my.yaml: mqtt.ur: unknown key; did you mean 'url'?"),
+        ("mqtt: 3", {}, "my.yaml: mqtt: must be keys with values below it, not a single value"),
+        (None, {"EDGEPUB_MQTT__PASSWORD": "p"}, "environment: mqtt: a password needs a username beside it"),
+        (None, {"EDGEPUB_CONFIG": "none.yaml"}, "none.yaml: cannot be read: No such file or directory; "),
+    ],
+)
+def test_a_mistake_about_the_broker_is_a_line(cli, in_folder, text, environment, line):
+    if text:
+        (in_folder / "my.yaml").write_text(text)
+    done = cli("watch", *(["-c", "my.yaml"] if text else []), **environment)
+    assert (done.returncode, done.stdout, done.stderr.count("\n")) == (78, "", 1)
+    assert done.stderr.startswith(line)
+
+
+@pytest.mark.parametrize(
+    "topic", ["edgepub/#/x", "edgepub/a+", "edgepub//x", "a\nb", "edge/garage", "$SYS/#", "x" * 70_000]
+)
+def test_a_topic_that_is_none_of_edgepub_s_is_a_wrong_command_line(cli, topic):
+    done = cli("watch", topic)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "Invalid value for TOPIC: " in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("topic", "meant"),
+    [
+        (None, Choice("edgepub")),
+        ("#", Choice("edgepub")),
+        ("edgepub", Choice("edgepub")),
+        ("edgepub/#", Choice("edgepub")),
+        ("+/garage", Choice("edgepub", "garage")),
+        ("edgepub/garage/", Choice("edgepub", "garage")),
+        ("edgepub/+/porch", Choice("edgepub", "+", "porch")),
+        ("edgepub/garage/porch/#", Choice("edgepub", "garage", "porch")),
+        ("edgepub/garage/porch/detections", Choice("edgepub", "garage", "porch")),
+    ],
+)
+def test_what_a_topic_means(topic, meant):
+    assert choose(topic, "edgepub") == meant
+    assert not any(topic.endswith(("snapshot", "#")) for topic in meant.filters)
+
+
+def test_a_prefix_of_several_levels():
+    assert choose("site/edge/garage", "site/edge") == Choice("site/edge", "garage")
+    assert str(choose("site", "site/edge")) == "site/edge/#"
+    with pytest.raises(ValueError, match=r"below site/edge, like site/edge/garage .* EDGEPUB_MQTT__TOPIC_PREFIX"):
+        choose("edgepub", "site/edge")
+
+
+def take(board, topic, payload, retained=False):
+    return board.take(Received(f"edgepub/{topic}", payload.encode(), retained))
+
+
+def test_memory_is_bounded_whatever_is_published():
+    board = Board(Choice("edgepub"))
+    for number in range(2000):
+        take(board, f"node{number}/status", "online")
+        take(board, f"node1/camera{number}/status", "online")
+        take(board, f"node1/camera1/objects/label{number}", "1")
+    take(board, "node1/camera1/detections", detections(labels=[f"{n}" * 1000 for n in range(1000)]))
+    assert len(board.nodes) == 100
+    assert len(board.nodes["node1"].cameras) == 500
+    assert board.is_full
+    assert len(board.nodes["node1"].cameras["camera1"].counts) == 100
+    assert len(board.nodes["node1"].cameras["camera1"].sees) < 2000
+    for number in range(2000):
+        take(board, f"node{number}/status", "")
+    assert not board.nodes
+    take(board, "node1/camera1/status", "online")
+    assert board.nodes["node1"].cameras
+
+
+def test_what_is_cleared_is_gone():
+    board = Board(Choice("edgepub"))
+    take(board, "garage/porch/status", "online")
+    take(board, "garage/yard/status", "online")
+    take(board, "garage/porch/status", "")
+    assert list(board.nodes["garage"].cameras) == ["yard"]
+
+
+def test_a_camera_that_a_node_does_not_have_is_told():
+    board = Board(Choice("edgepub", "garage", "proch"))
+    info = json.dumps({"versions": {}, "cameras": {"porch": {}, "yard": {}}})
+    assert take(board, "garage/info", info)[1:3] == ("garage", "has no camera proch, but porch, yard")
+    assert take(Board(Choice("edgepub", "+", "proch")), "garage/info", info) is None
+
+
+def test_a_status_is_news_when_it_changes():
+    board = Board(Choice("edgepub"))
+    assert take(board, "garage/status", "online", retained=True).is_old
+    assert take(board, "garage/status", "online") is None
+    board.forget()
+    assert take(board, "garage/status", "online", retained=True) is None
+    assert take(board, "garage/status", "offline")[1:] == ("garage", "offline", False)
+
+
+def test_the_node_s_figures_are_shown_unless_every_result_is_heard():
+    camera_stats = {"fps_inferred": 24.5, "fps_published": 1, "dropped": {"queue_full": 2, "invalid": 1}}
+    total = {"latency_ms": {"total": {"p50": 8.5, "p95": 12.5, "p99": 20}}}
+    board = Board(Choice("edgepub"))
+    take(board, "garage/porch/status", "online")
+    take(board, "garage/stats", stats(porch={**camera_stats, **total}))
+    take(board, "garage/porch/detections", detections(dropped=3))
+    camera = board.nodes["garage"].cameras["porch"]
+    assert (camera.fps, camera.latency_ms, camera.dropped) == (24.5, (8.5, 12.5), 3)
+    assert board.nodes["garage"].figures == "up 5 min, 35 % CPU, 120 MB"
+    take(board, "garage/stats", stats(porch={**camera_stats, **total, "fps_published": 24.5}))
+    assert (camera.fps, camera.latency_ms) == (1.0, (5.0, 5.0))
+
+
+def test_a_tally_counts_what_is_missing():
+    tally = Tally()
+    for seq, boot_id in [(5, "a"), (6, "a"), (9, "a"), (4, "b")]:
+        tally.take(read(detections(seq, boot_id, dropped=2, latency_ms=float(seq), labels=[]).encode()))
+    assert (tally.messages, tally.missing, tally.dropped, tally.labels) == (4, 2, 2, "nothing")
+    assert tally.overall_ms() == pytest.approx((5.0, 6.0), rel=0.02)
+    assert tally.latest_ms() == (5.0, 6.0)

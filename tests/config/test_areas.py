@@ -1,0 +1,45 @@
+"""The zones and lines of a camera, which can be replaced as a whole."""
+
+import pytest
+
+from edgepub.config.areas import Areas
+from edgepub.config.camera import CameraSettings
+
+SQUARE = [[0, 0], [1, 0], [1, 1], [0, 1]]
+GATE = {"gate": {"from": [0.5, 0], "to": [0.5, 1]}}
+
+
+def areas(**content):
+    return Areas.model_validate(content)
+
+
+def test_all_else_of_a_camera_stays_when_its_areas_are_replaced(tmp_path):
+    (tmp_path / "url").write_text("rtsp://somewhere/1\n")
+    old = {"yard": {"polygon": SQUARE}}
+    camera = CameraSettings(source_file=tmp_path / "url", model="m", labels=["person"], zones=old)
+    drawn = areas(zones={"door": {"polygon": SQUARE, "labels": ["person"]}}, lines=GATE)
+    other = camera.with_areas(drawn)
+    assert other.areas == drawn
+    assert other.resolved_source == "rtsp://somewhere/1", "the secret file is not read again"
+    assert camera.areas == areas(zones=old), "the one it was made of is as it was"
+    assert other.with_areas(camera.areas) == camera
+    assert Areas.model_validate(other.areas.model_dump(mode="json", by_alias=True)) == drawn
+
+
+@pytest.mark.parametrize(
+    ("camera", "drawn", "why"),
+    [
+        (
+            {"labels": ["person"]},
+            areas(zones={"yard": {"polygon": SQUARE, "labels": ["persn"]}}),
+            "zones.yard.labels: 'persn' is not one of the camera's labels",
+        ),
+        ({"tracking": False}, areas(lines=GATE), "lines need tracking: set it to true, or take lines out"),
+    ],
+)
+def test_areas_that_a_camera_cannot_have_are_refused_as_in_the_configuration(camera, drawn, why):
+    its = {"source": 0, "model": "m", **camera}
+    with pytest.raises(ValueError, match=why):
+        CameraSettings(**its).with_areas(drawn)
+    with pytest.raises(ValueError, match=why):
+        CameraSettings(**its, **drawn.model_dump(by_alias=True))

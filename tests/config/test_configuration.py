@@ -1,0 +1,575 @@
+"""What a configuration may say, and what is said of a wrong one."""
+
+import dataclasses
+import os
+
+import pytest
+import yaml
+
+from edgepub.camera.inference.loading import spec_fields
+from edgepub.config import load as load_module
+from edgepub.config.load import (
+    broker_password,
+    default_config_path,
+    http_token,
+    load_node_settings,
+    load_settings,
+)
+from edgepub.config.settings import ModelSettings
+from edgepub.core.errors import ConfigurationError
+
+GONE = object()
+GOOD = """
+node: garage
+models:
+  coco: {model_name: yolo, zoo_url: degirum/hailo, inference_host_address: "@local"}
+cameras:
+  porch: {source: rtsp://10.0.0.5/stream, model: coco}
+"""
+
+AXELERA = """
+coco:
+  model_name: yolov8n_coco--640x640_quant_axelera_metis_1
+  zoo_url: degirum/axelera
+  inference_host_address: "@local"
+  model_properties:
+    device_type: [AXELERA/METIS]
+"""
+
+HAILO = """
+coco:
+  model_name: yolov8n_coco--640x640_quant_hailort_multidevice_1
+  zoo_url: degirum/hailo
+  inference_host_address: "@local"
+  model_properties:
+    device_type: [HAILORT/HAILO8L, HAILORT/HAILO8]
+"""
+
+
+def load(folder, text):
+    path = folder / "edgepub.yaml"
+    path.write_text(text)
+    return load_settings(path)
+
+
+def mistakes(folder, text):
+    with pytest.raises(ConfigurationError) as caught:
+        load(folder, text)
+    return [line.removeprefix(f"{folder / 'edgepub.yaml'}: ") for line in caught.value.mistakes]
+
+
+def changed(**sections):
+    """Return the good configuration with some keys replaced, or taken out (GONE)."""
+    content = yaml.safe_load(GOOD)
+    for path, value in sections.items():
+        *above, last = path.split("__")
+        place = content
+        for key in above:
+            place = place.setdefault(key, {})
+        if value is GONE:
+            del place[last]
+        else:
+            place[last] = value
+    return yaml.safe_dump(content)
+
+
+def test_a_small_configuration_is_enough(tmp_path):
+    settings = load(tmp_path, GOOD)
+    assert settings.mqtt.url == "mqtt://127.0.0.1:1883"
+    assert settings.client_id == "edgepub-garage"
+    assert settings.cameras["porch"].min_score == 0.5
+    assert settings.outbox.stream.size == 256
+
+
+def test_nothing_changes_after_reading(tmp_path):
+    settings = load(tmp_path, GOOD)
+    with pytest.raises(ValueError, match="frozen"):
+        settings.node = "other"
+    with pytest.raises(ValueError, match="frozen"):
+        settings.cameras["porch"].model = "other"
+
+
+TRIANGLE = [[0, 0], [1, 0], [1, 1]]
+
+# Every line is a change of the good configuration and what is said of it.
+WRONG = [
+    ({"node": "Garage!"}, "node: a name has 1 to 64 of the characters a-z, 0-9, '_' and '-'"),
+    ({"node": "x" * 65}, "node: a name has 1 to 64 of the characters a-z, 0-9, '_' and '-'"),
+    ({"node": False}, "node: must be a valid string"),
+    ({"nodes": "garage"}, "nodes: unknown key; did you mean 'node'?"),
+    ({"http__listen": "example.org:9090"}, "http.listen: an address and a port like 127.0.0.1:9090 or [::1]:9090, or a port alone, from 1 to 65535"),
+    ({"http__listen": 0}, "http.listen: an address and a port like 127.0.0.1:9090 or [::1]:9090, or a port alone, from 1 to 65535"),
+    ({"http__hosts": ["http://edge.lan"]}, "http.hosts.0: a host's name alone, like edge.example.org, without http://, port and path"),
+    ({"http__hosts": ["edge.lan", "edge.lan:9090"]}, "http.hosts.1: a host's name alone, like edge.example.org, without http://, port and path"),
+    ({"http__hosts": ["edge.lan/x"]}, "http.hosts.0: a host's name alone, like edge.example.org, without http://, port and path"),
+    ({"http__hosts": ["*"]}, "http.hosts.0: a host's name alone, like edge.example.org, without http://, port and path"),
+    ({"http__hosts": "edge.lan"}, "http.hosts: must be a list, like [person, car]"),
+    ({"http__max_viewers": 0}, "http.max_viewers: must be greater than or equal to 1"),
+    ({"http__token": "a-token-in-this-file"}, "http.token: unknown key; did you mean 'token_file'?"),
+    ({"http__token_file": "/nowhere"}, "http.token_file: no such file: /nowhere"),
+    ({"log": {"format": "xml"}}, "log.format: must be 'auto' or 'json'"),
+    ({"startup_timeout_s": 0}, "startup_timeout_s: must be greater than or equal to 1"),
+    ({"mqtt": "mqtt://127.0.0.1"}, "mqtt: must be keys with values below it, not a single value"),
+    ({"mqtt__url": "127.0.0.1"}, "mqtt.url: begin with one of mqtt://, mqtts://, ws://, wss://, unix://, like mqtt://127.0.0.1:1883"),
+    ({"mqtt__url": "http://h"}, "mqtt.url: begin with one of mqtt://, mqtts://, ws://, wss://, unix://, like mqtt://127.0.0.1:1883"),
+    ({"mqtt__url": "mqtt://"}, "mqtt.url: names no host, like mqtt://127.0.0.1:1883"),
+    ({"mqtt__url": "mqtt://h:0"}, "mqtt.url: names no host, like mqtt://127.0.0.1:1883"),
+    ({"mqtt__url": "mqtt://h:99999"}, "mqtt.url: not a URL like mqtt://127.0.0.1:1883"),
+    ({"mqtt__url": "mqtt://h:port"}, "mqtt.url: not a URL like mqtt://127.0.0.1:1883"),
+    ({"mqtt__url": "mqtt://h/path"}, "mqtt.url: ends after the host and port, like mqtt://127.0.0.1:1883"),
+    ({"mqtt__url": "mqtt://u:secret@h"}, "mqtt.url: put the user into mqtt.username and the password into mqtt.password_file, not into the URL"),
+    ({"mqtt__url": "unix://run/socket"}, "mqtt.url: a unix socket is written unix:///run/mosquitto.sock, with three slashes"),
+    ({"mqtt__url": "unix:///run/s?x"}, "mqtt.url: a unix socket is written unix:///run/mosquitto.sock, with three slashes"),
+    ({"mqtt__url": "mqtt://broker..local"}, "mqtt.url: names no host, like mqtt://127.0.0.1:1883"),
+    ({"mqtt__username": "me", "mqtt__password": ""}, "mqtt.password: must not be empty"),
+    ({"mqtt__username": "me", "mqtt__password": None}, "mqtt: password is empty: give one, or take the key out"),
+    ({"mqtt__password:s3cret": None}, "mqtt.password: a space is missing after the colon"),
+    ({"mqtt__password_file": "~nobody-of-this-name/x"}, "mqtt.password_file: could not determine home directory: ~nobody-of-this-name/x"),
+    ({"mqtt__password_file": "/"}, "mqtt.password_file: cannot be read: Is a directory: /"),
+    ({"mqtt__password_file": "x\0y"}, "mqtt.password_file: not a file's name"),
+    ({"mqtt__keepalive_s": True}, "mqtt.keepalive_s: must be a number, not yes or no"),
+    ({"mqtt__user": "me"}, "mqtt.user: unknown key; did you mean 'username'?"),
+    ({"mqtt__username": ""}, "mqtt.username: must not be empty"),
+    ({"mqtt__password": "secret"}, "mqtt: a password needs a username beside it"),
+    ({"mqtt__password_file": "/nowhere"}, "mqtt.password_file: no such file: /nowhere"),
+    ({"mqtt__keepalive_s": 0}, "mqtt.keepalive_s: must be greater than or equal to 1"),
+    ({"mqtt__keepalive_s": "often"}, "mqtt.keepalive_s: must be a whole number, without a unit"),
+    ({"mqtt__keepalive": 15}, "mqtt.keepalive: unknown key; did you mean 'keepalive_s'?"),
+    ({"mqtt__protocol": "4"}, "mqtt.protocol: must be 'auto', '5' or '3.1.1'"),
+    ({"mqtt__topic_prefix": "a/#"}, "mqtt.topic_prefix: a topic prefix has no '+', '#', empty level or '$' in front, like 'edgepub' or 'site/edgepub'"),
+    ({"mqtt__topic_prefix": "/a"}, "mqtt.topic_prefix: a topic prefix has no '+', '#', empty level or '$' in front, like 'edgepub' or 'site/edgepub'"),
+    ({"mqtt__topic_prefix": "$SYS"}, "mqtt.topic_prefix: a topic prefix has no '+', '#', empty level or '$' in front, like 'edgepub' or 'site/edgepub'"),
+    ({"mqtt__client_id": ""}, "mqtt.client_id: must not be empty"),
+    ({"mqtt__tls": {"insecure": True}}, "mqtt: tls has no effect with mqtt://; use mqtts:// or wss://, or take tls out"),
+    ({"mqtt__tls": {"ca_file": "/no/ca.pem"}}, "mqtt.tls.ca_file: no such file: /no/ca.pem"),
+    ({"mqtt__tls": {"cafile": "x"}}, "mqtt.tls.cafile: unknown key; did you mean 'ca_file'?"),
+    ({"outbox__stream__size": 0}, "outbox.stream.size: must be greater than or equal to 1"),
+    ({"outbox__stream__sise": 9}, "outbox.stream.sise: unknown key; did you mean 'size'?"),
+    ({"outbox__durable__max_messages": 0}, "outbox.durable.max_messages: must be greater than or equal to 1"),
+    ({"outbox__durable__max_age": 9}, "outbox.durable.max_age: unknown key; did you mean 'max_age_s'?"),
+    ({"outbox__durable__path": "/etc/passwd"}, "outbox.durable.path: is a file, not a folder: /etc/passwd"),
+    ({"log__level": "loud"}, "log.level: must be 'debug', 'info', 'warning' or 'error'"),
+    ({"models": GONE}, "models: is missing"),
+    ({"models__coco": GONE}, "models: needs at least one"),
+    ({"models__Coco": {"model_name": "a", "zoo_url": "b", "inference_host_address": "@local"}}, "models.Coco: a name has 1 to 64 of the characters a-z, 0-9, '_' and '-'"),
+    ({"models__coco__model_name": GONE}, "models.coco: model_name is missing (or model_url)"),
+    ({"models__coco__zoo_url": GONE}, "models.coco: zoo_url is missing: @local needs one"),
+    ({"models__coco__inference_host_address": ""}, "models.coco: inference_host_address is @local, @cloud, or an AI server's host"),
+    ({"models__coco__inference_host_address": "@locl"}, "models.coco: inference_host_address is @local, @cloud, or an AI server's host"),
+    ({"models__coco__model_url": "zoo/yolo"}, "models.coco: model_url stands alone: take model_name and zoo_url out"),
+    ({"models__coco": {"model_url": "yolo"}}, "models.coco: model_url is written <zoo_url>/<model_name>"),
+    ({"models__coco__device_type": "HAILORT/HAILO8"}, "models.coco.device_type: unknown key"),
+    ({"models__coco__model_propertys": {}}, "models.coco.model_propertys: unknown key; did you mean 'model_properties'?"),
+    ({"models__coco__model_properties": [1]}, "models.coco.model_properties: must be keys with values below it, not a list"),
+    ({"cameras": GONE}, "cameras: is missing"),
+    ({"cameras__porch": GONE}, "cameras: needs at least one"),
+    ({"cameras": None}, "cameras: is empty"),
+    ({"cameras__porch__url": "rtsp://h"}, "cameras.porch.url: unknown key; did you mean 'source'?"),
+    ({"models__coco__model": "yolo"}, "models.coco.model: unknown key; did you mean 'model_name'?"),
+    ({"mqtt__host": "h"}, "mqtt.host: unknown key; did you mean 'url'?"),
+    ({"models__coco": {"model_name": "m", "zoo_url": "./zoo"}}, "models.coco: the zoo is a folder of this box: set inference_host_address to \"@local\""),
+    ({"cameras": []}, "cameras: must be keys with values below it, not a list"),
+    ({"cameras__Porch": {"source": 0, "model": "coco"}}, "cameras.Porch: a name has 1 to 64 of the characters a-z, 0-9, '_' and '-'"),
+    ({"cameras__status": {"source": 0, "model": "coco"}}, "cameras.status: a camera cannot be named 'status': that is a topic of the node"),
+    ({"cameras__porch__source": GONE}, "cameras.porch: give one of source and source_file"),
+    ({"cameras__porch__source": ""}, "cameras.porch.source: a URL (rtsp://...), a file, or a webcam's number (0 or more)"),
+    ({"cameras__porch__source": -1}, "cameras.porch.source: a URL (rtsp://...), a file, or a webcam's number (0 or more)"),
+    ({"cameras__porch__source": 1.5}, "cameras.porch.source: a URL (rtsp://...), a file, or a webcam's number (0 or more)"),
+    ({"cameras__porch__source": "rtsp:/u:s3cret@h/x"}, "cameras.porch.source: a URL (rtsp://...), a file, or a webcam's number (0 or more)"),
+    ({"cameras__porch__source": "~nobody-of-this-name/x"}, "cameras.porch.source: could not determine home directory: ~nobody-of-this-name/x"),
+    ({"cameras__porch__source_file": "/no/url"}, "cameras.porch.source_file: no such file: /no/url"),
+    ({"cameras__porch__model": GONE}, "cameras.porch.model: is missing"),
+    ({"cameras__porch__model": "cocco"}, "cameras.porch.model: no such model: 'cocco'; did you mean 'coco'?"),
+    ({"cameras__porch__loop": True}, "cameras.porch: loop is for files only: take it out"),
+    ({"cameras__porch__realtime": True}, "cameras.porch: realtime is for files only: take it out"),
+    ({"cameras__porch__min_score": 1.5}, "cameras.porch.min_score: must be less than or equal to 1"),
+    ({"cameras__porch__min_score": True}, "cameras.porch.min_score: must be a number, not yes or no"),
+    ({"cameras__porch__min_scores": 0.5}, "cameras.porch.min_scores: unknown key; did you mean 'min_score'?"),
+    ({"cameras__porch__max_fps": 0}, "cameras.porch.max_fps: must be greater than or equal to 0.001"),
+    ({"cameras__porch__max_fps": float("nan")}, "cameras.porch.max_fps: must be a finite number"),
+    ({"cameras__porch__max_fsp": 5}, "cameras.porch.max_fsp: unknown key; did you mean 'max_fps'?"),
+    ({"cameras__porch__stall_timeout_s": 0.5}, "cameras.porch.stall_timeout_s: must be greater than or equal to 1"),
+    ({"cameras__porch__publish": "changes"}, "cameras.porch.publish: must be keys with values below it, not a single value"),
+    ({"cameras__porch__publish": {"mode": "change"}}, "cameras.porch.publish.mode: must be 'always' or 'changes'"),
+    ({"cameras__porch__publish": {"every": 0}}, "cameras.porch.publish.every: must be greater than or equal to 1"),
+    ({"cameras__porch__publish": {"max_rate": 1}}, "cameras.porch.publish.max_rate: unknown key; did you mean 'max_rate_hz'?"),
+    ({"cameras__porch__publish": {"max_rate_hz": 0}}, "cameras.porch.publish.max_rate_hz: must be greater than 0"),
+    ({"cameras__porch__publish": {"heartbeat_s": 0}}, "cameras.porch.publish.heartbeat_s: must be greater than 0"),
+    ({"cameras__porch__publish": {"mode": "changes", "max_rate_hz": 0.01}}, "cameras.porch.publish: heartbeat_s is oftener than max_rate_hz allows: set it to 100 or more, or to null"),
+    ({"cameras__porch__tracking": "maybe"}, "cameras.porch.tracking: must be true or false"),
+    ({"cameras__porch__track_lost_s": -1}, "cameras.porch.track_lost_s: must be greater than or equal to 0"),
+    ({"cameras__porch__occupancy_on_frames": 0}, "cameras.porch.occupancy_on_frames: must be greater than or equal to 1"),
+    ({"cameras__porch__ocupancy_off_s": 1}, "cameras.porch.ocupancy_off_s: unknown key; did you mean 'occupancy_off_s'?"),
+    ({"cameras__porch__snapshot": False}, "cameras.porch.snapshot: must be keys with values below it, not a single value"),
+    ({"cameras__porch__snapshot__enable": False}, "cameras.porch.snapshot.enable: unknown key; did you mean 'enabled'?"),
+    ({"cameras__porch__snapshot__quality": 0}, "cameras.porch.snapshot.quality: must be greater than or equal to 1"),
+    ({"cameras__porch__zones": [TRIANGLE]}, "cameras.porch.zones: must be keys with values below it, not a list"),
+    ({"cameras__porch__zones__a": TRIANGLE}, "cameras.porch.zones.a: must be keys with values below it, not a list"),
+    ({"cameras__porch__zones__A b": {"polygon": TRIANGLE}}, "cameras.porch.zones.A b: a name has 1 to 64 of the characters a-z, 0-9, '_' and '-'"),
+    ({"cameras__porch__zones__a": {"polygons": TRIANGLE, "polygon": TRIANGLE}}, "cameras.porch.zones.a.polygons: unknown key; did you mean 'polygon'?"),
+    ({"cameras__porch__zones__a__polygon": [[0, 0], [1, 1]]}, "cameras.porch.zones.a.polygon: needs at least 3"),
+    ({"cameras__porch__zones__a__polygon": [[0, 0], [1, 0], [1]]}, "cameras.porch.zones.a.polygon.2: a point is [x, y]"),
+    ({"cameras__porch__zones__a__polygon": [[0, 0], [1, True], [1, 1]]}, "cameras.porch.zones.a.polygon.1: a point is [x, y]"),
+    ({"cameras__porch__zones__a__polygon": [[0, 0], [640, 0], [1, 1]]}, "cameras.porch.zones.a.polygon.1: a point is [x, y] in fractions of the frame, 0 to 1, not in pixels"),
+    ({"cameras__porch__zones__a__polygon": [[0, 0], [float("nan"), 0], [1, 1]]}, "cameras.porch.zones.a.polygon.1: a point is [x, y] in fractions of the frame, 0 to 1, not in pixels"),
+    ({"cameras__porch__zones__a__polygon": [[0, 0], [1, 1], [0.5, 0.5]]}, "cameras.porch.zones.a: polygon has no area: its corners are on a line, or too near to each other"),
+    ({"cameras__porch__zones__a__polygon": [[0, 0], [1, 1], [1, 0], [0, 1]]}, "cameras.porch.zones.a: polygon crosses itself: give its corners in their order round the zone"),
+    ({"cameras__porch__zones__a": {"polygon": TRIANGLE, "anchor": "bottom"}}, "cameras.porch.zones.a.anchor: must be 'bottom_center', 'bottom_left', 'bottom_right', 'center', 'center_left', 'center_right', 'top_center', 'top_left' or 'top_right'"),
+    ({"cameras__porch__labels": ["person"], "cameras__porch__zones__a": {"polygon": TRIANGLE, "labels": ["persn"]}}, "cameras.porch: zones.a.labels: 'persn' is not one of the camera's labels"),
+    ({"cameras__porch__lines__g": {"to": [0, 0]}}, "cameras.porch.lines.g.from: is missing"),
+    ({"cameras__porch__lines__g": {"from": [0, 0], "to": [0, 1], "frm": 1}}, "cameras.porch.lines.g.frm: unknown key; did you mean 'from'?"),
+    ({"cameras__porch__lines__g": {"from": [0, 1], "to": [0, 1]}}, "cameras.porch.lines.g: from and to are the same point: give two"),
+    ({"cameras__porch__tracking": False, "cameras__porch__lines__g": {"from": [0, 0], "to": [0, 1]}}, "cameras.porch: lines need tracking: set it to true, or take lines out"),
+    ({"stats": {"interval_s": 0}}, "stats.interval_s: must be greater than or equal to 1"),
+    ({"stats": {"interval": 10}}, "stats.interval: unknown key; did you mean 'interval_s'?"),
+    ({"cameras__porch__labels": []}, "cameras.porch.labels: needs at least one"),
+    ({"cameras__porch__labels": "person"}, "cameras.porch.labels: must be a list, like [person, car]"),
+    ({"cameras__porch__labels": [False]}, "cameras.porch.labels.0: must be a valid string"),
+    ({"cameras__porch__enabled": "maybe"}, "cameras.porch.enabled: must be true or false"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("change", "line"), WRONG, ids=[line for _, line in WRONG])
+def test_a_wrong_configuration_gets_its_line(tmp_path, change, line):
+    assert mistakes(tmp_path, changed(**change)) == [line]
+
+
+# fmt: off
+BROKEN = [
+    ("", "is empty; it needs models and cameras"),
+    ("- porch", "must be keys with values, like 'cameras: ...'"),
+    ("node: [", "line 1, column 8: expected the node content, but found '<stream end>'"),
+    ("node: a\nnode: b", "line 2, column 1: the key 'node' is given twice"),
+    ("node: \x00", "is not YAML"),
+    ("mqtt: {password: *s3cret}", "line 1, column 18: found undefined alias; put a value that begins with & ! or * into quotes"),
+    ("mqtt:\n  password: !s3cret", "line 2, column 13: could not determine a constructor for the tag; put a value that begins with & ! or * into quotes"),
+    ('node: !!int ""', "is not YAML"),
+    ("node: !!bool maybe", "is not YAML"),
+    ("? {a: b}\n: c", "line 1, column 3: found unhashable key"),
+]
+# fmt: on
+
+
+@pytest.mark.parametrize(("text", "line"), BROKEN)
+def test_a_file_that_is_no_configuration(tmp_path, text, line):
+    assert mistakes(tmp_path, text) == [line]
+
+
+def test_a_missing_file_says_how_to_name_one(tmp_path):
+    with pytest.raises(
+        ConfigurationError, match="No such file or directory; name one with -c FILE or in EDGEPUB_CONFIG"
+    ):
+        load_settings(tmp_path / "none.yaml")
+
+
+def test_a_file_that_is_not_text(tmp_path):
+    (tmp_path / "edgepub.yaml").write_bytes(b"\xff\xfe\x00")
+    with pytest.raises(ConfigurationError, match="is not a text in UTF-8"):
+        load_settings(tmp_path / "edgepub.yaml")
+
+
+def test_all_mistakes_are_listed_at_once(tmp_path):
+    text = changed(node="!", mqtt__keepalive_s=0, cameras__porch__model="nope", cameras__porch__min_score=2)
+    assert [line.partition(":")[0] for line in mistakes(tmp_path, text)] == [
+        "node",
+        "mqtt.keepalive_s",
+        "cameras.porch.min_score",
+        "cameras.porch.model",
+    ]
+
+
+@pytest.mark.parametrize("text", [AXELERA, HAILO])
+def test_the_specifications_of_degirums_streaming_page_reach_model_spec_unchanged(tmp_path, text):
+    from degirum_tools import ModelSpec
+
+    specification = yaml.safe_load(text)
+    model = load(tmp_path, changed(models=specification)).models["coco"]
+    assert ModelSpec(**spec_fields(model)) == ModelSpec(**specification["coco"])
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"model_name": "yolo", "zoo_url": "/opt/zoo", "inference_host_address": "@local"},
+        {"model_url": "/opt/zoo/yolo", "inference_host_address": "@local"},
+        {"model_url": "https://hub.degirum.com/degirum/public/yolo", "token": "dg_x"},
+        {"model_name": "yolo", "inference_host_address": "10.0.0.7:8778"},
+        {"model_name": "yolo", "zoo_url": "degirum/public", "inference_host_address": "@cloud", "token": "dg_x"},
+        {"model_name": "yolo", "zoo_url": "degirum/public", "metadata": None, "model_properties": None},
+    ],
+)
+def test_every_way_to_name_a_model_reaches_model_spec(tmp_path, given):
+    from degirum_tools import ModelSpec
+
+    model = load(tmp_path, changed(models={"coco": given})).models["coco"]
+    assert ModelSpec(**spec_fields(model)) == ModelSpec(**given)
+
+
+def test_a_model_has_exactly_the_fields_of_model_spec():
+    from degirum_tools import ModelSpec
+
+    assert list(ModelSettings.model_fields) == [field.name for field in dataclasses.fields(ModelSpec)]
+
+
+def test_a_folder_is_a_folder_even_where_pysdk_would_see_a_cloud_zoo(tmp_path):
+    (tmp_path / "my" / "zoo").mkdir(parents=True)
+    for zoo in ("my/zoo", "./my/zoo", str(tmp_path / "my/zoo")):
+        model = load(tmp_path, changed(models__coco__zoo_url=zoo)).models["coco"]
+        assert model.zoo_url == str(tmp_path / "my" / "zoo")
+
+
+def test_paths_are_relative_to_the_configuration(tmp_path, monkeypatch):
+    monkeypatch.chdir("/")
+    camera = load(tmp_path, changed(cameras__porch__source="clips/a.mp4")).cameras["porch"]
+    assert camera.resolved_source == tmp_path / "clips" / "a.mp4"
+
+
+@pytest.mark.parametrize(("source", "resolved"), [(0, 0), ("1", 1), ("rtsp://h/s", "rtsp://h/s")])
+def test_sources(tmp_path, source, resolved):
+    assert load(tmp_path, changed(cameras__porch__source=source)).cameras["porch"].resolved_source == resolved
+
+
+def test_a_source_from_a_file(tmp_path):
+    (tmp_path / "url").write_text("rtsp://u:secret@10.0.0.5/s\n")
+    text = changed(cameras__porch__source=GONE, cameras__porch__source_file="url")
+    assert load(tmp_path, text).cameras["porch"].resolved_source == "rtsp://u:secret@10.0.0.5/s"
+    (tmp_path / "url").write_text("\n")
+    assert mistakes(tmp_path, text) == [f"cameras.porch: source_file is empty: {tmp_path / 'url'}"]
+
+
+def test_the_environment_is_above_the_file(tmp_path, monkeypatch):
+    monkeypatch.setenv("EDGEPUB_NODE", "attic")
+    monkeypatch.setenv("EDGEPUB_MQTT__URL", "mqtt://10.0.0.9")
+    monkeypatch.setenv("EDGEPUB_CAMERAS__PORCH__MIN_SCORE", "0.7")
+    monkeypatch.setenv("EDGEPUB_CAMERAS__PORCH__LABELS", '["person", "car"]')
+    monkeypatch.setenv("EDGEPUB_CAMERAS__PORCH__MAX_FPS", "7.5")
+    monkeypatch.setenv("EDGEPUB_CAMERAS__PORCH__PUBLISH__MODE", "changes")
+    monkeypatch.setenv("EDGEPUB_STATS__INTERVAL_S", "60")
+    monkeypatch.setenv("EDGEPUB_CAMERAS__YARD__SOURCE", "0")
+    monkeypatch.setenv("EDGEPUB_CAMERAS__YARD__MODEL", "coco")
+    settings = load(tmp_path, GOOD)
+    assert (settings.node, settings.mqtt.url) == ("attic", "mqtt://10.0.0.9")
+    assert settings.cameras["porch"].min_score == 0.7
+    assert settings.cameras["porch"].labels == ["person", "car"]
+    assert (settings.cameras["porch"].max_fps, settings.cameras["porch"].publish.mode) == (7.5, "changes")
+    assert settings.stats.interval_s == 60
+    assert settings.cameras["yard"].resolved_source == 0
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "line"),
+    [
+        ("EDGEPUB_MQT__URL", "x", "EDGEPUB_MQT__URL: sets no key; did you mean 'mqtt'?"),
+        ("EDGEPUB_NODE__X", "1", "EDGEPUB_NODE__X: sets no key; did you mean 'node'?"),
+        ("EDGEPUB_MODELS__COCO__MODEL_PROPERTIES", "[" * 20000, "environment:"),
+        ("EDGEPUB_CONFIGURATION", "x", "EDGEPUB_CONFIGURATION: sets no key"),
+        ("EDGEPUB_MQTT__URLS", "x", "mqtt.urls: unknown key; did you mean 'url'? (set by EDGEPUB_MQTT__URLS)"),
+        ("EDGEPUB_CAMERAS__PORCH__MIN_SCORE", "x", "cameras.porch.min_score: must be a number, without a unit (set by EDGEPUB_CAMERAS__PORCH__MIN_SCORE)"),
+    ],
+)  # fmt: skip
+def test_a_wrong_variable_gets_its_line(tmp_path, monkeypatch, variable, value, line):
+    monkeypatch.setenv(variable, value)
+    (said,) = mistakes(tmp_path, GOOD)
+    assert said == line or (line.endswith("environment:") and said.startswith(line))
+
+
+def test_a_wrong_variable_stands_beside_the_mistakes_of_the_file(tmp_path, monkeypatch):
+    monkeypatch.setenv("EDGEPUB_MQT__URL", "x")
+    assert len(mistakes(tmp_path, changed(node="!", mqtt__keepalive_s=0))) == 3
+
+
+def test_a_source_of_the_environment_takes_the_place_of_a_source_file(tmp_path, monkeypatch):
+    (tmp_path / "url").write_text("clips/a.mp4")
+    monkeypatch.setenv("EDGEPUB_CAMERAS__PORCH__SOURCE_FILE", "url")
+    assert load(tmp_path, GOOD).cameras["porch"].resolved_source == tmp_path / "clips" / "a.mp4"
+
+
+def test_a_variable_that_is_no_json(tmp_path, monkeypatch):
+    monkeypatch.setenv("EDGEPUB_CAMERAS", "{porch")
+    (line,) = mistakes(tmp_path, GOOD)
+    assert "cameras" in line
+    assert line.endswith("write lists and objects as JSON")
+
+
+@pytest.mark.parametrize("way", ["password", "password_file", "credential", "environment", "environment over file"])
+def test_a_password_comes_from_anywhere_and_is_never_shown(tmp_path, monkeypatch, way):
+    (tmp_path / "secret").write_text("s3cret\n")
+    changes = {"mqtt__username": "me"}
+    if way == "password":
+        changes["mqtt__password"] = "s3cret"
+    elif way == "password_file":
+        changes["mqtt__password_file"] = "secret"
+    elif way == "credential":
+        (tmp_path / "mqtt_password").write_text("s3cret")
+        monkeypatch.setenv("CREDENTIALS_DIRECTORY", str(tmp_path))
+    else:
+        monkeypatch.setenv("EDGEPUB_MQTT__PASSWORD", "s3cret")
+        if way == "environment over file":
+            changes["mqtt__password_file"] = "/not/looked/at"
+    settings = load(tmp_path, changed(**changes))
+    assert broker_password(settings.mqtt).get_secret_value() == "s3cret"
+    assert "s3cret" not in repr(settings) + str(settings) + str(settings.model_dump())
+
+
+def test_password_trouble_names_the_way_out(tmp_path, monkeypatch):
+    (tmp_path / "empty").write_text("\n")
+    assert mistakes(tmp_path, changed(mqtt__username="me", mqtt__password_file="empty")) == [
+        f"mqtt: the password file is empty: {tmp_path / 'empty'}"
+    ]
+    assert mistakes(tmp_path, changed(mqtt__username="me", mqtt__password_file="empty", mqtt__password="x")) == [
+        "mqtt: give password or password_file, not both"
+    ]
+    (tmp_path / "binary").write_bytes(b"\xff")
+    assert mistakes(tmp_path, changed(mqtt__username="me", mqtt__password_file="binary")) == [
+        f"mqtt: the password file cannot be read as a text: {tmp_path / 'binary'}"
+    ]
+    (tmp_path / "mqtt_password").write_text("x")
+    monkeypatch.setenv("CREDENTIALS_DIRECTORY", str(tmp_path))
+    assert mistakes(tmp_path, GOOD) == [
+        "mqtt: username is missing: the credential mqtt_password is given, and a password needs a user name"
+    ]
+
+
+def test_a_credential_without_content_is_none_for_a_broker_that_wants_none(tmp_path, monkeypatch):
+    (tmp_path / "mqtt_password").touch()
+    monkeypatch.setenv("CREDENTIALS_DIRECTORY", str(tmp_path))
+    assert broker_password(load(tmp_path, GOOD).mqtt) is None
+    assert mistakes(tmp_path, changed(mqtt__username="edge")) == [
+        f"mqtt: the password file is empty: {tmp_path / 'mqtt_password'}"
+    ]
+
+
+TOKEN = "0123456789abcdef"
+WAY_OUT = "give http.token_file, or the credential http_token (make one with `openssl rand -hex 16`)"
+
+
+@pytest.mark.parametrize("listen", [9090, "127.0.0.1:9090", "127.8.9.1:9090", "[::1]:9090", "localhost:9090", None])
+def test_loopback_needs_no_token(tmp_path, listen):
+    settings = load(tmp_path, changed(http__listen=listen))
+    assert settings.http.is_on_loopback
+    assert http_token(settings.http) is None
+
+
+@pytest.mark.parametrize("listen", ["0.0.0.0:9090", "[::]:9090", "192.168.1.2:9090", "[fe80::1]:9090", "128.0.0.1:80"])
+def test_what_others_can_reach_needs_a_token(tmp_path, listen):
+    assert mistakes(tmp_path, changed(http__listen=listen)) == [
+        f"http.listen: {listen} is not loopback, and everybody there could look: {WAY_OUT}"
+    ]
+    (tmp_path / "token").write_text(f"{TOKEN}\n")
+    assert load(tmp_path, changed(http__listen=listen, http__token_file="token"))
+
+
+def test_who_may_edit_needs_a_token(tmp_path):
+    text = changed(http__listen=9090, http__allow_edit=True)
+    assert mistakes(tmp_path, text) == [
+        f"http.allow_edit: needs a token, or everybody on this box could edit: {WAY_OUT}"
+    ]
+    (tmp_path / "token").write_text(TOKEN)
+    assert load(tmp_path, changed(http__listen=9090, http__allow_edit=True, http__token_file="token"))
+    assert load(tmp_path, changed(http__allow_edit=True)), "nothing is served"
+
+
+@pytest.mark.parametrize("way", ["token_file", "credential", "environment"])
+def test_a_token_comes_from_a_file_or_the_service_manager_and_is_never_shown(tmp_path, monkeypatch, way):
+    (tmp_path / "http_token").write_text(f"{TOKEN}\n")
+    changes = {"http__listen": "0.0.0.0:9090"}
+    if way == "token_file":
+        changes["http__token_file"] = "http_token"
+    elif way == "credential":
+        monkeypatch.setenv("CREDENTIALS_DIRECTORY", str(tmp_path))
+    else:
+        monkeypatch.setenv("EDGEPUB_HTTP__TOKEN_FILE", str(tmp_path / "http_token"))
+    settings = load(tmp_path, changed(**changes))
+    token = http_token(settings.http)
+    assert token.get_secret_value() == TOKEN
+    assert TOKEN not in repr(settings) + str(settings) + str(token)
+
+
+@pytest.mark.parametrize(
+    ("content", "why"),
+    [
+        ("", "the token file is empty: PATH; make one with `openssl rand -hex 16`"),
+        ("\n", "the token file is empty: PATH; make one with `openssl rand -hex 16`"),
+        ("0123456789abcde\n", "a token has 16 characters at least: PATH; make one with `openssl rand -hex 16`"),
+        ("0123456789 abcdef", "a token is printable ASCII on one line, without spaces: PATH; make one with `openssl rand -hex 16`"),
+        ("0123456789\nabcdef0", "a token is printable ASCII on one line, without spaces: PATH; make one with `openssl rand -hex 16`"),
+        ("0123456789abcdefé", "a token is printable ASCII on one line, without spaces: PATH; make one with `openssl rand -hex 16`"),
+        (b"\xff" * 16, "the token file cannot be read as a text: PATH"),
+    ],
+)  # fmt: skip
+def test_what_is_no_token_is_told(tmp_path, monkeypatch, content, why):
+    path = tmp_path / "http_token"
+    path.write_bytes(content if isinstance(content, bytes) else content.encode())
+    why = why.replace("PATH", str(path))
+    assert mistakes(tmp_path, changed(http__listen=9090, http__token_file="http_token")) == [f"http.token_file: {why}"]
+    monkeypatch.setenv("CREDENTIALS_DIRECTORY", str(tmp_path))
+    assert mistakes(tmp_path, changed(http__listen=9090)) == [f"http: {why}"]
+    assert load(tmp_path, GOOD), "nothing is served"
+
+
+def test_root_s_check_finds_the_token_that_systemd_gives_the_service(tmp_path, monkeypatch):
+    monkeypatch.setattr(load_module, "CREDENTIALS_OF_ROOT", tmp_path)
+    (tmp_path / "edgepub.http_token").write_text(TOKEN)
+    assert http_token(load(tmp_path, changed(http__listen="0.0.0.0:9090")).http)
+    assert http_token(load(tmp_path, changed(http__listen=9090)).http) is None, "needs none"
+
+
+def test_hosts_are_as_browsers_send_them(tmp_path):
+    settings = load(tmp_path, changed(http__hosts=["Edge.Example.org", "küche.lan"]))
+    assert settings.http.hosts == ["edge.example.org", "xn--kche-0ra.lan"]
+
+
+def test_what_a_node_is_to_others_is_read_without_its_cameras(tmp_path, monkeypatch):
+    """Their files may be gone, like credentials of a service that has stopped."""
+    path = tmp_path / "edgepub.yaml"
+    path.write_text("node: garage\nmqtt: {url: mqtt://h}\ncameras: {porch: {source_file: /nonexistent, model: gone}}\n")
+    monkeypatch.setenv("EDGEPUB_MQTT__KEEPALIVE_S", "7")
+    node = load_node_settings(path)
+    assert (node.node, node.mqtt.url, node.mqtt.keepalive_s, node.client_id) == (
+        "garage",
+        "mqtt://h",
+        7,
+        "edgepub-garage",
+    )
+    path.write_text("node: Garage!\n")
+    with pytest.raises(ConfigurationError, match="node: a name has"):
+        load_node_settings(path)
+
+
+def test_root_s_commands_find_the_password_that_systemd_gives_the_service(tmp_path, monkeypatch):
+    (tmp_path / "edgepub.mqtt_password").write_text("s3cret\n")
+    monkeypatch.setattr(load_module, "CREDENTIALS_OF_ROOT", tmp_path)
+    assert load(tmp_path, changed(mqtt__username="edge"))
+    found = broker_password(load(tmp_path, changed(mqtt__username="edge")).mqtt)
+    assert found.get_secret_value() == "s3cret"
+    assert broker_password(load(tmp_path, GOOD).mqtt) is None, "who names no user needs none"
+
+
+def test_no_mistake_shows_a_secret(tmp_path, monkeypatch):
+    monkeypatch.setenv("EDGEPUB_MQTT__PASSWORD", "s3cret")
+    text = changed(
+        mqtt__url="mqtt://u:s3cret@h",
+        cameras__porch__source="rtsp://u:s3cret@10.0.0.5/s",
+        cameras__porch__loop=True,
+        models__coco__token=["s3cret"],
+    )
+    lines = mistakes(tmp_path, text)
+    assert len(lines) == 3
+    assert "s3cret" not in "\n".join(lines)
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
+def test_a_file_that_may_not_be_read(tmp_path):
+    (tmp_path / "secret").write_text("x")
+    (tmp_path / "secret").chmod(0)
+    assert mistakes(tmp_path, changed(mqtt__username="me", mqtt__password_file="secret")) == [
+        f"mqtt.password_file: cannot be read: Permission denied: {tmp_path / 'secret'}"
+    ]
+
+
+def test_the_default_path(in_folder, monkeypatch):
+    assert str(default_config_path()) == "/etc/edgepub/edgepub.yaml"
+    (in_folder / "edgepub.yaml").write_text(GOOD)
+    assert str(default_config_path()) == "edgepub.yaml"
+    monkeypatch.setenv("EDGEPUB_CONFIG", "/srv/edge.yaml")
+    assert str(default_config_path()) == "/srv/edge.yaml"

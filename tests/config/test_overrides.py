@@ -1,0 +1,220 @@
+"""Zones and lines that were saved on a camera's page, in the state folder."""
+
+import signal
+import subprocess
+import sys
+
+import pytest
+import yaml
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from edgepub.config import overrides
+from edgepub.config.areas import Anchor, Areas
+from edgepub.config.settings import Settings
+from edgepub.core.errors import ConfigurationError
+
+SQUARE = [[0, 0], [1, 0], [1, 1], [0, 1]]
+DRAWN = Areas.model_validate(
+    {
+        "zones": {"driveway": {"polygon": [[0.1, 0.5], [0.9, 0.5], [0.9, 1], [0.1, 1]], "labels": ["person"]}},
+        "lines": {"gate": {"from": [0.5, 0], "to": [0.5, 1], "anchor": "center"}},
+    }
+)
+
+
+def configured(**cameras):
+    model = {"model_name": "yolo", "zoo_url": "degirum/hailo", "inference_host_address": "@local"}
+    cameras = {name: {"source": 0, "model": "coco", **camera} for name, camera in cameras.items()}
+    return Settings.model_validate({"models": {"coco": model}, "cameras": cameras})
+
+
+def mistakes(action):
+    with pytest.raises(ConfigurationError) as caught:
+        action()
+    return caught.value.mistakes
+
+
+def test_what_is_saved_is_there_again_in_the_configurations_form_and_for_its_owner_alone(tmp_path):
+    folder = tmp_path / "state"
+    assert overrides.read(folder) == {}
+    overrides.write(folder, {"porch": DRAWN, "yard": Areas()})
+    assert overrides.read(folder) == {"porch": DRAWN, "yard": Areas()}
+    file = folder / "overrides.yaml"
+    assert (folder.stat().st_mode & 0o777, file.stat().st_mode & 0o777) == (0o700, 0o600)
+    text = file.read_text()
+    assert text.startswith("# ")
+    assert yaml.safe_load(text) == {
+        "cameras": {
+            "porch": {
+                "zones": {"driveway": {"polygon": [[0.1, 0.5], [0.9, 0.5], [0.9, 1], [0.1, 1]], "labels": ["person"]}},
+                "lines": {"gate": {"from": [0.5, 0], "to": [0.5, 1], "anchor": "center"}},
+            },
+            "yard": {},
+        }
+    }
+    assert configured(porch=yaml.safe_load(text)["cameras"]["porch"]).cameras["porch"].areas == DRAWN
+
+
+def test_without_a_camera_there_is_no_file(tmp_path):
+    overrides.write(tmp_path, {})
+    overrides.write(tmp_path, {"porch": DRAWN})
+    overrides.write(tmp_path, {})
+    assert overrides.read(tmp_path) == {}
+    assert list(tmp_path.iterdir()) == []
+
+
+names = st.from_regex(r"[a-z0-9_-]{1,64}", fullmatch=True)
+labels = st.none() | st.lists(st.text(min_size=1), min_size=1, max_size=4)
+anchors = st.sampled_from(Anchor.__args__)
+low, high = st.floats(0, 0.4), st.floats(0.6, 1)
+polygons = st.builds(lambda x1, y1, x2, y2: [[x1, y1], [x2, y1], [x2, y2], [x1, y2]], low, low, high, high)
+zones = st.fixed_dictionaries({"polygon": polygons, "labels": labels, "anchor": anchors})
+ends = st.tuples(low, st.floats(0, 1)), st.tuples(high, st.floats(0, 1))
+lines = st.fixed_dictionaries({"from": ends[0], "to": ends[1], "labels": labels, "anchor": anchors})
+many_areas = st.builds(
+    lambda zones, lines: Areas.model_validate({"zones": zones, "lines": lines}),
+    st.dictionaries(names, zones, max_size=3),
+    st.dictionaries(names, lines, max_size=3),
+)
+cameras = st.dictionaries(names.filter(lambda name: name not in {"status", "info", "stats"}), many_areas, max_size=3)
+
+
+@given(cameras)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+def test_whatever_can_be_drawn_is_kept_to_the_last_digit(tmp_path, saved):
+    overrides.write(tmp_path, saved)
+    again = overrides.read(tmp_path)
+    assert again == saved
+    assert [list(each.zones) for each in again.values()] == [list(each.zones) for each in saved.values()]
+
+
+DIES = """
+import os, pathlib, signal, sys
+from edgepub.config import overrides
+from edgepub.config.areas import Areas
+
+def die(*_):
+    os.kill(os.getpid(), signal.SIGKILL)
+
+syncs, sync = [], os.fsync
+def die_at_the_second(descriptor):
+    syncs.append(descriptor)
+    die() if len(syncs) == 2 else sync(descriptor)
+
+match sys.argv[2]:
+    case "written":
+        os.fsync = die
+    case "on the disk":
+        pathlib.Path.rename = die
+    case "renamed":
+        os.fsync = die_at_the_second
+overrides.write(pathlib.Path(sys.argv[1]), {"yard": Areas()})
+"""
+
+
+@pytest.mark.parametrize("moment", ["written", "on the disk", "renamed"])
+def test_a_kill_leaves_the_old_or_the_new_and_no_half(tmp_path, moment):
+    overrides.write(tmp_path, {"porch": DRAWN})
+    done = subprocess.run([sys.executable, "-c", DIES, tmp_path, moment], timeout=60, check=False)
+    assert done.returncode == -signal.SIGKILL
+    assert overrides.read(tmp_path) == ({"yard": Areas()} if moment == "renamed" else {"porch": DRAWN})
+    overrides.write(tmp_path, {"yard": DRAWN})
+    assert overrides.read(tmp_path) == {"yard": DRAWN}
+    assert [path.name for path in tmp_path.iterdir()] == ["overrides.yaml"]
+
+
+def test_a_disk_that_does_not_take_it_keeps_what_was_there(tmp_path, monkeypatch):
+    overrides.write(tmp_path, {"porch": DRAWN})
+
+    def full(_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("edgepub.core.state_dir.os.fsync", full)
+    with pytest.raises(OSError, match="No space left"):
+        overrides.write(tmp_path, {"yard": DRAWN})
+    assert overrides.read(tmp_path) == {"porch": DRAWN}
+
+
+@pytest.mark.parametrize(
+    ("content", "why"),
+    [
+        ("noise", "must be keys with values below it, not a single value"),
+        ("\0\0\0", "is not YAML"),
+        (b"\xff", "is not a text in UTF-8"),
+        ("cameras: {porch: {}", "line 1, column 20: expected ',' or '}', but got '<stream end>'"),
+        ("cameras: {porch: {}, porch: {}}", "line 1, column 22: the key 'porch' is given twice"),
+        ("cameras:", "cameras: is empty"),
+        ("cameras: {Porch: {}}", "cameras.Porch: a name has 1 to 64 of the characters a-z, 0-9, '_' and '-'"),
+        ("cameras: {porch: {zone: {}}}", "cameras.porch.zone: unknown key; did you mean 'zones'?"),
+        ("cameras: {porch: {min_score: 1}}", "cameras.porch.min_score: unknown key"),
+        (
+            "cameras: {porch: {zones: {yard: {polygon: [[0, 0], [1, 1]]}}}}",
+            "cameras.porch.zones.yard.polygon: needs at least 3",
+        ),
+        (
+            "cameras: {porch: {zones: {yard: {polygon: [[0, 0], [1, 1], [1, 0], [0, 1]]}}}}",
+            "cameras.porch.zones.yard: polygon crosses itself: give its corners in their order round the zone",
+        ),
+    ],
+)
+def test_a_damaged_file_is_told_with_the_way_out(tmp_path, content, why):
+    file = tmp_path / "overrides.yaml"
+    file.write_bytes(content if isinstance(content, bytes) else content.encode())
+    assert mistakes(lambda: overrides.read(tmp_path)) == [f"{file}: {why}; mend this file, or remove it"]
+
+
+def test_a_file_that_cannot_be_read_is_not_taken_for_none(tmp_path):
+    (tmp_path / "overrides.yaml").mkdir()
+    assert mistakes(lambda: overrides.read(tmp_path)) == [
+        f"{tmp_path / 'overrides.yaml'}: cannot be read: Is a directory"
+    ]
+
+
+def test_what_is_saved_takes_the_place_of_what_is_configured_as_a_whole(tmp_path):
+    before = configured(
+        porch={"zones": {"old": {"polygon": SQUARE}}, "min_score": 0.7},
+        yard={"zones": {"old": {"polygon": SQUARE}}},
+        desk={"zones": {"old": {"polygon": SQUARE}}},
+    )
+    after = overrides.applied(before, {"porch": DRAWN, "yard": Areas(), "gone": DRAWN}, tmp_path)
+    assert after.cameras["porch"].areas == DRAWN
+    assert after.cameras["porch"].min_score == 0.7
+    assert after.cameras["yard"].areas == Areas()
+    assert after.cameras["desk"] is before.cameras["desk"]
+    assert list(after.cameras) == ["porch", "yard", "desk"]
+    assert "old" in before.cameras["porch"].zones, "what is configured is still known"
+
+
+def test_what_does_not_fit_the_camera_any_more_is_told_with_the_way_out(tmp_path):
+    before = configured(porch={"labels": ["car"]}, yard={"tracking": False}, desk={})
+    file, way_out = (
+        tmp_path / "overrides.yaml",
+        "take this camera out of this file, and its zones and lines are the configuration's again",
+    )
+    assert mistakes(lambda: overrides.applied(before, {"yard": DRAWN, "porch": DRAWN, "desk": DRAWN}, tmp_path)) == [
+        f"{file}: cameras.porch: zones.driveway.labels: 'person' is not one of the camera's labels; {way_out}",
+        f"{file}: cameras.yard: lines need tracking: set it to true, or take lines out; {way_out}",
+    ]
+
+
+def test_the_commands_use_what_is_saved_and_check_says_so(cli, tmp_path):
+    file, folder = tmp_path / "edgepub.yaml", tmp_path / "state"
+    content = configured(porch={}, yard={}).model_dump(mode="json", include={"models"}, exclude_defaults=True)
+    content["cameras"] = {name: {"source": 0, "model": "coco"} for name in ("porch", "yard")}
+    file.write_text(yaml.safe_dump({"node": "garage", **content}))
+    overrides.write(folder, {"porch": DRAWN, "gone": DRAWN})
+    done = cli("check", "-c", file)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.splitlines()[1:] == [
+        f"{file}: porch: zones and lines are those saved on its page ({folder}/overrides.yaml), not this file's",
+        f"{folder}/overrides.yaml: gone: no camera of this name is configured: these zones and lines have no effect",
+    ]
+    assert "driveway" in cli("discovery", "-c", file).stdout
+
+    content["cameras"]["porch"]["labels"] = ["car"]
+    file.write_text(yaml.safe_dump(content))
+    for command in ("check", "discovery"):
+        done = cli(command, "-c", file)
+        assert (done.returncode, done.stdout) == (78, "")
+        assert done.stderr.startswith(f"{folder}/overrides.yaml: cameras.porch: zones.driveway.labels: 'person' is not")

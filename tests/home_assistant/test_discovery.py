@@ -1,0 +1,394 @@
+"""What Home Assistant is told: what does not change over versions, what is taken back, and when it is told again."""
+
+import asyncio
+import json
+import os
+import time
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from edgepub.config.settings import Settings
+from edgepub.home_assistant.announcer import Announcer
+from edgepub.home_assistant.discovery import birth_topics, is_discovery, messages
+from edgepub.mqtt.messages import Received, picture_message, state_message
+from edgepub.mqtt.outbox.outbox import Outbox
+from edgepub.mqtt.store import Store
+from tests.support.studio import BOX
+from tests.support.waiting import take
+
+ZONE = {"polygon": [[0.1, 0.1], [0.9, 0.1], [0.9, 0.9]]}
+BOX_TOPIC, PORCH_TOPIC = (f"homeassistant/device/edgepub_garage{its}/config" for its in ("", "_CAMERA_porch"))
+NAMES = st.from_regex(r"[a-z0-9_-]{1,8}", fullmatch=True).filter(lambda name: name not in {"status", "info", "stats"})
+
+
+def settings_of(cameras, node="garage", home_assistant=None, mqtt=None):
+    model = {"model_name": "yolo", "zoo_url": "/zoo", "inference_host_address": "@local"}
+    return Settings.model_validate(
+        {
+            "node": node,
+            "mqtt": mqtt or {},
+            "home_assistant": home_assistant or {},
+            "models": {"m": model},
+            "cameras": {name: {"source": "a.mp4", "model": "m", **camera} for name, camera in cameras.items()},
+        }
+    )
+
+
+def components(settings, published=(), topic=PORCH_TOPIC):
+    return messages(settings, published)[topic]["components"]
+
+
+def test_unique_ids_are_those_of_the_first_version_for_ever():
+    """Whoever changes one takes away its history, its name and its automations from everybody who has it."""
+    settings = settings_of(
+        {"porch": {"labels": ["person", "Big dog"], "zones": {"steps": {**ZONE, "labels": ["person"]}}}}
+    )
+    ids = {
+        topic: {(its["platform"], its["unique_id"]) for its in message["components"].values()}
+        for topic, message in messages(settings, []).items()
+    }
+    box, porch = "edgepub/garage/", "edgepub/garage/porch/"
+    assert ids == {
+        BOX_TOPIC: {
+            ("sensor", box + "stats/cpu_percent"),
+            ("sensor", box + "stats/rss_bytes"),
+            ("sensor", box + "stats/started"),
+            ("sensor", box + "stats/outbox"),
+            ("sensor", box + "stats/reconnects"),
+        },
+        PORCH_TOPIC: {
+            ("event", porch + "events"),
+            ("image", porch + "snapshot"),
+            ("switch", porch + "enabled"),
+            ("number", porch + "min_score"),
+            ("number", porch + "max_fps"),
+            ("binary_sensor", porch + "status"),
+            ("sensor", porch + "stats/inference_p95"),
+            ("sensor", porch + "stats/fps_inferred"),
+            ("sensor", porch + "stats/dropped"),
+            ("sensor", porch + "objects/person"),
+            ("binary_sensor", porch + "objects/person/occupancy"),
+            ("sensor", porch + "objects/big_dog"),
+            ("binary_sensor", porch + "objects/big_dog/occupancy"),
+            ("sensor", porch + "zones/steps/objects/person"),
+            ("binary_sensor", porch + "zones/steps/objects/person/occupancy"),
+        },
+    }
+    devices = [message["device"] for message in messages(settings, []).values()]
+    assert [device["identifiers"] for device in devices] == [["edgepub/garage"], ["edgepub/garage/porch"]]
+    assert [device.get("via_device") for device in devices] == [None, "edgepub/garage"]
+
+
+@given(st.lists(st.tuples(NAMES, NAMES), min_size=2, max_size=2, unique=True))
+def test_no_two_nodes_or_cameras_share_an_id(pairs):
+    told = [messages(settings_of({camera: {}}, node), []) for node, camera in pairs]
+    (_, one), (_, other) = (list(its) for its in told)
+    assert one != other
+    boxes = {node: next(iter(its)) for (node, _), its in zip(pairs, told, strict=True)}
+    assert len({*boxes.values(), one, other}) == len(boxes) + 2
+    ids = [
+        {c["unique_id"] for c in its[topic]["components"].values()}
+        for its, topic in zip(told, (one, other), strict=True)
+    ]
+    assert not ids[0] & ids[1]
+
+
+def test_names_read_well():
+    camera = {
+        "labels": ["person", "TV", "t-shirt", "traffic light", "人"],
+        "zones": {"front-steps": {**ZONE, "labels": ["person"]}},
+    }
+    settings = settings_of({"front_door": camera}, "barn")
+    (box, door) = messages(settings, []).values()
+    assert (box["device"]["name"], door["device"]["name"]) == ("edgepub barn", "Front door")
+    assert {its["name"] for its in door["components"].values() if its.get("device_class") == "occupancy"} == {
+        "Person",
+        "TV",
+        "T-shirt",
+        "Traffic light",
+        "人",
+        "Front steps person",
+    }
+    assert door["components"]["objects/tv"]["name"] == "TV count"
+
+
+def test_a_camera_without_labels_has_those_that_it_has_seen():
+    its = components(
+        settings_of({"porch": {"zones": {"steps": ZONE}}}),
+        [
+            "edgepub/garage/porch/objects/fire_truck",
+            "edgepub/garage/porch/objects/fire_truck/occupancy",
+            "edgepub/garage/porch/zones/steps/objects/cat/occupancy",
+            "edgepub/garage/yard/objects/person",
+            "edgepub/other/porch/objects/person",
+        ],
+    )
+    counts = {key: component.get("name") for key, component in its.items() if "objects" in key}
+    assert counts == {
+        "objects/fire_truck": "Fire truck count",
+        "objects/fire_truck/occupancy": "Fire truck",
+        "zones/steps/objects/cat": "Steps cat count",
+        "zones/steps/objects/cat/occupancy": "Steps cat",
+    }
+
+
+def test_what_the_configuration_no_longer_has_is_removed():
+    gone = ["porch/objects/car", "porch/zones/steps/objects/person/occupancy"]
+    settings = settings_of({"porch": {"labels": ["person"], "tracking": False, "snapshot": {"enabled": False}}})
+    its = components(settings, [f"edgepub/garage/{topic}" for topic in gone])
+    assert {key: component for key, component in its.items() if "unique_id" not in component} == {
+        "events": {"platform": "event"},
+        "snapshot": {"platform": "image"},
+        "objects/car": {"platform": "sensor"},
+        "objects/car/occupancy": {"platform": "binary_sensor"},
+        "zones/steps/objects/person": {"platform": "sensor"},
+        "zones/steps/objects/person/occupancy": {"platform": "binary_sensor"},
+    }
+
+
+def test_labels_with_one_topic_have_the_name_of_the_first():
+    labels = ["人", "车", "TV", "tv", "occupancy"]
+    its = components(settings_of({"porch": {"labels": labels}}), ["edgepub/garage/porch/objects/occupancy/occupancy"])
+    names = {
+        key: component["name"] for key, component in its.items() if key.startswith("objects") and "name" in component
+    }
+    assert names == {
+        "objects/_": "人 count",
+        "objects/_/occupancy": "人",
+        "objects/tv": "TV count",
+        "objects/tv/occupancy": "TV",
+        "objects/occupancy": "Occupancy count",
+        "objects/occupancy/occupancy": "Occupancy",
+    }
+
+
+def test_what_was_counted_under_another_prefix_is_removed():
+    old = [
+        "old/garage/porch/objects/bear",
+        "old/garage/porch/zones/gone/objects/person",
+        "old/garage/porch/objects/cat",
+    ]
+    its = components(settings_of({"porch": {}}), [*old, "edgepub/garage/porch/objects/cat"])
+    removed = {key for key, component in its.items() if "unique_id" not in component}
+    places = {"objects/bear", "zones/gone/objects/person"}
+    assert removed == places | {f"{place}/occupancy" for place in places}
+    assert its["objects/cat"]["state_topic"] == "edgepub/garage/porch/objects/cat"
+
+
+def test_births_are_heard_where_home_assistant_says_them_and_where_one_would_look():
+    assert birth_topics(settings_of({"porch": {}})) == ["homeassistant/status"]
+    elsewhere = settings_of({"porch": {}}, home_assistant={"discovery_prefix": "ha"})
+    assert birth_topics(elsewhere) == ["ha/status", "homeassistant/status"]
+    assert birth_topics(settings_of({"porch": {}}, home_assistant={"enabled": False})) == []
+
+
+def test_a_camera_is_there_when_it_and_the_box_are_but_can_be_controlled_when_it_is_not():
+    message = messages(settings_of({"porch": {"labels": ["person"]}}), [])[PORCH_TOPIC]
+    assert message["availability_mode"] == "all"
+    assert [its["topic"] for its in message["availability"]] == ["edgepub/garage/status", "edgepub/garage/porch/status"]
+    of_the_box_alone = {key for key, its in message["components"].items() if "availability" in its}
+    assert of_the_box_alone == {"enabled", "min_score", "max_fps", "status", "events"}
+    for key in of_the_box_alone:
+        assert message["components"][key]["availability"] == [{"topic": "edgepub/garage/status"}]
+
+
+def test_the_prefixes_are_those_of_the_configuration():
+    settings = settings_of({"porch": {}}, mqtt={"topic_prefix": "site/e"}, home_assistant={"discovery_prefix": "ha/x"})
+    told = messages(settings, ["site/e/garage/porch/objects/cat"])
+    assert list(told) == ["ha/x/device/edgepub_garage/config", "ha/x/device/edgepub_garage_CAMERA_porch/config"]
+    porch = list(told.values())[1]["components"]
+    assert porch["objects/cat"]["state_topic"] == "site/e/garage/porch/objects/cat"
+    assert porch["enabled"]["command_topic"] == "site/e/garage/porch/enabled/set"
+
+
+def test_secrets_are_not_told():
+    cameras = {"porch": {"source": "rtsp://me:s3cret@10.0.0.5/s", "model": "m"}}
+    model = {"model_url": "https://me:s3cret@zoo.example/x/yolo", "inference_host_address": "@local"}
+    told = json.dumps(messages(Settings.model_validate({"models": {"m": model}, "cameras": cameras}), []))
+    assert "s3cret" not in told
+
+
+def test_when_disabled_nothing_is_told():
+    assert (
+        messages(settings_of({"porch": {}}, home_assistant={"enabled": False}), ["edgepub/garage/porch/objects/cat"])
+        == {}
+    )
+
+
+@pytest.mark.parametrize(
+    ("topic", "is_one"),
+    [
+        (BOX_TOPIC, True),
+        (PORCH_TOPIC, True),
+        ("a/b/device/edgepub_x-y_CAMERA_z/config", True),
+        ("edgepub/garage/porch/zones/device/objects/config", False),
+        ("homeassistant/device/other/config", False),
+        ("homeassistant/status", False),
+    ],
+)
+def test_a_discovery_topic_is_known_by_its_looks(topic, is_one):
+    assert is_discovery(topic) is is_one
+
+
+class Teller:
+    """An announcer with all that it needs; the store knows what earlier starts have published."""
+
+    def __init__(self, settings, *published):
+        self.store = Store(None)
+        for topic in published:
+            self.store.add_retained(topic)
+        self.outbox = Outbox(9, ledger=self.store)
+        self.announcer = Announcer(lambda topics: messages(settings, topics), self.store.retained, self.outbox)
+
+    async def tell(self, number):
+        """Send so many messages, and return them."""
+        told = []
+        for _ in range(number):
+            message = await take(self.outbox)
+            self.outbox.sent(message, time.monotonic())
+            told.append((message.topic, message.payload))
+        return told
+
+    def has_more(self):
+        return any(self.outbox.sizes().values())
+
+
+async def test_what_was_announced_before_and_is_not_any_more_is_taken_back_first():
+    old = "homeassistant/device/edgepub_shed_CAMERA_yard/config"
+    teller = Teller(settings_of({"porch": {}}), old, "edgepub/shed/status", BOX_TOPIC)
+    teller.announcer.begin()
+    told = await teller.tell(3)
+    assert told[0] == (old, b"")
+    assert [topic for topic, _ in told[1:]] == [BOX_TOPIC, PORCH_TOPIC]
+    assert all(payload for _, payload in told[1:])
+    assert not teller.has_more()
+
+
+async def test_when_disabled_everything_is_taken_back():
+    settings = settings_of({"porch": {}}, home_assistant={"enabled": False})
+    teller = Teller(settings, BOX_TOPIC, PORCH_TOPIC, "edgepub/garage/info")
+    teller.announcer.begin()
+    assert set(await teller.tell(2)) == {(BOX_TOPIC, b""), (PORCH_TOPIC, b"")}
+    assert not teller.has_more()
+
+
+@pytest.fixture
+async def running():
+    """Return a function that lets an announcer run."""
+    tasks = []
+
+    async def run(teller):
+        tasks.append(asyncio.create_task(teller.announcer.run()))
+        await asyncio.sleep(0)
+
+    yield run
+    for task in tasks:
+        task.cancel()
+
+
+async def test_what_is_new_is_announced_once_for_several_and_what_is_gone_stays_told(running):
+    gone = "edgepub/garage/porch/zones/steps/objects/cat"
+    teller = Teller(settings_of({"porch": {}, "yard": {}}), gone)
+    teller.announcer.begin()
+    await teller.tell(3)
+    assert not teller.has_more()
+    teller.store.remove_retained(gone)  # it was cleared; Home Assistant may just have been away
+    await running(teller)
+    for label in ("cat", "dog"):
+        teller.store.add_retained(f"edgepub/garage/porch/objects/{label}")
+        await asyncio.to_thread(teller.announcer.look_again)
+    ((topic, payload),) = await teller.tell(1)
+    assert topic == PORCH_TOPIC
+    told = json.loads(payload)["components"]
+    assert {"objects/cat", "objects/dog"} <= told.keys()
+    assert told["zones/steps/objects/cat"] == {"platform": "sensor"}
+    again = await teller.tell(3)  # should Home Assistant have lost a part of it
+    assert (topic, payload) in again
+    assert not teller.has_more()
+
+
+async def test_a_birth_has_everything_told_again_and_then_all_states_but_no_picture(running):
+    teller = Teller(settings_of({"porch": {}}))
+    teller.announcer.begin()
+    teller.outbox.put(state_message("edgepub/garage/status", "online"))
+    teller.outbox.put(picture_message("edgepub/garage/porch/snapshot", b"jpeg"))
+    before = await teller.tell(4)
+    await running(teller)
+    for payload, retained in [(b"online", True), (b"offline", False)]:
+        teller.announcer.hear(Received("homeassistant/status", payload, retained))
+    assert not teller.announcer._born.is_set()
+    teller.announcer.hear(Received("homeassistant/status", b"online", retained=False))
+    announced = await teller.tell(2)
+    assert [topic for topic, _ in announced] == [BOX_TOPIC, PORCH_TOPIC]
+    assert set(announced) < set(before)
+    assert await teller.tell(1) == [("edgepub/garage/status", b"online")]
+    assert not teller.has_more()
+
+
+@pytest.mark.mosquitto
+def test_the_daemon_answers_a_birth_and_takes_everything_back_when_disabled(mosquitto, studio, run_daemon, subscribe):
+    settings = studio.settings(mosquitto.url, studio.video([[BOX]] * 50), realtime=True, loop=True)
+    settings["home_assistant"] = {"discovery_prefix": "ha"}
+    daemon = run_daemon(settings)
+    watch = subscribe(mosquitto.port)
+    topic = "ha/device/edgepub_test_CAMERA_cam/config"
+    watch.wait_for(lambda w: b"objects/person" in (w.last(topic) or b""), "a label that was seen")
+    watch.wait_for(lambda w: w.last("edgepub/test/cam/objects/person") == b"1", "its state")
+    began = len(watch.messages)
+    watch.publish("ha/status", "online")
+    again = lambda w: [t for t, _, _ in w.messages[began:] if t != "ha/status"]  # noqa: E731
+    watch.wait_for(lambda w: {topic, "edgepub/test/cam/objects/person"} <= set(again(w)), "all of it again")
+    told = [its for its in again(watch) if not its.endswith(("/detections", "/stats"))]
+    assert (
+        told.index("ha/device/edgepub_test/config") < told.index(topic) < told.index("edgepub/test/cam/objects/person")
+    )
+    assert daemon.terminate() == 0
+    assert "Home Assistant has started" in daemon.log
+
+    settings["home_assistant"] = {"enabled": False}
+    daemon = run_daemon(settings)
+    watch.wait_for(lambda w: w.last(topic) == b"", "the end of it")
+    daemon.wait_for_log("cam: online")
+    assert daemon.terminate() == 0
+    assert not [topic for topic in subscribe(mosquitto.port).retained() if topic.startswith("ha/")]
+
+
+@pytest.mark.mosquitto
+def test_purge_finds_what_was_announced_without_the_state_folder(
+    mosquitto, studio, run_daemon, subscribe, cli, tmp_path
+):
+    settings = studio.settings(mosquitto.url, studio.video([[BOX]] * 9), realtime=True, loop=True)
+    del settings["home_assistant"]  # enabled by default
+    daemon = run_daemon(settings)
+    watch = subscribe(mosquitto.port)
+    doorbell = {"device": {"identifiers": ["doorbell"]}, "availability": [{"topic": "edgepub/test/status"}]}
+    for topic, theirs in [("other", {}), ("edgepub_x", {}), ("doorbell", doorbell)]:
+        config = f"homeassistant/device/{topic}/config"
+        watch._client.publish(config, json.dumps(theirs), qos=1, retain=True).wait_for_publish(30)
+    watch.wait_for(lambda w: w.last("edgepub/test/cam/objects/person") == b"1", "somebody")
+    assert daemon.terminate() == 0
+    done = cli("discovery", "--purge", "-c", daemon.file, STATE_DIRECTORY=str(tmp_path / "new"))
+    assert done.returncode == 0, done.stderr
+    first, second, *_ = done.stdout.split()
+    assert {first, second} == {f"homeassistant/device/edgepub_test{its}/config" for its in ("", "_CAMERA_cam")}
+    left = {topic.split("/")[2] for topic in subscribe(mosquitto.port).retained()}
+    assert left == {"other", "edgepub_x", "doorbell"}
+
+
+def test_discovery_prints_what_would_be_sent(cli, studio, tmp_path):
+    file = tmp_path / "edgepub.yaml"
+    settings = studio.settings("mqtt://127.0.0.1:1", studio.video([[BOX]]))
+    settings["home_assistant"] = {"discovery_prefix": "ha"}
+    file.write_text(json.dumps(settings))
+    done = cli("discovery", "-c", file)
+    assert done.returncode == 0, done.stderr
+    assert list(json.loads(done.stdout)) == [f"ha/device/edgepub_test{its}/config" for its in ("", "_CAMERA_cam")]
+    folder = os.environ["STATE_DIRECTORY"]
+    assert done.stderr == f"cam: labels that are not named come when they are seen; {folder} knows of none\n"
+    settings["home_assistant"] = {"enabled": False}
+    file.write_text(json.dumps(settings))
+    done = cli("discovery", "-c", file)
+    assert (done.returncode, json.loads(done.stdout)) == (0, {})
+    assert done.stderr == "home_assistant.enabled is false: nothing is sent\n"

@@ -1,0 +1,319 @@
+"""A real Home Assistant shows what the real daemon sees, and controls it."""
+
+import json
+import re
+import textwrap
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.support.brokers import Mosquitto
+from tests.support.ha_lab import strangers
+from tests.support.studio import BOX
+from tests.support.waiting import wait_until
+
+pytestmark = [pytest.mark.mosquitto, pytest.mark.home_assistant]
+PAGE = (Path(__file__).parents[2] / "docs/home-assistant.md").read_text()
+LEFT, RIGHT = {"bbox": [4, 8, 20, 60]}, {"bbox": [44, 8, 60, 60]}
+DRIVEWAY = {"polygon": [[0, 0], [0.5, 0], [0.5, 1], [0, 1]]}
+RIGHT_AGAIN_S = 30  # after a restart of Home Assistant or of the broker
+
+# entity: state, device class, unit, state class, category, and what its unique id ends with
+DETECTED = ("on", "occupancy", None, None, None)
+COUNT = ("1", None, None, "measurement", None)
+APPEARS = {
+    "binary_sensor.porch_face": (*DETECTED, "porch/objects/face/occupancy"),
+    "binary_sensor.porch_window_face": (*DETECTED, "porch/zones/window/objects/face/occupancy"),
+    "binary_sensor.porch_connectivity": ("on", "connectivity", None, None, "diagnostic", "porch/status"),
+    "sensor.porch_face_count": (*COUNT, "porch/objects/face"),
+    "sensor.porch_window_face_count": (*COUNT, "porch/zones/window/objects/face"),
+    "event.porch_events": (any, None, None, None, None, "porch/events"),
+    "image.porch_snapshot": (any, None, None, None, None, "porch/snapshot"),
+    "switch.porch_enabled": ("on", None, None, None, "config", "porch/enabled"),
+    "number.porch_minimum_score": ("0.5", None, None, None, "config", "porch/min_score"),
+    "number.porch_frame_rate_limit": ("0", None, "fps", None, "config", "porch/max_fps"),
+    "sensor.porch_dropped_messages": ("0", None, None, "total_increasing", "diagnostic", "porch/stats/dropped"),
+    "sensor.edgepub_garage_processor_use": (any, None, "%", "measurement", "diagnostic", "stats/cpu_percent"),
+    "sensor.edgepub_garage_memory_use": (any, "data_size", "MiB", "measurement", "diagnostic", "stats/rss_bytes"),
+    "sensor.edgepub_garage_uptime": (any, "timestamp", None, None, "diagnostic", "stats/started"),
+    "sensor.edgepub_garage_waiting_messages": (any, None, None, "measurement", "diagnostic", "stats/outbox"),
+    "sensor.edgepub_garage_broker_reconnects": ("0", None, None, "total_increasing", "diagnostic", "stats/reconnects"),
+}
+DISABLED = {
+    "sensor.porch_inference_latency_p95": "porch/stats/inference_p95",
+    "sensor.porch_inference_rate": "porch/stats/fps_inferred",
+}
+ABSENT = {None, "unknown", "unavailable"}
+
+
+def come_true(home, expected):
+    """Wait until states are as expected, and return all of that moment."""
+
+    def right():
+        states = home.states()
+        now = {entity: states.get(entity, {}).get("state") for entity in expected}
+        fine = all(state not in ABSENT and expected[entity] in {any, state} for entity, state in now.items())
+        return states if fine else None
+
+    return wait_until(right, f"{expected}")
+
+
+def porch(studio, url, results, **camera):
+    """Return a configuration with one camera, in front of which a script is played for ever, as in life."""
+    settings = studio.settings(url, studio.video(results), realtime=True, loop=True, tracking=True)
+    settings["node"] = "garage"
+    settings["home_assistant"] = {"enabled": True}
+    settings["mqtt"] = {"url": url, "keepalive_s": 5}
+    settings["stats"] = {"interval_s": 2}
+    settings["cameras"] = {"porch": {**settings["cameras"]["cam"], "snapshot": {"enabled": True}, **camera}}
+    return settings
+
+
+def ours(home):
+    """Return the states of all entities that edgepub announced and that are not disabled."""
+    registered = home.entities()
+    states = home.states()
+    return {
+        entity: states.get(entity, {}).get("state")
+        for entity, its in registered.items()
+        if its["unique_id"].startswith("edgepub/") and not its["disabled_by"]
+    }
+
+
+@pytest.fixture
+def film(mosquitto, demo_assets, home, run_daemon, subscribe):
+    """A Home Assistant, a daemon that looks at a real video with a real model, and a subscriber, when all has begun."""
+    ha = home(mosquitto.port)
+    blazeface = {"model_name": "blazeface", "zoo_url": str(demo_assets.zoo), "inference_host_address": "@local"}
+    camera = {
+        "source": str(demo_assets.video),
+        "model": "blazeface",
+        "loop": True,
+        "realtime": True,
+        "zones": {"window": {"polygon": [[0, 0], [0.7, 0], [0.7, 1], [0, 1]]}},
+        "snapshot": {"min_interval_s": 1},
+    }
+    settings = {"node": "garage", "mqtt": {"url": mosquitto.url}, "models": {"blazeface": blazeface}}
+    daemon = run_daemon({**settings, "cameras": {"porch": camera}, "stats": {"interval_s": 2}})
+    watch = subscribe(mosquitto.port)
+    return ha, daemon, watch, come_true(ha, {entity: its[0] for entity, its in APPEARS.items()})
+
+
+def test_a_real_video_becomes_devices_with_their_entities(film, subscribe, cli):
+    ha, daemon, watch, states = film
+    registered = ha.entities()
+    seen = {
+        entity: (
+            APPEARS[entity][0] if APPEARS[entity][0] is any else states[entity]["state"],
+            *(states[entity]["attributes"].get(key) for key in ("device_class", "unit_of_measurement", "state_class")),
+            registered[entity]["entity_category"],
+            registered[entity]["unique_id"].removeprefix("edgepub/garage/"),
+        )
+        for entity in APPEARS
+    }
+    assert seen == APPEARS
+    assert registered.keys() - APPEARS.keys() == DISABLED.keys()
+    assert {registered[entity]["disabled_by"] for entity in DISABLED} == {"integration"}
+    assert states["binary_sensor.porch_window_face"]["attributes"]["friendly_name"] == "Porch Window face"
+
+    devices = ha.devices()
+    assert devices.keys() == {"edgepub garage", "Porch"}
+    assert devices["Porch"]["via_device_id"] == devices["edgepub garage"]["id"]
+    assert re.fullmatch(r"\d+\.\d+\.\d+ \(PySDK \d.*\)", devices["edgepub garage"]["sw_version"])
+
+    event = states["event.porch_events"]["attributes"]
+    assert event["event_type"] in {"appeared", "left", "zone_entered", "zone_left"}
+    assert (event["label"], event["camera"], len(event["bbox"])) == ("face", "porch", 4)
+    wait_until(lambda: ha.image("image.porch_snapshot") == watch.last("edgepub/garage/porch/snapshot"), "the picture")
+    assert ha.image("image.porch_snapshot").startswith(b"\xff\xd8\xff")
+
+    retained = subscribe(watch.port).retained()
+    announced = {topic: json.loads(its) for topic, its in retained.items() if topic.startswith("homeassistant/")}
+    assert announced == json.loads(cli("discovery", "-c", daemon.file).stdout)
+    assert strangers(announced) == ""
+    assert daemon.terminate() == 0
+    wait_until(lambda: set(ours(ha).values()) == {"unavailable"}, "a box that is gone")
+    assert ha.problems() == []
+
+
+def test_the_switch_and_the_numbers_control_the_daemon(film):
+    ha, daemon, watch, _ = film
+    score, rate, switch = "number.porch_minimum_score", "number.porch_frame_rate_limit", "switch.porch_enabled"
+    topic = "edgepub/garage/porch/"
+
+    assert ha.call("number", "set_value", entity_id=score, value=1) is None  # nothing is as sure as that
+    come_true(ha, {score: "1", "binary_sensor.porch_face": "off", "sensor.porch_face_count": "0"})
+    watch.wait_for(lambda w: w.last(topic + "min_score") == b"1", "the new value")
+    assert "outside valid range" in ha.call("number", "set_value", entity_id=score, value=1.5)
+    ha.call("number", "set_value", entity_id=score, value=0.5)
+    come_true(ha, {score: "0.5", "binary_sensor.porch_face": "on", "sensor.porch_face_count": "1"})
+
+    ha.call("number", "set_value", entity_id=rate, value=5)
+    come_true(ha, {rate: "5"})
+    inferred = lambda w: w.stats("garage")[-1]["cameras"]["porch"]["fps_inferred"]  # noqa: E731
+    watch.wait_for(lambda w: w.stats("garage") and inferred(w) < 8, "five frames a second")
+    told = len(watch.payloads(topic + "max_fps"))
+    ha.call("number", "set_value", entity_id=rate, value=0.0005)  # which the daemon refuses
+    daemon.wait_for_log("max_fps cannot be set to '0.0005'")
+    watch.wait_for(lambda w: len(w.payloads(topic + "max_fps")) > told, "the old value again")
+    come_true(ha, {rate: "5"})
+    ha.call("number", "set_value", entity_id=rate, value=0)
+    come_true(ha, {rate: "0"})
+    watch.wait_for(lambda w: w.last(topic + "max_fps") == b"None", "no limit")
+
+    ha.call("switch", "turn_off", entity_id=switch)
+    wait_until(lambda: ha.state("binary_sensor.porch_face") == "unavailable", "a camera that is off")
+    watch.wait_for(lambda w: w.last(topic + "status") == b"disabled", "a disabled camera")
+    come_true(ha, {switch: "off"})
+    # The end of each stay comes when the camera is disabled already.
+    wait_until(lambda: ha.attributes("event.porch_events").get("event_type") == "left", "that it has left")
+    assert ha.state("binary_sensor.porch_connectivity") == "unknown"  # it is no alarm
+    ha.call("switch", "turn_on", entity_id=switch)
+    come_true(ha, {switch: "on", "binary_sensor.porch_face": "on", "binary_sensor.porch_connectivity": "on"})
+    assert ha.problems() == []
+
+
+def test_what_is_new_comes_and_what_is_gone_goes(mosquitto, studio, home, run_daemon, cli):
+    boxes = [{**BOX, **LEFT}, {**BOX, **RIGHT, "label": "dog"}]
+    settings = porch(studio, mosquitto.url, [boxes] * 25, zones={"driveway": DRIVEWAY}, labels=["person", "car"])
+    settings["home_assistant"] = {"discovery_prefix": "ha"}
+    settings["cameras"]["yard"] = {**settings["cameras"]["porch"], "labels": None, "zones": {}}
+    daemon = run_daemon(settings)
+    daemon.wait_for_log("yard: online")
+    ha = home(mosquitto.port, prefix="ha")
+    daemon.wait_for_log("Home Assistant has started")
+    come_true(
+        ha,
+        {
+            "binary_sensor.porch_person": "on",
+            "binary_sensor.porch_driveway_person": "on",
+            "sensor.porch_driveway_person_count": "1",
+            "binary_sensor.porch_car": "off",
+            "binary_sensor.yard_dog": "on",  # was not known before it was seen
+            "sensor.yard_person_count": "1",
+            "image.porch_snapshot": any,
+        },
+    )
+    assert daemon.terminate() == 0
+
+    smaller = porch(studio, mosquitto.url, [boxes] * 25, labels=["person"])
+    smaller["home_assistant"] = settings["home_assistant"]
+    smaller["cameras"]["porch"] |= {"tracking": False, "snapshot": {"enabled": False}}
+    daemon = run_daemon(smaller)
+    stay = {"binary_sensor.porch_person": "on", "sensor.porch_person_count": "1", "switch.porch_enabled": "on"}
+    gone = ["binary_sensor.porch_driveway_person", "sensor.porch_driveway_person_count", "binary_sensor.porch_car"]
+    gone += ["sensor.porch_car_count", "image.porch_snapshot", "event.porch_events", "switch.yard_enabled"]
+    come_true(ha, stay)
+    wait_until(lambda: not ours(ha).keys() & set(gone), "that they are gone")
+    assert ha.devices().keys() == {"edgepub garage", "Porch"}
+    assert daemon.terminate() == 0
+
+    renamed = {**smaller, "node": "shed"}
+    daemon = run_daemon(renamed)
+    come_true(ha, stay)  # by the same names: automations go on
+    wait_until(lambda: all("/shed/" in its["unique_id"] for its in ha.entities().values()), "no ghost")
+    assert ha.devices().keys() == {"edgepub shed", "Porch"}
+    assert daemon.terminate() == 0
+
+    assert cli("discovery", "--purge", "-c", daemon.file).returncode == 0
+    wait_until(lambda: not ha.entities() and not ha.devices(), "that all is gone")
+    assert ha.problems() == []
+
+
+def test_whatever_is_killed_or_started_again_all_is_right_soon(tmp_path, studio, home, run_daemon, subscribe, request):
+    mosquitto = Mosquitto(tmp_path).start()
+    request.addfinalizer(mosquitto.stop)
+    ha = home(mosquitto.port)
+    settings = porch(studio, mosquitto.url, [[{**BOX, **LEFT}]] * 25, zones={"driveway": DRIVEWAY}, labels=["person"])
+    daemon = run_daemon(settings)
+    everything = {
+        "binary_sensor.porch_person": "on",
+        "sensor.porch_driveway_person_count": "1",
+        "binary_sensor.porch_connectivity": "on",
+        "switch.porch_enabled": "on",
+        "number.porch_minimum_score": "0.5",
+        "image.porch_snapshot": any,
+        "sensor.edgepub_garage_memory_use": any,
+    }
+    come_true(ha, everything)
+
+    daemon.close()  # kill -9
+    wait_until(lambda: set(ours(ha).values()) == {"unavailable"}, "all of it unavailable")
+    daemon = run_daemon(settings)
+    come_true(ha, everything)
+
+    def right_soon_after(begin, what):
+        began = time.monotonic()
+        begin()
+        come_true(ha, everything)
+        took = time.monotonic() - began
+        print(f"{what}: all is right after {took:.1f} s")
+        assert took < RIGHT_AGAIN_S
+
+    ha.stop()
+    subscribe(mosquitto.port).publish("edgepub/garage/porch/min_score/set", "0.25")
+    everything["number.porch_minimum_score"] = "0.25"
+    right_soon_after(ha.start, "Home Assistant was started again")
+    daemon.wait_for_log("Home Assistant has started")  # later than that
+
+    mosquitto.stop()
+    wait_until(lambda: set(ours(ha).values()) == {"unavailable"}, "all of it unavailable")
+    right_soon_after(mosquitto.start, "the broker, which has forgotten everything, was started again")
+    of_the_broker = re.compile(
+        "Error returned from MQTT server: The connection was lost|Failed to connect to MQTT server"
+    )
+    assert [each for each in ha.problems() if not of_the_broker.search(each)] == []
+
+
+STAND_INS = """
+notify:
+  - platform: group
+    name: mobile_app_phone
+    services: [{action: persistent_notification}]
+mqtt:
+  - light: {name: Porch, unique_id: porch, command_topic: lab/light}
+automation:
+"""
+
+
+def as_list(automation):
+    """Return an automation as it stands in automations.yaml."""
+    return textwrap.indent(automation, "  ").replace("  ", "- ", 1)
+
+
+def test_the_automations_of_the_page_load_and_fire(mosquitto, studio, home, run_daemon, subscribe):
+    automations = re.findall(r"```yaml\n(alias: .*?)```", PAGE, re.DOTALL)
+    assert len(automations) == 3
+    text = "".join(map(as_list, automations)).replace('for: "00:02:00"', 'for: "00:00:05"')  # tests have no minutes
+    assert text.count('for: "00:00:05"') == 2
+    hour = time.gmtime().tm_hour
+    # Where it is about one at night now; a zone's sign is that of POSIX, the other way round.
+    ahead = (25 - hour) % 24
+    zone = f"Etc/GMT-{ahead}" if ahead <= 12 else f"Etc/GMT+{24 - ahead}"
+    ha = home(mosquitto.port, more=STAND_INS + text, time_zone=zone)
+    states = ha.states()
+    assert sum(entity.startswith("automation.") for entity in states) == 3
+    assert {its["state"] for entity, its in states.items() if entity.startswith("automation.")} == {"on"}
+
+    nobody, somebody = [[]] * 25 * 3, [[{**BOX, **LEFT}]] * 25 * 30
+    settings = porch(studio, mosquitto.url, nobody + somebody, zones={"driveway": DRIVEWAY}, labels=["person"])
+    watch = subscribe(mosquitto.port, "lab/light")
+    daemon = run_daemon(settings)
+    watch.wait_for(lambda w: b"ON" in w.payloads("lab/light"), "light")
+
+    def note(title):
+        return next((its for its in ha.ask({"type": "persistent_notification/get"})[0] if its["title"] == title), None)
+
+    assert wait_until(lambda: note("Somebody is in the driveway"), "a note")["message"] == "1 there now"
+    ha.call("switch", "turn_off", entity_id="switch.porch_enabled")  # somebody is still there
+    watch.wait_for(lambda w: w.payloads("lab/light")[-1] == b"OFF", "dark")
+    assert note("The porch camera is offline") is None, "who disables it knows"
+    ha.call("switch", "turn_on", entity_id="switch.porch_enabled")
+    watch.wait_for(lambda w: w.payloads("lab/light")[-1] == b"ON", "light again")
+    ha.call("number", "set_value", entity_id="number.porch_minimum_score", value=1)
+    watch.wait_for(lambda w: w.payloads("lab/light")[-1] == b"OFF", "dark again")
+    daemon.close()
+    message = wait_until(lambda: note("The porch camera is offline"), "a note of a camera that is gone")["message"]
+    assert re.fullmatch(r"Since \d\d:\d\d", message)
+    assert ha.problems() == []

@@ -1,0 +1,278 @@
+"""Who may look at the pages and change what, and from where. Over real sockets."""
+
+import asyncio
+import contextlib
+import json
+import re
+from collections import Counter
+from urllib.parse import quote
+
+import aiohttp
+import orjson
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from edgepub.config.areas import Areas
+from edgepub.http import guard, pages
+from tests.support.http_server import Box
+
+TOKEN = "0123456789abcdef0123456789abcdef"
+ZONE = {"polygon": [[0.1, 0.1], [0.9, 0.1], [0.5, 0.9]]}
+OURS = ["edge.example.org", "EDGE.example.org"]
+STRANGE = ["edge.example.org.evil.example", "edge.example.org@evil.example"]
+PATHS = ["/", "/healthz", "/metrics", "/cameras", "/cameras/porch", "/cameras/porch/still", "/cameras/porch/live", "/x"]
+
+
+@pytest.fixture
+async def box():
+    its = await Box("porch").start()
+    yield its
+    await its.stop()
+
+
+@pytest.fixture
+async def locked(monkeypatch):
+    monkeypatch.setattr(guard, "_AFTER_A_WRONG_TOKEN_S", 0.01)
+    its = await Box("porch", token=TOKEN, allow_edit=True).start()
+    yield its
+    await its.stop()
+
+
+async def test_without_the_token_there_is_nothing_to_be_seen(locked, caplog):
+    for path in PATHS:
+        status, headers, body = await locked.ask(path)
+        assert (status, body) == (401, "a token is needed: Authorization: Bearer TOKEN\n"), path
+        assert headers["WWW-Authenticate"] == "Bearer"
+        assert "Set-Cookie" not in headers
+    for wrong in ("Bearer", "Bearer x", f"Basic {TOKEN}", f"Bearer {TOKEN}x", "Bearer é", f"bearer {TOKEN[:-1]}"):
+        assert (await locked.ask("/healthz", headers={"Authorization": wrong}))[0] == 401
+        assert (await locked.ask("/healthz", headers={"Cookie": f"edgepub-01234567={wrong[7:]}"}))[0] == 401
+    assert (await locked.ask("/healthz", headers={"Authorization": f"Bearer {TOKEN}"}))[0] == 200
+    assert (await locked.ask("/metrics", headers={"Authorization": f"bearer {TOKEN} "}))[0] == 200
+    assert TOKEN not in caplog.text
+
+
+async def test_a_browser_is_asked_for_the_token_and_then_knows_it(locked, caplog):
+    html = {"Accept": "text/html,*/*"}
+    async with aiohttp.ClientSession(cookie_jar=aiohttp.CookieJar(unsafe=True)) as session:
+        for path in ("/", "/cameras/porch", "/nowhere"):
+            async with session.get(locked.url + path, headers=html) as answer:
+                assert (answer.status, answer.content_type) == (401, "text/html")
+                assert "login.js" in await answer.text()
+        async with session.get(f"{locked.url}/assets/style.css") as answer:
+            assert answer.status == 200
+        for wrong in (b"", b"x", b"[]", b'{"token": 5}', b'{"token": ""}', b'{"token": "\\ud800"}', b'{"token": "no"}'):
+            async with session.post(f"{locked.url}/login", data=wrong) as answer:
+                assert (answer.status, await answer.text()) == (403, "that is not the token\n")
+                assert "Set-Cookie" not in answer.headers
+        assert "http: 127.0.0.1 gave a wrong token" in caplog.text
+        async with session.post(f"{locked.url}/login", json={"token": f" {TOKEN}\n"}) as answer:
+            assert answer.status == 204
+            cookie = answer.headers["Set-Cookie"]
+            assert "HttpOnly" in cookie
+            assert "SameSite=Strict" in cookie
+            assert TOKEN not in cookie
+        async with session.get(f"{locked.url}/", headers=html) as answer:
+            assert answer.status == 200
+        async with session.ws_connect(f"{locked.url}/cameras/porch/live") as live:
+            await live.send_str("1")
+            assert (await live.receive()).type is aiohttp.WSMsgType.TEXT
+        async with session.post(f"{locked.url}/logout") as answer:
+            assert answer.status == 204
+        async with session.get(f"{locked.url}/", headers=html) as answer:
+            assert answer.status == 401
+
+
+async def test_another_sites_page_can_do_nothing(box):
+    async def put(**headers):
+        path = "/cameras/porch/settings/min_score"
+        return (await box.ask(path, "PUT", data=b"0.25", headers=headers))[0]
+
+    own = f"127.0.0.1:{box.port}"
+    assert await put() == 200, "no browser"
+    assert await put(Origin=f"http://{own}") == 200
+    assert await put(Origin=f"https://{own}") == 200, "behind a proxy that speaks TLS"
+    assert await put(Origin=f"http://{own}", **{"Sec-Fetch-Site": "same-origin"}) == 200
+    for foreign in ("http://evil.example", "null", "http://127.0.0.1:1", "http://[", ""):
+        assert await put(Origin=foreign) == 403, foreign
+        async with aiohttp.ClientSession() as session:
+            with pytest.raises(aiohttp.WSServerHandshakeError, match="403"):
+                await session.ws_connect(f"{box.url}/cameras/porch/live", headers={"Origin": foreign})
+    for site in ("cross-site", "same-site"):
+        assert await put(**{"Sec-Fetch-Site": site}) == 403
+        its = {"Sec-Fetch-Site": site, "Sec-Fetch-Mode": "no-cors"}
+        assert (await box.ask("/cameras/porch/still", headers=its))[0] == 403, "a picture in another site's page"
+        assert (await box.ask("/", headers={**its, "Sec-Fetch-Mode": "navigate"}))[0] == 200, "a link to here"
+        its["Sec-Fetch-Mode"] = "navigate"
+        assert (await box.ask("/login", "POST", data=b"{}", headers=its))[0] == 403, "a form"
+
+
+async def test_a_name_that_may_be_anybodys_is_not_answered():
+    box = await Box("porch", hosts=["edge.example.org"]).start()
+    for name in ("127.0.0.1", "localhost", "edgebox", "a.localhost", "192.168.1.5", "[::1]", *OURS):
+        assert (await box.ask("/healthz", headers={"Host": f"{name}:{box.port}"}))[0] == 200, name
+        assert (await box.ask("/healthz", headers={"Host": name}))[0] == 200, name
+    for name in ("evil.example", "127.0.0.1.evil.example", "x.edge.example.org", "[", "", "a b.c", *STRANGE):
+        status, _, body = await box.ask("/healthz", headers={"Host": name})
+        assert status in (400, 421), name
+        assert body.count("\n") == 1
+        assert "garage" not in body
+    assert (await box.say(b"GET /healthz HTTP/1.0\r\n\r\n")).startswith(b"HTTP/1.0 200"), "no browser"
+    its = {"Origin": "https://edge.example.org"}  # of a proxy, which has asked by our address
+    assert (await box.ask("/cameras/porch/settings/min_score", "PUT", data=b"0.25", headers=its))[0] == 200
+    await box.stop()
+
+
+async def test_every_answer_has_its_headers(box):
+    for path in (*PATHS, "/assets/style.css", "/assets/nothing"):
+        for method in ("GET", "POST"):
+            _, headers, _ = await box.ask(path, method)
+            policy = headers["Content-Security-Policy"]
+            assert policy.startswith("default-src 'none'; script-src 'self'; style-src 'self'"), path
+            assert "unsafe" not in policy
+            assert "http" not in policy
+            assert headers["X-Content-Type-Options"] == "nosniff"
+            assert headers["Referrer-Policy"] == "no-referrer"
+            assert headers["Cross-Origin-Resource-Policy"] == "same-origin"
+            assert "Access-Control-Allow-Origin" not in headers
+
+
+async def test_settings_go_through_the_door_of_the_commands(box):
+    path = "/cameras/porch/settings/min_score"
+    status, _, body = await box.ask(path, "PUT", data=b"0.25")
+    assert (status, orjson.loads(body)) == (200, {"enabled": True, "min_score": 0.25, "max_fps": None})
+    status, _, body = await box.ask(path, "PUT", data=b"much")
+    assert (status, body) == (422, "min_score cannot be set to b'much'\n")
+    status, _, body = await box.ask("/cameras/porch/settings/quality", "PUT", data=b"1")
+    assert (status, body) == (404, "there is no such setting; there are enabled, min_score, max_fps\n")
+    assert (await box.ask("/cameras/yard/settings/min_score", "PUT", data=b"1"))[0] == 404
+    with pytest.raises(aiohttp.ServerDisconnectedError):
+        await box.ask(path, "PUT", data=b"1" * 100_000)
+
+
+async def test_zones_are_saved_where_that_is_allowed_alone(box, locked):
+    body = json.dumps({"zones": {"drive": ZONE}, "lines": {}})
+    path = "/cameras/porch/areas"
+    for method in ("PUT", "DELETE"):
+        status, _, text = await box.ask(path, method, data=body)
+        assert status == 403
+        assert "http.allow_edit" in text
+        assert (await locked.ask(path, method, data=body))[0] == 401
+    assert not box.editor.saved
+    headers = {"Authorization": f"Bearer {TOKEN}"}
+    status, _, text = await locked.ask(path, "PUT", data=body, headers=headers)
+    told = orjson.loads(text)
+    assert (status, told["saved"], told["lines"]) == (200, True, {})
+    assert told["zones"] == {"drive": {**ZONE, "labels": None, "anchor": "bottom_center"}}
+    assert locked.editor.saved == {"porch": Areas.model_validate({"zones": {"drive": ZONE}})}
+    status, _, text = await locked.ask(path, "DELETE", headers=headers)
+    assert (status, orjson.loads(text)) == (200, {"zones": {}, "lines": {}, "saved": False})
+
+
+@pytest.mark.parametrize(
+    ("areas", "place", "why"),
+    [
+        ({"zones": {"a b": ZONE}}, ["zones", "a b"], "a name has"),
+        ({"zones": {"a": {"polygon": [[0, 0], [1, 1]]}}}, ["zones", "a", "polygon"], "needs at least 3"),
+        ({"zones": {"a": {"polygon": [[0, 0], [1, 1], [1, 0], [0, 1]]}}}, ["zones", "a"], "crosses itself"),
+        ({"zones": {"a": {"polygon": [[0, 0], [2, 1], [1, 0]]}}}, ["zones", "a", "polygon", 1], "fractions"),
+        ({"zones": {"a": {**ZONE, "labels": []}}}, ["zones", "a", "labels"], "needs at least one"),
+        ({"zones": {"a": {**ZONE, "colour": 1}}}, ["zones", "a", "colour"], "unknown key"),
+        ({"lines": {"a": {"from": [0, 0], "to": [0, 0]}}}, ["lines", "a"], "the same point"),
+        ({"zones": []}, ["zones"], "not a list"),
+        ({"lines": {"a": None}}, ["lines", "a"], ""),
+        ({"cameras": {}}, ["cameras"], "unknown key"),
+        ([], [], ""),
+        (None, [], ""),
+    ],
+)
+async def test_zones_that_cannot_be_are_said_to_be_so_and_change_nothing(locked, areas, place, why):
+    headers = {"Authorization": f"Bearer {TOKEN}"}
+    status, _, text = await locked.ask("/cameras/porch/areas", "PUT", data=json.dumps(areas), headers=headers)
+    (mistake,) = orjson.loads(text)["mistakes"]
+    assert (status, mistake["place"]) == (422, place)
+    assert why in mistake["why"]
+    assert not locked.editor.saved
+
+
+TEXTS = st.text(st.characters(codec="latin-1", exclude_characters="\r\n\0"), max_size=40)
+KNOWN = [
+    *("/", "/healthz", "/metrics", "/login", "/logout", "/assets/style.css", "/assets/index.html", "/cameras"),
+    *("/cameras/porch", "/cameras/porch/still", "/cameras/porch/live", "/cameras/porch/areas"),
+    *("/cameras/porch/settings/min_score", "/cameras/porch/settings/max_fps", "/cameras/yard/live"),
+]
+FOUL = [
+    *("/assets/../../../etc/passwd", "/assets/..%2f..%2fpages.py", "/assets/%2e%2e/pages.py", "/assets//etc/passwd"),
+    *("/../edgepub.yaml", "/%2e%2e/%2e%2e/etc/passwd", "//evil.example/", "/cameras/%00", "/cameras/%ff/live", "*"),
+]
+SEGMENTS = st.text(st.characters(min_codepoint=33, max_codepoint=126), max_size=20)
+TARGETS = (
+    st.sampled_from(KNOWN) | st.sampled_from(FOUL) | st.lists(SEGMENTS, max_size=4).map(lambda s: "/" + "/".join(s))
+)
+METHODS = st.sampled_from(["GET", "HEAD", "PUT", "POST", "DELETE", "OPTIONS", "PATCH", "TRACE", "get", "X"])
+WRITES = [("PUT", "/cameras/porch/areas"), ("PUT", "/cameras/porch/settings/min_score"), ("POST", "/login")]
+ASKED = st.tuples(METHODS, TARGETS) | st.sampled_from(WRITES)
+NAMES = [
+    *("Host", "Origin", "Sec-Fetch-Site", "Sec-Fetch-Mode", "Authorization", "Cookie", "Accept", "Content-Type"),
+    *("Content-Length", "Transfer-Encoding", "Upgrade", "Connection", "Sec-WebSocket-Key", "Sec-WebSocket-Version"),
+    *("Range", "Expect", "If-None-Match", "X"),
+]
+VALUES = TEXTS | st.sampled_from(["websocket", "Upgrade", "13", "text/html", "chunked", "5", "127.0.0.1", "navigate"])
+HEADERS = st.just({}) | st.dictionaries(st.sampled_from(NAMES), VALUES, max_size=3)
+KEYS = st.sampled_from(["zones", "lines", "polygon", "from", "to", "labels", "anchor", "a", "token"])
+JSON = st.recursive(
+    st.none() | st.booleans() | st.floats() | st.integers() | st.text(max_size=10),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(KEYS, inner, max_size=4),
+    max_leaves=12,
+)
+BODIES = st.just(b"") | st.binary(max_size=60) | JSON.map(lambda value: json.dumps(value).encode(errors="replace"))
+
+
+def test_whatever_is_asked_there_is_an_answer_and_it_is_no_mistake_of_ours(monkeypatch, caplog):
+    """No 500, no traceback, no file that is not the page's own; with and without the token."""
+    monkeypatch.setattr(guard, "_AFTER_A_WRONG_TOKEN_S", 0.0)
+    monkeypatch.setattr(pages, "_STILL_WITHIN_S", 0.05)
+    statuses = Counter()
+    with asyncio.Runner() as runner:
+        box = runner.run(Box("porch", token=TOKEN, allow_edit=True).start())
+
+        @settings(max_examples=1000, deadline=None, suppress_health_check=list(HealthCheck), derandomize=True)
+        @given(ASKED, st.just("") | TEXTS.map(quote) | TEXTS, HEADERS, BODIES, st.booleans())
+        def ask(asked, query, headers, body, knows_token):
+            method, target = asked
+            given = {"Host": "a", "Content-Length": str(len(body)), "Connection": "close"}
+            if knows_token:
+                given["Authorization"] = f"Bearer {TOKEN}"
+            lines = "".join(f"{name}: {value}\r\n" for name, value in {**given, **headers}.items())
+            target += f"?{query}"
+            answer = runner.run(said(box, f"{method} {target} HTTP/1.1\r\n{lines}\r\n".encode("latin-1") + body))
+            head, _, _ = answer.partition(b"\r\n\r\n")
+            assert b"Traceback" not in answer, answer
+            assert b"root:" not in answer, answer
+            if b"text/javascript" not in head:
+                assert b"import " not in answer, answer
+            if match := re.match(rb"HTTP/1\.[01] (\d+) ", answer):
+                status = int(match[1])
+                statuses[status] += 1
+                assert status < 500 or status == 503, answer
+
+        ask()
+        assert runner.run(box.ask("/healthz", headers={"Authorization": f"Bearer {TOKEN}"}))[0] == 200
+        runner.run(box.stop())
+    assert {200, 400, 401, 403, 404, 405, 422} <= statuses.keys(), statuses
+    assert [record for record in caplog.records if record.levelname == "ERROR"] == []
+
+
+async def said(box, request):
+    reader, writer = await asyncio.open_connection("127.0.0.1", box.port)
+    writer.write(request)
+    try:
+        async with asyncio.timeout(0.3):
+            return await reader.read()
+    except (ConnectionError, TimeoutError):
+        return b""
+    finally:
+        writer.close()
+        with contextlib.suppress(ConnectionError):
+            await writer.wait_closed()

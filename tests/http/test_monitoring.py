@@ -1,0 +1,256 @@
+"""What `/healthz` and `/metrics` tell, and what stands on it: the dashboard, the alerts, the page."""
+
+import json
+import random
+import re
+import time
+from pathlib import Path
+
+import pytest
+import yaml
+from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_open_metrics
+from prometheus_client.parser import text_string_to_metric_families as parse_text
+
+from edgepub.http.monitoring import DROPPED, MetricsPage, health_answer
+from edgepub.mqtt.payloads import stats
+from edgepub.telemetry.histogram import Histogram, cumulative
+from edgepub.telemetry.metrics import STAGES, CameraMetrics
+from edgepub.telemetry.status import CameraCondition, Condition
+from tests.support.http_server import OPEN_METRICS, SIZES, ready
+
+
+def work(counts, frames=10, stage_s=0.04):
+    now_s = time.monotonic()
+    for _ in range(frames):
+        counts.count_captured()
+        counts.count_inferred(now_s - 2 * stage_s, now_s - stage_s, now_s, {})
+        counts.count_published(now_s - 2 * stage_s, now_s - stage_s, now_s)
+
+
+def samples(page, accept=""):
+    """Return the value of each series of a page, by its name and labels."""
+    body, content_type = page.encode(accept)
+    parse = parse_open_metrics if "openmetrics" in content_type else parse_text
+    families = list(parse(body.decode()))
+    assert len({family.name for family in families}) == len(families), "each family once"
+    for family in families:
+        assert family.documentation, family
+        assert family.type in {"counter", "gauge", "histogram"}, family
+    series = [(each.name, frozenset(each.labels.items())) for family in families for each in family.samples]
+    assert len(set(series)) == len(series), "each series once"
+    for name, its in series:
+        assert re.fullmatch(r"[a-z_]+", name)
+        assert all(re.fullmatch(r"[a-z_]+", label) for label, _ in its)
+    return dict(zip(series, [each.value for family in families for each in family.samples], strict=True))
+
+
+def value(series, name, **its_labels):
+    return series[name, frozenset(its_labels.items())]
+
+
+def test_health_tells_what_is_wrong_and_where():
+    condition = Condition(["porch", "yard"])
+    status, body = health_answer("garage", condition)
+    assert status == 503
+    starting = {"status": "offline", "fault": "is starting"}
+    assert json.loads(body) == {
+        "ready": False,
+        "node": "garage",
+        "wrong": ["broker: no session yet", "porch: is starting", "yard: is starting"],
+        "broker": {"status": "offline", "fault": "no session yet"},
+        "cameras": {"porch": starting, "yard": starting},
+    }
+    condition = ready("porch", "yard", "film")
+    condition.cameras["yard"].status = "disabled"
+    condition.cameras["film"].status = "offline"  # a file that has ended
+    status, body = health_answer("garage", condition)
+    assert (status, json.loads(body)["ready"], json.loads(body)["wrong"]) == (200, True, [])
+    assert json.loads(body)["cameras"]["yard"] == {"status": "disabled", "fault": None}
+
+
+def test_health_is_json_whatever_a_fault_says():
+    condition = ready("porch")
+    condition.cameras["porch"].fault = fault = 'no "file" \udcff\n\\ é'
+    assert json.loads(health_answer("garage", condition)[1])["cameras"]["porch"]["fault"] == fault
+
+
+@pytest.mark.parametrize("accept", ["", "text/plain;version=1.0.0;escaping=allow-utf-8", OPEN_METRICS])
+def test_metrics_tell_of_the_node_and_of_each_camera(accept):
+    condition, cameras = ready("porch", "yard"), {"porch": CameraMetrics(), "yard": CameraMetrics()}
+    condition.broker.sessions = 5
+    condition.cameras["yard"].status = "disabled"
+    work(cameras["porch"])
+    cameras["porch"].count_dropped("queue_full", 2)
+    cameras["porch"].count_sampled("busy")
+    cameras["porch"].count_reconnect()
+    cameras["porch"].count_event()
+    cameras["porch"].count_snapshot()
+    series = samples(MetricsPage("garage", condition, cameras, lambda: SIZES), accept)
+    build = {name: dict(its) for name, its in series if name == "edgepub_build_info"}["edgepub_build_info"]
+    assert set(build) == {"version", "pysdk", "python", "node"}
+    assert build["node"] == "garage"
+    assert value(series, "edgepub_ready") == value(series, "edgepub_broker_up") == 1
+    assert value(series, "edgepub_broker_reconnects_total") == 4
+    assert {lane: value(series, "edgepub_outbox_messages", lane=lane) for lane in SIZES} == SIZES
+    for name, porch, yard in [
+        ("edgepub_camera_up", 1, 0),
+        ("edgepub_camera_enabled", 1, 0),
+        ("edgepub_camera_reconnects_total", 1, 0),
+        ("edgepub_frames_captured_total", 10, 0),
+        ("edgepub_frames_inferred_total", 10, 0),
+        ("edgepub_detections_published_total", 10, 0),
+        ("edgepub_events_published_total", 1, 0),
+        ("edgepub_snapshots_total", 1, 0),
+    ]:
+        assert (value(series, name, camera="porch"), value(series, name, camera="yard")) == (porch, yard), name
+    assert value(series, "edgepub_dropped_total", camera="porch", reason="queue_full") == 2
+    assert value(series, "edgepub_dropped_total", camera="yard", reason="event_expired") == 0
+    assert value(series, "edgepub_sampled_total", camera="porch", reason="busy") == 1
+    inference = {"camera": "porch", "stage": "inference"}
+    assert value(series, "edgepub_latency_seconds_count", **inference) == 10
+    assert value(series, "edgepub_latency_seconds_sum", **inference) == pytest.approx(0.4, rel=0.021)
+    assert value(series, "edgepub_latency_seconds_bucket", **inference, le="0.03") == 0
+    assert value(series, "edgepub_latency_seconds_bucket", **inference, le="0.05") == 10
+    assert value(series, "edgepub_latency_seconds_bucket", **inference, le="+Inf") == 10
+    assert {dict(its)["stage"] for name, its in series if name == "edgepub_latency_seconds_sum"} == set(STAGES)
+    assert value(series, "process_resident_memory_bytes") > 1e6
+    assert value(series, "process_cpu_seconds_total") > 0
+    assert abs(value(series, "process_start_time_seconds") - time.time()) < 86_400
+
+
+def test_what_is_wrong_shows_in_the_metrics_and_what_is_not_does_not():
+    condition = ready("porch")
+    page = MetricsPage("garage", condition, {}, lambda: SIZES)
+    condition.cameras["porch"].status, condition.cameras["porch"].fault = "offline", "source: silent"
+    series = samples(page)
+    assert (value(series, "edgepub_ready"), value(series, "edgepub_camera_up", camera="porch")) == (0, 0)
+    assert value(series, "edgepub_camera_enabled", camera="porch") == 1
+    condition.cameras["porch"].fault = None  # a file that has ended
+    assert value(samples(page), "edgepub_ready") == 1
+    condition.broker.fault = "refused"
+    series = samples(page)
+    assert (value(series, "edgepub_ready"), value(series, "edgepub_broker_up")) == (0, 0)
+
+
+def test_cameras_come_and_go_with_a_reload():
+    condition, cameras = ready("porch"), {"porch": CameraMetrics()}
+    page = MetricsPage("garage", condition, cameras, lambda: SIZES)
+    samples(page)
+    cameras["yard"] = CameraMetrics()
+    condition.cameras["yard"] = CameraCondition()
+    del cameras["porch"], condition.cameras["porch"]
+    assert {dict(its).get("camera") for _, its in samples(page)} == {None, "yard"}
+
+
+def test_counts_and_histograms_never_go_down():
+    rng = random.Random(5)
+    cameras = {"porch": CameraMetrics()}
+    page = MetricsPage("garage", ready("porch"), cameras, lambda: SIZES)
+    before = samples(page)
+    for _ in range(30):
+        work(cameras["porch"], rng.randrange(3), rng.lognormvariate(-4, 2))
+        cameras["porch"].count_dropped(rng.choice(["queue_full", "invalid", "new"]))
+        now = samples(page)
+        grows = [key for key in before if key[0].endswith(("_total", "_bucket", "_count", "_sum"))]
+        assert grows
+        assert all(now[key] >= before[key] for key in grows)
+        before = now
+
+
+def test_a_histogram_agrees_with_its_values_to_two_percent():
+    rng = random.Random(3)
+    values = [rng.lognormvariate(3, 1.5) for _ in range(5000)]
+    histogram = Histogram()
+    for each in values:
+        histogram.add(each)
+    bounds = [1.0, 5.0, 20.0, 100.0, 1000.0]
+    numbers, total = cumulative(histogram.copy(), bounds)
+    assert numbers == sorted(numbers)
+    assert numbers[-1] == len(values)
+    assert total == pytest.approx(sum(values), rel=0.02)
+    for bound, number in zip(bounds, numbers, strict=False):
+        assert sum(v <= 0.98 * bound for v in values) <= number <= sum(v <= 1.02 * bound for v in values)
+    assert cumulative({}, bounds) == ([0] * 6, 0)
+
+
+def test_the_reasons_that_are_told_from_the_start_are_those_of_the_stats():
+    words = stats.json_schema()["$defs"]["CameraStats"]["properties"]["dropped"]["description"]
+    assert set(DROPPED) == set(re.findall(r"`(\w+)`", words)) - {"max_age_s"} | {
+        f"{kind}{reason}" for kind in ("event_", "snapshot_") for reason in ("too_large", "refused")
+    }
+
+
+# What stands on it
+
+DOCS = Path(__file__).parents[2] / "docs"
+TARGET = {"job", "instance"}  # which Prometheus adds
+
+
+def exported():
+    """Return the labels of each metric that there is."""
+    cameras = {"porch": CameraMetrics()}
+    cameras["porch"].count_sampled("busy")
+    names = {}
+    for name, its in samples(MetricsPage("garage", ready("porch"), cameras, lambda: SIZES)):
+        names.setdefault(name, set(TARGET)).update(label for label, _ in its)
+    return names
+
+
+def dashboard():
+    """Return each query of the dashboard with its legend."""
+    board = json.loads((DOCS / "grafana.json").read_text())
+    targets = [(target["expr"], target["legendFormat"]) for panel in board["panels"] for target in panel["targets"]]
+    return targets + [(var["query"]["query"], "") for var in board["templating"]["list"] if var["type"] == "query"]
+
+
+def alerts():
+    """Return each query of the alerts with what is said then."""
+    (group,) = yaml.safe_load((DOCS / "alerts.yaml").read_text())["groups"]
+    return [(rule["expr"], json.dumps([rule["labels"], rule["annotations"]])) for rule in group["rules"]]
+
+
+@pytest.mark.parametrize(("query", "words"), dashboard() + alerts())
+def test_dashboard_and_alerts_ask_for_what_there_is(query, words):
+    metrics = {**exported(), "up": TARGET}
+    any_label = set().union(*metrics.values())
+    asked = set(re.findall(r"\b(?:edgepub|process)_[a-z_]+|\bup\b", query))
+    assert asked, query
+    assert asked <= set(metrics)
+    assert set(re.findall(r"\bedgepub_[a-z_]+", words)) <= set(metrics)
+    for metric, matchers in re.findall(r"\b([a-z_]+){(.*?)}", query):
+        assert set(re.findall(r"([a-z_]+)\s*[=!]", matchers)) <= metrics[metric], query
+    for given in re.findall(r"\b(?:by|on|group_left) ?\(([a-z_, ]*)\)", query):
+        assert set(re.findall(r"[a-z_]+", given)) <= any_label, query
+    assert set(re.findall(r"{{ ?\$labels\.([a-z]+)|{{([a-z]+)}}", words)) <= {
+        pair for label in any_label for pair in ((label, ""), ("", label))
+    }
+    assert query.count("(") == query.count(")")
+
+
+def test_the_dashboard_can_be_imported_anywhere():
+    board = json.loads((DOCS / "grafana.json").read_text())
+    variables = {each["name"] for each in board["templating"]["list"]}
+    assert variables == {"datasource", "node", "camera"}
+    assert set(re.findall(r"\$\{?([a-z]+)", json.dumps(board))) <= variables
+    assert len({panel["id"] for panel in board["panels"]}) == len(board["panels"])
+    assert {panel["datasource"]["uid"] for panel in board["panels"]} == {"${datasource}"}
+
+
+def test_there_are_three_alerts_and_each_says_what_to_do():
+    (group,) = yaml.safe_load((DOCS / "alerts.yaml").read_text())["groups"]
+    assert [rule["alert"] for rule in group["rules"]] == ["EdgepubDown", "EdgepubNotReady", "EdgepubLosesMessages"]
+    for rule in group["rules"]:
+        assert rule["labels"]["severity"]
+        assert rule["annotations"]["summary"]
+        assert rule["annotations"]["description"]
+
+
+def test_the_page_tells_of_every_metric_and_of_every_reason():
+    page = (DOCS / "monitoring.md").read_text()
+    rows = dict(re.findall(r"^\| `(edgepub_[a-z_]+)(?:\{([a-z,]+)\})?` \|", page, re.MULTILINE))
+    told = {name: set(its.split(",")) - {""} | TARGET for name, its in rows.items()}
+    told.update({f"edgepub_latency_seconds_{part}": told["edgepub_latency_seconds"] for part in ("sum", "count")})
+    told["edgepub_latency_seconds_bucket"] = told.pop("edgepub_latency_seconds") | {"le"}
+    assert told == {name: its for name, its in exported().items() if name.startswith("edgepub")}
+    reasons = re.findall(r"^\| (`[a-z_]+`(?:, `[a-z_]+`)*) \| ", page.partition("what was lost")[2], re.MULTILINE)
+    assert set(re.findall(r"\w+", " ".join(reasons))) >= set(DROPPED)

@@ -1,0 +1,195 @@
+"""The durable lane against a disk that fails, hangs and loses its file at random: its promises hold all the same."""
+
+import random
+from collections import Counter
+
+import pytest
+
+from edgepub.core.errors import SpoolDamagedError, SpoolError
+from edgepub.mqtt.messages import EventReceipt, event_message, json_form
+from edgepub.mqtt.outbox import durable as module
+from edgepub.mqtt.outbox.durable import DurableLane
+from edgepub.mqtt.outbox.spool import Found, Row
+from edgepub.telemetry.metrics import CameraMetrics
+
+FORM = json_form("edgepub.event/1")
+SEEDS = 100
+
+
+class Clock:
+    """What the lane takes for the time."""
+
+    def __init__(self):
+        self.now_s = 1000.0
+
+    def monotonic(self):
+        return self.now_s
+
+    def time(self):
+        return self.now_s + 1e9
+
+    def time_ns(self):
+        return 10**18
+
+
+class FakeSpool:
+    """A file in memory; in the midst of each of its works the others go on, and then it may fail."""
+
+    def __init__(self, dice, clock, kinds, rows):
+        self.dice = dice
+        self.clock = clock
+        self.kinds = kinds
+        self.rows = {number: Row(number, "t", "s", str(number).encode(), clock.time()) for number in range(1, rows + 1)}
+        self.numbers = {"t": rows} if rows else {}
+        self.is_open = False
+        self.state = "works"
+        self.meanwhile = None
+
+    def _others(self):
+        if self.meanwhile:
+            if "hangs" in self.kinds and self.dice.random() < 0.3:
+                self.clock.now_s += 6
+            for _ in range(self.dice.randrange(6)):
+                self.meanwhile()
+
+    def _may_fail(self, work):
+        if self.meanwhile and "damage" in self.kinds and self.dice.random() < 0.03:
+            self.rows, self.numbers, self.is_open = {}, {}, False
+            raise SpoolDamagedError("noise")
+        if self.state == "dead" or (self.state == "full" and work == "write"):
+            if self.state == "dead" and self.dice.random() < 0.3:
+                self.is_open = False
+            raise SpoolError(self.state)
+
+    def open(self):
+        self._may_fail("open")
+        self.is_open = True
+        return Found(dict(self.numbers), Counter(row.topic for row in self.rows.values()), max(self.rows, default=0))
+
+    def read(self, after, limit):
+        self._others()
+        self._may_fail("read")
+        rows = [self.rows[number] for number in sorted(self.rows) if number > after][:limit]
+        self._others()
+        return rows
+
+    def write(self, rows, numbers, gone):
+        self._others()
+        self._may_fail("write")
+        for row in rows:
+            self.rows.setdefault(row.id, row)
+        self.numbers |= {topic: max(number, self.numbers.get(topic, 0)) for topic, number in numbers.items()}
+        for number in gone:
+            self.rows.pop(number, None)
+        self._others()
+
+    def shrink(self):
+        pass
+
+    def close(self):
+        self.is_open = False
+
+
+class World:
+    """A lane, its file, and a publisher whose sessions break."""
+
+    def __init__(self, seed, kinds, monkeypatch):
+        self.dice = random.Random(seed)
+        self.clock = Clock()
+        monkeypatch.setattr(module, "time", self.clock)
+        self.before = 0 if {"damage", "bad start"} <= kinds else self.dice.randrange(12)
+        self.spool = FakeSpool(self.dice, self.clock, kinds, self.before)
+        if "bad start" in kinds:
+            self.spool.state = "dead"
+        self.counts = CameraMetrics()
+        self.lane = DurableLane(self.spool, 40, receipts={"t": EventReceipt(self.counts)})
+        for name in ("start", "wake", "wake_soon"):
+            monkeypatch.setattr(self.lane._worker, name, lambda: None)
+        self.lane.open(lambda: None)
+        self.put = 0
+        self.under_way = []
+        self.sent = []  # (row, number), in their order
+
+    def anything(self):
+        chance = self.dice.random()
+        if chance < 0.35:
+            self.lane.put("t", lambda number: event_message("t", str(number).encode(), FORM))
+            self.put += 1
+        elif chance < 0.7:
+            self.take()
+        elif chance < 0.93:
+            self.send()
+        else:
+            while self.under_way:
+                self.lane.put_back(self.under_way.pop())
+
+    def take(self):
+        if len(self.under_way) < 8 and (message := self.lane.take()):
+            assert message.row not in [each.row for each in self.under_way], "under way twice"
+            assert message.row not in [row for row, _ in self.sent], "sent again"
+            self.under_way.append(message)
+
+    def send(self):
+        if self.under_way:
+            message = self.under_way.pop(0)
+            self.lane.sent(message)
+            self.sent.append((message.row, int(message.payload)))
+
+    def live(self, failures):
+        for _ in range(120):
+            if self.dice.random() < 0.1:
+                self.spool.state = self.dice.choice(["works", "works", *failures])
+            for _ in range(self.dice.randrange(4)):
+                self.anything()
+            self.spool.meanwhile = self.anything
+            if self.dice.random() < 0.5:
+                self.lane._work()
+            self.spool.meanwhile = None
+            self.clock.now_s += self.dice.choice([0, 1, 3, 11])
+
+    def end_well(self):
+        self.spool.state = "works"
+        self.clock.now_s += 20
+        for _ in range(400):
+            self.lane._work()
+            self.clock.now_s += 0.1
+            self.take()
+            while self.under_way:
+                self.send()
+        self.lane._work()
+        self.lane._work()
+
+
+@pytest.fixture(autouse=True)
+def _small_numbers(monkeypatch):
+    monkeypatch.setattr(module, "_MOST_READY", 4)
+    monkeypatch.setattr(module, "_FEW_READY", 2)
+    monkeypatch.setattr(module, "_MOST_IN_MEMORY", 50)
+
+
+@pytest.mark.parametrize(
+    ("kinds", "failures"),
+    [
+        (set(), ["full"]),
+        (set(), ["full", "dead"]),
+        ({"hangs"}, ["full", "dead"]),
+        ({"damage"}, ["full", "dead"]),
+        ({"bad start"}, ["full", "dead"]),
+        ({"hangs", "damage", "bad start"}, ["full", "dead"]),
+    ],
+    ids=lambda value: " and ".join(sorted(value)) or "nothing else",
+)
+def test_every_event_is_sent_once_or_counted_as_lost_and_nothing_is_left_behind(kinds, failures):
+    for seed in range(SEEDS):
+        with pytest.MonkeyPatch.context() as patch:
+            world = World(seed, kinds, patch)
+            world.live(failures)
+            world.end_well()
+            lost = sum(world.counts.read().dropped.values())
+            assert len(world.sent) + lost == world.before + world.put, f"seed {seed}"
+            assert (world.spool.rows, len(world.lane), world.lane._unwritten, world.lane._taken) == ({}, 0, {}, {}), (
+                seed
+            )
+            numbers = [number for _, number in world.sent]
+            if not kinds and failures == ["full"]:
+                assert numbers == sorted(set(numbers)), f"seed {seed}: in order, each number once"

@@ -1,0 +1,411 @@
+"""What waits for the broker: bounded, in order, counted, and never a burden to the threads that fill it."""
+
+import asyncio
+import threading
+import time
+
+from edgepub.mqtt import messages
+from edgepub.mqtt.messages import DetectionsReceipt, EventReceipt, Message, state_message
+from edgepub.mqtt.outbox import outbox as module
+from edgepub.mqtt.outbox import single
+from edgepub.mqtt.outbox.durable import DurableLane
+from edgepub.mqtt.outbox.outbox import Outbox
+from edgepub.telemetry.metrics import CameraMetrics
+from tests.support.waiting import take
+
+
+def stream(text, counts=None, topic="t", queued_s=0.0):
+    return Message(topic, text.encode(), receipt=counts and DetectionsReceipt(counts, 0.0, queued_s))
+
+
+async def taken(outbox, number):
+    texts = []
+    for _ in range(number):
+        message = await take(outbox)
+        texts.append(message.encoded().decode())
+        outbox.sent(message, time.monotonic())
+    return texts
+
+
+async def test_the_oldest_goes_first_and_is_counted():
+    counts = CameraMetrics()
+    outbox = Outbox(3)
+    for text in "abcde":
+        outbox.put(stream(text, counts))
+    assert counts.read().dropped == {"queue_full": 2}
+    assert await taken(outbox, 3) == ["c", "d", "e"]
+
+
+async def test_a_busy_topic_pushes_out_its_own_messages_and_waits_its_turn():
+    busy, slow = CameraMetrics(), CameraMetrics()
+    outbox = Outbox(4)
+    outbox.put(stream("s1", slow, "slow"))
+    for n in range(100):
+        outbox.put(stream(f"b{n}", busy, "busy"))
+    outbox.put(stream("s2", slow, "slow"))
+    assert (busy.read().dropped, slow.read().dropped) == ({"queue_full": 98}, {})
+    assert await taken(outbox, 4) == ["s1", "b98", "s2", "b99"]
+
+
+async def test_the_age_of_a_topic_is_that_of_its_oldest_message():
+    outbox, counts = Outbox(9), CameraMetrics()
+    now_s = time.monotonic()
+    assert outbox.age_s("t") == 0
+    outbox.put(stream("other", counts, "other", now_s - 1000))
+    for ago_s in (30, 20):
+        outbox.put(stream("x", counts, "t", now_s - ago_s))
+    assert 30 <= outbox.age_s("t") < 1000
+    assert outbox.sizes() == {"announcements": 0, "state": 0, "durable": 0, "pictures": 0, "stream": 3}
+    await taken(outbox, 3)
+    assert outbox.age_s("t") == 0
+    assert not any(outbox.sizes().values())
+
+
+async def test_states_go_before_the_stream_and_only_the_newest_of_each_topic():
+    outbox = Outbox(3)
+    outbox.put(stream("frame"))
+    for topic, value in [("a", "1"), ("b", "1"), ("a", "2")]:
+        outbox.put(state_message(topic, value))
+    messages = [await take(outbox) for _ in range(3)]
+    assert [(m.topic, m.payload) for m in messages] == [("b", b"1"), ("a", b"2"), ("t", b"frame")]
+
+
+async def test_every_state_is_sent_again_after_a_reconnect_and_old_values_never():
+    outbox = Outbox(3)
+    outbox.put(state_message("a", "1"))
+    old = await take(outbox)
+    outbox.put(state_message("b", "1"))
+    outbox.put(state_message("a", "2"))
+    outbox.put_back(old)
+    assert await taken(outbox, 2) == ["1", "2"]
+    outbox.resend()
+    assert [(m.topic, m.payload) for m in [await take(outbox) for _ in range(2)]] == [("a", b"2"), ("b", b"1")]
+
+
+async def test_what_was_not_sent_returns_to_its_place_unless_newer_ones_took_it():
+    counts = CameraMetrics()
+    outbox = Outbox(2)
+    outbox.put(stream("a", counts))
+    outbox.put(stream("b", counts))
+    first = await take(outbox)
+    outbox.put_back(first)
+    assert await taken(outbox, 1) == ["a"]
+    outbox.put(stream("c", counts))
+    outbox.put_back(first)
+    assert counts.read().dropped == {"queue_full": 1}
+    assert await taken(outbox, 2) == ["b", "c"]
+
+
+def with_events(counts, size=9, **limits):
+    return Outbox(size, DurableLane(receipts={"e": EventReceipt(counts)}, **limits))
+
+
+def put_event(outbox, text):
+    outbox.put_numbered("e", lambda seq: messages.event_message("e", f"{text}{seq}".encode(), messages.TEXT))
+
+
+async def test_events_are_numbered_and_keep_their_order_and_go_between_states_and_the_stream():
+    outbox = with_events(CameraMetrics())
+    outbox.put(stream("frame"))
+    for text in "abc":
+        put_event(outbox, text)
+    outbox.put(state_message("a", "state"))
+    assert outbox.sizes() == {"announcements": 0, "state": 1, "durable": 3, "pictures": 0, "stream": 1}
+    assert (await take(outbox)).payload == b"state"
+    first, second = await take(outbox), await take(outbox)
+    outbox.put_back(second)
+    outbox.put_back(first)
+    assert [text for text in await taken(outbox, 4) if text != "frame"] == ["a1", "b2", "c3"]
+
+
+async def test_many_events_do_not_starve_the_stream():
+    outbox = with_events(CameraMetrics())
+    for n in range(8):
+        put_event(outbox, "e")
+        outbox.put(stream(f"frame{n}"))
+    order = await taken(outbox, 16)
+    assert order.index("frame1") < order.index("e8")
+    assert [text for text in order if text.startswith("e")] == [f"e{n}" for n in range(1, 9)]
+
+
+async def test_events_are_let_go_only_when_very_many_wait():
+    counts = CameraMetrics()
+    outbox = with_events(counts, max_messages=3)
+    for text in "abcd":
+        put_event(outbox, text)
+    assert counts.read().dropped == {"event_queue_full": 1}
+    assert await taken(outbox, 3) == ["b2", "c3", "d4"]
+    assert counts.read().events == 3
+    put_event(outbox, "e")
+    assert outbox.end(5) == (1, 0), "in memory alone it is lost"
+    assert counts.read().dropped == {"event_queue_full": 1, "event_stopped": 1}
+
+
+async def test_what_the_broker_does_not_take_is_dropped_and_counted():
+    counts = CameraMetrics()
+    outbox = with_events(counts)
+    outbox.put(stream("frame", counts))
+    put_event(outbox, "a")
+    outbox.put(messages.picture_message("p", b"jpeg", messages.PictureReceipt(counts)))
+    for _ in range(3):
+        outbox.refused(await take(outbox), 0.0, "too_large")
+    assert counts.read().dropped == {"too_large": 1, "event_too_large": 1, "snapshot_too_large": 1}
+    assert not any(outbox.sizes().values())
+
+
+async def test_only_so_many_of_the_stream_are_under_way_that_they_are_not_old_on_a_slow_link():
+    outbox = Outbox(100)
+    for n in range(20):
+        outbox.put(stream(str(n)))
+    under_way = [outbox.take() for _ in range(16)]
+    assert outbox.take() is None
+    outbox.put(state_message("a", "state"))
+    assert outbox.take().payload == b"state"
+    waiting = asyncio.create_task(take(outbox))
+    await asyncio.sleep(0)
+    outbox.sent(under_way[0], 0.0)
+    assert (await asyncio.wait_for(waiting, 30)).payload == b"16"
+
+
+class Ledger:
+    def __init__(self):
+        self.topics = set()
+        self.works = True
+
+    def add_retained(self, topic):
+        self.topics.add(topic)
+        return self.works
+
+    def call_when_kept(self, kept):
+        self.kept = kept
+
+    def remove_retained(self, topic):
+        self.topics.remove(topic)
+
+
+async def test_what_is_retained_is_remembered_until_it_is_cleared():
+    ledger = Ledger()
+    outbox = Outbox(9, ledger=ledger)
+    outbox.put(stream("frame"))
+    outbox.put(state_message("a", "1"))
+    outbox.put(messages.picture_message("p", b"jpeg"))
+    assert ledger.topics == {"a", "p"}
+    outbox.put(state_message("a", b""))
+    clearing = await take(outbox)
+    assert ledger.topics == {"a", "p"}, "it may not arrive"
+    outbox.put_back(clearing)
+    outbox.refused(await take(outbox), 0.0, "refused")
+    assert ledger.topics == {"a", "p"}, "it is still there"
+    outbox.put(state_message("a", b""))
+    outbox.sent(await take(outbox), 0.0)
+    assert ledger.topics == {"p"}
+    outbox.resend()
+    assert [m.topic for m in [await take(outbox), await take(outbox)]] == ["p", "t"], (
+        "cleared once, not in each session"
+    )
+
+
+async def test_a_state_waits_until_it_is_on_disk_that_its_topic_is_retained():
+    """Else a kill at the wrong moment would leave a topic that nobody clears."""
+    ledger = Ledger()
+    outbox = Outbox(9, ledger=ledger)
+    outbox.open()
+    outbox.put(state_message("known", "1"))
+    ledger.works = False
+    outbox.put(state_message("new", "1"))
+    outbox.put(state_message("new", "2"))
+    assert (await take(outbox)).topic == "known"
+    assert outbox.take() is None
+    ledger.works = True
+    outbox.put(state_message("new", "3"))
+    assert outbox.take() is None, "it has not said so"
+    ledger.kept()
+    assert (await take(outbox)).payload == b"3"
+    assert outbox.take() is None
+
+
+async def test_a_disk_that_hangs_keeps_no_state_back(monkeypatch):
+    monkeypatch.setattr(module, "_LOOK_S", 0.05)
+    ledger = Ledger()
+    ledger.works = False
+    outbox = Outbox(9, ledger=ledger)
+    outbox.put(state_message("new", "1"))
+    outbox.put(messages.picture_message("picture", b"jpeg"))
+    assert {(await take(outbox)).topic for _ in range(2)} == {"new", "picture"}
+
+
+async def test_pictures_leave_room_for_everything_else():
+    """One at a time; and then the link has as long a rest as the picture took."""
+    outbox = Outbox(9)
+    for camera in "ab":
+        outbox.put(messages.picture_message(camera, b"old"))
+        outbox.put(messages.picture_message(camera, b"picture"))
+    outbox.put(stream("frame"))
+    taken_s = time.monotonic()
+    first, second = await take(outbox), await take(outbox)
+    assert [(m.topic, m.payload) for m in (first, second)] == [("a", b"picture"), ("t", b"frame")]
+    next_one = asyncio.create_task(take(outbox))
+    await asyncio.sleep(0.2)
+    assert not next_one.done(), "one is under way"
+    outbox.sent(first, taken_s)
+    sent_s = time.monotonic()
+    assert (await asyncio.wait_for(next_one, 30)).topic == "b"
+    assert time.monotonic() - sent_s >= 0.9 * (sent_s - taken_s)
+
+
+async def test_a_picture_that_was_not_sent_is_sent_unless_there_is_a_newer_one():
+    outbox = Outbox(9)
+    outbox.put(messages.picture_message("a", b"1"))
+    outbox.put_back(await take(outbox))
+    first = await take(outbox)
+    outbox.put(messages.picture_message("a", b"2"))
+    outbox.put_back(first)
+    assert (await take(outbox)).payload == b"2"
+    outbox.put(messages.picture_message("b", b"3"))
+    outbox.resend()
+    outbox.close()
+    assert sorted([(await take(outbox)).payload for _ in range(2)]) == [b"2", b"3"], "no rest at the end"
+    assert await take(outbox) is None
+
+
+class Clock:
+    def __init__(self):
+        self.now_s = 1000.0
+
+    def monotonic(self):
+        return self.now_s
+
+
+class FussyBroker:
+    """A broker that ends the session over some topics, which is all that it can do before MQTT 5."""
+
+    def __init__(self, outbox, *topics):
+        self._outbox = outbox
+        self._topics = topics
+
+    async def session(self, *expected):
+        """Take all that these topics bring, until one of them is not wanted; return what has arrived."""
+        self._outbox.resend()
+        arrived, under_way = [], []
+        for topic in expected:
+            while (message := await take(self._outbox)).lane == "state":
+                self._outbox.sent(message, time.monotonic())
+            assert message.topic == topic
+            if topic in self._topics or under_way:
+                under_way.append(message)
+            else:
+                self._outbox.sent(message, time.monotonic())
+                arrived.append(topic)
+        for message in reversed(under_way):
+            self._outbox.put_back(message)
+        return arrived
+
+
+async def test_an_announcement_over_which_sessions_end_waits_and_then_goes_last(monkeypatch, caplog):
+    clock = Clock()
+    monkeypatch.setattr(single, "time", clock)
+    outbox = Outbox(9)
+    broker = FussyBroker(outbox, "ha/porch")
+    for topic in ("ha/box", "ha/porch", "ha/yard", "ha/gone"):
+        outbox.put(messages.announcement_message(topic, b"" if topic == "ha/gone" else b"{}"))
+    for _ in range(3):
+        await broker.session("ha/box", "ha/porch")
+    assert "ha/porch: 3 sessions ended over it: is it not allowed there, or too large?" in caplog.text
+    outbox.resend()
+    outbox.put(state_message("status", "online"))
+    assert (await take(outbox)).topic == "status"
+    assert outbox.take() is None
+    assert outbox.sizes()["announcements"] == 4, "they wait"
+    clock.now_s += 60
+    assert await broker.session("ha/box", "ha/yard", "ha/gone", "ha/porch") == ["ha/box", "ha/yard", "ha/gone"]
+    for _ in range(2):
+        assert await broker.session("ha/box", "ha/yard", "ha/porch") == ["ha/box", "ha/yard"]
+    assert caplog.text.count("sessions ended over it") == 2
+    clock.now_s += 120
+    broker = FussyBroker(outbox)  # it has changed its mind
+    assert await broker.session("ha/box", "ha/yard", "ha/porch") == ["ha/box", "ha/yard", "ha/porch"]
+
+
+async def test_at_the_end_nothing_is_waited_for_that_was_given_up(monkeypatch):
+    monkeypatch.setattr(single, "time", Clock())
+    outbox = Outbox(9)
+    outbox.put(messages.announcement_message("ha/box", b"{}"))
+    for _ in range(3):
+        await FussyBroker(outbox, "ha/box").session("ha/box")
+    outbox.close()
+    assert outbox.take() is None
+    assert outbox.is_over
+
+
+async def test_of_several_under_way_the_first_is_to_blame(caplog):
+    outbox = Outbox(9)
+    outbox.put(messages.announcement_message("ha/box", b"{}"))
+    outbox.put(messages.picture_message("picture", b"jpeg"))
+    for _ in range(3):
+        await FussyBroker(outbox, "ha/box").session("ha/box", "picture")
+    assert "picture" not in caplog.text
+    outbox.resend()
+    assert (await take(outbox)).topic == "picture"
+
+
+async def test_a_clear_that_is_to_be_sent_again_while_it_is_under_way_is_done_when_it_arrives():
+    outbox = Outbox(9)
+    outbox.put(messages.announcement_message("gone", b""))
+    clearing = await take(outbox)
+    outbox.resend("announcements")
+    outbox.sent(clearing, time.monotonic())
+    assert not any(outbox.sizes().values())
+    outbox.close()
+    assert outbox.take() is None
+
+
+async def test_a_closed_outbox_gives_what_it_has_and_then_ends():
+    outbox = Outbox(3)
+    waiting = asyncio.create_task(take(outbox))
+    await asyncio.sleep(0)
+    outbox.put(stream("a"))
+    outbox.close()
+    assert (await asyncio.wait_for(waiting, 30)).payload == b"a"
+    assert outbox.is_over
+    assert await take(outbox) is None
+
+
+async def test_what_is_discarded_is_counted():
+    counts = CameraMetrics()
+    outbox = Outbox(9)
+    outbox.put(state_message("a", "1"))
+    for text in "abc":
+        outbox.put(stream(text, counts))
+    assert outbox.end(5) == (3, 0)
+    assert counts.read().dropped == {"stopped": 3}
+    assert counts.dropped_total == 3
+
+
+async def test_nothing_is_lost_or_turned_round_between_threads():
+    outbox = Outbox(100_000)
+    threads = [
+        threading.Thread(target=lambda n=n: [outbox.put(stream(f"{n} {i}")) for i in range(5000)]) for n in range(3)
+    ]
+    for thread in threads:
+        thread.start()
+    got = [text.split() for text in await taken(outbox, 15_000)]
+    for thread in threads:
+        thread.join()
+    for n in range(3):
+        assert [int(i) for m, i in got if int(m) == n] == list(range(5000))
+
+
+async def test_a_stalled_event_loop_piles_up_no_callbacks(monkeypatch):
+    """The trap: one `call_soon_threadsafe` a message escapes every bound while the loop stands still."""
+    outbox = Outbox(10)
+    loop = asyncio.get_running_loop()
+    crossings = []
+    monkeypatch.setattr(loop, "call_soon_threadsafe", crossings.append)
+    taker = asyncio.create_task(take(outbox))
+    await asyncio.sleep(0.1)  # it has gone to sleep
+    producer = threading.Thread(target=lambda: [outbox.put(stream(str(n))) for n in range(50_000)])
+    producer.start()
+    producer.join()  # the loop stands still meanwhile
+    assert len(crossings) == 1
+    crossings[0]()
+    assert (await asyncio.wait_for(taker, 30)).payload == b"49990"

@@ -1,0 +1,301 @@
+"""The session loop, against sessions that break in ways which no broker can be asked to."""
+
+import asyncio
+import re
+from contextlib import asynccontextmanager
+
+import pytest
+
+from edgepub.core.errors import BrokerError, NotAllowedError, NotTakenError, RefusedError
+from edgepub.mqtt import publisher as module
+from edgepub.mqtt.messages import DetectionsReceipt, Message, Received, state_message
+from edgepub.mqtt.outbox.outbox import Outbox
+from edgepub.mqtt.publisher import Publisher
+from edgepub.telemetry.metrics import CameraMetrics
+from edgepub.telemetry.status import BrokerCondition
+
+GOODBYE = state_message("status", "offline")
+
+
+class FakeBroker:
+    """Sessions that hold every message, or break after so many."""
+
+    def __init__(self, *breaks_after, refused=0, refuses_commands=False):
+        self.refuses_commands = refuses_commands
+        self.breaks_after = list(breaks_after)
+        self.refused = refused
+        self.not_taken = set()
+        self.sessions = []
+        self.subscribed = []
+        self.commands = []
+        self.changed = asyncio.Condition()
+
+    @asynccontextmanager
+    async def connect(self, done):
+        if self.refused:
+            self.refused -= 1
+            raise BrokerError("refused")
+        session = FakeSession(self, self.breaks_after.pop(0) if self.breaks_after else None, done)
+        self.sessions.append(session)
+        try:
+            yield session
+        finally:
+            for task in session.tasks:
+                task.cancel()
+
+    @property
+    def received(self):
+        return [m.encoded() for session in self.sessions for m in session.sent]
+
+    async def wait_for(self, condition):
+        async with self.changed:
+            await asyncio.wait_for(self.changed.wait_for(condition), 30)
+
+
+class FakeSession:
+    version = "5"
+    window = 16
+
+    def __init__(self, broker, breaks_after, done):
+        self.broker = broker
+        self.done = done
+        self.tasks = set()
+        self.breaks_after = breaks_after
+        self.sent = []
+        self.broken = asyncio.Event()
+
+    def send(self, message, key):
+        async def work():
+            await self.publish(message)
+            self.done(key, None)
+
+        if message.topic in self.broker.not_taken:
+            raise NotTakenError("it is too large", "too_large")
+        message.encoded()
+        self.tasks.add(asyncio.create_task(work()))
+
+    async def publish(self, message):
+        await asyncio.sleep(0)
+        if self.breaks_after is not None and len(self.sent) >= self.breaks_after:
+            self.broken.set()
+            await asyncio.Event().wait()  # as in the field: it hangs, and another notices
+        self.sent.append(message)
+        async with self.broker.changed:
+            self.broker.changed.notify_all()
+
+    async def subscribe(self, topic):
+        self.broker.subscribed.append(topic)
+        if self.broker.refuses_commands:
+            raise NotAllowedError("no")
+
+    async def received(self):
+        for message in self.broker.commands:
+            yield message
+        await self.broken.wait()
+        raise BrokerError("lost")
+
+
+@pytest.fixture(autouse=True)
+def _short_pauses(monkeypatch):
+    monkeypatch.setattr(module, "_FIRST_PAUSE_S", 0.01)
+    monkeypatch.setattr(module, "_LONGEST_PAUSE_S", 0.02)
+
+
+def publisher(outbox, connect, obey=None):
+    return Publisher(outbox, connect, "b", "edgepub-b", GOODBYE, ["n/+/a/set", "n/+/b/set"], obey, BrokerCondition())
+
+
+def numbers(count, counts):
+    return [Message("t", str(n).encode(), receipt=DetectionsReceipt(counts, 0.0, 0.0)) for n in range(count)]
+
+
+async def test_what_was_in_flight_when_the_session_broke_is_sent_again_in_order():
+    counts = CameraMetrics()
+    outbox = Outbox(1000)
+    for message in numbers(100, counts):
+        outbox.put(message)
+    broker = FakeBroker(30, 20, 0)
+    outbox.close()
+    await asyncio.wait_for(publisher(outbox, broker.connect).run(), 30)
+    assert broker.received == [str(n).encode() for n in range(100)] + [b"offline"]
+    assert counts.published == 100
+    assert counts.dropped_total == 0
+    assert len(broker.sessions) == 4
+
+
+async def test_it_keeps_trying_until_the_broker_is_there():
+    outbox = Outbox(10)
+    outbox.put(state_message("status", "online"))
+    broker = FakeBroker(refused=5)
+    task = asyncio.create_task(publisher(outbox, broker.connect).run())
+    await broker.wait_for(lambda: broker.received == [b"online"])
+    outbox.close()
+    await asyncio.wait_for(task, 30)
+    assert broker.received == [b"online", b"offline"]
+
+
+async def test_goodbye_is_said_when_it_is_cancelled_too():
+    outbox = Outbox(10)
+    broker = FakeBroker()
+    outbox.put(state_message("status", "online"))
+    task = asyncio.create_task(publisher(outbox, broker.connect).run())
+    await broker.wait_for(lambda: broker.received)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert broker.received == [b"online", b"offline"]
+
+
+@pytest.mark.parametrize("turns", range(6))
+async def test_a_cancel_that_comes_with_the_break_is_not_forgotten(turns):
+    """Before Python 3.13 a TaskGroup forgets it over the errors of its tasks."""
+    outbox = Outbox(10)
+    outbox.put(state_message("status", "online"))
+    broker = FakeBroker()
+    task = asyncio.create_task(publisher(outbox, broker.connect).run())
+    await broker.wait_for(lambda: broker.received)
+    broker.sessions[0].broken.set()
+    for _ in range(turns):
+        await asyncio.sleep(0)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await asyncio.wait_for(task, 30)
+
+
+async def test_commands_are_asked_for_in_each_session_and_obeyed():
+    outbox, obeyed = Outbox(10), []
+    outbox.put(state_message("status", "online"))
+    broker = FakeBroker()
+    broker.commands = [Received("n/cam/enabled/set", b"OFF", retained=False)]
+    task = asyncio.create_task(publisher(outbox, broker.connect, obey=obeyed.append).run())
+    await broker.wait_for(lambda: broker.received)
+    broker.sessions[0].broken.set()
+    await broker.wait_for(lambda: len(broker.received) == 2)
+    outbox.close()
+    await asyncio.wait_for(task, 30)
+    assert broker.subscribed == ["n/+/a/set", "n/+/b/set"] * 2
+    assert obeyed == broker.commands * 2
+
+
+async def test_a_broker_that_allows_no_commands_still_gets_everything(caplog):
+    outbox = Outbox(10)
+    outbox.put(state_message("status", "online"))
+    broker = FakeBroker(refuses_commands=True)
+    task = asyncio.create_task(publisher(outbox, broker.connect).run())
+    await broker.wait_for(lambda: broker.received)
+    outbox.close()
+    await asyncio.wait_for(task, 30)
+    assert broker.received == [b"online", b"offline"]
+    assert len(broker.sessions) == 1
+    assert "what is said there is not heard" in caplog.text
+
+
+async def test_a_bug_is_not_taken_for_a_broken_session():
+    def wrong():
+        raise ZeroDivisionError
+
+    outbox = Outbox(10)
+    outbox.put(Message("t", wrong))
+    with pytest.raises(ExceptionGroup) as caught:
+        await asyncio.wait_for(publisher(outbox, FakeBroker().connect).run(), 30)
+    assert caught.group_contains(ZeroDivisionError)
+
+
+async def test_a_message_that_the_broker_does_not_take_is_dropped_and_counted(caplog):
+    counts = CameraMetrics()
+    outbox = Outbox(10)
+    for topic in ("large", "small"):
+        outbox.put(Message(topic, topic.encode(), receipt=DetectionsReceipt(counts, 0.0, 0.0)))
+    broker = FakeBroker()
+    broker.not_taken.add("large")
+    outbox.close()
+    await asyncio.wait_for(publisher(outbox, broker.connect).run(), 30)
+    assert broker.received == [b"small", b"offline"]
+    assert (counts.published, counts.read().dropped) == (1, {"too_large": 1})
+    assert "is dropped: it is too large" in caplog.text
+
+
+async def test_a_broker_that_does_not_want_us_is_not_stormed(caplog):
+    tries = []
+
+    def connect(_done):
+        tries.append(1)
+        raise RefusedError("wrong password")
+
+    task = asyncio.create_task(publisher(Outbox(10), connect).run())
+    await asyncio.sleep(0.2)
+    task.cancel()
+    await asyncio.wait([task])
+    assert len(tries) == 1
+    (pause_s,) = re.findall(r"wrong password; trying again in ([\d.]+) s", caplog.text)
+    assert 3 <= float(pause_s) <= 30
+
+
+async def test_no_more_are_under_way_than_the_session_allows():
+    outbox = Outbox(100)
+    for n in range(40):
+        outbox.put(state_message(f"topic{n}", "x"))
+    broker, most = FakeBroker(), 0
+    publish = FakeSession.publish
+    outbox.close()
+
+    async def count(session, message):
+        nonlocal most
+        most = max(most, sum(not task.done() for task in session.tasks))
+        await publish(session, message)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(FakeSession, "publish", count)
+        await asyncio.wait_for(publisher(outbox, broker.connect).run(), 30)
+    assert most == FakeSession.window
+    assert len(broker.received) == 41
+
+
+async def test_one_that_sleeps_over_its_work_is_stuck(monkeypatch):
+    monkeypatch.setattr(module, "_WAKES_WITHIN_S", 0.1)
+
+    class Deaf(Outbox):
+        async def wait(self):
+            await asyncio.Event().wait()
+
+    outbox, broker = Deaf(10), FakeBroker()
+    its = publisher(outbox, broker.connect)
+    async with asyncio.timeout(30):
+        task = asyncio.create_task(its.run())
+        await broker.wait_for(lambda: broker.sessions)
+        while its._idle_since_s == float("inf"):
+            await asyncio.sleep(0.01)
+        await asyncio.sleep(0.2)  # longer than it may sleep
+        assert not its.is_stuck, "there is nothing to do"
+        outbox.put(Message("t", b"1"))
+        assert its.is_stuck
+    task.cancel()
+
+
+async def test_one_that_is_busy_all_the_time_is_not_stuck():
+    """Whenever it is looked at, it waits for a moment, and there is something to be sent."""
+    outbox, broker = Outbox(100), FakeBroker()
+    its = publisher(outbox, broker.connect)
+    task = asyncio.create_task(its.run())
+    while len(broker.received) < 500:
+        outbox.put(Message("t", b"1"))
+        await asyncio.sleep(0.001)
+        assert not its.is_stuck
+    task.cancel()
+
+
+async def test_one_that_takes_too_long_to_connect_is_stuck(monkeypatch):
+    monkeypatch.setattr(module, "_CONNECTS_WITHIN_S", 0.1)
+
+    @asynccontextmanager
+    async def never(_done):
+        await asyncio.Event().wait()
+        yield
+
+    its = publisher(Outbox(10), never)
+    assert not its.is_stuck
+    task = asyncio.create_task(its.run())
+    async with asyncio.timeout(30):
+        while not its.is_stuck:
+            await asyncio.sleep(0.01)
+    task.cancel()

@@ -1,0 +1,65 @@
+"""What is retained from before: what the configuration still produces stays, and everything else goes."""
+
+import pytest
+
+from edgepub.config.camera import CameraSettings
+from edgepub.mqtt import retained
+from edgepub.mqtt.outbox.outbox import Outbox
+from edgepub.mqtt.topics import Topics
+
+ZONE = {"polygon": [[0.1, 0.1], [0.9, 0.1], [0.9, 0.9]]}
+CAMERAS = {
+    "porch": CameraSettings(
+        source="a.mp4",
+        model="m",
+        labels=["person", "Big dog", "cat"],
+        zones={"steps": {**ZONE, "labels": ["cat"]}, "path": ZONE},
+        snapshot={"enabled": False},
+    ),
+    "yard": CameraSettings(source="b.mp4", model="m"),
+}
+
+
+@pytest.mark.parametrize(
+    ("topic", "then"),
+    [
+        ("status", None),
+        ("info", None),
+        ("porch/status", None),
+        ("porch/enabled", None),
+        ("porch/max_fps", None),
+        ("porch/objects/person", b"0"),
+        ("porch/objects/big_dog/occupancy", b"OFF"),
+        ("porch/objects/car", b""),
+        ("porch/objects/car/occupancy", b""),
+        ("porch/zones/steps/objects/cat", b"0"),
+        ("porch/zones/steps/objects/person", b""),
+        ("porch/zones/path/objects/person/occupancy", b"OFF"),
+        ("porch/zones/gone/objects/person", b""),
+        ("porch/snapshot", None),  # which is cleared by the pipeline, also when nobody knows of it
+        ("porch/something", b""),
+        ("yard/objects/occupancy", b"0"),
+        ("yard/objects/occupancy/occupancy", b"OFF"),
+        ("porch/objects", b""),
+        ("yard/snapshot", None),
+        ("yard/objects/whatever", b"0"),
+        ("gone/status", b""),
+        ("gone/objects/person/occupancy", b""),
+        ("gone", b""),
+    ],
+)
+def test_each_topic(topic, then):
+    outbox = Outbox(9)
+    for tidy in (retained.clear, retained.set_to_none):
+        tidy([f"edgepub/garage/{topic}"], CAMERAS, Topics("edgepub", "garage"), outbox)
+    message = outbox.take()
+    assert (message and message.payload) == then
+    if message:
+        assert (message.topic, message.retain, message.qos) == (f"edgepub/garage/{topic}", True, 1)
+
+
+@pytest.mark.parametrize("topic", ["edgepub/old/status", "other/garage/status", "edgepub/garage2/status", "x"])
+def test_what_is_of_another_name_goes(topic):
+    outbox = Outbox(9)
+    retained.clear([topic], CAMERAS, Topics("edgepub", "garage"), outbox)
+    assert outbox.take()[:2] == (topic, b"")

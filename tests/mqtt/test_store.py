@@ -1,0 +1,155 @@
+"""What is kept over restarts in the state folder, and what happens when it cannot be."""
+
+import json
+import os
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import pytest
+
+from edgepub.core import state_dir
+from edgepub.core.errors import StateInUseError
+from edgepub.core.state_dir import claimed, default_folder
+from edgepub.mqtt import store
+from tests.support.waiting import wait_until
+
+
+@pytest.fixture
+def folder(tmp_path):
+    return tmp_path / "state" / "edgepub"
+
+
+def test_everything_is_there_again_after_a_restart(folder):
+    with store.opened(folder) as its:
+        its.keep_setting("porch", "min_score", "0.7")
+        its.keep_setting("porch", "max_fps", "5")
+        its.keep_setting("porch", "max_fps", None)
+        for topic in "baac":
+            its.add_retained(topic)
+        its.remove_retained("c")
+    with store.opened(folder) as its:
+        assert its.setting("porch", "min_score") == "0.7"
+        assert its.setting("porch", "max_fps") is None
+        assert its.retained() == ["a", "b"]
+    assert folder.stat().st_mode & 0o777 == 0o700
+    assert (folder / "state.json").stat().st_mode & 0o777 == 0o600
+
+
+def test_a_change_is_written_soon_not_at_the_end(folder):
+    with store.opened(folder) as its:
+        its.add_retained("a")
+        wait_until((folder / "state.json").exists, "the file")
+        assert json.loads((folder / "state.json").read_text()) == {"settings": {}, "retained": ["a"]}
+
+
+@pytest.mark.parametrize("content", ["noise", '{"settings": []}', ""])
+def test_a_damaged_file_is_set_aside(folder, caplog, content):
+    folder.mkdir(parents=True)
+    (folder / "state.json").write_text(content)
+    with store.opened(folder) as its:
+        assert its.retained() == []
+        its.add_retained("a")
+    assert "state.json is damaged" in caplog.text
+    (aside,) = folder.glob("state.json.damaged-*")
+    assert aside.read_text() == content
+    with store.opened(folder) as its:
+        assert its.retained() == ["a"]
+
+
+def test_without_a_folder_it_goes_on_in_memory_complains_and_tries_again(tmp_path, caplog, monkeypatch):
+    monkeypatch.setattr(store, "_TRY_AGAIN_S", 0.02)
+    path = tmp_path / "file"
+    path.write_text("no folder")
+    with store.opened(path / "state") as its:
+        for n in range(10):
+            its.keep_setting("porch", "min_score", f"0.{n}")
+        assert its.setting("porch", "min_score") == "0.9"
+        wait_until(lambda: "forgotten at the next start" in caplog.text, "the complaint")
+        path.unlink()
+        wait_until((path / "state" / "state.json").exists, "the file")
+    with store.opened(path / "state") as its:
+        assert its.setting("porch", "min_score") == "0.9"
+
+
+HOLDER = """
+import sys, time
+from pathlib import Path
+from edgepub.core.state_dir import claimed
+with claimed(Path(sys.argv[1])):
+    print("held", flush=True)
+    sys.stdin.read()
+"""
+
+
+@pytest.fixture
+def holder(folder):
+    """Another process in the folder."""
+    command = [sys.executable, "-c", HOLDER, folder]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout.readline() == "held\n"
+        yield process
+        process.stdin.close()
+
+
+def test_a_folder_is_for_one_edgepub(folder, holder, monkeypatch):
+    monkeypatch.setattr(state_dir, "_PATIENCE_S", 0.2)
+    with pytest.raises(StateInUseError, match=r"another edgepub uses this folder.*STATE_DIRECTORY"), claimed(folder):
+        pass
+    holder.kill()
+    holder.wait()
+    with claimed(folder):
+        pass
+
+
+def test_another_that_is_just_ending_is_waited_for(folder, holder):
+    threading.Timer(0.3, holder.stdin.close).start()
+    with claimed(folder):
+        assert folder.is_dir()
+
+
+def test_where_it_is(monkeypatch):
+    monkeypatch.setenv("STATE_DIRECTORY", "/var/lib/edgepub:/var/lib/other")
+    assert default_folder() == Path("/var/lib/edgepub")
+    monkeypatch.delenv("STATE_DIRECTORY")
+    monkeypatch.setenv("XDG_STATE_HOME", "/x")
+    assert default_folder() == Path("/x/edgepub")
+    monkeypatch.delenv("XDG_STATE_HOME")
+    assert default_folder() == Path.home() / ".local/state/edgepub"
+
+
+def test_a_file_that_cannot_be_read_is_set_aside(folder, caplog):
+    (folder / "state.json").mkdir(parents=True)
+    with store.opened(folder) as its:
+        its.keep_setting("porch", "min_score", "0.7")
+    assert "state.json is damaged (cannot be read: Is a directory); it is set aside" in caplog.text
+    with store.opened(folder) as its:
+        assert its.setting("porch", "min_score") == "0.7"
+
+
+def test_one_that_cannot_be_set_aside_either_is_left_alone_and_keeps_nothing_back(folder, caplog, monkeypatch):
+    (folder / "state.json").mkdir(parents=True)
+
+    def refuse(*_):
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(Path, "rename", refuse)
+    with store.opened(folder) as its:
+        its.keep_setting("porch", "min_score", "0.7")
+        assert its.setting("porch", "min_score") == "0.7"
+        assert its.add_retained("a"), "no topic waits for it"
+    assert "nothing is kept over restarts until that is mended" in caplog.text
+    assert (folder / "state.json").is_dir()
+
+
+def test_what_root_writes_belongs_to_who_has_the_folder(folder):
+    """As `discovery --purge` does for a service whose user exists only while it runs."""
+    if os.geteuid():
+        pytest.skip("needs root")
+    folder.mkdir(parents=True)
+    os.chown(folder, 61_999, 61_998)
+    with store.opened(folder) as its:
+        its.keep_setting("porch", "min_score", "0.7")
+    status = (folder / "state.json").stat()
+    assert (status.st_uid, status.st_gid) == (61_999, 61_998)

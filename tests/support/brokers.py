@@ -1,0 +1,110 @@
+"""Real brokers, and a client that remembers what it receives."""
+
+import contextlib
+import json
+import shutil
+import socket
+import subprocess
+import threading
+
+import paho.mqtt.client as paho
+from paho.mqtt.enums import CallbackAPIVersion
+
+from tests.support.waiting import WAIT_S, free_port, wait_until
+
+MOSQUITTO = shutil.which("mosquitto") or shutil.which("mosquitto", path="/usr/sbin")
+HAS_MOSQUITTO = bool(MOSQUITTO and shutil.which("mosquitto_passwd") and shutil.which("mosquitto_sub"))
+
+
+class Mosquitto:
+    """A real broker, which can be started and ended at will on one and the same port."""
+
+    def __init__(self, folder, *lines):
+        self.port = free_port()
+        self.url = f"mqtt://127.0.0.1:{self.port}"
+        self._file = folder / "mosquitto.conf"
+        text = lines or (f"listener {self.port} 127.0.0.1", "allow_anonymous true")
+        self._file.write_text("\n".join(line.format(port=self.port) for line in text) + "\nuser root\nlog_type error\n")
+        self._process = None
+
+    def start(self):
+        self._process = subprocess.Popen([MOSQUITTO, "-c", self._file], stderr=subprocess.DEVNULL)
+        wait_until(self._answers, "a listening Mosquitto")
+        return self
+
+    def _answers(self):
+        assert self._process.poll() is None, "Mosquitto ended at once"
+        with contextlib.suppress(OSError):
+            socket.create_connection(("127.0.0.1", self.port), 1).close()
+            return True
+
+    def stop(self):
+        if self._process:
+            self._process.kill()
+            self._process.wait()
+
+
+class Amqtt:
+    """The demo's broker, as a test's broker."""
+
+    def __init__(self, port):
+        self.port = port
+        self.url = f"mqtt://127.0.0.1:{port}"
+
+
+class Subscriber:
+    """Another client of the broker, which remembers everything that it is told."""
+
+    protocol = paho.MQTTv311
+
+    def __init__(self, port, topic="#", user=None):
+        self.port = port
+        self.messages = []  # (topic, payload, retained)
+        self._changed = threading.Condition()
+        self._ready = threading.Event()
+        self._client = paho.Client(CallbackAPIVersion.VERSION2, protocol=self.protocol)
+        if user:
+            self._client.username_pw_set(*user)
+        self._client.on_message = self._take
+        self._client.on_connect = lambda client, *_: client.subscribe(topic, qos=1)
+        self._client.on_subscribe = lambda *_: self._ready.set()
+        self._client.connect("127.0.0.1", port)
+        self._client.loop_start()
+        assert self._ready.wait(WAIT_S)
+
+    def _take(self, _client, _userdata, message):
+        with self._changed:
+            self.messages.append((message.topic, message.payload, message.retain))
+            self._changed.notify_all()
+
+    def wait_for(self, condition, what, seconds=WAIT_S):
+        """Return the first true value of a condition on this subscriber, looked at whenever a message comes."""
+        with self._changed:
+            value = self._changed.wait_for(lambda: condition(self), seconds)
+        assert value, f"did not come: {what}; last: {self.messages[-3:]}"
+        return value
+
+    def retained(self):
+        """Return what the broker kept for this subscriber to `#`, by topic: its own last word comes after all of it."""
+        self._client.publish("test/end-of-what-was-retained", qos=1)
+        self.wait_for(lambda r: r.payloads("test/end-of-what-was-retained"), "the own message")
+        return {topic: payload for topic, payload, retained in self.messages if retained}
+
+    def publish(self, topic, payload):
+        self._client.publish(topic, payload, qos=1).wait_for_publish(WAIT_S)
+
+    def payloads(self, topic):
+        return [payload for name, payload, _ in self.messages if name == topic]
+
+    def stats(self, node="test"):
+        return [json.loads(payload) for payload in self.payloads(f"edgepub/{node}/stats")]
+
+    def detections(self, camera="cam"):
+        return [json.loads(payload) for payload in self.payloads(f"edgepub/test/{camera}/detections")]
+
+    def last(self, topic):
+        return (self.payloads(topic) or [None])[-1]
+
+    def close(self):
+        self._client.disconnect()
+        self._client.loop_stop()

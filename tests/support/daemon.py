@@ -1,0 +1,47 @@
+"""The daemon in a process of its own."""
+
+import os
+import signal
+import subprocess
+import sys
+
+import yaml
+
+from tests.support.waiting import WAIT_S, wait_until
+
+
+class Daemon:
+    """`edgepub run` in a process of its own."""
+
+    def __init__(self, folder, settings, **environment):
+        self.file = folder / "edgepub.yaml"
+        self.file.write_text(yaml.safe_dump(settings))
+        self._log = folder / "edgepub.log"
+        with self._log.open("wb") as log:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "edgepub", "run", "-c", self.file],
+                stdout=log,
+                stderr=log,
+                env={**os.environ, **environment},
+                start_new_session=True,
+            )
+
+    @property
+    def log(self):
+        return self._log.read_text()
+
+    def wait_for_log(self, text):
+        wait_until(lambda: text in self.log or self.process.poll() is not None, f"{text!r} in the log")
+        assert text in self.log, self.log
+
+    def wait(self):
+        return self.process.wait(2 * WAIT_S)  # a whole film, perhaps on a processor that others use as well
+
+    def terminate(self):
+        self.process.send_signal(signal.SIGTERM)
+        return self.wait()
+
+    def close(self):
+        if self.process.poll() is None:
+            self.process.kill()
+            self.process.wait()

@@ -1,0 +1,182 @@
+"""A daemon with very many events, somebody who checks that each of them arrives, and a way to the broker that fails."""
+
+import contextlib
+import json
+import socket
+import sqlite3
+import threading
+import time
+from collections import Counter
+
+from tests.support.waiting import free_port
+
+LINES = {f"line{n}": {"from": [x, 0.0], "to": [x, 1.0]} for n in range(20) for x in [0.25 + 0.026 * n]}
+CAMERAS = ("north", "south")
+
+
+def mill(studio, url, **mqtt):
+    """Return a configuration with two cameras, before which three people walk to and fro over twenty lines.
+
+    Together that is more than 50 events a second, for as long as it runs.
+    """
+    there = [12 + 40 * n / 50 for n in range(50)]  # the middle of a person, in pixels of 64
+    script = [
+        [{"bbox": [x - 10, y, x + 10, y + 15], "label": "person", "score": 0.9, "category_id": 0} for y in (2, 22, 42)]
+        for x in [*there, *reversed(there)]
+    ]
+    settings = studio.settings(
+        url, studio.video(script, "mill.avi"), realtime=True, loop=True, tracking=True, lines=LINES
+    )
+    settings["cameras"] = dict.fromkeys(CAMERAS, settings["cameras"]["cam"])
+    settings["mqtt"] = {"url": url, "keepalive_s": 5, **mqtt}
+    settings["stats"] = {"interval_s": 1}
+    return settings
+
+
+class Told:
+    """All that subscribers, one after another, were told by the node."""
+
+    def __init__(self):
+        self.events = []  # (camera, seq, event_id) in the order of their arrival
+        self.stats = []
+        self.detections = Counter()
+        self.statuses = []
+        self.changed = threading.Condition()
+
+    def take(self, topic, payload):
+        camera = topic.split("/")[2]
+        with self.changed:
+            if topic.endswith("/events"):
+                event = json.loads(payload)
+                self.events.append((camera, event["seq"], event["event_id"]))
+            elif topic.endswith("/detections"):
+                self.detections[camera] += 1
+            elif topic.endswith("test/stats"):
+                self.stats.append(json.loads(payload))
+            elif topic.endswith("test/status"):
+                self.statuses.append(payload.decode())
+            self.changed.notify_all()
+
+    def wait_for(self, condition, what, seconds=60):
+        with self.changed:
+            assert self.changed.wait_for(condition, seconds), f"did not come: {what}; {self.summary()}"
+
+    def summary(self):
+        return {camera: len(self.numbers(camera)) for camera in CAMERAS}, self.statuses[-3:], self.stats[-1:]
+
+    def numbers(self, camera):
+        return [seq for its, seq, _ in self.events if its == camera]
+
+    def rate(self, seconds):
+        """Return how many different events came a second in so many seconds."""
+        return len({id_ for _, _, id_ in self.events}) / seconds
+
+    def duplicates(self):
+        return len(self.events) - len({id_ for _, _, id_ in self.events})
+
+    def check(self):
+        """Check that each event arrived, in the order of its camera."""
+        for camera in CAMERAS:
+            numbers = list(dict.fromkeys(self.numbers(camera)))
+            missing = sorted(set(range(1, max(numbers) + 1)) - set(numbers))
+            assert not missing, f"{camera}: {len(missing)} of {max(numbers)} are missing: {missing[:20]}"
+            assert numbers == sorted(numbers), f"{camera}: not in order"
+            identities = {(seq, id_) for its, seq, id_ in self.events if its == camera}
+            assert len(identities) == len(numbers), f"{camera}: two events have one number"
+
+
+class Gate:
+    """A way to a port of this machine that can be closed, or let nothing through while it seems to work."""
+
+    def __init__(self, port):
+        self._to = port
+        self._open = threading.Event()
+        self._pairs = []
+        self._listener = None
+        self.port = free_port()
+
+    def open(self):
+        """Let connections through from now on."""
+        self._open.set()
+        if self._listener is None:
+            self._listener = socket.create_server(("127.0.0.1", self.port))
+            threading.Thread(target=self._accept, args=(self._listener,), name="gate", daemon=True).start()
+
+    def swallow(self):
+        """Let no byte through any more, and tell nobody."""
+        self._open.clear()
+
+    def close(self):
+        """End what is connected, and refuse connections."""
+        listener, self._listener = self._listener, None
+        for each in [listener, *(end for pair in self._pairs for end in pair)]:
+            if each is not None:
+                with contextlib.suppress(OSError):
+                    each.shutdown(socket.SHUT_RDWR)
+                each.close()
+        self._pairs = []
+        self._open.set()
+
+    def _accept(self, listener):
+        with contextlib.suppress(OSError):
+            while True:
+                client, _ = listener.accept()
+                pair = client, socket.create_connection(("127.0.0.1", self._to))
+                self._pairs.append(pair)
+                for one, other in (pair, pair[::-1]):
+                    threading.Thread(target=self._carry, args=(one, other), name="gate", daemon=True).start()
+
+    def _carry(self, one, other):
+        with contextlib.suppress(OSError):
+            while data := one.recv(65536):
+                if not self._open.is_set():
+                    self._open.wait()
+                    return  # what was swallowed stays so
+                other.sendall(data)
+        for each in (one, other):
+            with contextlib.suppress(OSError):
+                each.shutdown(socket.SHUT_RDWR)
+
+
+class Reader:
+    """A subscriber at QoS 0, which says nothing itself: so all that a broker wrote before a kill reaches it."""
+
+    def __init__(self, port, told):
+        import paho.mqtt.client as paho
+        from paho.mqtt.enums import CallbackAPIVersion
+
+        self._ready = threading.Event()
+        self._ended = threading.Event()
+        self._client = paho.Client(CallbackAPIVersion.VERSION2, reconnect_on_failure=False)
+        self._client.on_connect = lambda client, *_: client.subscribe("edgepub/test/#", qos=0)
+        self._client.on_subscribe = lambda *_: self._ready.set()
+        self._client.on_message = lambda _c, _u, message: told.take(message.topic, message.payload)
+        self._client.on_disconnect = lambda *_: self._ended.set()
+        self._client.connect("127.0.0.1", port, keepalive=3600)
+        self._client.loop_start()
+        assert self._ready.wait(30)
+
+    def wait_for_the_end(self):
+        """Wait until all is read that the broker had written before its end."""
+        assert self._ended.wait(30)
+        self._client.loop_stop()
+
+    def close(self):
+        self._client.disconnect()
+        self._client.loop_stop()
+
+
+def until(moment_s):
+    """Sleep until a moment of the monotonic clock."""
+    time.sleep(max(0.0, moment_s - time.monotonic()))
+
+
+def on_disk(path):
+    """Return the ids of the events in the file."""
+    database = sqlite3.connect(path)
+    try:
+        return {json.loads(payload)["event_id"] for (payload,) in database.execute("SELECT payload FROM events")}
+    except sqlite3.OperationalError:  # it is just being made
+        return set()
+    finally:
+        database.close()

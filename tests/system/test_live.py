@@ -1,0 +1,291 @@
+"""Live cameras under load: the newest frame, sampling by rule, recovery by itself, and figures to see it by."""
+
+import os
+import signal
+import socket
+import time
+from itertools import pairwise
+
+import jsonschema
+import psutil
+import pytest
+
+from edgepub.cli.bench.ai_server import ai_server
+from edgepub.cli.bench.slow_link import SlowLink
+from edgepub.mqtt.payloads import stats
+from tests.support.studio import BOX
+from tests.support.waiting import free_port, wait_until
+
+pytestmark = pytest.mark.mosquitto
+STATS = jsonschema.Draft202012Validator(stats.json_schema())
+NAMED = [[{**BOX, "category_id": n}] for n in range(300)]
+
+
+def place(payload):
+    return payload["detections"][0]["category_id"]
+
+
+def add_up(camera):
+    """Assert that each frame is accounted for, in what a camera's stats say at a quiet moment."""
+    before = sum(camera["sampled"].get(reason, 0) for reason in ("busy", "max_fps"))
+    after = sum(camera["sampled"].values()) - before
+    assert camera["inferred"] == camera["published"] + after + sum(camera["dropped"].values())
+    assert 0 <= camera["captured"] - before - camera["inferred"] <= 2, "one waits, one is in the model"
+
+
+def test_a_slow_model_gets_the_newest_frame_and_says_what_it_left_out(mosquitto, subscribe, run_daemon, studio, live):
+    camera, reader = live(50), subscribe(mosquitto.port)
+    settings = studio.settings(mosquitto.url, camera.url)
+    settings["models"]["echo"] = studio.model("slow", SimulateTime_ms=100)
+    settings["stats"] = {"interval_s": 1}
+    run_daemon(settings)
+    reader.wait_for(lambda r: len(r.detections()) >= 20 and len(r.stats()) >= 3, "detections and stats")
+    payloads = reader.detections()
+    assert all(b["frame"] - a["frame"] >= 4 for a, b in pairwise(payloads)), "100 ms apart"
+    assert [place(p) for p in payloads] == [(p["frame"] - 1) % 300 for p in payloads]
+    assert [p["seq"] for p in payloads] == list(range(1, len(payloads) + 1)), "what is sampled leaves no hole"
+    # Half of all must be fresh; how many of the others are late is the machine's affair. If frames were queued, half
+    # would be older than 800 ms.
+    ages_ms = sorted(p["timing_ms"]["capture_to_publish"] for p in payloads)
+    assert 100 < ages_ms[len(ages_ms) // 2] < 400
+    told = reader.stats()[-1]
+    STATS.validate(told)
+    assert told["interval_s"] > 0.9
+    cam = told["cameras"]["cam"]
+    assert cam["sampled"]["busy"] > 4 * cam["inferred"] / 2
+    assert cam["fps_in"] > 2 * cam["fps_inferred"] > 0
+    assert set(cam["latency_ms"]) == {"capture_to_inference", "inference", "queue", "publish", "total"}
+    assert 95 < cam["latency_ms"]["inference"]["p50"] < 400
+    assert cam["latency_ms"]["total"]["p50"] >= cam["latency_ms"]["inference"]["p50"]
+    assert 95 < cam["model_ms"]["inference"]["p50"] < 400
+    assert told["rss_bytes"] > 10_000_000
+    assert told["broker"] == {"reconnects": 0}
+
+
+def test_a_camera_that_freezes_is_offline_in_time_and_online_with_its_next_frame(
+    mosquitto, subscribe, run_daemon, studio, live
+):
+    camera, reader = live(25), subscribe(mosquitto.port)
+    settings = studio.settings(mosquitto.url, camera.url, stall_timeout_s=2)
+    settings["stats"] = {"interval_s": 1}
+    daemon = run_daemon(settings)
+    status = "edgepub/test/cam/status"
+    for _ in range(2):
+        seen = len(reader.detections())
+        reader.wait_for(lambda r, n=seen: len(r.detections()) > n + 10, "detections")
+        assert reader.last(status) == b"online"
+        camera.paused.set()
+        frozen_s = time.monotonic()
+        reader.wait_for(lambda r: r.last(status) == b"offline", "offline", seconds=8)
+        assert time.monotonic() - frozen_s > 1, "not at the first pause"
+        camera.paused.clear()
+        reader.wait_for(lambda r: r.last(status) == b"online", "online")
+    reader.wait_for(lambda r: r.stats() and r.stats()[-1]["cameras"]["cam"]["reconnects"] == 2, "the count of it")
+    assert daemon.terminate() == 0
+    assert "Traceback" not in daemon.log
+
+
+def test_a_camera_that_hangs_up_is_offline_at_once(mosquitto, subscribe, run_daemon, studio, live):
+    camera, reader = live(25), subscribe(mosquitto.port)
+    daemon = run_daemon(studio.settings(mosquitto.url, camera.url, stall_timeout_s=60))
+    reader.wait_for(lambda r: r.detections(), "a detection")
+    status = "edgepub/test/cam/status"
+    reader.wait_for(lambda r: r.last(status) == b"online", "online")
+    camera.paused.set()  # else it may be online again before the broker has heard that it was not
+    camera.hang_up()
+    reader.wait_for(lambda r: r.last(status) == b"offline", "offline")
+    daemon.wait_for_log("gives no more frames; trying again in")
+    seen = len(reader.detections())
+    camera.paused.clear()
+    reader.wait_for(lambda r: len(r.detections()) > seen + 5, "detections again")
+
+
+def test_sampling_by_the_settings(mosquitto, subscribe, run_daemon, studio):
+    """A file is read at its own speed, and its results are admitted by rule: exactly these."""
+    person, car, nobody = [BOX], [{**BOX, "label": "car"}], []
+    video = studio.video([nobody] * 10 + [person] * 10 + [person + car] * 10 + [nobody] * 10)
+    settings = studio.settings(mosquitto.url, video)
+    camera = settings["cameras"]["cam"]
+    settings["cameras"] = {
+        "third": {**camera, "publish": {"every": 3}},
+        "changes": {**camera, "publish": {"mode": "changes"}},
+        "rare": {**camera, "publish": {"mode": "changes", "max_rate_hz": 0.1}},
+        "few": {**camera, "max_fps": 5},
+    }
+    reader = subscribe(mosquitto.port)
+    daemon = run_daemon(settings)
+    assert daemon.wait() == 0, daemon.log
+    reader.wait_for(lambda r: r.last("edgepub/test/status") == b"offline", "the end")
+
+    def frames(name):
+        return [p["frame"] for p in reader.detections(name)]
+
+    assert frames("third") == list(range(1, 41, 3))
+    assert frames("changes") == [1, 11, 21, 31]
+    assert frames("rare") == [1, 30, 40], "the last change, and how it was at the end, when the file ended"
+    assert frames("few") == list(range(1, 41, 5))
+    assert [p["seq"] for p in reader.detections("rare")] == [1, 2, 3]
+
+
+def test_a_slow_broker_costs_messages_counted_exactly_and_no_inference(
+    mosquitto, slow_broker, subscribe, run_daemon, studio, live
+):
+    """Two cameras: one sends more than the link takes, the other little. Each loses only of its own."""
+    much, little = live(200), live(2)
+    settings = studio.settings(f"mqtt://127.0.0.1:{slow_broker.port}", much.url)
+    settings["cameras"]["little"] = {"source": little.url, "model": "echo"}
+    settings["outbox"] = {"stream": {"size": 30}}
+    settings["stats"] = {"interval_s": 1}
+    reader = subscribe(mosquitto.port)
+    daemon = run_daemon(settings)
+
+    def lost(reader):
+        dropped = [told["cameras"]["cam"]["dropped"].get("queue_full", 0) for told in reader.stats()]
+        return dropped and dropped[-1] > 300
+
+    reader.wait_for(lost, "drops, told through the slow link")
+    for told in reader.stats():
+        STATS.validate(told)
+        assert told["outbox"]["stream"] <= 30
+    assert not told["cameras"]["little"]["dropped"]
+    assert told["cameras"]["cam"]["inferred"] > 0.5 * told["cameras"]["cam"]["captured"]
+    slow_broker.bytes_a_second = 0  # as fast as it can
+    much.paused.set()
+    little.paused.set()
+
+    def quiet(reader):
+        one, other = [told["cameras"]["cam"]["inferred"] for told in reader.stats()[-2:]]
+        return one == other and reader.stats()[-1]["outbox"]["stream"] == 0
+
+    reader.wait_for(quiet, "a quiet moment")
+    last = reader.stats()[-1]["cameras"]
+    for name in ("cam", "little"):
+        add_up(last[name])
+        payloads = reader.detections(name)
+        assert len(payloads) == last[name]["published"]
+        sequence = [p["seq"] for p in payloads]
+        assert sequence == sorted(set(sequence))
+        holes = last[name]["inferred"] - len(sequence)
+        assert holes == sum(last[name]["dropped"].values()), "each hole is a drop, and each drop a hole"
+    assert daemon.terminate() == 0
+
+
+def test_messages_through_a_slow_link_are_young(mosquitto, slow_broker, subscribe, run_daemon, studio, live):
+    """The kernel would hold megabytes of them, and a reader would see what was minutes ago."""
+    camera = live(100)
+    settings = studio.settings(f"mqtt://127.0.0.1:{slow_broker.port}", camera.url)
+    settings["outbox"] = {"stream": {"size": 5}}
+    reader = subscribe(mosquitto.port)
+    run_daemon(settings)
+    reader.wait_for(lambda r: r.detections() and r.detections()[-1]["dropped"] > 200, "drops")
+    late = place(reader.detections()[-1])
+    behind = (max(camera.sent_s, key=camera.sent_s.get) - late) % 300
+    assert behind < 250, "2.5 s; a megabyte would be 50"
+
+
+def test_adaptive_publishes_less_while_the_queue_ages_and_all_of_it_again(
+    mosquitto, subscribe, run_daemon, studio, live
+):
+    camera = live(100)
+    link = SlowLink(mosquitto.port, 0)
+    try:
+        settings = studio.settings(f"mqtt://127.0.0.1:{link.port}", camera.url, publish={"adaptive": True})
+        settings["outbox"] = {"stream": {"size": 100}}
+        settings["stats"] = {"interval_s": 1}
+        reader = subscribe(mosquitto.port)
+        run_daemon(settings)
+
+        def published_all(reader):
+            cam = reader.stats() and reader.stats()[-1]["cameras"]["cam"]
+            return cam and cam["fps_inferred"] > 0 and cam["fps_published"] > 0.9 * cam["fps_inferred"]
+
+        reader.wait_for(published_all, "all of it")
+        link.bytes_a_second = 5000
+        reader.wait_for(lambda r: r.stats()[-1]["cameras"]["cam"]["sampled"].get("adaptive", 0) > 200, "fewer")
+        link.bytes_a_second = 0
+        seen = len(reader.stats())
+        reader.wait_for(lambda r: len(r.stats()) > seen + 2 and published_all(r), "all of it again")
+    finally:
+        link.close()
+
+
+def test_an_ai_server_that_dies_and_one_that_hangs_are_offline_and_healed(
+    mosquitto, subscribe, run_daemon, demo_assets
+):
+    camera = {"source": str(demo_assets.video), "model": "face", "loop": True, "realtime": True, "stall_timeout_s": 3}
+    reader, status = subscribe(mosquitto.port), "edgepub/test/cam/status"
+
+    def seen_again():
+        seen = len(reader.detections())
+        reader.wait_for(lambda r: len(r.detections()) > seen + 5 and r.last(status) == b"online", "detections")
+
+    with ai_server(demo_assets.zoo, free_port()) as (port, _):
+        model = {"model_name": "blazeface", "inference_host_address": f"127.0.0.1:{port}"}
+        settings = {"node": "test", "mqtt": {"url": mosquitto.url}, "models": {"face": model}}
+        daemon = run_daemon({**settings, "cameras": {"cam": camera}})
+        seen_again()
+    reader.wait_for(lambda r: r.last(status) == b"offline", "offline")
+    daemon.wait_for_log("cam: model: ")
+    with ai_server(demo_assets.zoo, port) as (_, server):
+        seen_again()
+        os.killpg(server.pid, signal.SIGSTOP)
+        reader.wait_for(lambda r: r.last(status) == b"offline", "offline")
+        os.killpg(server.pid, signal.SIGCONT)
+        seen_again()
+        os.killpg(server.pid, signal.SIGSTOP)
+        assert daemon.terminate() == 0, "while a call hangs"
+        reader.wait_for(lambda r: r.last("edgepub/test/status") == b"offline", "the end")
+        assert reader.last(status) == b"offline"
+    assert "Traceback" not in daemon.log
+
+
+def test_cameras_leave_each_other_alone(mosquitto, subscribe, run_daemon, studio, live):
+    """One with a model that hangs, one that is not there, one that freezes: the fourth goes on at its rate."""
+    good, frozen, reader = live(20), live(20), subscribe(mosquitto.port)
+    settings = studio.settings(mosquitto.url, good.url)
+    silent = socket.create_server(("127.0.0.1", 0))  # an AI server that accepts, and never says a word
+    settings["models"]["hung"] = {"inference_host_address": f"127.0.0.1:{silent.getsockname()[1]}", "model_name": "x"}
+    settings["cameras"] |= {
+        "hung": {"source": good.url, "model": "hung"},
+        "gone": {"source": f"http://127.0.0.1:{free_port()}/x.avi", "model": "echo"},
+        "frozen": {"source": frozen.url, "model": "echo", "stall_timeout_s": 1},
+    }
+    settings["stats"] = {"interval_s": 1}
+    daemon = run_daemon(settings)
+    reader.wait_for(lambda r: r.detections() and r.detections("frozen"), "both that work")
+    frozen.paused.set()
+    reader.wait_for(lambda r: r.last("edgepub/test/frozen/status") == b"offline", "offline")
+    seen = len(reader.stats())
+    reader.wait_for(lambda r: len(r.stats()) >= seen + 5, "five seconds more")
+    first, last = (told["cameras"]["cam"] for told in reader.stats()[seen::4][:2])
+    captured = last["captured"] - first["captured"]
+    assert captured > 50
+    assert last["published"] - first["published"] >= 0.9 * captured
+    assert reader.last("edgepub/test/hung/status") == reader.last("edgepub/test/gone/status") == b"offline"
+    assert "Traceback" not in daemon.log
+    silent.close()
+
+
+def test_stats_of_a_disabled_camera_are_all_nothing(mosquitto, subscribe, run_daemon, studio):
+    settings = studio.settings(mosquitto.url, studio.video([[BOX]]), enabled=False)
+    settings["stats"] = {"interval_s": 1}
+    run_daemon(settings)
+    reader = subscribe(mosquitto.port)
+    told = reader.wait_for(lambda r: r.stats() and r.stats()[-1], "stats")
+    STATS.validate(told)
+    assert (told["cameras"]["cam"]["captured"], told["cameras"]["cam"]["latency_ms"]) == (0, {})
+    assert not any(retained for topic, _, retained in reader.messages if topic.endswith("/stats"))
+
+
+def test_memory_and_threads_are_level_while_a_camera_comes_and_goes(mosquitto, subscribe, run_daemon, studio, live):
+    camera, reader = live(50), subscribe(mosquitto.port)
+    daemon = run_daemon(studio.settings(mosquitto.url, camera.url))
+    process = psutil.Process(daemon.process.pid)
+    threads = set()
+    for _ in range(4):
+        seen = len(reader.detections())
+        reader.wait_for(lambda r, n=seen: len(r.detections()) > n + 5, "detections")
+        wait_until(lambda: sum(c.laddr.port > 0 for c in process.net_connections("tcp")) >= 2, "a connection")
+        threads.add(process.num_threads())
+        camera.hang_up()
+    assert max(threads) - min(threads) <= 1, threads

@@ -1,0 +1,488 @@
+"""The configuration is read anew: what has changed begins anew, nothing else notices, and no ghost stays."""
+
+import copy
+import itertools
+import json
+import os
+import pty
+import signal
+import subprocess
+import sys
+
+import pytest
+import yaml
+
+from edgepub.config.settings import Settings
+from edgepub.daemon import reload
+from tests.support.brokers import Mosquitto
+from tests.support.studio import BOX
+from tests.support.waiting import wait_until
+
+pytestmark = pytest.mark.mosquitto
+
+
+@pytest.fixture
+def node(studio, run_daemon, mosquitto):
+    """Return a function that starts a daemon with cameras that play a person who stays, and how to reload it."""
+
+    def start(*cameras, url=mosquitto.url, **more):
+        video = studio.video([[BOX]] * 50)
+        settings = studio.settings(url, video, realtime=True, loop=True, **more)
+        settings["cameras"] = {name: copy.deepcopy(settings["cameras"]["cam"]) for name in cameras}
+        settings["stats"] = {"interval_s": 1}
+        daemon = run_daemon(settings)
+
+        def reload(change, says="reloaded: "):
+            change(settings)
+            daemon.file.write_text(yaml.safe_dump(settings))
+            before = daemon.log.count(says)
+            daemon.process.send_signal(signal.SIGHUP)
+            wait_until(lambda: daemon.log.count(says) > before, says)
+
+        daemon.reload = reload
+        return daemon
+
+    return start
+
+
+def numbers(subscriber, camera, key):
+    return [each[key] for each in subscriber.detections(camera)]
+
+
+def online(subscriber, *cameras):
+    return all(subscriber.last(f"edgepub/test/{camera}/status") == b"online" for camera in cameras)
+
+
+def test_only_the_camera_that_changed_begins_anew_and_it_is_the_same_camera(node, mosquitto, subscribe):
+    client = subscribe(mosquitto.port)
+    daemon = node("north", "south", tracking=True, occupancy_on_frames=1)
+    client.wait_for(lambda s: online(s, "north", "south") and len(s.detections("south")) > 5, "both cameras")
+    daemon.reload(lambda settings: settings["cameras"]["south"].update(min_score=0.6))
+    assert "reloaded: south restarted" in daemon.log
+    many = len(client.detections("south"))
+    client.wait_for(lambda s: online(s, "south") and len(s.detections("south")) > many + 20, "south after it")
+    frames = numbers(client, "south", "frame")
+    assert frames != sorted(frames), "south began anew"
+    statuses = [status for status, _ in itertools.groupby(client.payloads("edgepub/test/south/status"))]
+    assert statuses[-3:] == [b"online", b"offline", b"online"]
+    assert client.payloads("edgepub/test/south/min_score")[-1] == b"0.6"
+    seqs = numbers(client, "south", "seq")
+    assert seqs == list(range(1, len(seqs) + 1)), "its messages are numbered on"
+    tracks = [d["detections"][0].get("track_id") for d in client.detections("south") if d["detections"]]
+    assert list(dict.fromkeys(filter(None, tracks))) == [1, 2], "no track's number comes twice"
+    events = [json.loads(payload)["event_type"] for payload in client.payloads("edgepub/test/south/events")]
+    assert events == ["appeared", "left", "appeared"]
+    assert client.payloads("edgepub/test/north/status")[-1] == b"online"
+    assert b"offline" not in client.payloads("edgepub/test/north/status")[1:]
+    frames = numbers(client, "north", "frame")
+    assert frames == sorted(frames), "north did not notice"
+    assert client.payloads("edgepub/test/status") == [b"online"], "nor did the broker"
+    boots = {each["boot_id"] for each in client.detections("north") + client.detections("south")}
+    assert len(boots) == 1
+    newest = max(numbers(client, "south", "frame"))
+    client.wait_for(lambda s: s.stats()[-1]["cameras"]["south"]["captured"] > newest, "its frames are counted on")
+    assert client.stats()[-1]["broker"] == {"reconnects": 0}
+
+
+def test_a_camera_comes_and_another_goes_and_nothing_is_left_of_it(node, mosquitto, subscribe):
+    client = subscribe(mosquitto.port)
+    daemon = node("north", "south", labels=["person"], snapshot={"enabled": True, "min_interval_s": 0}, tracking=True)
+    client.wait_for(lambda s: online(s, "north", "south") and s.payloads("edgepub/test/south/snapshot"), "both")
+
+    def change(settings):
+        settings["home_assistant"] = {"enabled": True}
+        settings["cameras"]["west"] = settings["cameras"].pop("south")
+
+    daemon.reload(change)
+    assert "west new; south gone" in daemon.log
+    client.wait_for(lambda s: online(s, "west"), "the new one")
+    wait_until(lambda: not ghosts(mosquitto, subscribe, "/south/"), "the end of the other one")
+    kept = subscribe(mosquitto.port).retained()
+    assert kept["edgepub/test/north/status"] == b"online"
+    assert json.loads(kept["edgepub/test/info"])["cameras"].keys() == {"north", "west"}
+    devices = {topic for topic in kept if topic.startswith("homeassistant/")}
+    assert {topic.split("/")[2] for topic in devices} == {
+        "edgepub_test",
+        "edgepub_test_CAMERA_north",
+        "edgepub_test_CAMERA_west",
+    }
+    daemon.reload(lambda settings: settings.update(home_assistant={"enabled": False}))
+    wait_until(lambda: not ghosts(mosquitto, subscribe, "homeassistant/"), "the end of what Home Assistant was told")
+    daemon.reload(lambda settings: settings["cameras"]["north"].update(snapshot={"enabled": False}))
+    wait_until(lambda: not ghosts(mosquitto, subscribe, "/north/snapshot"), "the end of the picture")
+    assert daemon.terminate() == 0
+    assert not ghosts(mosquitto, subscribe, "/south/", "homeassistant/")
+
+
+def ghosts(broker, subscribe, *parts):
+    """Return what is retained at topics with one of these parts."""
+    client = subscribe(broker.port)
+    found = [topic for topic in client.retained() if any(part in topic for part in parts)]
+    client.close()
+    return found
+
+
+def test_a_camera_that_goes_while_the_broker_is_away_leaves_nothing(node, subscribe, tmp_path):
+    keeps = ("persistence true", f"persistence_location {tmp_path}/")
+    broker = Mosquitto(tmp_path, "listener {port} 127.0.0.1", "allow_anonymous true", *keeps).start()
+    try:
+        daemon = node("north", "south", url=broker.url)
+        subscribe(broker.port).wait_for(lambda s: online(s, "north", "south"), "both cameras")
+        broker._process.terminate()  # so that it writes down what it has
+        broker._process.wait()
+        daemon.wait_for_log("trying again")
+        daemon.reload(lambda settings: settings["cameras"].pop("south"))
+        broker.start()
+        assert "edgepub/test/south/status" in subscribe(broker.port).retained(), "which it still has"
+        wait_until(lambda: not ghosts(broker, subscribe, "/south/"), "the end of it")
+        subscribe(broker.port).wait_for(lambda s: online(s, "north"), "the other one")
+    finally:
+        broker.stop()
+
+
+def test_home_assistant_forgets_a_picture_before_it_goes(node, mosquitto, subscribe):
+    """An image whose topic is cleared while it is there is an error in its log."""
+    client = subscribe(mosquitto.port)
+    daemon = node("north", "south", snapshot={"enabled": True, "min_interval_s": 0}, tracking=True)
+    pictures = [f"edgepub/test/{camera}/snapshot" for camera in ("north", "south")]
+    client.wait_for(lambda s: all(map(s.payloads, pictures)), "a picture of each")
+    daemon.reload(lambda settings: settings.update(home_assistant={"enabled": True}))
+    entities = [f"homeassistant/device/edgepub_test_CAMERA_{camera}/config" for camera in ("north", "south")]
+    client.wait_for(lambda s: all(map(s.payloads, entities)), "the devices")
+
+    def change(settings):
+        for camera in settings["cameras"].values():
+            camera["snapshot"] = {"enabled": False}
+
+    daemon.reload(change)
+    client.wait_for(lambda s: all(s.last(topic) == b"" for topic in pictures), "the end of both")
+    topics = [topic for topic, _, _ in client.messages]
+    for entity, picture in zip(entities, pictures, strict=True):
+        assert b'"platform":"image"}' in client.last(entity), "it is taken back"
+        last = {topic: len(topics) - topics[::-1].index(topic) for topic in (entity, picture)}
+        assert last[entity] < last[picture]
+
+
+def test_the_broker_changes_and_no_camera_notices(node, mosquitto, subscribe, tmp_path):
+    (tmp_path / "other").mkdir()
+    other = Mosquitto(tmp_path / "other").start()
+    try:
+        first, second = subscribe(mosquitto.port), subscribe(other.port)
+        daemon = node("north")
+        first.wait_for(lambda s: len(s.detections("north")) > 5, "the camera")
+        daemon.reload(lambda settings: settings["mqtt"].update(url=other.url))
+        assert "another session with the broker" in daemon.log
+        assert "restarted" not in daemon.log
+        second.wait_for(lambda s: online(s, "north") and len(s.detections("north")) > 5, "the camera at the other one")
+        first.wait_for(lambda s: s.last("edgepub/test/status") == b"offline", "the goodbye")
+        frames = numbers(first, "north", "frame") + numbers(second, "north", "frame")
+        assert frames == sorted(frames)
+        seqs = numbers(first, "north", "seq") + numbers(second, "north", "seq")
+        assert seqs == list(range(1, len(seqs) + 1)), "nothing is lost in between"
+        second.wait_for(lambda s: s.stats(), "the figures")
+        assert second.stats()[-1]["broker"] == {"reconnects": 1}
+    finally:
+        other.stop()
+
+
+def test_a_wrong_configuration_is_refused_and_the_old_one_goes_on(node, mosquitto, subscribe):
+    client = subscribe(mosquitto.port)
+    daemon = node("north")
+    client.wait_for(lambda s: online(s, "north"), "the camera")
+
+    def spoil(settings):
+        settings["outbox"] = {"durable": {"path": "x" * 300}}  # which is a name that no folder can have
+        settings["cameras"]["north"]["max_fsp"] = 3
+        settings["mqtt"]["keepalive_s"] = "often"
+
+    daemon.reload(spoil, "the new configuration is refused")
+    assert "cameras.north.max_fsp: unknown key; did you mean 'max_fps'?" in daemon.log
+    assert "mqtt.keepalive_s: " in daemon.log
+    assert "outbox.durable.path: cannot be used: File name too long" in daemon.log
+    assert "Traceback" not in daemon.log
+    many = len(client.detections("north"))
+    client.wait_for(lambda s: len(s.detections("north")) > many + 5, "the camera goes on")
+
+    def mend(settings):
+        settings["cameras"]["north"]["max_fps"] = settings["cameras"]["north"].pop("max_fsp")
+        settings["mqtt"]["keepalive_s"] = 15
+        del settings["outbox"]
+
+    daemon.reload(mend)
+    client.wait_for(lambda s: s.last("edgepub/test/north/max_fps") == b"3" and online(s, "north"), "what is right")
+    daemon.reload(lambda _: None, "reloaded: no camera has changed")
+    assert client.payloads("edgepub/test/status") == [b"online"]
+
+
+def test_another_name_is_another_life(node, mosquitto, subscribe):
+    client = subscribe(mosquitto.port)
+    daemon = node("north")
+    client.wait_for(lambda s: online(s, "north"), "the camera")
+    daemon.reload(lambda settings: settings.update(node="other"))
+    client.wait_for(lambda s: s.last("edgepub/other/north/status") == b"online", "the other name")
+    wait_until(lambda: not ghosts(mosquitto, subscribe, "edgepub/test/"), "the end of the old name")
+    daemon.reload(lambda settings: settings["cameras"]["north"].update(max_fps=5))
+    client.wait_for(lambda s: s.last("edgepub/other/north/max_fps") == b"5", "a reload after that")
+    assert daemon.terminate() == 0
+
+
+def test_what_was_set_by_a_command_stays_in_force(node, mosquitto, subscribe):
+    client = subscribe(mosquitto.port)
+    daemon = node("north")
+    client.wait_for(lambda s: online(s, "north"), "the camera")
+    client.publish("edgepub/test/north/enabled/set", b"OFF")
+    client.wait_for(lambda s: s.last("edgepub/test/north/status") == b"disabled", "what was set")
+    daemon.reload(lambda settings: settings["cameras"]["north"].update(max_fps=5))
+    client.wait_for(lambda s: s.last("edgepub/test/north/max_fps") == b"5", "the new configuration")
+    client.publish("edgepub/test/north/enabled/set", b"ON")
+    client.wait_for(lambda s: online(s, "north"), "the camera that is new obeys")
+    assert client.payloads("edgepub/test/north/status").count(b"online") == 2
+
+
+def test_a_terminal_that_is_closed_ends_it_as_ever(studio, mosquitto, subscribe, tmp_path):
+    client = subscribe(mosquitto.port)
+    path = tmp_path / "edgepub.yaml"
+    path.write_text(
+        yaml.safe_dump(studio.settings(mosquitto.url, studio.video([[BOX]] * 50), realtime=True, loop=True))
+    )
+    ours, theirs = pty.openpty()
+    command = ["sh", "-c", 'exec "$@" <"$0" >"$0" 2>&1', os.ttyname(theirs)]  # which makes it this session's terminal
+    command += [sys.executable, "-m", "edgepub", "run", "-c", str(path)]
+    process = subprocess.Popen(command, start_new_session=True)
+    try:
+        client.wait_for(lambda s: online(s, "cam"), "the camera")
+        os.close(theirs)
+        os.close(ours)
+        client.wait_for(lambda s: s.last("edgepub/test/status") == b"offline", "the goodbye")
+        assert process.wait(30) == 0
+    finally:
+        process.kill()
+        process.wait()
+
+
+LEFT = {"polygon": [[0, 0], [0.5, 0], [0.5, 1], [0, 1]]}
+RIGHT = {"polygon": [[0.5, 0], [1, 0], [1, 1], [0.5, 1]]}
+FLOOR = {"polygon": [[0, 0.5], [1, 0.5], [1, 1], [0, 1]]}
+WHERE = "edgepub/test/north/zones"
+
+
+def zones_of(subscriber, camera="north"):
+    """Return the zones of each object in the camera's payloads, one after another, without repeats."""
+    seen = [each.get("zones") for payload in subscriber.detections(camera) for each in payload["detections"]]
+    return [zones for zones, _ in itertools.groupby(seen)]
+
+
+def happened(subscriber, camera="north"):
+    told = [json.loads(payload) for payload in subscriber.payloads(f"edgepub/test/{camera}/events")]
+    return [" ".join(filter(None, [each["event_type"], str(each["track_id"]), each.get("zone")])) for each in told]
+
+
+def draw(**zones):
+    return lambda settings: settings["cameras"]["north"].update(zones=zones)
+
+
+def test_a_camera_goes_on_while_its_zones_are_drawn(node, mosquitto, subscribe):
+    client = subscribe(mosquitto.port)
+    its = {"labels": ["person"], "zones": {"left": LEFT}, "tracking": True, "occupancy_on_frames": 1}
+    daemon = node("north", **its)
+    client.wait_for(lambda s: online(s, "north"), "the camera")
+    daemon.reload(lambda settings: settings.update(home_assistant={"enabled": True}))
+    client.wait_for(lambda s: s.last(f"{WHERE}/left/objects/person") == b"1", "who is in the first zone")
+    entities = "homeassistant/device/edgepub_test_CAMERA_north/config"
+
+    daemon.reload(draw(floor=FLOOR, right=RIGHT, left=LEFT))
+    assert "reloaded: north with other zones and lines" in daemon.log
+    client.wait_for(lambda s: s.last(f"{WHERE}/floor/objects/person/occupancy") == b"ON", "who is in the new one")
+    client.wait_for(lambda s: ["floor", "left"] in zones_of(s), "the payload says so, in the configuration's order")
+    assert client.payloads(f"{WHERE}/floor/objects/person")[-1] == b"1"
+    assert client.payloads(f"{WHERE}/right/objects/person") == [b"0"]
+    assert client.payloads(f"{WHERE}/right/objects/person/occupancy") == [b"OFF"]
+    before = [number for number, _ in itertools.groupby(client.payloads(f"{WHERE}/left/objects/person"))]
+    assert before == [b"0", b"1"], "the zone that is as before did not notice"
+    client.wait_for(lambda s: b"zones/right/objects/person/occupancy" in s.last(entities), "Home Assistant is told")
+
+    daemon.reload(draw(floor=FLOOR, right={**RIGHT, "labels": ["person"]}))
+    wait_until(lambda: not ghosts(mosquitto, subscribe, "/zones/left/"), "the end of the first zone")
+    client.wait_for(lambda s: "zone_left 1 left" in happened(s), "who was in it has left it")
+    client.wait_for(lambda s: zones_of(s)[-1] == ["floor"], "the payload says so")
+    device = json.loads(client.last(entities))["components"]
+    assert device["zones/left/objects/person"] == {"platform": "sensor"}, "it is taken back"
+    assert "state_topic" in device["zones/floor/objects/person"]
+
+    many = len(client.detections("north"))
+    client.wait_for(lambda s: len(s.detections("north")) > many + 20, "more of it")
+    assert happened(client) == ["appeared 1", "zone_entered 1 left", "zone_entered 1 floor", "zone_left 1 left"]
+    assert zones_of(client) == [["left"], ["floor", "left"], ["floor"]]
+    tracks = [each.get("track_id") for payload in client.detections("north") for each in payload["detections"]]
+    assert [track for track, _ in itertools.groupby(tracks)] == [None, 1]
+    frames, seqs = numbers(client, "north", "frame"), numbers(client, "north", "seq")
+    assert frames == sorted(set(frames)), "its source stayed open"
+    assert seqs == list(range(1, len(seqs) + 1))
+    statuses = [status for status, _ in itertools.groupby(client.payloads("edgepub/test/north/status"))]
+    assert statuses == [b"offline", b"online"]
+    assert set(client.payloads("edgepub/test/north/objects/person")) == {b"0", b"1"}
+    assert "restarted" not in daemon.log
+    assert client.stats()[-1]["cameras"]["north"]["reconnects"] == 0
+    assert daemon.terminate() == 0
+    assert not ghosts(mosquitto, subscribe, "/zones/left/")
+
+
+def test_a_zone_of_another_form_begins_anew_and_lines_are_drawn_too(node, mosquitto, subscribe):
+    client = subscribe(mosquitto.port)
+    daemon = node("north", zones={"yard": LEFT}, tracking=True, occupancy_on_frames=1)
+    topic = f"{WHERE}/yard/objects/person"
+    client.wait_for(lambda s: s.last(topic) == b"1", "who is in it")
+    daemon.reload(draw(yard=RIGHT))
+    client.wait_for(lambda s: s.last(topic) == b"0", "nobody is in it")
+    daemon.reload(draw(yard=FLOOR))
+    client.wait_for(lambda s: s.last(topic) == b"1", "who is in it")
+    expected = ["appeared 1", "zone_entered 1 yard", "zone_left 1 yard", "zone_entered 1 yard"]
+    client.wait_for(lambda s: happened(s) == expected, "all that has happened")
+    daemon.reload(draw(yard={**FLOOR, "labels": ["car"]}))
+    wait_until(lambda: not ghosts(mosquitto, subscribe, "/yard/objects/person"), "the end of a label")
+    client.wait_for(lambda s: s.last(f"{WHERE}/yard/objects/car") == b"0", "the label that counts now")
+    line = {"from": [0, 0], "to": [1, 1]}
+    daemon.reload(lambda settings: settings["cameras"]["north"].update(zones={}, lines={"gate": line}))
+    wait_until(lambda: not ghosts(mosquitto, subscribe, "/zones/"), "the end of the zone")
+    client.wait_for(lambda s: zones_of(s)[-1] is None, "who is in no zone")
+    assert daemon.log.count("north with other zones and lines") == 4
+    assert client.payloads("edgepub/test/north/status").count(b"online") == 1
+
+
+def test_no_count_of_a_zone_that_is_gone_comes_back(studio, run_daemon, mosquitto, subscribe):
+    """The counts change with every frame, at the model's speed, while a zone comes and goes."""
+    video = studio.video([[BOX], []] * 50)
+    its = {"loop": True, "occupancy_on_frames": 1, "occupancy_off_s": 0}
+    settings = studio.settings(mosquitto.url, video, **its)
+    client = subscribe(mosquitto.port)
+    daemon = run_daemon(settings)
+    client.wait_for(lambda s: s.last("edgepub/test/cam/objects/person"), "the camera")
+    topic = "edgepub/test/cam/zones/left/objects/person"
+    for turn in range(8):
+        settings["cameras"]["cam"]["zones"] = {} if turn % 2 else {"left": LEFT}
+        daemon.file.write_text(yaml.safe_dump(settings))
+        before = len(client.payloads(topic))
+        daemon.process.send_signal(signal.SIGHUP)
+        if turn % 2:
+            client.wait_for(lambda s: s.last(topic) == b"", "the end of the zone")
+        else:
+            client.wait_for(lambda s, before=before: len(s.payloads(topic)) > before + 10, "its counts")
+    counted = len(client.payloads("edgepub/test/cam/objects/person"))
+    client.wait_for(lambda s: len(s.payloads("edgepub/test/cam/objects/person")) > counted + 50, "more counts")
+    assert client.last(topic) == b""
+    assert not ghosts(mosquitto, subscribe, "/zones/")
+
+
+def test_a_zone_that_goes_while_the_broker_is_away_leaves_nothing(node, subscribe, tmp_path):
+    keeps = ("persistence true", f"persistence_location {tmp_path}/")
+    broker = Mosquitto(tmp_path, "listener {port} 127.0.0.1", "allow_anonymous true", *keeps).start()
+    try:
+        daemon = node("north", url=broker.url, zones={"left": LEFT}, tracking=True)
+        subscribe(broker.port).wait_for(lambda s: s.last(f"{WHERE}/left/objects/person") == b"1", "who is in it")
+        broker._process.terminate()  # so that it writes down what it has
+        broker._process.wait()
+        daemon.wait_for_log("trying again")
+        daemon.reload(draw(floor=FLOOR))
+        broker.start()
+        assert f"{WHERE}/left/objects/person" in subscribe(broker.port).retained(), "which it still has"
+        wait_until(lambda: not ghosts(broker, subscribe, "/zones/left/"), "the end of it")
+        subscribe(broker.port).wait_for(lambda s: s.last(f"{WHERE}/floor/objects/person") == b"1", "the other one")
+    finally:
+        broker.stop()
+
+
+def test_zones_are_drawn_while_a_camera_is_disabled(node, mosquitto, subscribe):
+    client = subscribe(mosquitto.port)
+    daemon = node("north", labels=["person"], zones={"left": LEFT}, tracking=True, occupancy_on_frames=1)
+    client.wait_for(lambda s: s.last(f"{WHERE}/left/objects/person") == b"1", "who is in it")
+    client.publish("edgepub/test/north/enabled/set", b"OFF")
+    client.wait_for(lambda s: s.last("edgepub/test/north/status") == b"disabled", "what was set")
+    daemon.reload(draw(floor=FLOOR))
+    client.wait_for(lambda s: s.last(f"{WHERE}/floor/objects/person/occupancy") == b"OFF", "nobody yet")
+    client.wait_for(lambda s: s.last(f"{WHERE}/left/objects/person/occupancy") == b"", "the end of the other one")
+    daemon.reload(draw(floor=FLOOR, left=RIGHT))
+    client.wait_for(lambda s: s.last(f"{WHERE}/left/objects/person/occupancy") == b"OFF", "its name is another's now")
+    client.publish("edgepub/test/north/enabled/set", b"ON")
+    client.wait_for(lambda s: s.last(f"{WHERE}/floor/objects/person/occupancy") == b"ON", "who is in the new one")
+    expected = ["appeared 1", "zone_entered 1 left", "zone_left 1 left", "left 1", "appeared 2", "zone_entered 2 floor"]
+    client.wait_for(lambda s: happened(s) == expected, "all that has happened")
+
+
+def test_a_result_that_is_held_back_tells_of_the_zones_of_its_moment(studio, run_daemon, mosquitto, subscribe):
+    """A change waits for the next allowed moment; each payload is right for its frame, and they stay in order."""
+    there = [{**BOX, "bbox": [8 + 10 * (n % 3), 16, 24 + 10 * (n % 3), 48]} for n in range(48)]
+    publish = {"mode": "changes", "max_rate_hz": 2}
+    video = studio.video([[each] for each in there])
+    settings = studio.settings(mosquitto.url, video, realtime=True, loop=True, publish=publish)
+    settings["cameras"]["cam"]["zones"] = {"all": {"polygon": [[0, 0], [1, 0], [1, 1], [0, 1]]}}
+    client = subscribe(mosquitto.port)
+    daemon = run_daemon(settings)
+    for zone in ("floor", "left", "all"):
+        many = len(client.detections())
+        client.wait_for(lambda s, many=many: len(s.detections()) > many + 2, "some payloads")
+        polygon = settings["cameras"]["cam"]["zones"].popitem()[1]
+        settings["cameras"]["cam"]["zones"][zone] = polygon
+        daemon.file.write_text(yaml.safe_dump(settings))
+        daemon.process.send_signal(signal.SIGHUP)
+        client.wait_for(lambda s, zone=zone: zones_of(s, "cam")[-1] == [zone], "the new zone")
+    assert zones_of(client, "cam") == [["all"], ["floor"], ["left"], ["all"]], "never back"
+    payloads = client.detections()
+    assert [each["seq"] for each in payloads] == list(range(1, len(payloads) + 1))
+    frames = [each["frame"] for each in payloads]
+    assert frames == sorted(set(frames))
+
+
+BASE = {
+    "node": "garage",
+    "models": {"a": {"model_name": "a", "zoo_url": "some/zoo"}, "b": {"model_name": "b", "zoo_url": "some/zoo"}},
+    "cameras": {
+        "one": {"source": 0, "model": "a"},
+        "two": {"source": 1, "model": "b", "zones": {"z": {"polygon": [[0, 0], [1, 0], [0, 1]], "labels": ["person"]}}},
+    },
+}
+
+
+@pytest.mark.parametrize(
+    ("place", "value", "expected"),
+    [
+        ("cameras.one.min_score", 0.6, (False, ["one"], ["one"], [])),
+        ("cameras.one.zones", {"z": {"polygon": [[0, 0], [1, 0], [1, 1]]}}, (False, [], [], ["one"])),
+        ("cameras.one.lines", {"l": {"from": [0, 0], "to": [1, 1]}}, (False, [], [], ["one"])),
+        ("cameras.two.zones", {}, (False, [], [], ["two"])),
+        ("cameras.two.labels", ["person"], (False, ["two"], ["two"], [])),
+        ("cameras.two", {"source": 1, "model": "b", "enabled": False}, (False, ["two"], ["two"], [])),
+        ("cameras.three", {"source": 2, "model": "a"}, (False, [], ["three"], [])),
+        ("cameras.one", None, (False, ["one"], [], [])),
+        ("models.b.model_name", "c", (False, ["two"], ["two"], [])),
+        ("models.c", {"model_name": "c", "zoo_url": "some/zoo"}, (False, [], [], [])),
+        ("mqtt", {"url": "mqtt://elsewhere"}, (False, [], [], [])),
+        ("log", {"level": "debug"}, (False, [], [], [])),
+        ("mqtt", {"topic_prefix": "site"}, (True, [], [], [])),
+        ("outbox", {"stream": {"size": 3}}, (True, [], [], [])),
+        ("node", "other", (True, [], [], [])),
+    ],
+)
+def test_what_a_change_costs(place, value, expected):
+    new = copy.deepcopy(BASE)
+    *above, key = place.split(".")
+    section = new
+    for part in above:
+        section = section[part]
+    if value is None:
+        del section[key]
+    else:
+        section[key] = value
+    assert reload.between(Settings(**BASE), Settings(**new)) == expected
+
+
+def test_a_change_is_said_in_words():
+    said = reload.Changes(False, ["a", "b"], ["b", "c"], ["d", "e"])
+    assert str(said) == "b restarted; c new; a gone; d, e with other zones and lines"
+
+
+def test_a_secret_source_that_changes_is_a_change(tmp_path):
+    (tmp_path / "url").write_text("rtsp://a/1")
+    settings = {**BASE, "cameras": {"one": {"source_file": str(tmp_path / "url"), "model": "a"}}}
+    old = Settings(**settings)
+    (tmp_path / "url").write_text("rtsp://a/2")
+    assert reload.between(old, Settings(**settings)).started == ["one"]

@@ -1,0 +1,210 @@
+"""Zones and lines that are saved from a page: in force at once, after a kill, in `check`, and taken back. All real."""
+
+import contextlib
+import http.client
+import json
+import os
+import signal
+import threading
+
+import pytest
+import yaml
+
+from tests.support.studio import BOX
+from tests.support.waiting import free_port, wait_until
+
+TOKEN = "0123456789abcdef0123456789abcdef"
+ALL = {"polygon": [[0, 0], [1, 0], [1, 1], [0, 1]]}
+CONFIGURED = {"polygon": [[0.9, 0.9], [1, 0.9], [1, 1]]}
+
+
+class Box:
+    """A daemon whose page may be asked."""
+
+    def __init__(self, studio, run_daemon, mosquitto, tmp_path, **camera):
+        token = tmp_path / "token"
+        token.write_text(TOKEN + "\n")
+        source = studio.video([[BOX]] * 50)
+        self.settings = studio.settings(mosquitto.url, source, realtime=True, loop=True, tracking=True, **camera)
+        self.settings["http"] = {"listen": free_port(), "token_file": str(token), "allow_edit": True}
+        self.run_daemon = run_daemon
+
+    def start(self):
+        self.daemon = self.run_daemon(self.settings)
+        self.daemon.wait_for_log("cam: online")
+        self.daemon.wait_for_log("is the page")
+        return self
+
+    def ask(self, method, path, body=None):
+        connection = http.client.HTTPConnection("127.0.0.1", self.settings["http"]["listen"], timeout=30)
+        connection.request(method, path, body, {"Authorization": f"Bearer {TOKEN}"})
+        answer = connection.getresponse()
+        text = answer.read().decode()
+        connection.close()
+        return answer.status, json.loads(text) if text.startswith("{") else text
+
+    def save(self, **areas):
+        return self.ask("PUT", "/cameras/cam/areas", json.dumps(areas))
+
+
+def zones_of_last(reader):
+    payloads = reader.detections()
+    return payloads[-1]["detections"][0].get("zones") if payloads and payloads[-1]["detections"] else None
+
+
+@pytest.fixture
+def box(studio, run_daemon, mosquitto, tmp_path):
+    return Box(studio, run_daemon, mosquitto, tmp_path, zones={"corner": CONFIGURED}).start()
+
+
+def test_what_is_saved_is_in_force_at_once_and_after_a_kill(box, mosquitto, subscribe, cli):
+    reader = subscribe(mosquitto.port)
+    reader.wait_for(lambda r: zones_of_last(r) == [], "a payload without a zone")
+    status, told = box.save(zones={"drive": {**ALL, "labels": ["person"]}}, lines={})
+    assert (status, told["saved"], list(told["zones"])) == (200, True, ["drive"])
+    before = reader.detections()[-1]
+    reader.wait_for(lambda r: zones_of_last(r) == ["drive"], "a payload with the zone")
+    reader.wait_for(lambda r: r.last("edgepub/test/cam/zones/drive/objects/person") == b"1", "the zone's count")
+    reader.wait_for(lambda r: r.last("edgepub/test/cam/zones/drive/objects/person/occupancy") == b"ON", "occupancy")
+    after = reader.detections()[-1]
+    assert after["boot_id"] == before["boot_id"]
+    assert after["detections"][0]["track_id"] == before["detections"][0]["track_id"], "it was not lost from sight"
+    assert reader.payloads("edgepub/test/cam/status").count(b"offline") <= 1, "only that of the start"
+    assert "cam: its zones and lines are those saved on its page from now on" in box.daemon.log
+    kept = subscribe(mosquitto.port).retained()
+    assert not [topic for topic in kept if "zones/corner" in topic], "what is no more is cleared"
+
+    shown = cli("check", "-c", box.daemon.file)
+    assert shown.returncode == 0
+    assert "cam: zones and lines are those saved on its page" in shown.stdout
+    assert "overrides.yaml" in shown.stdout
+
+    box.daemon.close()
+    box.start()
+    assert "cam: zones and lines are those saved on its page" in box.daemon.log
+    boot_id = after["boot_id"]
+    reader.wait_for(
+        lambda r: r.detections()[-1]["boot_id"] != boot_id and zones_of_last(r) == ["drive"], "the zone after a kill"
+    )
+
+    status, told = box.ask("DELETE", "/cameras/cam/areas")
+    assert (status, told["saved"], list(told["zones"])) == (200, False, ["corner"])
+    reader.wait_for(lambda r: zones_of_last(r) == [], "the configuration's zones")
+    assert "saved on its page" not in cli("check", "-c", box.daemon.file).stdout
+    wait_until(lambda: "zones/drive" not in str(subscribe(mosquitto.port).retained()), "the end of its topics")
+    assert box.daemon.terminate() == 0
+
+
+def test_what_cannot_be_saved_changes_nothing_and_says_why(box, mosquitto, subscribe, tmp_path):
+    status, told = box.save(zones={"drive": {"polygon": [[0, 0], [1, 1], [1, 0], [0, 1]]}})
+    assert status == 422
+    assert "crosses itself" in told["mistakes"][0]["why"]
+    state = tmp_path / "state"
+    (state / "overrides.yaml.new").mkdir()  # nothing can be written there, not even by root
+    status, told = box.save(zones={"drive": ALL})
+    assert status == 422
+    (mistake,) = told["mistakes"]
+    assert mistake["why"].startswith(f"not saved, nothing has changed: {state}")
+    reader = subscribe(mosquitto.port)
+    reader.wait_for(lambda r: zones_of_last(r) == [], "a payload without the zone")
+    assert "Traceback" not in box.daemon.log
+    (state / "overrides.yaml.new").rmdir()
+    assert box.save(zones={"drive": ALL})[0] == 200
+    by_hand = "cameras: {cam: {zones: {mine: {polygon: [[0, 0], [1, 0], [1, 1]]}}}}"
+    (state / "overrides.yaml").write_text(by_hand)
+    status, told = box.save(zones={"other": ALL})
+    assert status == 422
+    assert "overrides.yaml: was changed by hand, which would be lost: reload edgepub first" in str(told)
+    assert (state / "overrides.yaml").read_text() == by_hand
+    box.daemon.process.send_signal(signal.SIGHUP)
+    box.daemon.wait_for_log("reloaded: cam with other zones and lines")
+    assert box.save(zones={"other": ALL})[0] == 200
+
+
+def test_a_disk_that_hangs_holds_up_nothing(box, mosquitto, subscribe, tmp_path):
+    reader = subscribe(mosquitto.port)
+    os.mkfifo(tmp_path / "state" / "overrides.yaml.new")  # nobody reads it
+    status, told = box.save(zones={"drive": ALL})
+    assert status == 422
+    assert "does not answer" in told["mistakes"][0]["why"]
+    assert "does not answer" in box.save(zones={"drive": ALL})[1]["mistakes"][0]["why"], "at once"
+    box.daemon.process.send_signal(signal.SIGHUP)
+    box.daemon.wait_for_log("reloaded: no camera has changed")
+    number = len(reader.detections())
+    reader.wait_for(lambda r: len(r.detections()) > number, "detections")
+    assert zones_of_last(reader) == []
+    assert box.daemon.terminate() == 0
+    reader.wait_for(lambda r: r.last("edgepub/test/status") == b"offline", "the goodbye")
+
+
+def test_what_was_answered_to_be_saved_is_saved_whatever_is_reloaded_meanwhile(box, mosquitto, subscribe, tmp_path):
+    saved, over = [], threading.Event()
+
+    def save():
+        number = 0
+        while not over.is_set():
+            number += 1
+            with contextlib.suppress(OSError, http.client.HTTPException):  # while it begins anew
+                if box.save(zones={f"z-{number}": ALL})[0] == 200:
+                    saved.append(f"z-{number}")
+
+    saver = threading.Thread(target=save)
+    saver.start()
+    for size in (100, 200, 300):
+        number = len(saved)
+        wait_until(lambda n=number: len(saved) > n + 2, "some saves")
+        its = {**box.settings, "outbox": {"stream": {"size": size}}}
+        before = box.daemon.log.count("all begins anew")
+        box.daemon.file.write_text(yaml.safe_dump(its))
+        box.daemon.process.send_signal(signal.SIGHUP)
+        wait_until(lambda n=before: box.daemon.log.count("all begins anew") > n, "another life")
+    number = len(saved)
+    wait_until(lambda: len(saved) > number + 2, "some saves")
+    over.set()
+    saver.join()
+    assert list(yaml.safe_load((tmp_path / "state" / "overrides.yaml").read_text())["cameras"]["cam"]["zones"]) == [
+        saved[-1]
+    ]
+    reader = subscribe(mosquitto.port)
+    reader.wait_for(lambda r: zones_of_last(r) == [saved[-1]], "the last zone")
+    assert "Traceback" not in box.daemon.log
+
+
+def test_a_reload_leaves_what_is_saved_and_a_configuration_that_it_does_not_fit_is_refused(box, mosquitto, subscribe):
+    assert box.save(zones={"drive": {**ALL, "labels": ["person"]}})[0] == 200
+    reader = subscribe(mosquitto.port)
+    reader.wait_for(lambda r: zones_of_last(r) == ["drive"], "the zone")
+
+    def reload(**camera):
+        its = {**box.settings, "cameras": {"cam": {**box.settings["cameras"]["cam"], **camera}}}
+        box.daemon.file.write_text(yaml.safe_dump(its))
+        box.daemon.process.send_signal(signal.SIGHUP)
+
+    reload(labels=["car"])
+    box.daemon.wait_for_log("the new configuration is refused")
+    assert (
+        "overrides.yaml: cameras.cam: zones.drive.labels: 'person' is not one of the camera's labels" in box.daemon.log
+    )
+    reload(zones={"other": ALL})
+    box.daemon.wait_for_log("reloaded: no camera has changed")
+    assert box.ask("DELETE", "/cameras/cam/areas")[1]["zones"].keys() == {"other"}
+    reader.wait_for(lambda r: zones_of_last(r) == ["other"], "the configuration's new zone")
+
+
+def test_the_sliders_go_through_the_door_of_the_commands(box, mosquitto, subscribe):
+    reader = subscribe(mosquitto.port)
+    topic = "edgepub/test/cam/min_score"
+    assert box.ask("PUT", "/cameras/cam/settings/min_score", "0.95") == (
+        200,
+        {"enabled": True, "min_score": 0.95, "max_fps": None},
+    )
+    reader.wait_for(lambda r: r.last(topic) == b"0.95", "the state")
+    reader.wait_for(lambda r: r.detections() and not r.detections()[-1]["detections"], "nothing that is so sure")
+    status, why = box.ask("PUT", "/cameras/cam/settings/max_fps", "fast")
+    assert (status, why) == (
+        422,
+        "max_fps cannot be set to 'fast': must be a number from 0.001 to 1000, or None for no limit\n",
+    )
+    assert box.ask("PUT", "/cameras/cam/settings/min_score", "")[1]["min_score"] == 0.5
+    reader.wait_for(lambda r: r.last(topic) == b"0.5", "the configuration's")
+    assert "cam: min_score is set to 0.95" in box.daemon.log

@@ -1,0 +1,431 @@
+"""The log: its three forms, and complaints that repeat themselves."""
+
+import io
+import json
+import logging
+import os
+import socket
+import sys
+import threading
+import time
+from datetime import datetime
+
+import pytest
+
+from edgepub.config.settings import LogSettings
+from edgepub.telemetry import logs
+from edgepub.telemetry.dedup import Repeats
+from edgepub.telemetry.journal import JournalHandler
+
+LOG = logging.getLogger("edgepub.test")
+PORCH = logs.of_camera(LOG, "porch")
+YEAR_S = 365 * 86_400
+HOUR_S = 3600.0
+
+
+@pytest.fixture(autouse=True)
+def _root_as_before(monkeypatch):
+    root = logging.getLogger()
+    monkeypatch.setattr(root, "handlers", root.handlers)
+    level = root.level
+    yield
+    for each in root.handlers:
+        each.close()
+    root.setLevel(level)
+    LOG.handlers, LOG.propagate, LOG.level = [], True, logging.NOTSET
+
+
+@pytest.fixture
+def stderr(capfd):
+    """Return a function that gives what was written to stderr since the last time."""
+    return lambda: capfd.readouterr().err
+
+
+def only_to(handler):
+    LOG.handlers, LOG.propagate = [handler], False
+    LOG.setLevel(logging.INFO)
+
+
+class Journal:
+    """A socket that takes entries, as journald does."""
+
+    def __init__(self, path):
+        self.path = str(path)
+        self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        self.socket.bind(self.path)
+        self.socket.settimeout(5)
+
+    def entry(self):
+        return fields_of(self.socket.recv(1 << 20))
+
+    def fill(self):
+        """Send so much that nothing more goes in; return how many datagrams that were."""
+        number = 0
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sender:
+            sender.setblocking(False)
+            try:
+                while True:
+                    sender.sendto(b"MESSAGE=noise\n", self.path)
+                    number += 1
+            except BlockingIOError:
+                return number
+
+
+def fields_of(entry):
+    """Parse an entry by the protocol's page."""
+    fields = {}
+    while entry:
+        line, entry = entry.split(b"\n", 1)
+        name, equals, value = line.partition(b"=")
+        if not equals:
+            size = int.from_bytes(entry[:8], "little")
+            value, end, entry = entry[8 : 8 + size], entry[8 + size : 9 + size], entry[9 + size :]
+            assert end == b"\n"
+        assert name not in fields
+        fields[name.decode()] = value.decode()
+    return fields
+
+
+@pytest.fixture
+def journal(tmp_path):
+    its = Journal(tmp_path / "socket")
+    yield its
+    its.socket.close()
+
+
+@pytest.fixture
+def under_systemd(monkeypatch):
+    """Let our stderr be what systemd says that it has connected to the journal."""
+    stderr = os.fstat(2)
+    monkeypatch.setenv("JOURNAL_STREAM", f"{stderr.st_dev}:{stderr.st_ino}")
+
+
+@pytest.fixture
+def to_journal(under_systemd, journal):  # noqa: ARG001
+    logs.setup(LogSettings(), journal.path)
+    return journal
+
+
+@pytest.fixture
+def unreachable(tmp_path):
+    """A handler whose journal is not there, and what it writes instead."""
+    ours, theirs = socket.socketpair()
+    handler = JournalHandler(str(tmp_path / "none"), ours.fileno())
+    theirs.settimeout(5)
+    only_to(handler)
+    yield theirs
+    handler.close()
+    ours.close()
+    theirs.close()
+
+
+def boom():
+    raise ValueError("Fenêtre ☃")
+
+
+def say_boom():
+    try:
+        boom()
+    except ValueError:
+        PORCH.exception("an error of edgepub's own")
+
+
+def test_text_is_for_a_person(stderr):
+    logs.setup(LogSettings())
+    PORCH.warning("source: %s", "silent")
+    LOG.info("stopping")
+    LOG.debug("not this")
+    first, second = stderr().splitlines()
+    stamp = len("2026-01-01 12:00:00,123")
+    assert first[stamp:] == " WARNING porch: source: silent"
+    assert second[stamp:] == " INFO    stopping"
+    datetime.strptime(first[:stamp], "%Y-%m-%d %H:%M:%S,%f")  # noqa: DTZ007
+
+
+def test_json_is_an_object_a_line_of_utf_8(monkeypatch):
+    written = io.BytesIO()
+    monkeypatch.setattr(sys, "stderr", io.TextIOWrapper(written, "latin-1", write_through=True))
+    logs.setup(LogSettings(format="json"))
+    PORCH.warning("source: %s ☃\nand more", "Bäh")
+    LOG.info("node %s", "garage\udcff")
+    say_boom()
+    first, second, third = map(json.loads, written.getvalue().splitlines())
+    assert abs(datetime.fromisoformat(first.pop("time")).timestamp() - time.time()) < 5
+    assert first == {
+        "level": "warning",
+        "logger": "edgepub.test",
+        "camera": "porch",
+        "message": "source: Bäh ☃\nand more",
+    }
+    assert second["message"] == "node garage\\udcff"
+    assert "camera" not in second
+    assert third["message"] == "an error of edgepub's own"
+    assert third["exception"].startswith("Traceback")
+    assert third["exception"].endswith("ValueError: Fenêtre ☃")
+
+
+def test_json_says_how_many_were_not_said(stderr, monkeypatch):
+    now = [0.0]
+    monkeypatch.setattr(logs, "Repeats", lambda: Repeats(lambda: now[0]))
+    logs.setup(LogSettings(format="json"))
+    for second in (0, 20, 40, 60):
+        now[0] = float(second)
+        PORCH.warning("source: silent")
+    first, second = map(json.loads, stderr().splitlines())
+    assert "unsaid" not in first
+    assert (second["message"], second["unsaid"]) == ("source: silent", 2)
+
+
+def test_another_level_and_another_form_while_it_runs(stderr):
+    logs.setup(LogSettings())
+    logs.setup(LogSettings(level="debug", format="json"))
+    LOG.debug("one")
+    logs.setup(LogSettings(level="error"))
+    LOG.warning("two")
+    LOG.error("three")
+    one, three = stderr().splitlines()
+    assert json.loads(one)["message"] == "one"
+    assert three.endswith("ERROR   three")
+
+
+def test_entries_of_the_journal_have_fields(to_journal):
+    PORCH.warning("source: %s", "ümläut")
+    LOG.info("stopping")
+    LOG.error("bad")
+    first = to_journal.entry()
+    assert first.pop("CODE_FILE") == __file__
+    assert int(first.pop("CODE_LINE")) > 100
+    assert first == {
+        "MESSAGE": "porch: source: ümläut",
+        "PRIORITY": "4",
+        "CAMERA": "porch",
+        "LOGGER": "edgepub.test",
+        "SYSLOG_IDENTIFIER": "edgepub",
+        "THREAD_NAME": threading.current_thread().name,
+        "CODE_FUNC": "test_entries_of_the_journal_have_fields",
+    }
+    second, third = to_journal.entry(), to_journal.entry()
+    assert (second["MESSAGE"], second["PRIORITY"]) == ("stopping", "6")
+    assert "CAMERA" not in second
+    assert (third["MESSAGE"], third["PRIORITY"]) == ("bad", "3")
+
+
+def test_an_exception_is_one_entry(to_journal):
+    say_boom()
+    entry = to_journal.entry()
+    lines = entry["MESSAGE"].splitlines()
+    assert lines[:2] == ["porch: an error of edgepub's own", "Traceback (most recent call last):"]
+    assert lines[-1] == "ValueError: Fenêtre ☃"
+    assert entry["PRIORITY"] == "3"
+
+
+def test_a_text_can_be_no_other_field(to_journal):
+    LOG.warning("a topic\nCAMERA=porch")
+    entry = to_journal.entry()
+    assert entry["MESSAGE"] == "a topic\nCAMERA=porch"
+    assert "CAMERA" not in entry
+
+
+def test_what_is_too_long_for_an_entry_is_cut(to_journal):
+    LOG.warning("☃" * 1_000_000)
+    message = to_journal.entry()["MESSAGE"]
+    assert message[:1000] == "☃" * 1000
+    assert 40_000 < len(message.encode()) < 60_000
+    assert message.endswith("☃...")
+
+
+def test_without_a_journal_it_is_a_line_with_its_priority(unreachable):
+    LOG.warning("one\ntwo")
+    LOG.error("three")
+    said = b""
+    while said.count(b"\n") < 3:
+        said += unreachable.recv(1000)
+    assert said == b"<4>one\n<4>two\n<3>three\n"
+
+
+def test_a_stderr_that_nobody_reads_holds_nobody_up(unreachable):  # noqa: ARG001
+    started_s = time.monotonic()
+    for number in range(1000):
+        LOG.warning("x" * 10_000, extra={"camera": str(number)})
+    assert time.monotonic() - started_s < 20
+
+
+def test_stderr_that_is_another_is_not_the_journal(monkeypatch, stderr, journal):
+    """A program that systemd has started, with stderr sent to a file."""
+    its = os.fstat(2)
+    monkeypatch.setenv("JOURNAL_STREAM", f"{its.st_dev}:{its.st_ino + 1}")
+    logs.setup(LogSettings(), journal.path)
+    LOG.warning("here")
+    assert "WARNING here" in stderr()
+
+
+def test_a_journal_that_is_stuck_holds_nobody_up_and_is_told_what_was_lost(to_journal):
+    number = to_journal.fill()
+    started_s = time.monotonic()
+    for n in range(50):
+        LOG.info("line %d", n)
+    assert time.monotonic() - started_s < 1
+    for _ in range(number):
+        assert to_journal.entry()["MESSAGE"] == "noise"
+    LOG.info("line 50")
+    lost, entry = to_journal.entry(), to_journal.entry()
+    assert lost["MESSAGE"].startswith("50 lines of the log are lost")
+    assert (lost["PRIORITY"], lost["SYSLOG_IDENTIFIER"]) == ("4", "edgepub")
+    assert entry["MESSAGE"] == "line 50"
+
+
+def test_threads_log_at_once_and_each_entry_is_whole(to_journal):
+    def work(name):
+        for n in range(200):
+            logs.of_camera(LOG, name).info("line %d\nof %s", n, name)
+
+    names = [f"cam{n}" for n in range(8)]
+    threads = [threading.Thread(target=work, args=(name,), name=f"camera-{name}") for name in names]
+    entries = []
+    reader = threading.Thread(target=lambda: entries.extend(to_journal.entry() for _ in range(1600)))
+    for each in (reader, *threads):
+        each.start()
+    for each in (*threads, reader):
+        each.join()
+    for entry in entries:
+        assert entry["MESSAGE"].endswith(f"\nof {entry['CAMERA']}")
+        assert entry["THREAD_NAME"] == f"camera-{entry['CAMERA']}"
+    assert len({(entry["CAMERA"], entry["MESSAGE"]) for entry in entries}) == 1600
+
+
+class Said(logging.Handler):
+    """What passes, with the time of a clock that is set."""
+
+    def __init__(self):
+        super().__init__()
+        self.now_s = 0.0
+        self.said = []
+        self.addFilter(Repeats(lambda: self.now_s))
+
+    def emit(self, record):
+        self.said.append((self.now_s, record.getMessage(), getattr(record, "unsaid", 0)))
+
+    @property
+    def texts(self):
+        return [text for _, text, _ in self.said]
+
+
+@pytest.fixture
+def said():
+    handler = Said()
+    only_to(handler)
+    return handler
+
+
+def complain(said, upto_s, every_s, text, *values):
+    while said.now_s < upto_s:
+        PORCH.warning(text, *values)
+        said.now_s += every_s
+
+
+def test_pauses_between_equal_complaints_grow_and_they_are_counted(said):
+    complain(said, 2 * HOUR_S, 30, "source: silent")
+    times = [time for time, _, _ in said.said]
+    assert times == [0, 60, 180, 420, 900, 1860, 3780]
+    assert [unsaid for _, _, unsaid in said.said] == [0, 1, 3, 7, 15, 31, 63]
+
+
+def test_a_camera_that_is_off_for_a_year_does_not_fill_the_disk(said):
+    complain(said, YEAR_S / 12, 30, "source: %s; trying again in %.1f s", "10.0.0.5:554: refused", 29.7)
+    assert len(said.said) < 24 * 31 + 10
+
+
+def test_numbers_make_no_other_complaint(said):
+    for number in range(1000):
+        PORCH.warning("frame %d is bad at %.3f <object at 0x%x>; trying again", number, number / 7, number)
+    assert len(said.said) == 1
+
+
+def test_other_complaints_are_said(said):
+    other = logs.of_camera(LOG, "garden")
+    for _ in range(5):
+        for reason in ("silent for 9 s", "refused"):
+            PORCH.warning("source: %s; trying again in %.1f s", reason, 3.1)
+        other.warning("source: %s; trying again in %.1f s", "refused", 3.1)
+        for topic in ("edgepub/garage/cam1/events", "edgepub/garage/cam2/events", "edgepub/garage/cam-3/events"):
+            LOG.warning("a message to %s is dropped", topic)
+    assert said.texts == [
+        "source: silent for 9 s; trying again in 3.1 s",
+        "source: refused; trying again in 3.1 s",
+        "source: refused; trying again in 3.1 s",
+        "a message to edgepub/garage/cam1/events is dropped",
+        "a message to edgepub/garage/cam2/events is dropped",
+        "a message to edgepub/garage/cam-3/events is dropped",
+    ]
+
+
+def test_an_exception_is_part_of_the_complaint(said):
+    def fail(error):
+        try:
+            raise error
+        except (ValueError, KeyError):
+            PORCH.exception("an error of edgepub's own")
+
+    for _ in range(5):
+        fail(ValueError("one"))
+        fail(ValueError("two"))
+        fail(KeyError("one"))
+    assert len(said.said) == 3
+
+
+def test_texts_that_are_always_new_are_few_lines_nevertheless(said):
+    for number in range(10_000):
+        PORCH.warning("no such setting: %r", f"edgepub/x{number}/set")
+        said.now_s += 0.01
+    assert len(said.said) < 15
+    PORCH.warning("another trouble")
+    assert said.texts[-1] == "another trouble"
+
+
+def test_after_it_went_well_it_is_soon_said_again(said):
+    complain(said, 10 * HOUR_S, 30, "source: silent")
+    PORCH.info("online")
+    said.now_s += 90
+    before = len(said.said)
+    PORCH.warning("source: silent")
+    assert len(said.said) == before + 1
+
+
+def test_what_has_not_come_for_long_is_new(said):
+    complain(said, 10 * HOUR_S, 30, "source: silent")
+    said.now_s += 900
+    before = len(said.said)
+    complain(said, said.now_s + 100, 30, "source: silent")
+    assert len(said.said) == before + 2, "at once, and after a minute"
+
+
+def test_one_that_comes_and_goes_is_said_once_a_minute(said):
+    for _ in range(600):
+        PORCH.warning("source: silent")
+        said.now_s += 1
+        PORCH.info("online")
+    assert said.texts.count("source: silent") == 10
+    assert said.texts.count("online") == 600, "else the last one said would not be how it is"
+
+
+def test_a_flood_is_few_lines_of_any_thread(stderr):
+    logs.setup(LogSettings())
+
+    def flood():
+        for number in range(25_000):
+            PORCH.warning("frame %d is dropped", number)
+
+    threads = [threading.Thread(target=flood) for _ in range(4)]
+    for each in threads:
+        each.start()
+    for each in threads:
+        each.join()
+    assert 1 <= len(stderr().splitlines()) <= 3
+
+
+def test_many_places_do_not_fill_the_memory():
+    repeats = Repeats()
+    for number in range(20_000):
+        record = logging.LogRecord("a", logging.WARNING, f"/file{number}.py", number, "text", (), None)
+        assert repeats.filter(record)
+    assert len(repeats._places) <= 1000
