@@ -28,7 +28,7 @@ from edgepub.daemon.reload import Changes, Slices, slices
 from edgepub.daemon.stats import Health
 from edgepub.home_assistant import discovery
 from edgepub.home_assistant.announcer import Announcer
-from edgepub.http.context import Editor, Served, View
+from edgepub.http.context import AreaStore, CameraView, HttpContext
 from edgepub.http.server import HttpServer
 from edgepub.mqtt import connection, retained
 from edgepub.mqtt.commands import SETTINGS, Commander
@@ -82,7 +82,7 @@ class Pipeline:
 
     """
 
-    def __init__(self, settings: Settings, boot_id: str, store: Store, durable_folder: Path, editor: Editor) -> None:
+    def __init__(self, settings: Settings, boot_id: str, store: Store, durable_folder: Path, editor: AreaStore) -> None:
         self.condition = Condition(settings.cameras)
         self.photographer = Photographer()
         self.parts: dict[str, Part] = {}
@@ -103,8 +103,10 @@ class Pipeline:
         self._controls: dict[str, Controls] = {}
         self._commander = Commander(self._topics, self._controls)
         self._cameras: dict[str, Camera] = {}
-        self._views: dict[str, View] = {}
-        self._served = Served(settings.node, self.condition, self._counts, self._views, self.outbox.sizes, editor)
+        self._views: dict[str, CameraView] = {}
+        self._http_context = HttpContext(
+            settings.node, self.condition, self._counts, self._views, self.outbox.sizes, editor
+        )
 
     def begin(self) -> list[Camera]:
         """Return the cameras, the first states of everything in the outbox; nothing runs yet."""
@@ -185,7 +187,7 @@ class Pipeline:
                 )
             elif settings.http.listen:
                 its = self._slices.http
-                self.parts[name] = HttpServer(settings.http.listen, its.settings, its.token, self._served)
+                self.parts[name] = HttpServer(settings.http.listen, its.settings, its.token, self._http_context)
             else:
                 self.parts.pop(name, None)
 
@@ -255,7 +257,7 @@ class Pipeline:
             name, source, load, reporter, counts, condition, of.stall_timeout_s, enabled=enabled
         )
         controls.begin({"enabled": camera.enable, "min_score": builder.keep_from, "max_fps": gate.limit})
-        self._views[name] = View(of, kept.viewfinder, controls)
+        self._views[name] = CameraView(of, kept.viewfinder, controls)
         return camera
 
     def _taker(self, topic: str, counts: CameraMetrics) -> Callable[[bytes], None]:

@@ -1,11 +1,11 @@
-"""All that is served, by path, and what every answer has in common."""
+"""All that is context, by path, and what every answer has in common."""
 
 from aiohttp import web
 from aiohttp.typedefs import Handler
 from pydantic import SecretStr
 
 from edgepub.config.settings import HttpSettings
-from edgepub.http.context import Served
+from edgepub.http.context import HttpContext
 from edgepub.http.guard import Guard
 from edgepub.http.history import Histories
 from edgepub.http.live import Live
@@ -29,24 +29,24 @@ _CAMERA = "/cameras/{camera}"
 
 
 def application(
-    settings: HttpSettings, token: SecretStr | None, served: Served, histories: Histories
+    settings: HttpSettings, token: SecretStr | None, context: HttpContext, histories: Histories
 ) -> web.Application:
     """Return what answers.
 
     Args:
         settings: what may be done.
         token: what everybody has to know; None: nothing.
-        served: what there is.
+        context: what there is.
         histories: how the cameras did.
 
     """
     why_not = (
         None if settings.allow_edit else "Saving from here is off: http.allow_edit in the configuration turns it on."
     )
-    pages = Pages(served, histories)
+    pages = Pages(context, histories)
     guard = Guard(token, settings.hosts, pages.file("login.html"))
-    live = Live(served, histories, settings.max_viewers, why_not)
-    writes = Writes(served, why_not)
+    live = Live(context, histories, settings.max_viewers, why_not)
+    writes = Writes(context, why_not)
     app = web.Application(middlewares=[_finish, guard.check], client_max_size=_LARGEST_BYTES)
     app.on_response_prepare.append(_add_headers)
     app.on_shutdown.append(live.end)

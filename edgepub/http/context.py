@@ -10,7 +10,7 @@ from edgepub.telemetry.metrics import CameraMetrics
 from edgepub.telemetry.status import Condition
 
 
-class Controls(Protocol):
+class RuntimeSettings(Protocol):
     """What can be set while the daemon runs (the seam to `edgepub.camera.controls`)."""
 
     @property
@@ -21,7 +21,7 @@ class Controls(Protocol):
         """Set one, or raise ValueError; empty: the configuration's again."""
 
 
-class Editor(Protocol):
+class AreaStore(Protocol):
     """Who lets a camera have other zones and lines, and keeps them (the seam to `edgepub.daemon.run`)."""
 
     def has_saved(self, camera: str) -> bool:
@@ -31,23 +31,23 @@ class Editor(Protocol):
         """Let these be in force and keep them; None: the configuration's again. Raise EdgepubError if that fails."""
 
 
-class View(NamedTuple):
+class CameraView(NamedTuple):
     """One camera."""
 
     settings: CameraSettings
     """In force."""
     viewfinder: Viewfinder
-    controls: Controls
+    controls: RuntimeSettings
 
 
-class Served(NamedTuple):
+class HttpContext(NamedTuple):
     """All that is served. The mappings may change meanwhile: they are read when they are needed."""
 
     node: str
     condition: Condition
-    counts: Mapping[str, CameraMetrics]
+    metrics: Mapping[str, CameraMetrics]
     """Of each camera; one that is begun anew keeps its own, so that they never go down."""
-    views: Mapping[str, View]
+    cameras: Mapping[str, CameraView]
     outbox_sizes: Callable[[], Mapping[str, int]]
     """How many messages wait in each lane."""
-    editor: Editor
+    area_store: AreaStore

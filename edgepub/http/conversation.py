@@ -9,7 +9,7 @@ from typing import Any
 import orjson
 
 from edgepub.config.areas import Areas
-from edgepub.http.context import Served, View
+from edgepub.http.context import CameraView, HttpContext
 from edgepub.http.history import History
 from edgepub.http.screens import Picture, Screen
 
@@ -21,16 +21,18 @@ class Conversation:
 
     Args:
         camera: its name.
-        served: what there is.
+        context: what there is.
         screen: makes the pictures.
         history: how the camera did.
         why_not: why zones cannot be saved; None: they can.
 
     """
 
-    def __init__(self, camera: str, served: Served, screen: Screen, history: History, why_not: str | None) -> None:
+    def __init__(
+        self, camera: str, context: HttpContext, screen: Screen, history: History, why_not: str | None
+    ) -> None:
         self._camera = camera
-        self._served = served
+        self._context = context
         self._screen = screen
         self._history = history
         self._why_not = why_not
@@ -57,7 +59,7 @@ class Conversation:
                 await asyncio.sleep(period_s - time.monotonic() % period_s)
             is_due = False
             picture = await self._screen.picture(period_s / 2) if fps else None
-            view = self._served.views.get(self._camera)
+            view = self._context.cameras.get(self._camera)
             if view is None:
                 return None
             news = self._news(view)
@@ -68,12 +70,12 @@ class Conversation:
                 size = {"number": frame.number, "timestamp": frame.timestamp, "width": width, "height": height}
                 news["frame"] = {**size, "detections": objects}
             if news:
-                condition = self._served.condition.cameras[self._camera]
+                condition = self._context.condition.cameras[self._camera]
                 how = {"status": condition.status, "fault": condition.fault, "settings": view.controls.values}
                 self._answered_s = time.monotonic()
                 return _json({**how, **news}), picture.jpeg if picture and "frame" in news else None
 
-    def _news(self, view: View) -> dict[str, Any]:
+    def _news(self, view: CameraView) -> dict[str, Any]:
         news: dict[str, Any] = {}
         events, self._events = view.viewfinder.events(self._events)
         if events:
@@ -86,7 +88,7 @@ class Conversation:
             self._figures_s = now_s
             if figures := self._history.figures:
                 news["figures"] = figures._asdict()
-        areas = view.settings.areas, self._served.editor.has_saved(self._camera)
+        areas = view.settings.areas, self._context.area_store.has_saved(self._camera)
         if areas != self._areas:
             self._areas = areas
             news["areas"] = areas_json(*areas)
@@ -95,10 +97,10 @@ class Conversation:
             self._about = news["camera"] = about
         return news
 
-    def _what_it_is(self, view: View) -> dict[str, Any]:
+    def _what_it_is(self, view: CameraView) -> dict[str, Any]:
         return {
             "name": self._camera,
-            "node": self._served.node,
+            "node": self._context.node,
             "labels": view.settings.labels,
             "tracking": view.settings.tracking,
             "may_edit": self._why_not is None,

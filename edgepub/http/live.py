@@ -11,7 +11,7 @@ from contextlib import suppress
 from aiohttp import WSCloseCode, WSMessage, WSMsgType, web
 
 from edgepub.http.connections import leave, stay
-from edgepub.http.context import Served
+from edgepub.http.context import HttpContext
 from edgepub.http.conversation import Conversation
 from edgepub.http.history import Histories
 from edgepub.http.responses import view_of
@@ -31,15 +31,15 @@ class Live:
     """All conversations.
 
     Args:
-        served: what there is.
+        context: what there is.
         histories: how the cameras did.
         max_viewers: conversations at once.
         why_not: why zones cannot be saved; None: they can.
 
     """
 
-    def __init__(self, served: Served, histories: Histories, max_viewers: int, why_not: str | None) -> None:
-        self._served = served
+    def __init__(self, context: HttpContext, histories: Histories, max_viewers: int, why_not: str | None) -> None:
+        self._context = context
         self._histories = histories
         self._max_viewers = max_viewers
         self._why_not = why_not
@@ -48,7 +48,7 @@ class Live:
 
     async def handle(self, request: web.Request) -> web.StreamResponse:
         """Talk with a page until it leaves, or the camera is gone."""
-        name, view = view_of(request, self._served)
+        name, view = view_of(request, self._context)
         socket = web.WebSocketResponse(
             timeout=_GOODBYE_S, compress=False, autoping=False, max_msg_size=_LONGEST_QUESTION_BYTES
         )
@@ -61,7 +61,7 @@ class Live:
         self._viewers.add(socket)
         try:
             with self._screens.of(view.viewfinder) as screen, suppress(ConnectionError, TimeoutError):
-                its = Conversation(name, self._served, screen, self._histories.of(name), self._why_not)
+                its = Conversation(name, self._context, screen, self._histories.of(name), self._why_not)
                 await _close(socket, *await _talk(socket, its))
         except Exception:  # an answer in HTTP would be nonsense here
             _log.exception("http: %s: an error of edgepub's own; please report it", request.path)

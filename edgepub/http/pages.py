@@ -7,7 +7,7 @@ from importlib import resources
 from aiohttp import web
 
 from edgepub.core.versions import versions
-from edgepub.http.context import Served
+from edgepub.http.context import HttpContext
 from edgepub.http.history import Figures, Histories
 from edgepub.http.monitoring import MetricsPage, health_answer
 from edgepub.http.responses import as_json, said, view_of
@@ -25,15 +25,15 @@ class Pages:
     """What can be read; each page reads what it tells when it is asked for it.
 
     Args:
-        served: what there is.
+        context: what there is.
         histories: how the cameras did.
 
     """
 
-    def __init__(self, served: Served, histories: Histories) -> None:
-        self._served = served
+    def __init__(self, context: HttpContext, histories: Histories) -> None:
+        self._context = context
         self._histories = histories
-        self._metrics = MetricsPage(served.node, served.condition, served.counts, served.outbox_sizes)
+        self._metrics = MetricsPage(context.node, context.condition, context.metrics, context.outbox_sizes)
         self._stills = Screens(_STILL_WIDTH, _STILL_QUALITY, boxes=True)
         # In memory, by name: no request reaches a file.
         site = resources.files(__package__).joinpath("site")
@@ -49,7 +49,7 @@ class Pages:
 
     async def camera(self, request: web.Request) -> web.Response:
         """Give the page of a camera."""
-        view_of(request, self._served)
+        view_of(request, self._context)
         return self._page("camera.html")
 
     async def asset(self, request: web.Request) -> web.Response:
@@ -61,7 +61,7 @@ class Pages:
 
     async def cameras(self, _: web.Request) -> web.Response:
         """Tell how everything is, for the page of all cameras."""
-        condition = self._served.condition
+        condition = self._context.condition
         broker = condition.broker
         cameras = [
             {"name": name, "status": its.status, "fault": its.fault, **self._rates(name)}
@@ -69,11 +69,11 @@ class Pages:
         ]
         how = {"status": "online" if broker.fault is None else "offline", "fault": broker.fault}
         version = versions()["edgepub"]
-        return as_json({"node": self._served.node, "version": version, "broker": how, "cameras": cameras})
+        return as_json({"node": self._context.node, "version": version, "broker": how, "cameras": cameras})
 
     async def still(self, request: web.Request) -> web.Response:
         """Give a picture of a camera."""
-        name, view = view_of(request, self._served)
+        name, view = view_of(request, self._context)
         watching = ExitStack()
         screen = watching.enter_context(self._stills.of(view.viewfinder))
         asyncio.get_running_loop().call_later(_STILL_AGAIN_S, watching.close)
@@ -85,7 +85,7 @@ class Pages:
 
     async def healthz(self, _: web.Request) -> web.Response:
         """Tell whether all is well."""
-        status, body = health_answer(self._served.node, self._served.condition)
+        status, body = health_answer(self._context.node, self._context.condition)
         return web.Response(status=status, body=body, content_type="application/json")
 
     async def metrics(self, request: web.Request) -> web.Response:

@@ -3,7 +3,7 @@
 import orjson
 from aiohttp import web
 
-from edgepub.http.context import Served, View
+from edgepub.http.context import CameraView, HttpContext
 
 
 def said(status: int, line: str, **headers: str) -> web.Response:
@@ -16,7 +16,7 @@ def as_json(value: object, status: int = 200) -> web.Response:
     return web.Response(status=status, body=orjson.dumps(value), content_type="application/json")
 
 
-def view_of(request: web.Request, served: Served) -> tuple[str, View]:
+def view_of(request: web.Request, context: HttpContext) -> tuple[str, CameraView]:
     """Return the name of the camera that a request is about, and its view.
 
     Raises:
@@ -24,7 +24,7 @@ def view_of(request: web.Request, served: Served) -> tuple[str, View]:
 
     """
     name = request.match_info["camera"]
-    view = served.views.get(name)
+    view = context.cameras.get(name)
     if view is None:
         raise web.HTTPNotFound(text=f"there is no camera {name!r}")
     return name, view

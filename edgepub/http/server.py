@@ -12,10 +12,8 @@ from pydantic import SecretStr
 
 from edgepub.config.settings import HttpSettings
 from edgepub.core.backoff import Backoff
-from edgepub.http.context import Editor, Served, View
+from edgepub.http.context import HttpContext
 from edgepub.http.history import Histories
-
-__all__ = ["Editor", "HttpServer", "Served", "View"]
 
 _FIRST_PAUSE_S = 1.0
 _LONGEST_PAUSE_S = 30.0
@@ -34,19 +32,19 @@ class HttpServer:
         listen: the address, `host:port`.
         settings: what may be done.
         token: what everybody has to know; None: nothing.
-        served: what there is.
+        context: what there is.
 
     """
 
-    def __init__(self, listen: str, settings: HttpSettings, token: SecretStr | None, served: Served) -> None:
+    def __init__(self, listen: str, settings: HttpSettings, token: SecretStr | None, context: HttpContext) -> None:
         self._listen = listen
         self._settings = settings
         self._token = token
-        self._served = served
+        self._context = context
 
     async def run(self) -> None:
         """Serve until cancelled, and try again for as long as the address cannot be had: nothing else ends for that."""
-        histories = Histories(self._served.counts)
+        histories = Histories(self._context.metrics)
         async with asyncio.TaskGroup() as group:
             group.create_task(histories.run(), name="history")
             await self._serve(histories)
@@ -59,7 +57,7 @@ class HttpServer:
         pauses, said = Backoff(_FIRST_PAUSE_S, _LONGEST_PAUSE_S), None
         while True:
             try:
-                app = application(self._settings, self._token, self._served, histories)
+                app = application(self._settings, self._token, self._context, histories)
                 async with serving(host.strip("[]"), int(port), app):
                     _log.info("http: http://%s/ is the page; /healthz and /metrics are beside it", self._listen)
                     await asyncio.Event().wait()

@@ -9,7 +9,7 @@ from pydantic import ValidationError
 from edgepub.config.areas import Areas
 from edgepub.config.explain import explain
 from edgepub.core.errors import EdgepubError
-from edgepub.http.context import Served
+from edgepub.http.context import HttpContext
 from edgepub.http.conversation import areas_json
 from edgepub.http.responses import as_json, view_of
 
@@ -18,19 +18,19 @@ class Writes:
     """Takes the changes.
 
     Args:
-        served: what there is.
+        context: what there is.
         why_not: why zones cannot be saved; None: they can.
 
     """
 
-    def __init__(self, served: Served, why_not: str | None) -> None:
-        self._served = served
+    def __init__(self, context: HttpContext, why_not: str | None) -> None:
+        self._context = context
         self._why_not = why_not
 
     async def set(self, request: web.Request) -> web.Response:
         """Set a setting, as a command by MQTT would."""
         payload = await request.read()  # before the look at what there is: a reload may come meanwhile
-        name, controls = request.match_info["setting"], view_of(request, self._served)[1].controls
+        name, controls = request.match_info["setting"], view_of(request, self._context)[1].controls
         if name not in controls.values:
             raise web.HTTPNotFound(text=f"there is no such setting; there are {', '.join(controls.values)}")
         try:
@@ -44,7 +44,7 @@ class Writes:
         self._allow()
         try:
             areas = Areas.model_validate(_parsed(await request.read()))
-            view_of(request, self._served)[1].settings.with_areas(areas)
+            view_of(request, self._context)[1].settings.with_areas(areas)
         except ValidationError as error:
             return _wrong([_mistake(*explain(detail, Areas)) for detail in error.errors(include_url=False)])
         except ValueError as error:
@@ -61,13 +61,13 @@ class Writes:
             raise web.HTTPForbidden(text=self._why_not)
 
     async def _keep(self, request: web.Request, areas: Areas | None) -> web.Response:
-        camera, _ = view_of(request, self._served)
+        camera, _ = view_of(request, self._context)
         try:
-            await self._served.editor.save(camera, areas)
+            await self._context.area_store.save(camera, areas)
         except EdgepubError as error:
             return _wrong([_mistake((), str(error))])
-        _, view = view_of(request, self._served)
-        return as_json(areas_json(view.settings.areas, self._served.editor.has_saved(camera)))
+        _, view = view_of(request, self._context)
+        return as_json(areas_json(view.settings.areas, self._context.area_store.has_saved(camera)))
 
 
 def _parsed(body: bytes) -> Any:  # noqa: ANN401  (JSON)

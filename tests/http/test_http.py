@@ -298,7 +298,7 @@ async def test_a_port_that_is_taken_is_said_once_and_had_when_it_is_free(monkeyp
 )
 async def test_an_address_of_another_box_ends_nothing(listen, line, caplog):
     box = Box()
-    task = asyncio.create_task(HttpServer(listen, HttpSettings(), None, box.served).run())
+    task = asyncio.create_task(HttpServer(listen, HttpSettings(), None, box.context).run())
     while not caplog.messages:
         await asyncio.sleep(0.01)
     assert f"cannot listen on {listen}: {line}" in caplog.text
@@ -310,7 +310,7 @@ async def test_an_address_of_another_box_ends_nothing(listen, line, caplog):
 async def test_ipv6_is_an_address_like_others():
     with contextlib.suppress(OSError), socket.create_server(("::1", 0), family=socket.AF_INET6):
         box = Box("porch")
-        box.server = HttpServer(f"[::1]:{box.port}", HttpSettings(), None, box.served)
+        box.server = HttpServer(f"[::1]:{box.port}", HttpSettings(), None, box.context)
         box.task = asyncio.create_task(box.server.run())
         box.url = f"http://[::1]:{box.port}"
         async with asyncio.timeout(30):
@@ -327,10 +327,10 @@ def test_who_serves_nothing_does_not_load_what_serves():
 import sys
 import edgepub.daemon.run
 from edgepub.telemetry.status import Condition
-from edgepub.http.context import Served
+from edgepub.http.context import HttpContext
 from edgepub.http.server import HttpServer
 from edgepub.config.settings import HttpSettings
-HttpServer("127.0.0.1:9090", HttpSettings(), None, Served("garage", Condition([]), {}, {}, dict, None))
+HttpServer("127.0.0.1:9090", HttpSettings(), None, HttpContext("garage", Condition([]), {}, {}, dict, None))
 print({"aiohttp", "prometheus_client"} & set(sys.modules))
 """
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)

@@ -10,7 +10,7 @@ from edgepub.camera.viewfinder import Viewfinder
 from edgepub.config.areas import Areas
 from edgepub.config.camera import CameraSettings
 from edgepub.config.settings import HttpSettings
-from edgepub.http.context import Served, View
+from edgepub.http.context import CameraView, HttpContext
 from edgepub.http.server import HttpServer
 from edgepub.telemetry.metrics import CameraMetrics
 from edgepub.telemetry.status import Condition
@@ -67,13 +67,13 @@ class Box:
         self.cameras = {name: CameraMetrics() for name in cameras}
         self.controls = {name: Knobs() for name in cameras}
         settings_of = CameraSettings(source="cam.mp4", model="m")
-        self.views = {name: View(settings_of, Viewfinder(), self.controls[name]) for name in cameras}
+        self.views = {name: CameraView(settings_of, Viewfinder(), self.controls[name]) for name in cameras}
         self.port = free_port()
         self.url = f"http://{address}:{self.port}"
         self.editor = Editor(self.views)
-        self.served = Served("garage", self.condition, self.cameras, self.views, lambda: SIZES, self.editor)
+        self.context = HttpContext("garage", self.condition, self.cameras, self.views, lambda: SIZES, self.editor)
         token = SecretStr(token) if token else None
-        self.server = HttpServer(f"{address}:{self.port}", HttpSettings(**settings), token, self.served)
+        self.server = HttpServer(f"{address}:{self.port}", HttpSettings(**settings), token, self.context)
         self.task = None
 
     async def start(self):
