@@ -78,7 +78,7 @@ class Controls:
         try:
             text = text_of(payload)
             value = SETTINGS[name].parse(text) if text else None
-            self._store.keep_setting(self._camera, name, SETTINGS[name].show(value) if text else None)
+            self._store.save_setting(self._camera, name, SETTINGS[name].show(value) if text else None)
             self._apply[name](self.value(name))
             self._log.info("%s is set to %s", name, SETTINGS[name].show(self.value(name)))
         except ValueError as error:

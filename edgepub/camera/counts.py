@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from edgepub.config.camera import CameraSettings
 from edgepub.mqtt.messages import state_message
 from edgepub.mqtt.outbox.outbox import Outbox
-from edgepub.mqtt.topics import OCCUPANCY, Topics, is_level_of, level
+from edgepub.mqtt.topics import OCCUPANCY_SUFFIX, Topics, is_level_of, topic_level
 
 _Place = tuple[str | None, str]
 """A zone (None: the whole frame), and a label as a topic level."""
@@ -41,7 +41,7 @@ class Numbers:
 
     def begin(self) -> None:
         """Publish that there is nothing yet of all labels that are known."""
-        known = {(zone, level(label)) for zone, labels in self._counted.items() for label in labels or []}
+        known = {(zone, topic_level(label)) for zone, labels in self._counted.items() for label in labels or []}
         for place in sorted(known - self._published.keys(), key=lambda place: (place[0] or "", place[1])):
             self._publish(place, 0)
 
@@ -67,7 +67,7 @@ class Numbers:
         """
         now: Counter[_Place] = Counter()
         for (zone, label), number in numbers.items():
-            now[zone, level(label)] += number
+            now[zone, topic_level(label)] += number
         new = now.keys() - self._published.keys()
         for place in [*self._published, *new]:
             if now[place] != self._published.get(place):
@@ -79,9 +79,9 @@ class Numbers:
         return zone in self._counted and is_level_of(its_level, self._counted[zone])
 
     def _publish(self, place: _Place, number: int) -> None:
-        topic = self._topics.count(self._camera, *place)
+        topic = self._topics.object_count(self._camera, *place)
         before = self._published.get(place)
         self._published[place] = number
         self._outbox.put(state_message(topic, str(number)))
         if before is None or bool(before) != bool(number):
-            self._outbox.put(state_message(topic + OCCUPANCY, "ON" if number else "OFF"))
+            self._outbox.put(state_message(topic + OCCUPANCY_SUFFIX, "ON" if number else "OFF"))

@@ -140,7 +140,7 @@ def discovery(
         return
     what = load_effective(path)
     settings, folder = what.settings, what.folder
-    published = store.retained_by(folder)
+    published = store.read_retained_topics(folder)
     if not settings.home_assistant.enabled:
         typer.echo("home_assistant.enabled is false: nothing is sent", err=True)
     elif open_ended := [name for name, camera in settings.cameras.items() if None in camera.counted.values()]:

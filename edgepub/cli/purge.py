@@ -30,13 +30,13 @@ def take_back(settings: NodeSettings, folder: Path) -> None:
         BrokerError: no session with the broker, or it broke.
 
     """
-    with claimed(folder), store.opened(folder) as its:
+    with claimed(folder), store.open_store(folder) as its:
         asyncio.run(_take_back(settings, its))
 
 
 async def _take_back(settings: NodeSettings, its: store.Store) -> None:
     async with _connected(settings) as session:
-        await _clear(session, its.retained(), its)
+        await _clear(session, its.retained_topics(), its)
 
 
 def purge(settings: NodeSettings) -> list[str]:
@@ -48,7 +48,7 @@ def purge(settings: NodeSettings) -> list[str]:
 
     """
     folder = default_folder()
-    with claimed(folder), store.opened(folder) as its:
+    with claimed(folder), store.open_store(folder) as its:
         try:
             return asyncio.run(_purge(settings, its))
         except BrokerError as error:
@@ -70,7 +70,7 @@ async def _purge(settings: NodeSettings, its: store.Store) -> list[str]:
             for topic, payload in found.items()
             if topic.startswith(f"{topics.root}/") or is_of_node(topic, payload, settings.node)
         }
-        return await _clear(session, {*ours, *its.retained()}, its)
+        return await _clear(session, {*ours, *its.retained_topics()}, its)
 
 
 def _connected(settings: NodeSettings) -> AbstractAsyncContextManager[Session]:

@@ -99,7 +99,7 @@ class Pipeline:
         self.outbox = Outbox(settings.outbox.stream.size, durable, store)
         self._publisher: Publisher
         self._slices = slices(settings)
-        self._announcer = Announcer(self._discovery, store.retained, self.outbox)
+        self._announcer = Announcer(self._discovery, store.retained_topics, self.outbox)
         self._controls: dict[str, Controls] = {}
         self._commander = Commander(self._topics, self._controls)
         self._cameras: dict[str, Camera] = {}
@@ -113,7 +113,7 @@ class Pipeline:
         self._announcer.begin()
         self.outbox.put(state_message(self._topics.status, "online"))
         self._tell_what_is()
-        retained.set_to_none(self._states(), self._settings.cameras, self._topics, self.outbox)
+        retained.reset_counts(self._states(), self._settings.cameras, self._topics, self.outbox)
         self.parts["announcer"] = self._announcer
         self._renew(Slices._fields)
         return [self._camera(name) for name in self._settings.cameras]
@@ -159,11 +159,11 @@ class Pipeline:
         self.outbox.put(
             state_message(self._topics.info, info.build(self._settings, self._boot_id), json_form(info.SCHEMA))
         )
-        retained.clear(self._states(), self._settings.cameras, self._topics, self.outbox)
+        retained.clear_obsolete(self._states(), self._settings.cameras, self._topics, self.outbox)
 
     def _states(self) -> list[str]:
         """Return the topics of states where something is retained."""
-        return [topic for topic in self._store.retained() if not discovery.is_discovery(topic)]
+        return [topic for topic in self._store.retained_topics() if not discovery.is_discovery(topic)]
 
     def _discovery(self, published: Iterable[str]) -> Mapping[str, Mapping[str, Any]]:
         return discovery.messages(self._settings, published)
@@ -202,7 +202,7 @@ class Pipeline:
             its.mqtt.url,
             its.client_id,
             offline,
-            [*self._topics.commands(SETTINGS), *births],
+            [*self._topics.command_filters(SETTINGS), *births],
             lambda message: (self._announcer.hear if message.topic in births else self._commander.obey)(message),
             self.condition.broker,
         )

@@ -142,7 +142,7 @@ class _Life:
         with contextlib.ExitStack() as stack:
             for each in {folder.resolve(), events_folder.resolve()}:
                 stack.enter_context(claimed(each))
-            its_store = stack.enter_context(store.opened(folder))
+            its_store = stack.enter_context(store.open_store(folder))
             _log.info("node %s, cameras: %s; what is kept is in %s", settings.node, ", ".join(settings.cameras), folder)
             pipeline = Pipeline(settings, uuid.uuid4().hex, its_store, events_folder, self._editor)
             self._editor.begin(pipeline.redraw)

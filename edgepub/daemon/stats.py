@@ -81,7 +81,7 @@ class Health:
                 "cpu_percent": process.cpu_percent(),
                 "outbox": self._outbox.sizes(),
                 "broker": {"reconnects": self._broker.reconnects},
-                "cameras": {name: stats.of_camera(before.get(name, now[name]), now[name]) for name in now},
+                "cameras": {name: stats.camera_stats(before.get(name, now[name]), now[name]) for name in now},
             }
             self._outbox.put(stream_message(self._topic, stats.encode(payload), json_form(stats.SCHEMA)))
             before, last_s = now, now_s
@@ -102,7 +102,7 @@ class Health:
 
 def _line(before: Reading, now: Reading) -> str:
     """Return what a camera did between two readings, for a person."""
-    did = stats.of_camera(before, now)
+    did = stats.camera_stats(before, now)
     text = f"{did['fps_in']:.1f} frames/s in, {did['fps_inferred']:.1f} inferred, {did['fps_published']:.1f} published"
     if total := did["latency_ms"].get("total"):
         text += f", 95 % within {total['p95']:.0f} ms"

@@ -14,7 +14,7 @@ from edgepub.config.camera import CameraSettings
 from edgepub.config.settings import Settings
 from edgepub.core.versions import versions
 from edgepub.mqtt.payloads.event import EventType
-from edgepub.mqtt.topics import OCCUPANCY, Topics, level
+from edgepub.mqtt.topics import OCCUPANCY_SUFFIX, Topics, topic_level
 
 Payload = dict[str, Any]
 _BIRTHS = "homeassistant/status"
@@ -190,8 +190,8 @@ def _add_figures(device: _Device, camera: str, topics: Topics) -> None:
 def _add_counts(device: _Device, name: str, camera: CameraSettings, topics: Topics, published: Iterable[str]) -> None:
     """Add what is counted, and remove what was."""
     named = [(zone, label) for zone, labels in camera.counted.items() for label in labels or ()]
-    words = {level(label): label for _, label in reversed(named)}
-    there = {(zone, level(label)) for zone, label in named}
+    words = {topic_level(label): label for _, label in reversed(named)}
+    there = {(zone, topic_level(label)) for zone, label in named}
     gone: set[tuple[str | None, str]] = set()
     counts = re.compile(
         rf"(?P<prefix>.+)/{topics.node}/{name}/(zones/(?P<zone>[^/]+)/)?objects/(?P<level>[^/]+)(/occupancy)?"
@@ -201,16 +201,16 @@ def _add_counts(device: _Device, name: str, camera: CameraSettings, topics: Topi
         (there if is_open else gone).add((match["zone"], match["level"]))
     base = f"{topics.root}/{name}/"
     for zone, its_level in sorted(gone - there, key=_by_name):
-        key = topics.count(name, zone, its_level).removeprefix(base)
+        key = topics.object_count(name, zone, its_level).removeprefix(base)
         device.remove("sensor", key)
-        device.remove("binary_sensor", key + OCCUPANCY)
+        device.remove("binary_sensor", key + OCCUPANCY_SUFFIX)
     for zone, its_level in sorted(there, key=_by_name):
-        topic = topics.count(name, zone, its_level)
+        topic = topics.object_count(name, zone, its_level)
         key = topic.removeprefix(base)
         label = words.get(its_level) or its_level.replace("_", " ").strip() or its_level
         what = _capital(label) if zone is None else f"{_words(zone)} {label}"
-        occupancy = {"state_topic": topic + OCCUPANCY, "device_class": "occupancy"}
-        device.add("binary_sensor", key + OCCUPANCY, what, **occupancy)
+        occupancy = {"state_topic": topic + OCCUPANCY_SUFFIX, "device_class": "occupancy"}
+        device.add("binary_sensor", key + OCCUPANCY_SUFFIX, what, **occupancy)
         device.add("sensor", key, f"{what} count", state_topic=topic, icon="mdi:counter", **_MEASURED)
 
 

@@ -62,7 +62,7 @@ class History:
         if len(self._readings) < 2:  # noqa: PLR2004  (two ends of a time)
             return None
         before, now = self._readings[0], self._readings[-1]
-        its, seconds = stats.of_camera(before, now), max(now.at_s - before.at_s, 1e-3)
+        its, seconds = stats.camera_stats(before, now), max(now.at_s - before.at_s, 1e-3)
         left_out = {why: (count - before.sampled.get(why, 0)) / seconds for why, count in now.sampled.items()}
         return Figures(its["fps_in"], its["fps_inferred"], its["fps_published"], its["dropped"], left_out)
 
@@ -73,7 +73,7 @@ class History:
 
     def _point(self) -> Point:
         before, now = self._readings[0], self._readings[-1]
-        total = stats.of_camera(before, now)["latency_ms"].get("total")
+        total = stats.camera_stats(before, now)["latency_ms"].get("total")
         lost = sum(now.dropped.values()) - sum(before.dropped.values())
         return Point(time.time(), total["p50"] if total else None, total["p95"] if total else None, lost)
 

@@ -93,7 +93,7 @@ class Commander:
 
     def obey(self, message: Received) -> None:
         """Do what a message says, if it is a command; one that the broker has kept is of another time."""
-        camera, name = self._topics.command(message.topic) or ("", "")
+        camera, name = self._topics.parse_command(message.topic) or ("", "")
         if camera not in self._controls or name not in SETTINGS:
             _log.warning("no such setting: %r", message.topic[:200])
         elif message.retained:

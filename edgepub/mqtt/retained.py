@@ -11,7 +11,9 @@ from edgepub.mqtt.topics import Topics, is_level_of
 _OF_THE_NODE = {"status", "info"}
 
 
-def clear(published: Iterable[str], cameras: Mapping[str, CameraSettings], topics: Topics, outbox: Outbox) -> None:
+def clear_obsolete(
+    published: Iterable[str], cameras: Mapping[str, CameraSettings], topics: Topics, outbox: Outbox
+) -> None:
     """Clear what the configuration no longer produces.
 
     Args:
@@ -26,7 +28,7 @@ def clear(published: Iterable[str], cameras: Mapping[str, CameraSettings], topic
             outbox.put(announcement_message(topic, b""))  # behind that by which Home Assistant forgets what was there
 
 
-def set_to_none(
+def reset_counts(
     published: Iterable[str], cameras: Mapping[str, CameraSettings], topics: Topics, outbox: Outbox
 ) -> None:
     """Let nothing be counted any more where something was, of what the configuration still produces."""

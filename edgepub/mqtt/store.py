@@ -19,7 +19,7 @@ _GRACE_S = 5.0
 _log = logging.getLogger(__name__)
 
 
-class Kept(TypedDict):
+class SavedState(TypedDict):
     """The file's content."""
 
     settings: dict[str, dict[str, str]]
@@ -27,7 +27,7 @@ class Kept(TypedDict):
     retained: list[str]
 
 
-_VALIDATOR = TypeAdapter(Kept)
+_VALIDATOR = TypeAdapter(SavedState)
 
 
 class Store:
@@ -52,7 +52,7 @@ class Store:
         self._changed = False
         self._kept = set(self._retained)  # topics in the file
         self._fails = self._path is None
-        self._call_when_kept: Callable[[], None] = lambda: None
+        self._set_on_saved: Callable[[], None] = lambda: None
         self._worker = Worker("store", self._save)
 
     def setting(self, camera: str, name: str) -> str | None:
@@ -60,7 +60,7 @@ class Store:
         with self._lock:
             return self._settings.get((camera, name))
 
-    def keep_setting(self, camera: str, name: str, value: str | None) -> None:
+    def save_setting(self, camera: str, name: str, value: str | None) -> None:
         """Keep what a setting was set to; None: it is the configuration's again."""
         with self._lock:
             if value is None:
@@ -77,9 +77,9 @@ class Store:
                 self._change()
             return topic in self._kept or self._fails
 
-    def call_when_kept(self, kept: Callable[[], None]) -> None:
+    def set_on_saved(self, kept: Callable[[], None]) -> None:
         """Call this in the thread that writes, each time when it has written, or could not."""
-        self._call_when_kept = kept
+        self._set_on_saved = kept
 
     def remove_retained(self, topic: str) -> None:
         """Forget a topic where nothing is retained any more."""
@@ -88,7 +88,7 @@ class Store:
                 del self._retained[topic]
                 self._change()
 
-    def retained(self) -> list[str]:
+    def retained_topics(self) -> list[str]:
         """Return the topics where this state folder's edgepub has something retained."""
         with self._lock:
             return sorted(self._retained)
@@ -107,7 +107,7 @@ class Store:
         self._changed = True
         self._worker.wake_soon()
 
-    def _read(self) -> Kept | None:
+    def _read(self) -> SavedState | None:
         if self._path is None:
             return None
         try:
@@ -137,7 +137,7 @@ class Store:
             settings: dict[str, dict[str, str]] = {}
             for (camera, name), value in self._settings.items():
                 settings.setdefault(camera, {})[name] = value
-            kept = Kept(settings=settings, retained=sorted(self._retained))
+            kept = SavedState(settings=settings, retained=sorted(self._retained))
             self._kept &= self._retained.keys()
         pause_s = None
         assert self._path is not None  # noqa: S101
@@ -149,11 +149,11 @@ class Store:
             self._changed = self._fails = True
             _log.error("%s: %s: what changes now is forgotten at the next start", self._path, error.strerror)
             pause_s = _TRY_AGAIN_S
-        self._call_when_kept()
+        self._set_on_saved()
         return pause_s
 
 
-def retained_by(folder: Path) -> list[str] | None:
+def read_retained_topics(folder: Path) -> list[str] | None:
     """Return where the edgepub of a folder, which may be running, has something retained; None if that is unknown."""
     try:
         return _VALIDATOR.validate_python(orjson.loads((folder / _FILE).read_bytes()))["retained"]
@@ -162,7 +162,7 @@ def retained_by(folder: Path) -> list[str] | None:
 
 
 @contextmanager
-def opened(folder: Path) -> Iterator[Store]:
+def open_store(folder: Path) -> Iterator[Store]:
     """Open the store of a folder, and close it at the end."""
     store = Store(folder / _FILE)
     store.start()

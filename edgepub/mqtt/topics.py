@@ -7,17 +7,17 @@ from dataclasses import dataclass
 _NOT_A_LEVEL = re.compile(r"[^a-z0-9_-]+")
 
 
-def level(label: str) -> str:
+def topic_level(label: str) -> str:
     """Return a label as a topic level."""
     return _NOT_A_LEVEL.sub("_", label.lower())
 
 
 def is_level_of(its_level: str, labels: Iterable[str] | None) -> bool:
     """Return whether a topic level is that of one of these labels; None: of any."""
-    return labels is None or its_level in map(level, labels)
+    return labels is None or its_level in map(topic_level, labels)
 
 
-OCCUPANCY = "/occupancy"
+OCCUPANCY_SUFFIX = "/occupancy"
 """What the topic of a count is followed by, where it is told whether there is any."""
 
 
@@ -56,7 +56,7 @@ class Topics:
         """One message for each published frame."""
         return f"{self.root}/{camera}/detections"
 
-    def count(self, camera: str, zone: str | None, its_level: str) -> str:
+    def object_count(self, camera: str, zone: str | None, its_level: str) -> str:
         """How many objects there are of a label, given as a topic level; in a zone, or in the whole frame."""
         place = camera if zone is None else f"{camera}/zones/{zone}"
         return f"{self.root}/{place}/objects/{its_level}"
@@ -73,11 +73,11 @@ class Topics:
         """Where the value in force of a setting is, retained."""
         return f"{self.root}/{camera}/{name}"
 
-    def commands(self, settings: Iterable[str]) -> list[str]:
+    def command_filters(self, settings: Iterable[str]) -> list[str]:
         """Where settings are set, for all cameras: filters to subscribe to."""
         return [f"{self.root}/+/{name}/set" for name in settings]
 
-    def command(self, topic: str) -> tuple[str, str] | None:
+    def parse_command(self, topic: str) -> tuple[str, str] | None:
         """Return the camera and the setting that a topic of a command names; None for another topic."""
         levels = topic.removeprefix(self.root).split("/")
         return (levels[1], levels[2]) if len(levels) == len(["", "camera", "setting", "set"]) else None

@@ -123,7 +123,7 @@ def test_a_retained_command_is_of_another_time(caplog):
 
 def test_what_another_version_has_kept_is_no_reason_to_fail(caplog):
     box = Box()
-    box.store.keep_setting("porch", "max_fps", "fast")
+    box.store.save_setting("porch", "max_fps", "fast")
     assert box.controls.value("max_fps") is None
     assert "max_fps was set to 'fast'" in caplog.text
 

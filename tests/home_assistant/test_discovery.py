@@ -240,7 +240,7 @@ class Teller:
         for topic in published:
             self.store.add_retained(topic)
         self.outbox = Outbox(9, ledger=self.store)
-        self.announcer = Announcer(lambda topics: messages(settings, topics), self.store.retained, self.outbox)
+        self.announcer = Announcer(lambda topics: messages(settings, topics), self.store.retained_topics, self.outbox)
 
     async def tell(self, number):
         """Send so many messages, and return them."""

@@ -49,7 +49,7 @@ def test_a_message_is_in_the_file_before_it_can_be_taken_and_leaves_it_when_it_w
     (message,) = its.take()
     assert rows(path) == ["a1"]
     assert (message.qos, message.retain, message.form) == (1, False, FORM)
-    its.lane.sent(message)
+    its.lane.done(message)
     wait_until(lambda: not rows(path), "an empty file")
     assert path.stat().st_mode & 0o777 == 0o600
     assert path.parent.stat().st_mode & 0o777 == 0o700
@@ -77,7 +77,7 @@ from tests.support.durable_lane import Lane
 its = Lane(Path(sys.argv[1]))
 its.put("a", 300)
 for message in its.take(100):
-    its.lane.sent(message)
+    its.lane.done(message)
 its.put("a", 200)
 print("put", flush=True)
 time.sleep(float(sys.argv[2]))

@@ -132,7 +132,7 @@ class World:
     def send(self):
         if self.under_way:
             message = self.under_way.pop(0)
-            self.lane.sent(message)
+            self.lane.done(message)
             self.sent.append((message.row, int(message.payload)))
 
     def live(self, failures):

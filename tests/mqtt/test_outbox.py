@@ -176,7 +176,7 @@ class Ledger:
         self.topics.add(topic)
         return self.works
 
-    def call_when_kept(self, kept):
+    def set_on_saved(self, kept):
         self.kept = kept
 
     def remove_retained(self, topic):

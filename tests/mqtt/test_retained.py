@@ -50,7 +50,7 @@ CAMERAS = {
 )
 def test_each_topic(topic, then):
     outbox = Outbox(9)
-    for tidy in (retained.clear, retained.set_to_none):
+    for tidy in (retained.clear_obsolete, retained.reset_counts):
         tidy([f"edgepub/garage/{topic}"], CAMERAS, Topics("edgepub", "garage"), outbox)
     message = outbox.take()
     assert (message and message.payload) == then
@@ -61,5 +61,5 @@ def test_each_topic(topic, then):
 @pytest.mark.parametrize("topic", ["edgepub/old/status", "other/garage/status", "edgepub/garage2/status", "x"])
 def test_what_is_of_another_name_goes(topic):
     outbox = Outbox(9)
-    retained.clear([topic], CAMERAS, Topics("edgepub", "garage"), outbox)
+    retained.clear_obsolete([topic], CAMERAS, Topics("edgepub", "garage"), outbox)
     assert outbox.take()[:2] == (topic, b"")

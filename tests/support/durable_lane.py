@@ -37,7 +37,7 @@ class Lane:
         messages = self.take(number)
         for message in messages:
             if sent:
-                self.lane.sent(message)
+                self.lane.done(message)
         return [message.payload.decode() for message in messages]
 
     def dropped(self):

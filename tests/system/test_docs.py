@@ -15,7 +15,7 @@ from edgepub.cli import app
 from edgepub.config.load import load_settings
 from edgepub.config.settings import Settings
 from edgepub.mqtt.commands import SETTINGS
-from edgepub.mqtt.topics import OCCUPANCY, Topics
+from edgepub.mqtt.topics import OCCUPANCY_SUFFIX, Topics
 from tests.support.pages import PAGES, ROOT, anchors, blocks, commands, links, named
 
 MODELS = {"coco": {"model_name": "yolo", "zoo_url": "degirum/hailo", "inference_host_address": "@local"}}
@@ -28,7 +28,9 @@ TOPICS = {
     "camera_status": [TEMPLATE.camera_status("<camera>")],
     "detections": [TEMPLATE.detections("<camera>")],
     "count": [
-        TEMPLATE.count("<camera>", zone, "<label>") + behind for zone in (None, "<zone>") for behind in ("", OCCUPANCY)
+        TEMPLATE.object_count("<camera>", zone, "<label>") + behind
+        for zone in (None, "<zone>")
+        for behind in ("", OCCUPANCY_SUFFIX)
     ],
     "events": [TEMPLATE.events("<camera>")],
     "snapshot": [TEMPLATE.snapshot("<camera>")],

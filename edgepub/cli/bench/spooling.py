@@ -80,7 +80,7 @@ def _wait_s(path: Path) -> float:
         ready.wait()
         took_s.append(time.monotonic() - began_s)
         if message := lane.take():
-            lane.sent(message)
+            lane.done(message)
     lane.close(_GRACE_S)
     return median(took_s)
 

@@ -32,7 +32,7 @@ class Choice:
             topics.status,
             topics.info,
             topics.camera_status(self.camera),
-            topics.count(self.camera, None, ANY),
+            topics.object_count(self.camera, None, ANY),
             *(topics.setting(self.camera, name) for name in SETTINGS),
             topics.stats,
             topics.events(self.camera),

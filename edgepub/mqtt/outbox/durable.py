@@ -135,7 +135,7 @@ class DurableLane:
             del self._taken[message.row]
             (self._incoming if message.row in self._unwritten else self._ready).appendleft(message)
 
-    def sent(self, message: Message) -> None:
+    def done(self, message: Message) -> None:
         """Let a message be removed for good."""
         with self._lock:
             del self._taken[message.row]

@@ -38,7 +38,7 @@ class Lane(Protocol):
     def take(self) -> Message | None:
         """Remove and return the next message, if there is one to be sent now."""
 
-    def sent(self, message: Message) -> None:
+    def done(self, message: Message) -> None:
         """Take note that a message which was taken will not come back."""
 
     def __len__(self) -> int: ...
@@ -89,7 +89,7 @@ class Outbox:
         """Open the file of the durable lane, and let what waits there be taken."""
         self._durable.open(self._wake_from_outside)
         if self._ledger:
-            self._ledger.call_when_kept(self._release)
+            self._ledger.set_on_saved(self._release)
 
     def put(self, message: Message) -> None:
         """Add a message of any lane but the durable; from any thread, at once."""
@@ -138,7 +138,7 @@ class Outbox:
         with self._lock:
             if self._closed:  # nothing is waited for any more
                 for single in (self._announcements, self._pictures):
-                    single.rested()
+                    single.end_pause()
                 for lane in self._retained.values():
                     lane.release_all()
             return self._next()
@@ -171,14 +171,14 @@ class Outbox:
         """
         with self._lock:
             for name in lanes or self._retained:
-                self._retained[name].renew()
+                self._retained[name].resend()
             self._wake()
 
     def forgive(self) -> None:
         """Forget what was not wanted: it is another broker that is asked from now on."""
         with self._lock:
             for single in (self._announcements, self._pictures):
-                single.forgive()
+                single.reset_failures()
             self._wake()
 
     def close(self) -> None:
@@ -218,13 +218,13 @@ class Outbox:
             if name == message.lane:
                 lane.put(message)
             else:
-                lane.forget(message.topic)
+                lane.remove(message.topic)
 
     def _release(self) -> None:
         """Let states be taken of which it is on the disk by now that their topics are retained."""
         with self._lock:
             for lane in self._retained.values():
-                lane.release()
+                lane.release_saved()
             self._wake()
 
     def _next(self) -> Message | None:
@@ -239,7 +239,7 @@ class Outbox:
     def _over(self, message: Message, taken_s: float) -> None:
         lane = self._lanes[message.lane]
         with self._lock:
-            lane.sent(message)
+            lane.done(message)
             if lane:
                 self._awake.set()
         if isinstance(lane, SingleLane):
@@ -247,7 +247,7 @@ class Outbox:
 
     def _go_on(self, lane: SingleLane) -> None:
         with self._lock:
-            lane.rested()
+            lane.end_pause()
             self._awake.set()
 
     def _listen(self) -> None:

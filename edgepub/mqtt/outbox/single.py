@@ -49,23 +49,23 @@ class SingleLane(StateLane):
         if self._under_way and self._under_way[0] is message:
             self._tries[message.topic] = self._tries.get(message.topic, 0) + 1
         self._arrived(message)
-        self.rested()
+        self.end_pause()
         if self._tries.get(message.topic) != _MOST_TRIES:
             return super().put_back(message)
         del self._tries[message.topic]
         return self._give_up(message)
 
-    def sent(self, message: Message) -> None:
+    def done(self, message: Message) -> None:
         """Begin to count its tries anew."""
         self._tries.pop(message.topic, None)
         self._arrived(message)
-        super().sent(message)
+        super().done(message)
 
-    def forgive(self) -> None:
+    def reset_failures(self) -> None:
         """Begin to count all tries anew."""
         self._tries.clear()
 
-    def rested(self) -> None:
+    def end_pause(self) -> None:
         """Let the next one be taken."""
         self._resting = False
 
@@ -94,14 +94,14 @@ class AnnouncementLane(SingleLane):
         self._quiet_until_s = 0.0
         self._pauses: dict[str, Backoff] = {}  # after each topic that was given up
 
-    def sent(self, message: Message) -> None:
+    def done(self, message: Message) -> None:
         """Begin to count its tries anew."""
         self._pauses.pop(message.topic, None)
-        super().sent(message)
+        super().done(message)
 
-    def forgive(self) -> None:
+    def reset_failures(self) -> None:
         """Begin to count all tries anew, and be quiet no more."""
-        super().forgive()
+        super().reset_failures()
         self._pauses.clear()
         self._quiet_until_s = 0.0
 

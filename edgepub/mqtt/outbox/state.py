@@ -19,7 +19,7 @@ class Ledger(Protocol):
     def remove_retained(self, topic: str) -> None:
         """Forget a topic that was cleared."""
 
-    def call_when_kept(self, kept: Callable[[], None]) -> None:
+    def set_on_saved(self, kept: Callable[[], None]) -> None:
         """Call this, from any thread, each time that more topics are on the disk."""
 
 
@@ -64,13 +64,13 @@ class StateLane:
         del self._unsent[topic]
         return self._newest[topic]
 
-    def sent(self, message: Message) -> None:
+    def done(self, message: Message) -> None:
         """Forget a topic that was to be cleared: once is enough for this life."""
         if not message.payload and self._newest.get(message.topic) is message:
             del self._newest[message.topic]
             self._unsent.pop(message.topic, None)  # which it is if all was to be sent again meanwhile
 
-    def forget(self, topic: str) -> None:
+    def remove(self, topic: str) -> None:
         """Let a topic be another lane's: nothing of it is sent from here any more."""
         self._newest.pop(topic, None)
         self._unsent.pop(topic, None)
@@ -80,11 +80,11 @@ class StateLane:
         """Return whether the lane has a value of a topic, sent or not."""
         return topic in self._newest
 
-    def renew(self) -> None:
+    def resend(self) -> None:
         """Let every value be sent again."""
         self._unsent = dict.fromkeys(self._newest)
 
-    def release(self) -> None:
+    def release_saved(self) -> None:
         """Let those be taken that are in the ledger by now."""
         for topic in [topic for topic in self._held if self._ledger and self._ledger.add_retained(topic)]:
             del self._held[topic]

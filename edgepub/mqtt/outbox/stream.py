@@ -55,7 +55,7 @@ class StreamLane:
         self._under_way += 1
         return self._pop_in_turn()
 
-    def sent(self, message: Message) -> None:  # noqa: ARG002
+    def done(self, message: Message) -> None:  # noqa: ARG002
         """Let another one be under way."""
         self._under_way -= 1
 

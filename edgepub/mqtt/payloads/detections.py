@@ -102,7 +102,7 @@ def validate(payload: Mapping[str, Any]) -> Detections:
     try:
         return _VALIDATOR.validate_python(payload)
     except ValidationError as error:
-        raise InvalidResultError(first_mistake(error)) from None
+        raise InvalidResultError(first_error(error)) from None
 
 
 def encode(payload: Detections, age_ms: float, dropped: int) -> bytes:
@@ -119,7 +119,7 @@ def encode(payload: Detections, age_ms: float, dropped: int) -> bytes:
     return orjson.dumps(payload)
 
 
-def first_mistake(error: ValidationError) -> str:
+def first_error(error: ValidationError) -> str:
     """Return where the first mistake in a payload is, and what it is."""
     first = error.errors(include_url=False, include_input=False)[0]
     return f"{'.'.join(map(str, first['loc']))}: {first['msg']}"

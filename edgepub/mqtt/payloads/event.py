@@ -8,7 +8,7 @@ from pydantic import ConfigDict, Field, TypeAdapter, ValidationError, with_confi
 from typing_extensions import TypedDict
 
 from edgepub.core.errors import InvalidResultError
-from edgepub.mqtt.payloads.detections import Corners, NormCorners, first_mistake
+from edgepub.mqtt.payloads.detections import Corners, NormCorners, first_error
 
 SCHEMA = "edgepub.event/1"
 EventType = Literal["appeared", "left", "zone_entered", "zone_left", "line_crossed"]
@@ -88,7 +88,7 @@ def validate(payload: Mapping[str, Any]) -> Event:
     try:
         return _VALIDATOR.validate_python(payload)
     except ValidationError as error:
-        raise InvalidResultError(first_mistake(error)) from None
+        raise InvalidResultError(first_error(error)) from None
 
 
 def encode(event: Event, seq: int) -> bytes:

@@ -119,7 +119,7 @@ def encode(payload: Mapping[str, Any]) -> bytes:
     return orjson.dumps(_VALIDATOR.validate_python(payload))
 
 
-def of_camera(before: Reading, now: Reading) -> CameraStats:
+def camera_stats(before: Reading, now: Reading) -> CameraStats:
     """Return what a camera did between two readings."""
     seconds = max(now.at_s - before.at_s, 1e-3)
     return _CAMERA.validate_python(
