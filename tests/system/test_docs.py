@@ -27,7 +27,7 @@ TOPICS = {
     "stats": [TEMPLATE.stats],
     "camera_status": [TEMPLATE.camera_status("<camera>")],
     "detections": [TEMPLATE.detections("<camera>")],
-    "count": [
+    "object_count": [
         TEMPLATE.object_count("<camera>", zone, "<label>") + behind
         for zone in (None, "<zone>")
         for behind in ("", OCCUPANCY_SUFFIX)
@@ -35,7 +35,7 @@ TOPICS = {
     "events": [TEMPLATE.events("<camera>")],
     "snapshot": [TEMPLATE.snapshot("<camera>")],
     "setting": [TEMPLATE.setting("<camera>", name) for name in SETTINGS],
-    "commands": [TEMPLATE.setting("<camera>", name) + "/set" for name in SETTINGS],
+    "command_filters": [TEMPLATE.setting("<camera>", name) + "/set" for name in SETTINGS],
 }
 LOG_VALUES = (
     r"(?:mqtts?|rtsp)://[\w.]+(?::\d+)?"
@@ -190,7 +190,7 @@ def test_every_key_of_a_payload_is_explained(name):
 
 
 def test_every_topic_is_in_the_table():
-    public = {name for name in vars(Topics) if not name.startswith("_")} - {"prefix", "node", "root", "command"}
+    public = {name for name in vars(Topics) if not name.startswith("_")} - {"prefix", "node", "root", "parse_command"}
     assert public == TOPICS.keys(), "a topic that is new is to be explained"
     page = (ROOT / "docs/topics.md").read_text()
     table = re.sub(r"\s", "", page[page.index("| topic |") : page.index("A label becomes")])
