@@ -24,8 +24,8 @@ from edgepub.camera.supervisor import Camera
 from edgepub.camera.viewfinder import Viewfinder
 from edgepub.config.settings import ModelSettings, Settings
 from edgepub.daemon import reload
-from edgepub.daemon.reload import Changes, Slices, slices
-from edgepub.daemon.stats import Health
+from edgepub.daemon.reload import Changes, PartSettings, part_settings
+from edgepub.daemon.stats import StatsPublisher
 from edgepub.home_assistant import discovery
 from edgepub.home_assistant.announcer import Announcer
 from edgepub.http.context import AreaStore, CameraView, HttpContext
@@ -70,7 +70,7 @@ class _Kept(NamedTuple):
     viewfinder: Viewfinder
 
 
-class Pipeline:
+class Node:
     """Everything that one life of the daemon starts and stops.
 
     Args:
@@ -98,7 +98,7 @@ class Pipeline:
         durable = DurableLane(Spool(durable_folder / _EVENTS), limits.max_messages, limits.max_age_s, self._receipts)
         self.outbox = Outbox(settings.outbox.stream.size, durable, store)
         self._publisher: Publisher
-        self._slices = slices(settings)
+        self._part_settings = part_settings(settings)
         self._announcer = Announcer(self._discovery, store.retained_topics, self.outbox)
         self._controls: dict[str, Controls] = {}
         self._commander = Commander(self._topics, self._controls)
@@ -108,17 +108,17 @@ class Pipeline:
             settings.node, self.condition, self._counts, self._views, self.outbox.sizes, editor
         )
 
-    def begin(self) -> list[Camera]:
+    def start(self) -> list[Camera]:
         """Return the cameras, the first states of everything in the outbox; nothing runs yet."""
         self._announcer.begin()
         self.outbox.put(state_message(self._topics.status, "online"))
         self._tell_what_is()
         retained.reset_counts(self._states(), self._settings.cameras, self._topics, self.outbox)
         self.parts["announcer"] = self._announcer
-        self._renew(Slices._fields)
+        self._renew(PartSettings._fields)
         return [self._camera(name) for name in self._settings.cameras]
 
-    def change(self, settings: Settings, new: Slices, what: Changes) -> tuple[list[Camera], list[str]]:
+    def apply(self, settings: Settings, new: PartSettings, what: Changes) -> tuple[list[Camera], list[str]]:
         """Let another configuration take the place of the one in force, whose cameras that change have been stopped.
 
         Args:
@@ -130,8 +130,8 @@ class Pipeline:
             The cameras to be started, and the names of the parts that are others now, or are gone.
 
         """
-        old = self._slices
-        self._settings, self._slices = settings, new
+        old = self._part_settings
+        self._settings, self._part_settings = settings, new
         for name in what.stopped:
             for its in (self._counts, self._controls, self._cameras, self._views, self.condition.cameras):
                 its.pop(name, None)
@@ -140,7 +140,7 @@ class Pipeline:
             self._views[name] = self._views[name]._replace(settings=settings.cameras[name])
         self._announcer.begin()
         self._tell_what_is()
-        renewed = [part for part in Slices._fields if getattr(new, part) != getattr(old, part)]
+        renewed = [part for part in PartSettings._fields if getattr(new, part) != getattr(old, part)]
         if "publisher" in renewed:
             self.outbox.forgive()
         self._renew(renewed)
@@ -148,7 +148,7 @@ class Pipeline:
 
     def redraw(self, settings: Settings) -> None:
         """Let another configuration take the place of the one in force, of which only zones and lines are others."""
-        self.change(settings, self._slices, reload.between(self._settings, settings))
+        self.apply(settings, self._part_settings, reload.between(self._settings, settings))
 
     @property
     def stuck(self) -> list[str]:
@@ -174,8 +174,8 @@ class Pipeline:
         for name in parts:
             if name == "publisher":
                 self.parts[name] = self._publisher = self._new_publisher()
-            elif name == "health":
-                self.parts[name] = Health(
+            elif name == "stats":
+                self.parts[name] = StatsPublisher(
                     settings.node,
                     self._boot_id,
                     self._topics.stats,
@@ -186,14 +186,14 @@ class Pipeline:
                     self._began_s,
                 )
             elif settings.http.listen:
-                its = self._slices.http
+                its = self._part_settings.http
                 self.parts[name] = HttpServer(settings.http.listen, its.settings, its.token, self._http_context)
             else:
                 self.parts.pop(name, None)
 
     def _new_publisher(self) -> Publisher:
         offline = state_message(self._topics.status, "offline")
-        its = self._slices.publisher
+        its = self._part_settings.publisher
         connect = functools.partial(connection.connect, its.mqtt, its.client_id, its.password, will=offline)
         births = its.births
         return Publisher(
@@ -203,7 +203,7 @@ class Pipeline:
             its.client_id,
             offline,
             [*self._topics.command_filters(SETTINGS), *births],
-            lambda message: (self._announcer.hear if message.topic in births else self._commander.obey)(message),
+            lambda message: (self._announcer.on_birth if message.topic in births else self._commander.obey)(message),
             self.condition.broker,
         )
 
@@ -218,7 +218,7 @@ class Pipeline:
         controls = self._controls[name] = Controls(name, of, topics, outbox, self._store)
         enabled = controls.value("enabled")
         outbox.put(state_message(topics.camera_status(name), "offline" if enabled else "disabled"))
-        its_numbers = Numbers(name, of, topics, outbox, self._announcer.look_again)
+        its_numbers = Numbers(name, of, topics, outbox, self._announcer.schedule)
         its_numbers.begin()
         if not of.snapshot.enabled:
             outbox.put(

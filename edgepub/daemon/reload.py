@@ -74,15 +74,15 @@ class Http(NamedTuple):
     token: SecretStr | None
 
 
-class Slices(NamedTuple):
+class PartSettings(NamedTuple):
     """What each part is made of, by the part's name."""
 
     publisher: Connection
-    health: StatsSettings
+    stats: StatsSettings
     http: Http
 
 
-def slices(settings: Settings) -> Slices:
+def part_settings(settings: Settings) -> PartSettings:
     """Return the settings that each part is made of: it is made anew when they change.
 
     Raises:
@@ -92,4 +92,4 @@ def slices(settings: Settings) -> Slices:
     password, births = broker_password(settings.mqtt), discovery.birth_topics(settings)
     connection = Connection(settings.mqtt, settings.client_id, password, births)
     http = Http(settings.http, http_token(settings.http) if settings.http.listen else None)
-    return Slices(publisher=connection, health=settings.stats, http=http)
+    return PartSettings(publisher=connection, stats=settings.stats, http=http)

@@ -23,8 +23,8 @@ from edgepub.core.versions import versions
 from edgepub.daemon import reload
 from edgepub.daemon.editor import Editor
 from edgepub.daemon.fleet import Fleet
-from edgepub.daemon.node import Pipeline
-from edgepub.daemon.reload import slices
+from edgepub.daemon.node import Node
+from edgepub.daemon.reload import part_settings
 from edgepub.daemon.systemd import Service
 from edgepub.mqtt import store
 from edgepub.telemetry import logs
@@ -34,23 +34,23 @@ _GRACE_S = 5.0
 _log = logging.getLogger(__name__)
 
 
-class Wishes:
-    """What is asked of the daemon while it runs; in its event loop."""
+class Requests:
+    """Requests to a running daemon. Use in its event loop only."""
 
     def __init__(self) -> None:
-        self.stop = False
-        self.reload = False
-        self.news = asyncio.Event()
+        self.is_stopping = False
+        self.is_reload_due = False
+        self.changed = asyncio.Event()
 
-    def ask_to_stop(self) -> None:
-        """Let it come to its end."""
-        self.stop = True
-        self.news.set()
+    def stop(self) -> None:
+        """Request the stop."""
+        self.is_stopping = True
+        self.changed.set()
 
-    def ask_to_reload(self) -> None:
-        """Let it read its configuration anew."""
-        self.reload = True
-        self.news.set()
+    def reload(self) -> None:
+        """Request that the configuration is read again."""
+        self.is_reload_due = True
+        self.changed.set()
 
 
 def run(path: Path) -> int:
@@ -89,14 +89,14 @@ def run(path: Path) -> int:
 
 
 async def _until_signalled(first: Configured, load: Callable[[], Configured]) -> int:
-    wishes = Wishes()
+    requests = Requests()
     on_terminal = sys.stderr.isatty()
 
     def stop() -> None:
-        if wishes.stop:
+        if requests.is_stopping:
             _log.warning("stopping at once")
             leave(FAILED)
-        wishes.ask_to_stop()
+        requests.stop()
 
     def hang_up() -> None:
         if on_terminal and not sys.stderr.isatty():  # the signal is of old: the terminal is gone, and whoever sat there
@@ -106,32 +106,32 @@ async def _until_signalled(first: Configured, load: Callable[[], Configured]) ->
             os.close(nowhere)
             stop()
         else:
-            wishes.ask_to_reload()
+            requests.reload()
 
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop)
     loop.add_signal_handler(signal.SIGHUP, hang_up)
-    return await serve(first, load, wishes)
+    return await serve(first, load, requests)
 
 
-async def serve(first: Configured, load: Callable[[], Configured], wishes: Wishes) -> int:
+async def serve(first: Configured, load: Callable[[], Configured], requests: Requests) -> int:
     """Do what `run` does, as it is wished."""
     service, what = Service(first.settings.startup_timeout_s), first
     while True:
-        outcome = await _Life(what, load, wishes, service).live()
+        outcome = await _Run(what, load, requests, service).live()
         if isinstance(outcome, int):
             return outcome
         what = outcome
 
 
-class _Life:
+class _Run:
     """From the start to the end, or to a configuration with which all begins anew."""
 
-    def __init__(self, what: Configured, load: Callable[[], Configured], wishes: Wishes, service: Service) -> None:
+    def __init__(self, what: Configured, load: Callable[[], Configured], requests: Requests, service: Service) -> None:
         self._editor = Editor(what)
         self._load = load
-        self._wishes = wishes
+        self._requests = requests
         self._service = service
         self._tasks: dict[str, asyncio.Task[None]] = {}
 
@@ -144,48 +144,48 @@ class _Life:
                 stack.enter_context(claimed(each))
             its_store = stack.enter_context(store.open_store(folder))
             _log.info("node %s, cameras: %s; what is kept is in %s", settings.node, ", ".join(settings.cameras), folder)
-            pipeline = Pipeline(settings, uuid.uuid4().hex, its_store, events_folder, self._editor)
-            self._editor.begin(pipeline.redraw)
-            pipeline.outbox.open()
-            stack.callback(pipeline.outbox.end, _GRACE_S)  # whatever happens, events that wait are on the disk then
+            node = Node(settings, uuid.uuid4().hex, its_store, events_folder, self._editor)
+            self._editor.begin(node.redraw)
+            node.outbox.open()
+            stack.callback(node.outbox.end, _GRACE_S)  # whatever happens, events that wait are on the disk then
             async with asyncio.TaskGroup() as group:
-                fleet = Fleet(group, self._wishes.news.set)
-                for camera in pipeline.begin():
+                fleet = Fleet(group, self._requests.changed.set)
+                for camera in node.start():
                     fleet.start(camera)
-                self._begin(pipeline.parts, pipeline, group)
-                follower = self._service.follow(pipeline.condition, lambda: [*pipeline.stuck, *fleet.stuck])
+                self._begin(node.parts, node, group)
+                follower = self._service.follow(node.condition, lambda: [*node.stuck, *fleet.stuck])
                 self._tasks["service"] = group.create_task(follower, name="service")
-                new = await self._watch(pipeline, fleet, group)
-                ended = new is None and not self._wishes.stop
-                unsent = await self._end(pipeline, fleet)
+                new = await self._watch(node, fleet, group)
+                ended = new is None and not self._requests.is_stopping
+                unsent = await self._end(node, fleet)
         return new or (FAILED if ended and unsent else 0)
 
-    async def _watch(self, pipeline: Pipeline, fleet: Fleet, group: asyncio.TaskGroup) -> Configured | None:
+    async def _watch(self, node: Node, fleet: Fleet, group: asyncio.TaskGroup) -> Configured | None:
         """Do what is wished; return when this is over, with the configuration that is next, if there is one."""
-        wishes = self._wishes
+        requests = self._requests
         while True:
-            await wishes.news.wait()
-            wishes.news.clear()
-            if wishes.stop or fleet.is_over:
-                _log.info("stopping" if wishes.stop else "all cameras have ended")
+            await requests.changed.wait()
+            requests.changed.clear()
+            if requests.is_stopping or fleet.is_over:
+                _log.info("stopping" if requests.is_stopping else "all cameras have ended")
                 self._service.stopping()
                 self._editor.end()
                 return None
-            if wishes.reload:
-                wishes.reload = False
+            if requests.is_reload_due:
+                requests.is_reload_due = False
                 async with self._editor.changing:
-                    new = await self._reload(pipeline, fleet, group)
-                if new is not None and not wishes.stop:
+                    new = await self._reload(node, fleet, group)
+                if new is not None and not requests.is_stopping:
                     return new
 
-    async def _reload(self, pipeline: Pipeline, fleet: Fleet, group: asyncio.TaskGroup) -> Configured | None:
+    async def _reload(self, node: Node, fleet: Fleet, group: asyncio.TaskGroup) -> Configured | None:
         """Let a new configuration be in force; return it if that takes a new life."""
         self._service.reloading()
         logs.setup(self._editor.configured.settings.log)  # what comes of it is said to a person, however often
         try:
             effective = self._load()
             new = effective.settings
-            its_slices = slices(new)
+            new_parts = part_settings(new)
             self._try_folder(new)
         except ConfigurationError as error:
             self._refuse(error.mistakes)
@@ -204,14 +204,14 @@ class _Life:
             return effective
         if what.stopped:
             await fleet.stop(what.stopped, _GRACE_S)
-            await pipeline.photographer.rest(_GRACE_S)
-            if self._wishes.stop:
+            await node.photographer.rest(_GRACE_S)
+            if self._requests.is_stopping:
                 return None
-        cameras, parts = pipeline.change(new, its_slices, what)
+        cameras, parts = node.apply(new, new_parts, what)
         for camera in cameras:
             fleet.start(camera)
         await self._cancel(parts)
-        self._begin(parts, pipeline, group)
+        self._begin(parts, node, group)
         done = [str(what), "another session with the broker" if "publisher" in parts else ""]
         self._reloaded(f"reloaded: {'; '.join(filter(None, done)) or 'no camera has changed'}")
         return None
@@ -232,10 +232,10 @@ class _Life:
         _log.info("%s", news)
         self._service.reloaded(news)
 
-    def _begin(self, parts: Iterable[str], pipeline: Pipeline, group: asyncio.TaskGroup) -> None:
+    def _begin(self, parts: Iterable[str], node: Node, group: asyncio.TaskGroup) -> None:
         for name in parts:
-            if name in pipeline.parts:
-                self._tasks[name] = group.create_task(pipeline.parts[name].run(), name=name)
+            if name in node.parts:
+                self._tasks[name] = group.create_task(node.parts[name].run(), name=name)
 
     async def _cancel(self, names: Iterable[str]) -> None:
         tasks = [self._tasks.pop(name) for name in names if name in self._tasks]
@@ -244,24 +244,24 @@ class _Life:
         if tasks:
             await asyncio.wait(tasks)
 
-    async def _end(self, pipeline: Pipeline, fleet: Fleet) -> int:
+    async def _end(self, node: Node, fleet: Fleet) -> int:
         """Stop it all in order; return how many messages could not leave."""
         await fleet.stop(None, _GRACE_S)
-        await pipeline.photographer.close(_GRACE_S)
+        await node.photographer.close(_GRACE_S)
         publisher = self._tasks.pop("publisher")
         await self._cancel(list(self._tasks))
-        return await _drain(pipeline, publisher)
+        return await _drain(node, publisher)
 
 
-async def _drain(pipeline: Pipeline, publisher: asyncio.Task[None]) -> int:
+async def _drain(node: Node, publisher: asyncio.Task[None]) -> int:
     """Let what is queued leave; return how many messages did not."""
-    pipeline.outbox.close()
+    node.outbox.close()
     await asyncio.wait([publisher], timeout=_GRACE_S)
     if not publisher.done():
         publisher.cancel()
         await asyncio.wait([publisher], timeout=_GRACE_S)
-    unsent = sum(pipeline.outbox.sizes().values())
-    lost, kept = pipeline.outbox.end(_GRACE_S)
+    unsent = sum(node.outbox.sizes().values())
+    lost, kept = node.outbox.end(_GRACE_S)
     if lost:
         _log.warning("%d messages could not be sent within %.0f s and are lost", lost, _GRACE_S)
     if kept:

@@ -19,7 +19,7 @@ _CLOCK_WAS_SET_S = 10.0  # at least; what is less is drift
 _log = logging.getLogger(__name__)
 
 
-class Health:
+class StatsPublisher:
     """Reads what has been counted, and tells it.
 
     Args:

@@ -63,12 +63,12 @@ class Announcer:
             group.create_task(self._follow(), name="announcements")
             group.create_task(self._answer(), name="births")
 
-    def look_again(self) -> None:
+    def schedule(self) -> None:
         """Announce soon what is new; from any thread, at once."""
         if self._loop:
             self._loop.call_soon_threadsafe(self._changed.set)
 
-    def hear(self, message: Received) -> None:
+    def on_birth(self, message: Received) -> None:
         """Take what Home Assistant says of itself; what the broker has kept of it is of another time."""
         if message.payload == _BIRTH and not message.retained:
             self._born.set()

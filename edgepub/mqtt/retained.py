@@ -55,7 +55,7 @@ def _is_produced(topic: str, cameras: Mapping[str, CameraSettings], topics: Topi
 def _is_produced_by(camera: CameraSettings, levels: list[str]) -> bool:
     produced = False
     match levels:
-        case [name]:  # a snapshot that is disabled is not cleared here: it is by the pipeline, known of or not
+        case [name]:  # a snapshot that is disabled is not cleared here: it is by the node, known of or not
             produced = name in {"status", "snapshot"} or name in SETTINGS
         case ["objects", its_level] | ["objects", its_level, "occupancy"]:
             produced = is_level_of(its_level, camera.labels)

@@ -298,7 +298,7 @@ async def test_what_is_new_is_announced_once_for_several_and_what_is_gone_stays_
     await running(teller)
     for label in ("cat", "dog"):
         teller.store.add_retained(f"edgepub/garage/porch/objects/{label}")
-        await asyncio.to_thread(teller.announcer.look_again)
+        await asyncio.to_thread(teller.announcer.schedule)
     ((topic, payload),) = await teller.tell(1)
     assert topic == PORCH_TOPIC
     told = json.loads(payload)["components"]
@@ -317,9 +317,9 @@ async def test_a_birth_has_everything_told_again_and_then_all_states_but_no_pict
     before = await teller.tell(4)
     await running(teller)
     for payload, retained in [(b"online", True), (b"offline", False)]:
-        teller.announcer.hear(Received("homeassistant/status", payload, retained))
+        teller.announcer.on_birth(Received("homeassistant/status", payload, retained))
     assert not teller.announcer._born.is_set()
-    teller.announcer.hear(Received("homeassistant/status", b"online", retained=False))
+    teller.announcer.on_birth(Received("homeassistant/status", b"online", retained=False))
     announced = await teller.tell(2)
     assert [topic for topic, _ in announced] == [BOX_TOPIC, PORCH_TOPIC]
     assert set(announced) < set(before)

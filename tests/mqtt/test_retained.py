@@ -36,7 +36,7 @@ CAMERAS = {
         ("porch/zones/steps/objects/person", b""),
         ("porch/zones/path/objects/person/occupancy", b"OFF"),
         ("porch/zones/gone/objects/person", b""),
-        ("porch/snapshot", None),  # which is cleared by the pipeline, also when nobody knows of it
+        ("porch/snapshot", None),  # which is cleared by the node, also when nobody knows of it
         ("porch/something", b""),
         ("yard/objects/occupancy", b"0"),
         ("yard/objects/occupancy/occupancy", b"OFF"),

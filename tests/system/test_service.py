@@ -153,8 +153,8 @@ async def test_what_is_stuck_is_left_to_the_watchdog(manager, monkeypatch, caplo
     ] + ".is_stuck"
     settings = Settings(**studio.settings(mosquitto.url, studio.video([[BOX]] * 50), realtime=True, loop=True))
     what = Configured(settings, Path("edgepub.yaml"), {}, default_folder(), settings)
-    wishes = run.Wishes()
-    task = asyncio.create_task(run.serve(what, lambda: what, wishes))
+    requests = run.Requests()
+    task = asyncio.create_task(run.serve(what, lambda: what, requests))
 
     async def fed():
         number = sum("WATCHDOG" in each for each in manager.hear())
@@ -170,7 +170,7 @@ async def test_what_is_stuck_is_left_to_the_watchdog(manager, monkeypatch, caplo
     assert not await fed()
     monkeypatch.setattr(its, property(lambda _: False))
     assert await fed()
-    wishes.ask_to_stop()
+    requests.stop()
     assert await task == 0
 
 

@@ -10,7 +10,7 @@ import time
 import jsonschema
 import pytest
 
-from edgepub.daemon.stats import Health
+from edgepub.daemon.stats import StatsPublisher
 from edgepub.mqtt.outbox.outbox import Outbox
 from edgepub.mqtt.payloads import stats
 from edgepub.telemetry.histogram import Histogram, between, quantile
@@ -67,8 +67,10 @@ def a_busy_second(counts):
 async def running(cameras, outbox, interval_s=3600.0):
     broker = BrokerCondition()
     broker.sessions = 5
-    its = Health("garage", "boot", "edgepub/garage/stats", interval_s, cameras, outbox, broker, time.monotonic())
-    task = asyncio.create_task(its.run())
+    stats_publisher = StatsPublisher(
+        "garage", "boot", "edgepub/garage/stats", interval_s, cameras, outbox, broker, time.monotonic()
+    )
+    task = asyncio.create_task(stats_publisher.run())
     await asyncio.sleep(0)  # it begins with a first reading
     await asyncio.sleep(0)
     return task
