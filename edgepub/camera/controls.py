@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from edgepub.config.camera import CameraSettings
-from edgepub.mqtt.commands import SETTINGS, text_of
+from edgepub.mqtt.commands import SETTINGS, decode_value
 from edgepub.mqtt.messages import state_message
 from edgepub.mqtt.outbox.outbox import Outbox
 from edgepub.mqtt.store import Store
@@ -76,11 +76,11 @@ class Controls:
 
         """
         try:
-            text = text_of(payload)
+            text = decode_value(payload)
             value = SETTINGS[name].parse(text) if text else None
-            self._store.save_setting(self._camera, name, SETTINGS[name].show(value) if text else None)
+            self._store.save_setting(self._camera, name, SETTINGS[name].format(value) if text else None)
             self._apply[name](self.value(name))
-            self._log.info("%s is set to %s", name, SETTINGS[name].show(self.value(name)))
+            self._log.info("%s is set to %s", name, SETTINGS[name].format(self.value(name)))
         except ValueError as error:
             shown = payload[:_LONGEST_SHOWN].decode(errors="replace")
             raise ValueError(f"{name} cannot be set to {shown!r}: {error}") from None
@@ -88,4 +88,6 @@ class Controls:
             self._publish(name)
 
     def _publish(self, name: str) -> None:
-        self._outbox.put(state_message(self._topics.setting(self._camera, name), SETTINGS[name].show(self.value(name))))
+        self._outbox.put(
+            state_message(self._topics.setting(self._camera, name), SETTINGS[name].format(self.value(name)))
+        )

@@ -15,7 +15,7 @@ from edgepub.camera.snapshots import Snapshots
 from edgepub.camera.viewfinder import Viewfinder
 from edgepub.config.camera import CameraSettings
 from edgepub.core.errors import InvalidResultError
-from edgepub.mqtt.messages import DetectionsReceipt, event_message, json_form, state_message, stream_message
+from edgepub.mqtt.messages import DetectionsReceipt, event_message, json_format, state_message, stream_message
 from edgepub.mqtt.outbox.outbox import Outbox
 from edgepub.mqtt.payloads import event
 from edgepub.mqtt.payloads.detections import SCHEMA, Detections, encode
@@ -25,7 +25,7 @@ from edgepub.telemetry.metrics import CameraMetrics
 from edgepub.telemetry.status import CameraStatus
 
 _log = logging.getLogger(__name__)
-_DETECTIONS, _EVENT = json_form(SCHEMA), json_form(event.SCHEMA)
+_DETECTIONS, _EVENT = json_format(SCHEMA), json_format(event.SCHEMA)
 _Seen = tuple[Result, list[dict[str, Any]]]
 
 

@@ -75,7 +75,7 @@ async def _purge(settings: NodeSettings, its: store.Store) -> list[str]:
 
 def _connected(settings: NodeSettings) -> AbstractAsyncContextManager[Session]:
     client_id = f"{settings.client_id}-purge"
-    return connection.connect(settings.mqtt, client_id, broker_password(settings.mqtt), largest_received=None)
+    return connection.connect(settings.mqtt, client_id, broker_password(settings.mqtt), max_received_bytes=None)
 
 
 async def _clear(session: Session, topics: Iterable[str], its: store.Store) -> list[str]:
@@ -100,7 +100,7 @@ async def _retained(session: Session, *topics: str) -> dict[str, bytes]:
             await session.subscribe(topic)
     with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(_QUIET_S) as limit:
-            async for message in session.received():
+            async for message in session.messages():
                 if message.retained:
                     found[message.topic] = message.payload
                     limit.reschedule(asyncio.get_running_loop().time() + _QUIET_S)

@@ -31,12 +31,12 @@ from edgepub.home_assistant.announcer import Announcer
 from edgepub.http.context import AreaStore, CameraView, HttpContext
 from edgepub.http.server import HttpServer
 from edgepub.mqtt import connection, retained
-from edgepub.mqtt.commands import SETTINGS, Commander
+from edgepub.mqtt.commands import SETTINGS, CommandHandler
 from edgepub.mqtt.messages import (
     EventReceipt,
     PictureReceipt,
     announcement_message,
-    json_form,
+    json_format,
     picture_message,
     state_message,
 )
@@ -101,7 +101,7 @@ class Node:
         self._part_settings = part_settings(settings)
         self._announcer = Announcer(self._discovery, store.retained_topics, self.outbox)
         self._controls: dict[str, Controls] = {}
-        self._commander = Commander(self._topics, self._controls)
+        self._command_handler = CommandHandler(self._topics, self._controls)
         self._cameras: dict[str, Camera] = {}
         self._views: dict[str, CameraView] = {}
         self._http_context = HttpContext(
@@ -142,7 +142,7 @@ class Node:
         self._tell_what_is()
         renewed = [part for part in PartSettings._fields if getattr(new, part) != getattr(old, part)]
         if "publisher" in renewed:
-            self.outbox.forgive()
+            self.outbox.reset_failures()
         self._renew(renewed)
         return [self._camera(name) for name in what.started], renewed
 
@@ -157,7 +157,7 @@ class Node:
 
     def _tell_what_is(self) -> None:
         self.outbox.put(
-            state_message(self._topics.info, info.build(self._settings, self._boot_id), json_form(info.SCHEMA))
+            state_message(self._topics.info, info.build(self._settings, self._boot_id), json_format(info.SCHEMA))
         )
         retained.clear_obsolete(self._states(), self._settings.cameras, self._topics, self.outbox)
 
@@ -203,7 +203,9 @@ class Node:
             its.client_id,
             offline,
             [*self._topics.command_filters(SETTINGS), *births],
-            lambda message: (self._announcer.on_birth if message.topic in births else self._commander.obey)(message),
+            lambda message: (self._announcer.on_birth if message.topic in births else self._command_handler.handle)(
+                message
+            ),
             self.condition.broker,
         )
 

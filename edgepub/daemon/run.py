@@ -147,7 +147,7 @@ class _Run:
             node = Node(settings, uuid.uuid4().hex, its_store, events_folder, self._editor)
             self._editor.begin(node.redraw)
             node.outbox.open()
-            stack.callback(node.outbox.end, _GRACE_S)  # whatever happens, events that wait are on the disk then
+            stack.callback(node.outbox.stop, _GRACE_S)  # whatever happens, events that wait are on the disk then
             async with asyncio.TaskGroup() as group:
                 fleet = Fleet(group, self._requests.changed.set)
                 for camera in node.start():
@@ -255,13 +255,13 @@ class _Run:
 
 async def _drain(node: Node, publisher: asyncio.Task[None]) -> int:
     """Let what is queued leave; return how many messages did not."""
-    node.outbox.close()
+    node.outbox.drain()
     await asyncio.wait([publisher], timeout=_GRACE_S)
     if not publisher.done():
         publisher.cancel()
         await asyncio.wait([publisher], timeout=_GRACE_S)
     unsent = sum(node.outbox.sizes().values())
-    lost, kept = node.outbox.end(_GRACE_S)
+    lost, kept = node.outbox.stop(_GRACE_S)
     if lost:
         _log.warning("%d messages could not be sent within %.0f s and are lost", lost, _GRACE_S)
     if kept:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 import psutil
 
-from edgepub.mqtt.messages import json_form, stream_message
+from edgepub.mqtt.messages import json_format, stream_message
 from edgepub.mqtt.outbox.outbox import Outbox
 from edgepub.mqtt.payloads import stats
 from edgepub.telemetry.logs import of_camera
@@ -83,7 +83,7 @@ class StatsPublisher:
                 "broker": {"reconnects": self._broker.reconnects},
                 "cameras": {name: stats.camera_stats(before.get(name, now[name]), now[name]) for name in now},
             }
-            self._outbox.put(stream_message(self._topic, stats.encode(payload), json_form(stats.SCHEMA)))
+            self._outbox.put(stream_message(self._topic, stats.encode(payload), json_format(stats.SCHEMA)))
             before, last_s = now, now_s
 
     async def _write_lines(self) -> None:

@@ -43,7 +43,7 @@ Done = Callable[[int, NotTakenError | None], None]
 """Takes the key of a message that is over, and the reason if the broker does not take it."""
 
 
-class Packed(Properties):
+class PackedProperties(Properties):
     """Properties that are packed once, for many messages."""
 
     packed: bytes
@@ -57,7 +57,7 @@ class Packed(Properties):
 
 
 @functools.lru_cache(maxsize=1024)
-def publish_properties(content_type: str, schema: str | None, expiry_s: int | None) -> Packed:
+def publish_properties(content_type: str, schema: str | None, expiry_s: int | None) -> PackedProperties:
     """Return the properties of a PUBLISH (MQTT 5.0, 3.3.2.3)."""
     properties: Any = Properties(PacketTypes.PUBLISH)  # type: ignore[no-untyped-call]
     properties.ContentType = content_type
@@ -65,7 +65,7 @@ def publish_properties(content_type: str, schema: str | None, expiry_s: int | No
         properties.UserProperty = ("schema", schema)
     if expiry_s is not None:
         properties.MessageExpiryInterval = expiry_s
-    return Packed(properties.pack())
+    return PackedProperties(properties.pack())
 
 
 def connect_properties(maximum_packet_size: int) -> Properties:
@@ -261,7 +261,7 @@ def _acknowledge_at_once(sock: Any) -> None:  # noqa: ANN401
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_QUICKACK, 1)
 
 
-def words(error: object) -> str:
+def describe_error(error: object) -> str:
     """Return an error's text without the numbers in it that say nothing to a person."""
     cause = getattr(error, "__cause__", None)
     text = str(cause if isinstance(cause, aiomqtt.MqttError) else error)

@@ -21,7 +21,7 @@ class Setting(NamedTuple):
 
     parse: Callable[[str], Any]
     """Makes a value of a text, or raises ValueError."""
-    show: Callable[[Any], str]
+    format: Callable[[Any], str]
     """Makes a text of a value, which `parse` takes."""
 
 
@@ -56,7 +56,7 @@ SETTINGS = {
 }
 
 
-def text_of(payload: bytes) -> str:
+def decode_value(payload: bytes) -> str:
     """Return a command's text, without the spaces around it; empty: the configuration's value is to be in force again.
 
     Raises:
@@ -78,7 +78,7 @@ class Settable(Protocol):
         """Set one of `SETTINGS`, or raise ValueError; an empty payload restores the configuration's value."""
 
 
-class Commander:
+class CommandHandler:
     """Takes what comes from the broker to the camera that it is for.
 
     Args:
@@ -91,7 +91,7 @@ class Commander:
         self._topics = topics
         self._controls = controls
 
-    def obey(self, message: Received) -> None:
+    def handle(self, message: Received) -> None:
         """Do what a message says, if it is a command; one that the broker has kept is of another time."""
         camera, name = self._topics.parse_command(message.topic) or ("", "")
         if camera not in self._controls or name not in SETTINGS:

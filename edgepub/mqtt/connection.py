@@ -19,7 +19,16 @@ from edgepub.config.fields import BROKER_PORTS
 from edgepub.config.settings import MqttSettings
 from edgepub.core.errors import BrokerError, RefusedError
 from edgepub.core.redaction import one_line
-from edgepub.mqtt.client import LOST, SILENT, UNSUPPORTED_VERSION, UNWANTED, Client, Done, connect_properties, words
+from edgepub.mqtt.client import (
+    LOST,
+    SILENT,
+    UNSUPPORTED_VERSION,
+    UNWANTED,
+    Client,
+    Done,
+    connect_properties,
+    describe_error,
+)
 from edgepub.mqtt.messages import Message
 from edgepub.mqtt.session import WINDOW, Session
 
@@ -45,7 +54,7 @@ async def connect(
     password: SecretStr | None,
     done: Done = lambda key, error: None,  # noqa: ARG005
     will: Message | None = None,
-    largest_received: int | None = _LONGEST_RECEIVED_BYTES,
+    max_received_bytes: int | None = _LONGEST_RECEIVED_BYTES,
 ) -> AsyncIterator[Session]:
     """Connect to the broker, and disconnect cleanly at the end.
 
@@ -55,7 +64,7 @@ async def connect(
         password: the password of `settings.username`.
         done: called in the event loop for each message of `Session.send`, when it is over.
         will: what the broker publishes when we vanish, if anything.
-        largest_received: bytes of the largest packet that is wanted from the broker (MQTT 5); None: any.
+        max_received_bytes: bytes of the largest packet that is wanted from the broker (MQTT 5); None: any.
 
     Raises:
         BrokerError: no connection; one line with the reason.
@@ -64,7 +73,7 @@ async def connect(
     """
     wanted = ["5", "3.1.1"] if settings.protocol == "auto" else [settings.protocol]
     for version in wanted:
-        client = _client(settings, client_id, password, will, version, largest_received, done)
+        client = _client(settings, client_id, password, will, version, max_received_bytes, done)
         try:
             await _enter(client, settings, password)
             client.be_quiet()
@@ -91,7 +100,7 @@ async def _enter(client: Client, settings: MqttSettings, password: SecretStr | N
     except MqttConnectError as error:
         code = getattr(error.rc, "value", error.rc)
         who = f" (user {settings.username!r}, and no password given)" if settings.username and not password else ""
-        text = f"the broker refuses us: {words(error)}{who}"
+        text = f"the broker refuses us: {describe_error(error)}{who}"
         if code == UNSUPPORTED_VERSION:
             raise _NotThisVersionError(text) from None
         raise (RefusedError if code in UNWANTED else BrokerError)(text) from None
@@ -99,13 +108,13 @@ async def _enter(client: Client, settings: MqttSettings, password: SecretStr | N
         raise BrokerError(one_line(error)) from None
     except aiomqtt.MqttError as error:
         if str(error) == LOST:
-            why = f": {words(client.log.lost_by)}" if client.log.lost_by else ""
+            why = f": {describe_error(client.log.lost_by)}" if client.log.lost_by else ""
             raise _NotThisVersionError(f"it ends the connection without an answer{why}") from None
         if str(error) == "Operation timed out":  # of aiomqtt itself, when CONNACK does not come
             # The socket may be open still, and the broker would know two of us after the next try.
             await _leave(client)
         elif str(error) != SILENT:
-            raise BrokerError(words(error)) from None
+            raise BrokerError(describe_error(error)) from None
         raise _NotThisVersionError(SILENT) from None
 
 
@@ -122,7 +131,7 @@ def _client(
     password: SecretStr | None,
     will: Message | None,
     version: str,
-    largest_received: int | None,
+    max_received_bytes: int | None,
     done: Done,
 ) -> Client:
     parts = settings.parts
@@ -135,7 +144,7 @@ def _client(
         password=password.get_secret_value() if password else None,
         identifier=client_id,
         protocol=_VERSIONS[version],
-        properties=connect_properties(largest_received) if version == "5" and largest_received else None,
+        properties=connect_properties(max_received_bytes) if version == "5" and max_received_bytes else None,
         will=aiomqtt.Will(will.topic, will.encoded(), will.qos, will.retain) if will else None,
         transport=_TRANSPORTS.get(parts.scheme, "tcp"),
         timeout=_TIMEOUT_S,
@@ -154,7 +163,7 @@ def _tls_context(settings: MqttSettings) -> ssl.SSLContext:
         if tls.cert_file:
             context.load_cert_chain(tls.cert_file, tls.key_file)
     except (OSError, ssl.SSLError) as error:
-        raise BrokerError(f"mqtt.tls: a certificate or key cannot be used: {words(error)}") from None
+        raise BrokerError(f"mqtt.tls: a certificate or key cannot be used: {describe_error(error)}") from None
     if tls.insecure:
         context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE

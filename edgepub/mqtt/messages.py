@@ -11,7 +11,7 @@ STREAM_EXPIRY_S = 60
 """What is of the moment is of no use later: a broker need not keep it for a subscriber who is away (MQTT 5)."""
 
 
-class Form(NamedTuple):
+class PayloadFormat(NamedTuple):
     """What a payload is, for those who read MQTT 5."""
 
     content_type: str
@@ -20,12 +20,12 @@ class Form(NamedTuple):
     """The name and version of the payload's schema, in the user property `schema`."""
 
 
-TEXT = Form("text/plain;charset=utf-8")
-JPEG = Form("image/jpeg")
-JSON = Form("application/json")
+TEXT = PayloadFormat("text/plain;charset=utf-8")
+JPEG = PayloadFormat("image/jpeg")
+JSON = PayloadFormat("application/json")
 
 
-def json_form(schema: str) -> Form:
+def json_format(schema: str) -> PayloadFormat:
     """Return the form of a JSON payload."""
     return JSON._replace(schema=schema)
 
@@ -37,10 +37,10 @@ class Receipt(Protocol):
     def queued_s(self) -> float:
         """When it was put into the outbox, on the monotonic clock; where that matters."""
 
-    def sent(self, taken_s: float) -> None:
+    def count_sent(self, taken_s: float) -> None:
         """Count it as published, having been taken from the outbox at this moment."""
 
-    def lost(self, reason: str) -> None:
+    def count_dropped(self, reason: str) -> None:
         """Count it as dropped."""
 
 
@@ -52,11 +52,11 @@ class DetectionsReceipt(NamedTuple):
     """When its frame was captured, on the monotonic clock."""
     queued_s: float
 
-    def sent(self, taken_s: float) -> None:
+    def count_sent(self, taken_s: float) -> None:
         """Count it as published, and time it."""
         self.counts.count_published(self.captured_s, self.queued_s, taken_s)
 
-    def lost(self, reason: str) -> None:
+    def count_dropped(self, reason: str) -> None:
         """Count it as dropped."""
         self.counts.count_dropped(reason)
 
@@ -67,11 +67,11 @@ class EventReceipt(NamedTuple):
     counts: CameraMetrics
     queued_s: float = 0.0
 
-    def sent(self, taken_s: float) -> None:  # noqa: ARG002
+    def count_sent(self, taken_s: float) -> None:  # noqa: ARG002
         """Count it as published."""
         self.counts.count_event()
 
-    def lost(self, reason: str) -> None:
+    def count_dropped(self, reason: str) -> None:
         """Count it as dropped."""
         self.counts.count_dropped(f"event_{reason}")
 
@@ -82,10 +82,10 @@ class PictureReceipt(NamedTuple):
     counts: CameraMetrics
     queued_s: float = 0.0
 
-    def sent(self, taken_s: float) -> None:
+    def count_sent(self, taken_s: float) -> None:
         """Count nothing: it was counted when it was made."""
 
-    def lost(self, reason: str) -> None:
+    def count_dropped(self, reason: str) -> None:
         """Count it as dropped."""
         self.counts.count_dropped(f"snapshot_{reason}")
 
@@ -100,7 +100,7 @@ class Message(NamedTuple):
     retain: bool = False
     receipt: Receipt | None = None
     lane: Lane = "stream"
-    form: Form = TEXT
+    payload_format: PayloadFormat = TEXT
     expiry_s: int | None = None
     """For so long from the sending on anybody wants it; None: for ever."""
     created_s: float = 0.0
@@ -115,12 +115,12 @@ class Message(NamedTuple):
     def count_sent(self, taken_s: float) -> None:
         """Count it as published, where that is counted, having been taken from the outbox at this moment."""
         if self.receipt is not None:
-            self.receipt.sent(taken_s)
+            self.receipt.count_sent(taken_s)
 
-    def count_lost(self, reason: str) -> None:
+    def count_dropped(self, reason: str) -> None:
         """Count it as dropped, where that is counted."""
         if self.receipt is not None:
-            self.receipt.lost(reason)
+            self.receipt.count_dropped(reason)
 
 
 class Received(NamedTuple):
@@ -132,29 +132,29 @@ class Received(NamedTuple):
     """It is of the time before we asked for it."""
 
 
-def state_message(topic: str, value: str | bytes, form: Form = TEXT) -> Message:
+def state_message(topic: str, value: str | bytes, payload_format: PayloadFormat = TEXT) -> Message:
     """Return the message of a state: retained, and delivered at least once; an empty one takes the topic away."""
     encoded = value.encode() if isinstance(value, str) else value
-    return Message(topic, encoded, qos=1, retain=True, lane="state", form=form)
+    return Message(topic, encoded, qos=1, retain=True, lane="state", payload_format=payload_format)
 
 
 def announcement_message(topic: str, payload: bytes) -> Message:
     """Return the message that tells others what there is; an empty one, that something is no more."""
-    return Message(topic, payload, qos=1, retain=True, lane="announcements", form=JSON)
+    return Message(topic, payload, qos=1, retain=True, lane="announcements", payload_format=JSON)
 
 
-def event_message(topic: str, payload: bytes, form: Form) -> Message:
+def event_message(topic: str, payload: bytes, payload_format: PayloadFormat) -> Message:
     """Return the message of an event: written to disk first, and delivered at least once."""
-    return Message(topic, payload, qos=1, lane="durable", form=form)
+    return Message(topic, payload, qos=1, lane="durable", payload_format=payload_format)
 
 
 def picture_message(topic: str, jpeg: bytes, receipt: Receipt | None = None) -> Message:
     """Return the message of a picture: a state, but a large one."""
-    return Message(topic, jpeg, qos=1, retain=True, receipt=receipt, lane="pictures", form=JPEG)
+    return Message(topic, jpeg, qos=1, retain=True, receipt=receipt, lane="pictures", payload_format=JPEG)
 
 
 def stream_message(
-    topic: str, payload: bytes | Callable[[], bytes], form: Form, receipt: Receipt | None = None
+    topic: str, payload: bytes | Callable[[], bytes], payload_format: PayloadFormat, receipt: Receipt | None = None
 ) -> Message:
     """Return a message of the moment: what is not delivered soon may be dropped."""
-    return Message(topic, payload, receipt=receipt, form=form, expiry_s=STREAM_EXPIRY_S)
+    return Message(topic, payload, receipt=receipt, payload_format=payload_format, expiry_s=STREAM_EXPIRY_S)

@@ -31,7 +31,7 @@ _log = logging.getLogger(__name__)
 Done = Callable[[int, NotTakenError | None], None]
 
 
-class Session(Protocol):
+class BrokerSession(Protocol):
     """A connection to a broker (the seam to `edgepub.mqtt.connection`)."""
 
     version: str
@@ -46,7 +46,7 @@ class Session(Protocol):
     async def subscribe(self, topic: str) -> None:
         """Ask for the messages of a topic, or raise BrokerError."""
 
-    def received(self) -> AsyncIterator[Received]:
+    def messages(self) -> AsyncIterator[Received]:
         """Yield each message that comes, and at the connection's end raise BrokerError."""
 
 
@@ -69,7 +69,7 @@ class Publisher:
     def __init__(
         self,
         outbox: Outbox,
-        connect: Callable[[Done], AbstractAsyncContextManager[Session]],
+        connect: Callable[[Done], AbstractAsyncContextManager[BrokerSession]],
         broker: str,
         client_id: str,
         goodbye: Message,
@@ -127,7 +127,7 @@ class Publisher:
     def _expect_within(self, seconds: float) -> None:
         self._deadline_s = time.monotonic() + seconds
 
-    async def _serve(self, session: Session) -> None:
+    async def _serve(self, session: BrokerSession) -> None:
         self._outbox.resend()
         try:
             await self._send(session)
@@ -136,7 +136,7 @@ class Publisher:
             raise
         await self._say_goodbye(session)
 
-    async def _send(self, session: Session) -> None:
+    async def _send(self, session: BrokerSession) -> None:
         try:
             async with asyncio.TaskGroup() as group:
                 watch = group.create_task(self._listen(session), name="broker-watch")
@@ -150,7 +150,7 @@ class Publisher:
             raise asyncio.CancelledError  # before Python 3.13 a TaskGroup forgets it over the errors of its tasks
         raise broken
 
-    async def _listen(self, session: Session) -> None:
+    async def _listen(self, session: BrokerSession) -> None:
         """Take commands, and notice the connection's end."""
         refused = []
         for topic in self._commands:
@@ -161,17 +161,17 @@ class Publisher:
         if refused:
             more = f" (and {len(refused) - 1} more like it)" if len(refused) > 1 else ""
             _log.warning("broker %s: %s%s; what is said there is not heard", self._broker, refused[0], more)
-        async for message in session.received():
+        async for message in session.messages():
             self._obey(message)
 
-    async def _pump(self, session: Session) -> None:
+    async def _pump(self, session: BrokerSession) -> None:
         """Send one message after another, so that they leave in their order, until all have been taken."""
         while True:
             if len(self._under_way) >= session.window:
                 await self._wait_for_one()
             elif message := self._outbox.take():
                 self._begin(session, message)
-            elif not self._outbox.is_over:
+            elif not self._outbox.is_drained:
                 self._idle_since_s = time.monotonic()
                 try:
                     await self._outbox.wait()
@@ -182,7 +182,7 @@ class Publisher:
             else:
                 return
 
-    def _begin(self, session: Session, message: Message) -> None:
+    def _begin(self, session: BrokerSession, message: Message) -> None:
         key = self._taken = self._taken + 1
         self._under_way[key] = message, time.monotonic()
         try:
@@ -210,7 +210,7 @@ class Publisher:
         self._one_is_over.clear()
         await self._one_is_over.wait()
 
-    async def _say_goodbye(self, session: Session) -> None:
+    async def _say_goodbye(self, session: BrokerSession) -> None:
         with contextlib.suppress(BrokerError, NotTakenError, TimeoutError):
             async with asyncio.timeout(_GOODBYE_S):
                 await session.publish(self._goodbye)

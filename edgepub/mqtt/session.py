@@ -5,7 +5,15 @@ from collections.abc import AsyncIterator
 import aiomqtt
 
 from edgepub.core.errors import BrokerError, NotAllowedError, NotTakenError, RefusedError
-from edgepub.mqtt.client import FAILURES, TAKEN_OVER, UNWANTED, Client, Packed, publish_properties, words
+from edgepub.mqtt.client import (
+    FAILURES,
+    TAKEN_OVER,
+    UNWANTED,
+    Client,
+    PackedProperties,
+    describe_error,
+    publish_properties,
+)
 from edgepub.mqtt.messages import Message, Received
 
 WINDOW = 64
@@ -77,7 +85,7 @@ class Session:
         if any(getattr(answer, "value", answer) >= FAILURES for answer in answers):
             raise NotAllowedError(f"the broker refuses the subscription to {topic}: {answers[0]}")
 
-    async def received(self) -> AsyncIterator[Received]:
+    async def messages(self) -> AsyncIterator[Received]:
         """Yield each message that comes, until the connection's end.
 
         Raises:
@@ -91,10 +99,10 @@ class Session:
         except aiomqtt.MqttError as error:
             raise _ended(error, self._client.identifier) from None
 
-    def _properties(self, message: Message) -> Packed | None:
+    def _properties(self, message: Message) -> PackedProperties | None:
         if self.version != "5":
             return None
-        return publish_properties(message.form.content_type, message.form.schema, message.expiry_s)
+        return publish_properties(message.payload_format.content_type, message.payload_format.schema, message.expiry_s)
 
 
 def _ended(error: aiomqtt.MqttError, client_id: str) -> BrokerError:
@@ -103,4 +111,4 @@ def _ended(error: aiomqtt.MqttError, client_id: str) -> BrokerError:
     code = getattr(getattr(cause, "rc", None), "value", 0)
     if code == TAKEN_OVER:
         return RefusedError(f"another client has connected with our id {client_id}: one of the two needs another id")
-    return (RefusedError if code in UNWANTED else BrokerError)(words(error))
+    return (RefusedError if code in UNWANTED else BrokerError)(describe_error(error))

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from edgepub.camera.controls import Controls
 from edgepub.config.camera import CameraSettings
-from edgepub.mqtt.commands import SETTINGS, Commander, text_of
+from edgepub.mqtt.commands import SETTINGS, CommandHandler, decode_value
 from edgepub.mqtt.messages import Received
 from edgepub.mqtt.outbox.outbox import Outbox
 from edgepub.mqtt.store import Store
@@ -26,10 +26,10 @@ class Box:
         self.applied = []
         self.controls.begin({name: lambda value, name=name: self.applied.append((name, value)) for name in SETTINGS})
         self.started_with = self.states()
-        self.commander = Commander(TOPICS, {"porch": self.controls})
+        self.command_handler = CommandHandler(TOPICS, {"porch": self.controls})
 
     def send(self, name, payload, retained=False):
-        self.commander.obey(Received(f"site/edgepub/garage/porch/{name}/set", payload, retained))
+        self.command_handler.handle(Received(f"site/edgepub/garage/porch/{name}/set", payload, retained))
 
     def states(self):
         states = {}
@@ -108,7 +108,7 @@ def test_a_wrong_command_changes_nothing_and_is_answered(caplog, name, payload, 
 )
 def test_other_topics_are_no_settings(caplog, topic):
     box = Box()
-    box.commander.obey(Received(topic, b"OFF", retained=False))
+    box.command_handler.handle(Received(topic, b"OFF", retained=False))
     assert box.applied == []
     assert box.states() == {}
     assert "no such setting" in caplog.text
@@ -131,7 +131,7 @@ def test_what_another_version_has_kept_is_no_reason_to_fail(caplog):
 @given(st.sampled_from(sorted(SETTINGS)), st.binary(max_size=30))
 def test_whatever_is_sent_is_a_value_or_is_refused(name, payload):
     try:
-        value = SETTINGS[name].parse(text_of(payload))
+        value = SETTINGS[name].parse(decode_value(payload))
     except ValueError as error:
         assert str(error)
     else:

@@ -10,14 +10,14 @@ import threading
 import pytest
 
 from edgepub.core.errors import SpoolError
-from edgepub.mqtt.messages import event_message, json_form
+from edgepub.mqtt.messages import event_message, json_format
 from edgepub.mqtt.outbox import durable as module
 from edgepub.mqtt.outbox import spool
 from edgepub.mqtt.outbox.spool import Row, Spool
 from tests.support.durable_lane import Lane
 from tests.support.waiting import wait_until
 
-FORM = json_form("edgepub.event/1")
+FORM = json_format("edgepub.event/1")
 
 
 @pytest.fixture
@@ -48,7 +48,7 @@ def test_a_message_is_in_the_file_before_it_can_be_taken_and_leaves_it_when_it_w
     path = tmp_path / "state" / "events.sqlite"
     (message,) = its.take()
     assert rows(path) == ["a1"]
-    assert (message.qos, message.retain, message.form) == (1, False, FORM)
+    assert (message.qos, message.retain, message.payload_format) == (1, False, FORM)
     its.lane.done(message)
     wait_until(lambda: not rows(path), "an empty file")
     assert path.stat().st_mode & 0o777 == 0o600

@@ -6,13 +6,13 @@ from collections import Counter
 import pytest
 
 from edgepub.core.errors import SpoolDamagedError, SpoolError
-from edgepub.mqtt.messages import EventReceipt, event_message, json_form
+from edgepub.mqtt.messages import EventReceipt, event_message, json_format
 from edgepub.mqtt.outbox import durable as module
 from edgepub.mqtt.outbox.durable import DurableLane
 from edgepub.mqtt.outbox.spool import Found, Row
 from edgepub.telemetry.metrics import CameraMetrics
 
-FORM = json_form("edgepub.event/1")
+FORM = json_format("edgepub.event/1")
 SEEDS = 100
 
 

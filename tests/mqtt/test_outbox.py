@@ -137,7 +137,7 @@ async def test_events_are_let_go_only_when_very_many_wait():
     assert await taken(outbox, 3) == ["b2", "c3", "d4"]
     assert counts.read().events == 3
     put_event(outbox, "e")
-    assert outbox.end(5) == (1, 0), "in memory alone it is lost"
+    assert outbox.stop(5) == (1, 0), "in memory alone it is lost"
     assert counts.read().dropped == {"event_queue_full": 1, "event_stopped": 1}
 
 
@@ -263,7 +263,7 @@ async def test_a_picture_that_was_not_sent_is_sent_unless_there_is_a_newer_one()
     assert (await take(outbox)).payload == b"2"
     outbox.put(messages.picture_message("b", b"3"))
     outbox.resend()
-    outbox.close()
+    outbox.drain()
     assert sorted([(await take(outbox)).payload for _ in range(2)]) == [b"2", b"3"], "no rest at the end"
     assert await take(outbox) is None
 
@@ -332,9 +332,9 @@ async def test_at_the_end_nothing_is_waited_for_that_was_given_up(monkeypatch):
     outbox.put(messages.announcement_message("ha/box", b"{}"))
     for _ in range(3):
         await FussyBroker(outbox, "ha/box").session("ha/box")
-    outbox.close()
+    outbox.drain()
     assert outbox.take() is None
-    assert outbox.is_over
+    assert outbox.is_drained
 
 
 async def test_of_several_under_way_the_first_is_to_blame(caplog):
@@ -355,7 +355,7 @@ async def test_a_clear_that_is_to_be_sent_again_while_it_is_under_way_is_done_wh
     outbox.resend("announcements")
     outbox.sent(clearing, time.monotonic())
     assert not any(outbox.sizes().values())
-    outbox.close()
+    outbox.drain()
     assert outbox.take() is None
 
 
@@ -364,9 +364,9 @@ async def test_a_closed_outbox_gives_what_it_has_and_then_ends():
     waiting = asyncio.create_task(take(outbox))
     await asyncio.sleep(0)
     outbox.put(stream("a"))
-    outbox.close()
+    outbox.drain()
     assert (await asyncio.wait_for(waiting, 30)).payload == b"a"
-    assert outbox.is_over
+    assert outbox.is_drained
     assert await take(outbox) is None
 
 
@@ -376,7 +376,7 @@ async def test_what_is_discarded_is_counted():
     outbox.put(state_message("a", "1"))
     for text in "abc":
         outbox.put(stream(text, counts))
-    assert outbox.end(5) == (3, 0)
+    assert outbox.stop(5) == (3, 0)
     assert counts.read().dropped == {"stopped": 3}
     assert counts.dropped_total == 3
 

@@ -88,7 +88,7 @@ class FakeSession:
         if self.broker.refuses_commands:
             raise NotAllowedError("no")
 
-    async def received(self):
+    async def messages(self):
         for message in self.broker.commands:
             yield message
         await self.broken.wait()
@@ -115,7 +115,7 @@ async def test_what_was_in_flight_when_the_session_broke_is_sent_again_in_order(
     for message in numbers(100, counts):
         outbox.put(message)
     broker = FakeBroker(30, 20, 0)
-    outbox.close()
+    outbox.drain()
     await asyncio.wait_for(publisher(outbox, broker.connect).run(), 30)
     assert broker.received == [str(n).encode() for n in range(100)] + [b"offline"]
     assert counts.published == 100
@@ -129,7 +129,7 @@ async def test_it_keeps_trying_until_the_broker_is_there():
     broker = FakeBroker(refused=5)
     task = asyncio.create_task(publisher(outbox, broker.connect).run())
     await broker.wait_for(lambda: broker.received == [b"online"])
-    outbox.close()
+    outbox.drain()
     await asyncio.wait_for(task, 30)
     assert broker.received == [b"online", b"offline"]
 
@@ -171,7 +171,7 @@ async def test_commands_are_asked_for_in_each_session_and_obeyed():
     await broker.wait_for(lambda: broker.received)
     broker.sessions[0].broken.set()
     await broker.wait_for(lambda: len(broker.received) == 2)
-    outbox.close()
+    outbox.drain()
     await asyncio.wait_for(task, 30)
     assert broker.subscribed == ["n/+/a/set", "n/+/b/set"] * 2
     assert obeyed == broker.commands * 2
@@ -183,7 +183,7 @@ async def test_a_broker_that_allows_no_commands_still_gets_everything(caplog):
     broker = FakeBroker(refuses_commands=True)
     task = asyncio.create_task(publisher(outbox, broker.connect).run())
     await broker.wait_for(lambda: broker.received)
-    outbox.close()
+    outbox.drain()
     await asyncio.wait_for(task, 30)
     assert broker.received == [b"online", b"offline"]
     assert len(broker.sessions) == 1
@@ -208,7 +208,7 @@ async def test_a_message_that_the_broker_does_not_take_is_dropped_and_counted(ca
         outbox.put(Message(topic, topic.encode(), receipt=DetectionsReceipt(counts, 0.0, 0.0)))
     broker = FakeBroker()
     broker.not_taken.add("large")
-    outbox.close()
+    outbox.drain()
     await asyncio.wait_for(publisher(outbox, broker.connect).run(), 30)
     assert broker.received == [b"small", b"offline"]
     assert (counts.published, counts.read().dropped) == (1, {"too_large": 1})
@@ -237,7 +237,7 @@ async def test_no_more_are_under_way_than_the_session_allows():
         outbox.put(state_message(f"topic{n}", "x"))
     broker, most = FakeBroker(), 0
     publish = FakeSession.publish
-    outbox.close()
+    outbox.drain()
 
     async def count(session, message):
         nonlocal most

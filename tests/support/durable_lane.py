@@ -2,13 +2,13 @@
 
 import threading
 
-from edgepub.mqtt.messages import EventReceipt, event_message, json_form
+from edgepub.mqtt.messages import EventReceipt, event_message, json_format
 from edgepub.mqtt.outbox.durable import DurableLane
 from edgepub.mqtt.outbox.spool import Spool
 from edgepub.telemetry.metrics import CameraMetrics
 from tests.support.waiting import wait_until
 
-FORM = json_form("edgepub.event/1")
+FORM = json_format("edgepub.event/1")
 
 
 class Lane:

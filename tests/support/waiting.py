@@ -32,6 +32,6 @@ def wait_until(condition, what, seconds=WAIT_S):
 
 async def take(outbox):
     """Return the next message as the publisher gets it; None when there will be none."""
-    while (message := outbox.take()) is None and not outbox.is_over:
+    while (message := outbox.take()) is None and not outbox.is_drained:
         await asyncio.wait_for(outbox.wait(), 30)
     return message

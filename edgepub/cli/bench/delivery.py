@@ -23,7 +23,7 @@ from rich.table import Table
 from edgepub.cli.bench.tables import ROUNDS, table
 from edgepub.config.settings import MqttSettings
 from edgepub.mqtt import connection
-from edgepub.mqtt.messages import Message, json_form, state_message
+from edgepub.mqtt.messages import Message, json_format, state_message
 from edgepub.mqtt.outbox.outbox import Outbox
 from edgepub.mqtt.publisher import Publisher
 from edgepub.telemetry.status import BrokerCondition
@@ -76,12 +76,12 @@ class _Tally:
         self._number = 0
         self.burst_has_left = threading.Event()
 
-    def sent(self, taken_s: float) -> None:  # noqa: ARG002
+    def count_sent(self, taken_s: float) -> None:  # noqa: ARG002
         self._number += 1
         if self._number % _BURST == 0:
             self.burst_has_left.set()
 
-    def lost(self, reason: str) -> None:
+    def count_dropped(self, reason: str) -> None:
         raise AssertionError(reason)
 
 
@@ -99,7 +99,9 @@ def _edgepub(port: int, qos: Literal[0, 1]) -> tuple[float, float]:
     publisher = Publisher(
         outbox, connect, "bench", "bench", state_message("bench/status", "offline"), [], print, BrokerCondition()
     )
-    message = Message(_TOPIC, _PAYLOAD, qos, receipt=tally, form=json_form("edgepub.detections/1"), expiry_s=60)
+    message = Message(
+        _TOPIC, _PAYLOAD, qos, receipt=tally, payload_format=json_format("edgepub.detections/1"), expiry_s=60
+    )
     took: list[tuple[float, float]] = []
 
     def burst() -> None:
@@ -110,7 +112,7 @@ def _edgepub(port: int, qos: Literal[0, 1]) -> tuple[float, float]:
 
     def produce() -> None:
         took.append(_timed(burst))
-        outbox.close()
+        outbox.drain()
 
     async def run() -> None:
         threading.Thread(target=produce, name="producer", daemon=True).start()

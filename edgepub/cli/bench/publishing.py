@@ -129,7 +129,7 @@ def _edgepub(port: int, objects: int) -> float:
         for _ in range(_MESSAGES // _BURST):
             burst(_BURST)
         took.append(time.process_time() - began_s)
-        outbox.close()
+        outbox.drain()
 
     async def run() -> None:
         producer = threading.Thread(target=produce, name="producer", daemon=True)

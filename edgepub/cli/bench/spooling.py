@@ -16,7 +16,7 @@ from edgepub.camera.payloads import build_event
 from edgepub.cli.bench.tables import table
 from edgepub.config.settings import MqttSettings
 from edgepub.mqtt import connection
-from edgepub.mqtt.messages import Message, event_message, json_form, state_message
+from edgepub.mqtt.messages import Message, event_message, json_format, state_message
 from edgepub.mqtt.outbox.durable import DurableLane
 from edgepub.mqtt.outbox.outbox import Outbox
 from edgepub.mqtt.outbox.spool import Spool
@@ -50,7 +50,7 @@ def spooling(port: int, folder: Path) -> Table:
 
 
 def _event(seq: int) -> Message:
-    return event_message(_TOPIC, event.encode(_built(), seq), json_form(event.SCHEMA))
+    return event_message(_TOPIC, event.encode(_built(), seq), json_format(event.SCHEMA))
 
 
 @functools.cache
@@ -105,7 +105,7 @@ def _replay_s(path: Path, port: int) -> float:
         outbox, connect, "bench", "bench", state_message("bench/status", "offline"), [], print, BrokerCondition()
     )
     outbox.open()
-    outbox.close()
+    outbox.drain()
     began_s = time.monotonic()
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(publisher.run())

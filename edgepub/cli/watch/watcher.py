@@ -112,14 +112,14 @@ class Watcher:
             self.is_connecting = True
             try:
                 async with connection.connect(
-                    self._settings, client_id, password, largest_received=_LARGEST_BYTES
+                    self._settings, client_id, password, max_received_bytes=_LARGEST_BYTES
                 ) as session:
                     self.is_connecting = False
                     await self._subscribe(session)
                     self._is_new = False
                     self._subscribed_s = time.monotonic()
                     self._note = Note(f"watching {self._choice} on {url}; Ctrl-C ends it")
-                    async for message in session.received():
+                    async for message in session.messages():
                         self._view.hear(message)
                         if news := self._board.take(message):
                             self._view.happen(news)

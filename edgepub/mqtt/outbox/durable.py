@@ -9,7 +9,7 @@ from contextlib import contextmanager
 
 from edgepub.core.errors import SpoolDamagedError, SpoolError
 from edgepub.core.threads import Worker
-from edgepub.mqtt.messages import Message, Receipt, event_message, json_form
+from edgepub.mqtt.messages import Message, Receipt, event_message, json_format
 from edgepub.mqtt.outbox.spool import Row, Spool
 
 _MOST_READY = 1000
@@ -113,7 +113,7 @@ class DurableLane:
             self._incoming.clear()
             self._unwritten.clear()
         for message in lost:
-            message.count_lost("stopped")
+            message.count_dropped("stopped")
         return len(lost), kept
 
     def put(self, topic: str, make: Callable[[int], Message]) -> None:
@@ -197,7 +197,7 @@ class DurableLane:
 
     def _lose(self, message: Message, reason: str) -> None:
         self._remove(message.row)
-        message.count_lost(reason)
+        message.count_dropped(reason)
         if message.receipt is None:  # of a camera that is not in the configuration any more
             _log.warning("an event is let go of: %s: %s", message.topic, reason)
 
@@ -329,7 +329,7 @@ class DurableLane:
                 spool.shrink()
 
     def _message(self, row: Row) -> Message:
-        message = event_message(row.topic, row.payload, json_form(row.schema))
+        message = event_message(row.topic, row.payload, json_format(row.schema))
         return message._replace(row=row.id, created_s=row.created_s, receipt=self._receipts.get(row.topic))
 
     def _fail(self, spool: Spool, error: SpoolError) -> float:
@@ -366,7 +366,7 @@ class DurableLane:
             _log.error("%d events that waited for the broker cannot be read any more", lost.total())
         for topic in lost.elements():
             if receipt := self._receipts.get(topic):
-                receipt.lost("damaged")
+                receipt.count_dropped("damaged")
 
 
 def _row_of(message: Message) -> int:
@@ -374,4 +374,4 @@ def _row_of(message: Message) -> int:
 
 
 def _row(message: Message) -> Row:
-    return Row(message.row, message.topic, message.form.schema or "", message.encoded(), message.created_s)
+    return Row(message.row, message.topic, message.payload_format.schema or "", message.encoded(), message.created_s)

@@ -101,7 +101,7 @@ class Outbox:
                 self._put_retained(message)
             self._wake()
         if lost is not None:
-            lost.count_lost("queue_full")
+            lost.count_dropped("queue_full")
 
     def put_numbered(self, topic: str, make: Callable[[int], Message]) -> None:
         """Add the durable message that is made of its topic's next number; from any thread, at once.
@@ -117,7 +117,7 @@ class Outbox:
             lost = self._lanes[message.lane].put_back(message)
             self._wake()
         if lost is not None:
-            lost.count_lost("queue_full" if lost.lane == "stream" else "given_up")
+            lost.count_dropped("queue_full" if lost.lane == "stream" else "given_up")
 
     def sent(self, message: Message, taken_s: float) -> None:
         """Count a message that has left, having been taken at this moment; in the event loop."""
@@ -130,7 +130,7 @@ class Outbox:
 
     def refused(self, message: Message, taken_s: float, reason: str) -> None:
         """Count a message that was taken and that the broker never will; in the event loop."""
-        message.count_lost(reason)
+        message.count_dropped(reason)
         self._over(message, taken_s)
 
     def take(self) -> Message | None:
@@ -153,7 +153,7 @@ class Outbox:
         await self._awake.wait()
 
     @property
-    def is_over(self) -> bool:
+    def is_drained(self) -> bool:
         """Whether it is closed and empty."""
         with self._lock:
             return self._closed and not any(map(len, self._lanes.values()))
@@ -174,20 +174,20 @@ class Outbox:
                 self._retained[name].resend()
             self._wake()
 
-    def forgive(self) -> None:
+    def reset_failures(self) -> None:
         """Forget what was not wanted: it is another broker that is asked from now on."""
         with self._lock:
             for single in (self._announcements, self._pictures):
                 single.reset_failures()
             self._wake()
 
-    def close(self) -> None:
+    def drain(self) -> None:
         """Let it be over once what is here has been taken; nothing is lost."""
         with self._lock:
             self._closed = True
             self._wake()
 
-    def end(self, grace_s: float) -> tuple[int, int]:
+    def stop(self, grace_s: float) -> tuple[int, int]:
         """Drop the stream, and close the file of the durable lane within so many seconds.
 
         Returns:
@@ -197,7 +197,7 @@ class Outbox:
         with self._lock:
             lost = self._stream.discard()
         for message in lost:
-            message.count_lost("stopped")
+            message.count_dropped("stopped")
         lost_durable, kept = self._durable.close(grace_s)
         return len(lost) + lost_durable, kept
 
