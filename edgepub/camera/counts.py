@@ -12,7 +12,7 @@ _Place = tuple[str | None, str]
 """A zone (None: the whole frame), and a label as a topic level."""
 
 
-class Numbers:
+class ObjectCounts:
     """Publishes the counts of one camera when they change. One thread at a time.
 
     Args:
@@ -45,7 +45,7 @@ class Numbers:
         for place in sorted(known - self._published.keys(), key=lambda place: (place[0] or "", place[1])):
             self._publish(place, 0)
 
-    def redraw(self, settings: CameraSettings) -> None:
+    def set_areas(self, settings: CameraSettings) -> None:
         """Publish that there is nothing yet of what is counted now and was not; and nothing more of what is not now.
 
         What is retained of that is for others to clear.

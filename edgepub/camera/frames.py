@@ -1,7 +1,8 @@
 """A frame: one image from a source."""
 
+import threading
 from collections.abc import Generator
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 from numpy.typing import NDArray
 
@@ -25,6 +26,22 @@ class Frame(NamedTuple):
 Frames = Generator[Frame | None, float | None, None]
 """Frames from an open source, which is closed with it. `next` waits for a frame as long as that takes; with
 `send(seconds)` one waits at most so long, and gets None when none came. Files not in real time never give None."""
+
+
+class FrameSource(Protocol):
+    """Where frames come from: a file, a URL or a webcam."""
+
+    @property
+    def live(self) -> bool:
+        """Whether a frame that is not taken immediately gets old: true for a camera, false for a file."""
+
+    def frames(self, stopping: threading.Event) -> Frames:
+        """Open the source and yield its frames, until it ends or `stopping` is set.
+
+        Raises:
+            SourceError: the source cannot be opened, or was lost.
+
+        """
 
 
 class Result(NamedTuple):

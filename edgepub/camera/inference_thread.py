@@ -11,11 +11,11 @@ from edgepub.camera.frames import Frames
 
 WARM_UP_S = 300.0
 """To load a model, which some runtimes compile first, and to get its first answer."""
-LOOK_S = 0.25
+POLL_S = 0.25
 """How often it is looked at."""
 
 
-class Life:
+class InferenceThread:
     """A thread that may hang, and a deadline that it moves as long as it does not."""
 
     def __init__(self) -> None:
@@ -27,7 +27,7 @@ class Life:
         self._deadline_s = 0.0
         self.expect_within(WARM_UP_S)
 
-    def begin(self, name: str, work: Callable[["Life"], None]) -> None:
+    def begin(self, name: str, work: Callable[["InferenceThread"], None]) -> None:
         """Start the thread; in the event loop that waits for its end."""
         loop = asyncio.get_running_loop()
 
@@ -46,7 +46,7 @@ class Life:
             if time.monotonic() > self._deadline_s and not stop.is_set():
                 return False
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self.ended.wait(), LOOK_S)
+                await asyncio.wait_for(self.ended.wait(), POLL_S)
         return True
 
     @property

@@ -20,7 +20,7 @@ _LEAST_THICKNESS = 2  # a JPEG keeps no colour of a thinner one
 _HUES = 180  # of OpenCV
 
 
-def jpeg(
+def encode_jpeg(
     image: Image,
     objects: Iterable[Mapping[str, Any]],
     max_width: int,
@@ -49,14 +49,14 @@ def jpeg(
         picture = cv2.resize(image, size, interpolation=cv2.INTER_AREA)
     else:
         picture = image.copy()
-    draw(picture, objects, labels=labels)
+    draw_boxes(picture, objects, labels=labels)
     ok, encoded = cv2.imencode(".jpg", picture, [cv2.IMWRITE_JPEG_QUALITY, quality])
     if not ok:
         raise ValueError("OpenCV cannot encode it")
     return _commented(encoded.tobytes(), orjson.dumps(says))
 
 
-def draw(picture: Image, objects: Iterable[Mapping[str, Any]], *, labels: bool = True) -> None:
+def draw_boxes(picture: Image, objects: Iterable[Mapping[str, Any]], *, labels: bool = True) -> None:
     """Draw the boxes of detections, and then, so that no box hides them, their labels with scores."""
     height, width = picture.shape[:2]
     thickness = max(_LEAST_THICKNESS, round(width / _WIDTH_A_LINE))
@@ -64,14 +64,14 @@ def draw(picture: Image, objects: Iterable[Mapping[str, Any]], *, labels: bool =
     for each in objects:
         x1, y1, x2, y2 = each["bbox_norm"]
         corner = round(x1 * (width - 1)), round(y1 * (height - 1))
-        colour = colour_of(each["label"])
+        colour = label_colour(each["label"])
         cv2.rectangle(picture, corner, (round(x2 * (width - 1)), round(y2 * (height - 1))), colour, thickness)
         texts.append((f"{each['label']} {each['score']:.2f}", corner, colour))
     for text, corner, colour in texts if labels else []:
         _write(picture, text, corner, colour, thickness)
 
 
-def colour_of(label: str) -> tuple[int, int, int]:
+def label_colour(label: str) -> tuple[int, int, int]:
     """Return the colour of a label, blue, green, red: always the same, bright, and not often that of another."""
     hue = zlib.crc32(label.encode()) % _HUES
     blue, green, red = cv2.cvtColor(np.array([[[hue, 255, 255]]], np.uint8), cv2.COLOR_HSV2BGR)[0, 0].tolist()

@@ -31,7 +31,7 @@ class DetectionsBuilder:
         self._labels = None if labels is None else frozenset(labels)
         self._min_score = min_score
 
-    def keep_from(self, min_score: float) -> None:
+    def set_min_score(self, min_score: float) -> None:
         """Keep what has this score at least, from now on; from any thread."""
         self._min_score = min_score
 

@@ -5,7 +5,7 @@ from math import inf
 _ROUNDING_S = 1e-6  # clocks are sums of periods
 
 
-class Spacing:
+class RateLimiter:
     """Lets things happen at most so often, evenly.
 
     One that comes late, by up to half a period, does not delay those after it: so a source whose rate is no multiple of
@@ -44,7 +44,7 @@ class Spacing:
         return max(self._due_s + period_s, self._last_s + period_s / 2)
 
 
-class Adaptive:
+class AdaptiveRateLimiter:
     """Lets things happen as often as a queue can bear: additive increase, multiplicative decrease.
 
     Once a second it looks at how long the oldest of them has waited. Too long: half the rate. Else: more by a tenth of
@@ -57,7 +57,7 @@ class Adaptive:
     _LEAST_HZ = 0.1
 
     def __init__(self) -> None:
-        self._spacing = Spacing(inf)
+        self._spacing = RateLimiter(inf)
         self._looked_s: float | None = None
         self._offered = 0
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from edgepub.camera.analysis.analysis import Analysis, Findings
 from edgepub.camera.analysis.rules import Occurrence
-from edgepub.camera.counts import Numbers
+from edgepub.camera.counts import ObjectCounts
 from edgepub.camera.frames import Result
 from edgepub.camera.payloads import DetectionsBuilder, build_event
 from edgepub.camera.sampler import Sampler
@@ -55,7 +55,7 @@ class Reporter:
         topics: Topics,
         builder: DetectionsBuilder,
         analysis: Analysis,
-        numbers: Numbers,
+        numbers: ObjectCounts,
         snapshots: Snapshots,
         viewfinder: Viewfinder,
         sampler: Sampler[_Seen],
@@ -86,8 +86,8 @@ class Reporter:
             self._counts.count_made()
             self._drop(result.frame.number, error)
             return
-        findings = self._analysis.look(objects, result.frame)
-        self._snapshots.look(result.frame, objects, findings.here)
+        findings = self._analysis.update(objects, result.frame)
+        self._snapshots.update(result.frame, objects, findings.here)
         self._viewfinder.show(result.frame, objects)
         self._tell_of(findings)
         age_s = self._outbox.age_s(self._detections_topic) if self._sampler.adapts else 0.0
@@ -97,7 +97,7 @@ class Reporter:
         if publish:
             self._publish(*publish)
 
-    def redraw(self, settings: CameraSettings) -> None:
+    def set_areas(self, settings: CameraSettings) -> None:
         """Let other zones and lines be in force from the next result on, and hand over what that changes at once.
 
         A result that is held back is published as it was: with the zones of its own moment.
@@ -106,24 +106,24 @@ class Reporter:
             settings: the camera's, in which only `zones` and `lines` are others.
 
         """
-        self._numbers.redraw(settings)
-        self._tell_of(self._analysis.redraw(settings))
+        self._numbers.set_areas(settings)
+        self._tell_of(self._analysis.set_areas(settings))
 
-    def tell(self, status: CameraStatus) -> None:
+    def set_status(self, status: CameraStatus) -> None:
         """Hand over the camera's status, and what is still to be said of results before it."""
         if status != "online":
-            for held in self._sampler.end():
+            for held in self._sampler.flush():
                 self._publish(*held)
-            self._tell_of(self._analysis.end())
-            self._snapshots.end()
-            self._viewfinder.end()
+            self._tell_of(self._analysis.reset())
+            self._snapshots.reset()
+            self._viewfinder.reset()
         self._outbox.put(state_message(self._status_topic, status))
 
     def _tell_of(self, findings: Findings) -> None:
         for each in findings.occurrences:
             self._put_event(each)
-        if findings.numbers is not None:
-            self._numbers.show(findings.numbers)
+        if findings.counts is not None:
+            self._numbers.show(findings.counts)
         if findings.gone:
             self._snapshots.forget(findings.gone)
 
@@ -135,7 +135,7 @@ class Reporter:
             return
         topic = self._events_topic
         self._outbox.put_numbered(topic, lambda seq: event_message(topic, event.encode(its, seq), _EVENT))
-        self._viewfinder.happen({name: value for name, value in its.items() if name != "seq"})
+        self._viewfinder.add_event({name: value for name, value in its.items() if name != "seq"})
 
     def _publish(self, result: Result, objects: list[dict[str, Any]]) -> None:
         seq = self._counts.count_made()

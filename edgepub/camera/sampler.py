@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from math import inf
 from typing import Any, Generic, NamedTuple, TypeVar
 
-from edgepub.camera.rates import Adaptive, Spacing
+from edgepub.camera.rates import AdaptiveRateLimiter, RateLimiter
 from edgepub.config.camera import PublishSettings
 
 MOVED = 0.02
@@ -47,8 +47,8 @@ class Sampler(Generic[Item]):
         self._every = settings.every
         self._only_changes = settings.mode == "changes"
         self._heartbeat_s = inf if settings.heartbeat_s is None or not self._only_changes else settings.heartbeat_s
-        self._spacing = None if settings.max_rate_hz is None else Spacing(settings.max_rate_hz)
-        self._adaptive = Adaptive() if settings.adaptive else None
+        self._spacing = None if settings.max_rate_hz is None else RateLimiter(settings.max_rate_hz)
+        self._adaptive = AdaptiveRateLimiter() if settings.adaptive else None
         self._sees_changes = self._only_changes or settings.adaptive or settings.max_rate_hz is not None
         self._since = settings.every - 1  # results since the last one published: the first of all is due
         self._last: Objects | None = None
@@ -75,7 +75,7 @@ class Sampler(Generic[Item]):
             return self._compare(item, objects, now_s, closed_by)
         return Verdict(None, [closed_by]) if closed_by else self._published(item, objects, now_s)
 
-    def end(self) -> list[Item]:
+    def flush(self) -> list[Item]:
         """Return what is held still, when no more results come; what comes later begins anew."""
         held, self._held, self._last = self._held, [], None
         return [each.item for each in held]

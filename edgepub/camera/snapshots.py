@@ -10,7 +10,7 @@ from typing import Any
 
 from edgepub.camera.analysis.presence import Sighting
 from edgepub.camera.frames import Frame
-from edgepub.camera.jpeg import jpeg
+from edgepub.camera.jpeg import encode_jpeg
 from edgepub.config.camera import SnapshotSettings
 from edgepub.telemetry.logs import of_camera
 from edgepub.telemetry.metrics import CameraMetrics
@@ -25,7 +25,7 @@ _log = logging.getLogger(__name__)
 _Key = tuple[str, int]
 
 
-class Photographer:
+class SnapshotThread:
     """A thread that does one piece of work at a time, and takes none while it is busy."""
 
     def __init__(self) -> None:
@@ -34,7 +34,7 @@ class Photographer:
         self._thread: threading.Thread | None = None
         self._end: Callable[[], None] | None = None
 
-    def take(self, work: Callable[[], None]) -> bool:
+    def submit(self, work: Callable[[], None]) -> bool:
         """Let this be done, unless something else is being done; return whether it will be."""
         with self._changed:
             if self._work is not None:
@@ -46,7 +46,7 @@ class Photographer:
             self._changed.notify()
         return True
 
-    async def rest(self, grace_s: float) -> None:
+    async def wait_idle(self, grace_s: float) -> None:
         """Wait for the end of the picture that is being made now, for so long at most."""
         work = self._work
         with suppress(TimeoutError):
@@ -54,7 +54,7 @@ class Photographer:
                 while work is not None and self._work is work:  # noqa: ASYNC110  (it is a thread that ends it)
                     await asyncio.sleep(_LOOK_S)
 
-    async def close(self, grace_s: float) -> None:
+    async def stop(self, grace_s: float) -> None:
         """Let the thread end after the picture in hand, and wait so long for that at most."""
         loop, ended = asyncio.get_running_loop(), asyncio.Event()
 
@@ -90,7 +90,7 @@ class Snapshots:
     Args:
         whose: what every picture says of where it is from.
         settings: the camera's `snapshot`.
-        photographer: makes the pictures.
+        snapshot_thread: makes the pictures.
         publish: takes them, in the thread that makes them.
         counts: the camera's counts.
 
@@ -100,20 +100,20 @@ class Snapshots:
         self,
         whose: Mapping[str, str],
         settings: SnapshotSettings,
-        photographer: Photographer,
+        snapshot_thread: SnapshotThread,
         publish: Callable[[bytes], None],
         counts: CameraMetrics,
     ) -> None:
         self._whose = whose
         self._settings = settings
-        self._photographer = photographer
+        self._snapshot_thread = snapshot_thread
         self._publish = publish
         self._counts = counts
         self._log = of_camera(_log, whose["camera"])
         self._best: dict[_Key, tuple[float, int]] = {}  # how well it is seen, and the frame of the newest picture
         self._last_s = -inf
 
-    def look(self, frame: Frame, objects: Sequence[Mapping[str, Any]], here: Mapping[_Key, Sighting]) -> None:
+    def update(self, frame: Frame, objects: Sequence[Mapping[str, Any]], here: Mapping[_Key, Sighting]) -> None:
         """Have a picture made of a frame, if it shows something that no picture has shown so well.
 
         Args:
@@ -128,7 +128,7 @@ class Snapshots:
         goodness = {key: _goodness(sighting.object) for key, sighting in here.items()}
         if not any(key not in self._best or good >= BETTER * self._best[key][0] for key, good in goodness.items()):
             return
-        if self._photographer.take(lambda: self._make(frame, objects)):
+        if self._snapshot_thread.submit(lambda: self._make(frame, objects)):
             self._last_s = frame.source_s
             for key, good in goodness.items():
                 best = self._best.get(key, (0.0, 0))[0]
@@ -143,7 +143,7 @@ class Snapshots:
         for key in gone:
             self._best.pop(key, None)
 
-    def end(self) -> None:
+    def reset(self) -> None:
         """Begin anew with a source whose clock may be another."""
         self._last_s = -inf
 
@@ -153,7 +153,7 @@ class Snapshots:
         says = {**self._whose, "frame": frame.number, "timestamp": frame.timestamp, "objects": shown}
         drawn = objects if settings.boxes else []
         try:
-            picture = jpeg(frame.image, drawn, settings.max_width, settings.quality, says)
+            picture = encode_jpeg(frame.image, drawn, settings.max_width, settings.quality, says)
         except Exception as error:  # noqa: BLE001  (of OpenCV; the thread must go on, for all cameras)
             self._log.warning("no snapshot of frame %d: %s", frame.number, error)
             return

@@ -9,8 +9,8 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from typing import Protocol
 
-from edgepub.camera.frames import Frames, Result
-from edgepub.camera.inference_thread import LOOK_S, WARM_UP_S, Life
+from edgepub.camera.frames import Frames, FrameSource, Result
+from edgepub.camera.inference_thread import POLL_S, WARM_UP_S, InferenceThread
 from edgepub.config.camera import CameraSettings
 from edgepub.core.backoff import Backoff
 from edgepub.core.errors import ModelError, RetryableError, SourceError
@@ -25,36 +25,27 @@ _NOTICED_WITHIN_S = 10.0
 _log = logging.getLogger(__name__)
 
 
-class Source(Protocol):
-    """Where frames come from (the seam to `edgepub.camera.sources.open`)."""
-
-    live: bool
-
-    def frames(self, stopping: threading.Event) -> Frames:
-        """Yield frames until the end, or raise SourceError."""
-
-
-class Model(Protocol):
+class InferenceModel(Protocol):
     """What looks at frames (the seam to `edgepub.camera.inference`)."""
 
     def infer(self, frames: Frames, *, live: bool) -> Iterator[Result]:
         """Yield the result of each frame, or raise ModelError, or what `frames` raised."""
 
 
-class Reporter(Protocol):
+class ResultSink(Protocol):
     """Who is told of it (the seam to `edgepub.camera.reporter`)."""
 
     def report(self, result: Result) -> None:
         """Take a result."""
 
-    def tell(self, status: CameraStatus) -> None:
+    def set_status(self, status: CameraStatus) -> None:
         """Take the camera's status, when it changes."""
 
-    def redraw(self, settings: CameraSettings) -> None:
+    def set_areas(self, settings: CameraSettings) -> None:
         """Take other zones and lines."""
 
 
-class Camera:
+class CameraSupervisor:
     """Loads the model, opens the source, and gives every result away; and again after a pause when one of them fails.
 
     A call of the model that hangs is abandoned with its thread, and a new thread begins again from loading.
@@ -74,9 +65,9 @@ class Camera:
     def __init__(
         self,
         name: str,
-        source: Source,
-        load: Callable[[], AbstractContextManager[Model]],
-        reporter: Reporter,
+        source: FrameSource,
+        load: Callable[[], AbstractContextManager[InferenceModel]],
+        reporter: ResultSink,
         counts: CameraMetrics,
         condition: CameraCondition,
         stall_timeout_s: float,
@@ -92,13 +83,13 @@ class Camera:
         self._condition = condition
         self._stall_timeout_s = stall_timeout_s
         # What is left of the promise is for noticing it, and for saying so.
-        self._patience_s = stall_timeout_s - max(0.1 * stall_timeout_s, 2 * LOOK_S)
+        self._patience_s = stall_timeout_s - max(0.1 * stall_timeout_s, 2 * POLL_S)
         self._backoff = Backoff(_FIRST_PAUSE_S, _LONGEST_PAUSE_S)
         self._stop = asyncio.Event()
         self._switched = asyncio.Event()
         self._enabled = enabled
         self._lock = threading.Lock()  # of what follows, between a thread that hung and the one that replaces it
-        self._life: Life | None = None
+        self._life: InferenceThread | None = None
         self._waits_for_hung = False
         self._has_ended = False
         self._status = condition.status = self._down
@@ -120,14 +111,14 @@ class Camera:
 
     async def run(self) -> None:
         """Work while enabled, until the source has ended or until `stop`; in a thread, because all of it blocks."""
-        hung: list[Life] = []
+        hung: list[InferenceThread] = []
         try:
             while not self._stop.is_set():
                 if not self._enabled:
                     self._switched.clear()
                     await self._switched.wait()
                     continue
-                life = self._life = Life()
+                life = self._life = InferenceThread()
                 life.begin(f"camera-{self.name}", self._work)
                 if await life.over(self._stop):
                     if life is self._life:
@@ -140,7 +131,7 @@ class Camera:
                     self._log.error("%d calls of the model hang; waiting for one to come back", len(hung))
                     self._waits_for_hung = True
                 while len(hung) >= _MOST_HUNG and not self._stop.is_set():
-                    await self._pause(LOOK_S)
+                    await self._pause(POLL_S)
                     hung = [each for each in hung if not each.ended.is_set()]
                 self._waits_for_hung = False
         finally:
@@ -154,7 +145,7 @@ class Camera:
         if self._life:
             self._life.stopping.set()
 
-    def enable(self, enabled: bool) -> None:
+    def set_enabled(self, enabled: bool) -> None:
         """Let it work, or close the source and unload the model."""
         if enabled != self._enabled:
             self._enabled = enabled
@@ -162,10 +153,10 @@ class Camera:
             self._was_online = False  # that it comes back is then no reconnect
             self._switched.set()
 
-    def redraw(self, settings: CameraSettings) -> None:
+    def set_areas(self, settings: CameraSettings) -> None:
         """Let other zones and lines be in force from the next result on, whether it works now or not."""
         with self._lock:
-            self._reporter.redraw(settings)
+            self._reporter.set_areas(settings)
 
     def _leave_life(self, fault: str | None) -> None:
         """Hear no more of the thread there is, and let it come to its end; what is wrong then, if anything is."""
@@ -179,7 +170,7 @@ class Camera:
     def _down(self) -> CameraStatus:
         return "offline" if self._enabled else "disabled"
 
-    def _abandon(self, life: Life) -> float:
+    def _abandon(self, life: InferenceThread) -> float:
         """Take the place away from a thread that hangs; return how long to wait with a new one, in seconds."""
         life.stopping.set()
         with self._lock:
@@ -196,7 +187,7 @@ class Camera:
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(self._stop.wait(), seconds)
 
-    def _work(self, life: Life) -> None:
+    def _work(self, life: InferenceThread) -> None:
         while not life.stopping.is_set():
             try:
                 life.patience_s = WARM_UP_S
@@ -207,10 +198,10 @@ class Camera:
             except ModelError as error:
                 self._fail(life, "model: %s", error)
             except BaseException:  # whatever it is, the camera goes on
-                self._log.exception("an error of edgepub's own; please report it")
+                self._log.exception("internal error, please report it")
                 self._fail(life, "%s", RetryableError("failed as above"))
 
-    def _watch(self, life: Life, model: Model) -> None:
+    def _watch(self, life: InferenceThread, model: InferenceModel) -> None:
         while not life.stopping.is_set():
             try:
                 with contextlib.closing(self._source.frames(life.stopping)) as frames:
@@ -220,7 +211,7 @@ class Camera:
             else:
                 return
 
-    def _look_at(self, life: Life, model: Model, frames: Frames) -> None:
+    def _look_at(self, life: InferenceThread, model: InferenceModel, frames: Frames) -> None:
         number = 0
         for result in model.infer(life.watch(frames), live=self._source.live):
             life.patience_s = self._patience_s
@@ -231,7 +222,7 @@ class Camera:
         if not life.stopping.is_set():
             self._log.info("the source has ended after %d frames", number)
 
-    def _take(self, life: Life, result: Result) -> bool:
+    def _take(self, life: InferenceThread, result: Result) -> bool:
         """Give a result away; return False if another thread has taken this one's place."""
         with self._lock:
             if life is not self._life:
@@ -241,7 +232,7 @@ class Camera:
             self._set_status("online", None)
             return True
 
-    def _fail(self, life: Life, text: str, error: RetryableError) -> None:
+    def _fail(self, life: InferenceThread, text: str, error: RetryableError) -> None:
         with self._lock:
             if life is not self._life:
                 return
@@ -267,5 +258,5 @@ class Camera:
             if self._was_online:
                 self._counts.count_reconnect()
             self._was_online = True
-        self._reporter.tell(status)
+        self._reporter.set_status(status)
         self._log.info("%s", status)

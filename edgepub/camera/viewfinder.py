@@ -37,12 +37,12 @@ class Viewfinder:
                 if self._watchers:  # else it would be kept for nobody
                     self.newest = Seen(frame, objects)
 
-    def end(self) -> None:
+    def reset(self) -> None:
         """Show nothing any more, until there is a new frame."""
         with self._lock:
             self.newest = None
 
-    def happen(self, event: Mapping[str, Any]) -> None:
+    def add_event(self, event: Mapping[str, Any]) -> None:
         """Take the payload of an event, which has no number yet."""
         with self._lock:
             self._events.append(event)
@@ -55,7 +55,7 @@ class Viewfinder:
             return (list(self._events)[-new:] if new > 0 else []), self._happened
 
     @contextmanager
-    def watched(self) -> Iterator[None]:
+    def watch(self) -> Iterator[None]:
         """Have frames kept for as long as the context lasts."""
         with self._lock:
             self._watchers += 1

@@ -13,10 +13,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgepub.camera.frames import Frame, Frames
-from edgepub.camera.inference.loading import loaded
+from edgepub.camera.inference.loading import load_model
 from edgepub.camera.inference_thread import WARM_UP_S
 from edgepub.camera.sources.capture import Gate
-from edgepub.camera.sources.open import source_of
+from edgepub.camera.sources.factory import make_source
 from edgepub.config.camera import CameraSettings
 from edgepub.config.load import broker_password
 from edgepub.config.settings import ModelSettings, Settings
@@ -81,7 +81,7 @@ async def _connect(settings: Settings) -> str:
 
 def _open(name: str, of: CameraSettings, frames: dict[str, Frame]) -> str:
     counts, stopping = CameraMetrics(), threading.Event()
-    source = source_of(
+    source = make_source(
         name,
         of.resolved_source,
         Gate(None, counts),
@@ -102,13 +102,13 @@ def _open(name: str, of: CameraSettings, frames: dict[str, Frame]) -> str:
 
 def _try_out(of: ModelSettings, seen: list[Frame], named: Mapping[str, list[str]], strange: list[str]) -> str:
     image = seen[0].image if seen else np.zeros((480, 640, 3), np.uint8)
-    with loaded(of) as model:
+    with load_model(of) as model:
         for _ in model.infer(_one(image), live=False):  # which may load, or compile, only now
             break
         began_s = time.monotonic()
         for _ in model.infer(_one(image), live=False):
             break
-        strange += [f"{camera}: FAILED: {line}" for camera, its in named.items() for line in model.unknown(its)]
+        strange += [f"{camera}: FAILED: {line}" for camera, its in named.items() for line in model.unknown_labels(its)]
         took_ms = 1000 * (time.monotonic() - began_s)
         return f"{model.device}, {took_ms:.0f} ms for a frame"
 

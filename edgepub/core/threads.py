@@ -64,12 +64,12 @@ class Worker:
             try:
                 pause_s = self._work()
             except Exception:  # nobody else would do the work
-                _log.exception("an error of edgepub's own; please report it")
+                _log.exception("internal error, please report it")
                 self._closing.wait(_AFTER_A_BUG_S)
                 pause_s = 0.0
 
 
-async def in_thread(name: str, work: Callable[[], Answer]) -> Answer:
+async def run_in_thread(name: str, work: Callable[[], Answer]) -> Answer:
     """Return what a piece of work gives, done once in a thread of its own; cancelled, it is left behind.
 
     The event loop's own threads would hold up the end of the process if one of them hangs.

@@ -10,7 +10,7 @@ from edgepub.config.areas import Areas
 from edgepub.config.effective import Configured
 from edgepub.config.settings import Settings
 from edgepub.core.errors import ConfigurationError, StateError
-from edgepub.core.threads import in_thread
+from edgepub.core.threads import run_in_thread
 from edgepub.telemetry.logs import of_camera
 
 _PATIENCE_S = 5.0
@@ -76,7 +76,7 @@ class Editor:
         silent = StateError(f"not saved: the disk of {new.folder} does not answer; try again later")
         if self._writing and not self._writing.done():
             raise silent
-        writing = in_thread("overrides", functools.partial(_write, new, self.configured))
+        writing = run_in_thread("overrides", functools.partial(_write, new, self.configured))
         self._writing = asyncio.create_task(writing, name="overrides")
         done, _ = await asyncio.wait([self._writing], timeout=_PATIENCE_S)
         if not done:

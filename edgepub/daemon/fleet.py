@@ -4,7 +4,7 @@ import asyncio
 import logging
 from collections.abc import Callable, Collection
 
-from edgepub.camera.supervisor import Camera
+from edgepub.camera.supervisor import CameraSupervisor
 from edgepub.telemetry.logs import of_camera
 
 _log = logging.getLogger(__name__)
@@ -22,9 +22,9 @@ class Fleet:
     def __init__(self, group: asyncio.TaskGroup, tell: Callable[[], None]) -> None:
         self._group = group
         self._tell = tell
-        self._running: dict[Camera, asyncio.Task[None]] = {}
+        self._running: dict[CameraSupervisor, asyncio.Task[None]] = {}
 
-    def start(self, camera: Camera) -> None:
+    def start(self, camera: CameraSupervisor) -> None:
         """Let a camera run."""
         task = self._running[camera] = self._group.create_task(camera.run(), name=f"camera-{camera.name}")
         task.add_done_callback(lambda _: self._tell())

@@ -11,16 +11,16 @@ from typing import Any, NamedTuple, Protocol
 
 from edgepub.camera.analysis.analysis import Analysis
 from edgepub.camera.controls import Controls
-from edgepub.camera.counts import Numbers
-from edgepub.camera.inference.loading import loaded
+from edgepub.camera.counts import ObjectCounts
+from edgepub.camera.inference.loading import load_model
 from edgepub.camera.inference.model import Model
 from edgepub.camera.payloads import DetectionsBuilder
 from edgepub.camera.reporter import Reporter
 from edgepub.camera.sampler import Sampler
-from edgepub.camera.snapshots import Photographer, Snapshots
+from edgepub.camera.snapshots import Snapshots, SnapshotThread
 from edgepub.camera.sources.capture import Gate
-from edgepub.camera.sources.open import source_of
-from edgepub.camera.supervisor import Camera
+from edgepub.camera.sources.factory import make_source
+from edgepub.camera.supervisor import CameraSupervisor
 from edgepub.camera.viewfinder import Viewfinder
 from edgepub.config.settings import ModelSettings, Settings
 from edgepub.daemon import reload
@@ -84,7 +84,7 @@ class Node:
 
     def __init__(self, settings: Settings, boot_id: str, store: Store, durable_folder: Path, editor: AreaStore) -> None:
         self.condition = Condition(settings.cameras)
-        self.photographer = Photographer()
+        self.snapshot_thread = SnapshotThread()
         self.parts: dict[str, Part] = {}
         self._settings = settings
         self._boot_id = boot_id
@@ -102,13 +102,13 @@ class Node:
         self._announcer = Announcer(self._discovery, store.retained_topics, self.outbox)
         self._controls: dict[str, Controls] = {}
         self._command_handler = CommandHandler(self._topics, self._controls)
-        self._cameras: dict[str, Camera] = {}
+        self._cameras: dict[str, CameraSupervisor] = {}
         self._views: dict[str, CameraView] = {}
         self._http_context = HttpContext(
             settings.node, self.condition, self._counts, self._views, self.outbox.sizes, editor
         )
 
-    def start(self) -> list[Camera]:
+    def start(self) -> list[CameraSupervisor]:
         """Return the cameras, the first states of everything in the outbox; nothing runs yet."""
         self._announcer.begin()
         self.outbox.put(state_message(self._topics.status, "online"))
@@ -118,7 +118,7 @@ class Node:
         self._renew(PartSettings._fields)
         return [self._camera(name) for name in self._settings.cameras]
 
-    def apply(self, settings: Settings, new: PartSettings, what: Changes) -> tuple[list[Camera], list[str]]:
+    def apply(self, settings: Settings, new: PartSettings, what: Changes) -> tuple[list[CameraSupervisor], list[str]]:
         """Let another configuration take the place of the one in force, whose cameras that change have been stopped.
 
         Args:
@@ -136,7 +136,8 @@ class Node:
             for its in (self._counts, self._controls, self._cameras, self._views, self.condition.cameras):
                 its.pop(name, None)
         for name in what.redrawn:
-            self._cameras[name].redraw(settings.cameras[name])  # which fills nothing from now on that is cleared below
+            # First, so that no count is published from now on that is cleared below.
+            self._cameras[name].set_areas(settings.cameras[name])
             self._views[name] = self._views[name]._replace(settings=settings.cameras[name])
         self._announcer.begin()
         self._tell_what_is()
@@ -209,7 +210,7 @@ class Node:
             self.condition.broker,
         )
 
-    def _camera(self, name: str) -> Camera:
+    def _camera(self, name: str) -> CameraSupervisor:
         """Return a camera; its first states are in the outbox."""
         of, topics, outbox = self._settings.cameras[name], self._topics, self.outbox
         kept = self._kept.setdefault(name, _Kept(CameraMetrics(), itertools.count(1), Viewfinder()))
@@ -220,7 +221,7 @@ class Node:
         controls = self._controls[name] = Controls(name, of, topics, outbox, self._store)
         enabled = controls.value("enabled")
         outbox.put(state_message(topics.camera_status(name), "offline" if enabled else "disabled"))
-        its_numbers = Numbers(name, of, topics, outbox, self._announcer.schedule)
+        its_numbers = ObjectCounts(name, of, topics, outbox, self._announcer.schedule)
         its_numbers.begin()
         if not of.snapshot.enabled:
             outbox.put(
@@ -234,13 +235,13 @@ class Node:
             builder,
             Analysis(name, of, kept.track_ids),
             its_numbers,
-            Snapshots(whose, of.snapshot, self.photographer, self._taker(topics.snapshot(name), counts), counts),
+            Snapshots(whose, of.snapshot, self.snapshot_thread, self._taker(topics.snapshot(name), counts), counts),
             kept.viewfinder,
             Sampler(of.publish),
             outbox,
             counts,
         )
-        source = source_of(
+        source = make_source(
             name,
             of.resolved_source,
             gate,
@@ -255,10 +256,10 @@ class Node:
             lambda: self._settings.cameras.get(name, of).named,  # zones that came later may name others
             of_camera(_log, name),
         )
-        camera = self._cameras[name] = Camera(
+        camera = self._cameras[name] = CameraSupervisor(
             name, source, load, reporter, counts, condition, of.stall_timeout_s, enabled=enabled
         )
-        controls.begin({"enabled": camera.enable, "min_score": builder.keep_from, "max_fps": gate.limit})
+        controls.begin({"enabled": camera.set_enabled, "min_score": builder.set_min_score, "max_fps": gate.set_max_fps})
         self._views[name] = CameraView(of, kept.viewfinder, controls)
         return camera
 
@@ -268,7 +269,7 @@ class Node:
 
 @contextlib.contextmanager
 def _loaded(settings: ModelSettings, labels: Callable[[], Sequence[str]], log: Log) -> Iterator[Model]:
-    with loaded(settings) as model:
-        for line in model.unknown(labels()):
+    with load_model(settings) as model:
+        for line in model.unknown_labels(labels()):
             log.warning("%s", line)
         yield model

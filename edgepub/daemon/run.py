@@ -80,7 +80,7 @@ def run(path: Path) -> int:
             _log.error("%s", error)
             code = FAILED
         except Exception:
-            _log.exception("an error of edgepub's own; please report it")
+            _log.exception("internal error, please report it")
             code = FAILED
         if any(thread.name.startswith(("camera-", "snapshots", "picture")) for thread in threading.enumerate()):
             # PySDK, as OpenCV, aborts the process when the interpreter ends with a thread still inside it.
@@ -204,7 +204,7 @@ class _Run:
             return effective
         if what.stopped:
             await fleet.stop(what.stopped, _GRACE_S)
-            await node.photographer.rest(_GRACE_S)
+            await node.snapshot_thread.wait_idle(_GRACE_S)
             if self._requests.is_stopping:
                 return None
         cameras, parts = node.apply(new, new_parts, what)
@@ -247,7 +247,7 @@ class _Run:
     async def _end(self, node: Node, fleet: Fleet) -> int:
         """Stop it all in order; return how many messages could not leave."""
         await fleet.stop(None, _GRACE_S)
-        await node.photographer.close(_GRACE_S)
+        await node.snapshot_thread.stop(_GRACE_S)
         publisher = self._tasks.pop("publisher")
         await self._cancel(list(self._tasks))
         return await _drain(node, publisher)

@@ -138,7 +138,7 @@ class _Connection(web.RequestHandler):
             status = HTTPStatus.EXPECTATION_FAILED  # which aiohttp could not quote
         if status != HTTPStatus.INTERNAL_SERVER_ERROR:
             return _finished(said(status, "this is no request that can be understood"))
-        _log.error("http: %s: an error of edgepub's own; please report it", request.path, exc_info=exc)
+        _log.error("http: %s: internal error, please report it", request.path, exc_info=exc)
         return _finished(said(status, "edgepub has made a mistake; its log says more"))
 
     def _end(self) -> None:

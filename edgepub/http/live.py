@@ -64,7 +64,7 @@ class Live:
                 its = Conversation(name, self._context, screen, self._histories.of(name), self._why_not)
                 await _close(socket, *await _talk(socket, its))
         except Exception:  # an answer in HTTP would be nonsense here
-            _log.exception("http: %s: an error of edgepub's own; please report it", request.path)
+            _log.exception("http: %s: internal error, please report it", request.path)
             await _close(socket, WSCloseCode.INTERNAL_ERROR, "edgepub has made a mistake; its log says more")
         finally:
             self._viewers.discard(socket)

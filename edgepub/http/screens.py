@@ -6,9 +6,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import NamedTuple
 
-from edgepub.camera.jpeg import jpeg
+from edgepub.camera.jpeg import encode_jpeg
 from edgepub.camera.viewfinder import Seen, Viewfinder
-from edgepub.core.threads import in_thread
+from edgepub.core.threads import run_in_thread
 
 
 class Picture(NamedTuple):
@@ -45,13 +45,13 @@ class Screen:
             is_new = seen is not None and (self._picture is None or self._picture.seen is not seen)
             if seen is not None and is_new and time.monotonic() - self._made_s >= fresh_s:
                 self._made_s = time.monotonic()
-                self._picture = Picture(seen, await in_thread("picture", lambda: self._encode(seen)))
+                self._picture = Picture(seen, await run_in_thread("picture", lambda: self._encode(seen)))
             return self._picture if seen is not None else None
 
     def _encode(self, seen: Seen) -> bytes:
         drawn = seen.objects if self._boxes else []
         says = {"frame": seen.frame.number, "timestamp": seen.frame.timestamp}
-        return jpeg(seen.frame.image, drawn, self._max_width, self._quality, says, labels=False)
+        return encode_jpeg(seen.frame.image, drawn, self._max_width, self._quality, says, labels=False)
 
 
 class Screens:
@@ -79,7 +79,7 @@ class Screens:
         )
         self._watched[viewfinder] = screen, number + 1
         try:
-            with viewfinder.watched():
+            with viewfinder.watch():
                 yield screen
         finally:
             screen, number = self._watched.pop(viewfinder)

@@ -54,16 +54,18 @@ class Play:
         for frame, objects in enumerate(script, 1):
             if drawn and frame in drawn:
                 areas = {"zones": {}, "lines": {}, **drawn[frame]}
-                self._take(frame, analysis.redraw(CameraSettings(source="cam.mp4", model="m", **{**camera, **areas})))
+                self._take(
+                    frame, analysis.set_areas(CameraSettings(source="cam.mp4", model="m", **{**camera, **areas}))
+                )
             self.objects.append([dict(each) for each in objects])
-            self._take(frame, analysis.look(self.objects[-1], Frame(IMAGE, frame, 1e9 + frame, 0.0, frame / fps)))
+            self._take(frame, analysis.update(self.objects[-1], Frame(IMAGE, frame, 1e9 + frame, 0.0, frame / fps)))
         if end:
-            self._take(frame + 1, analysis.end())
+            self._take(frame + 1, analysis.reset())
 
     def _take(self, frame, findings):
         self.happened += [(frame, each) for each in findings.occurrences]
-        if findings.numbers is not None:
-            self.numbers.append((frame, {key: n for key, n in findings.numbers.items() if n}))
+        if findings.counts is not None:
+            self.numbers.append((frame, {key: n for key, n in findings.counts.items() if n}))
 
     @property
     def events(self):
@@ -283,7 +285,7 @@ def test_a_pause_of_the_camera_is_no_change(moved):
     events = []
     for frame in range(1, 101):
         now_s = frame / FPS + (6.0 if frame > 50 else 0.0)
-        findings = analysis.look([at(0.3 + moved * (frame > 50))], Frame(IMAGE, frame, 0.0, 0.0, now_s))
+        findings = analysis.update([at(0.3 + moved * (frame > 50))], Frame(IMAGE, frame, 0.0, 0.0, now_s))
         events += [each.event_type for each in findings.occurrences]
     assert events == ["appeared"]
 

@@ -69,11 +69,11 @@ class Told:
             thread = threading.current_thread()
             self.results[thread] = self.results.get(thread, 0) + 1
 
-    def tell(self, status):
+    def set_status(self, status):
         with self._alone():
             self.statuses.append(status)
 
-    def redraw(self, settings):
+    def set_areas(self, settings):
         with self._alone():
             time.sleep(0.002)  # in which a result comes
             self.drawn.append(settings)
@@ -97,7 +97,7 @@ async def running(models, source=None, stall_timeout_s=2.0, enabled=True):
         yield loaded[-1]
         told.models -= 1
 
-    its = supervisor.Camera(
+    its = supervisor.CameraSupervisor(
         "cam", source or Frames(), load, told, counts, CameraCondition(), stall_timeout_s, enabled=enabled
     )
     told.camera, told.condition = its, its._condition
@@ -134,13 +134,13 @@ async def test_a_disabled_camera_closes_its_source_and_unloads_its_model():
     async with running([Model(10**9, None)], source) as (told, counts, _):
         its = told.camera
         await until(lambda: told.statuses == ["online"])
-        its.enable(True)
-        its.enable(False)
+        its.set_enabled(True)
+        its.set_enabled(False)
         assert told.statuses == ["online", "disabled"], "told at once"
         heard = sum(told.results.values())
         await until(lambda: source.open == 0 and told.models == 0)
         assert sum(told.results.values()) == heard, "nothing of what comes late is heard"
-        its.enable(True)
+        its.set_enabled(True)
         assert told.statuses[2:] == ["offline"]
         await until(lambda: told.statuses[2:] == ["offline", "online"])
         assert len(told.results) == 2, "in a new thread"
@@ -153,20 +153,20 @@ async def test_areas_are_drawn_between_two_results_and_whatever_the_camera_does(
         its = told.camera
         await until(lambda: told.statuses == ["online"])
         for number in range(20):
-            its.redraw(number)
+            its.set_areas(number)
             await asyncio.sleep(0)
         await until(lambda: sum(told.results.values()) == 200)
-        its.redraw("while the model hangs")
+        its.set_areas("while the model hangs")
         assert len(loaded) == 1, "at once"
         await until(lambda: len(told.results) == 2)
         let_go.set()
-        its.enable(False)
-        its.redraw("while it is disabled")
+        its.set_enabled(False)
+        its.set_areas("while it is disabled")
         assert told.statuses == ["online", "offline", "online", "disabled"], "and nobody else is told"
-        its.enable(True)
-    its.redraw("after its end")
+        its.set_enabled(True)
+    its.set_areas("after its end")
     assert told.drawn == [*range(20), "while the model hangs", "while it is disabled", "after its end"]
-    assert "edgepub's own" not in caplog.text, "two threads at once"
+    assert "internal error" not in caplog.text, "two threads at once"
 
 
 async def test_a_camera_that_begins_disabled_waits():
@@ -174,11 +174,11 @@ async def test_a_camera_that_begins_disabled_waits():
     async with running([Model(10**9, None)], source, enabled=False) as (told, _, loaded):
         await asyncio.sleep(0.1)
         assert (told.statuses, loaded, source.open) == ([], [], 0)
-        told.camera.enable(True)
+        told.camera.set_enabled(True)
         await until(lambda: told.statuses == ["offline", "online"])
         for _ in range(5):  # faster than a thread ends
-            told.camera.enable(False)
-            told.camera.enable(True)
+            told.camera.set_enabled(False)
+            told.camera.set_enabled(True)
         await until(lambda: told.statuses[-1] == "online" and source.open == 1)
         assert told.statuses == ["offline", "online"] + ["disabled", "offline"] * 5 + ["online"]
 
@@ -259,13 +259,13 @@ async def test_a_camera_that_is_disabled_while_its_model_hangs_is_not_wrong_for_
 
     async with running([Model(1, hang)]) as (told, _, _):
         await until(hangs.is_set)
-        told.camera.enable(False)
+        told.camera.set_enabled(False)
         await until(lambda: told.statuses == ["online", "disabled"])
         its = told.condition
         await asyncio.sleep(2.5)  # longer than a model has: that nothing is said cannot be waited for
         assert (its.status, its.fault) == ("disabled", None)
         let_go.set()
-        told.camera.enable(True)
+        told.camera.set_enabled(True)
         its = told.condition
         await until(lambda: its.status == "online" or its.fault == "is starting")
 
@@ -281,6 +281,6 @@ async def test_a_film_that_has_ended_is_not_wrong_for_ever_when_it_is_switched_o
     async with running([Model(10**9, None)], Film()) as (told, _, _):
         await until(lambda: told.statuses == ["online", "offline"])
         assert told.condition.fault is None
-        told.camera.enable(False)
-        told.camera.enable(True)
+        told.camera.set_enabled(False)
+        told.camera.set_enabled(True)
         assert (told.condition.status, told.condition.fault) == ("offline", None)

@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 import pytest
 
-from edgepub.camera.jpeg import colour_of
+from edgepub.camera.jpeg import label_colour
 
 pytestmark = pytest.mark.mosquitto
 FPS = 25
@@ -132,7 +132,7 @@ def test_the_boxes_of_a_snapshot_lie_where_the_payload_says(mosquitto, subscribe
         (face,) = by_frame[says["frame"]]["detections"]
         sides = np.array([319, image.shape[0] - 1, 319, image.shape[0] - 1])
         x1, y1, x2, y2 = np.rint(np.array(face["bbox_norm"]) * sides).astype(int)
-        colour = np.array(colour_of("face"))
+        colour = np.array(label_colour("face"))
         right, bottom = image[(y1 + y2) // 2, x2], image[y2, (x1 + x2) // 2]
         assert np.abs(right.astype(int) - colour).max() < 90, "the right side of the box"
         assert np.abs(bottom.astype(int) - colour).max() < 90, "its lower side"

@@ -15,10 +15,10 @@ import psutil
 import pytest
 
 from edgepub.camera.frames import Frame
-from edgepub.camera.inference.loading import loaded
+from edgepub.camera.inference.loading import load_model
 from edgepub.camera.inference.model import Model
 from edgepub.camera.sources.capture import Gate
-from edgepub.camera.sources.open import source_of
+from edgepub.camera.sources.factory import make_source
 from edgepub.cli.bench.ai_server import ai_server
 from edgepub.config.settings import ModelSettings
 from edgepub.core.errors import ModelError, SourceError
@@ -27,10 +27,10 @@ from tests.support.studio import BOX
 
 
 def infer(model, video, *, live, number=None):
-    with loaded(ModelSettings(**model)) as ready:
+    with load_model(ModelSettings(**model)) as ready:
         counts = CameraMetrics()
         kind = {"loop": False, "realtime": False, "stall_timeout_s": 10, "counts": counts}
-        frames = source_of("cam", video, Gate(None, counts), **kind).frames(threading.Event())
+        frames = make_source("cam", video, Gate(None, counts), **kind).frames(threading.Event())
         return list(islice(ready.infer(frames, live=live), number))
 
 
@@ -61,7 +61,7 @@ def test_the_real_model_finds_the_face_in_every_frame(demo_assets):
 def test_the_worker_of_postprocessors_listens_on_loopback_alone(demo_assets):
     """It unpickles what it is sent, by whomever."""
     model = {"model_name": "blazeface", "zoo_url": str(demo_assets.zoo), "inference_host_address": "@local"}
-    with loaded(ModelSettings(**model)) as ready:
+    with load_model(ModelSettings(**model)) as ready:
         frame = Frame(np.zeros((99, 99, 3), np.uint8), 1, 0.0, time.monotonic(), 0.0)
         list(ready.infer((each for each in [frame]), live=False))
         children = psutil.Process().children(recursive=True)
@@ -99,7 +99,7 @@ def _no_way_to_the_cloud(monkeypatch):
     ],
 )
 def test_a_model_that_cannot_be_loaded_is_one_line(studio, change, why):
-    with pytest.raises(ModelError, match=why) as caught, loaded(ModelSettings(**{**studio.model(), **change})):
+    with pytest.raises(ModelError, match=why) as caught, load_model(ModelSettings(**{**studio.model(), **change})):
         pass
     assert "\n" not in str(caught.value)
 
@@ -133,7 +133,7 @@ def test_a_lost_source_is_no_fault_of_the_model_and_loses_no_frame(studio, live)
         raise SourceError("the camera is gone")
 
     results = []
-    with loaded(ModelSettings(**studio.model())) as model, pytest.raises(SourceError, match="the camera is gone"):
+    with load_model(ModelSettings(**studio.model())) as model, pytest.raises(SourceError, match="the camera is gone"):
         for result in model.infer(frames(), live=live):
             results.append(result.frame.number)
     assert results == [1, 2, 3, 4, 5]
@@ -141,7 +141,7 @@ def test_a_lost_source_is_no_fault_of_the_model_and_loses_no_frame(studio, live)
 
 def test_the_users_own_properties_reach_the_model(studio):
     model = {**studio.model(), "model_properties": {"overlay_color": [1, 2, 3], "frame_queue_depth": 3}}
-    with loaded(ModelSettings(**model)) as ready:
+    with load_model(ModelSettings(**model)) as ready:
         assert tuple(ready.pysdk.overlay_color) == (1, 2, 3)
         assert ready.pysdk.frame_queue_depth == 3
 

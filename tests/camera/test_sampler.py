@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edgepub.camera.rates import Adaptive, Spacing
+from edgepub.camera.rates import AdaptiveRateLimiter, RateLimiter
 from edgepub.camera.sampler import MOVED, SCORE_CHANGED, Sampler, differ
 from edgepub.config.camera import PublishSettings
 
@@ -89,10 +89,10 @@ def test_a_change_that_is_over_before_the_next_allowed_moment_is_told_and_then_t
 
 def test_a_change_that_is_held_when_the_results_end_is_told_at_the_end():
     _, _, sampler = run({"mode": "changes", "max_rate_hz": 1}, [NOBODY, PERSON])
-    assert sampler.end() == [1]
-    assert sampler.end() == []
+    assert sampler.flush() == [1]
+    assert sampler.flush() == []
     _, _, sampler = run({"mode": "changes", "max_rate_hz": 1}, [NOBODY, PERSON, NOBODY, NOBODY])
-    assert sampler.end() == [1, 3], "and that it was over"
+    assert sampler.flush() == [1, 3], "and that it was over"
     assert sampler.offer(2, PERSON, 10.0).publish == 2, "what comes after an end is new"
 
 
@@ -150,7 +150,7 @@ def clock(gaps):
 
 @given(gaps, rates_hz)
 def test_spacing_on_a_random_clock(gaps, rate_hz):
-    spacing, period_s = Spacing(rate_hz), 1 / rate_hz
+    spacing, period_s = RateLimiter(rate_hz), 1 / rate_hz
     admitted = []
     for now_s in clock(gaps):
         if spacing.admit(now_s):
@@ -199,7 +199,7 @@ def test_no_change_is_lost_on_a_random_clock(steps, every, rate_hz):
             waiting_since = number if scene != told else None
         else:
             assert waiting_since is None or not allowed, "a change is told at the first allowed moment"
-    for held in sampler.end():
+    for held in sampler.flush():
         told = steps[held][1]
         published += 1
     assert told == steps[-1][1], "in the end everybody knows how it is"
@@ -216,7 +216,7 @@ def test_nor_while_the_rate_adapts(steps, only_changes):
         counted += (verdict.publish is not None) + len(verdict.left_out)
         if verdict.publish is not None:
             told = steps[verdict.publish][1]
-    for held in sampler.end():
+    for held in sampler.flush():
         told, counted = steps[held][1], counted + 1
     assert told == steps[-1][1]
     assert counted == len(steps)
@@ -236,11 +236,11 @@ def admitted(adaptive, from_s, seconds, age_s, fps=20):
 
 
 def test_all_pass_while_the_queue_is_young():
-    assert admitted(Adaptive(), 0, 60, 0.1) == 1200
+    assert admitted(AdaptiveRateLimiter(), 0, 60, 0.1) == 1200
 
 
 def test_the_rate_is_halved_every_second_while_the_queue_ages_and_comes_back_by_steps():
-    adaptive = Adaptive()
+    adaptive = AdaptiveRateLimiter()
     assert admitted(adaptive, 0, 1, 0.0) == 20
     falling = [admitted(adaptive, second, 1, 2.0) for second in range(1, 6)]
     assert falling == pytest.approx([10, 5, 2.5, 1.25, 0.6], abs=1)

@@ -11,8 +11,8 @@ import pytest
 
 from edgepub.camera.analysis.presence import Moment, Sighting
 from edgepub.camera.frames import Frame
-from edgepub.camera.jpeg import colour_of, jpeg
-from edgepub.camera.snapshots import Photographer, Snapshots
+from edgepub.camera.jpeg import encode_jpeg, label_colour
+from edgepub.camera.snapshots import Snapshots, SnapshotThread
 from edgepub.config.camera import SnapshotSettings
 from edgepub.telemetry.metrics import CameraMetrics
 
@@ -41,11 +41,11 @@ def is_near(pixel, colour):
 def test_it_has_the_size_asked_for_and_the_boxes_lie_where_they_should(width, height, max_width):
     image = np.full((height, width, 3), 128, np.uint8)
     box = (0.25, 0.375, 0.75, 0.875)
-    picture = decoded(jpeg(image, [an_object(box)], max_width, 95, {}))
+    picture = decoded(encode_jpeg(image, [an_object(box)], max_width, 95, {}))
     size = min(width, max_width)
     assert picture.shape == (round(size * height / width), size, 3)
     assert (image == 128).all(), "the frame itself is left alone"
-    colour = colour_of("person")
+    colour = label_colour("person")
     rows, columns = picture.shape[0] - 1, picture.shape[1] - 1
     x1, y1, x2, y2 = (round(part * side) for part, side in zip(box, (columns, rows, columns, rows), strict=True))
     for x, y in [(x1, (y1 + y2) // 2), (x2, (y1 + y2) // 2), ((x1 + x2) // 2, y1), ((x1 + x2) // 2, y2)]:
@@ -57,15 +57,15 @@ def test_it_has_the_size_asked_for_and_the_boxes_lie_where_they_should(width, he
 def test_a_label_is_written_where_there_is_room():
     image = np.full((480, 640, 3), 128, np.uint8)
     for box in [(0.5, 0.5, 0.9, 0.9), (0.0, 0.0, 0.2, 0.2), (0.9, 0.0, 1.0, 1.0)]:
-        picture = decoded(jpeg(image, [an_object(box, "träffic light")], 640, 95, {}))
+        picture = decoded(encode_jpeg(image, [an_object(box, "träffic light")], 640, 95, {}))
         changed = np.argwhere(np.abs(picture.astype(int) - 128).max(axis=2) > 40)
         assert len(changed) > 1000
-        without = decoded(jpeg(image, [], 640, 95, {}))
+        without = decoded(encode_jpeg(image, [], 640, 95, {}))
         assert np.abs(without.astype(int) - 128).max() < 3
 
 
 def test_it_says_what_it_shows_and_stays_a_jpeg():
-    picture = jpeg(np.zeros((48, 64, 3), np.uint8), [], 64, 80, {**WHOSE, "frame": 7})
+    picture = encode_jpeg(np.zeros((48, 64, 3), np.uint8), [], 64, 80, {**WHOSE, "frame": 7})
     assert picture[:4] == b"\xff\xd8\xff\xe0", "JFIF's own segment comes first"
     assert picture[6:10] == b"JFIF"
     assert comment(picture) == {**WHOSE, "frame": 7}
@@ -74,23 +74,23 @@ def test_it_says_what_it_shows_and_stays_a_jpeg():
 
 def test_quality_is_a_matter_of_size():
     noise = np.random.default_rng(1).integers(0, 255, (200, 300, 3), np.uint8)
-    sizes = [len(jpeg(noise, [], 1280, quality, {})) for quality in (10, 50, 90)]
+    sizes = [len(encode_jpeg(noise, [], 1280, quality, {})) for quality in (10, 50, 90)]
     assert sizes == sorted(sizes)
     assert sizes[2] > 2 * sizes[0]
 
 
 def test_colours_are_bright_and_few_are_alike():
-    colours = Counter(colour_of(label) for label in ["person", "car", "dog", "cat", "face", "truck", "bicycle"])
+    colours = Counter(label_colour(label) for label in ["person", "car", "dog", "cat", "face", "truck", "bicycle"])
     assert len(colours) == 7
     assert all(max(colour) == 255 for colour in colours)
 
 
 class Now:
-    """A photographer without a thread; or one who is busy."""
+    """A snapshot thread without a thread; or one who is busy."""
 
     busy = False
 
-    def take(self, work):
+    def submit(self, work):
         if not self.busy:
             work()
         return not self.busy
@@ -100,11 +100,11 @@ class Camera:
     """Shows frames to snapshots, and keeps the pictures."""
 
     def __init__(self, **its):
-        self.photographer = Now()
+        self.snapshot_thread = Now()
         self.pictures = []
         settings = SnapshotSettings(**{"min_interval_s": 5, **its})
         self.counts = CameraMetrics()
-        self.snapshots = Snapshots(WHOSE, settings, self.photographer, self.pictures.append, self.counts)
+        self.snapshots = Snapshots(WHOSE, settings, self.snapshot_thread, self.pictures.append, self.counts)
         self.frame = 0
 
     def look(self, now_s, *objects):
@@ -114,7 +114,7 @@ class Camera:
         moment = Moment(self.frame, 0.0, now_s, 64, 48)
         before = len(self.pictures)
         here = {(each["label"], n): Sighting(moment, each) for n, each in enumerate(objects)}
-        self.snapshots.look(frame, objects, here)
+        self.snapshots.update(frame, objects, here)
         return [comment(each)["frame"] for each in self.pictures[before:]]
 
 
@@ -142,10 +142,10 @@ def test_a_picture_when_it_appears_and_when_it_is_seen_better_but_not_too_often(
 
 def test_one_that_is_skipped_is_made_of_a_later_frame():
     camera = Camera()
-    camera.photographer.busy = True
+    camera.snapshot_thread.busy = True
     assert camera.look(0.0, an_object(FAR)) == []
     assert camera.snapshots.frame_of(("person", 0)) is None, "no event may name it"
-    camera.photographer.busy = False
+    camera.snapshot_thread.busy = False
     assert camera.look(0.04, an_object(FAR)) == [2]
 
 
@@ -162,7 +162,7 @@ def test_without_boxes_it_is_the_frame_alone():
 def test_a_new_source_begins_with_its_own_clock():
     camera = Camera()
     camera.look(1000.0, an_object(FAR))
-    camera.snapshots.end()
+    camera.snapshots.reset()
     camera.snapshots.forget([("person", 0)])
     assert camera.look(0.0, an_object(FAR)) == [2]
 
@@ -170,15 +170,15 @@ def test_a_new_source_begins_with_its_own_clock():
 def test_a_frame_that_cannot_be_encoded_is_complained_of_and_the_next_is_not(caplog):
     camera = Camera()
     frame = Frame(np.zeros((0, 0, 3), np.uint8), 1, 0.0, 0.0, 0.0)
-    camera.snapshots.look(frame, [], {("person", 0): Sighting(Moment(1, 0.0, 0.0, 0, 0), an_object(FAR))})
+    camera.snapshots.update(frame, [], {("person", 0): Sighting(Moment(1, 0.0, 0.0, 0, 0), an_object(FAR))})
     assert camera.pictures == []
     assert "no snapshot of frame 1" in caplog.text
     assert caplog.records[0].camera == "porch"
     assert camera.look(6.0, an_object(NEAR)) == [1]
 
 
-def test_the_photographer_takes_one_at_a_time_in_a_thread_of_its_own():
-    photographer, go, done, threads = Photographer(), threading.Event(), threading.Event(), []
+def test_the_snapshot_thread_takes_one_at_a_time_in_a_thread_of_its_own():
+    snapshot_thread, go, done, threads = SnapshotThread(), threading.Event(), threading.Event(), []
 
     def slow():
         threads.append(threading.current_thread())
@@ -188,10 +188,10 @@ def test_the_photographer_takes_one_at_a_time_in_a_thread_of_its_own():
         threads.append(threading.current_thread())
         done.set()
 
-    assert photographer.take(slow)
-    assert not photographer.take(quick), "it is busy"
+    assert snapshot_thread.submit(slow)
+    assert not snapshot_thread.submit(quick), "it is busy"
     go.set()
-    while not photographer.take(quick):
+    while not snapshot_thread.submit(quick):
         pass
     assert done.wait(60)
     assert [thread.name for thread in threads] == ["snapshots", "snapshots"]
@@ -199,26 +199,26 @@ def test_the_photographer_takes_one_at_a_time_in_a_thread_of_its_own():
     assert threads[0].daemon, "it keeps no process alive"
 
 
-async def test_the_photographer_ends_after_the_picture_in_hand():
-    photographer, go, done = Photographer(), threading.Event(), []
+async def test_the_snapshot_thread_ends_after_the_picture_in_hand():
+    snapshot_thread, go, done = SnapshotThread(), threading.Event(), []
 
     def slow():
         go.wait(60)
         done.append(threading.current_thread())
 
-    assert photographer.take(slow)
-    closing = asyncio.create_task(photographer.close(60))
+    assert snapshot_thread.submit(slow)
+    closing = asyncio.create_task(snapshot_thread.stop(60))
     await asyncio.sleep(0.05)
     assert not closing.done()
     go.set()
     await asyncio.wait_for(closing, 60)
     done[0].join(60)
     assert not done[0].is_alive()
-    await asyncio.wait_for(Photographer().close(60), 1)
+    await asyncio.wait_for(SnapshotThread().stop(60), 1)
 
 
-async def test_a_photographer_that_hangs_is_not_waited_for():
-    photographer, go = Photographer(), threading.Event()
-    photographer.take(go.wait)
-    await asyncio.wait_for(photographer.close(0.05), 30)
+async def test_a_snapshot_thread_that_hangs_is_not_waited_for():
+    snapshot_thread, go = SnapshotThread(), threading.Event()
+    snapshot_thread.submit(go.wait)
+    await asyncio.wait_for(snapshot_thread.stop(0.05), 30)
     go.set()

@@ -15,8 +15,8 @@ import pytest
 
 from edgepub.camera.frames import Frame
 from edgepub.camera.sources.capture import Gate
-from edgepub.camera.sources.newest import Newest
-from edgepub.camera.sources.open import source_of
+from edgepub.camera.sources.factory import make_source
+from edgepub.camera.sources.newest import NewestFrameSource
 from edgepub.cli.bench import echo
 from edgepub.cli.bench.live_camera import LiveCamera
 from edgepub.core.errors import SourceError
@@ -27,7 +27,7 @@ from tests.support.waiting import wait_until
 def opened(source, *, loop=False, realtime=False, max_fps=None, stall_timeout_s=10, counts=None):
     counts = counts or CameraMetrics()
     more = {"loop": loop, "realtime": realtime, "stall_timeout_s": stall_timeout_s, "counts": counts}
-    return source_of("cam", source, Gate(max_fps, counts), **more)
+    return make_source("cam", source, Gate(max_fps, counts), **more)
 
 
 def read(source, number=None):
@@ -124,12 +124,12 @@ from pathlib import Path
 from edgepub.core.errors import SourceError
 from edgepub.telemetry.metrics import CameraMetrics
 from edgepub.camera.sources.capture import Gate
-from edgepub.camera.sources.open import source_of
+from edgepub.camera.sources.factory import make_source
 counts = CameraMetrics()
 kind = {"loop": False, "realtime": False, "stall_timeout_s": 10, "counts": counts}
 for source in (Path(sys.argv[1]), "rtsp://user:s3cret@127.0.0.1:9/stream", 77):
     try:
-        list(source_of("cam", source, Gate(None, counts), **kind).frames(threading.Event()))
+        list(make_source("cam", source, Gate(None, counts), **kind).frames(threading.Event()))
     except SourceError as error:
         print(error)
 """
@@ -304,7 +304,7 @@ class Hanging:
 
 def test_hung_reads_are_abandoned_but_only_so_many():
     hanging = Hanging()
-    source = Newest(hanging, "cam", 0.1, CameraMetrics())
+    source = NewestFrameSource(hanging, "cam", 0.1, CameraMetrics())
     for _ in range(4):
         with pytest.raises(SourceError, match="hanging: silent for"):
             read(source)
@@ -321,7 +321,7 @@ def test_hung_reads_are_abandoned_but_only_so_many():
 
 def test_stopping_does_not_wait_for_a_hung_read():
     hanging, stopping = Hanging(), threading.Event()
-    with closing(Newest(hanging, "cam", 60, CameraMetrics()).frames(stopping)) as frames:
+    with closing(NewestFrameSource(hanging, "cam", 60, CameraMetrics()).frames(stopping)) as frames:
         next(frames)
         wait_until(lambda: hanging.hangs, "the hang")
         stopping.set()
@@ -335,7 +335,7 @@ def test_what_fails_in_the_reading_thread_is_raised_where_its_frames_are_taken()
             yield Frame(None, 1, 0.0, time.monotonic(), 0.0)
             raise KeyError("a mistake of ours")
 
-    frames = Newest(Wrong(), "cam", 60, CameraMetrics()).frames(threading.Event())
+    frames = NewestFrameSource(Wrong(), "cam", 60, CameraMetrics()).frames(threading.Event())
     assert next(frames).number == 1
     with pytest.raises(KeyError, match="a mistake of ours"):
         next(frames)

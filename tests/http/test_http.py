@@ -113,7 +113,7 @@ async def test_a_mistake_of_our_own_is_logged_and_not_shown(monkeypatch, caplog)
     assert (await box.ask("/metrics"))[0] == 200
     await box.stop()
     (record,) = caplog.records
-    assert record.getMessage() == "http: /healthz: an error of edgepub's own; please report it"
+    assert record.getMessage() == "http: /healthz: internal error, please report it"
     assert "a secret" in caplog.text
 
 

@@ -116,7 +116,7 @@ async def shown(box, **options):
 
 async def test_a_page_is_told_all_it_needs_and_then_what_is_new(box, watching):
     view = box.views["porch"]
-    view.viewfinder.happen({"event_type": "appeared", "label": "face"})
+    view.viewfinder.add_event({"event_type": "appeared", "label": "face"})
     page = await watching()
     news, picture = await page.ask()
     assert picture is None
@@ -134,7 +134,7 @@ async def test_a_page_is_told_all_it_needs_and_then_what_is_new(box, watching):
         assert abs(int(picture.mean()) - frame["number"] % 200) <= 2, "boxes and picture are of one frame"
         later, _ = await page.next_picture()
         assert later["number"] > frame["number"]
-    view.viewfinder.happen({"event_type": "left", "label": "face"})
+    view.viewfinder.add_event({"event_type": "left", "label": "face"})
     box.condition.cameras["porch"].status, box.condition.cameras["porch"].fault = "offline", "source: is gone"
     box.controls["porch"].values["min_score"] = 0.25
     while "events" not in (news := (await page.ask())[0]):
@@ -161,8 +161,8 @@ async def test_figures_come_about_once_a_second_and_a_picture_not_at_all_unless_
 
 async def test_many_pages_of_a_camera_cost_one_picture_each_time(box, watching, monkeypatch):
     made = []
-    encode = screens.jpeg
-    monkeypatch.setattr(screens, "jpeg", lambda *given, **more: made.append(1) or encode(*given, **more))
+    encode = screens.encode_jpeg
+    monkeypatch.setattr(screens, "encode_jpeg", lambda *given, **more: made.append(1) or encode(*given, **more))
     async with shown(box):
         one = await watching()
         await one.ask()
@@ -186,8 +186,8 @@ async def test_many_pages_of_a_camera_cost_one_picture_each_time(box, watching, 
 
 async def test_who_does_not_watch_costs_no_picture_and_keeps_no_frame(box, watching, monkeypatch):
     made = []
-    encode = screens.jpeg
-    monkeypatch.setattr(screens, "jpeg", lambda *given, **more: made.append(1) or encode(*given, **more))
+    encode = screens.encode_jpeg
+    monkeypatch.setattr(screens, "encode_jpeg", lambda *given, **more: made.append(1) or encode(*given, **more))
     source = Source(box)
     source.show()
     assert box.views["porch"].viewfinder.newest is None
@@ -281,7 +281,7 @@ async def test_a_mistake_of_ours_is_said_once_and_the_page_is_told(watching, mon
     await page.socket.send_str("5")
     goodbye = await page.socket.receive()
     assert (goodbye.data, goodbye.extra) == (1011, "edgepub has made a mistake; its log says more")
-    assert caplog.messages == ["http: /cameras/porch/live: an error of edgepub's own; please report it"]
+    assert caplog.messages == ["http: /cameras/porch/live: internal error, please report it"]
 
 
 async def test_whatever_a_model_says_the_page_is_told(box, watching):
@@ -312,7 +312,7 @@ async def test_a_camera_that_is_offline_has_no_still_of_old(box, watching, monke
     Source(box).show()
     await page.next_picture()
     assert (await box.ask("/cameras/porch/still", "HEAD"))[0] == 200
-    box.views["porch"].viewfinder.end()  # as the reporter does when the camera is gone
+    box.views["porch"].viewfinder.reset()  # as the reporter does when the camera is gone
     assert (await box.ask("/cameras/porch/still", "HEAD"))[0] == 503
     _, picture = await page.ask()
     assert picture is None
@@ -364,8 +364,8 @@ async def test_a_camera_that_is_gone_says_goodbye_and_one_that_never_was_is_not_
 
 async def test_a_still_has_the_boxes_and_is_made_once_for_many(box, monkeypatch):
     made = []
-    encode = screens.jpeg
-    monkeypatch.setattr(screens, "jpeg", lambda *given, **more: made.append(given) or encode(*given, **more))
+    encode = screens.encode_jpeg
+    monkeypatch.setattr(screens, "encode_jpeg", lambda *given, **more: made.append(given) or encode(*given, **more))
     async with shown(box), aiohttp.ClientSession() as session:
 
         async def ask():

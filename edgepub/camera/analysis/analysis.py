@@ -20,7 +20,7 @@ from edgepub.telemetry.logs import of_camera
 _MOST_LABELS = 1000
 _log = logging.getLogger(__name__)
 
-Numbers = Mapping[tuple[str | None, str], int]
+Counts = Mapping[tuple[str | None, str], int]
 """How many there are, by zone (None: in the whole frame) and label; what is not named is 0."""
 
 
@@ -29,7 +29,7 @@ class Findings(NamedTuple):
 
     occurrences: Sequence[Occurrence]
     """In their order; without tracking there are none."""
-    numbers: Numbers | None
+    counts: Counts | None
     """How many there are, if that may have changed."""
     here: Mapping[Key, Sighting]
     """Who is there and in this frame."""
@@ -67,7 +67,7 @@ class Analysis:
         self._lines = {name: Line(its) for name, its in settings.lines.items()}
         self._labels: set[str] = set()
 
-    def look(self, objects: Sequence[dict[str, Any]], frame: Frame) -> Findings:
+    def update(self, objects: Sequence[dict[str, Any]], frame: Frame) -> Findings:
         """Take the detections of the next frame, and add to each its `track_id` and its `zones`.
 
         Args:
@@ -82,21 +82,21 @@ class Analysis:
             self._tracker.follow(objects, width, frame.source_s)
         found = self._found(objects, moment)
         changes = self._presence.update(found, frame.source_s)
-        appeared, left = rules.of_camera(changes, found)
+        appeared, left = rules.camera_occurrences(changes, found)
         happened, moved = appeared, bool(appeared or left)
         for name, place in self._places.items():
             inside = self._found(self._inside(name, place, objects), moment)
-            of_zone = rules.of_zone(name, place.presence.update(inside, frame.source_s), inside)
+            of_zone = rules.zone_occurrences(name, place.presence.update(inside, frame.source_s), inside)
             moved = moved or bool(of_zone)
             happened += of_zone
         for name, line in self._lines.items():
-            happened += rules.of_line(name, line, found, self._presence)
+            happened += rules.line_occurrences(name, line, found, self._presence)
         happened += left
         gone = self._forget(changes)
         here = {key: sighting for key, sighting in found.items() if self._presence.is_present(key)}
         return Findings(happened if self._tracker else [], self._numbers() if moved else None, here, gone)
 
-    def redraw(self, settings: CameraSettings) -> Findings:
+    def set_areas(self, settings: CameraSettings) -> Findings:
         """Let other zones and lines take the place of those there are; what is as before goes on.
 
         Whoever is in a zone that is no more, or is another one now, has left it.
@@ -113,14 +113,14 @@ class Analysis:
         self._lines = {name: same.get(name) or Line(its) for name, its in lines.items()}
         return Findings(happened if self._tracker else [], self._numbers(), {}, [])
 
-    def end(self) -> Findings:
+    def reset(self) -> Findings:
         """Let everything that is there be gone: no more frames come, or others."""
         happened = self._left(self._places)
-        changes: rules.Changes = ([], self._presence.end())
-        happened += rules.of_camera(changes, {})[1]
+        changes: rules.Changes = ([], self._presence.reset())
+        happened += rules.camera_occurrences(changes, {})[1]
         gone = self._forget(changes)
         if self._tracker:
-            self._tracker.end()
+            self._tracker.reset()
         return Findings(happened if self._tracker else [], {}, {}, gone)
 
     def _place(self, settings: ZoneSettings) -> _Place:
@@ -131,7 +131,11 @@ class Analysis:
 
     def _left(self, places: Mapping[str, _Place]) -> list[Occurrence]:
         """Let whoever is in these zones be gone from there."""
-        return [each for name, place in places.items() for each in rules.of_zone(name, ([], place.presence.end()), {})]
+        return [
+            each
+            for name, place in places.items()
+            for each in rules.zone_occurrences(name, ([], place.presence.reset()), {})
+        ]
 
     def _found(self, objects: Iterable[Mapping[str, Any]], moment: Moment) -> dict[Key, Sighting]:
         if self._tracker:
@@ -154,7 +158,7 @@ class Analysis:
         place.tracks = {each["track_id"] for each in inside if "track_id" in each}
         return inside
 
-    def _numbers(self) -> Numbers:
+    def _numbers(self) -> Counts:
         numbers: Counter[tuple[str | None, str]] = Counter()
         numbers.update((None, label) for label, _ in self._presence.present())
         for name, place in self._places.items():

@@ -82,7 +82,7 @@ class Presence(Generic[Key]):
             return begun, []
         return begun, list(self._miss(found, now_s))
 
-    def end(self) -> list[tuple[Key, Stay]]:
+    def reset(self) -> list[tuple[Key, Stay]]:
         """Forget everything, and return it."""
         stays, self._stays = self._stays, {}
         return list(stays.items())

@@ -27,7 +27,7 @@ class Occurrence(NamedTuple):
     """For how long the object was there, from the first frame with it to the last."""
 
 
-def of_camera(changes: Changes, found: Mapping[Key, Sighting]) -> tuple[list[Occurrence], list[Occurrence]]:
+def camera_occurrences(changes: Changes, found: Mapping[Key, Sighting]) -> tuple[list[Occurrence], list[Occurrence]]:
     """Return who appeared, and who left."""
     begun, ended = changes
     return (
@@ -36,7 +36,7 @@ def of_camera(changes: Changes, found: Mapping[Key, Sighting]) -> tuple[list[Occ
     )
 
 
-def of_zone(name: str, changes: Changes, found: Mapping[Key, Sighting]) -> list[Occurrence]:
+def zone_occurrences(name: str, changes: Changes, found: Mapping[Key, Sighting]) -> list[Occurrence]:
     """Return who entered a zone, and who left it."""
     begun, ended = changes
     return [
@@ -49,7 +49,9 @@ def of_zone(name: str, changes: Changes, found: Mapping[Key, Sighting]) -> list[
     ]
 
 
-def of_line(name: str, line: Line, found: Mapping[Key, Sighting], presence: Presence[Key]) -> Iterable[Occurrence]:
+def line_occurrences(
+    name: str, line: Line, found: Mapping[Key, Sighting], presence: Presence[Key]
+) -> Iterable[Occurrence]:
     """Yield who crossed a line."""
     for key, sighting in found.items():
         if direction := line.crossed(sighting.object, believed=presence.is_present(key)):

@@ -66,7 +66,7 @@ class Tracker:
         self._asked: list[tuple[str, Box, int | None]] = []
         self._tracker: Any = None
 
-    def end(self) -> None:
+    def reset(self) -> None:
         """Forget all objects, but no number."""
         self._tracks, self._ours, self._asked, self._tracker = {}, {}, [], None
         self._frame, self._their_newest, self._last_s, self._period_s = 0, 0, None, _USUAL_S

@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from edgepub.camera.inference.error_text import words
+from edgepub.camera.inference.error_text import clean_error
 from edgepub.camera.inference.model import Model
 from edgepub.config.settings import ModelSettings
 from edgepub.core.errors import ModelError
@@ -30,7 +30,7 @@ _COLOUR = (255, 255, 0)
 
 
 @contextmanager
-def loaded(settings: ModelSettings) -> Iterator[Model]:
+def load_model(settings: ModelSettings) -> Iterator[Model]:
     """Load a model, and let go of its device at the end.
 
     Raises:
@@ -50,7 +50,7 @@ def loaded(settings: ModelSettings) -> Iterator[Model]:
             # PySDK copies its colours, one for each label, deeply into every result: a single one costs little.
             pysdk.overlay_color = _COLOUR
     except Exception as error:  # noqa: BLE001  (PySDK raises DegirumException, RuntimeError, ValueError and Exception)
-        raise ModelError(words(error)) from None
+        raise ModelError(clean_error(error)) from None
     with pysdk:
         # On this machine's own CPU, frames under way at once take the processor from each other: one after another is
         # faster there, while an accelerator or a server idles unless the next is on its way (`edgepub bench`).

@@ -8,7 +8,7 @@ from statistics import median
 from typing import TYPE_CHECKING, Any
 
 from edgepub.camera.frames import Frame, Frames, Result
-from edgepub.camera.inference.error_text import words
+from edgepub.camera.inference.error_text import clean_error
 from edgepub.core.errors import ModelError
 
 if TYPE_CHECKING:
@@ -48,7 +48,7 @@ class Model:
         """Where it runs, like `TFLITE/CPU`."""
         return str(self.pysdk.device_type)
 
-    def unknown(self, labels: Iterable[str]) -> list[str]:
+    def unknown_labels(self, labels: Iterable[str]) -> list[str]:
         """Return a line for each label that the model does not have; none where it does not tell which it has."""
         known = list(self.pysdk.label_dictionary.values())
         return [_strange(label, known) for label in labels if known and label not in known]
@@ -87,7 +87,7 @@ class Model:
             try:
                 answer = self.pysdk.predict(frame.image)
             except Exception as error:  # noqa: BLE001  (PySDK raises Exception itself, and more)
-                raise ModelError(words(error)) from None
+                raise ModelError(clean_error(error)) from None
             yield _result(frame, began_s, answer)
 
     def _watched(self, frames: Frames) -> Generator[Result, None, int | None]:
@@ -116,7 +116,7 @@ class Model:
                 try:
                     answer = next(answers, _END)
                 except Exception as error:  # noqa: BLE001  (as above)
-                    raise ModelError(words(error)) from None
+                    raise ModelError(clean_error(error)) from None
                 if answer is _END:
                     break
                 if answer is not None:

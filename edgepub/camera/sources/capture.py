@@ -8,7 +8,7 @@ from math import inf
 
 import cv2
 
-from edgepub.camera.rates import Spacing
+from edgepub.camera.rates import RateLimiter
 from edgepub.core.errors import SourceError
 from edgepub.telemetry.metrics import CameraMetrics
 
@@ -22,7 +22,7 @@ _OPTIONS = "rtsp_transport;tcp|fpsprobesize;0"
 
 
 @contextmanager
-def opened(name: str | int, backend: int, parameters: Sequence[int], why_not: str) -> Iterator[cv2.VideoCapture]:
+def open_capture(name: str | int, backend: int, parameters: Sequence[int], why_not: str) -> Iterator[cv2.VideoCapture]:
     """Open a capture, and release it at the end.
 
     Raises:
@@ -67,16 +67,16 @@ class Gate:
 
     def __init__(self, max_fps: float | None, counts: CameraMetrics) -> None:
         self._counts = counts
-        self.limit(max_fps)
+        self.set_max_fps(max_fps)
 
-    def limit(self, max_fps: float | None) -> None:
+    def set_max_fps(self, max_fps: float | None) -> None:
         """Let so many through from now on; from any thread."""
         self._max_fps = inf if max_fps is None else max_fps
-        self.open()
+        self.reset()
 
-    def open(self) -> None:
+    def reset(self) -> None:
         """Begin with a new source, whose clock may be another."""
-        self._spacing = Spacing(self._max_fps)
+        self._spacing = RateLimiter(self._max_fps)
 
     def admit(self, captured_s: float) -> bool:
         """Return whether the frame captured at this moment, on the clock of its source, is used."""

@@ -7,7 +7,7 @@ from pathlib import Path
 import cv2
 
 from edgepub.camera.frames import Frame, Frames
-from edgepub.camera.sources.capture import Gate, grab, opened
+from edgepub.camera.sources.capture import Gate, grab, open_capture
 from edgepub.core.errors import SourceError
 
 _USUAL_FPS = 25.0  # for a file that does not say
@@ -45,15 +45,15 @@ class FileSource:
         if not self._path.is_file():
             raise SourceError(f"no such file: {self._path}")
         why_not = f"not a video that OpenCV can read: {self._path}"
-        with opened(str(self._path), cv2.CAP_ANY, [], why_not) as capture:
+        with open_capture(str(self._path), cv2.CAP_ANY, [], why_not) as capture:
             parameters = _decoder(capture)
-        self._gate.open()
+        self._gate.reset()
         number = 0
         began_s = time.monotonic()
         round_s = 0.0
         while not stopping.is_set():
             before = number
-            with opened(str(self._path), cv2.CAP_ANY, parameters, why_not) as capture:
+            with open_capture(str(self._path), cv2.CAP_ANY, parameters, why_not) as capture:
                 clock = _Clock(capture)
                 while not stopping.is_set() and grab(capture):
                     number += 1

@@ -8,7 +8,7 @@ from pathlib import Path
 import cv2
 
 from edgepub.camera.frames import Frame, Frames
-from edgepub.camera.sources.capture import Gate, grab, opened
+from edgepub.camera.sources.capture import Gate, grab, open_capture
 from edgepub.core.errors import SourceError
 from edgepub.core.redaction import place
 
@@ -48,10 +48,10 @@ class LiveSource:
         """
         backend = cv2.CAP_FFMPEG if isinstance(self._source, str) else cv2.CAP_ANY
         why_not = f"{self}: cannot be opened: {self._why_not()}"
-        self._gate.open()
+        self._gate.reset()
         number = 0
         while not stopping.is_set():
-            with opened(self._source, backend, self._parameters(), why_not) as capture:
+            with open_capture(self._source, backend, self._parameters(), why_not) as capture:
                 if not self._large and self._is_large(capture):
                     self._large = True
                     continue

@@ -3,9 +3,8 @@
 import threading
 import time
 from math import inf
-from typing import Protocol
 
-from edgepub.camera.frames import Frame, Frames
+from edgepub.camera.frames import Frame, Frames, FrameSource
 from edgepub.core.errors import SourceError
 from edgepub.telemetry.metrics import CameraMetrics
 
@@ -16,14 +15,7 @@ _LOOK_S = 0.25
 _GOODBYE_S = 1.0
 
 
-class LiveSource(Protocol):
-    """What gives frames at its own pace."""
-
-    def frames(self, stopping: threading.Event) -> Frames:
-        """Yield frames until the end or until `stopping` is set, or raise SourceError."""
-
-
-class Newest:
+class NewestFrameSource:
     """Reads a live source all the time, keeps the newest frame, and gives that one when it is asked.
 
     What the reader of a frame was too busy to take is left out, and counted. A read that hangs is abandoned; its thread
@@ -39,7 +31,7 @@ class Newest:
 
     live = True
 
-    def __init__(self, source: LiveSource, camera: str, stall_timeout_s: float, counts: CameraMetrics) -> None:
+    def __init__(self, source: FrameSource, camera: str, stall_timeout_s: float, counts: CameraMetrics) -> None:
         self._source = source
         self._camera = camera
         self._stall_timeout_s = stall_timeout_s

@@ -12,9 +12,9 @@ import numpy as np
 from rich.table import Table
 
 from edgepub.camera.analysis.analysis import Analysis
-from edgepub.camera.counts import Numbers
+from edgepub.camera.counts import ObjectCounts
 from edgepub.camera.frames import Frame
-from edgepub.camera.jpeg import jpeg
+from edgepub.camera.jpeg import encode_jpeg
 from edgepub.cli.bench import echo
 from edgepub.cli.bench.streaming import Case, daemon, real_cases
 from edgepub.cli.bench.tables import ROUNDS, in_turn, table
@@ -108,20 +108,20 @@ def _raw(frame: list[dict[str, Any]]) -> list[dict[str, Any]]:
 def _a_frame_ms(number: int, settings: dict[str, Any]) -> float:
     camera = CameraSettings(source="camera.mp4", model="any", **settings)
     analysis = Analysis("camera", camera)
-    numbers = Numbers("camera", camera, Topics("edgepub", "bench"), Outbox(256))
+    numbers = ObjectCounts("camera", camera, Topics("edgepub", "bench"), Outbox(256))
     image = _an_image(640, 480)
     times = []
     for frame, its in zip(range(_FRAMES), _frames(number), strict=False):
         began_s = time.perf_counter()
-        findings = analysis.look(its, Frame(image, frame + 1, 0.0, 0.0, frame / _FPS))
-        if findings.numbers is not None:
-            numbers.show(findings.numbers)
+        findings = analysis.update(its, Frame(image, frame + 1, 0.0, 0.0, frame / _FPS))
+        if findings.counts is not None:
+            numbers.show(findings.counts)
         times.append(1000 * (time.perf_counter() - began_s))
     return fmean(times[_WARM_UP:])  # the first frame brings the tracker
 
 
 def _picture(image: Any, its: list[dict[str, Any]]) -> bytes:  # noqa: ANN401  (an array)
-    return jpeg(image, its, 1280, 80, {"frame": 1})
+    return encode_jpeg(image, its, 1280, 80, {"frame": 1})
 
 
 def _an_image(width: int, height: int) -> Any:  # noqa: ANN401  (an array)

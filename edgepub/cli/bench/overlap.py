@@ -10,10 +10,10 @@ from pathlib import Path
 
 from rich.table import Table
 
-from edgepub.camera.inference.loading import loaded
+from edgepub.camera.inference.loading import load_model
 from edgepub.camera.inference.model import Model
 from edgepub.camera.sources.capture import Gate
-from edgepub.camera.sources.open import source_of
+from edgepub.camera.sources.factory import make_source
 from edgepub.cli.bench import echo
 from edgepub.cli.bench.ai_server import ai_server
 from edgepub.cli.bench.live_camera import LiveCamera
@@ -54,7 +54,7 @@ def overlap(folder: Path) -> Table:
                 milliseconds = int(model["model_name"].removeprefix("echo"))
                 echo.make_model(folder / "overlap-zoo", model["model_name"], SimulateTime_ms=milliseconds)
             cells = []
-            with loaded(ModelSettings.model_validate(model)) as found_out:
+            with load_model(ModelSettings.model_validate(model)) as found_out:
                 for in_flight in (1, None, _DEEP):
                     its = Model(found_out.pysdk, overlaps=True, in_flight=in_flight)
                     cells.append(_measure(its, video, fps))
@@ -68,7 +68,7 @@ def _measure(model: Model, video: Path, fps: float) -> str:
     counts, stopping, ages_ms = CameraMetrics(), threading.Event(), []
     with LiveCamera(video, fps) as camera:
         gate = Gate(None, counts)
-        source = source_of("camera", camera.url, gate, loop=False, realtime=False, stall_timeout_s=10, counts=counts)
+        source = make_source("camera", camera.url, gate, loop=False, realtime=False, stall_timeout_s=10, counts=counts)
         with closing(source.frames(stopping)) as frames:
             began_s = time.monotonic()
             for result in model.infer(frames, live=True):

@@ -21,12 +21,12 @@ from paho.mqtt.enums import CallbackAPIVersion
 from rich.table import Table
 
 from edgepub.camera.analysis.analysis import Analysis
-from edgepub.camera.counts import Numbers
+from edgepub.camera.counts import ObjectCounts
 from edgepub.camera.frames import Frame, Result
 from edgepub.camera.payloads import DetectionsBuilder
 from edgepub.camera.reporter import Reporter
 from edgepub.camera.sampler import Sampler
-from edgepub.camera.snapshots import Photographer, Snapshots
+from edgepub.camera.snapshots import Snapshots, SnapshotThread
 from edgepub.camera.viewfinder import Viewfinder
 from edgepub.cli.bench.tables import in_turn, table
 from edgepub.config.camera import CameraSettings, SnapshotSettings
@@ -86,8 +86,8 @@ def a_reporter(outbox: Outbox, counts: CameraMetrics) -> Reporter:
         topics,
         DetectionsBuilder(whose, None, 0.5),
         Analysis("camera", settings),
-        Numbers("camera", settings, topics, outbox),
-        Snapshots(whose, settings.snapshot, Photographer(), lambda _: None, counts),
+        ObjectCounts("camera", settings, topics, outbox),
+        Snapshots(whose, settings.snapshot, SnapshotThread(), lambda _: None, counts),
         Viewfinder(),
         Sampler(settings.publish),
         outbox,

@@ -18,9 +18,9 @@ import psutil
 from rich.table import Table
 
 from edgepub.camera.frames import Frame, Frames
-from edgepub.camera.inference.loading import loaded
+from edgepub.camera.inference.loading import load_model
 from edgepub.camera.sources.capture import Gate
-from edgepub.camera.sources.open import source_of
+from edgepub.camera.sources.factory import make_source
 from edgepub.cli.bench.ai_server import ai_server
 from edgepub.cli.bench.tables import table
 from edgepub.cli.demo import assets
@@ -85,7 +85,7 @@ def _main(way: str, cameras: int, model_json: str, video: str) -> None:
     numbers = [0] * cameras
     turn = threading.Lock() if way == "shared" else nullcontext()
     with ExitStack() as stack:
-        models = [stack.enter_context(loaded(settings)) for _ in range(cameras if way == "own" else 1)]
+        models = [stack.enter_context(load_model(settings)) for _ in range(cameras if way == "own" else 1)]
 
         def work(number: int) -> None:
             frames = _frames(Path(video), stopping)
@@ -118,7 +118,7 @@ def _only(frame: Frame | None) -> Frames:
 def _frames(video: Path, stopping: threading.Event) -> Frames:
     counts = CameraMetrics()
     gate = Gate(None, counts)
-    source = source_of("camera", video, gate, loop=True, realtime=False, stall_timeout_s=10.0, counts=counts)
+    source = make_source("camera", video, gate, loop=True, realtime=False, stall_timeout_s=10.0, counts=counts)
     return source.frames(stopping)
 
 

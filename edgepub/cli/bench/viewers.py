@@ -229,7 +229,7 @@ def _on_the_way() -> str:
     viewfinder = Viewfinder()
     report_us = 1e6 * min(_report_s(result) for _ in range(ROUNDS))
     nobody_ns = 1e9 * _show_s(viewfinder, result)
-    with viewfinder.watched():
+    with viewfinder.watch():
         watched_ns = 1e9 * _show_s(viewfinder, result)
     return (
         f"What a frame pays: {nobody_ns:.0f} ns while nobody watches, {watched_ns:.0f} ns while somebody does; "

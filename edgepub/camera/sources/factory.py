@@ -1,35 +1,16 @@
 """Frames from a file, a URL or a webcam."""
 
-import threading
 from pathlib import Path
-from typing import Protocol
 
-from edgepub.camera.frames import Frames
+from edgepub.camera.frames import FrameSource
 from edgepub.camera.sources.capture import Gate
 from edgepub.camera.sources.file import FileSource
 from edgepub.camera.sources.live import LiveSource
-from edgepub.camera.sources.newest import Newest
+from edgepub.camera.sources.newest import NewestFrameSource
 from edgepub.telemetry.metrics import CameraMetrics
 
-__all__ = ["FileSource", "Gate", "LiveSource", "Newest", "Source", "source_of"]
 
-
-class Source(Protocol):
-    """Where frames come from."""
-
-    live: bool
-    """True where a frame that is not taken at once grows old: a camera, not a file."""
-
-    def frames(self, stopping: threading.Event) -> Frames:
-        """Open the source and yield its frames, until it ends or `stopping` is set.
-
-        Raises:
-            SourceError: the source cannot be opened, or was lost.
-
-        """
-
-
-def source_of(
+def make_source(
     name: str,
     source: str | int | Path,
     gate: Gate,
@@ -38,7 +19,7 @@ def source_of(
     realtime: bool,
     stall_timeout_s: float,
     counts: CameraMetrics,
-) -> Source:
+) -> FrameSource:
     """Return the source of a camera: a file's for a path, a live one for a URL or a webcam's number.
 
     Args:
@@ -53,5 +34,5 @@ def source_of(
     """
     if isinstance(source, Path):
         file = FileSource(source, gate, loop=loop, realtime=realtime)
-        return Newest(file, name, stall_timeout_s, counts) if realtime else file
-    return Newest(LiveSource(source, gate, stall_timeout_s), name, stall_timeout_s, counts)
+        return NewestFrameSource(file, name, stall_timeout_s, counts) if realtime else file
+    return NewestFrameSource(LiveSource(source, gate, stall_timeout_s), name, stall_timeout_s, counts)
