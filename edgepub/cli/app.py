@@ -16,7 +16,7 @@ from edgepub.config.settings import MqttSettings, Settings
 from edgepub.core.versions import versions
 from edgepub.daemon.run import leave
 from edgepub.daemon.run import run as run_daemon
-from edgepub.home_assistant.discovery import messages as discovery_messages
+from edgepub.home_assistant.discovery import build_messages as discovery_messages
 from edgepub.mqtt import store
 from edgepub.mqtt.payloads import detections, event, info, stats
 

@@ -11,7 +11,7 @@ from edgepub.config.load import broker_password
 from edgepub.config.settings import NodeSettings
 from edgepub.core.errors import BrokerError, NotAllowedError, NotTakenError, StateInUseError
 from edgepub.core.state_dir import claimed, default_folder
-from edgepub.home_assistant.discovery import is_discovery, is_of_node
+from edgepub.home_assistant.discovery import belongs_to_node, is_discovery
 from edgepub.mqtt import connection, store
 from edgepub.mqtt.messages import state_message
 from edgepub.mqtt.session import Session
@@ -68,7 +68,7 @@ async def _purge(settings: NodeSettings, its: store.Store) -> list[str]:
         ours = {
             topic
             for topic, payload in found.items()
-            if topic.startswith(f"{topics.root}/") or is_of_node(topic, payload, settings.node)
+            if topic.startswith(f"{topics.root}/") or belongs_to_node(topic, payload, settings.node)
         }
         return await _clear(session, {*ours, *its.retained_topics()}, its)
 

@@ -110,7 +110,7 @@ class Node:
 
     def start(self) -> list[CameraSupervisor]:
         """Return the cameras, the first states of everything in the outbox; nothing runs yet."""
-        self._announcer.begin()
+        self._announcer.announce()
         self.outbox.put(state_message(self._topics.status, "online"))
         self._tell_what_is()
         retained.reset_counts(self._states(), self._settings.cameras, self._topics, self.outbox)
@@ -139,7 +139,7 @@ class Node:
             # First, so that no count is published from now on that is cleared below.
             self._cameras[name].set_areas(settings.cameras[name])
             self._views[name] = self._views[name]._replace(settings=settings.cameras[name])
-        self._announcer.begin()
+        self._announcer.announce()
         self._tell_what_is()
         renewed = [part for part in PartSettings._fields if getattr(new, part) != getattr(old, part)]
         if "publisher" in renewed:
@@ -167,7 +167,7 @@ class Node:
         return [topic for topic in self._store.retained_topics() if not discovery.is_discovery(topic)]
 
     def _discovery(self, published: Iterable[str]) -> Mapping[str, Mapping[str, Any]]:
-        return discovery.messages(self._settings, published)
+        return discovery.build_messages(self._settings, published)
 
     def _renew(self, parts: Iterable[str]) -> None:
         """Make these parts, which are not running, anew."""

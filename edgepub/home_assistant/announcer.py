@@ -1,4 +1,4 @@
-"""What Home Assistant is told of the node: at the start, when there is something new, and when it starts itself."""
+"""Publishes the discovery messages: at the start, when something is new, and when Home Assistant starts."""
 
 import asyncio
 import logging
@@ -12,95 +12,104 @@ from edgepub.home_assistant.discovery import is_discovery
 from edgepub.mqtt.messages import Received, announcement_message
 from edgepub.mqtt.outbox.outbox import Outbox
 
-_SETTLE_S = 2.0
-"""Of two updates of a device that follow each other at once, Home Assistant may lose a part of the second."""
-_LONGEST_PAUSE_S = 5.0
-"""Not all who hear of its start shall answer at once."""
+SETTLE_S = 2.0
+"""Home Assistant may lose a part of the second of two updates of one device that follow each other immediately."""
+MAX_BIRTH_DELAY_S = 5.0
+"""The reply to a birth message is delayed by a random time up to this, so that not all nodes reply together."""
 _BIRTH = b"online"
 _log = logging.getLogger(__name__)
 
 
 class Announcer:
-    """Keeps Home Assistant's discovery messages as they are to be.
+    """Keeps Home Assistant's discovery messages up to date.
 
     Args:
-        make: makes them, payloads by topic, from the topics where something is retained, or was.
-        published: returns where something is.
+        build: builds the messages, payloads by topic, from the topics where something is or was retained.
+        retained_topics: returns the topics where something is retained now.
         outbox: takes the messages.
+        settle_s: seconds between two updates of one device.
+        max_birth_delay_s: upper bound of the random delay before a birth message is answered.
 
     """
 
     def __init__(
         self,
-        make: Callable[[Iterable[str]], Mapping[str, Mapping[str, Any]]],
-        published: Callable[[], Iterable[str]],
+        build: Callable[[Iterable[str]], Mapping[str, Mapping[str, Any]]],
+        retained_topics: Callable[[], Iterable[str]],
         outbox: Outbox,
+        *,
+        settle_s: float = SETTLE_S,
+        max_birth_delay_s: float = MAX_BIRTH_DELAY_S,
     ) -> None:
-        self._make = make
-        self._published = published
+        self._build = build
+        self._retained_topics = retained_topics
         self._outbox = outbox
-        self._ever: dict[str, None] = {}  # published, in this life: what is gone from there is still to be told
+        self._settle_s = settle_s
+        self._max_birth_delay_s = max_birth_delay_s
+        # In this run; an ordered set. The removal of what is no longer retained must still be announced.
+        self._ever_retained: dict[str, None] = {}
         self._announced: dict[str, bytes] = {}
         self._loop: asyncio.AbstractEventLoop | None = None
         self._changed = asyncio.Event()
-        self._born = asyncio.Event()
+        self._birth = asyncio.Event()
 
-    def begin(self) -> None:
-        """Take back what earlier starts announced and this one does not, and announce.
+    def announce(self) -> None:
+        """Remove what earlier runs announced and this one does not, and announce what is new.
 
-        To be done before states that are no more are cleared: what goes is then no entity any more.
+        Call it before obsolete states are cleared, so that no entity uses them when they go.
         """
-        wanted = self._wanted()
-        for topic in self._ever:
-            if is_discovery(topic) and topic not in wanted:
+        messages = self._build_messages()
+        for topic in self._ever_retained:
+            if is_discovery(topic) and topic not in messages:
                 self._outbox.put(announcement_message(topic, b""))
-        self._put(wanted)
+        self._put_changed(messages)
 
     async def run(self) -> None:
-        """Announce what is new, and answer Home Assistant's births, until cancelled."""
+        """Announce what is new and answer birth messages, until cancelled."""
         self._loop = asyncio.get_running_loop()
         async with asyncio.TaskGroup() as group:
-            group.create_task(self._follow(), name="announcements")
-            group.create_task(self._answer(), name="births")
+            group.create_task(self._announce_changes(), name="announcements")
+            group.create_task(self._answer_births(), name="births")
 
     def schedule(self) -> None:
-        """Announce soon what is new; from any thread, at once."""
+        """Announce soon what is new. Call it from any thread; it does not block."""
         if self._loop:
             self._loop.call_soon_threadsafe(self._changed.set)
 
     def on_birth(self, message: Received) -> None:
-        """Take what Home Assistant says of itself; what the broker has kept of it is of another time."""
+        """Handle a message on a birth topic. Retained ones are ignored: they are about an earlier start."""
         if message.payload == _BIRTH and not message.retained:
-            self._born.set()
+            self._birth.set()
 
-    async def _follow(self) -> None:
+    async def _announce_changes(self) -> None:
         while True:
             await self._changed.wait()
-            await asyncio.sleep(_SETTLE_S)  # what is new seldom comes alone
+            await asyncio.sleep(self._settle_s)  # several changes usually come together
             self._changed.clear()
-            if self._put(self._wanted()):
-                await asyncio.sleep(_SETTLE_S)
-                self._outbox.resend("announcements")  # for what was lost, should another update have just gone before
+            if self._put_changed(self._build_messages()):
+                await asyncio.sleep(self._settle_s)
+                # Again, because Home Assistant may have lost a part of it right after another update.
+                self._outbox.resend("announcements")
 
-    async def _answer(self) -> None:
+    async def _answer_births(self) -> None:
         while True:
-            await self._born.wait()
-            await asyncio.sleep(random.uniform(0, _LONGEST_PAUSE_S))  # noqa: S311
-            self._born.clear()
-            _log.info("Home Assistant has started: it is told everything again")
+            await self._birth.wait()
+            await asyncio.sleep(random.uniform(0, self._max_birth_delay_s))  # noqa: S311
+            self._birth.clear()
+            _log.info("Home Assistant has started: sending all discovery messages and states again")
             self._outbox.resend("announcements")
-            await asyncio.sleep(_SETTLE_S)  # until it listens to the states
+            await asyncio.sleep(self._settle_s)  # until it has subscribed to the states
             self._outbox.resend("state")
 
-    def _wanted(self) -> Mapping[str, Mapping[str, Any]]:
-        self._ever.update(dict.fromkeys(self._published()))
-        return self._make(self._ever)
+    def _build_messages(self) -> Mapping[str, Mapping[str, Any]]:
+        self._ever_retained.update(dict.fromkeys(self._retained_topics()))
+        return self._build(self._ever_retained)
 
-    def _put(self, wanted: Mapping[str, Mapping[str, Any]]) -> bool:
-        """Announce what is not announced yet; return whether there is any."""
-        encoded = {topic: orjson.dumps(payload) for topic, payload in wanted.items()}
-        new = [topic for topic in encoded if encoded[topic] != self._announced.get(topic)]
+    def _put_changed(self, messages: Mapping[str, Mapping[str, Any]]) -> bool:
+        """Announce what differs from what was announced; return whether anything did."""
+        encoded = {topic: orjson.dumps(payload) for topic, payload in messages.items()}
+        changed = [topic for topic in encoded if encoded[topic] != self._announced.get(topic)]
         self._announced = encoded
-        for topic in new:
+        for topic in changed:
             self._outbox.put(announcement_message(topic, encoded[topic]))
-        return bool(new)
+        return bool(changed)

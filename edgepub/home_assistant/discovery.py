@@ -1,7 +1,7 @@
-"""Home Assistant's discovery messages: what is configured and counted becomes devices with entities. Pure.
+"""Builds Home Assistant's discovery messages from the settings and the retained topics. Pure functions.
 
-One retained message a device (https://www.home-assistant.io/integrations/mqtt/#device-discovery-payload): the box, and
-each camera. Names, device classes, units and categories are those of https://developers.home-assistant.io/docs/core/entity.
+One retained message per device (https://www.home-assistant.io/integrations/mqtt/#device-discovery-payload): the node,
+and each camera. Names, device classes, units and categories are those of https://developers.home-assistant.io/docs/core/entity.
 """
 
 import re
@@ -17,24 +17,24 @@ from edgepub.mqtt.payloads.event import EventType
 from edgepub.mqtt.topics import OCCUPANCY_SUFFIX, Topics, topic_level
 
 Payload = dict[str, Any]
-_BIRTHS = "homeassistant/status"
+_BIRTH_TOPIC = "homeassistant/status"
 _DISCOVERY = re.compile(r"/device/edgepub_[a-z0-9_-]+(_CAMERA_[a-z0-9_-]+)?/config$")
-# A camera that is disabled is as absent as one that is offline; but that it is not connected is no news.
-_IS_ONLINE = "{{ 'online' if value == 'online' else 'offline' }}"
-_IS_CONNECTED = "{{ {'online': 'ON', 'offline': 'OFF'}.get(value) }}"
+# A disabled camera is unavailable, like an offline one. But it does not count as disconnected: that is no alarm.
+_ONLINE_TEMPLATE = "{{ 'online' if value == 'online' else 'offline' }}"
+_CONNECTED_TEMPLATE = "{{ {'online': 'ON', 'offline': 'OFF'}.get(value) }}"
 _DIAGNOSTIC = {"entity_category": "diagnostic"}
 _NOISY = {**_DIAGNOSTIC, "enabled_by_default": False}
-_MEASURED = {"state_class": "measurement"}
-_COUNTED = {"state_class": "total_increasing"}
+_MEASUREMENT = {"state_class": "measurement"}
+_COUNTER = {"state_class": "total_increasing"}
 
 
 def is_discovery(topic: str) -> bool:
-    """Return whether a topic is that of a discovery message of edgepub's, under whatever prefix."""
+    """Return whether a topic is that of one of edgepub's discovery messages, under any prefix."""
     return _DISCOVERY.search(topic) is not None
 
 
-def is_of_node(topic: str, payload: bytes, node: str) -> bool:
-    """Return whether a message is a discovery message of a node."""
+def belongs_to_node(topic: str, payload: bytes, node: str) -> bool:
+    """Return whether a message is a discovery message of this node, or of one of its cameras."""
     if not is_discovery(topic):
         return False
     try:
@@ -45,45 +45,49 @@ def is_of_node(topic: str, payload: bytes, node: str) -> bool:
 
 
 def birth_topics(settings: Settings) -> list[str]:
-    """Return where Home Assistant says that it has started: its birth message, which does not follow its prefix."""
-    ours = settings.home_assistant
-    return sorted({_BIRTHS, f"{ours.discovery_prefix}/status"}) if ours.enabled else []
+    """Return the topics of Home Assistant's birth message; none if discovery is disabled.
+
+    By default it does not follow the discovery prefix, but many set it so.
+    """
+    section = settings.home_assistant
+    return sorted({_BIRTH_TOPIC, f"{section.discovery_prefix}/status"}) if section.enabled else []
 
 
-def messages(settings: Settings, published: Iterable[str]) -> dict[str, Payload]:
-    """Return the discovery messages: payloads by topic, the box's first, for the cameras' refer to it.
+def build_messages(settings: Settings, retained_topics: Iterable[str]) -> dict[str, Payload]:
+    """Return the discovery messages, payloads by topic. The node's comes first, because the cameras' refer to it.
 
     Args:
         settings: the configuration.
-        published: where something is retained, or was. Of a camera without `labels` only that tells which it has seen,
-            and of one that has lost a label or a zone, that their entities are to be removed.
+        retained_topics: the topics where something is or was retained. They tell which labels a camera without
+            `labels` has seen, and which entities to remove when a camera has lost a label or a zone.
 
     """
-    ours = settings.home_assistant
-    if not ours.enabled:
+    section = settings.home_assistant
+    if not section.enabled:
         return {}
     topics = Topics(settings.mqtt.topic_prefix, settings.node)
-    published = list(published)
-    devices = [_box(topics)]
+    retained_topics = list(retained_topics)
+    devices = [_build_node(topics)]
     for name, camera in settings.cameras.items():
-        devices.append(_camera(name, camera, topics))
-        _add_counts(devices[-1], name, camera, topics, published)
-    return {f"{ours.discovery_prefix}/device/{each.topic_id}/config": each.payload for each in devices}
+        device = _build_camera(name, camera, topics)
+        _add_counts(device, name, camera, topics, retained_topics)
+        devices.append(device)
+    return {f"{section.discovery_prefix}/device/{device.topic_id}/config": device.payload for device in devices}
 
 
 class _Device:
-    """The message of one device, entity by entity.
+    """The discovery message of one device, built entity by entity.
 
     Args:
-        ids: of the node, and of the camera if it is one.
-        about: what the device is, for a person.
-        availability: where it is told whether it is there.
+        ids: the node's name, and the camera's if the device is a camera.
+        about: keys of `device` for display: name, model and the like.
+        availability: the topics that tell whether the device is available.
 
     """
 
     def __init__(self, ids: tuple[str, ...], about: Mapping[str, str], availability: list[dict[str, str]]) -> None:
         self._id = _id(*ids)
-        # Names may hold everything else that Home Assistant takes in a topic: a capital alone tells them apart.
+        # Names may contain all other characters that Home Assistant accepts in a topic. Only capitals separate safely.
         self.topic_id = "edgepub_" + "_CAMERA_".join(ids)
         self._components: dict[str, Payload] = {}
         self.payload: Payload = {
@@ -95,12 +99,12 @@ class _Device:
         }
 
     def add(self, platform: str, key: str, name: str, **options: object) -> None:
-        """Add an entity; its key never changes, for Home Assistant knows the entity by it."""
+        """Add an entity. Never change a key: Home Assistant recognises the entity by it."""
         identity = {"platform": platform, "unique_id": f"{self._id}/{key}", "name": name, "qos": 1}
         self._components[key] = {**identity, **options}
 
     def remove(self, platform: str, key: str) -> None:
-        """Let an entity be removed that may have been there; one that never was is no mistake."""
+        """Remove an entity. If it never existed, Home Assistant ignores this."""
         self._components[key] = {"platform": platform}
 
 
@@ -108,38 +112,38 @@ def _id(*names: str) -> str:
     return "/".join(("edgepub", *names))
 
 
-def _box(topics: Topics) -> _Device:
-    its = versions()
-    firmware = f"{its['edgepub']} (PySDK {its['pysdk']})"
+def _build_node(topics: Topics) -> _Device:
+    installed = versions()
+    firmware = f"{installed['edgepub']} (PySDK {installed['pysdk']})"
     about = {"name": f"edgepub {topics.node}", "model": "Edge box", "sw_version": firmware}
-    box = _Device((topics.node,), about, [{"topic": topics.status}])
+    device = _Device((topics.node,), about, [{"topic": topics.status}])
 
-    def figure(key: str, name: str, value: str, **options: object) -> None:
-        at = {"state_topic": topics.stats, "value_template": f"{{{{ {value} }}}}"}
-        box.add("sensor", f"stats/{key}", name, **at, **options, **_DIAGNOSTIC)
+    def add_figure(key: str, name: str, value: str, **options: object) -> None:
+        topic_keys = {"state_topic": topics.stats, "value_template": f"{{{{ {value} }}}}"}
+        device.add("sensor", f"stats/{key}", name, **topic_keys, **options, **_DIAGNOSTIC)
 
-    cpu = "value_json.cpu_percent | round"  # whole figures, so that not each of them is a change
-    figure("cpu_percent", "Processor use", cpu, icon="mdi:cpu-64-bit", unit_of_measurement="%", **_MEASURED)
+    cpu = "value_json.cpu_percent | round"  # whole numbers, so that not every value is a state change
+    add_figure("cpu_percent", "Processor use", cpu, icon="mdi:cpu-64-bit", unit_of_measurement="%", **_MEASUREMENT)
     memory = {"device_class": "data_size", "unit_of_measurement": "MiB", "suggested_display_precision": 0}
-    figure("rss_bytes", "Memory use", "(value_json.rss_bytes / 1048576) | round", **memory, **_MEASURED)
-    # The class `uptime` is not known to all that are in use, and would cost those the entity.
-    figure("started", "Uptime", "value_json.started | as_datetime", device_class="timestamp")
-    waiting = "value_json.outbox.values() | sum"
-    figure("outbox", "Waiting messages", waiting, icon="mdi:tray-full", **_MEASURED)
-    figure("reconnects", "Broker reconnects", "value_json.broker.reconnects", icon="mdi:connection", **_COUNTED)
-    return box
+    add_figure("rss_bytes", "Memory use", "(value_json.rss_bytes / 1048576) | round", **memory, **_MEASUREMENT)
+    # Older versions of Home Assistant do not know the class `uptime` and would reject the entity.
+    add_figure("started", "Uptime", "value_json.started | as_datetime", device_class="timestamp")
+    total_waiting = "value_json.outbox.values() | sum"
+    add_figure("outbox", "Waiting messages", total_waiting, icon="mdi:tray-full", **_MEASUREMENT)
+    add_figure("reconnects", "Broker reconnects", "value_json.broker.reconnects", icon="mdi:connection", **_COUNTER)
+    return device
 
 
-def _camera(name: str, camera: CameraSettings, topics: Topics) -> _Device:
-    about = {"name": _words(name), "model": "Camera", "via_device": _id(topics.node)}
-    the_box = {"topic": topics.status}
-    itself = {"topic": topics.camera_status(name), "value_template": _IS_ONLINE}
-    device = _Device((topics.node, name), about, [the_box, itself])
+def _build_camera(name: str, camera: CameraSettings, topics: Topics) -> _Device:
+    about = {"name": _display_name(name), "model": "Camera", "via_device": _id(topics.node)}
+    node = {"topic": topics.status}
+    camera_itself = {"topic": topics.camera_status(name), "value_template": _ONLINE_TEMPLATE}
+    device = _Device((topics.node, name), about, [node, camera_itself])
     if camera.tracking:
         types = list(get_args(EventType))
-        what = {"state_topic": topics.events(name), "event_types": types, "icon": "mdi:motion-sensor"}
-        # Of the box alone: events wait for the broker, and come when the camera may be offline, as each `left` does.
-        device.add("event", "events", "Events", availability=[the_box], **what)
+        options = {"state_topic": topics.events(name), "event_types": types, "icon": "mdi:motion-sensor"}
+        # The node's availability only: an event may arrive while the camera is offline, such as the last `left`.
+        device.add("event", "events", "Events", availability=[node], **options)
     else:
         device.remove("event", "events")
     if camera.snapshot.enabled:
@@ -147,81 +151,86 @@ def _camera(name: str, camera: CameraSettings, topics: Topics) -> _Device:
     else:
         device.remove("image", "snapshot")
     _add_settings(device, name, topics)
-    connectivity = {"device_class": "connectivity", "value_template": _IS_CONNECTED, **_DIAGNOSTIC}
-    at = {"state_topic": topics.camera_status(name), "availability": [the_box]}
-    device.add("binary_sensor", "status", "Connectivity", **at, **connectivity)
+    connectivity = {"device_class": "connectivity", "value_template": _CONNECTED_TEMPLATE, **_DIAGNOSTIC}
+    topic_keys = {"state_topic": topics.camera_status(name), "availability": [node]}
+    device.add("binary_sensor", "status", "Connectivity", **topic_keys, **connectivity)
     _add_figures(device, name, topics)
     return device
 
 
 def _add_settings(device: _Device, camera: str, topics: Topics) -> None:
-    def setting(platform: str, key: str, name: str, **options: object) -> None:
+    def add_setting(platform: str, key: str, name: str, **options: object) -> None:
         topic = topics.setting(camera, key)
-        at = {"state_topic": topic, "command_topic": f"{topic}/set"}
-        # Of the box alone: else a camera that is disabled could not be enabled.
-        its = {"availability": [{"topic": topics.status}], "entity_category": "config"}
-        device.add(platform, key, name, **at, **its, **options)
+        topic_keys = {"state_topic": topic, "command_topic": f"{topic}/set"}
+        # The node's availability only: otherwise a disabled camera could not be enabled.
+        config = {"availability": [{"topic": topics.status}], "entity_category": "config"}
+        device.add(platform, key, name, **topic_keys, **config, **options)
 
-    setting("switch", "enabled", "Enabled", icon="mdi:cctv")
+    add_setting("switch", "enabled", "Enabled", icon="mdi:cctv")
     score = {"min": 0, "max": 1, "step": 0.01, "mode": "slider", "icon": "mdi:filter-outline"}
-    setting("number", "min_score", "Minimum score", **score)
+    add_setting("number", "min_score", "Minimum score", **score)
     fps = {"min": 0, "max": 1000, "step": 0.1, "mode": "box", "unit_of_measurement": "fps", "icon": "mdi:speedometer"}
-    no_limit_is_0 = {  # a number entity cannot be set to none
+    no_limit_is_0 = {  # a number entity has no value for none
         "value_template": "{{ 0 if value == 'None' else value }}",
         "command_template": "{{ 'None' if value == 0 else value }}",
     }
-    setting("number", "max_fps", "Frame rate limit", **fps, **no_limit_is_0)
+    add_setting("number", "max_fps", "Frame rate limit", **fps, **no_limit_is_0)
 
 
 def _add_figures(device: _Device, camera: str, topics: Topics) -> None:
-    def figure(key: str, name: str, value: str, **options: object) -> None:
-        at = {"state_topic": topics.stats, "value_template": f"{{{{ value_json.cameras['{camera}'].{value} }}}}"}
-        device.add("sensor", f"stats/{key}", name, **at, **options)
+    def add_figure(key: str, name: str, value: str, **options: object) -> None:
+        topic_keys = {
+            "state_topic": topics.stats,
+            "value_template": f"{{{{ value_json.cameras['{camera}'].{value} }}}}",
+        }
+        device.add("sensor", f"stats/{key}", name, **topic_keys, **options)
 
-    p95 = "latency_ms.get('inference', {}).get('p95')"  # none in an interval without a result
+    p95 = "latency_ms.get('inference', {}).get('p95')"  # absent in an interval without results
     latency = {"device_class": "duration", "unit_of_measurement": "ms", "suggested_display_precision": 1}
-    figure("inference_p95", "Inference latency (p95)", p95, **latency, **_NOISY, **_MEASURED)
+    add_figure("inference_p95", "Inference latency (p95)", p95, **latency, **_NOISY, **_MEASUREMENT)
     rate = {"unit_of_measurement": "fps", "suggested_display_precision": 1, "icon": "mdi:speedometer"}
-    figure("fps_inferred", "Inference rate", "fps_inferred", **rate, **_NOISY, **_MEASURED)
-    lost = {"icon": "mdi:message-off-outline", **_DIAGNOSTIC, **_COUNTED}
-    figure("dropped", "Dropped messages", "dropped.values() | sum", **lost)
+    add_figure("fps_inferred", "Inference rate", "fps_inferred", **rate, **_NOISY, **_MEASUREMENT)
+    drops = {"icon": "mdi:message-off-outline", **_DIAGNOSTIC, **_COUNTER}
+    add_figure("dropped", "Dropped messages", "dropped.values() | sum", **drops)
 
 
-def _add_counts(device: _Device, name: str, camera: CameraSettings, topics: Topics, published: Iterable[str]) -> None:
-    """Add what is counted, and remove what was."""
+def _add_counts(
+    device: _Device, name: str, camera: CameraSettings, topics: Topics, retained_topics: Iterable[str]
+) -> None:
+    """Add the entities of what is counted, and remove those of what was."""
     named = [(zone, label) for zone, labels in camera.counted.items() for label in labels or ()]
-    words = {topic_level(label): label for _, label in reversed(named)}
-    there = {(zone, topic_level(label)) for zone, label in named}
-    gone: set[tuple[str | None, str]] = set()
+    labels_by_level = {topic_level(label): label for _, label in reversed(named)}
+    present = {(zone, topic_level(label)) for zone, label in named}
+    obsolete: set[tuple[str | None, str]] = set()
     counts = re.compile(
         rf"(?P<prefix>.+)/{topics.node}/{name}/(zones/(?P<zone>[^/]+)/)?objects/(?P<level>[^/]+)(/occupancy)?"
     )
-    for match in filter(None, map(counts.fullmatch, published)):
-        is_open = match["prefix"] == topics.prefix and camera.counted.get(match["zone"], ()) is None
-        (there if is_open else gone).add((match["zone"], match["level"]))
+    for match in filter(None, map(counts.fullmatch, retained_topics)):
+        counts_all = match["prefix"] == topics.prefix and camera.counted.get(match["zone"], ()) is None
+        (present if counts_all else obsolete).add((match["zone"], match["level"]))
     base = f"{topics.root}/{name}/"
-    for zone, its_level in sorted(gone - there, key=_by_name):
-        key = topics.object_count(name, zone, its_level).removeprefix(base)
+    for zone, label_level in sorted(obsolete - present, key=_by_name):
+        key = topics.object_count(name, zone, label_level).removeprefix(base)
         device.remove("sensor", key)
         device.remove("binary_sensor", key + OCCUPANCY_SUFFIX)
-    for zone, its_level in sorted(there, key=_by_name):
-        topic = topics.object_count(name, zone, its_level)
+    for zone, label_level in sorted(present, key=_by_name):
+        topic = topics.object_count(name, zone, label_level)
         key = topic.removeprefix(base)
-        label = words.get(its_level) or its_level.replace("_", " ").strip() or its_level
-        what = _capital(label) if zone is None else f"{_words(zone)} {label}"
+        label = labels_by_level.get(label_level) or label_level.replace("_", " ").strip() or label_level
+        title = _capitalize(label) if zone is None else f"{_display_name(zone)} {label}"
         occupancy = {"state_topic": topic + OCCUPANCY_SUFFIX, "device_class": "occupancy"}
-        device.add("binary_sensor", key + OCCUPANCY_SUFFIX, what, **occupancy)
-        device.add("sensor", key, f"{what} count", state_topic=topic, icon="mdi:counter", **_MEASURED)
+        device.add("binary_sensor", key + OCCUPANCY_SUFFIX, title, **occupancy)
+        device.add("sensor", key, f"{title} count", state_topic=topic, icon="mdi:counter", **_MEASUREMENT)
 
 
 def _by_name(place: tuple[str | None, str]) -> tuple[str, str]:
     return place[0] or "", place[1]
 
 
-def _words(name: str) -> str:
-    """Return a name of the configuration as a person writes it."""
-    return _capital(re.sub("[_-]+", " ", name).strip() or name)
+def _display_name(name: str) -> str:
+    """Return a name from the configuration in the form for display."""
+    return _capitalize(re.sub("[_-]+", " ", name).strip() or name)
 
 
-def _capital(text: str) -> str:
-    return text[:1].upper() + text[1:]  # and no other letter: `TV` is right
+def _capitalize(text: str) -> str:
+    return text[:1].upper() + text[1:]  # the other letters stay as they are: `TV` is right

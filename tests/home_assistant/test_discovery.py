@@ -1,4 +1,4 @@
-"""What Home Assistant is told: what does not change over versions, what is taken back, and when it is told again."""
+"""Discovery messages: ids that never change, entities that are removed, and when all is sent again."""
 
 import asyncio
 import json
@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from edgepub.config.settings import Settings
 from edgepub.home_assistant.announcer import Announcer
-from edgepub.home_assistant.discovery import birth_topics, is_discovery, messages
+from edgepub.home_assistant.discovery import birth_topics, build_messages, is_discovery
 from edgepub.mqtt.messages import Received, picture_message, state_message
 from edgepub.mqtt.outbox.outbox import Outbox
 from edgepub.mqtt.store import Store
@@ -37,7 +37,7 @@ def settings_of(cameras, node="garage", home_assistant=None, mqtt=None):
 
 
 def components(settings, published=(), topic=PORCH_TOPIC):
-    return messages(settings, published)[topic]["components"]
+    return build_messages(settings, published)[topic]["components"]
 
 
 def test_unique_ids_are_those_of_the_first_version_for_ever():
@@ -47,7 +47,7 @@ def test_unique_ids_are_those_of_the_first_version_for_ever():
     )
     ids = {
         topic: {(its["platform"], its["unique_id"]) for its in message["components"].values()}
-        for topic, message in messages(settings, []).items()
+        for topic, message in build_messages(settings, []).items()
     }
     box, porch = "edgepub/garage/", "edgepub/garage/porch/"
     assert ids == {
@@ -76,21 +76,21 @@ def test_unique_ids_are_those_of_the_first_version_for_ever():
             ("binary_sensor", porch + "zones/steps/objects/person/occupancy"),
         },
     }
-    devices = [message["device"] for message in messages(settings, []).values()]
+    devices = [message["device"] for message in build_messages(settings, []).values()]
     assert [device["identifiers"] for device in devices] == [["edgepub/garage"], ["edgepub/garage/porch"]]
     assert [device.get("via_device") for device in devices] == [None, "edgepub/garage"]
 
 
 @given(st.lists(st.tuples(NAMES, NAMES), min_size=2, max_size=2, unique=True))
 def test_no_two_nodes_or_cameras_share_an_id(pairs):
-    told = [messages(settings_of({camera: {}}, node), []) for node, camera in pairs]
-    (_, one), (_, other) = (list(its) for its in told)
+    built = [build_messages(settings_of({camera: {}}, node), []) for node, camera in pairs]
+    (_, one), (_, other) = (list(its) for its in built)
     assert one != other
-    boxes = {node: next(iter(its)) for (node, _), its in zip(pairs, told, strict=True)}
+    boxes = {node: next(iter(its)) for (node, _), its in zip(pairs, built, strict=True)}
     assert len({*boxes.values(), one, other}) == len(boxes) + 2
     ids = [
         {c["unique_id"] for c in its[topic]["components"].values()}
-        for its, topic in zip(told, (one, other), strict=True)
+        for its, topic in zip(built, (one, other), strict=True)
     ]
     assert not ids[0] & ids[1]
 
@@ -101,7 +101,7 @@ def test_names_read_well():
         "zones": {"front-steps": {**ZONE, "labels": ["person"]}},
     }
     settings = settings_of({"front_door": camera}, "barn")
-    (box, door) = messages(settings, []).values()
+    (box, door) = build_messages(settings, []).values()
     assert (box["device"]["name"], door["device"]["name"]) == ("edgepub barn", "Front door")
     assert {its["name"] for its in door["components"].values() if its.get("device_class") == "occupancy"} == {
         "Person",
@@ -185,7 +185,7 @@ def test_births_are_heard_where_home_assistant_says_them_and_where_one_would_loo
 
 
 def test_a_camera_is_there_when_it_and_the_box_are_but_can_be_controlled_when_it_is_not():
-    message = messages(settings_of({"porch": {"labels": ["person"]}}), [])[PORCH_TOPIC]
+    message = build_messages(settings_of({"porch": {"labels": ["person"]}}), [])[PORCH_TOPIC]
     assert message["availability_mode"] == "all"
     assert [its["topic"] for its in message["availability"]] == ["edgepub/garage/status", "edgepub/garage/porch/status"]
     of_the_box_alone = {key for key, its in message["components"].items() if "availability" in its}
@@ -196,25 +196,23 @@ def test_a_camera_is_there_when_it_and_the_box_are_but_can_be_controlled_when_it
 
 def test_the_prefixes_are_those_of_the_configuration():
     settings = settings_of({"porch": {}}, mqtt={"topic_prefix": "site/e"}, home_assistant={"discovery_prefix": "ha/x"})
-    told = messages(settings, ["site/e/garage/porch/objects/cat"])
-    assert list(told) == ["ha/x/device/edgepub_garage/config", "ha/x/device/edgepub_garage_CAMERA_porch/config"]
-    porch = list(told.values())[1]["components"]
+    built = build_messages(settings, ["site/e/garage/porch/objects/cat"])
+    assert list(built) == ["ha/x/device/edgepub_garage/config", "ha/x/device/edgepub_garage_CAMERA_porch/config"]
+    porch = list(built.values())[1]["components"]
     assert porch["objects/cat"]["state_topic"] == "site/e/garage/porch/objects/cat"
     assert porch["enabled"]["command_topic"] == "site/e/garage/porch/enabled/set"
 
 
-def test_secrets_are_not_told():
+def test_secrets_are_not_published():
     cameras = {"porch": {"source": "rtsp://me:s3cret@10.0.0.5/s", "model": "m"}}
     model = {"model_url": "https://me:s3cret@zoo.example/x/yolo", "inference_host_address": "@local"}
-    told = json.dumps(messages(Settings.model_validate({"models": {"m": model}, "cameras": cameras}), []))
-    assert "s3cret" not in told
+    built = json.dumps(build_messages(Settings.model_validate({"models": {"m": model}, "cameras": cameras}), []))
+    assert "s3cret" not in built
 
 
 def test_when_disabled_nothing_is_told():
-    assert (
-        messages(settings_of({"porch": {}}, home_assistant={"enabled": False}), ["edgepub/garage/porch/objects/cat"])
-        == {}
-    )
+    settings = settings_of({"porch": {}}, home_assistant={"enabled": False})
+    assert build_messages(settings, ["edgepub/garage/porch/objects/cat"]) == {}
 
 
 @pytest.mark.parametrize(
@@ -232,24 +230,26 @@ def test_a_discovery_topic_is_known_by_its_looks(topic, is_one):
     assert is_discovery(topic) is is_one
 
 
-class Teller:
-    """An announcer with all that it needs; the store knows what earlier starts have published."""
+class Announcing:
+    """An announcer with all that it needs; the store knows what earlier runs have published."""
 
-    def __init__(self, settings, *published):
+    def __init__(self, settings, *published, **options):
         self.store = Store(None)
         for topic in published:
             self.store.add_retained(topic)
         self.outbox = Outbox(9, ledger=self.store)
-        self.announcer = Announcer(lambda topics: messages(settings, topics), self.store.retained_topics, self.outbox)
+        self.announcer = Announcer(
+            lambda topics: build_messages(settings, topics), self.store.retained_topics, self.outbox, **options
+        )
 
-    async def tell(self, number):
-        """Send so many messages, and return them."""
-        told = []
+    async def send(self, number):
+        """Send this number of messages, and return them."""
+        sent = []
         for _ in range(number):
             message = await take(self.outbox)
             self.outbox.sent(message, time.monotonic())
-            told.append((message.topic, message.payload))
-        return told
+            sent.append((message.topic, message.payload))
+        return sent
 
     def has_more(self):
         return any(self.outbox.sizes().values())
@@ -257,21 +257,21 @@ class Teller:
 
 async def test_what_was_announced_before_and_is_not_any_more_is_taken_back_first():
     old = "homeassistant/device/edgepub_shed_CAMERA_yard/config"
-    teller = Teller(settings_of({"porch": {}}), old, "edgepub/shed/status", BOX_TOPIC)
-    teller.announcer.begin()
-    told = await teller.tell(3)
-    assert told[0] == (old, b"")
-    assert [topic for topic, _ in told[1:]] == [BOX_TOPIC, PORCH_TOPIC]
-    assert all(payload for _, payload in told[1:])
-    assert not teller.has_more()
+    announcing = Announcing(settings_of({"porch": {}}), old, "edgepub/shed/status", BOX_TOPIC)
+    announcing.announcer.announce()
+    built = await announcing.send(3)
+    assert built[0] == (old, b"")
+    assert [topic for topic, _ in built[1:]] == [BOX_TOPIC, PORCH_TOPIC]
+    assert all(payload for _, payload in built[1:])
+    assert not announcing.has_more()
 
 
 async def test_when_disabled_everything_is_taken_back():
     settings = settings_of({"porch": {}}, home_assistant={"enabled": False})
-    teller = Teller(settings, BOX_TOPIC, PORCH_TOPIC, "edgepub/garage/info")
-    teller.announcer.begin()
-    assert set(await teller.tell(2)) == {(BOX_TOPIC, b""), (PORCH_TOPIC, b"")}
-    assert not teller.has_more()
+    announcing = Announcing(settings, BOX_TOPIC, PORCH_TOPIC, "edgepub/garage/info")
+    announcing.announcer.announce()
+    assert set(await announcing.send(2)) == {(BOX_TOPIC, b""), (PORCH_TOPIC, b"")}
+    assert not announcing.has_more()
 
 
 @pytest.fixture
@@ -279,8 +279,8 @@ async def running():
     """Return a function that lets an announcer run."""
     tasks = []
 
-    async def run(teller):
-        tasks.append(asyncio.create_task(teller.announcer.run()))
+    async def run(announcing):
+        tasks.append(asyncio.create_task(announcing.announcer.run()))
         await asyncio.sleep(0)
 
     yield run
@@ -288,43 +288,44 @@ async def running():
         task.cancel()
 
 
-async def test_what_is_new_is_announced_once_for_several_and_what_is_gone_stays_told(running):
+async def test_what_is_new_is_announced_once_for_several_and_what_is_gone_stays_removed(running):
     gone = "edgepub/garage/porch/zones/steps/objects/cat"
-    teller = Teller(settings_of({"porch": {}, "yard": {}}), gone)
-    teller.announcer.begin()
-    await teller.tell(3)
-    assert not teller.has_more()
-    teller.store.remove_retained(gone)  # it was cleared; Home Assistant may just have been away
-    await running(teller)
+    announcing = Announcing(settings_of({"porch": {}, "yard": {}}), gone)
+    announcing.announcer.announce()
+    await announcing.send(3)
+    assert not announcing.has_more()
+    announcing.store.remove_retained(gone)  # it was cleared; Home Assistant may just have been away
+    await running(announcing)
     for label in ("cat", "dog"):
-        teller.store.add_retained(f"edgepub/garage/porch/objects/{label}")
-        await asyncio.to_thread(teller.announcer.schedule)
-    ((topic, payload),) = await teller.tell(1)
+        announcing.store.add_retained(f"edgepub/garage/porch/objects/{label}")
+        await asyncio.to_thread(announcing.announcer.schedule)
+    ((topic, payload),) = await announcing.send(1)
     assert topic == PORCH_TOPIC
-    told = json.loads(payload)["components"]
-    assert {"objects/cat", "objects/dog"} <= told.keys()
-    assert told["zones/steps/objects/cat"] == {"platform": "sensor"}
-    again = await teller.tell(3)  # should Home Assistant have lost a part of it
+    built = json.loads(payload)["components"]
+    assert {"objects/cat", "objects/dog"} <= built.keys()
+    assert built["zones/steps/objects/cat"] == {"platform": "sensor"}
+    again = await announcing.send(3)  # should Home Assistant have lost a part of it
     assert (topic, payload) in again
-    assert not teller.has_more()
+    assert not announcing.has_more()
 
 
-async def test_a_birth_has_everything_told_again_and_then_all_states_but_no_picture(running):
-    teller = Teller(settings_of({"porch": {}}))
-    teller.announcer.begin()
-    teller.outbox.put(state_message("edgepub/garage/status", "online"))
-    teller.outbox.put(picture_message("edgepub/garage/porch/snapshot", b"jpeg"))
-    before = await teller.tell(4)
-    await running(teller)
+async def test_a_birth_has_everything_sent_again_and_then_all_states_but_no_picture(running):
+    announcing = Announcing(settings_of({"porch": {}}), settle_s=0.2, max_birth_delay_s=0)
+    announcing.announcer.announce()
+    announcing.outbox.put(state_message("edgepub/garage/status", "online"))
+    announcing.outbox.put(picture_message("edgepub/garage/porch/snapshot", b"jpeg"))
+    before = await announcing.send(4)
+    await running(announcing)
     for payload, retained in [(b"online", True), (b"offline", False)]:
-        teller.announcer.on_birth(Received("homeassistant/status", payload, retained))
-    assert not teller.announcer._born.is_set()
-    teller.announcer.on_birth(Received("homeassistant/status", b"online", retained=False))
-    announced = await teller.tell(2)
+        announcing.announcer.on_birth(Received("homeassistant/status", payload, retained))
+    await asyncio.sleep(0.1)
+    assert not announcing.has_more()
+    announcing.announcer.on_birth(Received("homeassistant/status", b"online", retained=False))
+    announced = await announcing.send(2)
     assert [topic for topic, _ in announced] == [BOX_TOPIC, PORCH_TOPIC]
     assert set(announced) < set(before)
-    assert await teller.tell(1) == [("edgepub/garage/status", b"online")]
-    assert not teller.has_more()
+    assert await announcing.send(1) == [("edgepub/garage/status", b"online")]
+    assert not announcing.has_more()
 
 
 @pytest.mark.mosquitto
@@ -340,9 +341,9 @@ def test_the_daemon_answers_a_birth_and_takes_everything_back_when_disabled(mosq
     watch.publish("ha/status", "online")
     again = lambda w: [t for t, _, _ in w.messages[began:] if t != "ha/status"]  # noqa: E731
     watch.wait_for(lambda w: {topic, "edgepub/test/cam/objects/person"} <= set(again(w)), "all of it again")
-    told = [its for its in again(watch) if not its.endswith(("/detections", "/stats"))]
+    built = [its for its in again(watch) if not its.endswith(("/detections", "/stats"))]
     assert (
-        told.index("ha/device/edgepub_test/config") < told.index(topic) < told.index("edgepub/test/cam/objects/person")
+        built.index("ha/device/edgepub_test/config") < built.index(topic) < built.index("edgepub/test/cam/objects/person")
     )
     assert daemon.terminate() == 0
     assert "Home Assistant has started" in daemon.log
