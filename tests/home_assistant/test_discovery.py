@@ -343,7 +343,9 @@ def test_the_daemon_answers_a_birth_and_takes_everything_back_when_disabled(mosq
     watch.wait_for(lambda w: {topic, "edgepub/test/cam/objects/person"} <= set(again(w)), "all of it again")
     built = [its for its in again(watch) if not its.endswith(("/detections", "/stats"))]
     assert (
-        built.index("ha/device/edgepub_test/config") < built.index(topic) < built.index("edgepub/test/cam/objects/person")
+        built.index("ha/device/edgepub_test/config")
+        < built.index(topic)
+        < built.index("edgepub/test/cam/objects/person")
     )
     assert daemon.terminate() == 0
     assert "Home Assistant has started" in daemon.log
