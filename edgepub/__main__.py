@@ -1,34 +1,32 @@
-"""The program: commands in, exit codes out."""
+"""The program: dispatch commands, return exit codes."""
 
 import sys
 
-from edgepub.core import system_libraries
 from edgepub.core.errors import ConfigurationError, EdgepubError
 from edgepub.telemetry import journal
 
 CONFIGURATION_WRONG = 78  # EX_CONFIG of sysexits.h
-INTERRUPTED = 130  # as a shell tells of it
+INTERRUPTED = 130  # what a shell reports for SIGINT
 
 
 def main() -> None:
-    """Run the command line; an error that a person can mend is lines on stderr, not a traceback."""
+    """Run the command line. Print an error that the user can fix as lines on stderr, without a traceback."""
     try:
-        system_libraries.require()
-        from edgepub.cli import app  # which imports OpenCV, and would end in a traceback without them
+        from edgepub.cli import app
 
         app.main()
     except ConfigurationError as error:
-        _complain(error.mistakes)
+        _print_errors(error.mistakes)
         sys.exit(CONFIGURATION_WRONG)
     except EdgepubError as error:
-        _complain([f"edgepub: {error}"])
+        _print_errors([f"edgepub: {error}"])
         sys.exit(1)
-    except KeyboardInterrupt:  # before there was a command that takes it for its end
+    except KeyboardInterrupt:  # before a command has installed its own handler
         sys.exit(INTERRUPTED)
 
 
-def _complain(lines: list[str]) -> None:
-    priority = "<3>" if journal.is_stderr() else ""  # sd-daemon(3): errors
+def _print_errors(lines: list[str]) -> None:
+    priority = "<3>" if journal.is_stderr() else ""  # sd-daemon(3): error
     for line in lines:
         print(f"{priority}{line}", file=sys.stderr)
 

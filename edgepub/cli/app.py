@@ -1,24 +1,12 @@
-"""The commands. No logic."""
+"""The commands. Each imports what it needs when it runs, so that the quick ones start quickly."""
 
 import json
 import sys
-from collections.abc import Callable
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from pydantic import ValidationError
-
-from edgepub.config.effective import load_effective
-from edgepub.config.load import default_config_path, find_config_path, load_node_settings
-from edgepub.config.settings import MqttSettings, Settings
-from edgepub.core.versions import versions
-from edgepub.daemon.run import leave
-from edgepub.daemon.run import run as run_daemon
-from edgepub.home_assistant.discovery import build_messages as discovery_messages
-from edgepub.mqtt import store
-from edgepub.mqtt.payloads import detections, event, info, stats
 
 app = typer.Typer(
     help="Cameras and a DeGirum-supported accelerator in, clean and timely MQTT out.",
@@ -39,9 +27,15 @@ Config = Annotated[
 ]
 
 
-def _broker_url(value: str | None) -> str | None:
+def _check_broker_url(value: str | None) -> str | None:
+    if value is None:
+        return None
+    from pydantic import ValidationError
+
+    from edgepub.config.settings import MqttSettings
+
     try:
-        return None if value is None else MqttSettings(url=value).url
+        return MqttSettings(url=value).url
     except ValidationError as error:
         raise typer.BadParameter(error.errors()[0]["msg"].removeprefix("Value error, ")) from None
 
@@ -49,22 +43,12 @@ def _broker_url(value: str | None) -> str | None:
 Broker = Annotated[
     str | None,
     typer.Option(
-        metavar="URL", callback=_broker_url, help="Use this broker, like mqtt://127.0.0.1:1883.", show_default=False
+        metavar="URL",
+        callback=_check_broker_url,
+        help="Use this broker, for example mqtt://127.0.0.1:1883.",
+        show_default=False,
     ),
 ]
-
-
-def _config_schema() -> dict[str, Any]:
-    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **Settings.model_json_schema()}
-
-
-_SCHEMAS: dict[str, Callable[[], dict[str, Any]]] = {
-    "config": _config_schema,
-    "detections": detections.json_schema,
-    "event": event.json_schema,
-    "info": info.json_schema,
-    "stats": stats.json_schema,
-}
 
 
 class SchemaName(StrEnum):
@@ -79,7 +63,11 @@ class SchemaName(StrEnum):
 
 @app.command()
 def run(config: Config = None) -> None:
-    """Run the daemon, in the foreground."""
+    """Run the daemon in the foreground."""
+    _require_system_libraries()
+    from edgepub.config.load import default_config_path
+    from edgepub.daemon.run import run as run_daemon
+
     raise typer.Exit(run_daemon(config or default_config_path()))
 
 
@@ -88,19 +76,26 @@ def check(
     config: Config = None,
     connect: Annotated[
         bool,
-        typer.Option("--connect", help="Also reach the broker, open each source, and let each model look at a frame."),
+        typer.Option(
+            "--connect", help="Also connect to the broker, open each source, and run each model on one frame."
+        ),
     ] = False,
 ) -> None:
-    """Check the configuration, and list every mistake in it."""
+    """Check the configuration and list all mistakes in it."""
+    from edgepub.config.effective import load_effective
+    from edgepub.config.load import default_config_path
+
     path = config or default_config_path()
-    what = load_effective(path)
-    settings = what.settings
+    effective = load_effective(path)
+    settings = effective.settings
     counts = [_counted(len(settings.cameras), "camera"), _counted(len(settings.models), "model")]
     typer.echo(f"{path}: good: {', '.join(counts)}, broker {settings.mqtt.url}")
-    for line in what.told():
+    for line in effective.told():
         typer.echo(line)
     if connect:
+        _require_system_libraries()
         from edgepub.cli.check import inspect
+        from edgepub.daemon.run import leave
 
         failed = False
         for is_good, line in inspect(settings):
@@ -109,14 +104,10 @@ def check(
         leave(int(failed))  # a source or a model may hang
 
 
-def _counted(number: int, thing: str) -> str:
-    return f"{number} {thing}{'' if number == 1 else 's'}"
-
-
 @app.command()
-def schema(name: Annotated[SchemaName, typer.Argument(help="Which one.", show_default=False)]) -> None:
+def schema(name: Annotated[SchemaName, typer.Argument(help="Which schema.", show_default=False)]) -> None:
     """Print a JSON Schema (draft 2020-12)."""
-    typer.echo(json.dumps(_SCHEMAS[name](), indent=2))
+    typer.echo(json.dumps(_json_schema(name), indent=2))
 
 
 @app.command()
@@ -124,29 +115,17 @@ def discovery(
     config: Config = None,
     purge: Annotated[
         bool,
-        typer.Option("--purge", help="Clear every retained topic of this node on the broker; it must not be running."),
+        typer.Option("--purge", help="Clear all retained topics of this node from the broker. Stop edgepub first."),
     ] = False,
 ) -> None:
     """Print the Home Assistant discovery messages, by topic, without sending them."""
+    from edgepub.config.load import default_config_path
+
     path = config or default_config_path()
     if purge:
-        from edgepub.cli.purge import purge as purged
-
-        node = load_node_settings(path)
-        topics = purged(node)
-        for topic in topics:
-            typer.echo(topic)
-        typer.echo(f"{_counted(len(topics), 'retained topic')} cleared on {node.mqtt.url}", err=True)
-        return
-    what = load_effective(path)
-    settings, folder = what.settings, what.folder
-    published = store.read_retained_topics(folder)
-    if not settings.home_assistant.enabled:
-        typer.echo("home_assistant.enabled is false: nothing is sent", err=True)
-    elif open_ended := [name for name, camera in settings.cameras.items() if None in camera.counted.values()]:
-        known = f"{folder} knows of none" if published is None else f"those that {folder} knows of are here"
-        typer.echo(f"{', '.join(open_ended)}: labels that are not named come when they are seen; {known}", err=True)
-    typer.echo(json.dumps(discovery_messages(settings, published or []), indent=2, ensure_ascii=False))
+        _purge(path)
+    else:
+        _print_discovery(path)
 
 
 @app.command()
@@ -154,19 +133,22 @@ def watch(
     topic: Annotated[
         str | None,
         typer.Argument(
-            metavar="TOPIC", help="Only what is below it, like edgepub/garage or edgepub/+/porch.", show_default=False
+            metavar="TOPIC",
+            help="Only what is below it, for example edgepub/garage or edgepub/+/porch.",
+            show_default=False,
         ),
     ] = None,
     config: Config = None,
     broker: Broker = None,
 ) -> None:
-    """See live what nodes publish: cameras, figures, events.
+    """Watch live what nodes publish: cameras, rates, events.
 
-    Without --broker it is the configuration's, or mqtt://127.0.0.1:1883.
+    Without --broker, uses the broker in the configuration, or mqtt://127.0.0.1:1883.
     A login for --broker: EDGEPUB_MQTT__USERNAME, EDGEPUB_MQTT__PASSWORD_FILE.
     """
     from edgepub.cli.watch.choice import choose
     from edgepub.cli.watch.show import show
+    from edgepub.config.load import find_config_path, load_node_settings
 
     path = config or (None if broker else find_config_path())
     settings = load_node_settings(path, broker).mqtt
@@ -179,11 +161,14 @@ def watch(
 
 @app.command()
 def demo(
-    seconds: Annotated[float | None, typer.Option(help="End after so many seconds.", min=1, show_default=False)] = None,
+    seconds: Annotated[
+        float | None, typer.Option(help="Stop after this many seconds.", min=1, show_default=False)
+    ] = None,
     broker: Broker = None,
-    json: Annotated[bool, typer.Option("--json", help="Print one payload a line, and nothing else.")] = False,
+    json: Annotated[bool, typer.Option("--json", help="Print one payload per line and nothing else.")] = False,
 ) -> None:
-    """See it work: a broker, a video and a real model on the CPU, with nothing to set up."""
+    """Run a complete demo: a broker, a video, and a real model on the CPU. Nothing to set up."""
+    _require_system_libraries()
     from edgepub.cli.demo.show import show
 
     raise typer.Exit(show(seconds, broker, as_json=json))
@@ -196,18 +181,21 @@ def bench(
         typer.Argument(help="Only these. \\[default: all, in fifty minutes]", show_default=False),
     ] = None,
 ) -> None:
-    """Measure edgepub, beside DeGirum's own streaming loop where there is something to compare, in one run."""
+    """Measure edgepub. Where possible, compare it with DeGirum's own streaming loop in the same run."""
+    _require_system_libraries()
     from edgepub.cli.bench.report import Subject, report
 
     try:
-        subjects = [Subject(each) for each in subject or []]
+        chosen = [Subject(name) for name in subject or []]
     except ValueError as error:
         raise typer.BadParameter(f"{error}; it is one of {', '.join(Subject)}") from None
-    raise typer.Exit(report(subjects))
+    raise typer.Exit(report(chosen))
 
 
-def _print_versions(asked: bool) -> None:
-    if asked:
+def _print_versions(requested: bool) -> None:
+    if requested:
+        from edgepub.core.versions import versions
+
         for name, number in versions().items():
             typer.echo(f"{name} {number}")
         raise typer.Exit
@@ -225,3 +213,70 @@ def _options(
 def main() -> None:
     """Run the command line."""
     app(prog_name="edgepub", args=sys.argv[1:])
+
+
+def _require_system_libraries() -> None:
+    """Fail with one line before an import of OpenCV or PySDK fails with a traceback.
+
+    Raises:
+        MissingLibraryError: a system library is missing.
+
+    """
+    from edgepub.core import system_libraries
+
+    system_libraries.require()
+
+
+def _counted(number: int, noun: str) -> str:
+    return f"{number} {noun}{'' if number == 1 else 's'}"
+
+
+def _json_schema(name: SchemaName) -> dict[str, Any]:
+    match name:
+        case SchemaName.CONFIG:
+            from edgepub.config.settings import Settings
+
+            return {"$schema": "https://json-schema.org/draft/2020-12/schema", **Settings.model_json_schema()}
+        case SchemaName.DETECTIONS:
+            from edgepub.mqtt.payloads import detections
+
+            return detections.json_schema()
+        case SchemaName.EVENT:
+            from edgepub.mqtt.payloads import event
+
+            return event.json_schema()
+        case SchemaName.INFO:
+            from edgepub.mqtt.payloads import info
+
+            return info.json_schema()
+        case SchemaName.STATS:
+            from edgepub.mqtt.payloads import stats
+
+            return stats.json_schema()
+
+
+def _print_discovery(path: Path) -> None:
+    from edgepub.config.effective import load_effective
+    from edgepub.home_assistant.discovery import build_messages
+    from edgepub.mqtt import store
+
+    effective = load_effective(path)
+    settings, folder = effective.settings, effective.folder
+    published = store.read_retained_topics(folder)
+    if not settings.home_assistant.enabled:
+        typer.echo("home_assistant.enabled is false: nothing is sent", err=True)
+    elif open_ended := [name for name, camera in settings.cameras.items() if None in camera.counted.values()]:
+        known = f"{folder} has none yet" if published is None else f"this output contains those in {folder}"
+        typer.echo(f"{', '.join(open_ended)}: no labels configured, so they are added when detected; {known}", err=True)
+    typer.echo(json.dumps(build_messages(settings, published or []), indent=2, ensure_ascii=False))
+
+
+def _purge(path: Path) -> None:
+    from edgepub.cli.purge import purge
+    from edgepub.config.load import load_node_settings
+
+    node = load_node_settings(path)
+    topics = purge(node)
+    for topic in topics:
+        typer.echo(topic)
+    typer.echo(f"{_counted(len(topics), 'retained topic')} cleared on {node.mqtt.url}", err=True)

@@ -31,13 +31,13 @@ _EITHER_OR = (frozenset({"password", "password_file"}), frozenset({"source", "so
 class _Environment(Settings, BaseSettings):
     """The settings as the environment may give them; only its fields are used."""
 
-    model_config = SettingsConfigDict(env_prefix=PREFIX, env_nested_delimiter="__", extra="forbid")
+    model_config = SettingsConfigDict(env_prefix=PREFIX, env_nested_delimiter="__", extra="forbid", defer_build=True)
 
 
 class _NodeEnvironment(NodeSettings, BaseSettings):
     """The part of it that is about the node."""
 
-    model_config = SettingsConfigDict(env_prefix=PREFIX, env_nested_delimiter="__", extra="ignore")
+    model_config = SettingsConfigDict(env_prefix=PREFIX, env_nested_delimiter="__", extra="ignore", defer_build=True)
 
 
 def default_config_path() -> Path:

@@ -8,8 +8,6 @@ import jsonschema
 import pytest
 import yaml
 
-from edgepub.core import system_libraries
-from edgepub.core.errors import MissingLibraryError
 from tests.support.studio import BOX
 from tests.support.waiting import free_port
 
@@ -100,7 +98,7 @@ def test_help_names_every_command(cli):
         assert command in text
 
 
-WITHOUT = """
+HIDE_LIBRARIES = """
 import ctypes, sys
 real, hidden = ctypes.CDLL, sys.argv[1].split(",")
 def load(name, *rest, **more):
@@ -108,35 +106,52 @@ def load(name, *rest, **more):
         raise OSError(f"{name}: cannot open shared object file")
     return real(name, *rest, **more)
 ctypes.CDLL = load
-sys.modules["cv2"] = None  # as if its import failed
-sys.argv = ["edgepub", *sys.argv[2:]]
+if sys.argv[2] == "no OpenCV":
+    sys.modules["cv2"] = None  # its import fails
+sys.argv = ["edgepub", *sys.argv[3:]]
 from edgepub.__main__ import main
 main()
 """
+PYTHON = f"{sys.version_info.major}.{sys.version_info.minor}"
 
 
-@pytest.mark.parametrize("command", [["--version"], ["check"], ["run"], ["demo"], ["schema", "info"], ["bench"]])
-def test_a_machine_without_the_system_libraries_is_told_the_cure(command):
-    """As on a bare machine, where the real one was seen; here the libraries are hidden from the look-up."""
-    python = f"{sys.version_info.major}.{sys.version_info.minor}"
-    hidden = f"libGL.so.1,libglib-2.0.so.0,libpython{python}.so.1.0"
-    done = subprocess.run(
-        [sys.executable, "-c", WITHOUT, hidden, *command], capture_output=True, text=True, timeout=60, check=False
+def run_without(libraries, *command, opencv=False):
+    """Run a command as on a machine without these libraries: they are hidden from the lookup."""
+    arguments = [",".join(libraries), "OpenCV" if opencv else "no OpenCV", *map(str, command)]
+    return subprocess.run(
+        [sys.executable, "-c", HIDE_LIBRARIES, *arguments], capture_output=True, text=True, timeout=60, check=False
     )
-    assert (done.returncode, done.stdout) == (1, "")
+
+
+@pytest.mark.parametrize("command", ["run", "demo", "bench", "check --connect"])
+def test_a_machine_without_the_system_libraries_gets_the_command_that_installs_them(configuration, command):
+    needs_configuration = command.startswith("check")
+    arguments = [*command.split(), *(["-c", configuration] if needs_configuration else [])]
+    done = run_without(["libGL.so.1", "libglib-2.0.so.0", f"libpython{PYTHON}.so.1.0"], *arguments)
+    assert done.returncode == 1
+    assert done.stdout.startswith(f"{configuration}: good") if needs_configuration else not done.stdout
     assert done.stderr == (
-        f"edgepub: this machine lacks libGL.so.1, libglib-2.0.so.0, libpython{python}.so.1.0, which PySDK needs; "
-        f"on Debian or Ubuntu: sudo apt-get install libgl1 libglib2.0-0 libpython{python}\n"
+        f"edgepub: this machine lacks libGL.so.1, libglib-2.0.so.0, libpython{PYTHON}.so.1.0, which PySDK needs; "
+        f"on Debian or Ubuntu: sudo apt-get install libgl1 libglib2.0-0 libpython{PYTHON}\n"
     )
 
 
-def test_an_opencv_that_works_needs_no_libgl(monkeypatch):
+@pytest.mark.parametrize("command", ["--version", "check", "schema info", "discovery"])
+def test_a_command_without_video_and_models_needs_no_system_libraries(configuration, command):
+    arguments = [*command.split(), *(["-c", configuration] if command in {"check", "discovery"} else [])]
+    done = run_without(["libGL.so.1", "libglib-2.0.so.0", f"libpython{PYTHON}.so.1.0"], *arguments)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout
+
+
+def test_an_opencv_that_works_needs_no_libgl(tmp_path):
     """Its headless variant."""
-    monkeypatch.setattr(system_libraries, "_is_here", lambda name: "python" in name)
-    system_libraries.require()
-    monkeypatch.setattr(system_libraries, "_opencv_works", lambda: False)
-    with pytest.raises(MissingLibraryError, match=r"libgl1 libglib2\.0-0$"):
-        system_libraries.require()
+    command = ["run", "-c", tmp_path / "none.yaml"]
+    done = run_without(["libGL.so.1", "libglib-2.0.so.0"], *command, opencv=True)
+    assert done.returncode == 78, "the libraries are not required; only the configuration is missing"
+    done = run_without(["libGL.so.1", "libglib-2.0.so.0"], *command)
+    assert done.returncode == 1
+    assert done.stderr.endswith("apt-get install libgl1 libglib2.0-0\n")
 
 
 @pytest.mark.mosquitto

@@ -21,6 +21,7 @@ from edgepub.cli.bench.scaling import scaling
 from edgepub.cli.bench.sharing import sharing
 from edgepub.cli.bench.slow_link import slow_link
 from edgepub.cli.bench.spooling import spooling
+from edgepub.cli.bench.startup import startup
 from edgepub.cli.bench.streaming import streaming
 from edgepub.cli.bench.tables import ROUNDS
 from edgepub.cli.bench.viewers import viewers
@@ -46,6 +47,7 @@ class Subject(StrEnum):
     OBJECTS = "objects"
     EVERYTHING = "everything"
     VIEWERS = "viewers"
+    STARTUP = "startup"
 
 
 def report(subjects: Sequence[Subject]) -> int:
@@ -69,6 +71,7 @@ def report(subjects: Sequence[Subject]) -> int:
             Subject.OBJECTS: objects,
             Subject.EVERYTHING: functools.partial(everything, port, folder),
             Subject.VIEWERS: functools.partial(viewers, port, folder),
+            Subject.STARTUP: functools.partial(startup, folder),
         }
         for subject in subjects or list(Subject):
             console.print(tables[subject]())

@@ -8,8 +8,7 @@ import uvloop
 
 from edgepub.cli.watch.board import Board
 from edgepub.cli.watch.choice import Choice
-from edgepub.cli.watch.table import TableView
-from edgepub.cli.watch.views import LinesView
+from edgepub.cli.watch.views import LinesView, View
 from edgepub.cli.watch.watcher import Watcher
 from edgepub.config.settings import MqttSettings
 
@@ -26,13 +25,20 @@ def show(settings: MqttSettings, choice: Choice) -> int:
         BrokerError: there was no session with the broker at all; one line.
 
     """
-    view = TableView() if is_terminal() else LinesView(_EVERY_S)
-    watcher = Watcher(settings, choice, Board(choice), view)
+    watcher = Watcher(settings, choice, Board(choice), _view())
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(watcher.run())
         if watcher.is_connecting:
             os._exit(0)  # a thread of the event loop's tries still, and its end would be waited for
     return 0
+
+
+def _view() -> View:
+    if not is_terminal():
+        return LinesView(_EVERY_S)
+    from edgepub.cli.watch.table import TableView
+
+    return TableView()
 
 
 def is_terminal() -> bool:
