@@ -107,7 +107,7 @@ def check(
 @app.command()
 def schema(name: Annotated[SchemaName, typer.Argument(help="Which schema.", show_default=False)]) -> None:
     """Print a JSON Schema (draft 2020-12)."""
-    typer.echo(json.dumps(_json_schema(name), indent=2))
+    typer.echo(json.dumps(json_schema(name), indent=2))
 
 
 @app.command()
@@ -192,6 +192,31 @@ def bench(
     raise typer.Exit(report(chosen))
 
 
+def json_schema(name: SchemaName) -> dict[str, Any]:
+    """Return a schema as a JSON Schema (draft 2020-12)."""
+    match name:
+        case SchemaName.CONFIG:
+            from edgepub.config.settings import Settings
+
+            return {"$schema": "https://json-schema.org/draft/2020-12/schema", **Settings.model_json_schema()}
+        case SchemaName.DETECTIONS:
+            from edgepub.mqtt.payloads import detections
+
+            return detections.json_schema()
+        case SchemaName.EVENT:
+            from edgepub.mqtt.payloads import event
+
+            return event.json_schema()
+        case SchemaName.INFO:
+            from edgepub.mqtt.payloads import info
+
+            return info.json_schema()
+        case SchemaName.STATS:
+            from edgepub.mqtt.payloads import stats
+
+            return stats.json_schema()
+
+
 def _print_versions(requested: bool) -> None:
     if requested:
         from edgepub.core.versions import versions
@@ -229,30 +254,6 @@ def _require_system_libraries() -> None:
 
 def _counted(number: int, noun: str) -> str:
     return f"{number} {noun}{'' if number == 1 else 's'}"
-
-
-def _json_schema(name: SchemaName) -> dict[str, Any]:
-    match name:
-        case SchemaName.CONFIG:
-            from edgepub.config.settings import Settings
-
-            return {"$schema": "https://json-schema.org/draft/2020-12/schema", **Settings.model_json_schema()}
-        case SchemaName.DETECTIONS:
-            from edgepub.mqtt.payloads import detections
-
-            return detections.json_schema()
-        case SchemaName.EVENT:
-            from edgepub.mqtt.payloads import event
-
-            return event.json_schema()
-        case SchemaName.INFO:
-            from edgepub.mqtt.payloads import info
-
-            return info.json_schema()
-        case SchemaName.STATS:
-            from edgepub.mqtt.payloads import stats
-
-            return stats.json_schema()
 
 
 def _print_discovery(path: Path) -> None:

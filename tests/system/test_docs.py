@@ -113,7 +113,7 @@ def test_a_payload_on_a_page_is_valid(block):
     payload = json.loads(block.text)
     if "schema" in payload:
         name = re.fullmatch(r"edgepub\.(\w+)/1", payload["schema"])[1]
-        schema = app._SCHEMAS[name]()
+        schema = app.json_schema(app.SchemaName(name))
         jsonschema.validate(payload, schema, jsonschema.Draft202012Validator)
         assert payload.keys() >= set(schema["required"])
 
@@ -183,7 +183,7 @@ def section(heading):
 
 @pytest.mark.parametrize("name", list(SCHEMAS))
 def test_every_key_of_a_payload_is_explained(name):
-    schema = app._SCHEMAS[name]()
+    schema = app.json_schema(app.SchemaName(name))
     keys = {key for part in [schema, *schema.get("$defs", {}).values()] for key in part["properties"]}
     table = "\n".join(line for line in section(name.capitalize()).splitlines() if line.startswith("|"))
     assert [key for key in sorted(keys) if f"`{key}`" not in table] == []
