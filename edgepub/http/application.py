@@ -1,4 +1,4 @@
-"""All that is context, by path, and what every answer has in common."""
+"""The aiohttp application: the routes, and what all responses have in common."""
 
 from aiohttp import web
 from aiohttp.typedefs import Handler
@@ -8,9 +8,10 @@ from edgepub.config.settings import HttpSettings
 from edgepub.http.context import HttpContext
 from edgepub.http.guard import Guard
 from edgepub.http.history import Histories
-from edgepub.http.live import Live
+from edgepub.http.limits import HttpLimits
+from edgepub.http.live import LivePages
 from edgepub.http.pages import Pages
-from edgepub.http.responses import said
+from edgepub.http.responses import text_response
 from edgepub.http.writes import Writes
 
 _HEADERS = {
@@ -24,32 +25,31 @@ _HEADERS = {
     "X-Content-Type-Options": "nosniff",
     "X-Frame-Options": "DENY",
 }
-_LARGEST_BYTES = 65_536
+_READ_ONLY_REASON = "Saving is off: to turn it on, set http.allow_edit in the configuration."
 _CAMERA = "/cameras/{camera}"
 
 
-def application(
-    settings: HttpSettings, token: SecretStr | None, context: HttpContext, histories: Histories
+def make_application(
+    settings: HttpSettings, token: SecretStr | None, context: HttpContext, histories: Histories, limits: HttpLimits
 ) -> web.Application:
-    """Return what answers.
+    """Return the application.
 
     Args:
-        settings: what may be done.
-        token: what everybody has to know; None: nothing.
-        context: what there is.
-        histories: how the cameras did.
+        settings: the settings under `http`.
+        token: the token that clients must send; None if none is needed.
+        context: the objects that the responses are made from.
+        histories: the recent rates and latencies of each camera.
+        limits: limits and delays.
 
     """
-    why_not = (
-        None if settings.allow_edit else "Saving from here is off: http.allow_edit in the configuration turns it on."
-    )
-    pages = Pages(context, histories)
-    guard = Guard(token, settings.hosts, pages.file("login.html"))
-    live = Live(context, histories, settings.max_viewers, why_not)
-    writes = Writes(context, why_not)
-    app = web.Application(middlewares=[_finish, guard.check], client_max_size=_LARGEST_BYTES)
+    read_only_reason = None if settings.allow_edit else _READ_ONLY_REASON
+    pages = Pages(context, histories, limits)
+    guard = Guard(token, settings.hosts, pages.file("login.html"), limits.wrong_token_delay_s)
+    live = LivePages(context, histories, settings.max_viewers, read_only_reason, limits)
+    writes = Writes(context, read_only_reason)
+    app = web.Application(middlewares=[_finish, guard.check], client_max_size=limits.max_request_bytes)
     app.on_response_prepare.append(_add_headers)
-    app.on_shutdown.append(live.end)
+    app.on_shutdown.append(live.close)
     app.router.add_get("/", pages.index)
     app.router.add_get("/healthz", pages.healthz)
     app.router.add_get("/metrics", pages.metrics)
@@ -60,31 +60,31 @@ def application(
     app.router.add_get(_CAMERA, pages.camera)
     app.router.add_get(f"{_CAMERA}/still", pages.still)
     app.router.add_get(f"{_CAMERA}/live", live.handle, allow_head=False)
-    app.router.add_put(f"{_CAMERA}/settings/{{setting}}", writes.set)
-    app.router.add_put(f"{_CAMERA}/areas", writes.save)
-    app.router.add_delete(f"{_CAMERA}/areas", writes.revert)
+    app.router.add_put(f"{_CAMERA}/settings/{{setting}}", writes.set_setting)
+    app.router.add_put(f"{_CAMERA}/areas", writes.save_areas)
+    app.router.add_delete(f"{_CAMERA}/areas", writes.revert_areas)
     return app
 
 
 @web.middleware
 async def _finish(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Say an error in a line, and end the connection after the answer."""
+    """Turn an error into one line of text, and close the connection after the response."""
     try:
         response = await handler(request)
     except web.HTTPException as error:
-        response = _in_a_line(error)
+        response = _error_response(error)
     if not response.prepared:
         response.force_close()
     return response
 
 
-def _in_a_line(error: web.HTTPException) -> web.Response:
-    kept = {name: error.headers[name] for name in ("Allow", "WWW-Authenticate") if name in error.headers}
+def _error_response(error: web.HTTPException) -> web.Response:
+    headers = {name: error.headers[name] for name in ("Allow", "WWW-Authenticate") if name in error.headers}
     if isinstance(error, web.HTTPMethodNotAllowed):
-        return said(error.status, f"not with this method, but with {kept['Allow']}", **kept)
+        return text_response(error.status, f"method not allowed; allowed: {headers['Allow']}", **headers)
     if isinstance(error, web.HTTPNotFound) and error.text == web.HTTPNotFound().text:
-        return said(error.status, "there is no such page; begin at /", **kept)
-    return said(error.status, (error.text or error.reason).splitlines()[0], **kept)
+        return text_response(error.status, "no such page; start at /", **headers)
+    return text_response(error.status, (error.text or error.reason).splitlines()[0], **headers)
 
 
 async def _add_headers(_: web.Request, response: web.StreamResponse) -> None:

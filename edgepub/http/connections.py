@@ -1,6 +1,6 @@
-"""HTTP for clients that need not be polite: whatever they do, it costs little, and for a short time only.
+"""HTTP connections with strict limits: a misbehaving client costs little, and only for a short time.
 
-A page that is watched stays for longer; what that may cost is the work of ``edgepub.http.live``.
+A live page stays connected for longer; `edgepub.http.live` limits what that costs.
 """
 
 import asyncio
@@ -12,117 +12,129 @@ from typing import cast
 
 from aiohttp import web
 
-from edgepub.http.responses import said
+from edgepub.http.limits import HttpLimits
+from edgepub.http.responses import text_response
 
-_MOST = 32
-"""Connections at once; for another one the oldest ends, so that many that say nothing keep nobody out."""
-_LONGEST_S = 10.0
-"""A connection's life, from the first byte of the request to the last of the answer."""
-_LARGEST_BYTES = 65_536
-"""Of what a client says; beside aiohttp's own bounds, for each header."""
-_GRACE_S = 0.25
+_SHUTDOWN_TIMEOUT_S = 0.25
 _log = logging.getLogger(__name__)
-_NOWHERE = logging.Logger("aiohttp", logging.CRITICAL + 1)  # noqa: LOG001  (in no tree, where a level could be set)
-"""For what aiohttp says of its clients: nobody here can mend them."""
+_DISCARD = logging.Logger("aiohttp", logging.CRITICAL + 1)  # noqa: LOG001  (in no tree, where a level could be set)
+"""Discards aiohttp's messages about its clients: the operator of this node cannot fix those."""
 
 
 @asynccontextmanager
-async def serving(host: str, port: int, app: web.Application) -> AsyncIterator[None]:
-    """Answer at an address, one request a connection; raise OSError if the address cannot be had.
+async def listening(host: str, port: int, app: web.Application, limits: HttpLimits) -> AsyncIterator[None]:
+    """Serve an application at an address, one request per connection. Raise OSError if the address is not available.
 
     Args:
-        host: an address of this box, or the one that stands for all.
+        host: an address of this computer, or `0.0.0.0` or `::` for all of them.
         port: the port.
-        app: makes the answers.
+        app: makes the responses.
+        limits: limits of each connection and of their number.
 
     """
-    runner = web.AppRunner(app, shutdown_timeout=_GRACE_S)
+    runner = web.AppRunner(app, shutdown_timeout=_SHUTDOWN_TIMEOUT_S)
     await runner.setup()
     server = cast("web.Server", runner.server)
-    lives = _Lives()
+    connections = _ConnectionLimits(limits)
     loop = asyncio.get_running_loop()
     try:
-        listener = await loop.create_server(lambda: _Connection(server, lives, loop), host, port, backlog=_MOST)
+        listener = await loop.create_server(
+            lambda: _Connection(server, connections, limits.max_request_bytes, loop),
+            host,
+            port,
+            backlog=limits.max_connections,
+        )
         try:
             yield
         finally:
             listener.close()
-            lives.end_all()
+            connections.abort_all()
     finally:
         await runner.cleanup()
 
 
-def stay(request: web.Request) -> None:
-    """Let a request's connection live on, and say as much as it likes, until `leave`."""
-    cast("_Connection", request.protocol).stay()
+def lift_limits(request: web.Request) -> None:
+    """Lift the limits on time and bytes from a request's connection."""
+    cast("_Connection", request.protocol).lift_limits()
 
 
-def leave(request: web.Request) -> None:
-    """End a request's connection at once, with what it has not read."""
+def abort(request: web.Request) -> None:
+    """Abort a request's connection. Discard what the client has not read."""
     if request.transport:
         request.transport.abort()
 
 
-class _Lives:
-    """The connections that there are, each with its end."""
+class _ConnectionLimits:
+    """Limits the number of connections, and the lifetime of each."""
 
-    def __init__(self) -> None:
-        self._ends: dict[asyncio.Transport, asyncio.TimerHandle] = {}
+    def __init__(self, limits: HttpLimits) -> None:
+        self._limits = limits
+        self._timers: dict[asyncio.Transport, asyncio.TimerHandle] = {}
 
-    def begin(self, transport: asyncio.Transport) -> None:
-        if len(self._ends) >= _MOST:
-            self.end(next(iter(self._ends)))
-        self._ends[transport] = asyncio.get_running_loop().call_later(_LONGEST_S, self.end, transport)
+    def add(self, transport: asyncio.Transport) -> None:
+        """Start the timer of a new connection. Abort the oldest connection if there are too many."""
+        if len(self._timers) >= self._limits.max_connections:
+            self.abort(next(iter(self._timers)))
+        loop = asyncio.get_running_loop()
+        self._timers[transport] = loop.call_later(self._limits.max_connection_s, self.abort, transport)
 
-    def end(self, transport: asyncio.Transport) -> None:
-        self.ended(transport)
-        transport.abort()  # to close it would be to wait for a client that does not read
+    def abort(self, transport: asyncio.Transport) -> None:
+        self.remove(transport)
+        transport.abort()  # close() would wait for a client that does not read
 
-    def ended(self, transport: asyncio.Transport) -> None:
-        if timer := self._ends.pop(transport, None):
+    def remove(self, transport: asyncio.Transport) -> None:
+        """Forget a connection that has closed, or whose limits are lifted."""
+        if timer := self._timers.pop(transport, None):
             timer.cancel()
 
-    def end_all(self) -> None:
-        for transport in list(self._ends):
-            self.end(transport)
+    def abort_all(self) -> None:
+        for transport in list(self._timers):
+            self.abort(transport)
 
 
 class _Connection(web.RequestHandler):
-    """A connection, with its bounds."""
+    """A connection within its limits."""
 
-    def __init__(self, server: web.Server, lives: _Lives, loop: asyncio.AbstractEventLoop) -> None:
-        # Nothing is read that no page asks for: what is still to come of a request ends with its connection.
-        super().__init__(server, loop=loop, logger=_NOWHERE, access_log=_NOWHERE, lingering_time=0)
-        self._lives = lives
-        self._own: asyncio.Transport | None = None
-        self._heard_bytes = 0
-        self._is_bound = True
+    def __init__(
+        self,
+        server: web.Server,
+        connections: _ConnectionLimits,
+        max_request_bytes: int,
+        loop: asyncio.AbstractEventLoop,
+    ) -> None:
+        # lingering_time=0: the rest of a request that no handler reads is dropped with its connection.
+        super().__init__(server, loop=loop, logger=_DISCARD, access_log=_DISCARD, lingering_time=0)
+        self._connections = connections
+        self._max_request_bytes = max_request_bytes
+        self._own_transport: asyncio.Transport | None = None
+        self._received_bytes = 0
+        self._is_limited = True
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self._own = cast("asyncio.Transport", transport)
-        self._lives.begin(self._own)
+        self._own_transport = cast("asyncio.Transport", transport)
+        self._connections.add(self._own_transport)
         super().connection_made(transport)
 
-    def stay(self) -> None:
-        """Live on without bounds."""
-        self._is_bound = False
-        if self._own:
-            self._lives.ended(self._own)
+    def lift_limits(self) -> None:
+        """Remove this connection's limits on time and bytes."""
+        self._is_limited = False
+        if self._own_transport:
+            self._connections.remove(self._own_transport)
 
     def connection_lost(self, exc: BaseException | None) -> None:
-        if self._own:
-            self._lives.ended(self._own)
+        if self._own_transport:
+            self._connections.remove(self._own_transport)
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        self._heard_bytes += len(data)
-        if self._is_bound and self._heard_bytes > _LARGEST_BYTES:
-            self._end()
+        self._received_bytes += len(data)
+        if self._is_limited and self._received_bytes > self._max_request_bytes:
+            self._abort()
             return
         try:
             super().data_received(data)
-        except ValueError:  # which aiohttp before 3.14 lets pass where a request names an address that is none
-            self._end()
+        except ValueError:  # aiohttp before 3.14 raises it if the request's URL has an invalid address
+            self._abort()
 
     def handle_error(
         self,
@@ -131,19 +143,19 @@ class _Connection(web.RequestHandler):
         exc: BaseException | None = None,
         message: str | None = None,  # noqa: ARG002
     ) -> web.StreamResponse:
-        """Answer without what is ours alone to know; of what is no HTTP, the log says nothing."""
+        """Respond to an error without internal details. Do not log invalid requests."""
         if isinstance(exc, ConnectionError):
-            status = HTTPStatus.BAD_REQUEST  # the client has left in the middle of its request
+            status = HTTPStatus.BAD_REQUEST  # the client disconnected in the middle of its request
         if "Expect" in request.headers and isinstance(exc, UnicodeEncodeError):
-            status = HTTPStatus.EXPECTATION_FAILED  # which aiohttp could not quote
+            status = HTTPStatus.EXPECTATION_FAILED  # aiohttp fails to quote such a header in its own response
         if status != HTTPStatus.INTERNAL_SERVER_ERROR:
-            return _finished(said(status, "this is no request that can be understood"))
+            return _finished(text_response(status, "invalid HTTP request"))
         _log.error("http: %s: internal error, please report it", request.path, exc_info=exc)
-        return _finished(said(status, "edgepub has made a mistake; its log says more"))
+        return _finished(text_response(status, "internal error; edgepub's log has the details"))
 
-    def _end(self) -> None:
-        if self._own:
-            self._lives.end(self._own)
+    def _abort(self) -> None:
+        if self._own_transport:
+            self._connections.abort(self._own_transport)
 
 
 def _finished(response: web.StreamResponse) -> web.StreamResponse:

@@ -1,4 +1,4 @@
-"""A camera as the pages see it, and what they share of it."""
+"""The objects that the HTTP server reads from, and the Protocols through which it changes settings."""
 
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple, Protocol
@@ -11,43 +11,43 @@ from edgepub.telemetry.status import Condition
 
 
 class RuntimeSettings(Protocol):
-    """What can be set while the daemon runs (the seam to `edgepub.camera.controls`)."""
+    """A camera's settings that can be changed at runtime (implemented in `edgepub.camera.controls`)."""
 
     @property
     def values(self) -> Mapping[str, Any]:
-        """The values in force, by name."""
+        """The current values, by name."""
 
     def set(self, name: str, payload: bytes) -> None:
-        """Set one, or raise ValueError; empty: the configuration's again."""
+        """Set a value. An empty payload restores the value of the configuration. Raise ValueError if it is invalid."""
 
 
 class AreaStore(Protocol):
-    """Who lets a camera have other zones and lines, and keeps them (the seam to `edgepub.daemon.run`)."""
+    """Applies and saves zones and lines (implemented in `edgepub.daemon`)."""
 
     def has_saved(self, camera: str) -> bool:
-        """Return whether its zones and lines are saved ones, not the configuration's."""
+        """Return whether saved zones and lines replace those of the configuration."""
 
     async def save(self, camera: str, areas: Areas | None) -> None:
-        """Let these be in force and keep them; None: the configuration's again. Raise EdgepubError if that fails."""
+        """Apply and save zones and lines. None restores those of the configuration. Raise EdgepubError on failure."""
 
 
 class CameraView(NamedTuple):
-    """One camera."""
+    """One camera, as the HTTP server sees it."""
 
     settings: CameraSettings
-    """In force."""
+    """The current settings."""
     viewfinder: Viewfinder
     controls: RuntimeSettings
 
 
 class HttpContext(NamedTuple):
-    """All that is served. The mappings may change meanwhile: they are read when they are needed."""
+    """The objects that responses are made from. The mappings change on a reload: read them for each response."""
 
     node: str
     condition: Condition
     metrics: Mapping[str, CameraMetrics]
-    """Of each camera; one that is begun anew keeps its own, so that they never go down."""
+    """By camera. A camera that restarts keeps its own, so that counters never decrease."""
     cameras: Mapping[str, CameraView]
     outbox_sizes: Callable[[], Mapping[str, int]]
-    """How many messages wait in each lane."""
+    """Returns the number of waiting messages, by lane."""
     area_store: AreaStore

@@ -1,4 +1,4 @@
-"""How each camera did in the last seconds, and in the last ten minutes."""
+"""Rates and latencies of each camera, over the last five seconds and the last ten minutes."""
 
 import asyncio
 import time
@@ -9,96 +9,96 @@ from typing import NamedTuple
 from edgepub.mqtt.payloads import stats
 from edgepub.telemetry.metrics import CameraMetrics, Reading
 
-_EVERY_S = 1.0
-_WINDOW = 5  # looks
-_POINTS = 120
+_POLL_S = 1.0
+_POINT_READINGS = 5
+_MAX_POINTS = 120
 
 
 class Point(NamedTuple):
-    """Five seconds."""
+    """One point of the plot: five seconds."""
 
     at: float
-    """Their end, Unix seconds."""
+    """The end of the five seconds, Unix time in seconds."""
     p50_ms: float | None
-    """From the capture to the publishing, of half of the messages at most; None: there was none."""
+    """Median of the latency from capture to publish; None if nothing was published."""
     p95_ms: float | None
-    """Of 95 in a hundred."""
+    """95th percentile of that latency."""
     dropped: int
     """Messages lost."""
 
 
 class Figures(NamedTuple):
-    """The last five seconds."""
+    """Rates over the last five seconds."""
 
     fps_in: float
     fps_inferred: float
     fps_published: float
     dropped: dict[str, int]
-    """Messages lost since the daemon's start, by reason."""
+    """Messages lost since the daemon started, by reason."""
     sampled: dict[str, float]
-    """Frames and results left out on purpose, a second, by reason."""
+    """Frames and results left out on purpose, per second, by reason."""
 
 
-class History:
-    """One camera's."""
+class CameraHistory:
+    """The history of one camera."""
 
     def __init__(self) -> None:
-        self._readings: deque[Reading] = deque(maxlen=_WINDOW + 1)
-        self._points: deque[Point] = deque(maxlen=_POINTS)
-        self._looks = 0
-        self._number = 0
+        self._readings: deque[Reading] = deque(maxlen=_POINT_READINGS + 1)
+        self._points: deque[Point] = deque(maxlen=_MAX_POINTS)
+        self._reading_count = 0
+        self._point_count = 0
 
-    def look(self, reading: Reading) -> None:
-        """Take the next reading of its counts."""
+    def update(self, reading: Reading) -> None:
+        """Add the next reading of the camera's metrics."""
         self._readings.append(reading)
-        self._looks += 1
-        if self._looks > 1 and self._looks % _WINDOW == 1:
+        self._reading_count += 1
+        if self._reading_count > 1 and self._reading_count % _POINT_READINGS == 1:
             self._points.append(self._point())
-            self._number += 1
+            self._point_count += 1
 
     @property
     def figures(self) -> Figures | None:
-        """How it does; None: it is too early to tell."""
-        if len(self._readings) < 2:  # noqa: PLR2004  (two ends of a time)
+        """The current rates; None before the second reading."""
+        if len(self._readings) < 2:  # noqa: PLR2004  (a rate needs two readings)
             return None
         before, now = self._readings[0], self._readings[-1]
-        its, seconds = stats.camera_stats(before, now), max(now.at_s - before.at_s, 1e-3)
-        left_out = {why: (count - before.sampled.get(why, 0)) / seconds for why, count in now.sampled.items()}
-        return Figures(its["fps_in"], its["fps_inferred"], its["fps_published"], its["dropped"], left_out)
+        rates, seconds = stats.camera_stats(before, now), max(now.at_s - before.at_s, 1e-3)
+        sampled = {reason: (count - before.sampled.get(reason, 0)) / seconds for reason, count in now.sampled.items()}
+        return Figures(rates["fps_in"], rates["fps_inferred"], rates["fps_published"], rates["dropped"], sampled)
 
     def points(self, after: int) -> tuple[list[Point], int]:
-        """Return the points that came after so many, of the last ten minutes, and how many there were."""
-        new = self._number - after
-        return (list(self._points)[-new:] if new > 0 else []), self._number
+        """Return the points of the last ten minutes that follow the first `after` points, and the total of points."""
+        new = self._point_count - after
+        return (list(self._points)[-new:] if new > 0 else []), self._point_count
 
     def _point(self) -> Point:
         before, now = self._readings[0], self._readings[-1]
         total = stats.camera_stats(before, now)["latency_ms"].get("total")
-        lost = sum(now.dropped.values()) - sum(before.dropped.values())
-        return Point(time.time(), total["p50"] if total else None, total["p95"] if total else None, lost)
+        dropped = sum(now.dropped.values()) - sum(before.dropped.values())
+        return Point(time.time(), total["p50"] if total else None, total["p95"] if total else None, dropped)
 
 
 class Histories:
-    """Those of all cameras; one that is gone is forgotten.
+    """The histories of all cameras. The history of a removed camera is deleted.
 
     Args:
-        counts: of each camera; read anew each time.
+        metrics: the metrics of each camera; the mapping may change while this runs.
 
     """
 
-    def __init__(self, counts: Mapping[str, CameraMetrics]) -> None:
-        self._counts = counts
-        self._of: dict[str, History] = {}
+    def __init__(self, metrics: Mapping[str, CameraMetrics]) -> None:
+        self._metrics = metrics
+        self._histories: dict[str, CameraHistory] = {}
 
-    def of(self, camera: str) -> History:
-        """Return a camera's."""
-        return self._of.setdefault(camera, History())
+    def get(self, camera: str) -> CameraHistory:
+        """Return the history of a camera."""
+        return self._histories.setdefault(camera, CameraHistory())
 
     async def run(self) -> None:
-        """Look once a second, until cancelled."""
+        """Read the metrics once per second, until cancelled."""
         while True:
-            for gone in self._of.keys() - self._counts.keys():
-                del self._of[gone]
-            for name, counts in self._counts.items():
-                self.of(name).look(counts.read())
-            await asyncio.sleep(_EVERY_S)
+            for removed in self._histories.keys() - self._metrics.keys():
+                del self._histories[removed]
+            for name, metrics in self._metrics.items():
+                self.get(name).update(metrics.read())
+            await asyncio.sleep(_POLL_S)

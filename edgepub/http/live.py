@@ -1,7 +1,7 @@
-"""Pages that watch a camera: each asks, and gets in one answer all that is new.
+"""Live pages: each page requests an update, and gets one response with everything new.
 
-So a page that is slow, or stopped, gets less and is owed nothing. The protocol stands in docs/how-it-works.md.
-WebSocket: RFC 6455, December 2011.
+So a page that is slow or stopped gets fewer updates, and nothing is queued for it. docs/how-it-works.md describes the
+protocol. WebSocket: RFC 6455, December 2011.
 """
 
 import asyncio
@@ -10,99 +10,110 @@ from contextlib import suppress
 
 from aiohttp import WSCloseCode, WSMessage, WSMsgType, web
 
-from edgepub.http.connections import leave, stay
+from edgepub.http.connections import abort, lift_limits
 from edgepub.http.context import HttpContext
-from edgepub.http.conversation import Conversation
 from edgepub.http.history import Histories
-from edgepub.http.responses import view_of
-from edgepub.http.screens import Screens
+from edgepub.http.limits import HttpLimits
+from edgepub.http.page_updates import PageUpdates
+from edgepub.http.pictures import PictureEncoders
+from edgepub.http.responses import find_camera
 
-_MOST_FPS = 30
-_MAX_WIDTH, _QUALITY = 1280, 80
-_SILENT_S = 15.0
-"""For so long a page may ask nothing; one that is shown asks all the time, one that is hidden every second."""
-_READS_WITHIN_S = 10.0
-_GOODBYE_S = 0.2
-_LONGEST_QUESTION_BYTES = 64
+_MAX_FPS = 30
+_JPEG_QUALITY = 80
+_CLOSE_TIMEOUT_S = 0.2
+_MAX_REQUEST_BYTES = 64
 _log = logging.getLogger(__name__)
 
 
-class Live:
-    """All conversations.
+class LivePages:
+    """Serves the WebSockets of all live pages.
 
     Args:
-        context: what there is.
-        histories: how the cameras did.
-        max_viewers: conversations at once.
-        why_not: why zones cannot be saved; None: they can.
+        context: the objects that updates are made from.
+        histories: the recent rates and latencies of each camera.
+        max_viewers: pages that can be open at the same time.
+        read_only_reason: why zones and lines cannot be saved; None if they can.
+        limits: timeouts, and the width of the pictures.
 
     """
 
-    def __init__(self, context: HttpContext, histories: Histories, max_viewers: int, why_not: str | None) -> None:
+    def __init__(
+        self,
+        context: HttpContext,
+        histories: Histories,
+        max_viewers: int,
+        read_only_reason: str | None,
+        limits: HttpLimits,
+    ) -> None:
         self._context = context
         self._histories = histories
         self._max_viewers = max_viewers
-        self._why_not = why_not
-        self._screens = Screens(_MAX_WIDTH, _QUALITY, boxes=False)
-        self._viewers: set[web.WebSocketResponse] = set()
+        self._read_only_reason = read_only_reason
+        self._limits = limits
+        self._encoders = PictureEncoders(limits.live_max_width, _JPEG_QUALITY, boxes=False)
+        self._sockets: set[web.WebSocketResponse] = set()
 
     async def handle(self, request: web.Request) -> web.StreamResponse:
-        """Talk with a page until it leaves, or the camera is gone."""
-        name, view = view_of(request, self._context)
+        """Serve a page until it disconnects or its camera is removed."""
+        name, view = find_camera(request, self._context)
         socket = web.WebSocketResponse(
-            timeout=_GOODBYE_S, compress=False, autoping=False, max_msg_size=_LONGEST_QUESTION_BYTES
+            timeout=_CLOSE_TIMEOUT_S, compress=False, autoping=False, max_msg_size=_MAX_REQUEST_BYTES
         )
         await socket.prepare(request)
-        if len(self._viewers) >= self._max_viewers:
-            why = f"{self._max_viewers} pages are being watched already, and more are not allowed (http.max_viewers)"
-            await _close(socket, WSCloseCode.TRY_AGAIN_LATER, why)
+        if len(self._sockets) >= self._max_viewers:
+            reason = f"too many live pages are open; the limit is {self._max_viewers} (http.max_viewers)"
+            await _close(socket, WSCloseCode.TRY_AGAIN_LATER, reason)
             return socket
-        stay(request)
-        self._viewers.add(socket)
+        lift_limits(request)
+        self._sockets.add(socket)
         try:
-            with self._screens.of(view.viewfinder) as screen, suppress(ConnectionError, TimeoutError):
-                its = Conversation(name, self._context, screen, self._histories.of(name), self._why_not)
-                await _close(socket, *await _talk(socket, its))
-        except Exception:  # an answer in HTTP would be nonsense here
+            with self._encoders.watch(view.viewfinder) as encoder, suppress(ConnectionError, TimeoutError):
+                history = self._histories.get(name)
+                updates = PageUpdates(name, self._context, encoder, history, self._read_only_reason)
+                await _close(socket, *await self._serve(socket, updates))
+        except Exception:  # the WebSocket is open already: an HTTP response is no longer possible
             _log.exception("http: %s: internal error, please report it", request.path)
-            await _close(socket, WSCloseCode.INTERNAL_ERROR, "edgepub has made a mistake; its log says more")
+            await _close(socket, WSCloseCode.INTERNAL_ERROR, "internal error; edgepub's log has the details")
         finally:
-            self._viewers.discard(socket)
-            leave(request)
+            self._sockets.discard(socket)
+            abort(request)
         return socket
 
-    async def end(self, _: web.Application) -> None:
-        """End all of them."""
-        await asyncio.gather(*(_close(each, WSCloseCode.GOING_AWAY, "edgepub stops") for each in self._viewers))
+    async def close(self, _: web.Application) -> None:
+        """Close all WebSockets."""
+        await asyncio.gather(
+            *(_close(socket, WSCloseCode.GOING_AWAY, "edgepub is stopping") for socket in self._sockets)
+        )
+
+    async def _serve(self, socket: web.WebSocketResponse, updates: PageUpdates) -> tuple[WSCloseCode, str]:
+        """Respond to requests. Return the code and the reason to close with.
+
+        Raises:
+            TimeoutError: the page has sent no request, or has not read its update, in time.
+
+        """
+        while True:
+            async with asyncio.timeout(self._limits.live_request_timeout_s):
+                request = await _receive(socket)
+            if request.type is not WSMsgType.TEXT and request.type is not WSMsgType.BINARY:
+                return WSCloseCode.OK, ""
+            fps = _requested_fps(request)
+            if fps is None:
+                return WSCloseCode.POLICY_VIOLATION, f"request 0 to {_MAX_FPS} pictures per second"
+            update = await updates.next(fps)
+            if update is None:
+                return WSCloseCode.POLICY_VIOLATION, "this camera was removed"
+            text, picture = update
+            async with asyncio.timeout(
+                self._limits.live_send_timeout_s
+            ):  # then drop the page, with what it has not read
+                await socket.send_str(text.decode())
+                if picture:
+                    await socket.send_bytes(picture)
 
 
-async def _talk(socket: web.WebSocketResponse, its: Conversation) -> tuple[WSCloseCode, str]:
-    """Answer what is asked; return why that is over, as a code and in words.
-
-    Raises:
-        TimeoutError: the page is silent, or does not read.
-
-    """
-    while True:
-        async with asyncio.timeout(_SILENT_S):
-            question = await _heard(socket)
-        if question.type is not WSMsgType.TEXT and question.type is not WSMsgType.BINARY:
-            return WSCloseCode.OK, ""
-        fps = _wanted(question)
-        if fps is None:
-            return WSCloseCode.POLICY_VIOLATION, f"ask for 0 to {_MOST_FPS} pictures a second"
-        answer = await its.answer(fps)
-        if answer is None:
-            return WSCloseCode.POLICY_VIOLATION, "this camera is there no more"
-        news, picture = answer
-        async with asyncio.timeout(_READS_WITHIN_S):  # or it is left, with what it did not read
-            await socket.send_str(news.decode())
-            if picture:
-                await socket.send_bytes(picture)
-
-
-async def _heard(socket: web.WebSocketResponse) -> WSMessage:
-    """Return what a page says, but that it wants to know whether we are there."""
+async def _receive(socket: web.WebSocketResponse) -> WSMessage:
+    """Return the next message of a page. Answer its pings, which are not requests."""
     while True:
         message = await socket.receive()
         if message.type is WSMsgType.PING:
@@ -111,16 +122,16 @@ async def _heard(socket: web.WebSocketResponse) -> WSMessage:
             return message
 
 
-async def _close(socket: web.WebSocketResponse, code: WSCloseCode, why: str) -> None:
-    """Say goodbye, and wait a moment for the page to say it, too."""
+async def _close(socket: web.WebSocketResponse, code: WSCloseCode, reason: str) -> None:
+    """Close a WebSocket. Wait briefly for the page's own close."""
     with suppress(ConnectionError, TimeoutError):
-        async with asyncio.timeout(2 * _GOODBYE_S):
-            await socket.close(code=code, message=why.encode())
+        async with asyncio.timeout(2 * _CLOSE_TIMEOUT_S):
+            await socket.close(code=code, message=reason.encode())
 
 
-def _wanted(question: WSMessage) -> int | None:
-    """Return how many pictures a second are wanted; None: the question is none."""
-    if question.type is not WSMsgType.TEXT or not question.data.isascii() or not question.data.isdecimal():
+def _requested_fps(request: WSMessage) -> int | None:
+    """Return the number of pictures per second that a page wants; None if the request is invalid."""
+    if request.type is not WSMsgType.TEXT or not request.data.isascii() or not request.data.isdecimal():
         return None
-    fps = int(question.data)
-    return fps if fps <= _MOST_FPS else None
+    fps = int(request.data)
+    return fps if fps <= _MAX_FPS else None

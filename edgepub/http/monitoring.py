@@ -1,6 +1,6 @@
-"""What monitoring reads: `/healthz`, and `/metrics` in Prometheus's formats.
+"""The responses for monitoring: `/healthz`, and `/metrics` in Prometheus's formats.
 
-Names and labels of the metrics never change: dashboards and alerts depend on them.
+Do not change names or labels of metrics: dashboards and alerts depend on them.
 """
 
 import json
@@ -24,39 +24,41 @@ DROPPED = (
     *("event_too_large", "event_refused"),
     *("snapshot_given_up", "snapshot_too_large", "snapshot_refused"),
 )
-"""Reasons that are told from the start, at nothing: Prometheus does not see a count grow that begins with its first."""
+"""Reasons that are exported as 0 from the start: Prometheus misses the first increase of a counter that starts at 1."""
 _BOUNDS_S = (0.001, 0.002, 0.005, 0.01, 0.02, 0.03, 0.05, 0.1, 0.2, 0.3, 0.5, 1.0, 2.0, 5.0, 15.0, 60.0)
 _BOUNDS_MS = tuple(1000 * bound_s for bound_s in _BOUNDS_S)
 _LE = (*map(str, _BOUNDS_S), "+Inf")
 _NONE_DROPPED = dict.fromkeys(DROPPED, 0)
 
 
-def health_answer(node: str, condition: Condition) -> tuple[int, bytes]:
-    """Return the status and the JSON that tell how it is: 200 while it is ready, else 503."""
-    wrong = condition.wrong
+def health_response(node: str, condition: Condition) -> tuple[int, bytes]:
+    """Return the HTTP status and the JSON of `/healthz`: 200 while the node is ready, else 503."""
+    problems = condition.wrong
     payload = {
-        "ready": not wrong,
+        "ready": not problems,
         "node": node,
-        "wrong": wrong,
+        "wrong": problems,
         "broker": {
             "status": "online" if condition.broker.fault is None else "offline",
             "fault": condition.broker.fault,
         },
-        "cameras": {name: {"status": its.status, "fault": its.fault} for name, its in condition.cameras.items()},
+        "cameras": {
+            name: {"status": camera.status, "fault": camera.fault} for name, camera in condition.cameras.items()
+        },
     }
     text = json.dumps(payload, ensure_ascii=False) + "\n"
-    # A file's name in an error may hold bytes that are no UTF-8; this makes them JSON's own escapes.
-    return 503 if wrong else 200, text.encode(errors="backslashreplace")
+    # A file name in an error may contain bytes that are not UTF-8; these become JSON escapes.
+    return 503 if problems else 200, text.encode(errors="backslashreplace")
 
 
 class MetricsPage:
-    """The page; it reads what it tells when it is asked for it.
+    """Makes `/metrics` from the current values.
 
     Args:
-        node: the box.
-        condition: how the whole is.
-        cameras: the counts of each camera.
-        outbox_sizes: tells how many messages wait in each lane.
+        node: the name of the node.
+        condition: the status of the broker session and of the cameras.
+        cameras: the metrics of each camera.
+        outbox_sizes: returns the number of waiting messages, by lane.
 
     """
 
@@ -68,20 +70,20 @@ class MetricsPage:
         outbox_sizes: Callable[[], Mapping[str, int]],
     ) -> None:
         self._registry = CollectorRegistry()
-        self._registry.register(_Figures(node, condition, cameras, outbox_sizes))
+        self._registry.register(_NodeCollector(node, condition, cameras, outbox_sizes))
         ProcessCollector(registry=self._registry)
 
     def encode(self, accept: str) -> tuple[bytes, str]:
-        """Return the page and its content type, in the form that suits a client best, as its header `Accept` says."""
+        """Return the metrics and their content type, in the format that a client prefers (its header `Accept`)."""
         try:
             encode, content_type = choose_encoder(accept)
-        except (TypeError, ValueError):  # a version there that is none
+        except (TypeError, ValueError):  # an invalid version in the header
             encode, content_type = choose_encoder("")
         return encode(self._registry), content_type
 
 
-class _Figures(Collector):
-    """What there is of edgepub's own."""
+class _NodeCollector(Collector):
+    """Collects edgepub's own metrics."""
 
     def __init__(
         self,
@@ -94,73 +96,79 @@ class _Figures(Collector):
         self._condition = condition
         self._cameras = cameras
         self._outbox_sizes = outbox_sizes
-        told = stats.json_schema()["$defs"]["CameraStats"]["properties"]
-        self._words = {name: its["description"] for name, its in told.items() if "description" in its}
+        properties = stats.json_schema()["$defs"]["CameraStats"]["properties"]
+        self._descriptions = {
+            name: schema["description"] for name, schema in properties.items() if "description" in schema
+        }
 
     def collect(self) -> Iterator[Metric]:
-        """Yield all families, as they are now."""
+        """Yield all metrics with their current values."""
         yield from self._of_node()
-        yield from self._of_conditions()
-        yield from self._of_cameras({name: counts.read() for name, counts in self._cameras.items()})
+        yield from self._of_status()
+        yield from self._of_cameras({name: metrics.read() for name, metrics in self._cameras.items()})
 
     def _of_node(self) -> Iterator[Metric]:
-        runs, broker = versions(), self._condition.broker
+        version, broker = versions(), self._condition.broker
         names = ("version", "pysdk", "python", "node")
-        family = GaugeMetricFamily("edgepub_build_info", "what runs on the node; always 1", labels=names)
-        family.add_metric((runs["edgepub"], runs["pysdk"], runs["python"], self._node), 1)
+        family = GaugeMetricFamily("edgepub_build_info", "versions in use on the node; always 1", labels=names)
+        family.add_metric((version["edgepub"], version["pysdk"], version["python"], self._node), 1)
         yield family
-        words = (
-            "1: there is a session with the broker, and every enabled camera is online or its file has ended; else 0"
+        text = "1 if the broker is connected, and every enabled camera is online or its file has ended; else 0"
+        yield GaugeMetricFamily("edgepub_ready", text, int(not self._condition.wrong))
+        text = "1 if the broker is connected; else 0"
+        yield GaugeMetricFamily("edgepub_broker_up", text, int(broker.fault is None))
+        text = "sessions with the broker after the first"
+        yield CounterMetricFamily("edgepub_broker_reconnects", text, broker.reconnects)
+        family = GaugeMetricFamily(
+            "edgepub_outbox_messages", "messages waiting in the outbox, by lane", labels=("lane",)
         )
-        yield GaugeMetricFamily("edgepub_ready", words, int(not self._condition.wrong))
-        words = "1: there is a session with the broker; else 0"
-        yield GaugeMetricFamily("edgepub_broker_up", words, int(broker.fault is None))
-        words = "sessions with the broker after the first"
-        yield CounterMetricFamily("edgepub_broker_reconnects", words, broker.reconnects)
-        family = GaugeMetricFamily("edgepub_outbox_messages", "messages that wait, by lane", labels=("lane",))
-        for lane, number in self._outbox_sizes().items():
-            family.add_metric((lane,), number)
+        for lane, count in self._outbox_sizes().items():
+            family.add_metric((lane,), count)
         yield family
 
-    def _of_conditions(self) -> Iterator[Metric]:
-        words = "1: online, it gives frames and its model answers; else 0"
-        up = GaugeMetricFamily("edgepub_camera_up", words, labels=("camera",))
-        enabled = GaugeMetricFamily("edgepub_camera_enabled", "0: disabled, and so not up; else 1", labels=("camera",))
-        for name, its in self._condition.cameras.items():
-            up.add_metric((name,), int(its.status == "online"))
-            enabled.add_metric((name,), int(its.status != "disabled"))
+    def _of_status(self) -> Iterator[Metric]:
+        text = "1 if the camera is online: frames arrive and the model answers; else 0"
+        up = GaugeMetricFamily("edgepub_camera_up", text, labels=("camera",))
+        enabled = GaugeMetricFamily(
+            "edgepub_camera_enabled",
+            "0 if the camera is disabled (edgepub_camera_up is then 0, too); else 1",
+            labels=("camera",),
+        )
+        for name, camera in self._condition.cameras.items():
+            up.add_metric((name,), int(camera.status == "online"))
+            enabled.add_metric((name,), int(camera.status != "disabled"))
         yield from (up, enabled)
 
     def _of_cameras(self, now: Mapping[str, Reading]) -> Iterator[Metric]:
-        for name, in_stats, value in _COUNTS:
-            counter = CounterMetricFamily(f"edgepub_{name}", self._words[in_stats], labels=("camera",))
-            for camera, its in now.items():
-                counter.add_metric((camera,), value(its))
+        for name, key, value in _COUNTS:
+            counter = CounterMetricFamily(f"edgepub_{name}", self._descriptions[key], labels=("camera",))
+            for camera, reading in now.items():
+                counter.add_metric((camera,), value(reading))
             yield counter
         for name, values in _BY_REASON:
-            counter = CounterMetricFamily(f"edgepub_{name}", self._words[name], labels=("camera", "reason"))
-            for camera, its in now.items():
-                for reason, number in values(its).items():
-                    counter.add_metric((camera, reason), number)
+            counter = CounterMetricFamily(f"edgepub_{name}", self._descriptions[name], labels=("camera", "reason"))
+            for camera, reading in now.items():
+                for reason, count in values(reading).items():
+                    counter.add_metric((camera, reason), count)
             yield counter
-        words = f"how long it took, {self._words['latency_ms'].partition(';')[0]}; right to 2 %"
-        latency = HistogramMetricFamily("edgepub_latency_seconds", words, labels=("camera", "stage"))
-        for camera, its in now.items():
+        text = f"latency, {self._descriptions['latency_ms'].partition(';')[0]}; accurate to 2 %"
+        latency = HistogramMetricFamily("edgepub_latency_seconds", text, labels=("camera", "stage"))
+        for camera, reading in now.items():
             for stage in STAGES:
-                numbers, total_ms = cumulative(its.stages_ms[stage], _BOUNDS_MS)
-                latency.add_metric((camera, stage), list(zip(_LE, numbers, strict=True)), total_ms / 1000)
+                counts, total_ms = cumulative(reading.stages_ms[stage], _BOUNDS_MS)
+                latency.add_metric((camera, stage), list(zip(_LE, counts, strict=True)), total_ms / 1000)
         yield latency
 
 
 _COUNTS: tuple[tuple[str, str, Callable[[Reading], int]], ...] = (
-    ("camera_reconnects", "reconnects", lambda its: its.reconnects),
-    ("frames_captured", "captured", lambda its: its.captured),
-    ("frames_inferred", "inferred", lambda its: its.inferred),
-    ("detections_published", "published", lambda its: its.published),
-    ("events_published", "events", lambda its: its.events),
-    ("snapshots", "snapshots", lambda its: its.snapshots),
+    ("camera_reconnects", "reconnects", lambda reading: reading.reconnects),
+    ("frames_captured", "captured", lambda reading: reading.captured),
+    ("frames_inferred", "inferred", lambda reading: reading.inferred),
+    ("detections_published", "published", lambda reading: reading.published),
+    ("events_published", "events", lambda reading: reading.events),
+    ("snapshots", "snapshots", lambda reading: reading.snapshots),
 )
 _BY_REASON: tuple[tuple[str, Callable[[Reading], Mapping[str, int]]], ...] = (
-    ("sampled", lambda its: its.sampled),
-    ("dropped", lambda its: {**_NONE_DROPPED, **its.dropped}),
+    ("sampled", lambda reading: reading.sampled),
+    ("dropped", lambda reading: {**_NONE_DROPPED, **reading.dropped}),
 )

@@ -1,4 +1,4 @@
-"""The pages: what is served at each path."""
+"""The pages: handlers for requests that only read."""
 
 import asyncio
 from contextlib import ExitStack
@@ -9,97 +9,100 @@ from aiohttp import web
 from edgepub.core.versions import versions
 from edgepub.http.context import HttpContext
 from edgepub.http.history import Figures, Histories
-from edgepub.http.monitoring import MetricsPage, health_answer
-from edgepub.http.responses import as_json, said, view_of
-from edgepub.http.screens import Screens
+from edgepub.http.limits import HttpLimits
+from edgepub.http.monitoring import MetricsPage, health_response
+from edgepub.http.pictures import PictureEncoders
+from edgepub.http.responses import find_camera, json_response, text_response
 
 _TYPES = {"html": "text/html", "css": "text/css", "js": "text/javascript", "svg": "image/svg+xml"}
-_STILL_WIDTH, _STILL_QUALITY, _STILL_FRESH_S = 640, 75, 1.0
-_STILL_WITHIN_S, _LOOK_S = 2.0, 0.05
-_STILL_AGAIN_S = 15.0
-"""For so long frames are kept after a still was asked for: so the next one is there at once, of a slow camera, too."""
-_NOTHING_YET = Figures(0.0, 0.0, 0.0, {}, {})
+_STILL_WIDTH, _STILL_QUALITY, _STILL_MIN_INTERVAL_S = 640, 75, 1.0
+_POLL_S = 0.05
+_KEEP_FRAMES_S = 15.0
+"""Frames are kept this long after a request for a still: so the next still needs no waiting, even for a slow camera."""
+_NO_FIGURES = Figures(0.0, 0.0, 0.0, {}, {})
 
 
 class Pages:
-    """What can be read; each page reads what it tells when it is asked for it.
+    """Handles the requests. Each response is made from the current values.
 
     Args:
-        context: what there is.
-        histories: how the cameras did.
+        context: the objects that the responses are made from.
+        histories: the recent rates and latencies of each camera.
+        limits: the timeout of a still picture.
 
     """
 
-    def __init__(self, context: HttpContext, histories: Histories) -> None:
+    def __init__(self, context: HttpContext, histories: Histories, limits: HttpLimits) -> None:
         self._context = context
         self._histories = histories
+        self._still_timeout_s = limits.still_timeout_s
         self._metrics = MetricsPage(context.node, context.condition, context.metrics, context.outbox_sizes)
-        self._stills = Screens(_STILL_WIDTH, _STILL_QUALITY, boxes=True)
-        # In memory, by name: no request reaches a file.
+        self._stills = PictureEncoders(_STILL_WIDTH, _STILL_QUALITY, boxes=True)
+        # Kept in memory by name, so that no request can reach a file.
         site = resources.files(__package__).joinpath("site")
-        self._files = {each.name: each.read_bytes() for each in site.iterdir() if _kind(each.name) in _TYPES}
+        self._files = {file.name: file.read_bytes() for file in site.iterdir() if _extension(file.name) in _TYPES}
 
     def file(self, name: str) -> bytes:
         """Return a file of the site."""
         return self._files[name]
 
     async def index(self, _: web.Request) -> web.Response:
-        """Give the page of all cameras."""
-        return self._page("index.html")
+        """Return the page of all cameras."""
+        return self._file_response("index.html")
 
     async def camera(self, request: web.Request) -> web.Response:
-        """Give the page of a camera."""
-        view_of(request, self._context)
-        return self._page("camera.html")
+        """Return the page of a camera."""
+        find_camera(request, self._context)
+        return self._file_response("camera.html")
 
     async def asset(self, request: web.Request) -> web.Response:
-        """Give what a page is made with."""
+        """Return a script, a style sheet or an icon."""
         name = request.match_info["file"]
-        if name not in self._files or _kind(name) == "html":
-            raise web.HTTPNotFound(text="there is no such file")
-        return self._page(name)
+        if name not in self._files or _extension(name) == "html":
+            raise web.HTTPNotFound(text="no such file")
+        return self._file_response(name)
 
     async def cameras(self, _: web.Request) -> web.Response:
-        """Tell how everything is, for the page of all cameras."""
+        """Return the status of the broker and of all cameras as JSON."""
         condition = self._context.condition
-        broker = condition.broker
         cameras = [
-            {"name": name, "status": its.status, "fault": its.fault, **self._rates(name)}
-            for name, its in condition.cameras.items()
+            {"name": name, "status": camera.status, "fault": camera.fault, **self._rates(name)}
+            for name, camera in condition.cameras.items()
         ]
-        how = {"status": "online" if broker.fault is None else "offline", "fault": broker.fault}
+        fault = condition.broker.fault
+        broker = {"status": "online" if fault is None else "offline", "fault": fault}
         version = versions()["edgepub"]
-        return as_json({"node": self._context.node, "version": version, "broker": how, "cameras": cameras})
+        return json_response({"node": self._context.node, "version": version, "broker": broker, "cameras": cameras})
 
     async def still(self, request: web.Request) -> web.Response:
-        """Give a picture of a camera."""
-        name, view = view_of(request, self._context)
+        """Return a still picture of a camera, with the boxes of its detections."""
+        name, view = find_camera(request, self._context)
         watching = ExitStack()
-        screen = watching.enter_context(self._stills.of(view.viewfinder))
-        asyncio.get_running_loop().call_later(_STILL_AGAIN_S, watching.close)
-        for _ in range(round(_STILL_WITHIN_S / _LOOK_S)):
-            if picture := await screen.picture(_STILL_FRESH_S):
+        encoder = watching.enter_context(self._stills.watch(view.viewfinder))
+        asyncio.get_running_loop().call_later(_KEEP_FRAMES_S, watching.close)
+        for _ in range(round(self._still_timeout_s / _POLL_S)):
+            if picture := await encoder.picture(_STILL_MIN_INTERVAL_S):
                 return web.Response(body=picture.jpeg, content_type="image/jpeg")
-            await asyncio.sleep(_LOOK_S)
-        return said(503, f"{name} has given no frame in {_STILL_WITHIN_S:g} s")
+            await asyncio.sleep(_POLL_S)
+        return text_response(503, f"no frame from {name} within {self._still_timeout_s:g} s")
 
     async def healthz(self, _: web.Request) -> web.Response:
-        """Tell whether all is well."""
-        status, body = health_answer(self._context.node, self._context.condition)
+        """Return whether the node is ready, and if not, why."""
+        status, body = health_response(self._context.node, self._context.condition)
         return web.Response(status=status, body=body, content_type="application/json")
 
     async def metrics(self, request: web.Request) -> web.Response:
-        """Tell what is counted, to Prometheus."""
+        """Return the metrics for Prometheus."""
         body, content_type = self._metrics.encode(request.headers.get("Accept", ""))
         return web.Response(body=body, headers={"Content-Type": content_type})
 
-    def _page(self, name: str) -> web.Response:
-        return web.Response(body=self._files[name], content_type=_TYPES[_kind(name)], charset="utf-8")
+    def _file_response(self, name: str) -> web.Response:
+        return web.Response(body=self._files[name], content_type=_TYPES[_extension(name)], charset="utf-8")
 
     def _rates(self, camera: str) -> dict[str, float]:
-        figures = self._histories.of(camera).figures or _NOTHING_YET
+        figures = self._histories.get(camera).figures or _NO_FIGURES
         return {name: value for name, value in figures._asdict().items() if name.startswith("fps_")}
 
 
-def _kind(name: str) -> str:
+def _extension(name: str) -> str:
     return name.rpartition(".")[2]

@@ -1,4 +1,4 @@
-"""What several of the pages answer with."""
+"""Helpers for responses that several handlers share."""
 
 import orjson
 from aiohttp import web
@@ -6,18 +6,18 @@ from aiohttp import web
 from edgepub.http.context import CameraView, HttpContext
 
 
-def said(status: int, line: str, **headers: str) -> web.Response:
-    """Return an answer of one line."""
+def text_response(status: int, line: str, **headers: str) -> web.Response:
+    """Return a response with one line of text."""
     return web.Response(status=status, text=f"{line}\n", headers=headers)
 
 
-def as_json(value: object, status: int = 200) -> web.Response:
-    """Return an answer of JSON."""
+def json_response(value: object, status: int = 200) -> web.Response:
+    """Return a response with JSON."""
     return web.Response(status=status, body=orjson.dumps(value), content_type="application/json")
 
 
-def view_of(request: web.Request, context: HttpContext) -> tuple[str, CameraView]:
-    """Return the name of the camera that a request is about, and its view.
+def find_camera(request: web.Request, context: HttpContext) -> tuple[str, CameraView]:
+    """Return the camera in a request's path: its name and its view.
 
     Raises:
         web.HTTPNotFound: there is no such camera.
@@ -26,5 +26,5 @@ def view_of(request: web.Request, context: HttpContext) -> tuple[str, CameraView
     name = request.match_info["camera"]
     view = context.cameras.get(name)
     if view is None:
-        raise web.HTTPNotFound(text=f"there is no camera {name!r}")
+        raise web.HTTPNotFound(text=f"no such camera: {name!r}")
     return name, view

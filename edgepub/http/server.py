@@ -1,7 +1,7 @@
-"""What is served over HTTP: how it goes, for whoever looks after the daemon, and the page where one sees it.
+"""The HTTP server: health, metrics and the web page.
 
-HTTP/1.1: RFC 9112, June 2022. aiohttp and prometheus-client are imported only when something is served: they cost
-memory, and time at the start.
+HTTP/1.1: RFC 9112, June 2022. aiohttp and prometheus-client are imported only if `http.listen` is set, because they
+cost memory and startup time.
 """
 
 import asyncio
@@ -14,56 +14,66 @@ from edgepub.config.settings import HttpSettings
 from edgepub.core.backoff import Backoff
 from edgepub.http.context import HttpContext
 from edgepub.http.history import Histories
+from edgepub.http.limits import DEFAULT_LIMITS, HttpLimits
 
-_FIRST_PAUSE_S = 1.0
-_LONGEST_PAUSE_S = 30.0
-_WHY = {
-    errno.EADDRINUSE: "another program has this port; end that one, or change http.listen",
-    errno.EADDRNOTAVAIL: "this box has no such address; give it one, or change http.listen",
+_PROBLEMS = {
+    errno.EADDRINUSE: "another program uses this port; stop it, or change http.listen",
+    errno.EADDRNOTAVAIL: "this computer has no such address; add it, or change http.listen",
     errno.EACCES: "a port below 1024 needs a privilege; change http.listen",
 }
 _log = logging.getLogger(__name__)
 
 
 class HttpServer:
-    """Serves `/healthz`, `/metrics` and the pages.
+    """Serves `/healthz`, `/metrics` and the web page.
 
     Args:
         listen: the address, `host:port`.
-        settings: what may be done.
-        token: what everybody has to know; None: nothing.
-        context: what there is.
+        settings: the settings under `http`.
+        token: the token that clients must send; None if none is needed.
+        context: the objects that the responses are made from.
+        limits: limits and delays.
 
     """
 
-    def __init__(self, listen: str, settings: HttpSettings, token: SecretStr | None, context: HttpContext) -> None:
+    def __init__(
+        self,
+        listen: str,
+        settings: HttpSettings,
+        token: SecretStr | None,
+        context: HttpContext,
+        limits: HttpLimits = DEFAULT_LIMITS,
+    ) -> None:
         self._listen = listen
         self._settings = settings
         self._token = token
         self._context = context
+        self._limits = limits
 
     async def run(self) -> None:
-        """Serve until cancelled, and try again for as long as the address cannot be had: nothing else ends for that."""
+        """Serve until cancelled. If the address is not available, log it and retry; nothing else stops for that."""
         histories = Histories(self._context.metrics)
         async with asyncio.TaskGroup() as group:
             group.create_task(histories.run(), name="history")
             await self._serve(histories)
 
     async def _serve(self, histories: Histories) -> None:
-        from edgepub.http.application import application
-        from edgepub.http.connections import serving
+        from edgepub.http.application import make_application
+        from edgepub.http.connections import listening
 
         host, _, port = self._listen.rpartition(":")
-        pauses, said = Backoff(_FIRST_PAUSE_S, _LONGEST_PAUSE_S), None
+        backoff, logged = Backoff(self._limits.first_retry_s, self._limits.max_retry_s), None
         while True:
             try:
-                app = application(self._settings, self._token, self._context, histories)
-                async with serving(host.strip("[]"), int(port), app):
-                    _log.info("http: http://%s/ is the page; /healthz and /metrics are beside it", self._listen)
+                app = make_application(self._settings, self._token, self._context, histories, self._limits)
+                async with listening(host.strip("[]"), int(port), app, self._limits):
+                    _log.info(
+                        "http: the page is at http://%s/; /healthz and /metrics are on the same port", self._listen
+                    )
                     await asyncio.Event().wait()
             except OSError as error:
-                why = _WHY.get(error.errno or 0, error.strerror or str(error))
-            if why != said:
-                said = why
-                _log.error("http: cannot listen on %s: %s; trying again until then", self._listen, why)
-            await asyncio.sleep(pauses.next_s())
+                problem = _PROBLEMS.get(error.errno or 0, error.strerror or str(error))
+            if problem != logged:
+                logged = problem
+                _log.error("http: cannot listen on %s: %s; edgepub keeps retrying", self._listen, problem)
+            await asyncio.sleep(backoff.next_s())

@@ -1,4 +1,4 @@
-"""What a page may change: the settings that MQTT may change too, and, where that is allowed, zones and lines."""
+"""Requests that change something: runtime settings, and zones and lines if `http.allow_edit` is set."""
 
 from typing import Any
 
@@ -10,67 +10,67 @@ from edgepub.config.areas import Areas
 from edgepub.config.explain import explain
 from edgepub.core.errors import EdgepubError
 from edgepub.http.context import HttpContext
-from edgepub.http.conversation import areas_json
-from edgepub.http.responses import as_json, view_of
+from edgepub.http.page_updates import areas_json
+from edgepub.http.responses import find_camera, json_response
 
 
 class Writes:
-    """Takes the changes.
+    """Handles the requests.
 
     Args:
-        context: what there is.
-        why_not: why zones cannot be saved; None: they can.
+        context: holds the cameras and the store of zones and lines.
+        read_only_reason: why zones and lines cannot be saved; None if they can.
 
     """
 
-    def __init__(self, context: HttpContext, why_not: str | None) -> None:
+    def __init__(self, context: HttpContext, read_only_reason: str | None) -> None:
         self._context = context
-        self._why_not = why_not
+        self._read_only_reason = read_only_reason
 
-    async def set(self, request: web.Request) -> web.Response:
-        """Set a setting, as a command by MQTT would."""
-        payload = await request.read()  # before the look at what there is: a reload may come meanwhile
-        name, controls = request.match_info["setting"], view_of(request, self._context)[1].controls
+    async def set_setting(self, request: web.Request) -> web.Response:
+        """Set a runtime setting, as an MQTT command would."""
+        payload = await request.read()  # before the camera is looked up: a reload may happen during the read
+        name, controls = request.match_info["setting"], find_camera(request, self._context)[1].controls
         if name not in controls.values:
-            raise web.HTTPNotFound(text=f"there is no such setting; there are {', '.join(controls.values)}")
+            raise web.HTTPNotFound(text=f"no such setting; available: {', '.join(controls.values)}")
         try:
             controls.set(name, payload)
         except ValueError as error:
             raise web.HTTPUnprocessableEntity(text=str(error)) from None
-        return as_json(controls.values)
+        return json_response(controls.values)
 
-    async def save(self, request: web.Request) -> web.Response:
-        """Let other zones and lines be in force, and keep them."""
-        self._allow()
+    async def save_areas(self, request: web.Request) -> web.Response:
+        """Apply and save zones and lines."""
+        self._check_allowed()
         try:
-            areas = Areas.model_validate(_parsed(await request.read()))
-            view_of(request, self._context)[1].settings.with_areas(areas)
+            areas = Areas.model_validate(_parse(await request.read()))
+            find_camera(request, self._context)[1].settings.with_areas(areas)
         except ValidationError as error:
-            return _wrong([_mistake(*explain(detail, Areas)) for detail in error.errors(include_url=False)])
+            return _mistakes([_mistake(*explain(detail, Areas)) for detail in error.errors(include_url=False)])
         except ValueError as error:
-            return _wrong([_mistake((), str(error))])
-        return await self._keep(request, areas)
+            return _mistakes([_mistake((), str(error))])
+        return await self._store(request, areas)
 
-    async def revert(self, request: web.Request) -> web.Response:
-        """Let the configuration's zones and lines be in force again."""
-        self._allow()
-        return await self._keep(request, None)
+    async def revert_areas(self, request: web.Request) -> web.Response:
+        """Restore the zones and lines of the configuration."""
+        self._check_allowed()
+        return await self._store(request, None)
 
-    def _allow(self) -> None:
-        if self._why_not is not None:
-            raise web.HTTPForbidden(text=self._why_not)
+    def _check_allowed(self) -> None:
+        if self._read_only_reason is not None:
+            raise web.HTTPForbidden(text=self._read_only_reason)
 
-    async def _keep(self, request: web.Request, areas: Areas | None) -> web.Response:
-        camera, _ = view_of(request, self._context)
+    async def _store(self, request: web.Request, areas: Areas | None) -> web.Response:
+        camera, _ = find_camera(request, self._context)
         try:
             await self._context.area_store.save(camera, areas)
         except EdgepubError as error:
-            return _wrong([_mistake((), str(error))])
-        _, view = view_of(request, self._context)
-        return as_json(areas_json(view.settings.areas, self._context.area_store.has_saved(camera)))
+            return _mistakes([_mistake((), str(error))])
+        _, view = find_camera(request, self._context)  # again: saving has replaced the view
+        return json_response(areas_json(view.settings.areas, self._context.area_store.has_saved(camera)))
 
 
-def _parsed(body: bytes) -> Any:  # noqa: ANN401  (JSON)
+def _parse(body: bytes) -> Any:  # noqa: ANN401  (JSON)
     try:
         return orjson.loads(body)
     except orjson.JSONDecodeError as error:
@@ -81,5 +81,5 @@ def _mistake(place: tuple[str | int, ...], why: str) -> dict[str, Any]:
     return {"place": list(place), "why": why}
 
 
-def _wrong(mistakes: list[dict[str, Any]]) -> web.Response:
-    return as_json({"mistakes": mistakes}, 422)
+def _mistakes(mistakes: list[dict[str, Any]]) -> web.Response:
+    return json_response({"mistakes": mistakes}, 422)

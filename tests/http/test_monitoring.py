@@ -1,4 +1,4 @@
-"""What `/healthz` and `/metrics` tell, and what stands on it: the dashboard, the alerts, the page."""
+"""`/healthz` and `/metrics`, and what depends on them: the dashboard, the alerts, docs/monitoring.md."""
 
 import json
 import random
@@ -11,7 +11,7 @@ import yaml
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_open_metrics
 from prometheus_client.parser import text_string_to_metric_families as parse_text
 
-from edgepub.http.monitoring import DROPPED, MetricsPage, health_answer
+from edgepub.http.monitoring import DROPPED, MetricsPage, health_response
 from edgepub.mqtt.payloads import stats
 from edgepub.telemetry.histogram import Histogram, cumulative
 from edgepub.telemetry.metrics import STAGES, CameraMetrics
@@ -38,19 +38,19 @@ def samples(page, accept=""):
         assert family.type in {"counter", "gauge", "histogram"}, family
     series = [(each.name, frozenset(each.labels.items())) for family in families for each in family.samples]
     assert len(set(series)) == len(series), "each series once"
-    for name, its in series:
+    for name, labels in series:
         assert re.fullmatch(r"[a-z_]+", name)
-        assert all(re.fullmatch(r"[a-z_]+", label) for label, _ in its)
+        assert all(re.fullmatch(r"[a-z_]+", label) for label, _ in labels)
     return dict(zip(series, [each.value for family in families for each in family.samples], strict=True))
 
 
-def value(series, name, **its_labels):
-    return series[name, frozenset(its_labels.items())]
+def value(series, name, **labels):
+    return series[name, frozenset(labels.items())]
 
 
-def test_health_tells_what_is_wrong_and_where():
+def test_health_reports_problems_and_where_they_are():
     condition = Condition(["porch", "yard"])
-    status, body = health_answer("garage", condition)
+    status, body = health_response("garage", condition)
     assert status == 503
     starting = {"status": "offline", "fault": "is starting"}
     assert json.loads(body) == {
@@ -63,19 +63,19 @@ def test_health_tells_what_is_wrong_and_where():
     condition = ready("porch", "yard", "film")
     condition.cameras["yard"].status = "disabled"
     condition.cameras["film"].status = "offline"  # a file that has ended
-    status, body = health_answer("garage", condition)
+    status, body = health_response("garage", condition)
     assert (status, json.loads(body)["ready"], json.loads(body)["wrong"]) == (200, True, [])
     assert json.loads(body)["cameras"]["yard"] == {"status": "disabled", "fault": None}
 
 
-def test_health_is_json_whatever_a_fault_says():
+def test_health_is_json_whatever_a_fault_contains():
     condition = ready("porch")
     condition.cameras["porch"].fault = fault = 'no "file" \udcff\n\\ é'
-    assert json.loads(health_answer("garage", condition)[1])["cameras"]["porch"]["fault"] == fault
+    assert json.loads(health_response("garage", condition)[1])["cameras"]["porch"]["fault"] == fault
 
 
 @pytest.mark.parametrize("accept", ["", "text/plain;version=1.0.0;escaping=allow-utf-8", OPEN_METRICS])
-def test_metrics_tell_of_the_node_and_of_each_camera(accept):
+def test_metrics_of_the_node_and_of_each_camera(accept):
     condition, cameras = ready("porch", "yard"), {"porch": CameraMetrics(), "yard": CameraMetrics()}
     condition.broker.sessions = 5
     condition.cameras["yard"].status = "disabled"
@@ -86,7 +86,7 @@ def test_metrics_tell_of_the_node_and_of_each_camera(accept):
     cameras["porch"].count_event()
     cameras["porch"].count_snapshot()
     series = samples(MetricsPage("garage", condition, cameras, lambda: SIZES), accept)
-    build = {name: dict(its) for name, its in series if name == "edgepub_build_info"}["edgepub_build_info"]
+    build = {name: dict(labels) for name, labels in series if name == "edgepub_build_info"}["edgepub_build_info"]
     assert set(build) == {"version", "pysdk", "python", "node"}
     assert build["node"] == "garage"
     assert value(series, "edgepub_ready") == value(series, "edgepub_broker_up") == 1
@@ -112,13 +112,13 @@ def test_metrics_tell_of_the_node_and_of_each_camera(accept):
     assert value(series, "edgepub_latency_seconds_bucket", **inference, le="0.03") == 0
     assert value(series, "edgepub_latency_seconds_bucket", **inference, le="0.05") == 10
     assert value(series, "edgepub_latency_seconds_bucket", **inference, le="+Inf") == 10
-    assert {dict(its)["stage"] for name, its in series if name == "edgepub_latency_seconds_sum"} == set(STAGES)
+    assert {dict(labels)["stage"] for name, labels in series if name == "edgepub_latency_seconds_sum"} == set(STAGES)
     assert value(series, "process_resident_memory_bytes") > 1e6
     assert value(series, "process_cpu_seconds_total") > 0
     assert abs(value(series, "process_start_time_seconds") - time.time()) < 86_400
 
 
-def test_what_is_wrong_shows_in_the_metrics_and_what_is_not_does_not():
+def test_problems_show_in_the_metrics_and_an_ended_file_does_not():
     condition = ready("porch")
     page = MetricsPage("garage", condition, {}, lambda: SIZES)
     condition.cameras["porch"].status, condition.cameras["porch"].fault = "offline", "source: silent"
@@ -139,7 +139,7 @@ def test_cameras_come_and_go_with_a_reload():
     cameras["yard"] = CameraMetrics()
     condition.cameras["yard"] = CameraCondition()
     del cameras["porch"], condition.cameras["porch"]
-    assert {dict(its).get("camera") for _, its in samples(page)} == {None, "yard"}
+    assert {dict(labels).get("camera") for _, labels in samples(page)} == {None, "yard"}
 
 
 def test_counts_and_histograms_never_go_down():
@@ -173,26 +173,26 @@ def test_a_histogram_agrees_with_its_values_to_two_percent():
     assert cumulative({}, bounds) == ([0] * 6, 0)
 
 
-def test_the_reasons_that_are_told_from_the_start_are_those_of_the_stats():
+def test_the_reasons_exported_from_the_start_are_those_of_the_stats():
     words = stats.json_schema()["$defs"]["CameraStats"]["properties"]["dropped"]["description"]
     assert set(DROPPED) == set(re.findall(r"`(\w+)`", words)) - {"max_age_s"} | {
         f"{kind}{reason}" for kind in ("event_", "snapshot_") for reason in ("too_large", "refused")
     }
 
 
-# What stands on it
+# What depends on the metrics
 
 DOCS = Path(__file__).parents[2] / "docs"
 TARGET = {"job", "instance"}  # which Prometheus adds
 
 
 def exported():
-    """Return the labels of each metric that there is."""
+    """Return the labels of each metric."""
     cameras = {"porch": CameraMetrics()}
     cameras["porch"].count_sampled("busy")
     names = {}
-    for name, its in samples(MetricsPage("garage", ready("porch"), cameras, lambda: SIZES)):
-        names.setdefault(name, set(TARGET)).update(label for label, _ in its)
+    for name, labels in samples(MetricsPage("garage", ready("porch"), cameras, lambda: SIZES)):
+        names.setdefault(name, set(TARGET)).update(label for label, _ in labels)
     return names
 
 
@@ -204,13 +204,13 @@ def dashboard():
 
 
 def alerts():
-    """Return each query of the alerts with what is said then."""
+    """Return each query of the alerts with its labels and annotations."""
     (group,) = yaml.safe_load((DOCS / "alerts.yaml").read_text())["groups"]
     return [(rule["expr"], json.dumps([rule["labels"], rule["annotations"]])) for rule in group["rules"]]
 
 
 @pytest.mark.parametrize(("query", "words"), dashboard() + alerts())
-def test_dashboard_and_alerts_ask_for_what_there_is(query, words):
+def test_dashboard_and_alerts_query_existing_metrics(query, words):
     metrics = {**exported(), "up": TARGET}
     any_label = set().union(*metrics.values())
     asked = set(re.findall(r"\b(?:edgepub|process)_[a-z_]+|\bup\b", query))
@@ -245,12 +245,13 @@ def test_there_are_three_alerts_and_each_says_what_to_do():
         assert rule["annotations"]["description"]
 
 
-def test_the_page_tells_of_every_metric_and_of_every_reason():
+def test_the_docs_describe_every_metric_and_every_reason():
     page = (DOCS / "monitoring.md").read_text()
     rows = dict(re.findall(r"^\| `(edgepub_[a-z_]+)(?:\{([a-z,]+)\})?` \|", page, re.MULTILINE))
-    told = {name: set(its.split(",")) - {""} | TARGET for name, its in rows.items()}
-    told.update({f"edgepub_latency_seconds_{part}": told["edgepub_latency_seconds"] for part in ("sum", "count")})
-    told["edgepub_latency_seconds_bucket"] = told.pop("edgepub_latency_seconds") | {"le"}
-    assert told == {name: its for name, its in exported().items() if name.startswith("edgepub")}
+    described = {name: set(labels.split(",")) - {""} | TARGET for name, labels in rows.items()}
+    latency = described.pop("edgepub_latency_seconds")
+    described.update({f"edgepub_latency_seconds_{part}": latency for part in ("sum", "count")})
+    described["edgepub_latency_seconds_bucket"] = latency | {"le"}
+    assert described == {name: labels for name, labels in exported().items() if name.startswith("edgepub")}
     reasons = re.findall(r"^\| (`[a-z_]+`(?:, `[a-z_]+`)*) \| ", page.partition("what was lost")[2], re.MULTILINE)
     assert set(re.findall(r"\w+", " ".join(reasons))) >= set(DROPPED)

@@ -1,4 +1,4 @@
-"""A server of the pages in this process, and a client of it."""
+"""An HTTP server in this process, with a client."""
 
 import asyncio
 import contextlib
@@ -11,6 +11,7 @@ from edgepub.config.areas import Areas
 from edgepub.config.camera import CameraSettings
 from edgepub.config.settings import HttpSettings
 from edgepub.http.context import CameraView, HttpContext
+from edgepub.http.limits import DEFAULT_LIMITS
 from edgepub.http.server import HttpServer
 from edgepub.telemetry.metrics import CameraMetrics
 from edgepub.telemetry.status import Condition
@@ -29,8 +30,8 @@ def ready(*names):
     return condition
 
 
-class Knobs:
-    """What can be set of a camera."""
+class FakeSettings:
+    """Runtime settings of a camera."""
 
     def __init__(self):
         self.values = {"enabled": True, "min_score": 0.5, "max_fps": None}
@@ -41,7 +42,7 @@ class Knobs:
         self.values[name] = 0.25
 
 
-class Editor:
+class MemoryAreaStore:
     """Keeps zones and lines in memory."""
 
     def __init__(self, views):
@@ -59,31 +60,32 @@ class Editor:
         self.views[camera] = view._replace(settings=view.settings.with_areas(areas or Areas()))
 
 
-class Box:
-    """A server in this loop, and a client of it."""
+class LocalServer:
+    """A server in this event loop, with a client."""
 
-    def __init__(self, *cameras, address="127.0.0.1", token=None, **settings):
+    def __init__(self, *cameras, address="127.0.0.1", token=None, limits=DEFAULT_LIMITS, **settings):
         self.condition = ready(*cameras)
-        self.cameras = {name: CameraMetrics() for name in cameras}
-        self.controls = {name: Knobs() for name in cameras}
-        settings_of = CameraSettings(source="cam.mp4", model="m")
-        self.views = {name: CameraView(settings_of, Viewfinder(), self.controls[name]) for name in cameras}
+        self.metrics = {name: CameraMetrics() for name in cameras}
+        self.controls = {name: FakeSettings() for name in cameras}
+        camera_settings = CameraSettings(source="cam.mp4", model="m")
+        self.views = {name: CameraView(camera_settings, Viewfinder(), self.controls[name]) for name in cameras}
         self.port = free_port()
         self.url = f"http://{address}:{self.port}"
-        self.editor = Editor(self.views)
-        self.context = HttpContext("garage", self.condition, self.cameras, self.views, lambda: SIZES, self.editor)
+        self.area_store = MemoryAreaStore(self.views)
+        self.context = HttpContext("garage", self.condition, self.metrics, self.views, lambda: SIZES, self.area_store)
         token = SecretStr(token) if token else None
-        self.server = HttpServer(f"{address}:{self.port}", HttpSettings(**settings), token, self.context)
+        listen = f"{address}:{self.port}"
+        self.http_server = HttpServer(listen, HttpSettings(**settings), token, self.context, limits)
         self.task = None
 
     async def start(self):
-        self.task = asyncio.create_task(self.server.run())
+        self.task = asyncio.create_task(self.http_server.run())
         async with asyncio.timeout(30):
-            while not await self.answers():
+            while not await self.is_listening():
                 await asyncio.sleep(0.01)
         return self
 
-    async def answers(self):
+    async def is_listening(self):
         try:
             _, writer = await asyncio.open_connection("127.0.0.1", self.port)
         except OSError:
@@ -96,12 +98,13 @@ class Box:
         with contextlib.suppress(asyncio.CancelledError):
             await self.task
 
-    async def ask(self, path="/healthz", method="GET", **options):
-        async with aiohttp.ClientSession() as session, session.request(method, self.url + path, **options) as answer:
-            return answer.status, answer.headers, await answer.text()
+    async def request(self, path="/healthz", method="GET", **options):
+        """Return the status, the headers and the text of a response."""
+        async with aiohttp.ClientSession() as session, session.request(method, self.url + path, **options) as response:
+            return response.status, response.headers, await response.text()
 
-    async def say(self, request):
-        """Return all that is answered to some bytes."""
+    async def send_raw(self, request):
+        """Send bytes. Return everything that the server responds until it closes the connection."""
         reader, writer = await asyncio.open_connection("127.0.0.1", self.port)
         try:
             async with asyncio.timeout(30):
@@ -111,3 +114,16 @@ class Box:
                 return b""
         finally:
             writer.close()
+
+
+@contextlib.asynccontextmanager
+async def server_starter():
+    """Return a function that starts a server for a camera. All servers stop at the end."""
+    async with contextlib.AsyncExitStack() as stack:
+
+        async def start(*cameras, **options):
+            server = await LocalServer(*(cameras or ("porch",)), **options).start()
+            stack.push_async_callback(server.stop)
+            return server
+
+        yield start

@@ -32,7 +32,7 @@ class Box:
     def start(self):
         self.daemon = self.run_daemon(self.settings)
         self.daemon.wait_for_log("cam: online")
-        self.daemon.wait_for_log("is the page")
+        self.daemon.wait_for_log("the page is at")
         return self
 
     def ask(self, method, path, body=None):

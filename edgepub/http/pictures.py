@@ -1,0 +1,87 @@
+"""JPEGs of a camera's newest frame: encoded on request only, and once for all viewers."""
+
+import asyncio
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import NamedTuple
+
+from edgepub.camera.jpeg import encode_jpeg
+from edgepub.camera.viewfinder import Seen, Viewfinder
+from edgepub.core.threads import run_in_thread
+
+
+class Picture(NamedTuple):
+    """A frame with its JPEG."""
+
+    seen: Seen
+    jpeg: bytes
+
+
+class PictureEncoder:
+    """Encodes the newest frame of one camera.
+
+    Args:
+        viewfinder: holds the newest frame.
+        max_width: of the JPEG, in pixels; wider frames are scaled down.
+        quality: of the JPEG, 1 to 100.
+        boxes: whether to draw the boxes of the detections.
+
+    """
+
+    def __init__(self, viewfinder: Viewfinder, max_width: int, quality: int, *, boxes: bool) -> None:
+        self._viewfinder = viewfinder
+        self._max_width = max_width
+        self._quality = quality
+        self._boxes = boxes
+        self._picture: Picture | None = None
+        self._encoded_at_s = 0.0
+        self._lock = asyncio.Lock()
+
+    async def picture(self, min_interval_s: float) -> Picture | None:
+        """Return the newest frame's picture, or the last one if it was encoded within this interval; None: no frame."""
+        async with self._lock:
+            seen = self._viewfinder.newest
+            is_new = seen is not None and (self._picture is None or self._picture.seen is not seen)
+            if seen is not None and is_new and time.monotonic() - self._encoded_at_s >= min_interval_s:
+                self._encoded_at_s = time.monotonic()
+                self._picture = Picture(seen, await run_in_thread("picture", lambda: self._encode(seen)))
+            return self._picture if seen is not None else None
+
+    def _encode(self, seen: Seen) -> bytes:
+        objects = seen.objects if self._boxes else []
+        comment = {"frame": seen.frame.number, "timestamp": seen.frame.timestamp}
+        return encode_jpeg(seen.frame.image, objects, self._max_width, self._quality, comment, labels=False)
+
+
+class PictureEncoders:
+    """One encoder for each camera that is watched, shared by its viewers.
+
+    Args:
+        max_width: of the JPEGs, in pixels; wider frames are scaled down.
+        quality: of the JPEGs, 1 to 100.
+        boxes: whether to draw the boxes of the detections.
+
+    """
+
+    def __init__(self, max_width: int, quality: int, *, boxes: bool) -> None:
+        self._max_width = max_width
+        self._quality = quality
+        self._boxes = boxes
+        self._encoders: dict[Viewfinder, tuple[PictureEncoder, int]] = {}  # with the number of viewers
+
+    @contextmanager
+    def watch(self, viewfinder: Viewfinder) -> Iterator[PictureEncoder]:
+        """Have a camera's frames kept, and return its encoder, as long as the context lasts."""
+        encoder, viewers = self._encoders.get(viewfinder) or (
+            PictureEncoder(viewfinder, self._max_width, self._quality, boxes=self._boxes),
+            0,
+        )
+        self._encoders[viewfinder] = encoder, viewers + 1
+        try:
+            with viewfinder.watch():
+                yield encoder
+        finally:
+            encoder, viewers = self._encoders.pop(viewfinder)
+            if viewers > 1:
+                self._encoders[viewfinder] = encoder, viewers - 1
