@@ -4,7 +4,7 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
-from edgepub.config.load import PREFIX
+from edgepub.config.explain import ENV_PREFIX
 from edgepub.config.settings import Settings
 
 Schema = Mapping[str, Any]
@@ -114,7 +114,7 @@ class Key(NamedTuple):
     @property
     def variable(self) -> str:
         """The environment variable that sets it."""
-        return PREFIX + "__".join(self.path).upper()
+        return ENV_PREFIX + "__".join(self.path).upper()
 
 
 class Section(NamedTuple):

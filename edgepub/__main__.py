@@ -26,7 +26,7 @@ def main() -> None:
 
 
 def _print_errors(lines: list[str]) -> None:
-    priority = "<3>" if journal.is_stderr() else ""  # sd-daemon(3): error
+    priority = "<3>" if journal.stderr_is_journal() else ""  # sd-daemon(3): error
     for line in lines:
         print(f"{priority}{line}", file=sys.stderr)
 

@@ -10,7 +10,7 @@ from edgepub.mqtt.messages import state_message
 from edgepub.mqtt.outbox.outbox import Outbox
 from edgepub.mqtt.store import Store
 from edgepub.mqtt.topics import Topics
-from edgepub.telemetry.logs import of_camera
+from edgepub.telemetry.logs import camera_logger
 
 _LONGEST_SHOWN = 40
 _log = logging.getLogger(__name__)
@@ -35,7 +35,7 @@ class Controls:
         self._topics = topics
         self._outbox = outbox
         self._store = store
-        self._log = of_camera(_log, camera)
+        self._log = camera_logger(_log, camera)
         self._apply: Mapping[str, Apply] = {}
 
     def value(self, name: str) -> Any:  # noqa: ANN401  (a setting's value)

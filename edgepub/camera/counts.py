@@ -36,7 +36,7 @@ class ObjectCounts:
         self._topics = topics
         self._outbox = outbox
         self._tell_of_new = tell_of_new
-        self._counted = settings.counted
+        self._counted = settings.labels_by_zone
         self._published: dict[_Place, int] = {}
 
     def begin(self) -> None:
@@ -54,7 +54,7 @@ class ObjectCounts:
             settings: the camera's, in which the zones are others.
 
         """
-        self._counted = settings.counted
+        self._counted = settings.labels_by_zone
         self._published = {place: number for place, number in self._published.items() if self._counts(*place)}
         self.begin()
 

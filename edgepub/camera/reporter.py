@@ -20,7 +20,7 @@ from edgepub.mqtt.outbox.outbox import Outbox
 from edgepub.mqtt.payloads import event
 from edgepub.mqtt.payloads.detections import SCHEMA, Detections, encode
 from edgepub.mqtt.topics import Topics
-from edgepub.telemetry.logs import of_camera
+from edgepub.telemetry.logs import camera_logger
 from edgepub.telemetry.metrics import CameraMetrics
 from edgepub.telemetry.status import CameraStatus
 
@@ -64,7 +64,7 @@ class Reporter:
     ) -> None:
         camera = whose["camera"]
         self._whose = whose
-        self._log = of_camera(_log, camera)
+        self._log = camera_logger(_log, camera)
         self._detections_topic = topics.detections(camera)
         self._events_topic = topics.events(camera)
         self._status_topic = topics.camera_status(camera)
@@ -83,7 +83,7 @@ class Reporter:
         try:
             objects = self._builder.objects(result)
         except InvalidResultError as error:
-            self._counts.count_made()
+            self._counts.next_seq()
             self._drop(result.frame.number, error)
             return
         findings = self._analysis.update(objects, result.frame)
@@ -138,7 +138,7 @@ class Reporter:
         self._viewfinder.add_event({name: value for name, value in its.items() if name != "seq"})
 
     def _publish(self, result: Result, objects: list[dict[str, Any]]) -> None:
-        seq = self._counts.count_made()
+        seq = self._counts.next_seq()
         try:
             payload = self._builder.build(result, objects, seq)
         except InvalidResultError as error:

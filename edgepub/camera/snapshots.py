@@ -12,7 +12,7 @@ from edgepub.camera.analysis.presence import Sighting
 from edgepub.camera.frames import Frame
 from edgepub.camera.jpeg import encode_jpeg
 from edgepub.config.camera import SnapshotSettings
-from edgepub.telemetry.logs import of_camera
+from edgepub.telemetry.logs import camera_logger
 from edgepub.telemetry.metrics import CameraMetrics
 
 BETTER = 1.2
@@ -109,7 +109,7 @@ class Snapshots:
         self._snapshot_thread = snapshot_thread
         self._publish = publish
         self._counts = counts
-        self._log = of_camera(_log, whose["camera"])
+        self._log = camera_logger(_log, whose["camera"])
         self._best: dict[_Key, tuple[float, int]] = {}  # how well it is seen, and the frame of the newest picture
         self._last_s = -inf
 

@@ -14,9 +14,9 @@ from edgepub.camera.inference_thread import POLL_S, WARM_UP_S, InferenceThread
 from edgepub.config.camera import CameraSettings
 from edgepub.core.backoff import Backoff
 from edgepub.core.errors import ModelError, RetryableError, SourceError
-from edgepub.telemetry.logs import of_camera
+from edgepub.telemetry.logs import camera_logger
 from edgepub.telemetry.metrics import CameraMetrics
-from edgepub.telemetry.status import STARTS, CameraCondition, CameraStatus
+from edgepub.telemetry.status import STARTS, CameraState, CameraStatus
 
 _FIRST_PAUSE_S = 1.0
 _LONGEST_PAUSE_S = 30.0
@@ -56,7 +56,7 @@ class CameraSupervisor:
         load: loads the model, for as long as the context lasts.
         reporter: takes the results and the status; called by one thread at a time.
         counts: the camera's counts.
-        condition: is told how it is.
+        state: how the camera is; set here.
         stall_timeout_s: how long a model that has answered may take for the next answer.
         enabled: whether it works to begin with.
 
@@ -69,18 +69,18 @@ class CameraSupervisor:
         load: Callable[[], AbstractContextManager[InferenceModel]],
         reporter: ResultSink,
         counts: CameraMetrics,
-        condition: CameraCondition,
+        state: CameraState,
         stall_timeout_s: float,
         *,
         enabled: bool = True,
     ) -> None:
         self.name = name
-        self._log = of_camera(_log, name)
+        self._log = camera_logger(_log, name)
         self._source = source
         self._load = load
         self._reporter = reporter
         self._counts = counts
-        self._condition = condition
+        self._state = state
         self._stall_timeout_s = stall_timeout_s
         # What is left of the promise is for noticing it, and for saying so.
         self._patience_s = stall_timeout_s - max(0.1 * stall_timeout_s, 2 * POLL_S)
@@ -92,8 +92,8 @@ class CameraSupervisor:
         self._life: InferenceThread | None = None
         self._waits_for_hung = False
         self._has_ended = False
-        self._status = condition.status = self._down
-        condition.fault = STARTS if enabled else None
+        self._status = state.status = self._down
+        state.problem = STARTS if enabled else None
         self._was_online = False
         self._since_s = 0.0
         self._last_s = 0.0
@@ -249,10 +249,10 @@ class CameraSupervisor:
         return self._backoff.next_s()
 
     def _set_status(self, status: CameraStatus, fault: str | None) -> None:
-        self._condition.fault = fault
+        self._state.problem = fault
         if status == self._status:
             return
-        self._status = self._condition.status = status
+        self._status = self._state.status = status
         self._since_s = time.monotonic()
         if status == "online":
             if self._was_online:

@@ -90,7 +90,7 @@ def check(
     settings = effective.settings
     counts = [_counted(len(settings.cameras), "camera"), _counted(len(settings.models), "model")]
     typer.echo(f"{path}: good: {', '.join(counts)}, broker {settings.mqtt.url}")
-    for line in effective.told():
+    for line in effective.override_notes():
         typer.echo(line)
     if connect:
         _require_system_libraries()
@@ -219,9 +219,9 @@ def json_schema(name: SchemaName) -> dict[str, Any]:
 
 def _print_versions(requested: bool) -> None:
     if requested:
-        from edgepub.core.versions import versions
+        from edgepub.core.versions import installed_versions
 
-        for name, number in versions().items():
+        for name, number in installed_versions().items():
             typer.echo(f"{name} {number}")
         raise typer.Exit
 
@@ -249,7 +249,7 @@ def _require_system_libraries() -> None:
     """
     from edgepub.core import system_libraries
 
-    system_libraries.require()
+    system_libraries.check()
 
 
 def _counted(number: int, noun: str) -> str:
@@ -262,11 +262,11 @@ def _print_discovery(path: Path) -> None:
     from edgepub.mqtt import store
 
     effective = load_effective(path)
-    settings, folder = effective.settings, effective.folder
+    settings, folder = effective.settings, effective.state_dir
     published = store.read_retained_topics(folder)
     if not settings.home_assistant.enabled:
         typer.echo("home_assistant.enabled is false: nothing is sent", err=True)
-    elif open_ended := [name for name, camera in settings.cameras.items() if None in camera.counted.values()]:
+    elif open_ended := [name for name, camera in settings.cameras.items() if None in camera.labels_by_zone.values()]:
         known = f"{folder} has none yet" if published is None else f"this output contains those in {folder}"
         typer.echo(f"{', '.join(open_ended)}: no labels configured, so they are added when detected; {known}", err=True)
     typer.echo(json.dumps(build_messages(settings, published or []), indent=2, ensure_ascii=False))

@@ -18,10 +18,10 @@ from edgepub.camera.inference_thread import WARM_UP_S
 from edgepub.camera.sources.capture import Gate
 from edgepub.camera.sources.factory import make_source
 from edgepub.config.camera import CameraSettings
-from edgepub.config.load import broker_password
+from edgepub.config.secrets import read_broker_password
 from edgepub.config.settings import ModelSettings, Settings
 from edgepub.core.errors import EdgepubError
-from edgepub.core.redaction import one_line
+from edgepub.core.redaction import redact_line
 from edgepub.mqtt import connection
 from edgepub.telemetry.metrics import CameraMetrics
 
@@ -46,7 +46,7 @@ def inspect(settings: Settings) -> Iterator[_Outcome]:
     for name, of in settings.models.items():
         seen = [frames[camera] for camera, its in settings.cameras.items() if its.model == name and camera in frames]
         strange: list[str] = []
-        named = {camera: its.named for camera, its in settings.cameras.items() if its.model == name}
+        named = {camera: its.all_labels for camera, its in settings.cameras.items() if its.model == name}
         yield _within(WARM_UP_S, f"model {name}", functools.partial(_try_out, of, seen, named, strange))()
         yield from ((False, line) for line in strange)
 
@@ -59,7 +59,7 @@ def _within(seconds: float, what: str, work: Callable[[], str]) -> Callable[[], 
         try:
             outcomes.put((True, f"{what}: good: {work()}"))
         except Exception as error:  # whatever it is, it is the outcome
-            outcomes.put((False, f"{what}: FAILED: {one_line(error)}"))
+            outcomes.put((False, f"{what}: FAILED: {redact_line(error)}"))
 
     threading.Thread(target=run, name=what, daemon=True).start()
     end_s = time.monotonic() + seconds
@@ -74,7 +74,7 @@ def _within(seconds: float, what: str, work: Callable[[], str]) -> Callable[[], 
 
 
 async def _connect(settings: Settings) -> str:
-    password = broker_password(settings.mqtt)
+    password = read_broker_password(settings.mqtt)
     async with connection.connect(settings.mqtt, f"{settings.client_id}-check", password) as session:
         return f"MQTT {session.version}"
 

@@ -7,10 +7,10 @@ from collections.abc import Iterable
 from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 
-from edgepub.config.load import broker_password
+from edgepub.config.secrets import read_broker_password
 from edgepub.config.settings import NodeSettings
-from edgepub.core.errors import BrokerError, NotAllowedError, NotTakenError, StateInUseError
-from edgepub.core.state_dir import claimed, default_folder
+from edgepub.core.errors import BrokerError, MessageRejectedError, StateInUseError, SubscriptionRefusedError
+from edgepub.core.state_dir import default_state_dir, lock_state_dir
 from edgepub.home_assistant.discovery import belongs_to_node, is_discovery
 from edgepub.mqtt import connection, store
 from edgepub.mqtt.messages import state_message
@@ -30,7 +30,7 @@ def take_back(settings: NodeSettings, folder: Path) -> None:
         BrokerError: no session with the broker, or it broke.
 
     """
-    with claimed(folder), store.open_store(folder) as its:
+    with lock_state_dir(folder), store.open_store(folder) as its:
         asyncio.run(_take_back(settings, its))
 
 
@@ -47,8 +47,8 @@ def purge(settings: NodeSettings) -> list[str]:
         BrokerError: no session with the broker, or it broke.
 
     """
-    folder = default_folder()
-    with claimed(folder), store.open_store(folder) as its:
+    folder = default_state_dir()
+    with lock_state_dir(folder), store.open_store(folder) as its:
         try:
             return asyncio.run(_purge(settings, its))
         except BrokerError as error:
@@ -75,7 +75,7 @@ async def _purge(settings: NodeSettings, its: store.Store) -> list[str]:
 
 def _connected(settings: NodeSettings) -> AbstractAsyncContextManager[Session]:
     client_id = f"{settings.client_id}-purge"
-    return connection.connect(settings.mqtt, client_id, broker_password(settings.mqtt), max_received_bytes=None)
+    return connection.connect(settings.mqtt, client_id, read_broker_password(settings.mqtt), max_received_bytes=None)
 
 
 async def _clear(session: Session, topics: Iterable[str], its: store.Store) -> list[str]:
@@ -84,7 +84,7 @@ async def _clear(session: Session, topics: Iterable[str], its: store.Store) -> l
     for topic in sorted(topics, key=lambda topic: (not is_discovery(topic), topic)):  # an entity goes before its state
         try:
             await session.publish(state_message(topic, b""))
-        except NotTakenError as error:
+        except MessageRejectedError as error:
             _log.warning("%s is not cleared: %s", topic, error)
             continue
         cleared.append(topic)
@@ -96,7 +96,7 @@ async def _retained(session: Session, *topics: str) -> dict[str, bytes]:
     """Return what the broker holds there, and lets us read."""
     found = {}
     for topic in topics:
-        with contextlib.suppress(NotAllowedError):
+        with contextlib.suppress(SubscriptionRefusedError):
             await session.subscribe(topic)
     with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(_QUIET_S) as limit:

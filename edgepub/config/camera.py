@@ -7,7 +7,7 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, PrivateAttr, ValidationInfo, field_validator, model_validator
 
 from edgepub.config.areas import Areas, Labels, Lines, Zones
-from edgepub.config.fields import Name, Number, ReadableFile, Section, resolved
+from edgepub.config.fields import Name, Number, ReadableFile, Section, resolve_source
 
 # The bounds come before `Number`: behind it, the JSON Schema would not have them.
 MinScore = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False), Number]
@@ -94,11 +94,11 @@ class CameraSettings(Section):
     @field_validator("source", mode="before")
     @classmethod
     def _a_source(cls, value: object, info: ValidationInfo) -> object:
-        source = resolved(value, info)
+        source = resolve_source(value, info)
         return str(source) if isinstance(source, Path) else source
 
     @property
-    def named(self) -> list[str]:
+    def all_labels(self) -> list[str]:
         """All labels that are named, each once: of the camera, its zones and its lines."""
         zones, lines = self.zones.values(), self.lines.values()
         lists = [self.labels, *(zone.labels for zone in zones), *(line.labels for line in lines)]
@@ -118,7 +118,7 @@ class CameraSettings(Section):
                 raise ValueError(f"source_file is not a text in UTF-8: {self.source_file}") from None
             if not source:
                 raise ValueError(f"source_file is empty: {self.source_file}")
-        self._resolved = resolved(source, info)
+        self._resolved = resolve_source(source, info)
         is_file = isinstance(self.resolved_source, Path)
         for key in ("loop", "realtime"):
             if getattr(self, key) and not is_file:
@@ -126,7 +126,7 @@ class CameraSettings(Section):
         return self
 
     @property
-    def counted(self) -> dict[str | None, Labels | None]:
+    def labels_by_zone(self) -> dict[str | None, Labels | None]:
         """The labels of which there are counts, by zone (None: the whole frame); null: of all that are seen."""
         return {None: self.labels, **{name: zone.labels or self.labels for name, zone in self.zones.items()}}
 

@@ -11,7 +11,7 @@ from pydantic_core import ErrorDetails
 
 from edgepub.config.settings import Settings
 
-PREFIX = "EDGEPUB_"
+ENV_PREFIX = "EDGEPUB_"
 """Of the environment's variables."""
 _SYNONYMS = {
     **dict.fromkeys(("url", "rtsp", "path", "stream", "file", "device"), "source"),
@@ -59,16 +59,16 @@ def explain(detail: ErrorDetails, whole: type[BaseModel] = Settings) -> tuple[tu
     return place, why
 
 
-def nearest(word: str, known: Iterable[str]) -> str:
+def did_you_mean(word: str, known: Iterable[str]) -> str:
     """Return the question after the known word that is nearest, if one is near."""
     close = difflib.get_close_matches(word.lower(), list(map(str, known)), n=1, cutoff=0.6)
     return f"; did you mean {close[0]!r}?" if close else ""
 
 
-def line(path: Path, place: tuple[str | int, ...], why: str) -> str:
+def mistake_line(path: Path, place: tuple[str | int, ...], why: str) -> str:
     """Return the whole line of a mistake; the variable is named if it was one that set the key."""
     key = ".".join(map(str, place))
-    variable = PREFIX + "__".join(map(str, place)).upper()
+    variable = ENV_PREFIX + "__".join(map(str, place)).upper()
     origin = f" (set by {variable})" if variable in os.environ else ""
     return f"{path}: {key}: {why}{origin}" if key else f"{path}: {why}{origin}"
 
@@ -80,7 +80,7 @@ def _explain_unknown(place: tuple[str | int, ...], whole: type[BaseModel]) -> tu
         return (*above, word), "a space is missing after the colon"
     known = list(_keys_at(tuple(above), whole))
     meant = _SYNONYMS.get(word.lower())
-    return place, f"unknown key{f'; did you mean {meant!r}?' if meant in known else nearest(word, known)}"
+    return place, f"unknown key{f'; did you mean {meant!r}?' if meant in known else did_you_mean(word, known)}"
 
 
 def _keys_at(place: tuple[str | int, ...], whole: type[BaseModel]) -> Iterable[str]:

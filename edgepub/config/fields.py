@@ -17,7 +17,7 @@ _NAME = re.compile(r"[a-z0-9_-]{1,64}")
 _HOST_NAME = re.compile(r"(?=.{1,253}$)[a-z0-9_]([a-z0-9_-]*[a-z0-9_])?(\.[a-z0-9_]([a-z0-9_-]*[a-z0-9_])?)*")
 
 
-def is_name(text: str) -> bool:
+def is_valid_name(text: str) -> bool:
     """Return whether a node or a camera can have this name."""
     return bool(_NAME.fullmatch(text))
 
@@ -56,7 +56,7 @@ def _broker_url(value: str) -> str:
 
 
 def _name(value: str) -> str:
-    if not is_name(value):
+    if not is_valid_name(value):
         raise ValueError("a name has 1 to 64 of the characters a-z, 0-9, '_' and '-'")
     return value
 
@@ -75,7 +75,7 @@ def _topic(value: str) -> str:
     return value
 
 
-def absolute(path: Path | str, info: ValidationInfo) -> Path:
+def absolute_path(path: Path | str, info: ValidationInfo) -> Path:
     """Paths are relative to the configuration's folder, which the reader of it gives as context."""
     folder = (info.context or {}).get("folder", Path())
     try:
@@ -93,7 +93,7 @@ def is_dir(path: Path) -> bool:
 
 
 def _readable(path: Path, info: ValidationInfo) -> Path:
-    path = absolute(path, info)
+    path = absolute_path(path, info)
     try:
         with path.open("rb"):
             return path
@@ -106,7 +106,7 @@ def _readable(path: Path, info: ValidationInfo) -> Path:
 
 
 def _folder(path: Path, info: ValidationInfo) -> Path:
-    path = absolute(path, info)
+    path = absolute_path(path, info)
     try:
         is_other = path.exists() and not path.is_dir()
     except OSError as error:
@@ -133,7 +133,7 @@ def _listen_address(value: object) -> str:
     except ValueError:
         good = None
     if not good:
-        raise ValueError("an address and a port like 127.0.0.1:9090 or [::1]:9090, or a port alone, from 1 to 65535")
+        raise ValueError("an address and a port like 127.0.0.1:9464 or [::1]:9464, or a port alone, from 1 to 65535")
     return f"[{host}]:{parts.port}" if host.version == 6 else f"{host}:{parts.port}"  # noqa: PLR2004
 
 
@@ -161,12 +161,12 @@ ReadableFile = Annotated[Path, AfterValidator(_readable)]
 BrokerUrl = Annotated[str, AfterValidator(_broker_url)]
 
 
-def default_node() -> str:
+def default_node_name() -> str:
     """Return this machine's host name, made a valid node name."""
     return re.sub(r"[^a-z0-9_-]+", "-", socket.gethostname().split(".")[0].lower())[:64].strip("-") or "edgepub"
 
 
-def resolved(source: object, info: ValidationInfo) -> str | int | Path:
+def resolve_source(source: object, info: ValidationInfo) -> str | int | Path:
     """Return what a camera's source means: a URL, a webcam's number, or the absolute path of a file."""
     if isinstance(source, str) and source.isdecimal():
         return int(source)
@@ -174,4 +174,4 @@ def resolved(source: object, info: ValidationInfo) -> str | int | Path:
         return source
     if not isinstance(source, str) or not source or _HALF_URL.match(source) or _NEGATIVE.fullmatch(source):
         raise ValueError("a URL (rtsp://...), a file, or a webcam's number (0 or more)")
-    return source if "://" in source else absolute(source, info)
+    return source if "://" in source else absolute_path(source, info)

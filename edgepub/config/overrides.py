@@ -6,13 +6,13 @@ from pathlib import Path
 import yaml
 from pydantic import Field, ValidationError
 
-from edgepub.config import yaml_file
 from edgepub.config.areas import Areas
 from edgepub.config.explain import explain
 from edgepub.config.fields import CameraName, Section
 from edgepub.config.settings import Settings
+from edgepub.config.yaml_file import read_yaml
 from edgepub.core.errors import ConfigurationError
-from edgepub.core.state_dir import remove, replace
+from edgepub.core.state_dir import remove_file, replace_file
 
 FILE = "overrides.yaml"
 _HEAD = (
@@ -36,7 +36,7 @@ def read(folder: Path) -> dict[str, Areas]:
     """
     path = folder / FILE
     try:
-        content = yaml_file.read(path)
+        content = read_yaml(path)
     except (FileNotFoundError, NotADirectoryError):
         return {}
     except OSError as error:
@@ -58,15 +58,15 @@ def write(folder: Path, saved: Mapping[str, Areas]) -> None:
 
     """
     if not saved:
-        remove(folder / FILE)
+        remove_file(folder / FILE)
         return
     content = _Content(cameras=dict(saved)).model_dump(mode="json", by_alias=True, exclude_defaults=True)
     # In ASCII: PyYAML writes some other characters so that it reads them as white space.
     text = yaml.safe_dump(content, default_flow_style=None, sort_keys=False, width=120)
-    replace(folder / FILE, (_HEAD + text).encode())
+    replace_file(folder / FILE, (_HEAD + text).encode())
 
 
-def applied(settings: Settings, saved: Mapping[str, Areas], folder: Path) -> Settings:
+def apply_overrides(settings: Settings, saved: Mapping[str, Areas], folder: Path) -> Settings:
     """Return the settings with what was saved; that of a camera which is not there waits for it.
 
     Raises:
@@ -85,7 +85,7 @@ def applied(settings: Settings, saved: Mapping[str, Areas], folder: Path) -> Set
     return settings.model_copy(update={"cameras": cameras})
 
 
-def told(configuration: Path, settings: Settings, saved: Mapping[str, Areas], folder: Path) -> Iterator[str]:
+def override_notes(configuration: Path, settings: Settings, saved: Mapping[str, Areas], folder: Path) -> Iterator[str]:
     """Yield a line for each camera whose zones and lines are saved: they are not where a person looks for them."""
     path = folder / FILE
     for name in saved:

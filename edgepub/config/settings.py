@@ -21,8 +21,8 @@ from edgepub.config.fields import (
     ReadableFile,
     Section,
     Topic,
-    absolute,
-    default_node,
+    absolute_path,
+    default_node_name,
     is_dir,
 )
 
@@ -148,7 +148,7 @@ class ModelSettings(Section):
         """PySDK takes a relative path like `a/b` for a cloud zoo, so every path is made absolute before it sees it."""
         if not value or "://" in value or (info.field_name == "model_url" and "/" not in value):
             return value
-        folder = absolute(value, info)
+        folder = absolute_path(value, info)
         is_path = value[0] in "./~" or value.count("/") != (1 if info.field_name == "zoo_url" else 2) or is_dir(folder)
         return str(folder) if is_path else value
 
@@ -182,7 +182,7 @@ class HttpSettings(Section):
     """What is served over HTTP: the page, `/healthz` for whoever looks after the daemon, `/metrics` for Prometheus."""
 
     listen: ListenAddress | None = None
-    """Where: `127.0.0.1:9090`, `[::1]:9090`, or a port alone, which is that of loopback; null: nowhere. What is not
+    """Where: `127.0.0.1:9464`, `[::1]:9464`, or a port alone, which is that of loopback; null: nowhere. What is not
     loopback needs a token."""
     token_file: ReadableFile | None = None
     """A file with the token that whoever looks must have, and nothing else: 16 characters at least, as from
@@ -222,7 +222,7 @@ class HomeAssistantSettings(Section):
 class NodeSettings(Section):
     """What a node is to others: where it is found on which broker."""
 
-    node: Name = Field(default_factory=default_node)
+    node: Name = Field(default_factory=default_node_name)
     """This box, the second level of every topic; default: the host name."""
     mqtt: MqttSettings = MqttSettings()
     home_assistant: HomeAssistantSettings = HomeAssistantSettings()

@@ -9,7 +9,7 @@ import yaml
 from edgepub.core.errors import ConfigurationError
 
 
-def read(path: Path) -> object:
+def read_yaml(path: Path) -> object:
     """Return what is in it; None: nothing.
 
     Raises:

@@ -13,11 +13,11 @@
         ├── SpoolError        the file of events cannot be read or written
         │   └── SpoolDamagedError   ... and has been set aside for a new one
         └── BrokerError       no session with the MQTT broker, or it broke
-            ├── RefusedError      the broker does not want this client: worth a try after a long pause only
-            └── NotAllowedError   the session stands, but the broker refuses a subscription
+            ├── BrokerRefusedError      the broker does not want this client: worth a try after a long pause only
+            └── SubscriptionRefusedError   the session stands, but the broker refuses a subscription
 
 Two stand beside them, for one thing that is dropped and counted, and nothing is tried again: ``InvalidResultError``, a
-result that cannot become a valid payload, and ``NotTakenError``, a message that the broker does not take.
+result that cannot become a valid payload, and ``MessageRejectedError``, a message that the broker does not take.
 """
 
 
@@ -74,11 +74,11 @@ class BrokerError(RetryableError):
     """No session with the MQTT broker, or one that broke."""
 
 
-class RefusedError(BrokerError):
+class BrokerRefusedError(BrokerError):
     """The broker does not want this client, and another try at once would change nothing."""
 
 
-class NotAllowedError(BrokerError):
+class SubscriptionRefusedError(BrokerError):
     """The broker refuses a subscription."""
 
 
@@ -86,7 +86,7 @@ class InvalidResultError(EdgepubError):
     """A result that cannot be made a valid payload."""
 
 
-class NotTakenError(EdgepubError):
+class MessageRejectedError(EdgepubError):
     """A message that the broker does not take.
 
     Attributes:

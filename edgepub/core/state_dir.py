@@ -16,7 +16,7 @@ _LOOK_S = 0.1
 _log = logging.getLogger(__name__)
 
 
-def default_folder() -> Path:
+def default_state_dir() -> Path:
     """Return ``$STATE_DIRECTORY``, else ``$XDG_STATE_HOME/edgepub``, else ``~/.local/state/edgepub``."""
     if given := os.environ.get("STATE_DIRECTORY"):
         return Path(given.split(":")[0])  # systemd may name several
@@ -24,7 +24,7 @@ def default_folder() -> Path:
 
 
 @contextmanager
-def claimed(folder: Path) -> Iterator[None]:
+def lock_state_dir(folder: Path) -> Iterator[None]:
     """Make the folder if need be, for its owner alone, and keep any other edgepub out of it.
 
     A folder that cannot be made or locked is no reason to stop: whoever writes into it will say so.
@@ -66,7 +66,7 @@ def _lock(descriptor: int, folder: Path) -> None:
             return
 
 
-def make_private(path: Path) -> None:
+def create_private_file(path: Path) -> None:
     """Make sure that there is a file, which only its owner can read if it is new.
 
     Raises:
@@ -76,7 +76,7 @@ def make_private(path: Path) -> None:
     os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
 
 
-def replace(path: Path, content: bytes) -> None:
+def replace_file(path: Path, content: bytes) -> None:
     """Replace a file's content as a whole, on the disk; make it, and its folder, if need be, for the owner alone.
 
     Whatever happens meanwhile, there is the old content or the new one.
@@ -98,7 +98,7 @@ def replace(path: Path, content: bytes) -> None:
     _sync(path.parent)
 
 
-def remove(path: Path) -> None:
+def remove_file(path: Path) -> None:
     """Remove a file, if there is one, on the disk.
 
     Raises:
@@ -110,7 +110,7 @@ def remove(path: Path) -> None:
         _sync(path.parent)
 
 
-def set_aside(path: Path, why: object) -> None:
+def set_aside_damaged_file(path: Path, why: object) -> None:
     """Rename a damaged file, and say so.
 
     Raises:

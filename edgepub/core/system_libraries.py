@@ -11,7 +11,7 @@ _OPENCV = {"libGL.so.1": "libgl1", "libglib-2.0.so.0": "libglib2.0-0"}
 _PYSDK = {f"libpython{_PYTHON}.so.1.0": f"libpython{_PYTHON}"}
 
 
-def require() -> None:
+def check() -> None:
     """Look whether the libraries are here.
 
     Raises:

@@ -7,11 +7,11 @@ from collections.abc import Callable
 
 from edgepub.config import overrides
 from edgepub.config.areas import Areas
-from edgepub.config.effective import Configured
+from edgepub.config.effective import EffectiveSettings
 from edgepub.config.settings import Settings
 from edgepub.core.errors import ConfigurationError, StateError
 from edgepub.core.threads import run_in_thread
-from edgepub.telemetry.logs import of_camera
+from edgepub.telemetry.logs import camera_logger
 
 _PATIENCE_S = 5.0
 _log = logging.getLogger(__name__)
@@ -25,7 +25,7 @@ class Editor:
 
     """
 
-    def __init__(self, configured: Configured) -> None:
+    def __init__(self, configured: EffectiveSettings) -> None:
         self.configured = configured
         """What is in force; who changes it has `changing`."""
         self.changing = asyncio.Lock()
@@ -63,17 +63,17 @@ class Editor:
                 raise StateError("not saved: edgepub stops or begins anew; try again in a moment")
             if camera not in self.configured.settings.cameras:
                 raise StateError(f"not saved: there is no camera {camera!r} any more")
-            new = self.configured.saving(camera, areas)
+            new = self.configured.with_areas(camera, areas)
             await self._keep(new)
             self.configured = new
             if not self._is_over.is_set():  # else it is in force at the next start
                 self._redraw(new.settings)
         whose = "the configuration's" if areas is None else "those saved on its page"
-        of_camera(_log, camera).info("its zones and lines are %s from now on", whose)
+        camera_logger(_log, camera).info("its zones and lines are %s from now on", whose)
 
-    async def _keep(self, new: Configured) -> None:
+    async def _keep(self, new: EffectiveSettings) -> None:
         """Write it, unless the disk hangs: then nobody waits for it for long, and nothing is written beside it."""
-        silent = StateError(f"not saved: the disk of {new.folder} does not answer; try again later")
+        silent = StateError(f"not saved: the disk of {new.state_dir} does not answer; try again later")
         if self._writing and not self._writing.done():
             raise silent
         writing = run_in_thread("overrides", functools.partial(_write, new, self.configured))
@@ -85,11 +85,11 @@ class Editor:
         try:
             self._writing.result()
         except OSError as error:
-            raise StateError(f"not saved, nothing has changed: {new.folder}: {error.strerror}") from None
+            raise StateError(f"not saved, nothing has changed: {new.state_dir}: {error.strerror}") from None
 
 
-def _write(new: Configured, before: Configured) -> None:
-    if overrides.read(new.folder) != before.saved:
-        path = new.folder / overrides.FILE
+def _write(new: EffectiveSettings, before: EffectiveSettings) -> None:
+    if overrides.read(new.state_dir) != before.saved:
+        path = new.state_dir / overrides.FILE
         raise ConfigurationError([f"{path}: was changed by hand, which would be lost: reload edgepub first"])
-    overrides.write(new.folder, new.saved)
+    overrides.write(new.state_dir, new.saved)

@@ -5,7 +5,7 @@ import logging
 from collections.abc import Callable, Collection
 
 from edgepub.camera.supervisor import CameraSupervisor
-from edgepub.telemetry.logs import of_camera
+from edgepub.telemetry.logs import camera_logger
 
 _log = logging.getLogger(__name__)
 
@@ -38,7 +38,7 @@ class Fleet:
             return
         _, hung = await asyncio.wait(tasks, timeout=grace_s)
         for task in hung:
-            of_camera(_log, tasks[task].name).warning("did not stop within %.0f s and is left behind", grace_s)
+            camera_logger(_log, tasks[task].name).warning("did not stop within %.0f s and is left behind", grace_s)
             task.cancel()
         if hung:
             await asyncio.wait(hung, timeout=grace_s)  # they still say that their cameras are offline

@@ -47,9 +47,9 @@ from edgepub.mqtt.payloads import info
 from edgepub.mqtt.publisher import Publisher
 from edgepub.mqtt.store import Store
 from edgepub.mqtt.topics import Topics
-from edgepub.telemetry.logs import Log, of_camera
+from edgepub.telemetry.logs import CameraLogger, camera_logger
 from edgepub.telemetry.metrics import CameraMetrics
-from edgepub.telemetry.status import CameraCondition, Condition
+from edgepub.telemetry.status import CameraState, Status
 
 _EVENTS = "events.sqlite"
 _log = logging.getLogger(__name__)
@@ -83,7 +83,7 @@ class Node:
     """
 
     def __init__(self, settings: Settings, boot_id: str, store: Store, durable_folder: Path, editor: AreaStore) -> None:
-        self.condition = Condition(settings.cameras)
+        self.status = Status(settings.cameras)
         self.snapshot_thread = SnapshotThread()
         self.parts: dict[str, Part] = {}
         self._settings = settings
@@ -105,7 +105,7 @@ class Node:
         self._cameras: dict[str, CameraSupervisor] = {}
         self._views: dict[str, CameraView] = {}
         self._http_context = HttpContext(
-            settings.node, self.condition, self._counts, self._views, self.outbox.sizes, editor
+            settings.node, self.status, self._counts, self._views, self.outbox.sizes, editor
         )
 
     def start(self) -> list[CameraSupervisor]:
@@ -133,7 +133,7 @@ class Node:
         old = self._part_settings
         self._settings, self._part_settings = settings, new
         for name in what.stopped:
-            for its in (self._counts, self._controls, self._cameras, self._views, self.condition.cameras):
+            for its in (self._counts, self._controls, self._cameras, self._views, self.status.cameras):
                 its.pop(name, None)
         for name in what.redrawn:
             # First, so that no count is published from now on that is cleared below.
@@ -183,7 +183,7 @@ class Node:
                     settings.stats.interval_s,
                     self._counts,
                     self.outbox,
-                    self.condition.broker,
+                    self.status.broker,
                     self._began_s,
                 )
             elif settings.http.listen:
@@ -207,7 +207,7 @@ class Node:
             lambda message: (self._announcer.on_birth if message.topic in births else self._command_handler.handle)(
                 message
             ),
-            self.condition.broker,
+            self.status.broker,
         )
 
     def _camera(self, name: str) -> CameraSupervisor:
@@ -216,7 +216,7 @@ class Node:
         kept = self._kept.setdefault(name, _Kept(CameraMetrics(), itertools.count(1), Viewfinder()))
         counts = self._counts[name] = kept.counts
         self._receipts[topics.events(name)] = EventReceipt(counts)
-        condition = self.condition.cameras[name] = CameraCondition()
+        state = self.status.cameras[name] = CameraState()
         whose = {"node": self._settings.node, "camera": name, "boot_id": self._boot_id}
         controls = self._controls[name] = Controls(name, of, topics, outbox, self._store)
         enabled = controls.value("enabled")
@@ -253,11 +253,11 @@ class Node:
         load = functools.partial(
             _loaded,
             self._settings.models[of.model],
-            lambda: self._settings.cameras.get(name, of).named,  # zones that came later may name others
-            of_camera(_log, name),
+            lambda: self._settings.cameras.get(name, of).all_labels,  # zones that came later may name others
+            camera_logger(_log, name),
         )
         camera = self._cameras[name] = CameraSupervisor(
-            name, source, load, reporter, counts, condition, of.stall_timeout_s, enabled=enabled
+            name, source, load, reporter, counts, state, of.stall_timeout_s, enabled=enabled
         )
         controls.begin({"enabled": camera.set_enabled, "min_score": builder.set_min_score, "max_fps": gate.set_max_fps})
         self._views[name] = CameraView(of, kept.viewfinder, controls)
@@ -268,7 +268,7 @@ class Node:
 
 
 @contextlib.contextmanager
-def _loaded(settings: ModelSettings, labels: Callable[[], Sequence[str]], log: Log) -> Iterator[Model]:
+def _loaded(settings: ModelSettings, labels: Callable[[], Sequence[str]], log: CameraLogger) -> Iterator[Model]:
     with load_model(settings) as model:
         for line in model.unknown_labels(labels()):
             log.warning("%s", line)

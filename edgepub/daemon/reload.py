@@ -6,7 +6,7 @@ from pydantic import SecretStr
 
 from edgepub.config.areas import Areas
 from edgepub.config.camera import CameraSettings
-from edgepub.config.load import broker_password, http_token
+from edgepub.config.secrets import read_broker_password, read_http_token
 from edgepub.config.settings import HttpSettings, ModelSettings, MqttSettings, Settings, StatsSettings
 from edgepub.home_assistant import discovery
 
@@ -89,7 +89,7 @@ def part_settings(settings: Settings) -> PartSettings:
         ValueError: the broker's password or the token cannot be read any more.
 
     """
-    password, births = broker_password(settings.mqtt), discovery.birth_topics(settings)
+    password, births = read_broker_password(settings.mqtt), discovery.birth_topics(settings)
     connection = Connection(settings.mqtt, settings.client_id, password, births)
-    http = Http(settings.http, http_token(settings.http) if settings.http.listen else None)
+    http = Http(settings.http, read_http_token(settings.http) if settings.http.listen else None)
     return PartSettings(publisher=connection, stats=settings.stats, http=http)

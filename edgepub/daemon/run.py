@@ -15,11 +15,11 @@ from pathlib import Path
 import psutil
 import uvloop
 
-from edgepub.config.effective import Configured, load_effective
+from edgepub.config.effective import EffectiveSettings, load_effective
 from edgepub.config.settings import Settings
 from edgepub.core.errors import ConfigurationError, StateInUseError
-from edgepub.core.state_dir import claimed, default_folder
-from edgepub.core.versions import versions
+from edgepub.core.state_dir import default_state_dir, lock_state_dir
+from edgepub.core.versions import installed_versions
 from edgepub.daemon import reload
 from edgepub.daemon.editor import Editor
 from edgepub.daemon.fleet import Fleet
@@ -68,10 +68,10 @@ def run(path: Path) -> int:
     """
     load = functools.partial(load_effective, path)
     first = load()
-    logs.setup(first.settings.log)
-    _log.info("edgepub %(edgepub)s, PySDK %(pysdk)s, Python %(python)s", versions())
+    logs.configure_logging(first.settings.log)
+    _log.info("edgepub %(edgepub)s, PySDK %(pysdk)s, Python %(python)s", installed_versions())
     _log.info("configuration %s", path.absolute())
-    for line in first.told():
+    for line in first.override_notes():
         _log.info("%s", line)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         try:
@@ -88,7 +88,7 @@ def run(path: Path) -> int:
     return code
 
 
-async def _until_signalled(first: Configured, load: Callable[[], Configured]) -> int:
+async def _until_signalled(first: EffectiveSettings, load: Callable[[], EffectiveSettings]) -> int:
     requests = Requests()
     on_terminal = sys.stderr.isatty()
 
@@ -115,7 +115,7 @@ async def _until_signalled(first: Configured, load: Callable[[], Configured]) ->
     return await serve(first, load, requests)
 
 
-async def serve(first: Configured, load: Callable[[], Configured], requests: Requests) -> int:
+async def serve(first: EffectiveSettings, load: Callable[[], EffectiveSettings], requests: Requests) -> int:
     """Do what `run` does, as it is wished."""
     service, what = Service(first.settings.startup_timeout_s), first
     while True:
@@ -128,20 +128,22 @@ async def serve(first: Configured, load: Callable[[], Configured], requests: Req
 class _Run:
     """From the start to the end, or to a configuration with which all begins anew."""
 
-    def __init__(self, what: Configured, load: Callable[[], Configured], requests: Requests, service: Service) -> None:
+    def __init__(
+        self, what: EffectiveSettings, load: Callable[[], EffectiveSettings], requests: Requests, service: Service
+    ) -> None:
         self._editor = Editor(what)
         self._load = load
         self._requests = requests
         self._service = service
         self._tasks: dict[str, asyncio.Task[None]] = {}
 
-    async def live(self) -> int | Configured:
+    async def live(self) -> int | EffectiveSettings:
         """Return the exit code, or the new configuration."""
-        settings, folder = self._editor.configured.settings, default_folder()
+        settings, folder = self._editor.configured.settings, default_state_dir()
         events_folder = settings.outbox.durable.path or folder
         with contextlib.ExitStack() as stack:
             for each in {folder.resolve(), events_folder.resolve()}:
-                stack.enter_context(claimed(each))
+                stack.enter_context(lock_state_dir(each))
             its_store = stack.enter_context(store.open_store(folder))
             _log.info("node %s, cameras: %s; what is kept is in %s", settings.node, ", ".join(settings.cameras), folder)
             node = Node(settings, uuid.uuid4().hex, its_store, events_folder, self._editor)
@@ -153,14 +155,14 @@ class _Run:
                 for camera in node.start():
                     fleet.start(camera)
                 self._begin(node.parts, node, group)
-                follower = self._service.follow(node.condition, lambda: [*node.stuck, *fleet.stuck])
+                follower = self._service.follow(node.status, lambda: [*node.stuck, *fleet.stuck])
                 self._tasks["service"] = group.create_task(follower, name="service")
                 new = await self._watch(node, fleet, group)
                 ended = new is None and not self._requests.is_stopping
                 unsent = await self._end(node, fleet)
         return new or (FAILED if ended and unsent else 0)
 
-    async def _watch(self, node: Node, fleet: Fleet, group: asyncio.TaskGroup) -> Configured | None:
+    async def _watch(self, node: Node, fleet: Fleet, group: asyncio.TaskGroup) -> EffectiveSettings | None:
         """Do what is wished; return when this is over, with the configuration that is next, if there is one."""
         requests = self._requests
         while True:
@@ -178,10 +180,12 @@ class _Run:
                 if new is not None and not requests.is_stopping:
                     return new
 
-    async def _reload(self, node: Node, fleet: Fleet, group: asyncio.TaskGroup) -> Configured | None:
+    async def _reload(self, node: Node, fleet: Fleet, group: asyncio.TaskGroup) -> EffectiveSettings | None:
         """Let a new configuration be in force; return it if that takes a new life."""
         self._service.reloading()
-        logs.setup(self._editor.configured.settings.log)  # what comes of it is said to a person, however often
+        logs.configure_logging(
+            self._editor.configured.settings.log
+        )  # what comes of it is said to a person, however often
         try:
             effective = self._load()
             new = effective.settings
@@ -193,8 +197,8 @@ class _Run:
         except (StateInUseError, ValueError) as error:
             self._refuse([str(error)])
             return None
-        logs.setup(new.log)
-        for line in effective.told():
+        logs.configure_logging(new.log)
+        for line in effective.override_notes():
             _log.info("%s", line)
         what = reload.between(self._editor.configured.settings, new)
         self._editor.configured = effective
@@ -219,8 +223,8 @@ class _Run:
     def _try_folder(self, new: Settings) -> None:
         """Raise StateInUseError if another edgepub uses the new folder for events."""
         old, folder = self._editor.configured.settings.outbox.durable.path, new.outbox.durable.path
-        if folder and folder != old and folder.resolve() != default_folder().resolve():
-            with claimed(folder):
+        if folder and folder != old and folder.resolve() != default_state_dir().resolve():
+            with lock_state_dir(folder):
                 pass
 
     def _refuse(self, mistakes: Sequence[str]) -> None:

@@ -10,9 +10,9 @@ import psutil
 from edgepub.mqtt.messages import json_format, stream_message
 from edgepub.mqtt.outbox.outbox import Outbox
 from edgepub.mqtt.payloads import stats
-from edgepub.telemetry.logs import of_camera
+from edgepub.telemetry.logs import camera_logger
 from edgepub.telemetry.metrics import CameraMetrics, Reading
-from edgepub.telemetry.status import BrokerCondition
+from edgepub.telemetry.status import BrokerStatus
 
 _LINE_EVERY_S = 60.0
 _CLOCK_WAS_SET_S = 10.0  # at least; what is less is drift
@@ -42,7 +42,7 @@ class StatsPublisher:
         interval_s: float,
         cameras: Mapping[str, CameraMetrics],
         outbox: Outbox,
-        broker: BrokerCondition,
+        broker: BrokerStatus,
         began_s: float,
     ) -> None:
         self._whose = {"schema": stats.SCHEMA, "node": node, "boot_id": boot_id}
@@ -93,7 +93,7 @@ class StatsPublisher:
             now = self._read()
             for name in now:
                 if name in before and now[name].captured > before[name].captured:  # else the camera has said why
-                    of_camera(_log, name).info("%s", _line(before[name], now[name]))
+                    camera_logger(_log, name).info("%s", _line(before[name], now[name]))
             before = now
 
     def _read(self) -> dict[str, Reading]:

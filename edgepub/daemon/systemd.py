@@ -7,7 +7,7 @@ import socket
 import time
 from collections.abc import Callable, Sequence
 
-from edgepub.telemetry.status import Condition
+from edgepub.telemetry.status import Status
 
 _LOOK_S = 0.5
 _FEEDS = 3  # for each time that the watchdog could bite
@@ -37,21 +37,21 @@ class Service:
         # The manager's own limit for a start may be shorter.
         notify(f"EXTEND_TIMEOUT_USEC={int(1e6 * (startup_timeout_s + 30))}", "STATUS=starting")
 
-    async def follow(self, condition: Condition, stuck: Callable[[], Sequence[str]]) -> None:
+    async def follow(self, status: Status, stuck: Callable[[], Sequence[str]]) -> None:
         """Tell how it is until cancelled.
 
         Args:
-            condition: how it is.
+            status: of the node.
             stuck: returns the parts that make no progress, and do not help themselves.
 
         """
         while True:
-            if not self._is_ready and (condition.broker.sessions or time.monotonic() > self._ready_at_s):
+            if not self._is_ready and (status.broker.sessions or time.monotonic() > self._ready_at_s):
                 self._is_ready = True
                 self._owes_ready = True
-                if not condition.broker.sessions:
-                    _log.warning("the start counts as done without the broker: %s", condition.broker.fault)
-            self._tell("; ".join(filter(None, [condition.summary, self._news, *condition.wrong])))
+                if not status.broker.sessions:
+                    _log.warning("the start counts as done without the broker: %s", status.broker.problem)
+            self._tell("; ".join(filter(None, [status.summary, self._news, *status.problems])))
             self._feed(stuck())
             await asyncio.sleep(_LOOK_S)
 

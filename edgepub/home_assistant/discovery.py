@@ -12,7 +12,7 @@ import orjson
 
 from edgepub.config.camera import CameraSettings
 from edgepub.config.settings import Settings
-from edgepub.core.versions import versions
+from edgepub.core.versions import installed_versions
 from edgepub.mqtt.payloads.event import EventType
 from edgepub.mqtt.topics import OCCUPANCY_SUFFIX, Topics, topic_level
 
@@ -92,7 +92,7 @@ class _Device:
         self._components: dict[str, Payload] = {}
         self.payload: Payload = {
             "device": {"identifiers": [self._id], "manufacturer": "edgepub", **about},
-            "origin": {"name": "edgepub", "sw_version": versions()["edgepub"]},
+            "origin": {"name": "edgepub", "sw_version": installed_versions()["edgepub"]},
             "availability": availability,
             "availability_mode": "all",
             "components": self._components,
@@ -113,7 +113,7 @@ def _id(*names: str) -> str:
 
 
 def _build_node(topics: Topics) -> _Device:
-    installed = versions()
+    installed = installed_versions()
     firmware = f"{installed['edgepub']} (PySDK {installed['pysdk']})"
     about = {"name": f"edgepub {topics.node}", "model": "Edge box", "sw_version": firmware}
     device = _Device((topics.node,), about, [{"topic": topics.status}])
@@ -198,7 +198,7 @@ def _add_counts(
     device: _Device, name: str, camera: CameraSettings, topics: Topics, retained_topics: Iterable[str]
 ) -> None:
     """Add the entities of what is counted, and remove those of what was."""
-    named = [(zone, label) for zone, labels in camera.counted.items() for label in labels or ()]
+    named = [(zone, label) for zone, labels in camera.labels_by_zone.items() for label in labels or ()]
     labels_by_level = {topic_level(label): label for _, label in reversed(named)}
     present = {(zone, topic_level(label)) for zone, label in named}
     obsolete: set[tuple[str | None, str]] = set()
@@ -206,7 +206,7 @@ def _add_counts(
         rf"(?P<prefix>.+)/{topics.node}/{name}/(zones/(?P<zone>[^/]+)/)?objects/(?P<level>[^/]+)(/occupancy)?"
     )
     for match in filter(None, map(counts.fullmatch, retained_topics)):
-        counts_all = match["prefix"] == topics.prefix and camera.counted.get(match["zone"], ()) is None
+        counts_all = match["prefix"] == topics.prefix and camera.labels_by_zone.get(match["zone"], ()) is None
         (present if counts_all else obsolete).add((match["zone"], match["level"]))
     base = f"{topics.root}/{name}/"
     for zone, label_level in sorted(obsolete - present, key=_by_name):

@@ -7,7 +7,7 @@ from edgepub.camera.viewfinder import Viewfinder
 from edgepub.config.areas import Areas
 from edgepub.config.camera import CameraSettings
 from edgepub.telemetry.metrics import CameraMetrics
-from edgepub.telemetry.status import Condition
+from edgepub.telemetry.status import Status
 
 
 class RuntimeSettings(Protocol):
@@ -44,7 +44,7 @@ class HttpContext(NamedTuple):
     """The objects that responses are made from. The mappings change on a reload: read them for each response."""
 
     node: str
-    condition: Condition
+    status: Status
     metrics: Mapping[str, CameraMetrics]
     """By camera. A camera that restarts keeps its own, so that counters never decrease."""
     cameras: Mapping[str, CameraView]

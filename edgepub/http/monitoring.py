@@ -12,11 +12,11 @@ from prometheus_client.exposition import choose_encoder
 from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
-from edgepub.core.versions import versions
+from edgepub.core.versions import installed_versions
 from edgepub.mqtt.payloads import stats
-from edgepub.telemetry.histogram import cumulative
+from edgepub.telemetry.histogram import cumulative_counts
 from edgepub.telemetry.metrics import STAGES, CameraMetrics, Reading
-from edgepub.telemetry.status import Condition
+from edgepub.telemetry.status import Status
 
 DROPPED = (
     *("queue_full", "invalid", "stopped", "too_large", "refused"),
@@ -31,19 +31,19 @@ _LE = (*map(str, _BOUNDS_S), "+Inf")
 _NONE_DROPPED = dict.fromkeys(DROPPED, 0)
 
 
-def health_response(node: str, condition: Condition) -> tuple[int, bytes]:
+def health_response(node: str, status: Status) -> tuple[int, bytes]:
     """Return the HTTP status and the JSON of `/healthz`: 200 while the node is ready, else 503."""
-    problems = condition.wrong
+    problems = status.problems
     payload = {
         "ready": not problems,
         "node": node,
         "wrong": problems,
         "broker": {
-            "status": "online" if condition.broker.fault is None else "offline",
-            "fault": condition.broker.fault,
+            "status": "online" if status.broker.problem is None else "offline",
+            "fault": status.broker.problem,
         },
         "cameras": {
-            name: {"status": camera.status, "fault": camera.fault} for name, camera in condition.cameras.items()
+            name: {"status": camera.status, "fault": camera.problem} for name, camera in status.cameras.items()
         },
     }
     text = json.dumps(payload, ensure_ascii=False) + "\n"
@@ -56,7 +56,7 @@ class MetricsPage:
 
     Args:
         node: the name of the node.
-        condition: the status of the broker session and of the cameras.
+        status: the status of the broker session and of the cameras.
         cameras: the metrics of each camera.
         outbox_sizes: returns the number of waiting messages, by lane.
 
@@ -65,12 +65,12 @@ class MetricsPage:
     def __init__(
         self,
         node: str,
-        condition: Condition,
+        status: Status,
         cameras: Mapping[str, CameraMetrics],
         outbox_sizes: Callable[[], Mapping[str, int]],
     ) -> None:
         self._registry = CollectorRegistry()
-        self._registry.register(_NodeCollector(node, condition, cameras, outbox_sizes))
+        self._registry.register(_NodeCollector(node, status, cameras, outbox_sizes))
         ProcessCollector(registry=self._registry)
 
     def encode(self, accept: str) -> tuple[bytes, str]:
@@ -88,12 +88,12 @@ class _NodeCollector(Collector):
     def __init__(
         self,
         node: str,
-        condition: Condition,
+        status: Status,
         cameras: Mapping[str, CameraMetrics],
         outbox_sizes: Callable[[], Mapping[str, int]],
     ) -> None:
         self._node = node
-        self._condition = condition
+        self._status = status
         self._cameras = cameras
         self._outbox_sizes = outbox_sizes
         properties = stats.json_schema()["$defs"]["CameraStats"]["properties"]
@@ -108,15 +108,15 @@ class _NodeCollector(Collector):
         yield from self._of_cameras({name: metrics.read() for name, metrics in self._cameras.items()})
 
     def _of_node(self) -> Iterator[Metric]:
-        version, broker = versions(), self._condition.broker
+        version, broker = installed_versions(), self._status.broker
         names = ("version", "pysdk", "python", "node")
         family = GaugeMetricFamily("edgepub_build_info", "versions in use on the node; always 1", labels=names)
         family.add_metric((version["edgepub"], version["pysdk"], version["python"], self._node), 1)
         yield family
         text = "1 if the broker is connected, and every enabled camera is online or its file has ended; else 0"
-        yield GaugeMetricFamily("edgepub_ready", text, int(not self._condition.wrong))
+        yield GaugeMetricFamily("edgepub_ready", text, int(not self._status.problems))
         text = "1 if the broker is connected; else 0"
-        yield GaugeMetricFamily("edgepub_broker_up", text, int(broker.fault is None))
+        yield GaugeMetricFamily("edgepub_broker_up", text, int(broker.problem is None))
         text = "sessions with the broker after the first"
         yield CounterMetricFamily("edgepub_broker_reconnects", text, broker.reconnects)
         family = GaugeMetricFamily(
@@ -134,7 +134,7 @@ class _NodeCollector(Collector):
             "0 if the camera is disabled (edgepub_camera_up is then 0, too); else 1",
             labels=("camera",),
         )
-        for name, camera in self._condition.cameras.items():
+        for name, camera in self._status.cameras.items():
             up.add_metric((name,), int(camera.status == "online"))
             enabled.add_metric((name,), int(camera.status != "disabled"))
         yield from (up, enabled)
@@ -155,7 +155,7 @@ class _NodeCollector(Collector):
         latency = HistogramMetricFamily("edgepub_latency_seconds", text, labels=("camera", "stage"))
         for camera, reading in now.items():
             for stage in STAGES:
-                counts, total_ms = cumulative(reading.stages_ms[stage], _BOUNDS_MS)
+                counts, total_ms = cumulative_counts(reading.stages_ms[stage], _BOUNDS_MS)
                 latency.add_metric((camera, stage), list(zip(_LE, counts, strict=True)), total_ms / 1000)
         yield latency
 

@@ -77,8 +77,8 @@ class PageUpdates:
                 size = {"number": frame.number, "timestamp": frame.timestamp, "width": width, "height": height}
                 update["frame"] = {**size, "detections": objects}
             if update:
-                condition = self._context.condition.cameras[self._camera]
-                always = {"status": condition.status, "fault": condition.fault, "settings": view.controls.values}
+                state = self._context.status.cameras[self._camera]
+                always = {"status": state.status, "fault": state.problem, "settings": view.controls.values}
                 self._updated_at_s = time.monotonic()
                 return _to_json({**always, **update}), picture.jpeg if picture and "frame" in update else None
 

@@ -6,7 +6,7 @@ from importlib import resources
 
 from aiohttp import web
 
-from edgepub.core.versions import versions
+from edgepub.core.versions import installed_versions
 from edgepub.http.context import HttpContext
 from edgepub.http.history import Figures, Histories
 from edgepub.http.limits import HttpLimits
@@ -36,7 +36,7 @@ class Pages:
         self._context = context
         self._histories = histories
         self._still_timeout_s = limits.still_timeout_s
-        self._metrics = MetricsPage(context.node, context.condition, context.metrics, context.outbox_sizes)
+        self._metrics = MetricsPage(context.node, context.status, context.metrics, context.outbox_sizes)
         self._stills = PictureEncoders(_STILL_WIDTH, _STILL_QUALITY, boxes=True)
         # Kept in memory by name, so that no request can reach a file.
         site = resources.files(__package__).joinpath("site")
@@ -64,14 +64,14 @@ class Pages:
 
     async def cameras(self, _: web.Request) -> web.Response:
         """Return the status of the broker and of all cameras as JSON."""
-        condition = self._context.condition
+        status = self._context.status
         cameras = [
-            {"name": name, "status": camera.status, "fault": camera.fault, **self._rates(name)}
-            for name, camera in condition.cameras.items()
+            {"name": name, "status": camera.status, "fault": camera.problem, **self._rates(name)}
+            for name, camera in status.cameras.items()
         ]
-        fault = condition.broker.fault
+        fault = status.broker.problem
         broker = {"status": "online" if fault is None else "offline", "fault": fault}
-        version = versions()["edgepub"]
+        version = installed_versions()["edgepub"]
         return json_response({"node": self._context.node, "version": version, "broker": broker, "cameras": cameras})
 
     async def still(self, request: web.Request) -> web.Response:
@@ -88,7 +88,7 @@ class Pages:
 
     async def healthz(self, _: web.Request) -> web.Response:
         """Return whether the node is ready, and if not, why."""
-        status, body = health_response(self._context.node, self._context.condition)
+        status, body = health_response(self._context.node, self._context.status)
         return web.Response(status=status, body=body, content_type="application/json")
 
     async def metrics(self, request: web.Request) -> web.Response:

@@ -16,8 +16,8 @@ import aiomqtt
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 
-from edgepub.core.errors import NotTakenError
-from edgepub.core.redaction import one_line
+from edgepub.core.errors import MessageRejectedError
+from edgepub.core.redaction import redact_line
 from edgepub.mqtt.messages import Message
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ _NUMBER = "edgepub_number"  # of the messages of QoS 0 in a packet
 LOST = "the connection is lost"
 SILENT = "it gives no answer"
 
-Done = Callable[[int, NotTakenError | None], None]
+Done = Callable[[int, MessageRejectedError | None], None]
 """Takes the key of a message that is over, and the reason if the broker does not take it."""
 
 
@@ -123,7 +123,7 @@ class Client(aiomqtt.Client):
 
         Raises:
             MqttError: the connection is broken.
-            NotTakenError: the topic is none.
+            MessageRejectedError: the topic is none.
 
         """
         info = self._publish(message, payload, properties)
@@ -145,7 +145,7 @@ class Client(aiomqtt.Client):
         try:
             info = self._client.publish(message.topic, payload, message.qos, message.retain, properties)
         except ValueError as error:
-            raise NotTakenError(str(error), "refused") from None
+            raise MessageRejectedError(str(error), "refused") from None
         if info.rc != 0:
             why = self._disconnected.exception() if self._disconnected.done() else None
             raise aiomqtt.MqttCodeError(info.rc, "Could not publish message") from why
@@ -210,7 +210,7 @@ class Client(aiomqtt.Client):
             return
         error = None
         if reason_code.value >= FAILURES:
-            error = NotTakenError(f"the broker refuses it: {reason_code}", "refused")
+            error = MessageRejectedError(f"the broker refuses it: {reason_code}", "refused")
         if (key := self._keys.pop(mid, None)) is not None:
             self._done(key, error)
         elif (answer := self._awaited.pop(mid, None)) and not answer.done():
@@ -267,5 +267,7 @@ def describe_error(error: object) -> str:
     text = str(cause if isinstance(cause, aiomqtt.MqttError) else error)
     text = re.sub(r"^\[(code|SSL|X509|Errno)\b[^]]*\] |\s*\(_ssl\.c:\d+\)", "", text)
     return (
-        LOST if text in {"Unspecified error", "Disconnected during message iteration"} else one_line(text).rstrip(".")
+        LOST
+        if text in {"Unspecified error", "Disconnected during message iteration"}
+        else redact_line(text).rstrip(".")
     )

@@ -9,7 +9,7 @@ from pydantic import TypeAdapter, ValidationError
 from edgepub.config.camera import MaxFps, MinScore
 from edgepub.mqtt.messages import Received
 from edgepub.mqtt.topics import Topics
-from edgepub.telemetry.logs import of_camera
+from edgepub.telemetry.logs import camera_logger
 
 _log = logging.getLogger(__name__)
 _LONGEST_BYTES = 1024
@@ -98,9 +98,9 @@ class CommandHandler:
             _log.warning("no such setting: %r", message.topic[:200])
         elif message.retained:
             text = "a retained command for %s is not obeyed: publish it without retain"
-            of_camera(_log, camera).warning(text, name)
+            camera_logger(_log, camera).warning(text, name)
         else:
             try:
                 self._controls[camera].set(name, message.payload)
             except ValueError as error:
-                of_camera(_log, camera).warning("%s", error)
+                camera_logger(_log, camera).warning("%s", error)

@@ -17,8 +17,8 @@ from pydantic import SecretStr
 
 from edgepub.config.fields import BROKER_PORTS
 from edgepub.config.settings import MqttSettings
-from edgepub.core.errors import BrokerError, RefusedError
-from edgepub.core.redaction import one_line
+from edgepub.core.errors import BrokerError, BrokerRefusedError
+from edgepub.core.redaction import redact_line
 from edgepub.mqtt.client import (
     LOST,
     SILENT,
@@ -68,7 +68,7 @@ async def connect(
 
     Raises:
         BrokerError: no connection; one line with the reason.
-        RefusedError: the broker does not want us.
+        BrokerRefusedError: the broker does not want us.
 
     """
     wanted = ["5", "3.1.1"] if settings.protocol == "auto" else [settings.protocol]
@@ -103,9 +103,9 @@ async def _enter(client: Client, settings: MqttSettings, password: SecretStr | N
         text = f"the broker refuses us: {describe_error(error)}{who}"
         if code == UNSUPPORTED_VERSION:
             raise _NotThisVersionError(text) from None
-        raise (RefusedError if code in UNWANTED else BrokerError)(text) from None
+        raise (BrokerRefusedError if code in UNWANTED else BrokerError)(text) from None
     except ValueError as error:  # a host that is no name, which aiomqtt lets pass
-        raise BrokerError(one_line(error)) from None
+        raise BrokerError(redact_line(error)) from None
     except aiomqtt.MqttError as error:
         if str(error) == LOST:
             why = f": {describe_error(client.log.lost_by)}" if client.log.lost_by else ""

@@ -10,10 +10,10 @@ from math import inf
 from typing import Protocol
 
 from edgepub.core.backoff import Backoff
-from edgepub.core.errors import BrokerError, NotAllowedError, NotTakenError, RefusedError
+from edgepub.core.errors import BrokerError, BrokerRefusedError, MessageRejectedError, SubscriptionRefusedError
 from edgepub.mqtt.messages import Message, Received
 from edgepub.mqtt.outbox.outbox import Outbox
-from edgepub.telemetry.status import BrokerCondition
+from edgepub.telemetry.status import BrokerStatus
 
 _FIRST_PAUSE_S = 1.0
 _LONGEST_PAUSE_S = 30.0
@@ -28,7 +28,7 @@ _WAKES_WITHIN_S = 10.0
 _GOODBYE_S = 1.0
 _log = logging.getLogger(__name__)
 
-Done = Callable[[int, NotTakenError | None], None]
+Done = Callable[[int, MessageRejectedError | None], None]
 
 
 class BrokerSession(Protocol):
@@ -38,7 +38,7 @@ class BrokerSession(Protocol):
     window: int
 
     def send(self, message: Message, key: int) -> None:
-        """Begin to send a message, or raise BrokerError or NotTakenError; its end is told by its key."""
+        """Begin to send a message, or raise BrokerError or MessageRejectedError; its end is told by its key."""
 
     async def publish(self, message: Message) -> None:
         """Send a message, or raise BrokerError."""
@@ -62,7 +62,7 @@ class Publisher:
         goodbye: what is said last before a clean disconnect, because no last will is sent then.
         commands: the topics to listen to, wildcards allowed.
         obey: takes what comes there.
-        condition: is told how it is.
+        status: how the session with the broker is; set here.
 
     """
 
@@ -75,7 +75,7 @@ class Publisher:
         goodbye: Message,
         commands: Sequence[str],
         obey: Callable[[Received], None],
-        condition: BrokerCondition,
+        status: BrokerStatus,
     ) -> None:
         self._outbox = outbox
         self._connect = connect
@@ -84,7 +84,7 @@ class Publisher:
         self._goodbye = goodbye
         self._commands = commands
         self._obey = obey
-        self._condition = condition
+        self._status = status
         self._deadline_s = inf
         self._idle_since_s = inf
         self._taken = 0
@@ -109,15 +109,15 @@ class Publisher:
                     self._expect_within(inf)  # from now on the keep-alive sees to it
                     _log.info("broker %s: connected, MQTT %s", self._broker, session.version)
                     connected_s = time.monotonic()
-                    self._condition.sessions += 1
-                    self._condition.fault = None
+                    self._status.sessions += 1
+                    self._status.problem = None
                     await self._serve(session)
                     return
             except BrokerError as error:
                 broken = error
-                self._condition.fault = str(error)
+                self._status.problem = str(error)
             finally:
-                self._condition.fault = self._condition.fault or "the session is over"
+                self._status.problem = self._status.problem or "the session is over"
                 self._put_back()  # only now: until the goodbye the broker may still acknowledge some
             pause_s, hint = pauses.after(broken, None if connected_s is None else time.monotonic() - connected_s)
             _log.warning("broker %s: %s%s; trying again in %.1f s", self._broker, broken, hint, pause_s)
@@ -156,7 +156,7 @@ class Publisher:
         for topic in self._commands:
             try:
                 await session.subscribe(topic)
-            except NotAllowedError as error:
+            except SubscriptionRefusedError as error:
                 refused.append(str(error))
         if refused:
             more = f" (and {len(refused) - 1} more like it)" if len(refused) > 1 else ""
@@ -187,10 +187,10 @@ class Publisher:
         self._under_way[key] = message, time.monotonic()
         try:
             session.send(message, key)
-        except NotTakenError as error:
+        except MessageRejectedError as error:
             self._over(key, error)
 
-    def _over(self, key: int, error: NotTakenError | None) -> None:
+    def _over(self, key: int, error: MessageRejectedError | None) -> None:
         """Take note that a message has left, or that it never will."""
         if key not in self._under_way:  # of a session that is over
             return
@@ -211,7 +211,7 @@ class Publisher:
         await self._one_is_over.wait()
 
     async def _say_goodbye(self, session: BrokerSession) -> None:
-        with contextlib.suppress(BrokerError, NotTakenError, TimeoutError):
+        with contextlib.suppress(BrokerError, MessageRejectedError, TimeoutError):
             async with asyncio.timeout(_GOODBYE_S):
                 await session.publish(self._goodbye)
 
@@ -239,7 +239,7 @@ class _Pauses:
             self._short_ones = 0
         elif lasted_s is not None:
             self._short_ones += 1
-        if isinstance(error, RefusedError):
+        if isinstance(error, BrokerRefusedError):
             return self._when_refused.next_s(), ""
         hint = ""
         if self._short_ones >= _MANY_SHORT:  # a broker need not say that it was this

@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator
 
 import aiomqtt
 
-from edgepub.core.errors import BrokerError, NotAllowedError, NotTakenError, RefusedError
+from edgepub.core.errors import BrokerError, BrokerRefusedError, MessageRejectedError, SubscriptionRefusedError
 from edgepub.mqtt.client import (
     FAILURES,
     TAKEN_OVER,
@@ -41,7 +41,7 @@ class Session:
 
         Raises:
             BrokerError: the connection is broken.
-            NotTakenError: it is larger than the broker wants.
+            MessageRejectedError: it is larger than the broker wants.
 
         """
         payload, properties = message.encoded(), self._properties(message)
@@ -50,7 +50,7 @@ class Session:
             size = _HEADER_BYTES + len(message.topic.encode()) + len(packed) + len(payload)
             if size > self._largest_bytes:
                 text = f"it has {size} bytes, and the broker takes {self._largest_bytes}"
-                raise NotTakenError(text, "too_large")
+                raise MessageRejectedError(text, "too_large")
         try:
             self._client.begin(message, payload, properties, key)
         except aiomqtt.MqttError as error:
@@ -61,7 +61,7 @@ class Session:
 
         Raises:
             BrokerError: the connection is broken.
-            NotTakenError: the broker refuses it.
+            MessageRejectedError: the broker refuses it.
 
         """
         properties = self._properties(message)
@@ -75,7 +75,7 @@ class Session:
 
         Raises:
             BrokerError: the connection is broken.
-            NotAllowedError: the broker says no.
+            SubscriptionRefusedError: the broker says no.
 
         """
         try:
@@ -83,14 +83,14 @@ class Session:
         except aiomqtt.MqttError as error:
             raise _ended(error, self._client.identifier) from None
         if any(getattr(answer, "value", answer) >= FAILURES for answer in answers):
-            raise NotAllowedError(f"the broker refuses the subscription to {topic}: {answers[0]}")
+            raise SubscriptionRefusedError(f"the broker refuses the subscription to {topic}: {answers[0]}")
 
     async def messages(self) -> AsyncIterator[Received]:
         """Yield each message that comes, until the connection's end.
 
         Raises:
             BrokerError: the connection is broken.
-            RefusedError: the broker does not want us any more.
+            BrokerRefusedError: the broker does not want us any more.
 
         """
         try:
@@ -110,5 +110,7 @@ def _ended(error: aiomqtt.MqttError, client_id: str) -> BrokerError:
     cause = error.__cause__ if isinstance(error.__cause__, aiomqtt.MqttCodeError) else error
     code = getattr(getattr(cause, "rc", None), "value", 0)
     if code == TAKEN_OVER:
-        return RefusedError(f"another client has connected with our id {client_id}: one of the two needs another id")
-    return (RefusedError if code in UNWANTED else BrokerError)(describe_error(error))
+        return BrokerRefusedError(
+            f"another client has connected with our id {client_id}: one of the two needs another id"
+        )
+    return (BrokerRefusedError if code in UNWANTED else BrokerError)(describe_error(error))

@@ -10,7 +10,7 @@ import orjson
 from pydantic import TypeAdapter, ValidationError
 from typing_extensions import TypedDict
 
-from edgepub.core.state_dir import replace, set_aside
+from edgepub.core.state_dir import replace_file, set_aside_damaged_file
 from edgepub.core.threads import Worker
 
 _FILE = "state.json"
@@ -123,7 +123,7 @@ class Store:
     def _set_aside(self, why: object) -> None:
         assert self._path is not None  # noqa: S101
         try:
-            set_aside(self._path, why)
+            set_aside_damaged_file(self._path, why)
         except OSError as error:
             text = "%s cannot be used (%s), nor renamed (%s): nothing is kept over restarts until that is mended"
             _log.error(text, self._path, why, error.strerror)
@@ -142,7 +142,7 @@ class Store:
         pause_s = None
         assert self._path is not None  # noqa: S101
         try:
-            replace(self._path, orjson.dumps(kept, option=orjson.OPT_INDENT_2))
+            replace_file(self._path, orjson.dumps(kept, option=orjson.OPT_INDENT_2))
             self._fails = False
             self._kept = set(kept["retained"])
         except OSError as error:

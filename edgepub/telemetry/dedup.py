@@ -44,7 +44,7 @@ class _Complaint:
         return True
 
 
-class Repeats(logging.Filter):
+class RepeatFilter(logging.Filter):
     """Lets a warning or an error pass at once, and equal ones after growing pauses, with their number as `unsaid`.
 
     Equal are those of one place in the code and one camera whose texts differ in numbers alone, and whose exceptions

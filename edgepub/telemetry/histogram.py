@@ -36,7 +36,7 @@ class Histogram:
         return self._buckets.copy()  # in one step under the interpreter's lock, whatever is added meanwhile
 
 
-def between(earlier: Buckets, later: Buckets) -> Buckets:
+def difference(earlier: Buckets, later: Buckets) -> Buckets:
     """Return what was counted between two copies."""
     return {i: number - earlier.get(i, 0) for i, number in later.items() if number > earlier.get(i, 0)}
 
@@ -52,7 +52,7 @@ def quantile(buckets: Buckets, part: float) -> float | None:
     return None
 
 
-def cumulative(buckets: Buckets, bounds: Sequence[float]) -> tuple[list[int], float]:
+def cumulative_counts(buckets: Buckets, bounds: Sequence[float]) -> tuple[list[int], float]:
     """Return how many values do not exceed each bound, then how many there are, and the sum of all.
 
     A value is taken for its bucket's middle, so right to 2 %; and none of these figures ever goes down.

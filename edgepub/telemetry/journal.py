@@ -17,7 +17,7 @@ _WARNING = _PRIORITIES[logging.WARNING]
 _STDERR = 2
 
 
-def is_stderr() -> bool:
+def stderr_is_journal() -> bool:
     """Tell whether what is written to stderr goes to the journal (systemd.exec(5), `$JOURNAL_STREAM`)."""
     try:
         stderr = os.fstat(_STDERR)

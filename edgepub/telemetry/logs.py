@@ -9,14 +9,14 @@ from typing import Protocol
 import orjson
 
 from edgepub.telemetry import journal
-from edgepub.telemetry.dedup import Repeats
+from edgepub.telemetry.dedup import RepeatFilter
 
 # What these say at info and below is for their own developers.
 _CHATTY = ("aiomqtt", "degirum", "degirum_tools", "asyncio")
 # What these warn of, our own lines say better: aiomqtt's logger, and the retries inside PySDK.
 _NOISY = ("mqtt", "urllib3")
 
-Log = logging.LoggerAdapter[logging.Logger]
+CameraLogger = logging.LoggerAdapter[logging.Logger]
 
 
 class LogOptions(Protocol):
@@ -31,7 +31,7 @@ class LogOptions(Protocol):
         """`auto` or `json`."""
 
 
-def setup(settings: LogOptions, journal_socket: str = journal.SOCKET) -> None:
+def configure_logging(settings: LogOptions, journal_socket: str = journal.SOCKET) -> None:
     """Write the log as the settings say, from now on.
 
     Args:
@@ -40,7 +40,7 @@ def setup(settings: LogOptions, journal_socket: str = journal.SOCKET) -> None:
 
     """
     handler = _handler(settings, journal_socket)
-    handler.addFilter(Repeats())
+    handler.addFilter(RepeatFilter())
     root = logging.getLogger()
     before, root.handlers = root.handlers, [handler]  # at once, because other threads log meanwhile
     for each in before:
@@ -52,7 +52,7 @@ def setup(settings: LogOptions, journal_socket: str = journal.SOCKET) -> None:
         logging.getLogger(name).setLevel(logging.ERROR)
 
 
-def of_camera(log: logging.Logger, camera: str) -> Log:
+def camera_logger(log: logging.Logger, camera: str) -> CameraLogger:
     """Return a log whose lines are of a camera: in texts they begin with its name, elsewhere it is a field."""
     return logging.LoggerAdapter(log, {"camera": camera})
 
@@ -64,7 +64,7 @@ def _handler(settings: LogOptions, journal_socket: str) -> logging.Handler:
         if isinstance(sys.stderr, io.TextIOWrapper):
             sys.stderr.reconfigure(encoding="utf-8")  # as JSON is everywhere
         handler, formatter = logging.StreamHandler(), _Json()
-    elif journal.is_stderr():
+    elif journal.stderr_is_journal():
         handler, formatter = journal.JournalHandler(journal_socket), _Text("%(message)s")
     else:
         handler, formatter = logging.StreamHandler(), _Text("%(asctime)s %(levelname)-7s %(message)s")

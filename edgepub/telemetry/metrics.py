@@ -78,7 +78,7 @@ class CameraMetrics:
                 self._steps = {**self._steps, step: Histogram()}
             self._steps[step].add(ms)
 
-    def count_made(self) -> int:
+    def next_seq(self) -> int:
         """Count a detections message that is to be published, and return its number."""
         self._made += 1  # by the inference thread alone
         return self._made

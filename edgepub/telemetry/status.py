@@ -7,23 +7,23 @@ CameraStatus = Literal["online", "offline", "disabled"]
 STARTS = "is starting"
 
 
-class CameraCondition:
+class CameraState:
     """How a camera is. Written by one thread at a time, read by any."""
 
     def __init__(self) -> None:
         self.status: CameraStatus = "offline"
         """As it is published."""
-        self.fault: str | None = STARTS
+        self.problem: str | None = STARTS
         """Why it is not online; None where nothing is wrong: it is, or is disabled, or has ended as a file does."""
 
 
-class BrokerCondition:
+class BrokerStatus:
     """How the session with the broker is. Written and read in the event loop."""
 
     def __init__(self) -> None:
         self.sessions = 0
         """How many there have been."""
-        self.fault: str | None = "no session yet"
+        self.problem: str | None = "no session yet"
         """Why there is none; None while there is one."""
 
     @property
@@ -32,7 +32,7 @@ class BrokerCondition:
         return max(0, self.sessions - 1)
 
 
-class Condition:
+class Status:
     """How the whole is.
 
     Args:
@@ -41,8 +41,8 @@ class Condition:
     """
 
     def __init__(self, cameras: Iterable[str]) -> None:
-        self.broker = BrokerCondition()
-        self.cameras = {name: CameraCondition() for name in cameras}
+        self.broker = BrokerStatus()
+        self.cameras = {name: CameraState() for name in cameras}
 
     @property
     def summary(self) -> str:
@@ -51,7 +51,7 @@ class Condition:
         return f"{wanted.count('online')} of {len(wanted)} cameras online"
 
     @property
-    def wrong(self) -> list[str]:
+    def problems(self) -> list[str]:
         """What is wrong, one line each; none while it is ready."""
-        broker = [] if self.broker.fault is None else [f"broker: {self.broker.fault}"]
-        return broker + [f"{name}: {each.fault}" for name, each in self.cameras.items() if each.fault is not None]
+        broker = [] if self.broker.problem is None else [f"broker: {self.broker.problem}"]
+        return broker + [f"{name}: {each.problem}" for name, each in self.cameras.items() if each.problem is not None]

@@ -11,7 +11,7 @@ from edgepub.camera import supervisor
 from edgepub.camera.frames import Frame, Result
 from edgepub.core.errors import ModelError, SourceError
 from edgepub.telemetry.metrics import CameraMetrics
-from edgepub.telemetry.status import CameraCondition
+from edgepub.telemetry.status import CameraState
 
 
 @pytest.fixture(autouse=True)
@@ -98,9 +98,9 @@ async def running(models, source=None, stall_timeout_s=2.0, enabled=True):
         told.models -= 1
 
     its = supervisor.CameraSupervisor(
-        "cam", source or Frames(), load, told, counts, CameraCondition(), stall_timeout_s, enabled=enabled
+        "cam", source or Frames(), load, told, counts, CameraState(), stall_timeout_s, enabled=enabled
     )
-    told.camera, told.condition = its, its._condition
+    told.camera, told.state = its, its._state
     task = asyncio.create_task(its.run())
     yield told, counts, loaded
     its.stop()
@@ -261,13 +261,13 @@ async def test_a_camera_that_is_disabled_while_its_model_hangs_is_not_wrong_for_
         await until(hangs.is_set)
         told.camera.set_enabled(False)
         await until(lambda: told.statuses == ["online", "disabled"])
-        its = told.condition
+        its = told.state
         await asyncio.sleep(2.5)  # longer than a model has: that nothing is said cannot be waited for
-        assert (its.status, its.fault) == ("disabled", None)
+        assert (its.status, its.problem) == ("disabled", None)
         let_go.set()
         told.camera.set_enabled(True)
-        its = told.condition
-        await until(lambda: its.status == "online" or its.fault == "is starting")
+        its = told.state
+        await until(lambda: its.status == "online" or its.problem == "is starting")
 
 
 async def test_a_film_that_has_ended_is_not_wrong_for_ever_when_it_is_switched_off_and_on():
@@ -280,7 +280,7 @@ async def test_a_film_that_has_ended_is_not_wrong_for_ever_when_it_is_switched_o
 
     async with running([Model(10**9, None)], Film()) as (told, _, _):
         await until(lambda: told.statuses == ["online", "offline"])
-        assert told.condition.fault is None
+        assert told.state.problem is None
         told.camera.set_enabled(False)
         told.camera.set_enabled(True)
-        assert (told.condition.status, told.condition.fault) == ("offline", None)
+        assert (told.state.status, told.state.problem) == ("offline", None)

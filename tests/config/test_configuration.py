@@ -7,14 +7,8 @@ import pytest
 import yaml
 
 from edgepub.camera.inference.loading import spec_fields
-from edgepub.config import load as load_module
-from edgepub.config.load import (
-    broker_password,
-    default_config_path,
-    http_token,
-    load_node_settings,
-    load_settings,
-)
+from edgepub.config.load import default_config_path, load_node_settings, load_settings
+from edgepub.config.secrets import read_broker_password, read_http_token
 from edgepub.config.settings import ModelSettings
 from edgepub.core.errors import ConfigurationError
 
@@ -46,10 +40,10 @@ coco:
 """
 
 
-def load(folder, text):
+def load(folder, text, **options):
     path = folder / "edgepub.yaml"
     path.write_text(text)
-    return load_settings(path)
+    return load_settings(path, **options)
 
 
 def mistakes(folder, text):
@@ -97,10 +91,10 @@ WRONG = [
     ({"node": "x" * 65}, "node: a name has 1 to 64 of the characters a-z, 0-9, '_' and '-'"),
     ({"node": False}, "node: must be a valid string"),
     ({"nodes": "garage"}, "nodes: unknown key; did you mean 'node'?"),
-    ({"http__listen": "example.org:9090"}, "http.listen: an address and a port like 127.0.0.1:9090 or [::1]:9090, or a port alone, from 1 to 65535"),
-    ({"http__listen": 0}, "http.listen: an address and a port like 127.0.0.1:9090 or [::1]:9090, or a port alone, from 1 to 65535"),
+    ({"http__listen": "example.org:9464"}, "http.listen: an address and a port like 127.0.0.1:9464 or [::1]:9464, or a port alone, from 1 to 65535"),
+    ({"http__listen": 0}, "http.listen: an address and a port like 127.0.0.1:9464 or [::1]:9464, or a port alone, from 1 to 65535"),
     ({"http__hosts": ["http://edge.lan"]}, "http.hosts.0: a host's name alone, like edge.example.org, without http://, port and path"),
-    ({"http__hosts": ["edge.lan", "edge.lan:9090"]}, "http.hosts.1: a host's name alone, like edge.example.org, without http://, port and path"),
+    ({"http__hosts": ["edge.lan", "edge.lan:9464"]}, "http.hosts.1: a host's name alone, like edge.example.org, without http://, port and path"),
     ({"http__hosts": ["edge.lan/x"]}, "http.hosts.0: a host's name alone, like edge.example.org, without http://, port and path"),
     ({"http__hosts": ["*"]}, "http.hosts.0: a host's name alone, like edge.example.org, without http://, port and path"),
     ({"http__hosts": "edge.lan"}, "http.hosts: must be a list, like [person, car]"),
@@ -407,7 +401,7 @@ def test_a_password_comes_from_anywhere_and_is_never_shown(tmp_path, monkeypatch
         if way == "environment over file":
             changes["mqtt__password_file"] = "/not/looked/at"
     settings = load(tmp_path, changed(**changes))
-    assert broker_password(settings.mqtt).get_secret_value() == "s3cret"
+    assert read_broker_password(settings.mqtt).get_secret_value() == "s3cret"
     assert "s3cret" not in repr(settings) + str(settings) + str(settings.model_dump())
 
 
@@ -421,58 +415,56 @@ def test_password_trouble_names_the_way_out(tmp_path, monkeypatch):
     ]
     (tmp_path / "binary").write_bytes(b"\xff")
     assert mistakes(tmp_path, changed(mqtt__username="me", mqtt__password_file="binary")) == [
-        f"mqtt: the password file cannot be read as a text: {tmp_path / 'binary'}"
+        f"mqtt: the password file cannot be read as text: {tmp_path / 'binary'}"
     ]
     (tmp_path / "mqtt_password").write_text("x")
     monkeypatch.setenv("CREDENTIALS_DIRECTORY", str(tmp_path))
-    assert mistakes(tmp_path, GOOD) == [
-        "mqtt: username is missing: the credential mqtt_password is given, and a password needs a user name"
-    ]
+    assert mistakes(tmp_path, GOOD) == ["mqtt: username is missing: the credential mqtt_password needs a user name"]
 
 
 def test_a_credential_without_content_is_none_for_a_broker_that_wants_none(tmp_path, monkeypatch):
     (tmp_path / "mqtt_password").touch()
     monkeypatch.setenv("CREDENTIALS_DIRECTORY", str(tmp_path))
-    assert broker_password(load(tmp_path, GOOD).mqtt) is None
+    assert read_broker_password(load(tmp_path, GOOD).mqtt) is None
     assert mistakes(tmp_path, changed(mqtt__username="edge")) == [
         f"mqtt: the password file is empty: {tmp_path / 'mqtt_password'}"
     ]
 
 
 TOKEN = "0123456789abcdef"
-WAY_OUT = "give http.token_file, or the credential http_token (make one with `openssl rand -hex 16`)"
+REMEDY = "set http.token_file, or provide the credential http_token (make one with `openssl rand -hex 16`)"
 
 
-@pytest.mark.parametrize("listen", [9090, "127.0.0.1:9090", "127.8.9.1:9090", "[::1]:9090", "localhost:9090", None])
+@pytest.mark.parametrize("listen", [9464, "127.0.0.1:9464", "127.8.9.1:9464", "[::1]:9464", "localhost:9464", None])
 def test_loopback_needs_no_token(tmp_path, listen):
     settings = load(tmp_path, changed(http__listen=listen))
     assert settings.http.is_on_loopback
-    assert http_token(settings.http) is None
+    assert read_http_token(settings.http) is None
 
 
-@pytest.mark.parametrize("listen", ["0.0.0.0:9090", "[::]:9090", "192.168.1.2:9090", "[fe80::1]:9090", "128.0.0.1:80"])
+@pytest.mark.parametrize("listen", ["0.0.0.0:9464", "[::]:9464", "192.168.1.2:9464", "[fe80::1]:9464", "128.0.0.1:80"])
 def test_what_others_can_reach_needs_a_token(tmp_path, listen):
     assert mistakes(tmp_path, changed(http__listen=listen)) == [
-        f"http.listen: {listen} is not loopback, and everybody there could look: {WAY_OUT}"
+        f"http.listen: {listen} is not loopback, so a token is required: {REMEDY}"
     ]
     (tmp_path / "token").write_text(f"{TOKEN}\n")
     assert load(tmp_path, changed(http__listen=listen, http__token_file="token"))
 
 
 def test_who_may_edit_needs_a_token(tmp_path):
-    text = changed(http__listen=9090, http__allow_edit=True)
+    text = changed(http__listen=9464, http__allow_edit=True)
     assert mistakes(tmp_path, text) == [
-        f"http.allow_edit: needs a token, or everybody on this box could edit: {WAY_OUT}"
+        f"http.allow_edit: a token is required, or every user of this machine could edit: {REMEDY}"
     ]
     (tmp_path / "token").write_text(TOKEN)
-    assert load(tmp_path, changed(http__listen=9090, http__allow_edit=True, http__token_file="token"))
+    assert load(tmp_path, changed(http__listen=9464, http__allow_edit=True, http__token_file="token"))
     assert load(tmp_path, changed(http__allow_edit=True)), "nothing is served"
 
 
 @pytest.mark.parametrize("way", ["token_file", "credential", "environment"])
 def test_a_token_comes_from_a_file_or_the_service_manager_and_is_never_shown(tmp_path, monkeypatch, way):
     (tmp_path / "http_token").write_text(f"{TOKEN}\n")
-    changes = {"http__listen": "0.0.0.0:9090"}
+    changes = {"http__listen": "0.0.0.0:9464"}
     if way == "token_file":
         changes["http__token_file"] = "http_token"
     elif way == "credential":
@@ -480,7 +472,7 @@ def test_a_token_comes_from_a_file_or_the_service_manager_and_is_never_shown(tmp
     else:
         monkeypatch.setenv("EDGEPUB_HTTP__TOKEN_FILE", str(tmp_path / "http_token"))
     settings = load(tmp_path, changed(**changes))
-    token = http_token(settings.http)
+    token = read_http_token(settings.http)
     assert token.get_secret_value() == TOKEN
     assert TOKEN not in repr(settings) + str(settings) + str(token)
 
@@ -490,28 +482,28 @@ def test_a_token_comes_from_a_file_or_the_service_manager_and_is_never_shown(tmp
     [
         ("", "the token file is empty: PATH; make one with `openssl rand -hex 16`"),
         ("\n", "the token file is empty: PATH; make one with `openssl rand -hex 16`"),
-        ("0123456789abcde\n", "a token has 16 characters at least: PATH; make one with `openssl rand -hex 16`"),
+        ("0123456789abcde\n", "a token has at least 16 characters: PATH; make one with `openssl rand -hex 16`"),
         ("0123456789 abcdef", "a token is printable ASCII on one line, without spaces: PATH; make one with `openssl rand -hex 16`"),
         ("0123456789\nabcdef0", "a token is printable ASCII on one line, without spaces: PATH; make one with `openssl rand -hex 16`"),
         ("0123456789abcdefé", "a token is printable ASCII on one line, without spaces: PATH; make one with `openssl rand -hex 16`"),
-        (b"\xff" * 16, "the token file cannot be read as a text: PATH"),
+        (b"\xff" * 16, "the token file cannot be read as text: PATH"),
     ],
 )  # fmt: skip
 def test_what_is_no_token_is_told(tmp_path, monkeypatch, content, why):
     path = tmp_path / "http_token"
     path.write_bytes(content if isinstance(content, bytes) else content.encode())
     why = why.replace("PATH", str(path))
-    assert mistakes(tmp_path, changed(http__listen=9090, http__token_file="http_token")) == [f"http.token_file: {why}"]
+    assert mistakes(tmp_path, changed(http__listen=9464, http__token_file="http_token")) == [f"http.token_file: {why}"]
     monkeypatch.setenv("CREDENTIALS_DIRECTORY", str(tmp_path))
-    assert mistakes(tmp_path, changed(http__listen=9090)) == [f"http: {why}"]
+    assert mistakes(tmp_path, changed(http__listen=9464)) == [f"http: {why}"]
     assert load(tmp_path, GOOD), "nothing is served"
 
 
-def test_root_s_check_finds_the_token_that_systemd_gives_the_service(tmp_path, monkeypatch):
-    monkeypatch.setattr(load_module, "CREDENTIALS_OF_ROOT", tmp_path)
+def test_root_s_check_finds_the_token_that_systemd_gives_the_service(tmp_path):
     (tmp_path / "edgepub.http_token").write_text(TOKEN)
-    assert http_token(load(tmp_path, changed(http__listen="0.0.0.0:9090")).http)
-    assert http_token(load(tmp_path, changed(http__listen=9090)).http) is None, "needs none"
+    open_to_all = load(tmp_path, changed(http__listen="0.0.0.0:9464"), credstore=tmp_path)
+    assert read_http_token(open_to_all.http, tmp_path)
+    assert read_http_token(load(tmp_path, changed(http__listen=9464)).http, tmp_path) is None, "needs none"
 
 
 def test_hosts_are_as_browsers_send_them(tmp_path):
@@ -536,13 +528,11 @@ def test_what_a_node_is_to_others_is_read_without_its_cameras(tmp_path, monkeypa
         load_node_settings(path)
 
 
-def test_root_s_commands_find_the_password_that_systemd_gives_the_service(tmp_path, monkeypatch):
+def test_root_s_commands_find_the_password_that_systemd_gives_the_service(tmp_path):
     (tmp_path / "edgepub.mqtt_password").write_text("s3cret\n")
-    monkeypatch.setattr(load_module, "CREDENTIALS_OF_ROOT", tmp_path)
-    assert load(tmp_path, changed(mqtt__username="edge"))
-    found = broker_password(load(tmp_path, changed(mqtt__username="edge")).mqtt)
-    assert found.get_secret_value() == "s3cret"
-    assert broker_password(load(tmp_path, GOOD).mqtt) is None, "who names no user needs none"
+    settings = load(tmp_path, changed(mqtt__username="edge"), credstore=tmp_path)
+    assert read_broker_password(settings.mqtt, tmp_path).get_secret_value() == "s3cret"
+    assert read_broker_password(load(tmp_path, GOOD).mqtt, tmp_path) is None, "without a user name, none is needed"
 
 
 def test_no_mistake_shows_a_secret(tmp_path, monkeypatch):

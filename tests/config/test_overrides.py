@@ -177,7 +177,7 @@ def test_what_is_saved_takes_the_place_of_what_is_configured_as_a_whole(tmp_path
         yard={"zones": {"old": {"polygon": SQUARE}}},
         desk={"zones": {"old": {"polygon": SQUARE}}},
     )
-    after = overrides.applied(before, {"porch": DRAWN, "yard": Areas(), "gone": DRAWN}, tmp_path)
+    after = overrides.apply_overrides(before, {"porch": DRAWN, "yard": Areas(), "gone": DRAWN}, tmp_path)
     assert after.cameras["porch"].areas == DRAWN
     assert after.cameras["porch"].min_score == 0.7
     assert after.cameras["yard"].areas == Areas()
@@ -192,7 +192,9 @@ def test_what_does_not_fit_the_camera_any_more_is_told_with_the_way_out(tmp_path
         tmp_path / "overrides.yaml",
         "take this camera out of this file, and its zones and lines are the configuration's again",
     )
-    assert mistakes(lambda: overrides.applied(before, {"yard": DRAWN, "porch": DRAWN, "desk": DRAWN}, tmp_path)) == [
+    assert mistakes(
+        lambda: overrides.apply_overrides(before, {"yard": DRAWN, "porch": DRAWN, "desk": DRAWN}, tmp_path)
+    ) == [
         f"{file}: cameras.porch: zones.driveway.labels: 'person' is not one of the camera's labels; {way_out}",
         f"{file}: cameras.yard: lines need tracking: set it to true, or take lines out; {way_out}",
     ]

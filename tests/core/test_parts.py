@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edgepub.core.backoff import Backoff
-from edgepub.core.redaction import one_line, place, redacted
+from edgepub.core.redaction import redact, redact_line, url_origin
 from edgepub.mqtt.topics import Topics
 from edgepub.telemetry.metrics import CameraMetrics
 
@@ -38,7 +38,7 @@ def test_pauses_grow_to_a_limit_and_never_vanish(first_s, factor, tries):
     ],
 )
 def test_secrets_are_taken_out(text, clean):
-    assert redacted(text) == clean
+    assert redact(text) == clean
 
 
 @pytest.mark.parametrize(
@@ -51,12 +51,12 @@ def test_secrets_are_taken_out(text, clean):
     ],
 )
 def test_a_camera_is_named_by_its_place_alone(url, where):
-    assert place(url) == where
+    assert url_origin(url) == where
 
 
 def test_foreign_errors_become_one_short_line():
-    assert one_line("[ERROR]OS error\n  Error   connecting\n") == "[ERROR]OS error Error connecting"
-    assert len(one_line("x" * 5000)) == 300
+    assert redact_line("[ERROR]OS error\n  Error   connecting\n") == "[ERROR]OS error Error connecting"
+    assert len(redact_line("x" * 5000)) == 300
 
 
 def test_the_topic_tree():

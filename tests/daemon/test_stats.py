@@ -13,9 +13,9 @@ import pytest
 from edgepub.daemon.stats import StatsPublisher
 from edgepub.mqtt.outbox.outbox import Outbox
 from edgepub.mqtt.payloads import stats
-from edgepub.telemetry.histogram import Histogram, between, quantile
+from edgepub.telemetry.histogram import Histogram, difference, quantile
 from edgepub.telemetry.metrics import CameraMetrics
-from edgepub.telemetry.status import BrokerCondition
+from edgepub.telemetry.status import BrokerStatus
 from tests.support.waiting import take
 
 
@@ -37,7 +37,7 @@ def test_a_window_is_what_came_between_two_copies():
     before = histogram.copy()
     for value in (100, 200):
         histogram.add(value)
-    window = between(before, histogram.copy())
+    window = difference(before, histogram.copy())
     assert sum(window.values()) == 2
     assert quantile(window, 0) == pytest.approx(100, rel=0.021)
 
@@ -65,7 +65,7 @@ def a_busy_second(counts):
 
 
 async def running(cameras, outbox, interval_s=3600.0):
-    broker = BrokerCondition()
+    broker = BrokerStatus()
     broker.sessions = 5
     stats_publisher = StatsPublisher(
         "garage", "boot", "edgepub/garage/stats", interval_s, cameras, outbox, broker, time.monotonic()

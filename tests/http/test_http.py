@@ -41,7 +41,7 @@ async def test_healthz_and_metrics_are_there_for_any_client(server):
     assert (status, headers["Content-Type"]) == (200, "application/json")
     assert headers["Cache-Control"] == "no-store"
     assert json.loads(body)["ready"] is True
-    server.condition.broker.fault = "refused: not authorised"
+    server.status.broker.problem = "refused: not authorised"
     status, _, body = await server.request("/healthz")
     assert (status, json.loads(body)["wrong"]) == (503, ["broker: refused: not authorised"])
     status, headers, body = await server.request("/metrics")
@@ -189,7 +189,7 @@ def enlarge(server):
     """Make the metrics larger than what the kernel buffers for a client that does not read; return their size."""
     for n in range(1800):
         server.metrics[f"camera-{n}"] = CameraMetrics()
-    page, _ = MetricsPage("garage", server.condition, server.metrics, lambda: SIZES).encode("")
+    page, _ = MetricsPage("garage", server.status, server.metrics, lambda: SIZES).encode("")
     return len(page)
 
 
@@ -327,11 +327,11 @@ def test_the_http_libraries_are_imported_only_when_serving():
     script = """
 import sys
 import edgepub.daemon.run
-from edgepub.telemetry.status import Condition
+from edgepub.telemetry.status import Status
 from edgepub.http.context import HttpContext
 from edgepub.http.server import HttpServer
 from edgepub.config.settings import HttpSettings
-HttpServer("127.0.0.1:9464", HttpSettings(), None, HttpContext("garage", Condition([]), {}, {}, dict, None))
+HttpServer("127.0.0.1:9464", HttpSettings(), None, HttpContext("garage", Status([]), {}, {}, dict, None))
 print({"aiohttp", "prometheus_client"} & set(sys.modules))
 """
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)

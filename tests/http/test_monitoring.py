@@ -13,9 +13,9 @@ from prometheus_client.parser import text_string_to_metric_families as parse_tex
 
 from edgepub.http.monitoring import DROPPED, MetricsPage, health_response
 from edgepub.mqtt.payloads import stats
-from edgepub.telemetry.histogram import Histogram, cumulative
+from edgepub.telemetry.histogram import Histogram, cumulative_counts
 from edgepub.telemetry.metrics import STAGES, CameraMetrics
-from edgepub.telemetry.status import CameraCondition, Condition
+from edgepub.telemetry.status import CameraState, Status
 from tests.support.http_server import OPEN_METRICS, SIZES, ready
 
 
@@ -49,9 +49,9 @@ def value(series, name, **labels):
 
 
 def test_health_reports_problems_and_where_they_are():
-    condition = Condition(["porch", "yard"])
-    status, body = health_response("garage", condition)
-    assert status == 503
+    status = Status(["porch", "yard"])
+    code, body = health_response("garage", status)
+    assert code == 503
     starting = {"status": "offline", "fault": "is starting"}
     assert json.loads(body) == {
         "ready": False,
@@ -60,32 +60,32 @@ def test_health_reports_problems_and_where_they_are():
         "broker": {"status": "offline", "fault": "no session yet"},
         "cameras": {"porch": starting, "yard": starting},
     }
-    condition = ready("porch", "yard", "film")
-    condition.cameras["yard"].status = "disabled"
-    condition.cameras["film"].status = "offline"  # a file that has ended
-    status, body = health_response("garage", condition)
-    assert (status, json.loads(body)["ready"], json.loads(body)["wrong"]) == (200, True, [])
+    status = ready("porch", "yard", "film")
+    status.cameras["yard"].status = "disabled"
+    status.cameras["film"].status = "offline"  # a file that has ended
+    code, body = health_response("garage", status)
+    assert (code, json.loads(body)["ready"], json.loads(body)["wrong"]) == (200, True, [])
     assert json.loads(body)["cameras"]["yard"] == {"status": "disabled", "fault": None}
 
 
 def test_health_is_json_whatever_a_fault_contains():
-    condition = ready("porch")
-    condition.cameras["porch"].fault = fault = 'no "file" \udcff\n\\ é'
-    assert json.loads(health_response("garage", condition)[1])["cameras"]["porch"]["fault"] == fault
+    status = ready("porch")
+    status.cameras["porch"].problem = fault = 'no "file" \udcff\n\\ é'
+    assert json.loads(health_response("garage", status)[1])["cameras"]["porch"]["fault"] == fault
 
 
 @pytest.mark.parametrize("accept", ["", "text/plain;version=1.0.0;escaping=allow-utf-8", OPEN_METRICS])
 def test_metrics_of_the_node_and_of_each_camera(accept):
-    condition, cameras = ready("porch", "yard"), {"porch": CameraMetrics(), "yard": CameraMetrics()}
-    condition.broker.sessions = 5
-    condition.cameras["yard"].status = "disabled"
+    status, cameras = ready("porch", "yard"), {"porch": CameraMetrics(), "yard": CameraMetrics()}
+    status.broker.sessions = 5
+    status.cameras["yard"].status = "disabled"
     work(cameras["porch"])
     cameras["porch"].count_dropped("queue_full", 2)
     cameras["porch"].count_sampled("busy")
     cameras["porch"].count_reconnect()
     cameras["porch"].count_event()
     cameras["porch"].count_snapshot()
-    series = samples(MetricsPage("garage", condition, cameras, lambda: SIZES), accept)
+    series = samples(MetricsPage("garage", status, cameras, lambda: SIZES), accept)
     build = {name: dict(labels) for name, labels in series if name == "edgepub_build_info"}["edgepub_build_info"]
     assert set(build) == {"version", "pysdk", "python", "node"}
     assert build["node"] == "garage"
@@ -119,26 +119,26 @@ def test_metrics_of_the_node_and_of_each_camera(accept):
 
 
 def test_problems_show_in_the_metrics_and_an_ended_file_does_not():
-    condition = ready("porch")
-    page = MetricsPage("garage", condition, {}, lambda: SIZES)
-    condition.cameras["porch"].status, condition.cameras["porch"].fault = "offline", "source: silent"
+    status = ready("porch")
+    page = MetricsPage("garage", status, {}, lambda: SIZES)
+    status.cameras["porch"].status, status.cameras["porch"].problem = "offline", "source: silent"
     series = samples(page)
     assert (value(series, "edgepub_ready"), value(series, "edgepub_camera_up", camera="porch")) == (0, 0)
     assert value(series, "edgepub_camera_enabled", camera="porch") == 1
-    condition.cameras["porch"].fault = None  # a file that has ended
+    status.cameras["porch"].problem = None  # a file that has ended
     assert value(samples(page), "edgepub_ready") == 1
-    condition.broker.fault = "refused"
+    status.broker.problem = "refused"
     series = samples(page)
     assert (value(series, "edgepub_ready"), value(series, "edgepub_broker_up")) == (0, 0)
 
 
 def test_cameras_come_and_go_with_a_reload():
-    condition, cameras = ready("porch"), {"porch": CameraMetrics()}
-    page = MetricsPage("garage", condition, cameras, lambda: SIZES)
+    status, cameras = ready("porch"), {"porch": CameraMetrics()}
+    page = MetricsPage("garage", status, cameras, lambda: SIZES)
     samples(page)
     cameras["yard"] = CameraMetrics()
-    condition.cameras["yard"] = CameraCondition()
-    del cameras["porch"], condition.cameras["porch"]
+    status.cameras["yard"] = CameraState()
+    del cameras["porch"], status.cameras["porch"]
     assert {dict(labels).get("camera") for _, labels in samples(page)} == {None, "yard"}
 
 
@@ -164,13 +164,13 @@ def test_a_histogram_agrees_with_its_values_to_two_percent():
     for each in values:
         histogram.add(each)
     bounds = [1.0, 5.0, 20.0, 100.0, 1000.0]
-    numbers, total = cumulative(histogram.copy(), bounds)
+    numbers, total = cumulative_counts(histogram.copy(), bounds)
     assert numbers == sorted(numbers)
     assert numbers[-1] == len(values)
     assert total == pytest.approx(sum(values), rel=0.02)
     for bound, number in zip(bounds, numbers, strict=False):
         assert sum(v <= 0.98 * bound for v in values) <= number <= sum(v <= 1.02 * bound for v in values)
-    assert cumulative({}, bounds) == ([0] * 6, 0)
+    assert cumulative_counts({}, bounds) == ([0] * 6, 0)
 
 
 def test_the_reasons_exported_from_the_start_are_those_of_the_stats():

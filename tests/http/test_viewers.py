@@ -141,7 +141,7 @@ async def test_a_page_gets_everything_first_and_then_what_is_new(server, open_pa
         later, _ = await page.next_picture()
         assert later["number"] > frame["number"]
     view.viewfinder.add_event({"event_type": "left", "label": "face"})
-    server.condition.cameras["porch"].status, server.condition.cameras["porch"].fault = "offline", "source: is gone"
+    server.status.cameras["porch"].status, server.status.cameras["porch"].problem = "offline", "source: is gone"
     server.controls["porch"].values["min_score"] = 0.25
     while "events" not in (update := (await page.ask())[0]):
         pass

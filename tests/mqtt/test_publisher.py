@@ -6,13 +6,13 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from edgepub.core.errors import BrokerError, NotAllowedError, NotTakenError, RefusedError
+from edgepub.core.errors import BrokerError, BrokerRefusedError, MessageRejectedError, SubscriptionRefusedError
 from edgepub.mqtt import publisher as module
 from edgepub.mqtt.messages import DetectionsReceipt, Message, Received, state_message
 from edgepub.mqtt.outbox.outbox import Outbox
 from edgepub.mqtt.publisher import Publisher
 from edgepub.telemetry.metrics import CameraMetrics
-from edgepub.telemetry.status import BrokerCondition
+from edgepub.telemetry.status import BrokerStatus
 
 GOODBYE = state_message("status", "offline")
 
@@ -70,7 +70,7 @@ class FakeSession:
             self.done(key, None)
 
         if message.topic in self.broker.not_taken:
-            raise NotTakenError("it is too large", "too_large")
+            raise MessageRejectedError("it is too large", "too_large")
         message.encoded()
         self.tasks.add(asyncio.create_task(work()))
 
@@ -86,7 +86,7 @@ class FakeSession:
     async def subscribe(self, topic):
         self.broker.subscribed.append(topic)
         if self.broker.refuses_commands:
-            raise NotAllowedError("no")
+            raise SubscriptionRefusedError("no")
 
     async def messages(self):
         for message in self.broker.commands:
@@ -102,7 +102,7 @@ def _short_pauses(monkeypatch):
 
 
 def publisher(outbox, connect, obey=None):
-    return Publisher(outbox, connect, "b", "edgepub-b", GOODBYE, ["n/+/a/set", "n/+/b/set"], obey, BrokerCondition())
+    return Publisher(outbox, connect, "b", "edgepub-b", GOODBYE, ["n/+/a/set", "n/+/b/set"], obey, BrokerStatus())
 
 
 def numbers(count, counts):
@@ -220,7 +220,7 @@ async def test_a_broker_that_does_not_want_us_is_not_stormed(caplog):
 
     def connect(_done):
         tries.append(1)
-        raise RefusedError("wrong password")
+        raise BrokerRefusedError("wrong password")
 
     task = asyncio.create_task(publisher(Outbox(10), connect).run())
     await asyncio.sleep(0.2)

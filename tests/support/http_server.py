@@ -14,7 +14,7 @@ from edgepub.http.context import CameraView, HttpContext
 from edgepub.http.limits import DEFAULT_LIMITS
 from edgepub.http.server import HttpServer
 from edgepub.telemetry.metrics import CameraMetrics
-from edgepub.telemetry.status import Condition
+from edgepub.telemetry.status import Status
 from tests.support.waiting import free_port
 
 SIZES = {"announcements": 0, "state": 1, "durable": 40, "pictures": 2, "stream": 3}
@@ -23,11 +23,11 @@ OPEN_METRICS = "application/openmetrics-text;version=1.0.0;q=0.5,text/plain;vers
 
 
 def ready(*names):
-    condition = Condition(names)
-    condition.broker.fault, condition.broker.sessions = None, 1
-    for camera in condition.cameras.values():
-        camera.status, camera.fault = "online", None
-    return condition
+    status = Status(names)
+    status.broker.problem, status.broker.sessions = None, 1
+    for camera in status.cameras.values():
+        camera.status, camera.problem = "online", None
+    return status
 
 
 class FakeSettings:
@@ -64,7 +64,7 @@ class LocalServer:
     """A server in this event loop, with a client."""
 
     def __init__(self, *cameras, address="127.0.0.1", token=None, limits=DEFAULT_LIMITS, **settings):
-        self.condition = ready(*cameras)
+        self.status = ready(*cameras)
         self.metrics = {name: CameraMetrics() for name in cameras}
         self.controls = {name: FakeSettings() for name in cameras}
         camera_settings = CameraSettings(source="cam.mp4", model="m")
@@ -72,7 +72,7 @@ class LocalServer:
         self.port = free_port()
         self.url = f"http://{address}:{self.port}"
         self.area_store = MemoryAreaStore(self.views)
-        self.context = HttpContext("garage", self.condition, self.metrics, self.views, lambda: SIZES, self.area_store)
+        self.context = HttpContext("garage", self.status, self.metrics, self.views, lambda: SIZES, self.area_store)
         token = SecretStr(token) if token else None
         listen = f"{address}:{self.port}"
         self.http_server = HttpServer(listen, HttpSettings(**settings), token, self.context, limits)

@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from edgepub.config.load import http_token, load_settings
+from edgepub.config.load import load_settings
+from edgepub.config.secrets import read_http_token
 from edgepub.config.settings import HttpSettings
 from tests.support.brokers import Mosquitto, Subscriber
 
@@ -174,12 +175,12 @@ def test_the_next_start_keeps_the_passwords_and_takes_the_rights_anew(secrets, t
 def test_there_is_a_token_which_stays_until_it_is_removed(tmp_path, monkeypatch):
     file = tmp_path / "edgepub" / "http_token"
     monkeypatch.setenv("CREDENTIALS_DIRECTORY", str(file.parent))
-    first = http_token(HttpSettings(listen="0.0.0.0:9090"))
+    first = read_http_token(HttpSettings(listen="0.0.0.0:9090"))
     make_passwords(tmp_path)
-    assert http_token(HttpSettings()) == first
+    assert read_http_token(HttpSettings()) == first
     file.unlink()
     make_passwords(tmp_path)
-    assert http_token(HttpSettings()) != first
+    assert read_http_token(HttpSettings()) != first
 
 
 @pytest.fixture

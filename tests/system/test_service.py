@@ -13,12 +13,12 @@ from pathlib import Path
 
 import pytest
 
-from edgepub.config.effective import Configured
+from edgepub.config.effective import EffectiveSettings
 from edgepub.config.settings import Settings
-from edgepub.core.state_dir import default_folder
+from edgepub.core.state_dir import default_state_dir
 from edgepub.daemon import run
 from edgepub.daemon.systemd import Service, notify, watchdog_s
-from edgepub.telemetry.status import Condition
+from edgepub.telemetry.status import Status
 from tests.support.studio import BOX
 from tests.support.waiting import free_port, wait_until
 
@@ -120,8 +120,8 @@ async def test_the_watchdog_is_fed_while_nothing_is_stuck_for_long(manager, monk
     monkeypatch.setenv("WATCHDOG_USEC", "600000")
     monkeypatch.setattr("edgepub.daemon.systemd._LOOK_S", 0.02)
     monkeypatch.setattr("edgepub.daemon.systemd._SURE_S", 0.5)
-    condition, stuck = Condition(["porch"]), []
-    task = asyncio.create_task(Service(30).follow(condition, lambda: list(stuck)))
+    status, stuck = Status(["porch"]), []
+    task = asyncio.create_task(Service(30).follow(status, lambda: list(stuck)))
 
     async def fed(number):
         while sum("WATCHDOG" in each for each in manager.hear()) < number:
@@ -148,11 +148,11 @@ async def test_what_is_stuck_is_left_to_the_watchdog(manager, monkeypatch, caplo
     monkeypatch.setenv("NOTIFY_SOCKET", manager.path)
     monkeypatch.setenv("WATCHDOG_USEC", "300000")
     monkeypatch.setattr("edgepub.daemon.systemd._SURE_S", 0.5)
-    its = {"camera": "edgepub.camera.supervisor.Camera", "publisher": "edgepub.mqtt.publisher.Publisher"}[
+    its = {"camera": "edgepub.camera.supervisor.CameraSupervisor", "publisher": "edgepub.mqtt.publisher.Publisher"}[
         what
     ] + ".is_stuck"
     settings = Settings(**studio.settings(mosquitto.url, studio.video([[BOX]] * 50), realtime=True, loop=True))
-    what = Configured(settings, Path("edgepub.yaml"), {}, default_folder(), settings)
+    what = EffectiveSettings(settings, Path("edgepub.yaml"), {}, default_state_dir(), settings)
     requests = run.Requests()
     task = asyncio.create_task(run.serve(what, lambda: what, requests))
 
@@ -198,9 +198,9 @@ async def test_what_a_busy_manager_does_not_take_is_told_later(manager, monkeypa
     monkeypatch.setattr("edgepub.daemon.systemd._LOOK_S", 0.02)
     while notify("X=1"):
         pass
-    condition = Condition([])
-    condition.broker.sessions = 1
-    task = asyncio.create_task(Service(30).follow(condition, list))
+    status = Status([])
+    status.broker.sessions = 1
+    task = asyncio.create_task(Service(30).follow(status, list))
     await asyncio.sleep(0.2)  # some looks, of which none can be told
     async with asyncio.timeout(30):
         while not any("READY" in each for each in manager.hear()):

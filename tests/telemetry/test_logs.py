@@ -14,11 +14,11 @@ import pytest
 
 from edgepub.config.settings import LogSettings
 from edgepub.telemetry import logs
-from edgepub.telemetry.dedup import Repeats
+from edgepub.telemetry.dedup import RepeatFilter
 from edgepub.telemetry.journal import JournalHandler
 
 LOG = logging.getLogger("edgepub.test")
-PORCH = logs.of_camera(LOG, "porch")
+PORCH = logs.camera_logger(LOG, "porch")
 YEAR_S = 365 * 86_400
 HOUR_S = 3600.0
 
@@ -102,7 +102,7 @@ def under_systemd(monkeypatch):
 
 @pytest.fixture
 def to_journal(under_systemd, journal):  # noqa: ARG001
-    logs.setup(LogSettings(), journal.path)
+    logs.configure_logging(LogSettings(), journal.path)
     return journal
 
 
@@ -131,7 +131,7 @@ def say_boom():
 
 
 def test_text_is_for_a_person(stderr):
-    logs.setup(LogSettings())
+    logs.configure_logging(LogSettings())
     PORCH.warning("source: %s", "silent")
     LOG.info("stopping")
     LOG.debug("not this")
@@ -145,7 +145,7 @@ def test_text_is_for_a_person(stderr):
 def test_json_is_an_object_a_line_of_utf_8(monkeypatch):
     written = io.BytesIO()
     monkeypatch.setattr(sys, "stderr", io.TextIOWrapper(written, "latin-1", write_through=True))
-    logs.setup(LogSettings(format="json"))
+    logs.configure_logging(LogSettings(format="json"))
     PORCH.warning("source: %s ☃\nand more", "Bäh")
     LOG.info("node %s", "garage\udcff")
     say_boom()
@@ -166,8 +166,8 @@ def test_json_is_an_object_a_line_of_utf_8(monkeypatch):
 
 def test_json_says_how_many_were_not_said(stderr, monkeypatch):
     now = [0.0]
-    monkeypatch.setattr(logs, "Repeats", lambda: Repeats(lambda: now[0]))
-    logs.setup(LogSettings(format="json"))
+    monkeypatch.setattr(logs, "RepeatFilter", lambda: RepeatFilter(lambda: now[0]))
+    logs.configure_logging(LogSettings(format="json"))
     for second in (0, 20, 40, 60):
         now[0] = float(second)
         PORCH.warning("source: silent")
@@ -177,10 +177,10 @@ def test_json_says_how_many_were_not_said(stderr, monkeypatch):
 
 
 def test_another_level_and_another_form_while_it_runs(stderr):
-    logs.setup(LogSettings())
-    logs.setup(LogSettings(level="debug", format="json"))
+    logs.configure_logging(LogSettings())
+    logs.configure_logging(LogSettings(level="debug", format="json"))
     LOG.debug("one")
-    logs.setup(LogSettings(level="error"))
+    logs.configure_logging(LogSettings(level="error"))
     LOG.warning("two")
     LOG.error("three")
     one, three = stderr().splitlines()
@@ -254,7 +254,7 @@ def test_stderr_that_is_another_is_not_the_journal(monkeypatch, stderr, journal)
     """A program that systemd has started, with stderr sent to a file."""
     its = os.fstat(2)
     monkeypatch.setenv("JOURNAL_STREAM", f"{its.st_dev}:{its.st_ino + 1}")
-    logs.setup(LogSettings(), journal.path)
+    logs.configure_logging(LogSettings(), journal.path)
     LOG.warning("here")
     assert "WARNING here" in stderr()
 
@@ -277,7 +277,7 @@ def test_a_journal_that_is_stuck_holds_nobody_up_and_is_told_what_was_lost(to_jo
 def test_threads_log_at_once_and_each_entry_is_whole(to_journal):
     def work(name):
         for n in range(200):
-            logs.of_camera(LOG, name).info("line %d\nof %s", n, name)
+            logs.camera_logger(LOG, name).info("line %d\nof %s", n, name)
 
     names = [f"cam{n}" for n in range(8)]
     threads = [threading.Thread(target=work, args=(name,), name=f"camera-{name}") for name in names]
@@ -300,7 +300,7 @@ class Said(logging.Handler):
         super().__init__()
         self.now_s = 0.0
         self.said = []
-        self.addFilter(Repeats(lambda: self.now_s))
+        self.addFilter(RepeatFilter(lambda: self.now_s))
 
     def emit(self, record):
         self.said.append((self.now_s, record.getMessage(), getattr(record, "unsaid", 0)))
@@ -342,7 +342,7 @@ def test_numbers_make_no_other_complaint(said):
 
 
 def test_other_complaints_are_said(said):
-    other = logs.of_camera(LOG, "garden")
+    other = logs.camera_logger(LOG, "garden")
     for _ in range(5):
         for reason in ("silent for 9 s", "refused"):
             PORCH.warning("source: %s; trying again in %.1f s", reason, 3.1)
@@ -409,7 +409,7 @@ def test_one_that_comes_and_goes_is_said_once_a_minute(said):
 
 
 def test_a_flood_is_few_lines_of_any_thread(stderr):
-    logs.setup(LogSettings())
+    logs.configure_logging(LogSettings())
 
     def flood():
         for number in range(25_000):
@@ -424,7 +424,7 @@ def test_a_flood_is_few_lines_of_any_thread(stderr):
 
 
 def test_many_places_do_not_fill_the_memory():
-    repeats = Repeats()
+    repeats = RepeatFilter()
     for number in range(20_000):
         record = logging.LogRecord("a", logging.WARNING, f"/file{number}.py", number, "text", (), None)
         assert repeats.filter(record)

@@ -15,7 +15,7 @@ from edgepub.camera.analysis.tracker import Tracker
 from edgepub.camera.frames import Frame
 from edgepub.config.areas import ZoneSettings
 from edgepub.config.camera import CameraSettings
-from edgepub.telemetry.logs import of_camera
+from edgepub.telemetry.logs import camera_logger
 
 _MOST_LABELS = 1000
 _log = logging.getLogger(__name__)
@@ -59,7 +59,7 @@ class Analysis:
 
     def __init__(self, camera: str, settings: CameraSettings, track_ids: Iterator[int] | None = None) -> None:
         self._on_frames, self._off_s = settings.occupancy_on_frames, settings.occupancy_off_s
-        self._log = of_camera(_log, camera)
+        self._log = camera_logger(_log, camera)
         lost_s = max(settings.track_lost_s, self._off_s)
         self._tracker = Tracker(lost_s, track_ids or itertools.count(1)) if settings.tracking else None
         self._presence = self._new_presence()

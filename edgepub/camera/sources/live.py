@@ -10,7 +10,7 @@ import cv2
 from edgepub.camera.frames import Frame, Frames
 from edgepub.camera.sources.capture import Gate, grab, open_capture
 from edgepub.core.errors import SourceError
-from edgepub.core.redaction import place
+from edgepub.core.redaction import url_origin
 
 _OPEN_TIMEOUT_S = 10.0
 _ONE_THREAD = 1920 * 1088  # pixels
@@ -37,7 +37,7 @@ class LiveSource:
         self._large = False
 
     def __str__(self) -> str:
-        return f"webcam {self._source}" if isinstance(self._source, int) else place(self._source)
+        return f"webcam {self._source}" if isinstance(self._source, int) else url_origin(self._source)
 
     def frames(self, stopping: threading.Event) -> Frames:
         """Yield the camera's frames as they come; None for one that is not used.

@@ -26,7 +26,7 @@ from edgepub.mqtt import connection
 from edgepub.mqtt.messages import Message, json_format, state_message
 from edgepub.mqtt.outbox.outbox import Outbox
 from edgepub.mqtt.publisher import Publisher
-from edgepub.telemetry.status import BrokerCondition
+from edgepub.telemetry.status import BrokerStatus
 
 _MESSAGES = 10_000
 _BURST = 100
@@ -97,7 +97,7 @@ def _edgepub(port: int, qos: Literal[0, 1]) -> tuple[float, float]:
     outbox, tally = Outbox(_BURST), _Tally()
     connect = functools.partial(connection.connect, MqttSettings(url=f"mqtt://127.0.0.1:{port}"), "bench", None)
     publisher = Publisher(
-        outbox, connect, "bench", "bench", state_message("bench/status", "offline"), [], print, BrokerCondition()
+        outbox, connect, "bench", "bench", state_message("bench/status", "offline"), [], print, BrokerStatus()
     )
     message = Message(
         _TOPIC, _PAYLOAD, qos, receipt=tally, payload_format=json_format("edgepub.detections/1"), expiry_s=60

@@ -37,7 +37,7 @@ from edgepub.mqtt.outbox.outbox import Outbox
 from edgepub.mqtt.publisher import Publisher
 from edgepub.mqtt.topics import Topics
 from edgepub.telemetry.metrics import CameraMetrics
-from edgepub.telemetry.status import BrokerCondition
+from edgepub.telemetry.status import BrokerStatus
 
 _MESSAGES = 20_000
 _BURST = 100
@@ -108,7 +108,7 @@ def _edgepub(port: int, objects: int) -> float:
         state_message(Topics("edgepub", "bench").status, "offline"),
         [],
         print,
-        BrokerCondition(),
+        BrokerStatus(),
     )
     image = np.zeros((480, 640, 3), np.uint8)
     took: list[float] = []

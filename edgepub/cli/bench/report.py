@@ -25,7 +25,7 @@ from edgepub.cli.bench.startup import startup
 from edgepub.cli.bench.streaming import streaming
 from edgepub.cli.bench.tables import ROUNDS
 from edgepub.cli.bench.viewers import viewers
-from edgepub.core.versions import versions
+from edgepub.core.versions import installed_versions
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -53,7 +53,8 @@ class Subject(StrEnum):
 def report(subjects: Sequence[Subject]) -> int:
     """Measure, and print the tables; return the exit code."""
     console = Console(width=None if Console().is_terminal else 140)
-    console.print(f"edgepub {versions()['edgepub']}, PySDK {versions()['pysdk']}, Python {platform.python_version()}")
+    versions = installed_versions()
+    console.print(f"edgepub {versions['edgepub']}, PySDK {versions['pysdk']}, Python {platform.python_version()}")
     with tempfile.TemporaryDirectory() as name, broker() as (kind, port):
         console.print(f"Broker: {kind}. Where two take turns, a figure is the median of {ROUNDS} rounds.\n")
         folder = Path(name)

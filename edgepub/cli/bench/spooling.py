@@ -22,7 +22,7 @@ from edgepub.mqtt.outbox.outbox import Outbox
 from edgepub.mqtt.outbox.spool import Spool
 from edgepub.mqtt.payloads import event
 from edgepub.mqtt.publisher import Publisher
-from edgepub.telemetry.status import BrokerCondition
+from edgepub.telemetry.status import BrokerStatus
 
 _ROUNDS = 5
 _EVENTS = 10_000
@@ -102,7 +102,7 @@ def _replay_s(path: Path, port: int) -> float:
     outbox = Outbox(256, lane)
     connect = functools.partial(connection.connect, MqttSettings(url=f"mqtt://127.0.0.1:{port}"), "bench", None)
     publisher = Publisher(
-        outbox, connect, "bench", "bench", state_message("bench/status", "offline"), [], print, BrokerCondition()
+        outbox, connect, "bench", "bench", state_message("bench/status", "offline"), [], print, BrokerStatus()
     )
     outbox.open()
     outbox.drain()

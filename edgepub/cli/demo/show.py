@@ -23,7 +23,7 @@ from edgepub.cli.watch.tally import Tally
 from edgepub.cli.watch.views import LinesView, Note, View
 from edgepub.cli.watch.watcher import Watcher
 from edgepub.config import load
-from edgepub.config.explain import PREFIX
+from edgepub.config.explain import ENV_PREFIX
 from edgepub.config.settings import Settings
 from edgepub.core.errors import EdgepubError
 from edgepub.mqtt.messages import Received
@@ -86,8 +86,8 @@ def _view(hint: str) -> View:
 
 def _forget_the_users_own_settings(*, keep_broker: bool) -> None:
     """Let no variable that is meant for the user's own daemon change the demo, but how to log in to a named broker."""
-    broker = PREFIX + "MQTT__"
-    for variable in [name for name in os.environ if name.startswith(PREFIX)]:
+    broker = ENV_PREFIX + "MQTT__"
+    for variable in [name for name in os.environ if name.startswith(ENV_PREFIX)]:
         if not (keep_broker and variable.startswith(broker) and variable != broker + "URL"):
             del os.environ[variable]
 

@@ -21,7 +21,7 @@ from edgepub.cli.demo import assets
 from edgepub.cli.purge import take_back
 from edgepub.config.settings import Settings
 from edgepub.core.errors import BrokerError
-from edgepub.core.state_dir import make_private
+from edgepub.core.state_dir import create_private_file
 
 NODE = "demo"
 CAMERA = "face"
@@ -55,7 +55,7 @@ def own_folder() -> Iterator[Path]:
 def write_configuration(folder: Path, connection: dict[str, str], things: assets.Assets) -> Path:
     """Write the demo's configuration, and return its path."""
     path, token = folder / "edgepub.yaml", folder / _TOKEN
-    make_private(token)
+    create_private_file(token)
     token.write_text(secrets.token_hex(16), encoding="ascii")
     content = {
         "node": NODE,

@@ -13,7 +13,7 @@ from edgepub.cli.watch.camera import Camera, Figures
 from edgepub.cli.watch.choice import ANY, Choice
 from edgepub.cli.watch.tally import read
 from edgepub.cli.watch.words import clean, duration, happened
-from edgepub.config.fields import is_name
+from edgepub.config.fields import is_valid_name
 from edgepub.mqtt.commands import SETTINGS
 from edgepub.mqtt.messages import Received
 from edgepub.telemetry.status import CameraStatus
@@ -94,7 +94,7 @@ class Board:
         """Take a message, and return what happened, if anything."""
         levels = message.topic.removeprefix(f"{self.prefix}/").split("/")
         try:
-            if not all(map(is_name, levels[:2])):
+            if not all(map(is_valid_name, levels[:2])):
                 return None
             return self._of_camera(*levels, message=message) if levels[2:] else self._of_node(*levels, message=message)
         except _MALFORMED:
@@ -115,7 +115,7 @@ class Board:
                     if self._is_chosen(each):
                         self._camera_of(name, each)
                 if ANY not in {self._choice.node, self._choice.camera} and self._choice.camera not in info["cameras"]:
-                    its = ", ".join(filter(is_name, info["cameras"]))
+                    its = ", ".join(filter(is_valid_name, info["cameras"]))
                     return News(
                         time.strftime("%X"), name, clean(f"has no camera {self._choice.camera}, but {its}", 200)
                     )
@@ -146,7 +146,7 @@ class Board:
                 return News(clock, f"{node}/{name}", happened(event), message.retained)
             case "status", ():
                 return self._take_status(node, name, message)
-            case "objects", (label,) if is_name(label):
+            case "objects", (label,) if is_valid_name(label):
                 number = int(message.payload)
                 self._camera_of(node, name).count(label, number)
             case setting, () if setting in SETTINGS and message.payload:
@@ -168,7 +168,7 @@ class Board:
         return None
 
     def _is_chosen(self, camera: str) -> bool:
-        return self._choice.camera in {ANY, camera} and is_name(camera)
+        return self._choice.camera in {ANY, camera} and is_valid_name(camera)
 
     def _node(self, name: str) -> Node:
         """Return a node; the first time, a new one, if there is room for it."""

@@ -13,10 +13,10 @@ from collections.abc import Callable
 from edgepub.cli.watch.board import Board
 from edgepub.cli.watch.choice import Choice
 from edgepub.cli.watch.views import Note, View
-from edgepub.config.load import broker_password
+from edgepub.config.secrets import read_broker_password
 from edgepub.config.settings import MqttSettings
 from edgepub.core.backoff import Backoff
-from edgepub.core.errors import BrokerError, NotAllowedError
+from edgepub.core.errors import BrokerError, SubscriptionRefusedError
 from edgepub.mqtt import connection
 from edgepub.mqtt.session import Session
 
@@ -104,7 +104,7 @@ class Watcher:
         )
 
     async def _read(self) -> None:
-        password = broker_password(self._settings)
+        password = read_broker_password(self._settings)
         backoff = Backoff(_FIRST_PAUSE_S, _LONGEST_PAUSE_S)
         url = self._settings.url
         while True:
@@ -139,7 +139,7 @@ class Watcher:
         for topic in self._choice.filters:
             try:
                 await session.subscribe(topic)
-            except NotAllowedError as error:
+            except SubscriptionRefusedError as error:
                 refused.append(error)
         if len(refused) == len(self._choice.filters):
             raise refused[0]

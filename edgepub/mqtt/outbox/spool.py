@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from edgepub.core.errors import SpoolDamagedError, SpoolError
-from edgepub.core.redaction import one_line
-from edgepub.core.state_dir import make_private, set_aside
+from edgepub.core.redaction import redact_line
+from edgepub.core.state_dir import create_private_file, set_aside_damaged_file
 
 _TABLES = """
 CREATE TABLE IF NOT EXISTS events (
@@ -68,7 +68,7 @@ class Spool:
         """Open the file, which is made if there is none, and return what is in it."""
         with self._errors():
             self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            make_private(self._path)
+            create_private_file(self._path)
             database = sqlite3.connect(self._path, timeout=_BUSY_S, isolation_level=None, check_same_thread=False)
             try:
                 found = _prepare(database)
@@ -131,12 +131,12 @@ class Spool:
         except OSError as error:
             raise SpoolError(f"{self._path}: {error.strerror}") from None
         except sqlite3.Error as error:
-            why = one_line(error)
+            why = redact_line(error)
             if not _is_damage(error):
                 raise SpoolError(f"{self._path}: {why}") from None
             self.close()
             try:
-                set_aside(self._path, why)
+                set_aside_damaged_file(self._path, why)
             except OSError as again:
                 raise SpoolError(f"{self._path} is damaged and cannot be renamed: {again.strerror}") from None
             raise SpoolDamagedError(f"{self._path} was damaged: {why}") from None

@@ -7,8 +7,8 @@ from pydantic import ConfigDict, Field, TypeAdapter, with_config
 from typing_extensions import TypedDict
 
 from edgepub.config.settings import Settings
-from edgepub.core.redaction import redacted
-from edgepub.core.versions import versions
+from edgepub.core.redaction import redact
+from edgepub.core.versions import installed_versions
 from edgepub.mqtt.payloads import detections, event, stats
 
 SCHEMA = "edgepub.info/1"
@@ -59,15 +59,15 @@ def build(settings: Settings, boot_id: str) -> bytes:
             "schema": SCHEMA,
             "node": settings.node,
             "boot_id": boot_id,
-            "versions": versions(),
+            "versions": installed_versions(),
             "cameras": {
                 n: {"model": camera.model, "enabled": camera.enabled} for n, camera in settings.cameras.items()
             },
             "models": {
                 name: {
-                    "model_name": redacted(model.model_name or model.model_url),
-                    "zoo_url": redacted(model.zoo_url),
-                    "inference_host_address": redacted(model.inference_host_address),
+                    "model_name": redact(model.model_name or model.model_url),
+                    "zoo_url": redact(model.zoo_url),
+                    "inference_host_address": redact(model.inference_host_address),
                 }
                 for name, model in settings.models.items()
             },

@@ -7,7 +7,7 @@ import orjson
 from pydantic import ConfigDict, Field, TypeAdapter, with_config
 from typing_extensions import TypedDict
 
-from edgepub.telemetry.histogram import Buckets, between, quantile
+from edgepub.telemetry.histogram import Buckets, difference, quantile
 from edgepub.telemetry.metrics import Reading
 
 SCHEMA = "edgepub.stats/1"
@@ -142,7 +142,7 @@ def camera_stats(before: Reading, now: Reading) -> CameraStats:
 
 
 def _quantiles(before: Mapping[str, Buckets], now: Mapping[str, Buckets]) -> dict[str, dict[str, float]]:
-    windows = {name: between(before.get(name, {}), buckets) for name, buckets in now.items()}
+    windows = {name: difference(before.get(name, {}), buckets) for name, buckets in now.items()}
     return {
         name: {f"p{part}": _part(window, part) for part in (50, 95, 99)} for name, window in windows.items() if window
     }
