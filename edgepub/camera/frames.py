@@ -1,4 +1,4 @@
-"""A frame: one image from a source."""
+"""Frames, where they come from, and the results of the model."""
 
 import threading
 from collections.abc import Generator
@@ -8,24 +8,25 @@ from numpy.typing import NDArray
 
 
 class Frame(NamedTuple):
-    """One image and where it stands in its source."""
+    """One image and its place in its source."""
 
     image: NDArray[Any]
     """Pixels, shape (height, width, 3), unsigned bytes in the order blue, green, red."""
     number: int
-    """The frame's number from its source, from 1."""
+    """The frame's number in its source, from 1."""
     timestamp: float
-    """When it was captured, Unix seconds."""
+    """When it was captured, in Unix seconds."""
     captured_s: float
-    """The same moment on the monotonic clock, for ages that no clock change can bend."""
+    """The same moment on the monotonic clock, for ages that stay right when the clock is set."""
     source_s: float
-    """The same moment on the source's own clock, for the time between two frames: of a file by its own stamps, however
-    fast it is read; else the monotonic clock. It never goes back while the source is open."""
+    """The same moment on the source's own clock, for the time between two frames. For a file these are its own
+    timestamps, whatever the speed it is read at; otherwise the monotonic clock. It never goes back while the source is
+    open."""
 
 
 Frames = Generator[Frame | None, float | None, None]
-"""Frames from an open source, which is closed with it. `next` waits for a frame as long as that takes; with
-`send(seconds)` one waits at most so long, and gets None when none came. Files not in real time never give None."""
+"""Frames from an open source; closing the generator closes the source. `next` waits for a frame without a limit;
+`send(seconds)` waits up to that long, and returns None if no frame came. Files not in real time never give None."""
 
 
 class FrameSource(Protocol):
@@ -45,14 +46,14 @@ class FrameSource(Protocol):
 
 
 class Result(NamedTuple):
-    """What a model says of one frame."""
+    """A model's result for one frame."""
 
     frame: Frame
     objects: Any
-    """PySDK's `InferenceResults.results`, as it came: a list of dictionaries for a detection model."""
+    """PySDK's `InferenceResults.results`, unchanged: a list of dictionaries for a detection model."""
     timing_ms: dict[str, float]
-    """`preprocess`, `inference` and `postprocess`, as far as the runtime reports them, in milliseconds."""
+    """`preprocess`, `inference` and `postprocess` in milliseconds, as far as the runtime reports them."""
     began_s: float
     """When the model was given the frame, on the monotonic clock."""
     ended_s: float
-    """When it gave its answer."""
+    """When it gave its result, on the monotonic clock."""

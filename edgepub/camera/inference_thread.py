@@ -1,4 +1,4 @@
-"""One inference thread of a camera, and the moment by which the next sign of life must come from it."""
+"""One inference thread of a camera, with a deadline by which it must show progress."""
 
 import asyncio
 import contextlib
@@ -8,40 +8,48 @@ from collections.abc import Callable
 from math import inf
 
 from edgepub.camera.frames import Frames
+from edgepub.core.threads import start_native_thread
 
 WARM_UP_S = 300.0
-"""To load a model, which some runtimes compile first, and to get its first answer."""
+"""Time to load a model, which some runtimes compile first, and to get its first result."""
 POLL_S = 0.25
-"""How often it is looked at."""
+"""How often the deadline is checked."""
 
 
 class InferenceThread:
-    """A thread that may hang, and a deadline that it moves as long as it does not."""
+    """A thread that may hang, and the deadline that it moves while it does not.
 
-    def __init__(self) -> None:
+    Args:
+        name: the thread's name.
+        work: runs in the thread; gets this object.
+
+    """
+
+    def __init__(self, name: str, work: Callable[["InferenceThread"], None]) -> None:
+        self._name = name
+        self._work = work
         self.stopping = threading.Event()
-        """Set when it is to come to its end."""
+        """Set to request the end of the thread."""
         self.ended = asyncio.Event()
-        self.patience_s = WARM_UP_S
-        """How long the model may take for a frame."""
-        self._deadline_s = 0.0
-        self.expect_within(WARM_UP_S)
+        self.frame_timeout_s = WARM_UP_S
+        """How long the model may take for one frame."""
+        self._deadline_s = time.monotonic() + WARM_UP_S
 
-    def begin(self, name: str, work: Callable[["InferenceThread"], None]) -> None:
-        """Start the thread; in the event loop that waits for its end."""
+    def start(self) -> None:
+        """Start the thread. Call this in the event loop that waits for its end."""
         loop = asyncio.get_running_loop()
 
         def run() -> None:
             try:
-                work(self)
+                self._work(self)
             finally:
-                with contextlib.suppress(RuntimeError):  # the loop is closed: it has not waited for a thread that hung
+                with contextlib.suppress(RuntimeError):  # the loop is closed: it did not wait for a thread that hung
                     loop.call_soon_threadsafe(self.ended.set)
 
-        threading.Thread(target=run, name=name, daemon=True).start()
+        start_native_thread(self._name, run)
 
-    async def over(self, stop: asyncio.Event) -> bool:
-        """Wait for the thread's end; return False when it hangs, unless everything stops."""
+    async def wait(self, stop: asyncio.Event) -> bool:
+        """Wait for the thread's end; return False when it misses its deadline and `stop` is not set."""
         while not self.ended.is_set():
             if time.monotonic() > self._deadline_s and not stop.is_set():
                 return False
@@ -51,23 +59,23 @@ class InferenceThread:
 
     @property
     def overdue_s(self) -> float:
-        """For how long nothing was heard of it that should have been; negative while there is time."""
+        """Seconds since the deadline passed; negative before it."""
         return time.monotonic() - self._deadline_s
 
-    def expect_within(self, seconds: float) -> None:
-        """Be taken for hung unless this is called again within so many seconds."""
+    def set_deadline(self, seconds: float) -> None:
+        """Count as hung unless this is called again within that many seconds."""
         self._deadline_s = time.monotonic() + seconds
 
     def watch(self, frames: Frames) -> Frames:
-        """Yield the frames; from the first that is under way, the model's time runs."""
+        """Yield the frames, and start the model's time limit with the first frame that is in flight."""
         wait_s = None
         with contextlib.suppress(StopIteration):
             while True:
-                # Nothing is under way when one waits without a limit; and a source watches over itself.
-                is_alone = wait_s is None
-                if is_alone:
-                    self.expect_within(inf)
+                # No frame is in flight when the model waits without a limit. A source has a timeout of its own.
+                is_idle = wait_s is None
+                if is_idle:
+                    self.set_deadline(inf)
                 frame = frames.send(wait_s)
-                if is_alone:
-                    self.expect_within(self.patience_s)
+                if is_idle:
+                    self.set_deadline(self.frame_timeout_s)
                 wait_s = yield frame

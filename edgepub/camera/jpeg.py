@@ -1,4 +1,4 @@
-"""A frame becomes a JPEG: smaller, with boxes and labels, and with a line of its own that says what it shows."""
+"""Encodes a frame as a JPEG: scaled down, with boxes and labels, and with a JSON comment that describes it."""
 
 import zlib
 from collections.abc import Iterable, Mapping
@@ -15,9 +15,9 @@ _SOI_BYTES = 2
 _COMMENT = b"\xff\xfe"
 _FONT = cv2.FONT_HERSHEY_SIMPLEX
 _BLACK, _WHITE = (0, 0, 0), (255, 255, 255)
-_WIDTH_A_LINE = 480  # pixels of the picture for each of a line's thickness
-_LEAST_THICKNESS = 2  # a JPEG keeps no colour of a thinner one
-_HUES = 180  # of OpenCV
+_PIXELS_PER_THICKNESS = 480  # of the picture's width, for each pixel of a line's thickness
+_MIN_THICKNESS = 2  # a JPEG loses the colour of thinner lines
+_HUES = 180  # in OpenCV
 
 
 def encode_jpeg(
@@ -25,22 +25,22 @@ def encode_jpeg(
     objects: Iterable[Mapping[str, Any]],
     max_width: int,
     quality: int,
-    says: object,
+    comment: object,
     *,
     labels: bool = True,
 ) -> bytes:
-    """Return a frame as a JPEG.
+    """Encode a frame as a JPEG.
 
     Args:
-        image: the frame, shape (height, width, 3), blue, green, red; it is not changed.
-        objects: what to draw, in the form of the detections' payload.
-        max_width: of the picture, in pixels; a wider frame is made smaller.
-        quality: of the JPEG, 1 to 100.
-        says: written into the file as JSON, as its comment; less than 64 kB.
-        labels: whether to write the labels and scores to the boxes.
+        image: the frame, shape (height, width, 3), blue, green, red; not changed.
+        objects: the detections to draw, in the payload's form.
+        max_width: the picture's width in pixels, at most; a wider frame is scaled down.
+        quality: the JPEG's quality, 1 to 100.
+        comment: written into the file as JSON, in its comment segment; less than 64 kB.
+        labels: whether to write labels and scores at the boxes.
 
     Raises:
-        ValueError: not a picture that OpenCV can encode.
+        ValueError: OpenCV cannot encode the picture.
 
     """
     height, width = image.shape[:2]
@@ -53,35 +53,35 @@ def encode_jpeg(
     ok, encoded = cv2.imencode(".jpg", picture, [cv2.IMWRITE_JPEG_QUALITY, quality])
     if not ok:
         raise ValueError("OpenCV cannot encode it")
-    return _commented(encoded.tobytes(), orjson.dumps(says))
+    return _add_comment(encoded.tobytes(), orjson.dumps(comment))
 
 
 def draw_boxes(picture: Image, objects: Iterable[Mapping[str, Any]], *, labels: bool = True) -> None:
-    """Draw the boxes of detections, and then, so that no box hides them, their labels with scores."""
+    """Draw the boxes of detections, then their labels with scores, so that no box hides a label."""
     height, width = picture.shape[:2]
-    thickness = max(_LEAST_THICKNESS, round(width / _WIDTH_A_LINE))
+    thickness = max(_MIN_THICKNESS, round(width / _PIXELS_PER_THICKNESS))
     texts = []
-    for each in objects:
-        x1, y1, x2, y2 = each["bbox_norm"]
+    for detection in objects:
+        x1, y1, x2, y2 = detection["bbox_norm"]
         corner = round(x1 * (width - 1)), round(y1 * (height - 1))
-        colour = label_colour(each["label"])
+        colour = label_colour(detection["label"])
         cv2.rectangle(picture, corner, (round(x2 * (width - 1)), round(y2 * (height - 1))), colour, thickness)
-        texts.append((f"{each['label']} {each['score']:.2f}", corner, colour))
+        texts.append((f"{detection['label']} {detection['score']:.2f}", corner, colour))
     for text, corner, colour in texts if labels else []:
         _write(picture, text, corner, colour, thickness)
 
 
 def label_colour(label: str) -> tuple[int, int, int]:
-    """Return the colour of a label, blue, green, red: always the same, bright, and not often that of another."""
+    """Return a label's colour, blue, green, red: always the same, bright, and rarely that of another label."""
     hue = zlib.crc32(label.encode()) % _HUES
     blue, green, red = cv2.cvtColor(np.array([[[hue, 255, 255]]], np.uint8), cv2.COLOR_HSV2BGR)[0, 0].tolist()
     return blue, green, red
 
 
 def _write(picture: Image, text: str, corner: tuple[int, int], colour: tuple[int, int, int], thickness: int) -> None:
-    """Write a label above the corner of its box, or in the box where there is no room above."""
+    """Write a label above the corner of its box, or inside the box where there is no room above."""
     scale, stroke = 0.4 + 0.1 * thickness, (thickness + 1) // 2
-    text = text.encode("ascii", "replace").decode()  # the font has no others
+    text = text.encode("ascii", "replace").decode()  # the font has no other characters
     (width, height), below = cv2.getTextSize(text, _FONT, scale, stroke)
     height += below + thickness
     x = max(0, min(corner[0], picture.shape[1] - width))
@@ -92,7 +92,7 @@ def _write(picture: Image, text: str, corner: tuple[int, int], colour: tuple[int
     cv2.putText(picture, text, (x, bottom - below), _FONT, scale, ink, stroke, cv2.LINE_AA)
 
 
-def _commented(encoded: bytes, text: bytes) -> bytes:
-    """Return a JPEG with a comment behind its first segment (ISO/IEC 10918-1, B.2.4.5), where JFIF wants to be."""
+def _add_comment(encoded: bytes, text: bytes) -> bytes:
+    """Return a JPEG with a comment (ISO/IEC 10918-1, B.2.4.5) after its first segment, which must be the JFIF one."""
     at = _SOI_BYTES + 2 + int.from_bytes(encoded[4:6], "big")
     return encoded[:at] + _COMMENT + (len(text) + 2).to_bytes(2, "big") + text + encoded[at:]

@@ -1,4 +1,4 @@
-"""A model's results and what happened to its objects, as payloads."""
+"""Builds payloads from a model's results and from the events of its objects."""
 
 import sys
 from collections.abc import Iterable, Mapping
@@ -20,40 +20,40 @@ class DetectionsBuilder:
     """Makes the payloads of one camera from its model's results.
 
     Args:
-        whose: the `node`, the `camera` and the `boot_id`.
-        labels: the labels to keep, or None for all.
-        min_score: the least score to keep.
+        identity: the `node`, the `camera` and the `boot_id`.
+        labels: the labels to keep; None: all.
+        min_score: the lowest score to keep.
 
     """
 
-    def __init__(self, whose: Mapping[str, str], labels: Iterable[str] | None, min_score: float) -> None:
-        self._whose = {"schema": detections.SCHEMA, **whose}
+    def __init__(self, identity: Mapping[str, str], labels: Iterable[str] | None, min_score: float) -> None:
+        self._identity = {"schema": detections.SCHEMA, **identity}
         self._labels = None if labels is None else frozenset(labels)
         self._min_score = min_score
 
     def set_min_score(self, min_score: float) -> None:
-        """Keep what has this score at least, from now on; from any thread."""
+        """Keep detections with at least this score from now on. Callable from any thread."""
         self._min_score = min_score
 
     def objects(self, result: Result) -> list[dict[str, Any]]:
-        """Return the detections of a result in the payload's form, those of other labels and lower scores left out.
+        """Return the detections of a result in the payload's form, without other labels and lower scores.
 
         Raises:
-            InvalidResultError: the result is not one of detections.
+            InvalidResultError: it is not a result of detections.
 
         """
         height, width = result.frame.image.shape[:2]
         labels, min_score = self._labels, self._min_score
-        kept = [_detection(each, width, height) for each in _flat(result.objects)]
+        kept = [_detection(raw, width, height) for raw in _flatten(result.objects)]
         return [d for d in kept if d["score"] >= min_score and (labels is None or d["label"] in labels)]
 
     def build(self, result: Result, objects: list[dict[str, Any]], seq: int) -> detections.Detections:
-        """Return the validated payload of a result and its `objects`.
+        """Build the validated payload of a result and its `objects`.
 
         `capture_to_publish` and `dropped` are 0 until the payload is encoded.
 
         Raises:
-            InvalidResultError: something is in it that JSON or the schema cannot hold.
+            InvalidResultError: a value does not fit into JSON or the schema.
 
         """
         height, width = result.frame.image.shape[:2]
@@ -61,7 +61,7 @@ class DetectionsBuilder:
             {
                 "timestamp": result.frame.timestamp,
                 "detections": objects,
-                **self._whose,
+                **self._identity,
                 "seq": seq,
                 "frame": result.frame.number,
                 "width": width,
@@ -72,20 +72,20 @@ class DetectionsBuilder:
         )
 
 
-def build_event(occurrence: Occurrence, snapshot: int | None, whose: Mapping[str, str]) -> event.Event:
-    """Return the validated payload of a new event; its `seq` is 1 until it is encoded.
+def build_event(occurrence: Occurrence, snapshot: int | None, identity: Mapping[str, str]) -> event.Event:
+    """Build the validated payload of a new event; its `seq` is 1 until it is encoded.
 
     Args:
         occurrence: what happened.
-        snapshot: the number of the frame in the newest snapshot of the object, if there is one.
-        whose: the `node`, the `camera` and the `boot_id`.
+        snapshot: the frame number of the newest snapshot of the object, if there is one.
+        identity: the `node`, the `camera` and the `boot_id`.
 
     Raises:
-        InvalidResultError: something is in it that JSON or the schema cannot hold.
+        InvalidResultError: a value does not fit into JSON or the schema.
 
     """
-    moment, its = occurrence.sighting
-    happened = {
+    moment, detection = occurrence.sighting
+    optional = {
         "zone": occurrence.zone,
         "line": occurrence.line,
         "direction": occurrence.direction,
@@ -98,56 +98,56 @@ def build_event(occurrence: Occurrence, snapshot: int | None, whose: Mapping[str
             "event_id": str(uuid7()),
             "seq": 1,
             "timestamp": moment.timestamp,
-            "label": its["label"],
-            "track_id": its["track_id"],
-            **{key: value for key, value in happened.items() if value is not None},
-            "score": its["score"],
-            "bbox": its["bbox"],
-            "bbox_norm": its["bbox_norm"],
+            "label": detection["label"],
+            "track_id": detection["track_id"],
+            **{key: value for key, value in optional.items() if value is not None},
+            "score": detection["score"],
+            "bbox": detection["bbox"],
+            "bbox_norm": detection["bbox_norm"],
             "frame": moment.frame,
             "width": moment.width,
             "height": moment.height,
             "schema": event.SCHEMA,
-            **whose,
+            **identity,
         }
     )
 
 
-def _flat(objects: object) -> list[dict[str, Any]]:
-    """Return the objects of a result; those of a multi-label classification stand one level down."""
+def _flatten(objects: object) -> list[dict[str, Any]]:
+    """Return the objects of a result; in a multi-label classification they are one level down."""
     if not isinstance(objects, list | tuple):
         raise InvalidResultError(f"a result of detections is a list, this one is of type {type(objects).__name__}")
     flat = []
-    for each in objects:
-        if not isinstance(each, dict):
-            raise InvalidResultError(f"a detection is a dictionary, this one is of type {type(each).__name__}")
-        if "results" in each and "label" not in each:
-            flat += _flat(each["results"])
+    for raw in objects:
+        if not isinstance(raw, dict):
+            raise InvalidResultError(f"a detection is a dictionary, this one is of type {type(raw).__name__}")
+        if "results" in raw and "label" not in raw:
+            flat += _flatten(raw["results"])
         else:
-            flat.append(each)
+            flat.append(raw)
     return flat
 
 
-def _detection(each: dict[str, Any], width: int, height: int) -> dict[str, Any]:
-    """Return one object in the payload's form, its box in the frame."""
+def _detection(raw: dict[str, Any], width: int, height: int) -> dict[str, Any]:
+    """Return one object in the payload's form, its box clipped to the frame."""
     try:
-        score = float(each["score"])
-        x1, y1, x2, y2 = map(float, each["bbox"]) if "bbox" in each else (0.0, 0.0, width, height)
+        score = float(raw["score"])
+        x1, y1, x2, y2 = map(float, raw["bbox"]) if "bbox" in raw else (0.0, 0.0, width, height)
     except KeyError:
         raise InvalidResultError("a detection without a score") from None
     except (OverflowError, TypeError, ValueError) as error:
         raise InvalidResultError(f"a detection with a score or bbox that is no number: {error}") from None
     if not isfinite(score + x1 + y1 + x2 + y2):
         raise InvalidResultError("a detection with a score or bbox that is not finite")
-    label, category = _named(each)
-    # Some models give corners in another order, or beyond the frame.
+    label, category = _label(raw)
+    # Some models give the corners in another order, or outside the frame.
     if x1 > x2:
         x1, x2 = x2, x1
     if y1 > y2:
         y1, y2 = y2, y1
     x1, x2 = min(max(x1, 0.0), width), min(max(x2, 0.0), width)
     y1, y2 = min(max(y1, 0.0), height), min(max(y2, 0.0), height)
-    # Rounded to 1/100 of a pixel and 1/100,000 of the frame; `round` to so many digits costs three times as much.
+    # Rounded to 1/100 of a pixel and 1/100,000 of the frame. `round` with digits costs three times as much.
     detection = {
         "label": str(label),
         "score": round(score, 4),
@@ -166,7 +166,7 @@ def _detection(each: dict[str, Any], width: int, height: int) -> dict[str, Any]:
     }
     if category is not None:
         detection["category_id"] = category
-    landmarks = each.get("landmarks")
+    landmarks = raw.get("landmarks")
     if landmarks is not None:
         if not isinstance(landmarks, list | tuple):
             raise InvalidResultError(f"landmarks are a list, these are of type {type(landmarks).__name__}")
@@ -174,10 +174,10 @@ def _detection(each: dict[str, Any], width: int, height: int) -> dict[str, Any]:
     return detection
 
 
-def _named(each: Mapping[str, Any]) -> tuple[object, object]:
-    """Return an object's label, and its category if it has one, which also fills a gap in the list of labels."""
-    category = each.get("category_id")
-    label = each.get("label")
+def _label(raw: Mapping[str, Any]) -> tuple[object, object]:
+    """Return an object's label and its category, if any; without a label the category takes its place."""
+    category = raw.get("category_id")
+    label = raw.get("label")
     if label is None or label == "":
         label = category
     if label is None:

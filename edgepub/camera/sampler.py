@@ -1,4 +1,4 @@
-"""Which results are published. Pure: settings, clock and results in, results out."""
+"""Decides which results are published. Pure: settings, time and results in, results out."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -9,34 +9,34 @@ from edgepub.camera.rates import AdaptiveRateLimiter, RateLimiter
 from edgepub.config.camera import PublishSettings
 
 MOVED = 0.02
-"""A box that moved by more than this part of the frame, with any of its sides, is a change."""
+"""A box is a change if one of its sides moved by more than this part of the frame."""
 SCORE_CHANGED = 0.1
-"""A score that changed by more than this is a change."""
+"""A score is a change if it differs by more than this."""
 
 Objects = Sequence[Mapping[str, Any]]
 Item = TypeVar("Item")
 
 
 class Verdict(NamedTuple, Generic[Item]):
-    """What comes of a result: at most one to be published, and those that now never will be."""
+    """The outcome of an offer: the result to publish, if any, and the results that are left out for good."""
 
     publish: Item | None
     left_out: Sequence[str] = ()
-    """For each that is left out, the setting for whose sake; or `unchanged`."""
+    """For each result that is left out, the setting that excludes it, or `unchanged`."""
 
 
 class _Held(NamedTuple, Generic[Item]):
     item: Item
     objects: Objects
-    closed_by: str
+    excluded_by: str
 
 
 class Sampler(Generic[Item]):
-    """Admits results or leaves them out, as `publish` says.
+    """Admits results or leaves them out, according to the `publish` settings.
 
-    No change is left out by a limited rate, and none by `every` in mode `changes`: the newest result that differs from
-    the last one published is held, and published at the next allowed moment, even when all is as before again by then.
-    That it is, is the next change.
+    A rate limit never suppresses a change; neither does `every` in mode `changes`. The newest result that differs from
+    the last published one is held and published at the next allowed moment, even if the scene is as before again by
+    then. The return to the former scene is the next change.
 
     Args:
         settings: the camera's `publish`.
@@ -47,103 +47,103 @@ class Sampler(Generic[Item]):
         self._every = settings.every
         self._only_changes = settings.mode == "changes"
         self._heartbeat_s = inf if settings.heartbeat_s is None or not self._only_changes else settings.heartbeat_s
-        self._spacing = None if settings.max_rate_hz is None else RateLimiter(settings.max_rate_hz)
+        self._limiter = None if settings.max_rate_hz is None else RateLimiter(settings.max_rate_hz)
         self._adaptive = AdaptiveRateLimiter() if settings.adaptive else None
-        self._sees_changes = self._only_changes or settings.adaptive or settings.max_rate_hz is not None
-        self._since = settings.every - 1  # results since the last one published: the first of all is due
+        self._compares = self._only_changes or settings.adaptive or settings.max_rate_hz is not None
+        self._since = settings.every - 1  # results since the last published one: the very first is due
         self._last: Objects | None = None
         self._last_s = -inf
-        self._held: list[_Held[Item]] = []  # a change; and behind it, when it is over, the newest result
+        self._held: list[_Held[Item]] = []  # a change; when it is over, also the newest result
 
     @property
     def adapts(self) -> bool:
-        """Whether it wants to know the queue's age."""
+        """Whether `offer` needs the queue's age."""
         return self._adaptive is not None
 
     def offer(self, item: Item, objects: Objects, now_s: float, queue_age_s: float = 0.0) -> Verdict[Item]:
         """Decide on a result.
 
         Args:
-            item: what stands for the result, and is given back.
+            item: represents the result; returned when it is published.
             objects: its detections.
-            now_s: the time; never before that of an earlier call.
-            queue_age_s: how long the oldest message of the camera has been waiting for the broker.
+            now_s: the time; never earlier than in a previous call.
+            queue_age_s: how long the camera's oldest message has waited for the broker.
 
         """
-        closed_by = self._closed_by(now_s, queue_age_s)
-        if self._sees_changes and (self._only_changes or closed_by != "every"):
-            return self._compare(item, objects, now_s, closed_by)
-        return Verdict(None, [closed_by]) if closed_by else self._published(item, objects, now_s)
+        excluded_by = self._exclusion(now_s, queue_age_s)
+        if self._compares and (self._only_changes or excluded_by != "every"):
+            return self._compare(item, objects, now_s, excluded_by)
+        return Verdict(None, [excluded_by]) if excluded_by else self._publish(item, objects, now_s)
 
     def flush(self) -> list[Item]:
-        """Return what is held still, when no more results come; what comes later begins anew."""
+        """Return the results that are still held, and start over: no more results come from this source."""
         held, self._held, self._last = self._held, [], None
-        return [each.item for each in held]
+        return [result.item for result in held]
 
-    def _compare(self, item: Item, objects: Objects, now_s: float, closed_by: str | None) -> Verdict[Item]:
+    def _compare(self, item: Item, objects: Objects, now_s: float, excluded_by: str | None) -> Verdict[Item]:
         held, self._held = self._held, []
         overdue = now_s - self._last_s >= self._heartbeat_s
-        may = closed_by is None or overdue
-        newest = _Held(item, objects, closed_by or "unchanged")
+        is_allowed = excluded_by is None or overdue
+        newest = _Held(item, objects, excluded_by or "unchanged")
         if self._last is None or differ(self._last, objects):
-            outdated = [each.closed_by for each in held]
-            if may:
-                return self._published(item, objects, now_s, outdated)
+            outdated = [result.excluded_by for result in held]
+            if is_allowed:
+                return self._publish(item, objects, now_s, outdated)
             self._held = [newest]
             return Verdict(None, outdated)
         if held:
-            # The change that is held is over. It is told all the same, and after it that all is as before.
-            change, *outdated_return = held
-            outdated = [each.closed_by for each in outdated_return]
-            if may:
-                self._held = [newest._replace(closed_by=change.closed_by)]
-                return self._published(change.item, change.objects, now_s, outdated)
+            # The held change is over. It is published nevertheless, and after it the scene as it is now.
+            change, *reverted = held
+            outdated = [result.excluded_by for result in reverted]
+            if is_allowed:
+                self._held = [newest._replace(excluded_by=change.excluded_by)]
+                return self._publish(change.item, change.objects, now_s, outdated)
             self._held = [change, newest]
             return Verdict(None, outdated)
-        if overdue or (may and not self._only_changes):
-            return self._published(item, objects, now_s)
-        return Verdict(None, ["unchanged" if self._only_changes else newest.closed_by])
+        if overdue or (is_allowed and not self._only_changes):
+            return self._publish(item, objects, now_s)
+        return Verdict(None, ["unchanged" if self._only_changes else newest.excluded_by])
 
-    def _closed_by(self, now_s: float, queue_age_s: float) -> str | None:
-        """Return the setting that forbids this moment, if one does."""
+    def _exclusion(self, now_s: float, queue_age_s: float) -> str | None:
+        """Return the setting that forbids publishing now, if one does."""
         self._since += 1
         if self._since < self._every:
             return "every"
-        if self._spacing and not self._spacing.allows(now_s):
+        if self._limiter and not self._limiter.allows(now_s):
             return "max_rate_hz"
         if self._adaptive and not self._adaptive.allows(now_s, queue_age_s):
             return "adaptive"
         return None
 
-    def _published(self, item: Item, objects: Objects, now_s: float, left_out: Sequence[str] = ()) -> Verdict[Item]:
+    def _publish(self, item: Item, objects: Objects, now_s: float, left_out: Sequence[str] = ()) -> Verdict[Item]:
         self._since = 0
         self._last, self._last_s = objects, now_s
-        for limit in (self._spacing, self._adaptive):
-            if limit:
-                limit.spend(now_s)
+        for limiter in (self._limiter, self._adaptive):
+            if limiter:
+                limiter.spend(now_s)
         return Verdict(item, left_out)
 
 
 def differ(before: Objects, now: Objects) -> bool:
     """Return whether two results differ by more than the tolerances.
 
-    Labels, tracks, zones and how many there are of each must be the same; each object, beside the nearest of its kind
-    that no other object is beside, may differ by `MOVED` with each side and by `SCORE_CHANGED`.
+    Labels, tracks, zones and the number of objects of each kind must be the same. Each object is compared to the
+    nearest unmatched object of its kind: each side may differ by `MOVED`, the score by `SCORE_CHANGED`.
     """
     if len(before) != len(now) or Counter(map(_kind, before)) != Counter(map(_kind, now)):
         return True
     unmatched = list(before)
-    for each in now:
-        kind = _kind(each)
-        moved, match = min((_distance(each, o), i) for i, o in enumerate(unmatched) if _kind(o) == kind)
-        if moved > MOVED or abs(each["score"] - unmatched[match]["score"]) > SCORE_CHANGED:
+    for detection in now:
+        kind = _kind(detection)
+        moved, match = min((_distance(detection, o), i) for i, o in enumerate(unmatched) if _kind(o) == kind)
+        if moved > MOVED or abs(detection["score"] - unmatched[match]["score"]) > SCORE_CHANGED:
             return True
         del unmatched[match]
     return False
 
 
-def _kind(each: Mapping[str, Any]) -> tuple[Any, ...]:
-    return each["label"], each.get("track_id"), frozenset(each.get("zones", ()))
+def _kind(detection: Mapping[str, Any]) -> tuple[Any, ...]:
+    return detection["label"], detection.get("track_id"), frozenset(detection.get("zones", ()))
 
 
 def _distance(one: Mapping[str, Any], other: Mapping[str, Any]) -> float:

@@ -1,4 +1,4 @@
-"""One camera: its inference thread, made to look like one task, and replaced when it hangs."""
+"""One camera: runs its inference thread as a task, and replaces the thread when it hangs."""
 
 import asyncio
 import contextlib
@@ -18,47 +18,49 @@ from edgepub.telemetry.logs import camera_logger
 from edgepub.telemetry.metrics import CameraMetrics
 from edgepub.telemetry.status import STARTS, CameraState, CameraStatus
 
-_FIRST_PAUSE_S = 1.0
-_LONGEST_PAUSE_S = 30.0
-_MOST_HUNG = 3
-_NOTICED_WITHIN_S = 10.0
+_MIN_PAUSE_S = 1.0
+_MAX_PAUSE_S = 30.0
+_MAX_HUNG = 3
+_STUCK_AFTER_S = 10.0
 _log = logging.getLogger(__name__)
 
 
 class InferenceModel(Protocol):
-    """What looks at frames (the seam to `edgepub.camera.inference`)."""
+    """A loaded model (implemented by `edgepub.camera.inference.model`)."""
 
     def infer(self, frames: Frames, *, live: bool) -> Iterator[Result]:
         """Yield the result of each frame, or raise ModelError, or what `frames` raised."""
 
 
 class ResultSink(Protocol):
-    """Who is told of it (the seam to `edgepub.camera.reporter`)."""
+    """Takes the results of a camera (implemented by `edgepub.camera.reporter`)."""
 
     def report(self, result: Result) -> None:
         """Take a result."""
 
     def set_status(self, status: CameraStatus) -> None:
-        """Take the camera's status, when it changes."""
+        """Take the camera's new status."""
 
     def set_areas(self, settings: CameraSettings) -> None:
-        """Take other zones and lines."""
+        """Use other zones and lines."""
 
 
 class CameraSupervisor:
-    """Loads the model, opens the source, and gives every result away; and again after a pause when one of them fails.
+    """Loads the model, opens the source and passes on every result; retries after a pause when one of them fails.
 
-    A call of the model that hangs is abandoned with its thread, and a new thread begins again from loading.
+    If a call of the model hangs, its thread is abandoned, and a new thread starts again with loading the model.
 
     Args:
         name: the camera's name.
         source: gives the frames.
-        load: loads the model, for as long as the context lasts.
-        reporter: takes the results and the status; called by one thread at a time.
-        counts: the camera's counts.
-        state: how the camera is; set here.
+        load: loads the model for the lifetime of the context.
+        sink: takes the results and the status; called by one thread at a time.
+        metrics: the camera's counters.
+        state: the camera's state, kept up to date here.
         stall_timeout_s: how long a model that has answered may take for the next answer.
-        enabled: whether it works to begin with.
+        enabled: whether the camera is enabled at the start.
+        min_pause_s: the first pause before a retry; it doubles up to `max_pause_s`.
+        max_pause_s: the longest pause before a retry.
 
     """
 
@@ -67,29 +69,31 @@ class CameraSupervisor:
         name: str,
         source: FrameSource,
         load: Callable[[], AbstractContextManager[InferenceModel]],
-        reporter: ResultSink,
-        counts: CameraMetrics,
+        sink: ResultSink,
+        metrics: CameraMetrics,
         state: CameraState,
         stall_timeout_s: float,
         *,
         enabled: bool = True,
+        min_pause_s: float = _MIN_PAUSE_S,
+        max_pause_s: float = _MAX_PAUSE_S,
     ) -> None:
         self.name = name
         self._log = camera_logger(_log, name)
         self._source = source
         self._load = load
-        self._reporter = reporter
-        self._counts = counts
+        self._sink = sink
+        self._metrics = metrics
         self._state = state
         self._stall_timeout_s = stall_timeout_s
-        # What is left of the promise is for noticing it, and for saying so.
-        self._patience_s = stall_timeout_s - max(0.1 * stall_timeout_s, 2 * POLL_S)
-        self._backoff = Backoff(_FIRST_PAUSE_S, _LONGEST_PAUSE_S)
+        # The rest of the promised time is for noticing the hang and for publishing it.
+        self._frame_timeout_s = stall_timeout_s - max(0.1 * stall_timeout_s, 2 * POLL_S)
+        self._backoff = Backoff(min_pause_s, max_pause_s)
         self._stop = asyncio.Event()
         self._switched = asyncio.Event()
         self._enabled = enabled
-        self._lock = threading.Lock()  # of what follows, between a thread that hung and the one that replaces it
-        self._life: InferenceThread | None = None
+        self._lock = threading.Lock()  # guards what follows, between a thread that hung and its replacement
+        self._thread: InferenceThread | None = None
         self._waits_for_hung = False
         self._has_ended = False
         self._status = state.status = self._down
@@ -100,17 +104,17 @@ class CameraSupervisor:
 
     @property
     def may_work(self) -> bool:
-        """Whether there is something to wait for: a file that is disabled is nothing, but a live source is."""
+        """Whether the camera may still give results: an enabled one, or a live one that can be enabled."""
         return self._enabled or self._source.live
 
     @property
     def is_stuck(self) -> bool:
-        """Whether nothing can go on: too many calls of the model hang, or one does and was not abandoned."""
-        life = self._life
-        return self._waits_for_hung or (life is not None and life.overdue_s > _NOTICED_WITHIN_S)
+        """Whether the camera cannot go on: too many model calls hang, or one hangs and was not abandoned."""
+        thread = self._thread
+        return self._waits_for_hung or (thread is not None and thread.overdue_s > _STUCK_AFTER_S)
 
     async def run(self) -> None:
-        """Work while enabled, until the source has ended or until `stop`; in a thread, because all of it blocks."""
+        """Work while enabled, until the source has ended or until `stop`. The work runs in a thread: it blocks."""
         hung: list[InferenceThread] = []
         try:
             while not self._stop.is_set():
@@ -118,145 +122,149 @@ class CameraSupervisor:
                     self._switched.clear()
                     await self._switched.wait()
                     continue
-                life = self._life = InferenceThread()
-                life.begin(f"camera-{self.name}", self._work)
-                if await life.over(self._stop):
-                    if life is self._life:
+                thread = self._thread = InferenceThread(f"camera-{self.name}", self._work)
+                thread.start()
+                if await thread.wait(self._stop):
+                    if thread is self._thread:
                         return
                     continue  # it was disabled
-                hung = [*(each for each in hung if not each.ended.is_set()), life]
-                pause_s = self._abandon(life)
+                hung = [*_running(hung), thread]
+                pause_s = self._abandon(thread)
                 await self._pause(pause_s)
-                if len(hung) >= _MOST_HUNG:
-                    self._log.error("%d calls of the model hang; waiting for one to come back", len(hung))
+                if len(hung) >= _MAX_HUNG:
+                    self._log.error("%d calls of the model hang; waiting until one returns", len(hung))
                     self._waits_for_hung = True
-                while len(hung) >= _MOST_HUNG and not self._stop.is_set():
+                while len(hung) >= _MAX_HUNG and not self._stop.is_set():
                     await self._pause(POLL_S)
-                    hung = [each for each in hung if not each.ended.is_set()]
+                    hung = _running(hung)
                 self._waits_for_hung = False
         finally:
             self._has_ended = True
-            self._leave_life(None)  # also for a thread that hangs, and cannot say so itself
+            self._detach_thread(None)  # also sets the status for a thread that hangs and cannot do it
 
     def stop(self) -> None:
-        """Let `run` come to its end after the frame in hand."""
+        """End `run` after the current frame."""
         self._stop.set()
         self._switched.set()
-        if self._life:
-            self._life.stopping.set()
+        if self._thread:
+            self._thread.stopping.set()
 
     def set_enabled(self, enabled: bool) -> None:
-        """Let it work, or close the source and unload the model."""
+        """Enable the camera, or disable it: close the source and unload the model."""
         if enabled != self._enabled:
             self._enabled = enabled
-            self._leave_life(STARTS if enabled and not self._has_ended else None)
-            self._was_online = False  # that it comes back is then no reconnect
+            self._detach_thread(STARTS if enabled and not self._has_ended else None)
+            self._was_online = False  # so that its return is not counted as a reconnect
             self._switched.set()
 
     def set_areas(self, settings: CameraSettings) -> None:
-        """Let other zones and lines be in force from the next result on, whether it works now or not."""
+        """Use other zones and lines from the next result on, whether the camera works now or not."""
         with self._lock:
-            self._reporter.set_areas(settings)
+            self._sink.set_areas(settings)
 
-    def _leave_life(self, fault: str | None) -> None:
-        """Hear no more of the thread there is, and let it come to its end; what is wrong then, if anything is."""
+    def _detach_thread(self, problem: str | None) -> None:
+        """Ignore the current thread from now on and request its end; set the status with this problem, if any."""
         with self._lock:
-            if self._life:
-                self._life.stopping.set()
-            self._life = None
-            self._set_status(self._down, fault)
+            if self._thread:
+                self._thread.stopping.set()
+            self._thread = None
+            self._set_status(self._down, problem)
 
     @property
     def _down(self) -> CameraStatus:
         return "offline" if self._enabled else "disabled"
 
-    def _abandon(self, life: InferenceThread) -> float:
-        """Take the place away from a thread that hangs; return how long to wait with a new one, in seconds."""
-        life.stopping.set()
+    def _abandon(self, thread: InferenceThread) -> float:
+        """Ignore a thread that hangs from now on; return the pause before the next thread, in seconds."""
+        thread.stopping.set()
         with self._lock:
-            if life is not self._life:  # it was disabled meanwhile
+            if thread is not self._thread:  # it was disabled meanwhile
                 return 0.0
-            self._life = None
+            self._thread = None
             pause_s = self._next_pause_s()
-            fault = f"model: no answer within {life.patience_s:.1f} s"
-            self._set_status(self._down, fault)
-        self._log.warning("%s; its thread is abandoned; trying again in %.1f s", fault, pause_s)
+            problem = f"model: no answer within {thread.frame_timeout_s:.1f} s"
+            self._set_status(self._down, problem)
+        self._log.warning("%s; its thread is abandoned; trying again in %.1f s", problem, pause_s)
         return pause_s
 
     async def _pause(self, seconds: float) -> None:
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(self._stop.wait(), seconds)
 
-    def _work(self, life: InferenceThread) -> None:
-        while not life.stopping.is_set():
+    def _work(self, thread: InferenceThread) -> None:
+        while not thread.stopping.is_set():
             try:
-                life.patience_s = WARM_UP_S
-                life.expect_within(WARM_UP_S)
+                thread.frame_timeout_s = WARM_UP_S
+                thread.set_deadline(WARM_UP_S)
                 with self._load() as model:
-                    self._watch(life, model)
+                    self._run_source(thread, model)
                 break
             except ModelError as error:
-                self._fail(life, "model: %s", error)
+                self._fail(thread, "model: %s", error)
             except BaseException:  # whatever it is, the camera goes on
                 self._log.exception("internal error, please report it")
-                self._fail(life, "%s", RetryableError("failed as above"))
+                self._fail(thread, "%s", RetryableError("internal error, see the log"))
 
-    def _watch(self, life: InferenceThread, model: InferenceModel) -> None:
-        while not life.stopping.is_set():
+    def _run_source(self, thread: InferenceThread, model: InferenceModel) -> None:
+        while not thread.stopping.is_set():
             try:
-                with contextlib.closing(self._source.frames(life.stopping)) as frames:
-                    self._look_at(life, model, frames)
+                with contextlib.closing(self._source.frames(thread.stopping)) as frames:
+                    self._infer(thread, model, frames)
             except SourceError as error:
-                self._fail(life, "source: %s", error)
+                self._fail(thread, "source: %s", error)
             else:
                 return
 
-    def _look_at(self, life: InferenceThread, model: InferenceModel, frames: Frames) -> None:
+    def _infer(self, thread: InferenceThread, model: InferenceModel, frames: Frames) -> None:
         number = 0
-        for result in model.infer(life.watch(frames), live=self._source.live):
-            life.patience_s = self._patience_s
-            life.expect_within(life.patience_s)
+        for result in model.infer(thread.watch(frames), live=self._source.live):
+            thread.frame_timeout_s = self._frame_timeout_s
+            thread.set_deadline(thread.frame_timeout_s)
             number = result.frame.number
-            if not self._take(life, result):
+            if not self._report(thread, result):
                 return
-        if not life.stopping.is_set():
+        if not thread.stopping.is_set():
             self._log.info("the source has ended after %d frames", number)
 
-    def _take(self, life: InferenceThread, result: Result) -> bool:
-        """Give a result away; return False if another thread has taken this one's place."""
+    def _report(self, thread: InferenceThread, result: Result) -> bool:
+        """Pass on a result; return False if another thread has replaced this one."""
         with self._lock:
-            if life is not self._life:
+            if thread is not self._thread:
                 return False
-            self._reporter.report(result)
+            self._sink.report(result)
             self._last_s = result.ended_s
             self._set_status("online", None)
             return True
 
-    def _fail(self, life: InferenceThread, text: str, error: RetryableError) -> None:
+    def _fail(self, thread: InferenceThread, text: str, error: RetryableError) -> None:
         with self._lock:
-            if life is not self._life:
+            if thread is not self._thread:
                 return
             pause_s = self._next_pause_s()
             self._set_status(self._down, text % error)
         self._log.warning(text + "; trying again in %.1f s", error, pause_s)
-        life.expect_within(pause_s + WARM_UP_S)
-        life.stopping.wait(pause_s)
+        thread.set_deadline(pause_s + WARM_UP_S)
+        thread.stopping.wait(pause_s)
 
     def _next_pause_s(self) -> float:
-        """Return the pause before the next try: a short one after it went well for longer than a stall takes to see."""
+        """Return the pause before the next try; the shortest if the camera was online for longer than a stall takes."""
         if self._status == "online" and self._last_s - self._since_s > self._stall_timeout_s:
             self._backoff.reset()
         return self._backoff.next_s()
 
-    def _set_status(self, status: CameraStatus, fault: str | None) -> None:
-        self._state.problem = fault
+    def _set_status(self, status: CameraStatus, problem: str | None) -> None:
+        self._state.problem = problem
         if status == self._status:
             return
         self._status = self._state.status = status
         self._since_s = time.monotonic()
         if status == "online":
             if self._was_online:
-                self._counts.count_reconnect()
+                self._metrics.count_reconnect()
             self._was_online = True
-        self._reporter.set_status(status)
+        self._sink.set_status(status)
         self._log.info("%s", status)
+
+
+def _running(threads: list[InferenceThread]) -> list[InferenceThread]:
+    return [thread for thread in threads if not thread.ended.is_set()]

@@ -1,4 +1,4 @@
-"""What one camera sees right now, for whoever looks; nothing of it is kept while nobody does."""
+"""The newest frame of one camera, for the pages that watch it; nothing is kept while no page watches."""
 
 import threading
 from collections import deque
@@ -8,55 +8,55 @@ from typing import Any, NamedTuple
 
 from edgepub.camera.frames import Frame
 
-_EVENTS = 50
+_MAX_EVENTS = 50
 
 
 class Seen(NamedTuple):
-    """A frame that the model has looked at."""
+    """A frame with its detections."""
 
     frame: Frame
     objects: Sequence[Mapping[str, Any]]
-    """Its detections, in the form of their payload."""
+    """The detections, in the payload's form."""
 
 
 class Viewfinder:
-    """Keeps the newest frame while it is watched, and the last events in any case. For any thread."""
+    """Keeps the newest frame while it is watched, and always the last events. For any thread."""
 
     def __init__(self) -> None:
         self.newest: Seen | None = None
-        """The newest frame since somebody began to watch; None while nobody does, or the camera gives none."""
+        """The newest frame since the first watcher came; None without a watcher or without a frame."""
         self._lock = threading.Lock()
         self._watchers = 0
-        self._events: deque[Mapping[str, Any]] = deque(maxlen=_EVENTS)
-        self._happened = 0
+        self._events: deque[Mapping[str, Any]] = deque(maxlen=_MAX_EVENTS)
+        self._event_count = 0
 
     def show(self, frame: Frame, objects: Sequence[Mapping[str, Any]]) -> None:
         """Take a frame and its detections."""
         if self._watchers:
             with self._lock:
-                if self._watchers:  # else it would be kept for nobody
+                if self._watchers:  # checked again, so that no frame is kept without a watcher
                     self.newest = Seen(frame, objects)
 
     def reset(self) -> None:
-        """Show nothing any more, until there is a new frame."""
+        """Show nothing until there is a new frame."""
         with self._lock:
             self.newest = None
 
     def add_event(self, event: Mapping[str, Any]) -> None:
-        """Take the payload of an event, which has no number yet."""
+        """Take the payload of an event, still without its `seq`."""
         with self._lock:
             self._events.append(event)
-            self._happened += 1
+            self._event_count += 1
 
     def events(self, after: int) -> tuple[list[Mapping[str, Any]], int]:
-        """Return the events that happened after so many, of the last 50, oldest first; and how many there were."""
+        """Return the events after the first `after` ones, at most the last 50, oldest first; and the total number."""
         with self._lock:
-            new = self._happened - after
-            return (list(self._events)[-new:] if new > 0 else []), self._happened
+            new = self._event_count - after
+            return (list(self._events)[-new:] if new > 0 else []), self._event_count
 
     @contextmanager
     def watch(self) -> Iterator[None]:
-        """Have frames kept for as long as the context lasts."""
+        """Keep the newest frame for the lifetime of the context."""
         with self._lock:
             self._watchers += 1
         try:

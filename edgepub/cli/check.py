@@ -88,7 +88,7 @@ def _open(name: str, of: CameraSettings, frames: dict[str, Frame]) -> str:
         loop=False,
         realtime=False,
         stall_timeout_s=of.stall_timeout_s,
-        counts=counts,
+        metrics=counts,
     )
     with contextlib.closing(source.frames(stopping)) as its:
         frame = next((each for each in its if each is not None), None)

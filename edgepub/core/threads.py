@@ -1,4 +1,4 @@
-"""Threads for what may take its time, like a disk."""
+"""Threads for work that may block: on a disk, or inside PySDK and OpenCV."""
 
 import asyncio
 import contextlib
@@ -8,46 +8,46 @@ from collections.abc import Callable
 from functools import partial
 from typing import TypeVar
 
-_SOON_S = 0.01
-_AFTER_A_BUG_S = 10.0
+_BATCH_S = 0.01
+_BUG_PAUSE_S = 10.0
 _log = logging.getLogger(__name__)
 Answer = TypeVar("Answer")
 
 
 class Worker:
-    """Does one kind of work whenever it is woken, in a thread of its own.
+    """A thread that does one kind of work each time it is woken.
 
     Args:
-        name: of the thread.
-        work: does all that there is to do, and returns after how many seconds at the latest it is to be called again;
-            None: when it is woken.
+        name: the thread's name.
+        work: does all the work that is due. Returns after how many seconds at the latest to call it again;
+            None: only when woken.
 
     """
 
     def __init__(self, name: str, work: Callable[[], float | None]) -> None:
         self._work = work
         self._woken = threading.Event()
-        self._at_once = threading.Event()
+        self._urgent = threading.Event()
         self._closing = threading.Event()
         self._thread = threading.Thread(target=self._run, name=name, daemon=True)
 
     def start(self) -> None:
-        """Begin, with doing what there is to do."""
+        """Start the thread; it does the work that is due first."""
         self.wake()
         self._thread.start()
 
     def wake(self) -> None:
-        """Let the work be done now; from any thread, at once."""
-        self._at_once.set()
+        """Do the work now. Callable from any thread; does not block."""
+        self._urgent.set()
         self._woken.set()
 
     def wake_soon(self) -> None:
-        """Let the work be done soon, so that it is done once for several calls; from any thread, at once."""
-        if not self._woken.is_set():  # which costs less than to set it again
+        """Do the work soon, once for several calls. Callable from any thread; does not block."""
+        if not self._woken.is_set():  # cheaper than to set it again
             self._woken.set()
 
     def close(self, grace_s: float) -> None:
-        """Let the work be done once more and end the thread, and wait so long for that at most."""
+        """Do the work once more and end the thread; wait for that up to `grace_s` seconds."""
         self._closing.set()
         self.wake()
         self._thread.join(grace_s)
@@ -57,38 +57,67 @@ class Worker:
         closing = False
         while not closing:
             if self._woken.wait(pause_s):
-                self._at_once.wait(_SOON_S)
-            self._at_once.clear()
+                self._urgent.wait(_BATCH_S)
+            self._urgent.clear()
             self._woken.clear()
             closing = self._closing.is_set()
             try:
                 pause_s = self._work()
-            except Exception:  # nobody else would do the work
+            except Exception:  # no other thread does this work
                 _log.exception("internal error, please report it")
-                self._closing.wait(_AFTER_A_BUG_S)
+                self._closing.wait(_BUG_PAUSE_S)
                 pause_s = 0.0
 
 
-async def run_in_thread(name: str, work: Callable[[], Answer]) -> Answer:
-    """Return what a piece of work gives, done once in a thread of its own; cancelled, it is left behind.
+class _NativeThread(threading.Thread):
+    """A thread that may be inside PySDK or OpenCV."""
 
-    The event loop's own threads would hold up the end of the process if one of them hangs.
+
+def start_native_thread(name: str, target: Callable[[], None]) -> threading.Thread:
+    """Start a daemon thread that calls PySDK or OpenCV, and return it; `has_native_threads` knows of it."""
+    thread = _NativeThread(target=target, name=name, daemon=True)
+    thread.start()
+    return thread
+
+
+def has_native_threads() -> bool:
+    """Return whether a thread may still be inside PySDK or OpenCV.
+
+    Both abort the process when the interpreter ends during such a call.
+    """
+    return any(isinstance(thread, _NativeThread) for thread in threading.enumerate())
+
+
+async def run_in_thread(name: str, work: Callable[[], Answer], *, native: bool = False) -> Answer:
+    """Run `work` once in a thread of its own, and return its result or raise its error.
+
+    If this is cancelled, the thread goes on and its result is dropped. The event loop's own threads are no alternative:
+    one of them that hangs delays the end of the process without limit.
+
+    Args:
+        name: the thread's name.
+        work: what to run.
+        native: it calls PySDK or OpenCV; see `has_native_threads`.
+
     """
     loop = asyncio.get_running_loop()
     done: asyncio.Future[Answer] = loop.create_future()
 
-    def tell(finish: Callable[[], None]) -> None:
+    def finish(set_outcome: Callable[[], None]) -> None:
         if not done.done():
-            finish()
+            set_outcome()
 
     def run() -> None:
-        finish: Callable[[], None]
+        set_outcome: Callable[[], None]
         try:
-            finish = partial(done.set_result, work())
-        except Exception as error:  # whoever waits for it gets it
-            finish = partial(done.set_exception, error)
-        with contextlib.suppress(RuntimeError):  # the loop is closed: it has not waited
-            loop.call_soon_threadsafe(tell, finish)
+            set_outcome = partial(done.set_result, work())
+        except Exception as error:  # raised again where it is awaited
+            set_outcome = partial(done.set_exception, error)
+        with contextlib.suppress(RuntimeError):  # the loop is closed: it did not wait
+            loop.call_soon_threadsafe(finish, set_outcome)
 
-    threading.Thread(target=run, name=name, daemon=True).start()
+    if native:
+        start_native_thread(name, run)
+    else:
+        threading.Thread(target=run, name=name, daemon=True).start()
     return await done

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
 from edgepub.camera.analysis.analysis import Analysis
-from edgepub.camera.controls import Controls
+from edgepub.camera.controls import Controls, read_setting
 from edgepub.camera.counts import ObjectCounts
 from edgepub.camera.inference.loading import load_model
 from edgepub.camera.inference.model import Model
@@ -218,23 +218,22 @@ class Node:
         self._receipts[topics.events(name)] = EventReceipt(counts)
         state = self.status.cameras[name] = CameraState()
         whose = {"node": self._settings.node, "camera": name, "boot_id": self._boot_id}
-        controls = self._controls[name] = Controls(name, of, topics, outbox, self._store)
-        enabled = controls.value("enabled")
+        in_force = functools.partial(read_setting, camera=name, settings=of, store=self._store)
+        enabled = in_force("enabled")
         outbox.put(state_message(topics.camera_status(name), "offline" if enabled else "disabled"))
-        its_numbers = ObjectCounts(name, of, topics, outbox, self._announcer.schedule)
-        its_numbers.begin()
+        object_counts = ObjectCounts(name, of, topics, outbox, self._announcer.schedule)
         if not of.snapshot.enabled:
             outbox.put(
                 announcement_message(topics.snapshot(name), b"")
             )  # which takes the picture away that the broker may hold
-        gate = Gate(controls.value("max_fps"), counts)
-        builder = DetectionsBuilder(whose, of.labels, controls.value("min_score"))
+        gate = Gate(in_force("max_fps"), counts)
+        builder = DetectionsBuilder(whose, of.labels, in_force("min_score"))
         reporter = Reporter(
             whose,
             topics,
             builder,
             Analysis(name, of, kept.track_ids),
-            its_numbers,
+            object_counts,
             Snapshots(whose, of.snapshot, self.snapshot_thread, self._taker(topics.snapshot(name), counts), counts),
             kept.viewfinder,
             Sampler(of.publish),
@@ -248,7 +247,7 @@ class Node:
             loop=of.loop,
             realtime=of.realtime,
             stall_timeout_s=of.stall_timeout_s,
-            counts=counts,
+            metrics=counts,
         )
         load = functools.partial(
             _loaded,
@@ -259,7 +258,8 @@ class Node:
         camera = self._cameras[name] = CameraSupervisor(
             name, source, load, reporter, counts, state, of.stall_timeout_s, enabled=enabled
         )
-        controls.begin({"enabled": camera.set_enabled, "min_score": builder.set_min_score, "max_fps": gate.set_max_fps})
+        setters = {"enabled": camera.set_enabled, "min_score": builder.set_min_score, "max_fps": gate.set_max_fps}
+        controls = self._controls[name] = Controls(name, of, topics, outbox, self._store, setters)
         self._views[name] = CameraView(of, kept.viewfinder, controls)
         return camera
 

@@ -7,7 +7,6 @@ import logging
 import os
 import signal
 import sys
-import threading
 import uuid
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
@@ -19,6 +18,7 @@ from edgepub.config.effective import EffectiveSettings, load_effective
 from edgepub.config.settings import Settings
 from edgepub.core.errors import ConfigurationError, StateInUseError
 from edgepub.core.state_dir import default_state_dir, lock_state_dir
+from edgepub.core.threads import has_native_threads
 from edgepub.core.versions import installed_versions
 from edgepub.daemon import reload
 from edgepub.daemon.editor import Editor
@@ -82,8 +82,7 @@ def run(path: Path) -> int:
         except Exception:
             _log.exception("internal error, please report it")
             code = FAILED
-        if any(thread.name.startswith(("camera-", "snapshots", "picture")) for thread in threading.enumerate()):
-            # PySDK, as OpenCV, aborts the process when the interpreter ends with a thread still inside it.
+        if has_native_threads():
             leave(code)
     return code
 

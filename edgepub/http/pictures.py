@@ -45,7 +45,8 @@ class PictureEncoder:
             is_new = seen is not None and (self._picture is None or self._picture.seen is not seen)
             if seen is not None and is_new and time.monotonic() - self._encoded_at_s >= min_interval_s:
                 self._encoded_at_s = time.monotonic()
-                self._picture = Picture(seen, await run_in_thread("picture", lambda: self._encode(seen)))
+                jpeg = await run_in_thread("picture", lambda: self._encode(seen), native=True)
+                self._picture = Picture(seen, jpeg)
             return self._picture if seen is not None else None
 
     def _encode(self, seen: Seen) -> bytes:

@@ -5,19 +5,11 @@ import contextlib
 import threading
 import time
 
-import pytest
-
-from edgepub.camera import supervisor
 from edgepub.camera.frames import Frame, Result
+from edgepub.camera.supervisor import CameraSupervisor
 from edgepub.core.errors import ModelError, SourceError
 from edgepub.telemetry.metrics import CameraMetrics
 from edgepub.telemetry.status import CameraState
-
-
-@pytest.fixture(autouse=True)
-def _no_pauses(monkeypatch):
-    monkeypatch.setattr(supervisor, "_FIRST_PAUSE_S", 0.01)
-    monkeypatch.setattr(supervisor, "_LONGEST_PAUSE_S", 0.01)
 
 
 class Frames:
@@ -86,7 +78,7 @@ class Told:
 
 
 @contextlib.asynccontextmanager
-async def running(models, source=None, stall_timeout_s=2.0, enabled=True):
+async def running(models, source=None, stall_timeout_s=2.0, enabled=True, pause_s=0.01):
     """Run a camera that loads one model after another, and the last again and again."""
     told, counts, loaded = Told(), CameraMetrics(), []
 
@@ -97,10 +89,19 @@ async def running(models, source=None, stall_timeout_s=2.0, enabled=True):
         yield loaded[-1]
         told.models -= 1
 
-    its = supervisor.CameraSupervisor(
-        "cam", source or Frames(), load, told, counts, CameraState(), stall_timeout_s, enabled=enabled
+    told.state = CameraState()
+    its = told.camera = CameraSupervisor(
+        "cam",
+        source or Frames(),
+        load,
+        told,
+        counts,
+        told.state,
+        stall_timeout_s,
+        enabled=enabled,
+        min_pause_s=pause_s,
+        max_pause_s=pause_s,
     )
-    told.camera, told.state = its, its._state
     task = asyncio.create_task(its.run())
     yield told, counts, loaded
     its.stop()
@@ -214,15 +215,14 @@ async def test_a_stop_does_not_wait_for_room_among_the_hung(caplog):
     let_go.set()
 
 
-async def test_a_model_that_fails_lets_go_of_the_source_before_the_pause(monkeypatch):
+async def test_a_model_that_fails_lets_go_of_the_source_before_the_pause():
     """A webcam can be opened only once."""
-    monkeypatch.setattr(supervisor, "_FIRST_PAUSE_S", 1000)
 
     def fail():
         raise ModelError("the device is gone")
 
     source = Frames()
-    async with running([Model(2, fail)], source) as (told, _, _):
+    async with running([Model(2, fail)], source, pause_s=1000) as (told, _, _):
         await until(lambda: told.statuses == ["online", "offline"])
         await until(lambda: source.open == 0)
 

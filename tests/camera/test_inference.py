@@ -29,7 +29,7 @@ from tests.support.studio import BOX
 def infer(model, video, *, live, number=None):
     with load_model(ModelSettings(**model)) as ready:
         counts = CameraMetrics()
-        kind = {"loop": False, "realtime": False, "stall_timeout_s": 10, "counts": counts}
+        kind = {"loop": False, "realtime": False, "stall_timeout_s": 10, "metrics": counts}
         frames = make_source("cam", video, Gate(None, counts), **kind).frames(threading.Event())
         return list(islice(ready.infer(frames, live=live), number))
 
@@ -219,15 +219,15 @@ def endless():
         yield Frame(None, number, time.time(), time.monotonic(), 0.0)
 
 
-def test_a_connection_that_is_lost_with_frames_under_way_is_cured_or_fails(monkeypatch):
+def test_a_connection_that_is_lost_with_frames_under_way_is_cured_or_fails():
     """PySDK looks after it only when no more frames come; a fake, for there is no cloud here."""
-    monkeypatch.setattr("edgepub.camera.inference.model._QUIET_S", 0.1)
+    kind = {"overlaps": True, "in_flight": 3, "quiet_timeout_s": 0.1}
     lost = Lost(answers=5, cure=7)
-    results = list(islice(Model(lost, overlaps=True, in_flight=3).infer(endless(), live=True), 25))
+    results = list(islice(Model(lost, **kind).infer(endless(), live=True), 25))
     assert [result.frame.number for result in results] == list(range(1, 26)), "each, and in order"
     assert lost.cured == 2
     with pytest.raises(ModelError, match="Timeout"):
-        list(Model(Lost(answers=5, cure=0), overlaps=True, in_flight=3).infer(endless(), live=True))
+        list(Model(Lost(answers=5, cure=0), **kind).infer(endless(), live=True))
 
 
 class Steady:
@@ -270,10 +270,10 @@ def test_a_fault_of_our_own_among_the_frames_is_no_fault_of_pysdk(in_flight):
 PREPARE = """
 import os, sys
 from edgepub.core.errors import ModelError
-from edgepub.camera.inference.loading import loaded
+from edgepub.camera.inference.loading import load_model
 from edgepub.config.settings import ModelSettings
 try:
-    with loaded(ModelSettings(model_name="a", zoo_url="/no", inference_host_address="@local")):
+    with load_model(ModelSettings(model_name="a", zoo_url="/no", inference_host_address="@local")):
         pass
 except ModelError as error:
     print(error)
@@ -290,6 +290,6 @@ def test_a_home_that_cannot_be_written_is_a_line_not_an_abort():
         check=True,
     )
     assert done.stdout.splitlines() == [
-        "PySDK needs a HOME that it can write, for /proc/none/.local/share/DeGirum; set HOME to a folder of this user",
+        "PySDK cannot write /proc/none/.local/share/DeGirum; set HOME to a directory that this user can write",
         "True",
     ]

@@ -26,7 +26,7 @@ from tests.support.waiting import wait_until
 
 def opened(source, *, loop=False, realtime=False, max_fps=None, stall_timeout_s=10, counts=None):
     counts = counts or CameraMetrics()
-    more = {"loop": loop, "realtime": realtime, "stall_timeout_s": stall_timeout_s, "counts": counts}
+    more = {"loop": loop, "realtime": realtime, "stall_timeout_s": stall_timeout_s, "metrics": counts}
     return make_source("cam", source, Gate(max_fps, counts), **more)
 
 
@@ -126,7 +126,7 @@ from edgepub.telemetry.metrics import CameraMetrics
 from edgepub.camera.sources.capture import Gate
 from edgepub.camera.sources.factory import make_source
 counts = CameraMetrics()
-kind = {"loop": False, "realtime": False, "stall_timeout_s": 10, "counts": counts}
+kind = {"loop": False, "realtime": False, "stall_timeout_s": 10, "metrics": counts}
 for source in (Path(sys.argv[1]), "rtsp://user:s3cret@127.0.0.1:9/stream", 77):
     try:
         list(make_source("cam", source, Gate(None, counts), **kind).frames(threading.Event()))

@@ -6,7 +6,7 @@ import os
 import pytest
 import yaml
 
-from edgepub.camera.inference.loading import spec_fields
+from edgepub.camera.inference.loading import make_spec_fields
 from edgepub.config.load import default_config_path, load_node_settings, load_settings
 from edgepub.config.secrets import read_broker_password, read_http_token
 from edgepub.config.settings import ModelSettings
@@ -278,7 +278,7 @@ def test_the_specifications_of_degirums_streaming_page_reach_model_spec_unchange
 
     specification = yaml.safe_load(text)
     model = load(tmp_path, changed(models=specification)).models["coco"]
-    assert ModelSpec(**spec_fields(model)) == ModelSpec(**specification["coco"])
+    assert ModelSpec(**make_spec_fields(model)) == ModelSpec(**specification["coco"])
 
 
 @pytest.mark.parametrize(
@@ -296,7 +296,7 @@ def test_every_way_to_name_a_model_reaches_model_spec(tmp_path, given):
     from degirum_tools import ModelSpec
 
     model = load(tmp_path, changed(models={"coco": given})).models["coco"]
-    assert ModelSpec(**spec_fields(model)) == ModelSpec(**given)
+    assert ModelSpec(**make_spec_fields(model)) == ModelSpec(**given)
 
 
 def test_a_model_has_exactly_the_fields_of_model_spec():

@@ -1,4 +1,4 @@
-"""One camera's results, one after another: who is there, where, and what happened."""
+"""Finds the events and counts of one camera's objects: tracks, zones and lines, result by result."""
 
 import itertools
 import logging
@@ -17,34 +17,34 @@ from edgepub.config.areas import ZoneSettings
 from edgepub.config.camera import CameraSettings
 from edgepub.telemetry.logs import camera_logger
 
-_MOST_LABELS = 1000
+_MAX_LABELS = 1000
 _log = logging.getLogger(__name__)
 
 Counts = Mapping[tuple[str | None, str], int]
-"""How many there are, by zone (None: in the whole frame) and label; what is not named is 0."""
+"""The number of objects by zone (None: in the whole frame) and label; 0 for those that are missing."""
 
 
 class Findings(NamedTuple):
-    """What a frame brought, or the end, or other zones and lines."""
+    """The outcome of a frame, of a reset, or of new zones and lines."""
 
     occurrences: Sequence[Occurrence]
-    """In their order; without tracking there are none."""
+    """Events in order; none without tracking."""
     counts: Counts | None
-    """How many there are, if that may have changed."""
-    here: Mapping[Key, Sighting]
-    """Who is there and in this frame."""
+    """The counts, if they may have changed."""
+    present: Mapping[Key, Sighting]
+    """The objects that are present and in this frame."""
     gone: Sequence[Key]
-    """Who is there no more, and who was not believed in the end."""
+    """The objects that are gone, including those that never became present."""
 
 
 @dataclass(slots=True)
-class _Place:
-    """A zone, and who is in it."""
+class _ZonePresence:
+    """A zone, and the objects in it."""
 
     zone: Zone
     presence: Presence[Key]
     tracks: set[int] = field(default_factory=set)
-    """Those that were in it in the last frame."""
+    """Tracks that were in it in the last frame."""
 
 
 class Analysis:
@@ -52,8 +52,8 @@ class Analysis:
 
     Args:
         camera: the camera's name.
-        settings: what the camera's configuration says of them.
-        track_ids: numbers that no track has had yet; None: from 1.
+        settings: the camera's settings.
+        track_ids: unused track numbers; None: from 1.
 
     """
 
@@ -63,107 +63,110 @@ class Analysis:
         lost_s = max(settings.track_lost_s, self._off_s)
         self._tracker = Tracker(lost_s, track_ids or itertools.count(1)) if settings.tracking else None
         self._presence = self._new_presence()
-        self._places = {name: self._place(its) for name, its in settings.zones.items()}
-        self._lines = {name: Line(its) for name, its in settings.lines.items()}
+        self._zones = {name: self._new_zone(zone) for name, zone in settings.zones.items()}
+        self._lines = {name: Line(line) for name, line in settings.lines.items()}
         self._labels: set[str] = set()
 
     def update(self, objects: Sequence[dict[str, Any]], frame: Frame) -> Findings:
-        """Take the detections of the next frame, and add to each its `track_id` and its `zones`.
+        """Process the detections of the next frame, and add its `track_id` and its `zones` to each.
 
         Args:
             objects: the detections, in the payload's form.
-            frame: the frame that they are of.
+            frame: their frame.
 
         """
         height, width = frame.image.shape[:2]
         moment = Moment(frame.number, frame.timestamp, frame.source_s, width, height)
-        objects = [each for each in objects if each["label"] in self._labels or self._learn(each["label"])]
+        objects = [o for o in objects if o["label"] in self._labels or self._add_label(o["label"])]
         if self._tracker:
-            self._tracker.follow(objects, width, frame.source_s)
-        found = self._found(objects, moment)
+            self._tracker.track(objects, width, frame.source_s)
+        found = self._index(objects, moment)
         changes = self._presence.update(found, frame.source_s)
-        appeared, left = rules.camera_occurrences(changes, found)
-        happened, moved = appeared, bool(appeared or left)
-        for name, place in self._places.items():
-            inside = self._found(self._inside(name, place, objects), moment)
-            of_zone = rules.zone_occurrences(name, place.presence.update(inside, frame.source_s), inside)
-            moved = moved or bool(of_zone)
-            happened += of_zone
+        appeared, left = rules.find_camera_occurrences(changes, found)
+        occurrences, has_changed = appeared, bool(appeared or left)
+        for name, zone in self._zones.items():
+            inside = self._index(self._objects_inside(name, zone, objects), moment)
+            in_zone = rules.find_zone_occurrences(name, zone.presence.update(inside, frame.source_s), inside)
+            has_changed = has_changed or bool(in_zone)
+            occurrences += in_zone
         for name, line in self._lines.items():
-            happened += rules.line_occurrences(name, line, found, self._presence)
-        happened += left
+            occurrences += rules.find_crossings(name, line, found, self._presence)
+        occurrences += left
         gone = self._forget(changes)
-        here = {key: sighting for key, sighting in found.items() if self._presence.is_present(key)}
-        return Findings(happened if self._tracker else [], self._numbers() if moved else None, here, gone)
+        present = {key: sighting for key, sighting in found.items() if self._presence.is_present(key)}
+        return Findings(occurrences if self._tracker else [], self._counts() if has_changed else None, present, gone)
 
     def set_areas(self, settings: CameraSettings) -> Findings:
-        """Let other zones and lines take the place of those there are; what is as before goes on.
+        """Use other zones and lines; those that have not changed keep their state.
 
-        Whoever is in a zone that is no more, or is another one now, has left it.
+        Objects in a zone that is removed or changed have left that zone.
 
         Args:
-            settings: the camera's, in which only `zones` and `lines` are others.
+            settings: the camera's settings, of which only `zones` and `lines` have changed.
 
         """
         zones, lines = settings.zones, settings.lines
-        places = {name: place for name, place in self._places.items() if zones.get(name) == place.zone.settings}
-        same = {name: line for name, line in self._lines.items() if lines.get(name) == line.settings}
-        happened = self._left({name: place for name, place in self._places.items() if name not in places})
-        self._places = {name: places.get(name) or self._place(its) for name, its in zones.items()}
-        self._lines = {name: same.get(name) or Line(its) for name, its in lines.items()}
-        return Findings(happened if self._tracker else [], self._numbers(), {}, [])
+        kept = {name: zone for name, zone in self._zones.items() if zones.get(name) == zone.zone.settings}
+        kept_lines = {name: line for name, line in self._lines.items() if lines.get(name) == line.settings}
+        left = self._leave({name: zone for name, zone in self._zones.items() if name not in kept})
+        self._zones = {name: kept.get(name) or self._new_zone(zone) for name, zone in zones.items()}
+        self._lines = {name: kept_lines.get(name) or Line(line) for name, line in lines.items()}
+        return Findings(left if self._tracker else [], self._counts(), {}, [])
 
     def reset(self) -> Findings:
-        """Let everything that is there be gone: no more frames come, or others."""
-        happened = self._left(self._places)
+        """Count all objects as gone: no more frames come, or frames of another scene."""
+        occurrences = self._leave(self._zones)
         changes: rules.Changes = ([], self._presence.reset())
-        happened += rules.camera_occurrences(changes, {})[1]
+        occurrences += rules.find_camera_occurrences(changes, {})[1]
         gone = self._forget(changes)
         if self._tracker:
             self._tracker.reset()
-        return Findings(happened if self._tracker else [], {}, {}, gone)
+        return Findings(occurrences if self._tracker else [], {}, {}, gone)
 
-    def _place(self, settings: ZoneSettings) -> _Place:
-        return _Place(Zone(settings), self._new_presence())
+    def _new_zone(self, settings: ZoneSettings) -> _ZonePresence:
+        return _ZonePresence(Zone(settings), self._new_presence())
 
     def _new_presence(self) -> Presence[Key]:
         return Presence(self._on_frames, self._off_s)
 
-    def _left(self, places: Mapping[str, _Place]) -> list[Occurrence]:
-        """Let whoever is in these zones be gone from there."""
+    def _leave(self, zones: Mapping[str, _ZonePresence]) -> list[Occurrence]:
+        """Count the objects in these zones as gone from there; return the events of it."""
         return [
-            each
-            for name, place in places.items()
-            for each in rules.zone_occurrences(name, ([], place.presence.reset()), {})
+            occurrence
+            for name, zone in zones.items()
+            for occurrence in rules.find_zone_occurrences(name, ([], zone.presence.reset()), {})
         ]
 
-    def _found(self, objects: Iterable[Mapping[str, Any]], moment: Moment) -> dict[Key, Sighting]:
+    def _index(self, objects: Iterable[Mapping[str, Any]], moment: Moment) -> dict[Key, Sighting]:
         if self._tracker:
             return {(o["label"], o["track_id"]): Sighting(moment, o) for o in objects if "track_id" in o}
         number: Counter[str] = Counter()
         found = {}
-        for each in objects:
-            label = each["label"]
-            found[label, number[label]] = Sighting(moment, each)
+        for detection in objects:
+            label = detection["label"]
+            found[label, number[label]] = Sighting(moment, detection)
             number[label] += 1
         return found
 
-    def _inside(self, name: str, place: _Place, objects: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    def _objects_inside(
+        self, name: str, zone: _ZonePresence, objects: Sequence[dict[str, Any]]
+    ) -> list[dict[str, Any]]:
+        """Return the objects in a zone, and add its name to their `zones`."""
         inside = []
-        for each in objects:
-            zones = each.setdefault("zones", [])
-            if place.zone.holds(each, was_in=each.get("track_id") in place.tracks):
+        for detection in objects:
+            zones = detection.setdefault("zones", [])
+            if zone.zone.contains(detection, was_in=detection.get("track_id") in zone.tracks):
                 zones.append(name)
-                inside.append(each)
-        place.tracks = {each["track_id"] for each in inside if "track_id" in each}
+                inside.append(detection)
+        zone.tracks = {detection["track_id"] for detection in inside if "track_id" in detection}
         return inside
 
-    def _numbers(self) -> Counts:
-        numbers: Counter[tuple[str | None, str]] = Counter()
-        numbers.update((None, label) for label, _ in self._presence.present())
-        for name, place in self._places.items():
-            numbers.update((name, label) for label, _ in place.presence.present())
-        return numbers
+    def _counts(self) -> Counts:
+        counts: Counter[tuple[str | None, str]] = Counter()
+        counts.update((None, label) for label, _ in self._presence.present())
+        for name, zone in self._zones.items():
+            counts.update((name, label) for label, _ in zone.presence.present())
+        return counts
 
     def _forget(self, changes: rules.Changes) -> list[Key]:
         gone = [key for key, _ in changes[1]]
@@ -172,11 +175,11 @@ class Analysis:
                 line.forget(track_id)
         return gone
 
-    def _learn(self, label: str) -> bool:
-        """Return whether to look at objects of a new label: one that reads texts would give a new one each time."""
-        if len(self._labels) == _MOST_LABELS:
+    def _add_label(self, label: str) -> bool:
+        """Return whether to process objects of a new label: a model that reads text may give a new one each time."""
+        if len(self._labels) == _MAX_LABELS:
             return False
         self._labels.add(label)
-        if len(self._labels) == _MOST_LABELS:
-            self._log.warning("%d labels; objects of others are not counted; see `labels`", _MOST_LABELS)
+        if len(self._labels) == _MAX_LABELS:
+            self._log.warning("%d labels; objects with other labels are not counted; see `labels`", _MAX_LABELS)
         return True

@@ -1,4 +1,4 @@
-"""What is there, and since when: hold times against what flickers. Pure: the clock is that of the frames."""
+"""Which objects are present, and since when, with hold times against flicker. Pure: on the frames' clock."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -12,9 +12,9 @@ class Moment(NamedTuple):
     """A frame without its pixels."""
 
     frame: int
-    """Its number."""
+    """The frame's number."""
     timestamp: float
-    """When it was captured, Unix seconds."""
+    """When it was captured, in Unix seconds."""
     source_s: float
     """The same moment on the source's clock."""
     width: int
@@ -31,32 +31,32 @@ class Sighting(NamedTuple):
 
 @dataclass(slots=True)
 class Stay:
-    """How long something has been there."""
+    """The time for which an object has been found."""
 
     first: Sighting
     last: Sighting
     found: int = 0
-    """In how many frames."""
+    """The number of frames with it."""
     missed: int = 0
-    """Frames since the last one."""
+    """The number of frames since the last one with it."""
     present: bool = False
-    """It was found often enough to be believed."""
+    """Whether it was found often enough."""
 
     @property
     def seconds(self) -> float:
-        """From the first frame with it to the last, in seconds of the source."""
+        """Seconds from the first frame with it to the last, on the source's clock."""
         return self.last.moment.source_s - self.first.moment.source_s
 
 
 class Presence(Generic[Key]):
-    """Believes that something is there when it was found in so many frames, and that it is gone after a while without.
+    """Counts an object as present once it was found in enough frames, and as gone after a time without it.
 
-    What is not believed yet is forgotten after as many frames without it; what is, is held for `off_s` too. So neither
-    a wrong detection nor a missing one is a change.
+    An object that is not present yet is forgotten after `on_frames` frames without it. One that is present is also held
+    for `off_s` seconds. So neither a false detection nor a missing one is a change.
 
     Args:
-        on_frames: frames in which a thing must be found.
-        off_s: for how long it must not be found, in seconds of the source.
+        on_frames: the number of frames in which an object must be found.
+        off_s: how long it must be missing, in seconds on the source's clock.
 
     """
 
@@ -66,8 +66,8 @@ class Presence(Generic[Key]):
         self._stays: dict[Key, Stay] = {}
 
     def update(self, found: Mapping[Key, Sighting], now_s: float) -> tuple[list[Key], list[tuple[Key, Stay]]]:
-        """Take what was found in a frame; return what is there from now on, and what is forgotten, believed or not."""
-        begun = []
+        """Process the objects of a frame; return those present from now on, and those forgotten, present or not."""
+        started = []
         for key, sighting in found.items():
             stay = self._stays.get(key)
             if stay is None:
@@ -77,23 +77,23 @@ class Presence(Generic[Key]):
             stay.missed = 0
             if not stay.present and stay.found >= self._on_frames:
                 stay.present = True
-                begun.append(key)
+                started.append(key)
         if len(self._stays) == len(found):
-            return begun, []
-        return begun, list(self._miss(found, now_s))
+            return started, []
+        return started, list(self._miss(found, now_s))
 
     def reset(self) -> list[tuple[Key, Stay]]:
-        """Forget everything, and return it."""
+        """Forget all objects, and return them."""
         stays, self._stays = self._stays, {}
         return list(stays.items())
 
     def is_present(self, key: Key) -> bool:
-        """Return whether it is there."""
+        """Return whether an object is present."""
         stay = self._stays.get(key)
         return stay is not None and stay.present
 
     def present(self) -> Iterator[Key]:
-        """Yield all that is there."""
+        """Yield the objects that are present."""
         return (key for key, stay in self._stays.items() if stay.present)
 
     def _miss(self, found: Mapping[Key, Sighting], now_s: float) -> Iterator[tuple[Key, Stay]]:

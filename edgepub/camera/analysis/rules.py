@@ -1,4 +1,4 @@
-"""What becomes an event: each thing that happens, once. Pure."""
+"""Finds the events in the changes of a frame, each once. Pure."""
 
 from collections.abc import Iterable, Mapping
 from typing import NamedTuple
@@ -8,39 +8,41 @@ from edgepub.camera.analysis.presence import Presence, Sighting, Stay
 from edgepub.mqtt.payloads.event import EventType
 
 Key = tuple[str, int]
-"""An object: its label, and its track; or without tracking, which one of its label it is in the frame, from 0."""
+"""An object: its label and its track; without tracking, its index among those of its label in the frame, from 0."""
 Changes = tuple[list[Key], list[tuple[Key, Stay]]]
-"""What is there from now on, and what is forgotten."""
+"""The objects that are present from now on, and those that are forgotten."""
 
 
 class Occurrence(NamedTuple):
-    """Something that happened once to a tracked object."""
+    """An event of a tracked object."""
 
     event_type: EventType
     key: Key
     sighting: Sighting
-    """Where it happened: what is over, in the last frame with the object; what begins, in the frame that settles it."""
+    """Where it happened: for an end, the last frame with the object; for a start, the frame that confirms it."""
     zone: str | None = None
     line: str | None = None
     direction: Direction | None = None
     dwell_s: float | None = None
-    """For how long the object was there, from the first frame with it to the last."""
+    """How long the object was present, from the first frame with it to the last."""
 
 
-def camera_occurrences(changes: Changes, found: Mapping[Key, Sighting]) -> tuple[list[Occurrence], list[Occurrence]]:
-    """Return who appeared, and who left."""
-    begun, ended = changes
+def find_camera_occurrences(
+    changes: Changes, found: Mapping[Key, Sighting]
+) -> tuple[list[Occurrence], list[Occurrence]]:
+    """Return the objects that appeared, and those that left."""
+    started, ended = changes
     return (
-        [Occurrence("appeared", key, found[key]) for key in begun],
+        [Occurrence("appeared", key, found[key]) for key in started],
         [Occurrence("left", key, stay.last, dwell_s=stay.seconds) for key, stay in ended if stay.present],
     )
 
 
-def zone_occurrences(name: str, changes: Changes, found: Mapping[Key, Sighting]) -> list[Occurrence]:
-    """Return who entered a zone, and who left it."""
-    begun, ended = changes
+def find_zone_occurrences(name: str, changes: Changes, found: Mapping[Key, Sighting]) -> list[Occurrence]:
+    """Return the objects that entered a zone and those that left it."""
+    started, ended = changes
     return [
-        *(Occurrence("zone_entered", key, found[key], zone=name) for key in begun),
+        *(Occurrence("zone_entered", key, found[key], zone=name) for key in started),
         *(
             Occurrence("zone_left", key, stay.last, zone=name, dwell_s=stay.seconds)
             for key, stay in ended
@@ -49,10 +51,10 @@ def zone_occurrences(name: str, changes: Changes, found: Mapping[Key, Sighting])
     ]
 
 
-def line_occurrences(
+def find_crossings(
     name: str, line: Line, found: Mapping[Key, Sighting], presence: Presence[Key]
 ) -> Iterable[Occurrence]:
-    """Yield who crossed a line."""
+    """Yield the objects that crossed a line."""
     for key, sighting in found.items():
-        if direction := line.crossed(sighting.object, believed=presence.is_present(key)):
+        if direction := line.check_crossing(sighting.object, is_present=presence.is_present(key)):
             yield Occurrence("line_crossed", key, sighting, line=name, direction=direction)

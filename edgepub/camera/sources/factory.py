@@ -1,4 +1,4 @@
-"""Frames from a file, a URL or a webcam."""
+"""Makes the source of a camera from its settings."""
 
 from pathlib import Path
 
@@ -18,21 +18,21 @@ def make_source(
     loop: bool,
     realtime: bool,
     stall_timeout_s: float,
-    counts: CameraMetrics,
+    metrics: CameraMetrics,
 ) -> FrameSource:
-    """Return the source of a camera: a file's for a path, a live one for a URL or a webcam's number.
+    """Make the source of a camera: a file for a path, a live source for a URL or a webcam's number.
 
     Args:
         name: the camera's name.
         source: what to open.
-        gate: admits its frames.
+        gate: limits the frame rate.
         loop: files only: start again at the end.
-        realtime: files only: play it as a camera would.
-        stall_timeout_s: how long a live source may be silent.
-        counts: the camera's counts.
+        realtime: files only: play at the file's own rate, as a camera would.
+        stall_timeout_s: how long a live source may give no frame.
+        metrics: the camera's counters.
 
     """
     if isinstance(source, Path):
         file = FileSource(source, gate, loop=loop, realtime=realtime)
-        return NewestFrameSource(file, name, stall_timeout_s, counts) if realtime else file
-    return NewestFrameSource(LiveSource(source, gate, stall_timeout_s), name, stall_timeout_s, counts)
+        return NewestFrameSource(file, name, stall_timeout_s, metrics) if realtime else file
+    return NewestFrameSource(LiveSource(source, gate, stall_timeout_s), name, stall_timeout_s, metrics)

@@ -1,4 +1,4 @@
-"""Every frame of a video file, in order; or, in real time, as its own clock reaches them."""
+"""Frames of a video file: every frame in order, or in real time at the file's own rate."""
 
 import threading
 import time
@@ -10,18 +10,18 @@ from edgepub.camera.frames import Frame, Frames
 from edgepub.camera.sources.capture import Gate, grab, open_capture
 from edgepub.core.errors import SourceError
 
-_USUAL_FPS = 25.0  # for a file that does not say
-_SMALL = 640 * 480  # pixels
+_DEFAULT_FPS = 25.0  # for a file without a frame rate
+_SMALL_PIXELS = 640 * 480
 
 
 class FileSource:
     """A video file.
 
     Args:
-        path: the file.
-        gate: admits its frames, by the file's own clock.
-        loop: start again at the end; frames are numbered on.
-        realtime: play at the file's own rate, as a camera would: a frame is not given before its time.
+        path: the file's path.
+        gate: limits the frame rate, by the file's own clock.
+        loop: start again at the end; the frame numbers go on.
+        realtime: play at the file's own rate, as a camera would: no frame comes before its time.
 
     """
 
@@ -36,7 +36,7 @@ class FileSource:
         return str(self._path)
 
     def frames(self, stopping: threading.Event) -> Frames:
-        """Yield the file's frames; in real time, None for one that is not used.
+        """Yield the file's frames; in real time, None for a frame that is not used.
 
         Raises:
             SourceError: no such file, or not a video.
@@ -44,16 +44,16 @@ class FileSource:
         """
         if not self._path.is_file():
             raise SourceError(f"no such file: {self._path}")
-        why_not = f"not a video that OpenCV can read: {self._path}"
-        with open_capture(str(self._path), cv2.CAP_ANY, [], why_not) as capture:
-            parameters = _decoder(capture)
+        reason = f"not a video that OpenCV can read: {self._path}"
+        with open_capture(str(self._path), cv2.CAP_ANY, [], reason) as capture:
+            parameters = _decoder_parameters(capture)
         self._gate.reset()
         number = 0
         began_s = time.monotonic()
         round_s = 0.0
         while not stopping.is_set():
             before = number
-            with open_capture(str(self._path), cv2.CAP_ANY, parameters, why_not) as capture:
+            with open_capture(str(self._path), cv2.CAP_ANY, parameters, reason) as capture:
                 clock = _Clock(capture)
                 while not stopping.is_set() and grab(capture):
                     number += 1
@@ -74,33 +74,34 @@ class FileSource:
 
 
 class _Clock:
-    """When each frame is due, in seconds from the first: by its own stamp, else by the rate of the file."""
+    """Gives the time of each frame, in seconds from the first: by its timestamp, else by the file's frame rate."""
 
     def __init__(self, capture: cv2.VideoCapture) -> None:
         self._capture = capture
-        self._period_s = 1 / (capture.get(cv2.CAP_PROP_FPS) or _USUAL_FPS)
+        self._period_s = 1 / (capture.get(cv2.CAP_PROP_FPS) or _DEFAULT_FPS)
         self._first_s: float | None = None
         self.end_s = 0.0
-        """When the frame after the last one is due, if it has no stamp."""
+        """When the frame after the last one is due, if it has no timestamp."""
 
     def read_s(self) -> float:
-        """Return when the frame that was grabbed last is due."""
-        stamp_s = self._capture.get(cv2.CAP_PROP_POS_MSEC) / 1000
+        """Return when the last grabbed frame is due."""
+        timestamp_s = self._capture.get(cv2.CAP_PROP_POS_MSEC) / 1000
         if self._first_s is None:
-            self._first_s, due_s = stamp_s, 0.0
+            self._first_s, due_s = timestamp_s, 0.0
         else:
-            due_s = stamp_s - self._first_s
-            if due_s <= self.end_s - self._period_s:  # not after the one before: a file without stamps
+            due_s = timestamp_s - self._first_s
+            if due_s <= self.end_s - self._period_s:  # not after the previous one: a file without timestamps
                 due_s = self.end_s
         self.end_s = due_s + self._period_s
         return due_s
 
 
-def _decoder(capture: cv2.VideoCapture) -> list[int]:
-    """Return the parameters to open a video with, having looked at it.
+def _decoder_parameters(capture: cv2.VideoCapture) -> list[int]:
+    """Return the parameters to open this video with.
 
-    FFmpeg decodes with a thread for each processor. With small pictures, handing over costs more than it brings.
+    FFmpeg decodes with one thread for each processor. With small pictures, passing frames between threads costs more
+    than it gains.
     """
     pixels = capture.get(cv2.CAP_PROP_FRAME_WIDTH) * capture.get(cv2.CAP_PROP_FRAME_HEIGHT)
-    small = pixels <= _SMALL and capture.getBackendName() == "FFMPEG"
+    small = pixels <= _SMALL_PIXELS and capture.getBackendName() == "FFMPEG"
     return [cv2.CAP_PROP_N_THREADS, 1] if small else []

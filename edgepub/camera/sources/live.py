@@ -13,16 +13,16 @@ from edgepub.core.errors import SourceError
 from edgepub.core.redaction import url_origin
 
 _OPEN_TIMEOUT_S = 10.0
-_ONE_THREAD = 1920 * 1088  # pixels
+_MAX_ONE_THREAD_PIXELS = 1920 * 1088
 
 
 class LiveSource:
-    """A camera.
+    """A camera: a URL or a webcam.
 
     Args:
         source: a URL, or a webcam's number.
-        gate: admits its frames.
-        stall_timeout_s: how long it may be silent.
+        gate: limits the frame rate.
+        stall_timeout_s: how long it may give no frame.
 
     """
 
@@ -31,8 +31,8 @@ class LiveSource:
     def __init__(self, source: str | int, gate: Gate, stall_timeout_s: float) -> None:
         self._source = source
         self._gate = gate
-        # So the thread of a read that hangs ends by itself, where FFmpeg can see to it: after it was abandoned, because
-        # OpenCV hands out the frames that wait in the decoder, old as they are, one at each timeout.
+        # With this timeout the thread of a read that hangs ends by itself, where FFmpeg supports it. It ends after it
+        # was abandoned, because OpenCV first gives the frames left in the decoder, which are old, one at each timeout.
         self._read_timeout_s = stall_timeout_s
         self._large = False
 
@@ -40,18 +40,18 @@ class LiveSource:
         return f"webcam {self._source}" if isinstance(self._source, int) else url_origin(self._source)
 
     def frames(self, stopping: threading.Event) -> Frames:
-        """Yield the camera's frames as they come; None for one that is not used.
+        """Yield the camera's frames as they come; None for a frame that is not used.
 
         Raises:
             SourceError: it cannot be opened, or gives no more frames.
 
         """
         backend = cv2.CAP_FFMPEG if isinstance(self._source, str) else cv2.CAP_ANY
-        why_not = f"{self}: cannot be opened: {self._why_not()}"
+        reason = f"{self}: cannot be opened: {self._reason()}"
         self._gate.reset()
         number = 0
         while not stopping.is_set():
-            with open_capture(self._source, backend, self._parameters(), why_not) as capture:
+            with open_capture(self._source, backend, self._parameters(), reason) as capture:
                 if not self._large and self._is_large(capture):
                     self._large = True
                     continue
@@ -60,7 +60,7 @@ class LiveSource:
                         raise SourceError(f"{self}: gives no more frames")
                     captured_s, timestamp = time.monotonic(), time.time()
                     if stopping.is_set():
-                        return  # it hung, and nobody waits for it any more
+                        return  # the read hung and was abandoned
                     number += 1
                     ok, image = capture.retrieve() if self._gate.admit(captured_s) else (False, None)
                     if ok and image is not None:
@@ -68,14 +68,14 @@ class LiveSource:
                     else:
                         yield None
 
-    def _why_not(self) -> str:
+    def _reason(self) -> str:
         device = Path(f"/dev/video{self._source}")
         if isinstance(self._source, str):
             return "not there, refused, or not a video"
         if not device.exists():
             return f"there is no {device}"
         if not os.access(device, os.R_OK | os.W_OK):
-            return f"this user may not use {device}, for which one must be in its group, mostly `video`"
+            return f"no permission for {device}: add this user to the device's group, mostly `video`"
         return "another program uses it, or it gives no picture"
 
     def _parameters(self) -> list[int]:
@@ -87,10 +87,10 @@ class LiveSource:
             cv2.CAP_PROP_READ_TIMEOUT_MSEC,
             int(1000 * self._read_timeout_s),
         ]
-        # FFmpeg decodes one frame in each of several threads, and so gives each as many frames late: 500 ms at 2 frames
-        # a second with two processors. One thread keeps up with a camera, unless its pictures are very large.
+        # FFmpeg decodes one frame in each of several threads, so each frame comes that many frames late: 500 ms at 2
+        # frames a second with two processors. One thread keeps up with a camera, unless its pictures are very large.
         return timeouts if self._large else [*timeouts, cv2.CAP_PROP_N_THREADS, 1]
 
     def _is_large(self, capture: cv2.VideoCapture) -> bool:
         pixels = capture.get(cv2.CAP_PROP_FRAME_WIDTH) * capture.get(cv2.CAP_PROP_FRAME_HEIGHT)
-        return isinstance(self._source, str) and pixels > _ONE_THREAD
+        return isinstance(self._source, str) and pixels > _MAX_ONE_THREAD_PIXELS

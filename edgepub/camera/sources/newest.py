@@ -1,4 +1,4 @@
-"""Only the newest frame of a live source, read in a thread of its own that may hang."""
+"""The newest frame of a live source, which is read in a thread of its own that may hang."""
 
 import threading
 import time
@@ -6,131 +6,130 @@ from math import inf
 
 from edgepub.camera.frames import Frame, Frames, FrameSource
 from edgepub.core.errors import SourceError
+from edgepub.core.threads import start_native_thread
 from edgepub.telemetry.metrics import CameraMetrics
 
-_FIRST_FRAME_S = 30.0  # to open it, and to wait for the picture that it can begin with
-_PROMISE = 0.9  # of the stall timeout: what is left is for saying so
-_MOST_HUNG = 4
-_LOOK_S = 0.25
-_GOODBYE_S = 1.0
+_FIRST_FRAME_TIMEOUT_S = 30.0  # to open the source and to wait for its first key frame
+_STALL_FRACTION = 0.9  # of the stall timeout; the rest is for reporting the stall
+_MAX_HUNG = 4
+_POLL_S = 0.25
+_JOIN_TIMEOUT_S = 1.0
 
 
 class NewestFrameSource:
-    """Reads a live source all the time, keeps the newest frame, and gives that one when it is asked.
+    """Reads a live source all the time, keeps the newest frame, and gives that frame when one is wanted.
 
-    What the reader of a frame was too busy to take is left out, and counted. A read that hangs is abandoned; its thread
-    ends by itself when the read comes back.
+    Frames that come while the consumer is busy are left out and counted. A read that hangs is abandoned; its thread
+    ends by itself when the read returns.
 
     Args:
         source: the source.
         camera: the camera's name.
-        stall_timeout_s: so long a source that has given a frame may be silent.
-        counts: the camera's counts.
+        stall_timeout_s: how long a source that has given a frame may give none.
+        metrics: the camera's counters.
 
     """
 
     live = True
 
-    def __init__(self, source: FrameSource, camera: str, stall_timeout_s: float, counts: CameraMetrics) -> None:
+    def __init__(self, source: FrameSource, camera: str, stall_timeout_s: float, metrics: CameraMetrics) -> None:
         self._source = source
         self._camera = camera
         self._stall_timeout_s = stall_timeout_s
-        self._counts = counts
-        self._left: list[threading.Thread] = []
+        self._metrics = metrics
+        self._abandoned: list[threading.Thread] = []
 
     def __str__(self) -> str:
         return str(self._source)
 
     def frames(self, stopping: threading.Event) -> Frames:
-        """Yield the newest frame each time, having waited for it.
+        """Yield the newest frame each time, after waiting for it.
 
         Raises:
-            SourceError: the source cannot be opened, was lost, or is silent.
+            SourceError: the source cannot be opened, was lost, or gives no frame.
 
         """
-        self._left = [thread for thread in self._left if thread.is_alive()]
-        if len(self._left) >= _MOST_HUNG:
-            raise SourceError(f"{self}: {_MOST_HUNG} reads of it hang; it is opened again when one of them has ended")
-        slot = _Slot(self._counts)
-        name = f"camera-{self._camera}-capture"
-        thread = threading.Thread(target=self._read, args=(slot, stopping), name=name, daemon=True)
-        thread.start()
-        self._left.append(thread)
-        patience_s, wait_s = max(_FIRST_FRAME_S, self._stall_timeout_s), None
+        self._abandoned = [thread for thread in self._abandoned if thread.is_alive()]
+        if len(self._abandoned) >= _MAX_HUNG:
+            raise SourceError(f"{self}: {_MAX_HUNG} reads of it hang; it is opened again when one of them has ended")
+        slot = _Slot(self._metrics)
+        thread = start_native_thread(f"camera-{self._camera}-capture", lambda: self._read(slot, stopping))
+        self._abandoned.append(thread)
+        timeout_s, wait_s = max(_FIRST_FRAME_TIMEOUT_S, self._stall_timeout_s), None
         try:
             while True:
-                frame = slot.take(patience_s, wait_s, stopping)
+                frame = slot.take(timeout_s, wait_s, stopping)
                 if frame is not None:
-                    patience_s = _PROMISE * self._stall_timeout_s
+                    timeout_s = _STALL_FRACTION * self._stall_timeout_s
                 wait_s = yield frame
         except EOFError:
             pass
         except TimeoutError:
-            raise SourceError(f"{self}: silent for {patience_s:.0f} s; this read of it is abandoned") from None
+            raise SourceError(f"{self}: silent for {timeout_s:.0f} s; this read of it is abandoned") from None
         finally:
-            slot.leave()
+            slot.close()
             if stopping.is_set():
-                thread.join(_GOODBYE_S)
+                thread.join(_JOIN_TIMEOUT_S)
 
     def _read(self, slot: "_Slot", stopping: threading.Event) -> None:
         try:
-            for frame in self._source.frames(slot.left):
+            for frame in self._source.frames(slot.closed):
                 slot.put(frame)
                 if stopping.is_set():
-                    break  # even if who takes the frames hangs, and has not left
-            slot.end(EOFError())
-        except Exception as error:  # whatever it is, it is raised again in the thread that takes the frames
-            slot.end(error)
+                    break  # even if the consumer hangs and has not closed the slot
+            slot.finish(EOFError())
+        except Exception as error:  # whatever it is, it is raised again in the consumer's thread
+            slot.finish(error)
 
 
 class _Slot:
-    """Room for one frame between the thread that reads and the one that uses it."""
+    """Holds one frame between the thread that reads and the consumer."""
 
-    def __init__(self, counts: CameraMetrics) -> None:
-        self.left = threading.Event()
-        """Set when nobody will take a frame any more."""
-        self._counts = counts
+    def __init__(self, metrics: CameraMetrics) -> None:
+        self.closed = threading.Event()
+        """Set when no frame will be taken any more."""
+        self._metrics = metrics
         self._changed = threading.Condition()
         self._frame: Frame | None = None
-        self._heard_s = time.monotonic()
+        self._put_s = time.monotonic()
         self._end: Exception | None = None
 
     def put(self, frame: Frame | None) -> None:
-        """Let this be the newest; None: one came that is not used."""
+        """Replace the frame with a newer one; None: the source gave one that is not used."""
         with self._changed:
-            self._heard_s = time.monotonic()
+            self._put_s = time.monotonic()
             missed = None
-            if self.left.is_set():
+            if self.closed.is_set():
                 missed = frame
             elif frame is not None:
                 missed, self._frame = self._frame, frame
                 self._changed.notify()
         self._count(missed)
 
-    def leave(self) -> None:
-        """Take no frame any more."""
+    def close(self) -> None:
+        """Accept no frame any more."""
         with self._changed:
-            self.left.set()
+            self.closed.set()
             missed, self._frame = self._frame, None
         self._count(missed)
 
     def _count(self, missed: Frame | None) -> None:
         if missed is not None:
-            self._counts.count_sampled("busy")
+            self._metrics.count_sampled("busy")
 
-    def end(self, error: Exception) -> None:
-        """Let the last frame be taken, and then this be raised."""
+    def finish(self, error: Exception) -> None:
+        """Raise this error in `take` once the last frame is taken."""
         with self._changed:
             self._end = error
             self._changed.notify()
 
-    def take(self, patience_s: float, wait_s: float | None, stopping: threading.Event) -> Frame | None:
-        """Return the newest frame; or None when none came within `wait_s`.
+    def take(self, timeout_s: float, wait_s: float | None, stopping: threading.Event) -> Frame | None:
+        """Return the newest frame; or None if none came within `wait_s`.
 
         Raises:
             EOFError: the source has ended, or `stopping` is set.
             SourceError: the source was lost.
-            TimeoutError: it has been silent for longer than `patience_s`.
+            TimeoutError: the source has given no frame for longer than `timeout_s`.
 
         """
         end_s = inf if wait_s is None else time.monotonic() + wait_s
@@ -142,9 +141,9 @@ class _Slot:
                 if self._end is not None:
                     raise self._end
                 now_s = time.monotonic()
-                if now_s > self._heard_s + patience_s:
+                if now_s > self._put_s + timeout_s:
                     raise TimeoutError
                 if now_s >= end_s:
                     return None
-                self._changed.wait(min(self._heard_s + patience_s - now_s, end_s - now_s, _LOOK_S))
+                self._changed.wait(min(self._put_s + timeout_s - now_s, end_s - now_s, _POLL_S))
         raise EOFError

@@ -68,7 +68,7 @@ def _measure(model: Model, video: Path, fps: float) -> str:
     counts, stopping, ages_ms = CameraMetrics(), threading.Event(), []
     with LiveCamera(video, fps) as camera:
         gate = Gate(None, counts)
-        source = make_source("camera", camera.url, gate, loop=False, realtime=False, stall_timeout_s=10, counts=counts)
+        source = make_source("camera", camera.url, gate, loop=False, realtime=False, stall_timeout_s=10, metrics=counts)
         with closing(source.frames(stopping)) as frames:
             began_s = time.monotonic()
             for result in model.infer(frames, live=True):

@@ -118,7 +118,7 @@ def _only(frame: Frame | None) -> Frames:
 def _frames(video: Path, stopping: threading.Event) -> Frames:
     counts = CameraMetrics()
     gate = Gate(None, counts)
-    source = make_source("camera", video, gate, loop=True, realtime=False, stall_timeout_s=10.0, counts=counts)
+    source = make_source("camera", video, gate, loop=True, realtime=False, stall_timeout_s=10.0, metrics=counts)
     return source.frames(stopping)
 
 

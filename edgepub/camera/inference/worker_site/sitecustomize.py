@@ -1,6 +1,7 @@
-"""Runs first in every Python that PySDK starts: its postprocessor worker is to listen on loopback alone.
+"""Runs first in every Python that PySDK starts: makes its postprocessor worker listen on loopback only.
 
-PySDK 1.5 has it bind ``tcp://*:6120`` and up, and connects to it at ``localhost``. No other process is touched.
+In PySDK 1.5 the worker binds ``tcp://*:6120`` and up, and PySDK connects to it at ``localhost``. No other process is
+changed.
 """
 
 import sys
@@ -10,7 +11,7 @@ if any(argument.endswith("pproc_worker.py") for argument in sys.orig_argv):
 
     _bind = zmq.Socket.bind
 
-    def _at_home(socket: zmq.Socket[bytes], address: str) -> object:
+    def _bind_loopback(socket: zmq.Socket[bytes], address: str) -> object:
         return _bind(socket, address.replace("tcp://*:", "tcp://127.0.0.1:"))
 
-    zmq.Socket.bind = _at_home  # type: ignore[method-assign,assignment]
+    zmq.Socket.bind = _bind_loopback  # type: ignore[method-assign,assignment]
