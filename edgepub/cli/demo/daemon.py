@@ -1,6 +1,6 @@
-"""``edgepub run`` for the demo: the same, but it ends when whoever started it is gone.
+"""``edgepub run`` for the demo: it also ends when the process that started it is gone.
 
-``python -m edgepub.cli.demo.daemon FILE`` ends at the end of stdin as at SIGTERM.
+``python -m edgepub.cli.demo.daemon FILE`` handles the end of stdin like SIGTERM.
 """
 
 import os

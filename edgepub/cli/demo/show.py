@@ -1,7 +1,6 @@
-"""The demo's course: the daemon as a user runs it, and beside it a subscriber like any other.
+"""`edgepub demo`: run the daemon as a user does, and show what an ordinary subscriber receives.
 
-The daemon is a process of its own, with a configuration that the user can copy; what is shown comes from the
-broker alone.
+The daemon is a separate process, with a configuration that the user can copy. Everything shown comes from the broker.
 """
 
 import asyncio
@@ -29,76 +28,77 @@ from edgepub.core.errors import EdgepubError
 from edgepub.mqtt.messages import Received
 from edgepub.mqtt.topics import Topics
 
-_EVERY_S = 1.0
-_LONGEST_START_S = 30.0
+_LINES_INTERVAL_S = 1.0
+_START_TIMEOUT_S = 30.0
 
 
 class DemoError(EdgepubError):
-    """Nothing could be shown."""
+    """The demo received no detections."""
 
 
 def show(seconds: float | None, broker: str | None, *, as_json: bool) -> int:
-    """Run the demo until Ctrl-C, or for so many seconds from the first detection on.
+    """Run the demo until Ctrl-C, or for a number of seconds after the first detection.
 
     Args:
-        seconds: how long, or None.
-        broker: a broker's URL, or None for an embedded one.
-        as_json: print one payload a line on stdout, and nothing else there.
+        seconds: the duration; None: until Ctrl-C.
+        broker: a broker's URL; None: an embedded broker.
+        as_json: print one payload per line on stdout, and nothing else there.
 
     Returns:
         The exit code: 0.
 
     Raises:
-        DemoError: no broker, or not a single detection came; one line.
+        DemoError: no detection arrived; one line.
+        BrokerError: the broker cannot be reached; one line.
 
     """
-    _forget_the_users_own_settings(keep_broker=broker is not None)
-    things = assets.fetch()
+    _remove_user_settings(keep_broker=broker is not None)
+    files = assets.fetch()
     with ExitStack() as stack:
-        folder = stack.enter_context(stage.own_folder())
-        # The embedded broker speaks 3.1.1 alone, and would keep a client that begins with 5 waiting.
+        folder = stack.enter_context(stage.lock_folder())
+        # The embedded broker supports only 3.1.1, and does not answer a client that starts with 5.
         connection = (
             {"url": broker}
             if broker
             else {"url": f"mqtt://127.0.0.1:{stack.enter_context(embedded_broker())}", "protocol": "3.1.1"}
         )
-        path = stage.write_configuration(folder, connection, things)
+        path = stage.write_configuration(folder, connection, files)
         settings = load.load_settings(path)
         log = folder / "edgepub.log"
         if broker:
             stack.callback(stage.clear_broker, settings, folder)
-        daemon = stack.enter_context(stage.daemon(path, log))
+        daemon = stack.enter_context(stage.run_daemon(path, log))
         if not as_json:
-            stage.wait_for_page(settings, daemon)  # whose address is said first of all
+            stage.wait_for_page(settings, daemon)  # its address is the first output
         choice = Choice(settings.mqtt.topic_prefix, settings.node)
         board = Board(choice)
         tally = board.expect(stage.NODE, stage.CAMERA).tally
-        hint = _hint(settings, path, log, stage.page(settings, folder), on_their_broker=broker is not None)
-        view = _JsonView() if as_json else _view(hint)
-        asyncio.run(Watcher(settings.mqtt, choice, board, view).run(_End(seconds, tally, daemon).has_come))
-    _summarise(tally, log)
+        hint = _hint(settings, path, log, stage.page_url(settings, folder), on_user_broker=broker is not None)
+        view = _JsonView() if as_json else _choose_view(hint)
+        asyncio.run(Watcher(settings.mqtt, choice, board, view).run(_Deadline(seconds, tally, daemon).is_over))
+    _print_summary(tally, log)
     return 0
 
 
-def _view(hint: str) -> View:
-    return TableView(hint, with_payload=True) if is_terminal() else LinesView(_EVERY_S, hint)
+def _choose_view(hint: str) -> View:
+    return TableView(hint, with_payload=True) if is_terminal() else LinesView(_LINES_INTERVAL_S, hint)
 
 
-def _forget_the_users_own_settings(*, keep_broker: bool) -> None:
-    """Let no variable that is meant for the user's own daemon change the demo, but how to log in to a named broker."""
+def _remove_user_settings(*, keep_broker: bool) -> None:
+    """Remove the user's `EDGEPUB_*` variables, which are for another daemon; keep the login for a given broker."""
     broker = ENV_PREFIX + "MQTT__"
     for variable in [name for name in os.environ if name.startswith(ENV_PREFIX)]:
         if not (keep_broker and variable.startswith(broker) and variable != broker + "URL"):
             del os.environ[variable]
 
 
-def _hint(settings: Settings, path: Path, log: Path, page: str, *, on_their_broker: bool) -> str:
+def _hint(settings: Settings, path: Path, log: Path, page: str, *, on_user_broker: bool) -> str:
     parts = settings.mqtt.parts
     lines = [
         "edgepub is running with a real model on a real video.",
         f"  its configuration: {path}",
         f"  its log:           {log}",
-        "See it in a browser, where zones can be drawn:",
+        "See it in a browser, where you can draw zones:",
         f"  {page}",
     ]
     where = {
@@ -109,38 +109,41 @@ def _hint(settings: Settings, path: Path, log: Path, page: str, *, on_their_brok
     if where:
         user = f" -u {shlex.quote(settings.mqtt.username)} -P PASSWORD" if settings.mqtt.username else ""
         root = Topics(settings.mqtt.topic_prefix, settings.node).root
-        pictures = f"-T '{root}/+/snapshot'"  # which are no text
-        lines += ["Read it in a second terminal:", f"  mosquitto_sub {where}{user} -v -t '{root}/#' {pictures}"]
-    if on_their_broker:
+        exclude_snapshots = f"-T '{root}/+/snapshot'"  # they are not text
+        lines += [
+            "Read the messages in a second terminal:",
+            f"  mosquitto_sub {where}{user} -v -t '{root}/#' {exclude_snapshots}",
+        ]
+    if on_user_broker:
         devices = f"'edgepub {stage.NODE}' and '{stage.CAMERA.title()}'"
-        lines += [f"A Home Assistant on this broker shows the devices {devices} meanwhile."]
-    return "\n".join([*lines, "Ctrl-C ends it.", ""])
+        lines += [f"While the demo runs, a Home Assistant on this broker shows the devices {devices}."]
+    return "\n".join([*lines, "Ctrl-C stops the demo.", ""])
 
 
 class _JsonView:
-    """One payload a line on stdout, and nothing else there."""
+    """One payload per line on stdout, and nothing else there."""
 
     def start(self) -> None:
-        """Say nothing."""
+        """Print nothing."""
 
-    def hear(self, message: Received) -> None:
-        """Print a payload of detections as it came."""
+    def on_message(self, message: Received) -> None:
+        """Print a detections payload as received."""
         if message.topic.endswith("/detections"):
             sys.stdout.buffer.write(message.payload + b"\n")
             sys.stdout.buffer.flush()
 
-    def happen(self, news: News) -> None:
-        """Say nothing."""
+    def on_news(self, news: News) -> None:
+        """Print nothing."""
 
     def tick(self, board: Board, note: Note) -> None:
-        """Say nothing."""
+        """Print nothing."""
 
     def stop(self) -> None:
-        """Have nothing to end."""
+        """Do nothing: there is nothing to restore."""
 
 
-class _End:
-    """Tells when the demo is over: after its time, or with its daemon."""
+class _Deadline:
+    """The end of the demo: after a time, or when the daemon has ended."""
 
     def __init__(self, seconds: float | None, tally: Tally, daemon: subprocess.Popen[bytes]) -> None:
         self._seconds = seconds
@@ -148,29 +151,29 @@ class _End:
         self._daemon = daemon
         self._began_s = time.monotonic()
 
-    def has_come(self) -> bool:
-        """Return whether it is over."""
+    def is_over(self) -> bool:
+        """Return whether the demo is over."""
         if self._seconds is None or self._daemon.poll() is not None:
             return self._daemon.poll() is not None
         first_s = self._tally.first_s
-        # Without a single detection it must come to an end, too; the first one takes a few seconds.
-        return time.monotonic() > (first_s or self._began_s + _LONGEST_START_S) + self._seconds
+        # The first detection takes a few seconds. Without any, the demo must end, too.
+        return time.monotonic() > (first_s or self._began_s + _START_TIMEOUT_S) + self._seconds
 
 
-def _summarise(tally: Tally, log: Path) -> None:
-    """Say how it went, on stderr.
+def _print_summary(tally: Tally, log: Path) -> None:
+    """Print the totals on stderr.
 
     Raises:
-        DemoError: no detection came.
+        DemoError: no detection arrived.
 
     """
     if not tally.messages:
         lines = log.read_text(errors="replace").strip().splitlines()
-        raise DemoError(f"no detection came; {(lines or ['the daemon says nothing'])[-1]} (log: {log})")
-    middle_ms, slow_ms = tally.overall_ms()
+        raise DemoError(f"no detection arrived; {(lines or ['the daemon logged nothing'])[-1]} (log: {log})")
+    p50_ms, p95_ms = tally.overall_latency_ms()
     print(
-        f"{stage.CAMERA}: {tally.messages} messages, {tally.frames_with_objects} with something in sight, "
+        f"{stage.CAMERA}: {tally.messages} messages, {tally.frames_with_objects} with objects, "
         f"{tally.missing} missing, {tally.dropped} dropped; "
-        f"capture to publish {middle_ms:.1f} ms (median), {slow_ms:.1f} ms (95th percentile)",
+        f"capture to publish {p50_ms:.1f} ms (median), {p95_ms:.1f} ms (95th percentile)",
         file=sys.stderr,
     )

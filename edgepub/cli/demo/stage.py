@@ -1,4 +1,4 @@
-"""What the demo stands on: a folder of its own, a configuration to copy, the daemon; and how it leaves no trace."""
+"""The demo's surroundings: its folder, a configuration to copy, the daemon process, and the cleanup."""
 
 import contextlib
 import fcntl
@@ -27,14 +27,14 @@ NODE = "demo"
 CAMERA = "face"
 _STATE = "state"
 _TOKEN = "token"  # noqa: S105  (a file's name)
-_STOP_S = 12.0
-_LONGEST_START_S = 30.0
-_LOOK_S = 0.1
+_STOP_TIMEOUT_S = 12.0
+_START_TIMEOUT_S = 30.0
+_POLL_S = 0.1
 
 
 @contextmanager
-def own_folder() -> Iterator[Path]:
-    """Give a folder that no other demo uses: `demo`, else `demo-2`, and so on."""
+def lock_folder() -> Iterator[Path]:
+    """Lock a folder that no other demo uses, and yield it: `demo`, else `demo-2`, and so on."""
     for number in itertools.count(1):
         folder = assets.cache_folder() / ("demo" if number == 1 else f"demo-{number}")
         folder.mkdir(exist_ok=True)
@@ -44,7 +44,7 @@ def own_folder() -> Iterator[Path]:
         except BlockingIOError:
             os.close(lock)
             continue
-        shutil.rmtree(folder / _STATE, ignore_errors=True)  # what was set in the last demo is not in force in this one
+        shutil.rmtree(folder / _STATE, ignore_errors=True)  # a new demo starts without the settings of the last one
         try:
             yield folder
         finally:
@@ -52,7 +52,7 @@ def own_folder() -> Iterator[Path]:
         return
 
 
-def write_configuration(folder: Path, connection: dict[str, str], things: assets.Assets) -> Path:
+def write_configuration(folder: Path, connection: dict[str, str], files: assets.Assets) -> Path:
     """Write the demo's configuration, and return its path."""
     path, token = folder / "edgepub.yaml", folder / _TOKEN
     create_private_file(token)
@@ -63,13 +63,13 @@ def write_configuration(folder: Path, connection: dict[str, str], things: assets
         "models": {
             "blazeface": {
                 "model_name": "blazeface",
-                "zoo_url": str(things.zoo),
+                "zoo_url": str(files.zoo),
                 "inference_host_address": "@local",
             }
         },
         "cameras": {
             CAMERA: {
-                "source": str(things.video),
+                "source": str(files.video),
                 "model": "blazeface",
                 "loop": True,
                 "realtime": True,
@@ -83,20 +83,20 @@ def write_configuration(folder: Path, connection: dict[str, str], things: assets
     return path
 
 
-def page(settings: Settings, folder: Path) -> str:
-    """Return the address of the camera's page, with the token that it asks for."""
+def page_url(settings: Settings, folder: Path) -> str:
+    """Return the address of the camera's page, with its token."""
     token = (folder / _TOKEN).read_text(encoding="ascii")
     return f"http://{settings.http.listen}/cameras/{CAMERA}#token={token}"
 
 
 def wait_for_page(settings: Settings, daemon: subprocess.Popen[bytes]) -> None:
-    """Wait until the page can be opened, or cannot be expected any more."""
+    """Wait until the page can be opened, the daemon has ended, or 30 s have passed."""
     parts = urlsplit(f"//{settings.http.listen}")
-    end_s = time.monotonic() + _LONGEST_START_S
+    end_s = time.monotonic() + _START_TIMEOUT_S
     while daemon.poll() is None and time.monotonic() < end_s:
         with contextlib.suppress(OSError), socket.create_connection((parts.hostname, parts.port), 1):
             return
-        time.sleep(_LOOK_S)
+        time.sleep(_POLL_S)
 
 
 def _free_port() -> int:
@@ -106,16 +106,16 @@ def _free_port() -> int:
 
 
 @contextmanager
-def daemon(path: Path, log: Path) -> Iterator[subprocess.Popen[bytes]]:
-    """Run the daemon with a configuration in a folder of the demo's, its log in a file."""
+def run_daemon(path: Path, log: Path) -> Iterator[subprocess.Popen[bytes]]:
+    """Run the daemon with a configuration; write its log to a file. Stop it at the end."""
     with log.open("wb") as file:
         process = subprocess.Popen(
             [sys.executable, "-m", "edgepub.cli.demo.daemon", str(path)],
-            stdin=subprocess.PIPE,  # whose end is its end, if we are killed
+            stdin=subprocess.PIPE,  # if this process is killed, the daemon ends with its stdin
             stdout=file,
             stderr=file,
-            env={**os.environ, "STATE_DIRECTORY": str(path.parent / _STATE)},  # nothing of it is the user's own
-            start_new_session=True,  # Ctrl-C is ours to handle
+            env={**os.environ, "STATE_DIRECTORY": str(path.parent / _STATE)},  # separate from the user's own state
+            start_new_session=True,  # Ctrl-C must not reach it: this process stops it
         )
     try:
         yield process
@@ -123,13 +123,13 @@ def daemon(path: Path, log: Path) -> Iterator[subprocess.Popen[bytes]]:
         assert process.stdin is not None  # noqa: S101
         process.stdin.close()
         try:
-            process.wait(_STOP_S)
+            process.wait(_STOP_TIMEOUT_S)
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
 
 
 def clear_broker(settings: Settings, folder: Path) -> None:
-    """Clear what the demo has left on a broker of the user's, and so its devices from a Home Assistant there."""
-    with contextlib.suppress(BrokerError):  # one that is not there is named by others
+    """Clear the demo's retained topics from the user's broker; this also removes its devices from Home Assistant."""
+    with contextlib.suppress(BrokerError):  # the watcher reports a broker that is not there
         take_back(settings, folder / _STATE)

@@ -1,4 +1,4 @@
-"""Which nodes and cameras are to be watched, and what is subscribed to for them. Pure."""
+"""Which nodes and cameras to watch, and the topics to subscribe to for them. Pure functions."""
 
 from dataclasses import dataclass
 
@@ -6,19 +6,19 @@ from edgepub.mqtt.commands import SETTINGS
 from edgepub.mqtt.topics import Topics
 
 ANY = "+"
-_LONGEST_BYTES = 65_535  # of a topic (MQTT 5.0, 1.5.4)
+_MAX_TOPIC_BYTES = 65_535  # MQTT 5.0, 1.5.4
 
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """A node or all, and a camera or all; all is `+`."""
+    """One node or all nodes, and one camera or all cameras; `+` means all."""
 
     prefix: str
     node: str = ANY
     camera: str = ANY
 
     def __str__(self) -> str:
-        """Return the topic below which everything is that is watched."""
+        """Return the topic filter that covers everything that is watched."""
         levels = [self.prefix, self.node, self.camera]
         while levels[-1] == ANY:
             levels.pop()
@@ -26,7 +26,10 @@ class Choice:
 
     @property
     def filters(self) -> list[str]:
-        """The topics to subscribe to: without snapshots, which are large, and with the last will of a camera's node."""
+        """The topics to subscribe to: without snapshots, which are large, and with the status of a camera's node.
+
+        The node's status is needed because only that one is set by the last will.
+        """
         topics = Topics(self.prefix, self.node)
         return [
             topics.status,
@@ -41,40 +44,40 @@ class Choice:
 
 
 def choose(topic: str | None, prefix: str) -> Choice:
-    """Return what a topic means, wildcards allowed; none means everything.
+    """Return the choice that a topic stands for. Wildcards are allowed; None means everything.
 
     Args:
-        topic: like `edgepub/garage` or `edgepub/+/porch`; everything below it is meant, too.
-        prefix: with what every topic of a node begins.
+        topic: for example `edgepub/garage` or `edgepub/+/porch`; includes everything below it.
+        prefix: the first levels of every topic.
 
     Raises:
-        ValueError: it is no topic, or nothing is published there.
+        ValueError: this is not a topic, or edgepub publishes nothing there.
 
     """
     levels = _levels(topic or prefix)
     fixed = prefix.split("/")
     if any(given not in {ANY, own} for given, own in zip(levels, fixed, strict=False)):
         raise ValueError(
-            f"nothing of edgepub's is there, for all of it is below {prefix}, like {prefix}/garage or "
-            f"{prefix}/garage/porch; another prefix is set with EDGEPUB_MQTT__TOPIC_PREFIX"
+            f"edgepub publishes nothing there: all its topics are below {prefix}, like {prefix}/garage or "
+            f"{prefix}/garage/porch; set another prefix with EDGEPUB_MQTT__TOPIC_PREFIX"
         )
     node, camera, *_ = [*levels[len(fixed) :], ANY, ANY]
     return Choice(prefix, node, camera)
 
 
 def _levels(topic: str) -> list[str]:
-    """Return the levels of a topic filter without what ends it (MQTT 5.0, 4.7)."""
+    """Return the levels of a topic filter without a trailing `/` or `#` (MQTT 5.0, 4.7)."""
     try:
         size = len(topic.encode())
     except UnicodeEncodeError:
-        raise ValueError("no topic: it is no text in UTF-8") from None
-    if size > _LONGEST_BYTES or not topic.isprintable():
-        raise ValueError("no topic: it is too long, or has characters that cannot be printed")
+        raise ValueError("not a topic: not valid UTF-8") from None
+    if size > _MAX_TOPIC_BYTES or not topic.isprintable():
+        raise ValueError("not a topic: too long, or contains unprintable characters")
     levels = topic.rstrip("/").split("/")
     if levels[-1] == "#":
         levels.pop()
     if any("#" in level or (ANY in level and level != ANY) for level in levels):
-        raise ValueError("no topic: '+' stands for a whole level, and '#' for all that are below the last")
+        raise ValueError("not a topic: '+' must be a whole level, and '#' must be the last level")
     if not all(levels):
-        raise ValueError("no topic of edgepub's: a level is empty")
+        raise ValueError("not a topic of edgepub: a level is empty")
     return levels

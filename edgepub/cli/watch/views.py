@@ -1,4 +1,4 @@
-"""How it is shown: what every view can do, and lines for a pipe or a log."""
+"""Output of the live view: the protocol of all views, and plain lines for a pipe or a log."""
 
 import time
 from typing import NamedTuple, Protocol
@@ -9,43 +9,43 @@ from edgepub.mqtt.messages import Received
 
 
 class Note(NamedTuple):
-    """What is to be said of the watching itself."""
+    """A line about the subscription itself."""
 
     text: str
-    is_bad: bool = False
-    """Nothing is heard now."""
+    is_problem: bool = False
+    """Whether no messages arrive at the moment."""
 
 
 class View(Protocol):
-    """A way to show what comes in."""
+    """A way to show the received messages."""
 
     def start(self) -> None:
-        """Begin, or go on after `stop`."""
+        """Start, or continue after `stop`."""
 
-    def hear(self, message: Received) -> None:
-        """Take a message as it came, if that is this view's way."""
+    def on_message(self, message: Received) -> None:
+        """Handle a message as received."""
 
-    def happen(self, news: News) -> None:
-        """Show something that happened, if that is this view's way."""
+    def on_news(self, news: News) -> None:
+        """Handle an event or a change of status."""
 
     def tick(self, board: Board, note: Note) -> None:
-        """Show how things stand; called several times a second."""
+        """Show the current state; called several times per second."""
 
     def stop(self) -> None:
-        """Leave the terminal as it was."""
+        """Restore the terminal."""
 
 
 class LinesView:
-    """Lines, for a pipe or a log: what happens, and every so often how each camera is.
+    """Lines for a pipe or a log: news immediately, and each camera's state at an interval.
 
     Args:
-        every_s: seconds between the lines of a camera.
-        intro: what is said first.
+        interval_s: seconds between two lines of a camera.
+        intro: text that is printed first.
 
     """
 
-    def __init__(self, every_s: float, intro: str = "") -> None:
-        self._every_s = every_s
+    def __init__(self, interval_s: float, intro: str = "") -> None:
+        self._interval_s = interval_s
         self._intro = intro
         self._note = ""
         self._next_s = 0.0
@@ -55,40 +55,40 @@ class LinesView:
         if self._intro:
             print(self._intro, flush=True)
         self._intro = ""
-        self._next_s = time.monotonic() + self._every_s
+        self._next_s = time.monotonic() + self._interval_s
 
-    def hear(self, message: Received) -> None:
-        """Wait for the tick."""
+    def on_message(self, message: Received) -> None:
+        """Do nothing: cameras are printed by `tick`."""
 
-    def happen(self, news: News) -> None:
+    def on_news(self, news: News) -> None:
         """Print it."""
-        print(f"{news.who}: {news.what}", flush=True)
+        print(f"{news.source}: {news.text}", flush=True)
 
     def tick(self, board: Board, note: Note) -> None:
-        """Print the note when it is a new one, and the cameras when it is time."""
+        """Print the note when it has changed, and the cameras when the interval is over."""
         if note.text != self._note:
             self._note = note.text
             print(note.text, flush=True)
-        if note.is_bad or time.monotonic() < self._next_s:
+        if note.is_problem or time.monotonic() < self._next_s:
             return
-        self._next_s = time.monotonic() + self._every_s
-        for name, node in board.nodes.items():
-            for each, camera in node.cameras.items():
-                print(f"{name}/{each}: {_words(node, camera)}")
+        self._next_s = time.monotonic() + self._interval_s
+        for node_name, node in board.nodes.items():
+            for name, camera in node.cameras.items():
+                print(f"{node_name}/{name}: {_describe_camera(node, camera)}")
         print(end="", flush=True)
 
     def stop(self) -> None:
-        """Have nothing to end."""
+        """Do nothing: there is nothing to restore."""
 
 
-def _words(node: Node, camera: Camera) -> str:
+def _describe_camera(node: Node, camera: Camera) -> str:
     status = node.status_of(camera)
     if not node.is_live(camera):
         return status
     parts = [
         status,
         "" if camera.fps is None else f"{camera.fps:.1f} fps",
-        f"sees {camera.sees}" if camera.sees else "",
+        f"sees {camera.objects_text}" if camera.objects_text else "",
         f"{camera.latency_ms[0]:.1f} ms from capture to publish" if camera.latency_ms else "",
         f"{camera.dropped} dropped",
     ]

@@ -1,4 +1,4 @@
-"""The subscriber: a session with the broker after another, and a view that is drawn several times a second."""
+"""The subscriber: keeps a session with the broker and redraws a view several times per second."""
 
 import asyncio
 import contextlib
@@ -21,24 +21,24 @@ from edgepub.mqtt import connection
 from edgepub.mqtt.session import Session
 
 _TICK_S = 0.2
-_DRAWING = 0.1
-"""At most this part of the time goes into drawing."""
+_MAX_DRAWING_SHARE = 0.1
+"""The largest share of the time spent on drawing."""
 _QUIET_S = 2.0
-"""What is retained comes at once; if nothing comes for so long, it is worth a word."""
-_FIRST_PAUSE_S = 1.0
-_LONGEST_PAUSE_S = 30.0
+"""Retained messages arrive immediately; silence for this long is reported."""
+_MIN_PAUSE_S = 1.0
+_MAX_PAUSE_S = 30.0
 _STABLE_S = 10.0
-_LARGEST_BYTES = 1_048_576
+_MAX_MESSAGE_BYTES = 1_048_576
 
 
 class Watcher:
-    """Shows what it hears, until a signal or the end of whoever reads it.
+    """Shows what nodes publish, until a signal arrives or the reader of stdout is gone.
 
     Args:
         settings: the broker.
-        choice: what is to be watched.
-        board: keeps what is heard.
-        view: shows it.
+        choice: the nodes and cameras to watch.
+        board: holds the state of the nodes and cameras.
+        view: shows that state.
 
     """
 
@@ -47,16 +47,16 @@ class Watcher:
         self._choice = choice
         self._board = board
         self._view = view
-        self._note = Note(f"connecting to {settings.url}", is_bad=True)
+        self._note = Note(f"connecting to {settings.url}", is_problem=True)
         self._subscribed_s: float | None = None
-        self._is_new = True  # there was no session yet
+        self._is_first = True  # no session was established yet
         self.is_connecting = False
 
     async def run(self, is_over: Callable[[], bool] = lambda: False) -> None:
-        """Watch until it is over.
+        """Watch until a signal arrives or `is_over` returns true.
 
         Raises:
-            BrokerError: there was no session with the broker at all, or it lets us hear nothing.
+            BrokerError: no session was ever established, or the broker refuses all subscriptions.
 
         """
         stop = asyncio.Event()
@@ -67,70 +67,70 @@ class Watcher:
         reading = asyncio.create_task(self._read(), name="watch-subscriber")
         try:
             self._view.start()
-            while not (stop.is_set() or reading.done() or is_over() or _nobody_reads()):
+            while not (stop.is_set() or reading.done() or is_over() or _reader_is_gone()):
                 began_s = time.monotonic()
-                self._view.tick(self._board, self._what_to_say())
-                pause_s = max(_TICK_S, (time.monotonic() - began_s) / _DRAWING)
+                self._view.tick(self._board, self._current_note())
+                pause_s = max(_TICK_S, (time.monotonic() - began_s) / _MAX_DRAWING_SHARE)
                 with contextlib.suppress(TimeoutError):
                     await asyncio.wait_for(stop.wait(), pause_s)
         except OSError:
-            if not _nobody_reads():
+            if not _reader_is_gone():
                 raise
         finally:
             reading.cancel()
             await asyncio.wait([reading])
             self._view.stop()
         error = None if reading.cancelled() else reading.exception()
-        if _nobody_reads():
-            _let_go()
+        if _reader_is_gone():
+            _discard_output()
         elif error:
             raise error
 
     def _suspend(self) -> None:
-        """Stop as Ctrl-Z wants it, and go on when it is wanted again."""
+        """Restore the terminal and stop on Ctrl-Z; continue with SIGCONT."""
         self._view.stop()
         os.kill(os.getpid(), signal.SIGSTOP)
         self._view.start()
 
-    def _what_to_say(self) -> Note:
+    def _current_note(self) -> Note:
         quiet_s = 0.0 if self._subscribed_s is None else time.monotonic() - self._subscribed_s
         if self._board.nodes or quiet_s < _QUIET_S:
             return self._note
         return Note(
-            f"no edgepub node is heard at {self._choice} on {self._settings.url}. Is it another broker (--broker URL), "
-            "do the nodes have another mqtt.topic_prefix (EDGEPUB_MQTT__TOPIC_PREFIX), or may this user not read "
-            "there? Listening on; Ctrl-C ends it.",
-            is_bad=True,
+            f"no edgepub node found at {self._choice} on {self._settings.url}. Check the broker (--broker URL), "
+            "the nodes' mqtt.topic_prefix (EDGEPUB_MQTT__TOPIC_PREFIX), and this user's read permission. "
+            "Still listening; Ctrl-C stops.",
+            is_problem=True,
         )
 
     async def _read(self) -> None:
         password = read_broker_password(self._settings)
-        backoff = Backoff(_FIRST_PAUSE_S, _LONGEST_PAUSE_S)
+        backoff = Backoff(_MIN_PAUSE_S, _MAX_PAUSE_S)
         url = self._settings.url
         while True:
             client_id = f"edgepub-watch-{secrets.token_hex(4)}"
             self.is_connecting = True
             try:
                 async with connection.connect(
-                    self._settings, client_id, password, max_received_bytes=_LARGEST_BYTES
+                    self._settings, client_id, password, max_received_bytes=_MAX_MESSAGE_BYTES
                 ) as session:
                     self.is_connecting = False
                     await self._subscribe(session)
-                    self._is_new = False
+                    self._is_first = False
                     self._subscribed_s = time.monotonic()
-                    self._note = Note(f"watching {self._choice} on {url}; Ctrl-C ends it")
+                    self._note = Note(f"watching {self._choice} on {url}; Ctrl-C stops")
                     async for message in session.messages():
-                        self._view.hear(message)
-                        if news := self._board.take(message):
-                            self._view.happen(news)
+                        self._view.on_message(message)
+                        if news := self._board.update(message):
+                            self._view.on_news(news)
             except BrokerError as error:
-                if self._is_new:
+                if self._is_first:
                     raise BrokerError(f"broker {url}: {error}") from None
                 if self._subscribed_s and time.monotonic() - self._subscribed_s > _STABLE_S:
                     backoff.reset()
                 pause_s = backoff.next_s()
-                self._board.forget()
-                self._note = Note(f"no connection to {url}: {error}; trying again in {pause_s:.1f} s", is_bad=True)
+                self._board.clear_retained()
+                self._note = Note(f"no connection to {url}: {error}; trying again in {pause_s:.1f} s", is_problem=True)
                 self._subscribed_s = None
                 await asyncio.sleep(pause_s)
 
@@ -145,15 +145,15 @@ class Watcher:
             raise refused[0]
 
 
-def _nobody_reads() -> bool:
-    """Return whether the other end of stdout is gone."""
+def _reader_is_gone() -> bool:
+    """Return whether the other end of stdout is closed."""
     poll = select.poll()
     poll.register(sys.stdout.fileno(), 0)
     return bool(poll.poll(0))
 
 
-def _let_go() -> None:
-    """Let what is still to be written vanish, or Python complains of it when it ends."""
-    nowhere = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(nowhere, sys.stdout.fileno())
-    os.close(nowhere)
+def _discard_output() -> None:
+    """Redirect stdout to /dev/null: Python would complain at exit about output it cannot write."""
+    null = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(null, sys.stdout.fileno())
+    os.close(null)
