@@ -1,4 +1,4 @@
-"""The settings of a camera, each key with its meaning, default and bounds."""
+"""The settings of a camera: each key with its meaning, default and bounds."""
 
 from collections.abc import Iterable
 from pathlib import Path
@@ -9,97 +9,102 @@ from pydantic import Field, PrivateAttr, ValidationInfo, field_validator, model_
 from edgepub.config.areas import Areas, Labels, Lines, Zones
 from edgepub.config.fields import Name, Number, ReadableFile, Section, resolve_source
 
-# The bounds come before `Number`: behind it, the JSON Schema would not have them.
+# The bounds come before `Number`: after it, they would be missing in the JSON Schema.
 MinScore = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False), Number]
 MaxFps = Annotated[float, Field(ge=0.001, le=1000, allow_inf_nan=False), Number]
 
 
 class PublishSettings(Section):
-    """Which of a camera's results are published; the others are counted as sampled."""
+    """Which of a camera's results are published. The others are counted as sampled."""
 
     mode: Literal["always", "changes"] = "always"
-    """`changes`: only results that differ from the last one published: in a label, how many there are, a track or zone,
-    a box that moved by more than 2 % of the frame, or a score that changed by more than 0.1."""
+    """`always`: publish every result. `changes`: publish a result only if it differs from the last one published: in a
+    label, the number of objects, a track or a zone, in a box that moved by more than 2 % of the frame, or in a score
+    that changed by more than 0.1."""
     every: Annotated[int, Number] = Field(default=1, ge=1, le=1_000_000)
-    """Only every so many results. In mode `changes`, a change waits for the next that is due."""
+    """Publish only every Nth result. In mode `changes`, a change waits for the next result that is due."""
     max_rate_hz: Annotated[float, Field(gt=0, le=1000), Number] | None = None
-    """At most so many messages a second, evenly. In mode `changes`, a change waits for the next allowed moment."""
+    """Maximum messages per second, evenly spaced. In mode `changes`, a change waits for the next free slot."""
     heartbeat_s: Annotated[float, Field(gt=0, le=86_400), Number] | None = 30
-    """In mode `changes`: so long after the last message, the next result is published in any case; null: never."""
+    """In mode `changes`: publish the next result, changed or not, this many seconds after the last one; null: never."""
     adaptive: bool = False
-    """Publish less often while messages grow old in the queue, as the broker does not keep up; changes still come."""
+    """Publish less often while the broker is slow and messages age in the queue. Changes are still published."""
 
     @model_validator(mode="after")
-    def _a_heartbeat_that_the_rate_allows(self) -> Self:
+    def _check_heartbeat(self) -> Self:
         if self.mode == "changes" and self.heartbeat_s and self.max_rate_hz and self.heartbeat_s * self.max_rate_hz < 1:
-            least_s = f"{1 / self.max_rate_hz:g}"
-            raise ValueError(f"heartbeat_s is oftener than max_rate_hz allows: set it to {least_s} or more, or to null")
+            min_s = f"{1 / self.max_rate_hz:g}"
+            raise ValueError(f"heartbeat_s is shorter than max_rate_hz allows: set it to {min_s} or more, or to null")
         return self
 
 
 class SnapshotSettings(Section):
-    """A picture of what was seen, when an object appears and when there is a better one of it."""
+    """Snapshots: a JPEG when an object appears, and again when a better view of it is available."""
 
     enabled: bool = True
-    """False: no pixel leaves the box, and the picture that the broker may hold is taken away."""
+    """false: no picture leaves this node, and the picture retained on the broker is deleted."""
     boxes: bool = True
-    """Draw the detections' boxes and labels into it."""
+    """Draw the boxes and labels of the detections."""
     quality: Annotated[int, Number] = Field(default=80, ge=1, le=100)
-    """Of the JPEG."""
+    """JPEG quality."""
     max_width: Annotated[int, Number] = Field(default=1280, ge=16, le=7680)
-    """In pixels; a wider frame is made smaller."""
+    """Maximum width in pixels; a wider frame is scaled down."""
     min_interval_s: Annotated[float, Number] = Field(default=5, ge=0, le=86_400)
-    """At least so many seconds from one to the next."""
+    """Minimum seconds between two snapshots."""
 
 
 class CameraSettings(Section):
-    """One camera: where its frames come from, what looks at them, and what is published of it."""
+    """One camera: its source, its model, and what is published."""
 
     source: str | int | None = None
-    """A URL (`rtsp://`, `http://`...), a file, or a webcam's number."""
+    """A URL (`rtsp://`, `http://`, ...), a file, or the number of a webcam. Required, unless `source_file` is set."""
     source_file: ReadableFile | None = None
-    """A file that holds the source, for a URL with a password in it."""
+    """A file that contains the source. Use it for a URL that contains a password."""
     model: Name
-    """Which of `models` looks at the frames."""
+    """The name of one of the `models`."""
     enabled: bool = True
-    """False: the camera is left alone, and its status is `disabled`."""
+    """false: the source stays closed and the camera's status is `disabled`."""
     loop: bool = False
-    """Files only: start again at the end."""
+    """Files only: start again when the file ends."""
     realtime: bool = False
-    """Files only: play at the file's own rate, as a camera would, instead of at the model's speed."""
+    """Files only: play at the file's own frame rate, as a camera would, instead of as fast as the model allows."""
     max_fps: MaxFps | None = None
-    """Frames a second given to the model, evenly spaced; the rest are sampled. A file's seconds are its own."""
+    """Maximum frames per second given to the model, evenly spaced; null: as many as the model can process. The other
+    frames are counted as sampled. For a file, the seconds are those of its own clock."""
     stall_timeout_s: Annotated[float, Number] = Field(default=10, ge=1, le=3600)
-    """A live source without a new frame, or a model without an answer, is `offline` within so many seconds."""
+    """Seconds without a new frame from a live source, or without an answer from the model, before the camera is
+    reported as `offline`."""
     labels: Labels | None = None
-    """Only detections with one of these labels; null: all."""
+    """Keep only detections with one of these labels; null: all labels."""
     min_score: MinScore = 0.5
-    """Only detections with at least this score. A model's own `output_confidence_threshold` comes before it."""
+    """Minimum score of a detection; lower ones are discarded. The model applies its own `output_confidence_threshold`
+    first, so a lower value here has no effect."""
     publish: PublishSettings = PublishSettings()
     tracking: bool = True
-    """Follow each object from frame to frame, which gives it a `track_id`; without, there are counts but no events."""
+    """Follow each object from frame to frame and give it a `track_id`. false: there are counts, but no events."""
     track_lost_s: Annotated[float, Number] = Field(default=3, ge=0, le=3600)
-    """An object that is not found for up to so many seconds (never fewer than `occupancy_off_s`) keeps its track."""
+    """Seconds for which an undetected object keeps its track. If `occupancy_off_s` is longer, that applies."""
     occupancy_on_frames: Annotated[int, Number] = Field(default=3, ge=1, le=1000)
-    """An object counts, and has appeared, when it was found in so many frames; so with a zone that it enters.
-    With tracking those are frames with its track, which begins with the second in which it is found."""
+    """Frames in which an object must be detected before it counts and the `appeared` event is sent. The same applies to
+    entering a zone. With tracking, frames count from the second detection of the object, where its track begins."""
     occupancy_off_s: Annotated[float, Number] = Field(default=2, ge=0, le=3600)
-    """It counts no more, and has left, when it was not found for so many seconds and `occupancy_on_frames` frames."""
+    """Seconds without a detection before an object stops counting and the `left` event is sent. It must also be missing
+    for `occupancy_on_frames` frames."""
     zones: Zones = Field(default_factory=dict)
-    """Parts of the frame, by name: what is in them is counted for itself."""
+    """Zones by name. Objects in a zone are also counted separately."""
     lines: Lines = Field(default_factory=dict)
-    """Lines in the frame, by name: what crosses them is an event."""
+    """Lines by name. Each crossing is an event."""
     snapshot: SnapshotSettings = SnapshotSettings()
 
     @field_validator("source", mode="before")
     @classmethod
-    def _a_source(cls, value: object, info: ValidationInfo) -> object:
+    def _resolve(cls, value: object, info: ValidationInfo) -> object:
         source = resolve_source(value, info)
         return str(source) if isinstance(source, Path) else source
 
     @property
     def all_labels(self) -> list[str]:
-        """All labels that are named, each once: of the camera, its zones and its lines."""
+        """All labels named by the camera, its zones and its lines, without duplicates."""
         zones, lines = self.zones.values(), self.lines.values()
         lists = [self.labels, *(zone.labels for zone in zones), *(line.labels for line in lines)]
         return list(dict.fromkeys(label for labels in lists for label in labels or []))
@@ -107,63 +112,63 @@ class CameraSettings(Section):
     _resolved: str | int | Path = PrivateAttr(default=0)
 
     @model_validator(mode="after")
-    def _one_source(self, info: ValidationInfo) -> Self:
+    def _read_source(self, info: ValidationInfo) -> Self:
         if (self.source is None) == (self.source_file is None):
-            raise ValueError("give one of source and source_file")
+            raise ValueError("set either source or source_file")
         source: str | int | None = self.source
         if self.source_file is not None:
             try:
                 source = self.source_file.read_text(encoding="utf-8").strip()
             except UnicodeError:
-                raise ValueError(f"source_file is not a text in UTF-8: {self.source_file}") from None
+                raise ValueError(f"source_file is not UTF-8 text: {self.source_file}") from None
             if not source:
                 raise ValueError(f"source_file is empty: {self.source_file}")
         self._resolved = resolve_source(source, info)
         is_file = isinstance(self.resolved_source, Path)
         for key in ("loop", "realtime"):
             if getattr(self, key) and not is_file:
-                raise ValueError(f"{key} is for files only: take it out")
+                raise ValueError(f"{key} is for files only: remove it")
         return self
 
     @property
     def labels_by_zone(self) -> dict[str | None, Labels | None]:
-        """The labels of which there are counts, by zone (None: the whole frame); null: of all that are seen."""
+        """The labels to count, by zone (None: the whole frame). A value of None means every label that is detected."""
         return {None: self.labels, **{name: zone.labels or self.labels for name, zone in self.zones.items()}}
 
     @property
     def areas(self) -> Areas:
-        """The zones and lines."""
+        """The zones and lines of the camera."""
         return Areas(zones=self.zones, lines=self.lines)
 
     def with_areas(self, areas: Areas) -> Self:
         """Return the same settings with other zones and lines.
 
         Raises:
-            ValueError: the camera cannot have them; in the words of the configuration's mistakes.
+            ValueError: they do not fit the camera; the text is the same as for a mistake in the configuration.
 
         """
-        self._check(areas)
+        self._check_areas(areas)
         return self.model_copy(update={"zones": areas.zones, "lines": areas.lines})
 
     @property
     def resolved_source(self) -> str | int | Path:
-        """The source itself: a URL, a webcam's number, or the absolute path of a file."""
+        """The source: a URL, the number of a webcam, or the absolute path of a file."""
         return self._resolved
 
     @model_validator(mode="after")
-    def _areas_that_can_be(self) -> Self:
-        self._check(self.areas)
+    def _check_own_areas(self) -> Self:
+        self._check_areas(self.areas)
         return self
 
-    def _check(self, areas: Areas) -> None:
+    def _check_areas(self, areas: Areas) -> None:
         if areas.lines and not self.tracking:
-            raise ValueError("lines need tracking: set it to true, or take lines out")
-        for key, each in (("zones", areas.zones), ("lines", areas.lines)):
-            for name, area in each.items():
-                if never := _without(self.labels, area.labels):
-                    raise ValueError(f"{key}.{name}.labels: {never!r} is not one of the camera's labels")
+            raise ValueError("lines need tracking: set it to true, or remove lines")
+        for key, named in (("zones", areas.zones), ("lines", areas.lines)):
+            for name, area in named.items():
+                if unknown := _first_unknown(area.labels, self.labels):
+                    raise ValueError(f"{key}.{name}.labels: {unknown!r} is not one of the camera's labels")
 
 
-def _without(all_labels: Iterable[str] | None, labels: Iterable[str] | None) -> str | None:
-    """Return a label that is not among all, if there is one."""
-    return None if all_labels is None else next((label for label in labels or () if label not in all_labels), None)
+def _first_unknown(labels: Iterable[str] | None, known: Iterable[str] | None) -> str | None:
+    """Return the first label that is not known; None if there is none, or if every label is known."""
+    return None if known is None else next((label for label in labels or () if label not in known), None)

@@ -1,4 +1,4 @@
-"""A configuration and what was saved over it: together what is in force."""
+"""The effective settings: the configuration with the zones and lines saved over it."""
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -12,27 +12,27 @@ from edgepub.core.state_dir import default_state_dir
 
 
 class EffectiveSettings(NamedTuple):
-    """What is configured."""
+    """The effective settings, and where they come from."""
 
     configured: Settings
-    """What the configuration says."""
+    """The configuration, without saved areas."""
     path: Path
-    """Of the configuration."""
+    """The configuration file."""
     saved: Mapping[str, Areas]
-    """Zones and lines that were saved, by camera."""
+    """The saved zones and lines, by camera."""
     state_dir: Path
-    """Where they are."""
+    """The folder in which they are saved."""
     settings: Settings
-    """What is in force."""
+    """The configuration with the saved areas applied."""
 
     def with_areas(self, camera: str, areas: Areas | None) -> Self:
-        """Return it with other zones and lines of a camera; None: the configuration's. Nothing is written.
+        """Return a copy with other saved areas for a camera; None: those of the configuration. Writes nothing.
 
         Raises:
-            ConfigurationError: the camera cannot have them.
+            ConfigurationError: the areas do not fit the camera.
 
         """
-        saved = {name: its for name, its in self.saved.items() if name != camera}
+        saved = {name: old for name, old in self.saved.items() if name != camera}
         if areas is not None:
             saved[camera] = areas
         return self._replace(saved=saved, settings=overrides.apply_overrides(self.configured, saved, self.state_dir))
@@ -43,12 +43,13 @@ class EffectiveSettings(NamedTuple):
 
 
 def load_effective(path: Path) -> EffectiveSettings:
-    """Read the configuration, and what was saved in the state folder.
+    """Read the configuration and the areas saved in the state folder.
 
     Raises:
         ConfigurationError: with every mistake, one line each.
 
     """
-    own, folder = load_settings(path), default_state_dir()
-    saved = overrides.read(folder)
-    return EffectiveSettings(own, path, saved, folder, overrides.apply_overrides(own, saved, folder))
+    configured, state_dir = load_settings(path), default_state_dir()
+    saved = overrides.read(state_dir)
+    settings = overrides.apply_overrides(configured, saved, state_dir)
+    return EffectiveSettings(configured, path, saved, state_dir, settings)

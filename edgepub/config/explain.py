@@ -1,4 +1,4 @@
-"""What is wrong with a configuration, in words: where, why, and the way out."""
+"""Turns pydantic's errors into lines for a person: which key, why, and how to fix it."""
 
 import difflib
 import os
@@ -12,7 +12,7 @@ from pydantic_core import ErrorDetails
 from edgepub.config.settings import Settings
 
 ENV_PREFIX = "EDGEPUB_"
-"""Of the environment's variables."""
+"""The prefix of the environment variables."""
 _SYNONYMS = {
     **dict.fromkeys(("url", "rtsp", "path", "stream", "file", "device"), "source"),
     **dict.fromkeys(("model", "name"), "model_name"),
@@ -28,68 +28,68 @@ _PHRASES = {
     "missing": "is missing",
     "too_short": "must not be empty",
     "string_too_short": "must not be empty",
-    "model_type": "must be keys with values below it, not a single value",
-    "dict_type": "must be keys with values below it, not a single value",
+    "model_type": "must be a mapping (keys and values below it), not a single value",
+    "dict_type": "must be a mapping (keys and values below it), not a single value",
 }
 
 
-def explain(detail: ErrorDetails, whole: type[BaseModel] = Settings) -> tuple[tuple[str | int, ...], str]:
-    """Return where a mistake is, and what to do about it, in our own words.
+def explain(detail: ErrorDetails, root: type[BaseModel] = Settings) -> tuple[tuple[str | int, ...], str]:
+    """Return the path of the wrong key, and what is wrong with it.
 
     Args:
-        detail: what pydantic says.
-        whole: of what it says that.
+        detail: the error of pydantic.
+        root: the model that was validated.
 
     """
-    place = tuple(part for part in detail["loc"] if part != "[key]")
+    key_path = tuple(part for part in detail["loc"] if part != "[key]")
     kind, context = detail["type"], detail.get("ctx", {})
     if kind == "extra_forbidden":
-        return _explain_unknown(place, whole)
+        return _explain_unknown(key_path, root)
     if kind == "value_error":
         why = str(context["error"])
     elif kind == "too_short" and context.get("field_type") in {"List", "Dictionary"}:
-        least = context.get("min_length", 1)
-        why = f"needs at least {'one' if least == 1 else least}"
+        min_length = context.get("min_length", 1)
+        why = f"needs at least {'one' if min_length == 1 else min_length}"
     elif kind == "too_long":
-        why = f"has too many: {context['actual_length']}, and {context['max_length']} are allowed"
+        why = f"has too many entries: {context['actual_length']}, at most {context['max_length']} are allowed"
     elif kind in {"model_type", "dict_type"} and isinstance(detail["input"], list | None):
-        why = "is empty" if detail["input"] is None else "must be keys with values below it, not a list"
+        why = "is empty" if detail["input"] is None else "must be a mapping (keys and values below it), not a list"
     else:
         why = _PHRASES.get(kind) or detail["msg"].replace("Input should be", "must be")
-    return place, why
+    return key_path, why
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:
-    """Return the question after the known word that is nearest, if one is near."""
+    """Return a question with the most similar known word, or an empty text if none is similar."""
     close = difflib.get_close_matches(word.lower(), list(map(str, known)), n=1, cutoff=0.6)
     return f"; did you mean {close[0]!r}?" if close else ""
 
 
-def mistake_line(path: Path, place: tuple[str | int, ...], why: str) -> str:
-    """Return the whole line of a mistake; the variable is named if it was one that set the key."""
-    key = ".".join(map(str, place))
-    variable = ENV_PREFIX + "__".join(map(str, place)).upper()
+def mistake_line(path: Path, key_path: tuple[str | int, ...], why: str) -> str:
+    """Return the whole line for a mistake. It names the environment variable if one has set the key."""
+    key = ".".join(map(str, key_path))
+    variable = ENV_PREFIX + "__".join(map(str, key_path)).upper()
     origin = f" (set by {variable})" if variable in os.environ else ""
     return f"{path}: {key}: {why}{origin}" if key else f"{path}: {why}{origin}"
 
 
-def _explain_unknown(place: tuple[str | int, ...], whole: type[BaseModel]) -> tuple[tuple[str | int, ...], str]:
-    *above, key = place
+def _explain_unknown(key_path: tuple[str | int, ...], root: type[BaseModel]) -> tuple[tuple[str | int, ...], str]:
+    *above, key = key_path
     word, colon, _ = str(key).partition(":")
     if colon:  # `password:secret`
         return (*above, word), "a space is missing after the colon"
-    known = list(_keys_at(tuple(above), whole))
+    known = list(_keys_at(tuple(above), root))
     meant = _SYNONYMS.get(word.lower())
-    return place, f"unknown key{f'; did you mean {meant!r}?' if meant in known else did_you_mean(word, known)}"
+    return key_path, f"unknown key{f'; did you mean {meant!r}?' if meant in known else did_you_mean(word, known)}"
 
 
-def _keys_at(place: tuple[str | int, ...], whole: type[BaseModel]) -> Iterable[str]:
+def _keys_at(key_path: tuple[str | int, ...], root: type[BaseModel]) -> Iterable[str]:
     """Return the valid keys of the section at a path."""
-    section = whole
-    parts = iter(place)
+    section = root
+    parts = iter(key_path)
     for part in parts:
         annotation = section.model_fields[str(part)].annotation
-        if get_origin(annotation) is dict:  # of named sections
+        if get_origin(annotation) is dict:  # a dict of sections by name
             next(parts, None)
             annotation = get_args(annotation)[1]
         if not (isinstance(annotation, type) and issubclass(annotation, BaseModel)):

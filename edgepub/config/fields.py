@@ -1,4 +1,4 @@
-"""The kinds of values that a configuration has, and what makes one wrong."""
+"""The types of values in a configuration, and their checks."""
 
 import ipaddress
 import re
@@ -18,12 +18,12 @@ _HOST_NAME = re.compile(r"(?=.{1,253}$)[a-z0-9_]([a-z0-9_-]*[a-z0-9_])?(\.[a-z0-
 
 
 def is_valid_name(text: str) -> bool:
-    """Return whether a node or a camera can have this name."""
+    """Return whether this is a valid name for a node or a camera."""
     return bool(_NAME.fullmatch(text))
 
 
 class Section(BaseModel):
-    """A part of the configuration: unknown keys are errors, and nothing changes after it is read."""
+    """A section of the configuration. Unknown keys are errors; it is read-only after it is loaded."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, validate_default=False, use_attribute_docstrings=True)
 
@@ -35,48 +35,50 @@ def _is_host(name: str | None) -> bool:
         return False
 
 
-def _broker_url(value: str) -> str:
+def _check_broker_url(value: str) -> str:
     try:
         parts = urlsplit(value)
         port = parts.port
     except ValueError:
-        raise ValueError("not a URL like mqtt://127.0.0.1:1883") from None
+        raise ValueError("must be a URL like mqtt://127.0.0.1:1883") from None
     if parts.scheme not in BROKER_PORTS or "://" not in value:
-        raise ValueError(f"begin with one of {', '.join(f'{s}://' for s in BROKER_PORTS)}, like mqtt://127.0.0.1:1883")
+        raise ValueError(
+            f"must begin with one of {', '.join(f'{s}://' for s in BROKER_PORTS)}, like mqtt://127.0.0.1:1883"
+        )
     if "@" in parts.netloc:
         raise ValueError("put the user into mqtt.username and the password into mqtt.password_file, not into the URL")
     if parts.scheme == "unix":
         if parts.netloc or not parts.path.startswith("/") or parts.query or parts.fragment:
-            raise ValueError("a unix socket is written unix:///run/mosquitto.sock, with three slashes")
+            raise ValueError("write a unix socket as unix:///run/mosquitto.sock, with three slashes")
     elif not _is_host(parts.hostname) or port == 0:
-        raise ValueError("names no host, like mqtt://127.0.0.1:1883")
+        raise ValueError("has no valid host; write it like mqtt://127.0.0.1:1883")
     elif parts.query or parts.fragment or (parts.path.strip("/") and parts.scheme in {"mqtt", "mqtts"}):
-        raise ValueError("ends after the host and port, like mqtt://127.0.0.1:1883")
+        raise ValueError("must end after the host and port, like mqtt://127.0.0.1:1883")
     return value
 
 
-def _name(value: str) -> str:
+def _check_name(value: str) -> str:
     if not is_valid_name(value):
-        raise ValueError("a name has 1 to 64 of the characters a-z, 0-9, '_' and '-'")
+        raise ValueError("a name has 1 to 64 characters of a-z, 0-9, '_' and '-'")
     return value
 
 
-def _camera_name(value: str) -> str:
+def _check_camera_name(value: str) -> str:
     if value in NODE_TOPICS:
-        raise ValueError(f"a camera cannot be named {value!r}: that is a topic of the node")
-    return _name(value)
+        raise ValueError(f"a camera cannot be named {value!r}: this is a topic of the node")
+    return _check_name(value)
 
 
-def _topic(value: str) -> str:
+def _check_topic(value: str) -> str:
     if any(c in value for c in "+#\0") or value.startswith("$") or not all(value.split("/")):
         raise ValueError(
-            "a topic prefix has no '+', '#', empty level or '$' in front, like 'edgepub' or 'site/edgepub'"
+            "must have no '+', '#' or empty level, and no '$' at the start, like 'edgepub' or 'site/edgepub'"
         )
     return value
 
 
 def absolute_path(path: Path | str, info: ValidationInfo) -> Path:
-    """Paths are relative to the configuration's folder, which the reader of it gives as context."""
+    """Return an absolute path. Relative paths start at the folder of the configuration, which is passed as context."""
     folder = (info.context or {}).get("folder", Path())
     try:
         return Path(folder, Path(path).expanduser()).absolute()
@@ -85,14 +87,14 @@ def absolute_path(path: Path | str, info: ValidationInfo) -> Path:
 
 
 def is_dir(path: Path) -> bool:
-    """Return whether there is a folder that can be seen."""
+    """Return whether the path is a folder; False if it cannot be accessed."""
     try:
         return path.is_dir()
-    except OSError:  # we may not look there, or it is no name that a file can have
+    except OSError:  # no permission, or not a valid file name
         return False
 
 
-def _readable(path: Path, info: ValidationInfo) -> Path:
+def _check_readable(path: Path, info: ValidationInfo) -> Path:
     path = absolute_path(path, info)
     try:
         with path.open("rb"):
@@ -101,77 +103,79 @@ def _readable(path: Path, info: ValidationInfo) -> Path:
         raise ValueError(f"no such file: {path}") from None
     except OSError as error:
         raise ValueError(f"cannot be read: {error.strerror}: {path}") from None
-    except ValueError:  # a character that no file name can have
-        raise ValueError("not a file's name") from None
+    except ValueError:  # a character that is not allowed in file names
+        raise ValueError("not a valid file name") from None
 
 
-def _folder(path: Path, info: ValidationInfo) -> Path:
+def _check_folder(path: Path, info: ValidationInfo) -> Path:
     path = absolute_path(path, info)
     try:
-        is_other = path.exists() and not path.is_dir()
+        is_file = path.exists() and not path.is_dir()
     except OSError as error:
         raise ValueError(f"cannot be used: {error.strerror}: {path}") from None
-    if is_other:
+    if is_file:
         raise ValueError(f"is a file, not a folder: {path}")
     return path
 
 
-def _not_yes_or_no(value: object) -> object:
-    """YAML reads `yes` as true, and true would be taken for the number 1."""
+def _reject_bool(value: object) -> object:
+    """Reject true and false: YAML reads `yes` as true, and pydantic would take true for the number 1."""
     if isinstance(value, bool):
         raise ValueError("must be a number, not yes or no")  # noqa: TRY004  (pydantic wants a ValueError)
     return value
 
 
-def _listen_address(value: object) -> str:
-    """Return where to listen as `host:port`; a port alone is that of loopback."""
+def _parse_listen_address(value: object) -> str:
+    """Return the address to listen on as `host:port`; a port alone means loopback."""
     text = f"{value}" if isinstance(value, str | int) and not isinstance(value, bool) else ""
     try:
         parts = urlsplit(f"//127.0.0.1:{text}" if text.isdecimal() else f"//{text}")
-        good = parts.port and parts.netloc == parts.netloc.strip() and not (parts.path or parts.query or parts.username)
+        is_valid = (
+            parts.port and parts.netloc == parts.netloc.strip() and not (parts.path or parts.query or parts.username)
+        )
         host = ipaddress.ip_address("127.0.0.1" if parts.hostname == "localhost" else parts.hostname or "")
     except ValueError:
-        good = None
-    if not good:
-        raise ValueError("an address and a port like 127.0.0.1:9464 or [::1]:9464, or a port alone, from 1 to 65535")
+        is_valid = False
+    if not is_valid:
+        raise ValueError(
+            "must be an address and a port like 127.0.0.1:9464 or [::1]:9464, or only a port, 1 to 65535"
+        )
     return f"[{host}]:{parts.port}" if host.version == 6 else f"{host}:{parts.port}"  # noqa: PLR2004
 
 
-def _host_name(value: str) -> str:
-    """Return a host's name as browsers send it."""
+def _normalize_host_name(value: str) -> str:
+    """Return a host name as browsers send it."""
     try:
         name = value.encode("idna").decode("ascii").lower()
     except UnicodeError:
         name = ""
     if not _HOST_NAME.fullmatch(name):
-        raise ValueError("a host's name alone, like edge.example.org, without http://, port and path")
+        raise ValueError("must be only a host name like edge.example.org, without http://, port and path")
     return name
 
 
-Name = Annotated[str, AfterValidator(_name)]
-HostName = Annotated[str, AfterValidator(_host_name)]
-ListenAddress = Annotated[str, BeforeValidator(_listen_address)]
-CameraName = Annotated[str, AfterValidator(_camera_name)]
-Topic = Annotated[str, Field(min_length=1, max_length=256), AfterValidator(_topic)]
-Number = BeforeValidator(_not_yes_or_no)
-Folder = Annotated[Path, AfterValidator(_folder)]
-ReadableFile = Annotated[Path, AfterValidator(_readable)]
-
-
-BrokerUrl = Annotated[str, AfterValidator(_broker_url)]
+Name = Annotated[str, AfterValidator(_check_name)]
+HostName = Annotated[str, AfterValidator(_normalize_host_name)]
+ListenAddress = Annotated[str, BeforeValidator(_parse_listen_address)]
+CameraName = Annotated[str, AfterValidator(_check_camera_name)]
+Topic = Annotated[str, Field(min_length=1, max_length=256), AfterValidator(_check_topic)]
+Number = BeforeValidator(_reject_bool)
+Folder = Annotated[Path, AfterValidator(_check_folder)]
+ReadableFile = Annotated[Path, AfterValidator(_check_readable)]
+BrokerUrl = Annotated[str, AfterValidator(_check_broker_url)]
 
 
 def default_node_name() -> str:
-    """Return this machine's host name, made a valid node name."""
+    """Return the host name of this machine, converted to a valid node name."""
     return re.sub(r"[^a-z0-9_-]+", "-", socket.gethostname().split(".")[0].lower())[:64].strip("-") or "edgepub"
 
 
 def resolve_source(source: object, info: ValidationInfo) -> str | int | Path:
-    """Return what a camera's source means: a URL, a webcam's number, or the absolute path of a file."""
+    """Return a camera's source as a URL, the number of a webcam, or the absolute path of a file."""
     if isinstance(source, str) and source.isdecimal():
         return int(source)
     if isinstance(source, int) and not isinstance(source, bool) and source >= 0:
         return source
     if not isinstance(source, str) or not source or _HALF_URL.match(source) or _NEGATIVE.fullmatch(source):
-        raise ValueError("a URL (rtsp://...), a file, or a webcam's number (0 or more)")
+        raise ValueError("must be a URL (rtsp://...), a file, or the number of a webcam (0 or more)")
     return source if "://" in source else absolute_path(source, info)

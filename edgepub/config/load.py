@@ -149,7 +149,7 @@ def _read_file(path: Path) -> dict[str, Any]:
     if content is None:
         raise ConfigurationError([f"{path}: is empty; it needs models and cameras"])
     if not isinstance(content, dict):
-        raise ConfigurationError([f"{path}: must be keys with values, like 'cameras: ...'"])
+        raise ConfigurationError([f"{path}: must be a mapping of keys to values, like 'cameras: ...'"])
     return content
 
 

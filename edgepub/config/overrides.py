@@ -1,4 +1,4 @@
-"""The zones and lines that were saved on a camera's page: in a file of the state folder, above the configuration."""
+"""Zones and lines saved on a camera's page: kept in the state folder, they override those of the configuration."""
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -15,26 +15,24 @@ from edgepub.core.errors import ConfigurationError
 from edgepub.core.state_dir import remove_file, replace_file
 
 FILE = "overrides.yaml"
-_HEAD = (
-    "# Saved on the cameras' pages of edgepub: it has these zones and lines in place of those of its configuration.\n"
-)
-_WAY_OUT = "mend this file, or remove it"
+_HEAD = "# Saved on the cameras' pages of edgepub. These zones and lines override those of its configuration.\n"
+_REMEDY = "correct this file, or delete it"
 
 
 class _Content(Section):
-    """What the file says, in the configuration's form."""
+    """The content of the file, in the form of the configuration."""
 
     cameras: dict[CameraName, Areas] = Field(default_factory=dict)
 
 
-def read(folder: Path) -> dict[str, Areas]:
-    """Return what was saved, by camera.
+def read(state_dir: Path) -> dict[str, Areas]:
+    """Return the saved areas, by camera.
 
     Raises:
         ConfigurationError: with every mistake in the file, one line each.
 
     """
-    path = folder / FILE
+    path = state_dir / FILE
     try:
         content = read_yaml(path)
     except (FileNotFoundError, NotADirectoryError):
@@ -42,35 +40,35 @@ def read(folder: Path) -> dict[str, Areas]:
     except OSError as error:
         raise ConfigurationError([f"{path}: cannot be read: {error.strerror}"]) from None
     except ConfigurationError as error:
-        raise ConfigurationError([f"{each}; {_WAY_OUT}" for each in error.mistakes]) from None
+        raise ConfigurationError([f"{line}; {_REMEDY}" for line in error.mistakes]) from None
     try:
         return dict(_Content.model_validate({} if content is None else content).cameras)
     except ValidationError as error:
         explained = [explain(detail, _Content) for detail in error.errors(include_url=False)]
-        raise ConfigurationError([_line(path, place, f"{why}; {_WAY_OUT}") for place, why in explained]) from None
+        raise ConfigurationError([_line(path, key_path, f"{why}; {_REMEDY}") for key_path, why in explained]) from None
 
 
-def write(folder: Path, saved: Mapping[str, Areas]) -> None:
-    """Keep these, on the disk, and nothing that was saved before.
+def write(state_dir: Path, saved: Mapping[str, Areas]) -> None:
+    """Replace the saved areas on disk.
 
     Raises:
-        OSError: it cannot be written.
+        OSError: the file cannot be written.
 
     """
     if not saved:
-        remove_file(folder / FILE)
+        remove_file(state_dir / FILE)
         return
     content = _Content(cameras=dict(saved)).model_dump(mode="json", by_alias=True, exclude_defaults=True)
-    # In ASCII: PyYAML writes some other characters so that it reads them as white space.
+    # ASCII only: PyYAML writes some other characters in a way that it then reads back as white space.
     text = yaml.safe_dump(content, default_flow_style=None, sort_keys=False, width=120)
-    replace_file(folder / FILE, (_HEAD + text).encode())
+    replace_file(state_dir / FILE, (_HEAD + text).encode())
 
 
-def apply_overrides(settings: Settings, saved: Mapping[str, Areas], folder: Path) -> Settings:
-    """Return the settings with what was saved; that of a camera which is not there waits for it.
+def apply_overrides(settings: Settings, saved: Mapping[str, Areas], state_dir: Path) -> Settings:
+    """Return the settings with the saved areas. Those of a camera that is not configured are kept, but not used.
 
     Raises:
-        ConfigurationError: a camera cannot have it, because of what else is configured; one line each.
+        ConfigurationError: saved areas do not fit the other settings of their camera; one line each.
 
     """
     cameras, mistakes = dict(settings.cameras), []
@@ -78,23 +76,23 @@ def apply_overrides(settings: Settings, saved: Mapping[str, Areas], folder: Path
         try:
             cameras[name] = cameras[name].with_areas(saved[name])
         except ValueError as error:
-            why = f"{error}; take this camera out of this file, and its zones and lines are the configuration's again"
-            mistakes.append(_line(folder / FILE, ("cameras", name), why))
+            why = f"{error}; remove this camera from this file to use the zones and lines of the configuration"
+            mistakes.append(_line(state_dir / FILE, ("cameras", name), why))
     if mistakes:
         raise ConfigurationError(sorted(mistakes))
     return settings.model_copy(update={"cameras": cameras})
 
 
-def override_notes(configuration: Path, settings: Settings, saved: Mapping[str, Areas], folder: Path) -> Iterator[str]:
-    """Yield a line for each camera whose zones and lines are saved: they are not where a person looks for them."""
-    path = folder / FILE
+def override_notes(config_path: Path, settings: Settings, saved: Mapping[str, Areas], state_dir: Path) -> Iterator[str]:
+    """Yield a line for each camera with saved areas, because users look for these in the configuration."""
+    path = state_dir / FILE
     for name in saved:
         if name in settings.cameras:
-            yield f"{configuration}: {name}: zones and lines are those saved on its page ({path}), not this file's"
+            yield f"{config_path}: {name}: uses the zones and lines saved on its page ({path}), not those in this file"
         else:
-            yield f"{path}: {name}: no camera of this name is configured: these zones and lines have no effect"
+            yield f"{path}: {name}: no camera with this name is configured; these zones and lines have no effect"
 
 
-def _line(path: Path, place: tuple[str | int, ...], why: str) -> str:
-    """Return the whole line of a mistake; not `mistakes.line`, for no variable sets a key here."""
-    return f"{path}: {key}: {why}" if (key := ".".join(map(str, place))) else f"{path}: {why}"
+def _line(path: Path, key_path: tuple[str | int, ...], why: str) -> str:
+    """Return the line for a mistake. `explain.mistake_line` does not fit: no environment variable sets a key here."""
+    return f"{path}: {key}: {why}" if (key := ".".join(map(str, key_path))) else f"{path}: {why}"

@@ -455,8 +455,8 @@ def test_a_given_broker_is_used_with_the_login_of_a_given_configuration(strict, 
     ("text", "environment", "line"),
     [
         ("mqtt: {ur: x}", {}, "my.yaml: mqtt.ur: unknown key; did you mean 'url'?"),
-        ("mqtt: 3", {}, "my.yaml: mqtt: must be keys with values below it, not a single value"),
-        (None, {"EDGEPUB_MQTT__PASSWORD": "p"}, "environment: mqtt: a password needs a username beside it"),
+        ("mqtt: 3", {}, "my.yaml: mqtt: must be a mapping (keys and values below it), not a single value"),
+        (None, {"EDGEPUB_MQTT__PASSWORD": "p"}, "environment: mqtt: a password needs a username"),
         (None, {"EDGEPUB_CONFIG": "none.yaml"}, "none.yaml: cannot be read: No such file or directory; "),
     ],
 )

@@ -34,7 +34,7 @@ def test_all_else_of_a_camera_stays_when_its_areas_are_replaced(tmp_path):
             areas(zones={"yard": {"polygon": SQUARE, "labels": ["persn"]}}),
             "zones.yard.labels: 'persn' is not one of the camera's labels",
         ),
-        ({"tracking": False}, areas(lines=GATE), "lines need tracking: set it to true, or take lines out"),
+        ({"tracking": False}, areas(lines=GATE), "lines need tracking: set it to true, or remove lines"),
     ],
 )
 def test_areas_that_a_camera_cannot_have_are_refused_as_in_the_configuration(camera, drawn, why):

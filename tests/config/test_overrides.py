@@ -139,13 +139,13 @@ def test_a_disk_that_does_not_take_it_keeps_what_was_there(tmp_path, monkeypatch
 @pytest.mark.parametrize(
     ("content", "why"),
     [
-        ("noise", "must be keys with values below it, not a single value"),
+        ("noise", "must be a mapping (keys and values below it), not a single value"),
         ("\0\0\0", "is not YAML"),
-        (b"\xff", "is not a text in UTF-8"),
+        (b"\xff", "is not UTF-8 text"),
         ("cameras: {porch: {}", "line 1, column 20: expected ',' or '}', but got '<stream end>'"),
-        ("cameras: {porch: {}, porch: {}}", "line 1, column 22: the key 'porch' is given twice"),
+        ("cameras: {porch: {}, porch: {}}", "line 1, column 22: the key 'porch' occurs twice"),
         ("cameras:", "cameras: is empty"),
-        ("cameras: {Porch: {}}", "cameras.Porch: a name has 1 to 64 of the characters a-z, 0-9, '_' and '-'"),
+        ("cameras: {Porch: {}}", "cameras.Porch: a name has 1 to 64 characters of a-z, 0-9, '_' and '-'"),
         ("cameras: {porch: {zone: {}}}", "cameras.porch.zone: unknown key; did you mean 'zones'?"),
         ("cameras: {porch: {min_score: 1}}", "cameras.porch.min_score: unknown key"),
         (
@@ -154,14 +154,14 @@ def test_a_disk_that_does_not_take_it_keeps_what_was_there(tmp_path, monkeypatch
         ),
         (
             "cameras: {porch: {zones: {yard: {polygon: [[0, 0], [1, 1], [1, 0], [0, 1]]}}}}",
-            "cameras.porch.zones.yard: polygon crosses itself: give its corners in their order round the zone",
+            "cameras.porch.zones.yard: polygon crosses itself: list its corners in order around the zone",
         ),
     ],
 )
 def test_a_damaged_file_is_told_with_the_way_out(tmp_path, content, why):
     file = tmp_path / "overrides.yaml"
     file.write_bytes(content if isinstance(content, bytes) else content.encode())
-    assert mistakes(lambda: overrides.read(tmp_path)) == [f"{file}: {why}; mend this file, or remove it"]
+    assert mistakes(lambda: overrides.read(tmp_path)) == [f"{file}: {why}; correct this file, or delete it"]
 
 
 def test_a_file_that_cannot_be_read_is_not_taken_for_none(tmp_path):
@@ -190,13 +190,13 @@ def test_what_does_not_fit_the_camera_any_more_is_told_with_the_way_out(tmp_path
     before = configured(porch={"labels": ["car"]}, yard={"tracking": False}, desk={})
     file, way_out = (
         tmp_path / "overrides.yaml",
-        "take this camera out of this file, and its zones and lines are the configuration's again",
+        "remove this camera from this file to use the zones and lines of the configuration",
     )
     assert mistakes(
         lambda: overrides.apply_overrides(before, {"yard": DRAWN, "porch": DRAWN, "desk": DRAWN}, tmp_path)
     ) == [
         f"{file}: cameras.porch: zones.driveway.labels: 'person' is not one of the camera's labels; {way_out}",
-        f"{file}: cameras.yard: lines need tracking: set it to true, or take lines out; {way_out}",
+        f"{file}: cameras.yard: lines need tracking: set it to true, or remove lines; {way_out}",
     ]
 
 
@@ -209,8 +209,8 @@ def test_the_commands_use_what_is_saved_and_check_says_so(cli, tmp_path):
     done = cli("check", "-c", file)
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout.splitlines()[1:] == [
-        f"{file}: porch: zones and lines are those saved on its page ({folder}/overrides.yaml), not this file's",
-        f"{folder}/overrides.yaml: gone: no camera of this name is configured: these zones and lines have no effect",
+        f"{file}: porch: uses the zones and lines saved on its page ({folder}/overrides.yaml), not those in this file",
+        f"{folder}/overrides.yaml: gone: no camera with this name is configured; these zones and lines have no effect",
     ]
     assert "driveway" in cli("discovery", "-c", file).stdout
 

@@ -234,7 +234,7 @@ def is_looked_over_and_purged_by_root():
     said = sh(edgepub, "check", "-c", file)
     seen(
         "root's check sees what the service's page has saved",
-        f"desk: zones and lines are those saved on its page ({saved})" in said,
+        f"desk: uses the zones and lines saved on its page ({saved})" in said,
         said,
     )
     saved.unlink()

@@ -76,12 +76,12 @@ def test_what_is_saved_is_in_force_at_once_and_after_a_kill(box, mosquitto, subs
 
     shown = cli("check", "-c", box.daemon.file)
     assert shown.returncode == 0
-    assert "cam: zones and lines are those saved on its page" in shown.stdout
+    assert "cam: uses the zones and lines saved on its page" in shown.stdout
     assert "overrides.yaml" in shown.stdout
 
     box.daemon.close()
     box.start()
-    assert "cam: zones and lines are those saved on its page" in box.daemon.log
+    assert "cam: uses the zones and lines saved on its page" in box.daemon.log
     boot_id = after["boot_id"]
     reader.wait_for(
         lambda r: r.detections()[-1]["boot_id"] != boot_id and zones_of_last(r) == ["drive"], "the zone after a kill"

@@ -114,7 +114,7 @@ export class Plan {
     const others = this.items.filter((each) => each !== item && each.kind === item.kind);
     const strange = labels && item.labels?.find((each) => !labels.includes(each));
     return [
-      !NAME.test(item.name) && "a name has 1 to 64 of the characters a-z, 0-9, '_' and '-'",
+      !NAME.test(item.name) && "a name has 1 to 64 characters of a-z, 0-9, '_' and '-'",
       others.some(({ name }) => name === item.name) && `there is another ${item.kind} with this name`,
       item.kind === "zone" ? polygonMistake(item.points) : lineMistake(...item.points),
       strange && `'${strange}' is not one of the camera's labels`,

@@ -23,9 +23,9 @@ const PARTS = 1000; // of the frame, in which points are kept that are set by ha
 export function polygonMistake(points) {
   if (!points.every(isInFrame)) return "a point is [x, y] in fractions of the frame, 0 to 1, not in pixels";
   if (points.length < 3) return "polygon needs at least 3 corners";
-  if (crossesItself(points)) return "polygon crosses itself: give its corners in their order round the zone";
-  if (points.length > MOST_CORNERS) return `polygon has too many: ${points.length}, and ${MOST_CORNERS} are allowed`;
-  if (area(points) < LEAST_AREA) return "polygon has no area: its corners are on a line, or too near to each other";
+  if (crossesItself(points)) return "polygon crosses itself: list its corners in order around the zone";
+  if (points.length > MOST_CORNERS) return `polygon has too many entries: ${points.length}, at most ${MOST_CORNERS} are allowed`;
+  if (area(points) < LEAST_AREA) return "polygon has no area: its corners are on one line or too close together";
   return null;
 }
 
