@@ -1,38 +1,38 @@
-/** The page of one camera: what the server answers is shared out among the parts that show it. */
+/** The page of one camera: it passes each update from the server to the parts that show it. */
 
+import { DetectionOverlay } from "./detection_overlay.js";
+import { LayerSwitches, RateSelect } from "./display_options.js";
 import { Editor } from "./editor.js";
-import { byId, say, showStatus } from "./elements.js";
-import { Live } from "./live.js";
+import { byId, setText, showStatus } from "./elements.js";
+import * as formatting from "./formatting.js";
+import { LiveConnection } from "./live_connection.js";
 import { Message } from "./message.js";
-import { Overlay } from "./overlay.js";
 import { Picture } from "./picture.js";
 import { Plot } from "./plot.js";
 import { Settings } from "./settings.js";
 import { showDetections, showEvents } from "./tables.js";
 import { takeToken } from "./token_link.js";
-import { Rate, Shows } from "./view.js";
-import * as words from "./words.js";
 
-const MOST_LABELS = 100; // to choose from; a model that reads texts has no end of them
+const MAX_LABELS = 100; // to choose from; a model that reads text has no end of labels
 takeToken();
 const camera = decodeURIComponent(location.pathname.split("/").pop());
 const stage = byId("stage");
 const overlayRoot = byId("overlay");
 const message = new Message(byId("message"));
-const tell = (text, isError) => message.show(text, isError);
+const showMessage = (text, isError) => message.show(text, isError);
 const picture = new Picture(stage, byId("picture"), camera);
-const overlay = new Overlay(overlayRoot);
+const overlay = new DetectionOverlay(overlayRoot);
 const plot = new Plot(byId("plot"), byId("plot-caption"));
-const settings = new Settings(byId("settings"), camera, tell);
-const rate = new Rate(byId("rate"));
-const shows = new Shows(overlayRoot, document.querySelectorAll("[data-shows]"));
-const editor = new Editor({ svg: overlayRoot, group: byId("areas"), panel: byId("editor"), say: tell });
+const settings = new Settings(byId("settings"), camera, showMessage);
+const rate = new RateSelect(byId("rate"));
+const layers = new LayerSwitches(overlayRoot, document.querySelectorAll("[data-layer]"));
+const editor = new Editor({ svg: overlayRoot, group: byId("areas"), panel: byId("editor"), showMessage });
 const knownLabels = new Set();
 
 document.title = `${camera} · edgepub`;
-say(byId("name"), camera);
+setText(byId("name"), camera);
 byId("picture").setAttribute("aria-label", `Live picture of ${camera}`);
-veil("Connecting …");
+showPictureMessage("Connecting …");
 new ResizeObserver(() => {
   const { width, height } = overlayRoot.getBoundingClientRect();
   if (!width || !height) return;
@@ -40,75 +40,77 @@ new ResizeObserver(() => {
   editor.resize(width, height);
 }).observe(overlayRoot);
 byId("editor").addEventListener("click", ({ target }) => {
-  if (target.closest("#new-zone, #new-line")) shows.turnOn("areas"); // what is drawn is to be seen
+  if (target.closest("#new-zone, #new-line")) layers.turnOn("areas"); // so that the new zone or line is visible
 });
-const knows = ({ cameras }) => cameras.some(({ name }) => name === camera);
-new Live(`/cameras/${camera}/live`, { rate: () => rate.wanted, answered, broken, refused, knows }).start();
+const hasCamera = ({ cameras }) => cameras.some(({ name }) => name === camera);
+const page = { rate: () => rate.value, onUpdate, onLost, onUnauthorized, hasCamera };
+new LiveConnection(`/cameras/${camera}/live`, page).start();
 
-async function answered(answer, jpeg, first) {
-  if (answer.camera) introduce(answer.camera);
+async function onUpdate(update, jpeg, isFirst) {
+  if (update.camera) showCamera(update.camera);
   if (jpeg) await picture.show(jpeg);
-  if (answer.frame) {
-    overlay.show(answer.frame);
-    showDetections(byId("detections"), answer.frame.detections);
-    learn(answer.frame.detections);
+  if (update.frame) {
+    overlay.show(update.frame);
+    showDetections(byId("detections"), update.frame.detections);
+    addLabels(update.frame.detections);
   }
-  showCondition(answer.status, answer.fault);
-  settings.follow(answer.settings);
-  if (answer.events) {
-    showEvents(byId("events"), answer.events, first);
-    learn(answer.events);
+  showCameraStatus(update.status, update.fault);
+  settings.show(update.settings);
+  if (update.events) {
+    showEvents(byId("events"), update.events, isFirst);
+    addLabels(update.events);
   }
-  if (answer.figures) showFigures(answer.figures);
-  if (answer.history) plot.add(answer.history, first);
-  if (answer.areas) editor.setAreas({ zones: answer.areas.zones, lines: answer.areas.lines }, answer.areas.saved);
+  if (update.figures) showFigures(update.figures);
+  if (update.history) plot.add(update.history, isFirst);
+  if (update.areas) editor.setAreas({ zones: update.areas.zones, lines: update.areas.lines }, update.areas.saved);
 }
 
-function introduce(its) {
-  document.title = `${its.name} · ${its.node} · edgepub`;
-  say(byId("node"), its.node);
-  shows.offer("tracks", its.tracking);
-  byId("no-events").hidden = its.tracking;
-  say(byId("no-events"), "There are no events without tracking: `tracking: true` in the configuration.");
-  editor.setCamera(its);
-  learn((its.labels ?? []).map((label) => ({ label })));
+function showCamera(description) {
+  document.title = `${description.name} · ${description.node} · edgepub`;
+  setText(byId("node"), description.node);
+  layers.setEnabled("tracks", description.tracking);
+  byId("no-events").hidden = description.tracking;
+  setText(byId("no-events"), "Events need tracking: set `tracking: true` in the configuration.");
+  editor.setCamera(description);
+  addLabels((description.labels ?? []).map((label) => ({ label })));
 }
 
-/** Tell the editor the labels that there are, as they are seen. */
-function learn(labelled) {
+/** Offer new labels in the editor as they are detected. */
+function addLabels(labelled) {
   const before = knownLabels.size;
-  for (const { label } of labelled) if (knownLabels.size < MOST_LABELS) knownLabels.add(label);
+  for (const { label } of labelled) if (knownLabels.size < MAX_LABELS) knownLabels.add(label);
   if (knownLabels.size > before) editor.setKnownLabels(Array.from(knownLabels).sort());
 }
 
-function showCondition(status, fault) {
+function showCameraStatus(status, fault) {
   showStatus(byId("status"), status);
-  veil(words.absence(status, fault));
+  showPictureMessage(formatting.statusMessage(status, fault));
 }
 
-function showFigures(figures) {
-  say(byId("fps-in"), words.rate(figures.fps_in));
-  say(byId("fps-inferred"), words.rate(figures.fps_inferred));
-  say(byId("fps-published"), words.rate(figures.fps_published));
-  say(byId("dropped"), String(Object.values(figures.dropped).reduce((sum, count) => sum + count, 0)));
-  say(byId("dropped-why"), `Frames per second over 5 s. ${words.sampled(figures.sampled)}${words.dropped(figures.dropped)}`);
+function showFigures({ fps_in, fps_inferred, fps_published, dropped, sampled }) {
+  setText(byId("fps-in"), formatting.formatRate(fps_in));
+  setText(byId("fps-inferred"), formatting.formatRate(fps_inferred));
+  setText(byId("fps-published"), formatting.formatRate(fps_published));
+  setText(byId("dropped"), String(Object.values(dropped).reduce((sum, count) => sum + count, 0)));
+  const reasons = formatting.formatSampled(sampled) + formatting.formatDropped(dropped);
+  setText(byId("dropped-reasons"), `Frames per second over 5 s. ${reasons}`);
 }
 
-function broken(why) {
+function onLost(reason) {
   showStatus(byId("status"), "not connected");
-  veil(`${why} Trying again …`);
+  showPictureMessage(`${reason} Retrying …`);
 }
 
-/** The token is another one now: the page that comes in its place asks for it. */
-function refused() {
-  if (editor.isChanged) veil("edgepub wants its token anew: log in in another tab, then go on here.");
+/** The token has changed. Reload to get the login page, unless unsaved changes would be lost. */
+function onUnauthorized() {
+  if (editor.isChanged) showPictureMessage("Log in again: do so in another tab, then continue here.");
   else location.reload();
 }
 
-/** Say why the picture is not a live one, over it; an empty text where it is. */
-function veil(text) {
-  say(byId("veil"), text);
-  byId("veil").hidden = !text;
+/** Show over the picture why it is not live; an empty text shows that it is. */
+function showPictureMessage(text) {
+  setText(byId("picture-message"), text);
+  byId("picture-message").hidden = !text;
   stage.classList.toggle("stale", Boolean(text));
-  document.body.classList.toggle("stale", Boolean(text)); // what is told beside the picture is of before
+  document.body.classList.toggle("stale", Boolean(text)); // the values beside the picture are old, too
 }

@@ -1,13 +1,13 @@
-/** One camera among the others: its name, how it is, and a still that is renewed while it is looked at. */
+/** The card of one camera: its name, its status, and a still picture that is refreshed while it is visible. */
 
-import { html, say, showStatus } from "./elements.js";
-import { rememberShape } from "./remembered.js";
-import { absence, rate } from "./words.js";
+import { html, setText, showStatus } from "./elements.js";
+import { formatRate, statusMessage } from "./formatting.js";
+import { storeAspectRatio } from "./preferences.js";
 
-const STILL_MS = 10000;
+const REFRESH_MS = 10000;
 
 /**
- * @param {Element} list that it is added to.
+ * @param {Element} list the card is added to it.
  * @param {string} name of the camera.
  */
 export class CameraCard {
@@ -17,8 +17,8 @@ export class CameraCard {
   #figures = {};
   #still = html("span");
   #name;
-  #inSight = false;
-  #online = false;
+  #isVisible = false;
+  #isOnline = false;
   #timer = 0;
   #observer;
 
@@ -33,60 +33,60 @@ export class CameraCard {
     heading.append(link);
     head.append(heading, this.#status);
     const figures = html("dl", { class: "figures" });
-    for (const what of ["in", "inferred", "published"]) {
+    for (const rate of ["in", "inferred", "published"]) {
       const figure = html("div");
-      this.#figures[what] = html("dd");
-      figure.append(html("dt", {}, what), this.#figures[what]);
+      this.#figures[rate] = html("dd");
+      figure.append(html("dt", {}, rate), this.#figures[rate]);
       figures.append(figure);
     }
     this.#root.append(frame, head, figures);
     list.append(this.#root);
     this.#observer = new IntersectionObserver(([{ isIntersecting }]) => {
-      this.#inSight = isIntersecting;
-      this.#renew();
+      this.#isVisible = isIntersecting;
+      this.#refresh();
     });
     this.#observer.observe(this.#root);
-    document.addEventListener("visibilitychange", this.#renew);
+    document.addEventListener("visibilitychange", this.#refresh);
   }
 
   /**
-   * Show how the camera is.
+   * Show the camera's status and rates.
    * @param {{status: string, fault: ?string, fps_in: number, fps_inferred: number, fps_published: number}} camera
    */
   show(camera) {
     showStatus(this.#status, camera.status);
-    say(this.#fault, absence(camera.status, camera.fault));
-    for (const [what, element] of Object.entries(this.#figures)) say(element, rate(camera[`fps_${what}`]));
-    this.#root.classList.toggle("absent", camera.status !== "online");
-    const came = camera.status === "online" && !this.#online;
-    this.#online = camera.status === "online";
-    if (came) this.#renew();
+    setText(this.#fault, statusMessage(camera.status, camera.fault));
+    for (const [rate, element] of Object.entries(this.#figures)) setText(element, formatRate(camera[`fps_${rate}`]));
+    this.#root.classList.toggle("not-online", camera.status !== "online");
+    const hasReturned = camera.status === "online" && !this.#isOnline;
+    this.#isOnline = camera.status === "online";
+    if (hasReturned) this.#refresh();
   }
 
-  /** Say that it is not known how the camera is. */
-  lose() {
+  /** Show that the camera's status is unknown. */
+  showUnknown() {
     showStatus(this.#status, "unknown");
   }
 
-  /** Take it away. */
+  /** Remove the card. */
   remove() {
     clearTimeout(this.#timer);
     this.#observer.disconnect();
-    document.removeEventListener("visibilitychange", this.#renew);
+    document.removeEventListener("visibilitychange", this.#refresh);
     this.#root.remove();
   }
 
-  #renew = () => {
+  #refresh = () => {
     clearTimeout(this.#timer);
-    if (!this.#online || !this.#inSight || document.hidden) return;
+    if (!this.#isOnline || !this.#isVisible || document.hidden) return;
     const next = html("img");
     next.alt = `Still of ${this.#name}`;
     next.addEventListener("load", () => {
-      this.#still.replaceWith(next); // only now, so that there is no gap between the two
+      this.#still.replaceWith(next); // only when loaded, so that there is no gap between the two
       this.#still = next;
-      rememberShape(this.#name, next.naturalWidth, next.naturalHeight);
+      storeAspectRatio(this.#name, next.naturalWidth, next.naturalHeight);
     });
     next.src = `/cameras/${encodeURIComponent(this.#name)}/still?at=${Date.now()}`;
-    this.#timer = setTimeout(this.#renew, STILL_MS);
+    this.#timer = setTimeout(this.#refresh, REFRESH_MS);
   };
 }

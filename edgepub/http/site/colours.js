@@ -1,25 +1,25 @@
-/** The colours of labels: the same here as in the snapshots. */
+/** The colours of labels: the same as in the snapshots. */
 
-const HUES = 180; // as OpenCV counts them
-const MOST = 1000; // labels to keep the colours of
+const HUES = 180; // OpenCV's scale
+const MAX_CACHED = 1000;
 const CRC = Uint32Array.from({ length: 256 }, (_, byte) => {
   for (let bit = 0; bit < 8; bit++) byte = byte & 1 ? (byte >>> 1) ^ 0xedb88320 : byte >>> 1;
   return byte;
 });
-const known = new Map();
+const cache = new Map();
 
 /**
- * The colour of a label and of text on it.
+ * Return the colour of a label, and of text on it.
  * @param {string} label
- * @returns {{fill: string, ink: string}} always the same, bright, and not often that of another label
+ * @returns {{fill: string, ink: string}} always the same for a label, bright, and seldom that of another label.
  */
 export function colourOf(label) {
-  let colour = known.get(label);
+  let colour = cache.get(label);
   if (!colour) {
     const hue = (crc32(new TextEncoder().encode(label)) % HUES) * 2;
     colour = { fill: `hsl(${hue}, 100%, 50%)`, ink: inkOn(hue) };
-    if (known.size === MOST) known.clear();
-    known.set(label, colour);
+    if (cache.size === MAX_CACHED) cache.clear();
+    cache.set(label, colour);
   }
   return colour;
 }
@@ -30,13 +30,13 @@ function crc32(bytes) {
   return ~crc >>> 0;
 }
 
-/** Black or white, whichever is read better: by the relative luminance of WCAG 2. */
+/** Return black or white, the more readable of the two: by the relative luminance of WCAG 2. */
 function inkOn(hue) {
   const linear = (shift) => {
-    const away = (shift + hue / 60) % 6;
-    const value = 1 - Math.max(0, Math.min(1, away, 4 - away));
+    const position = (shift + hue / 60) % 6;
+    const value = 1 - Math.max(0, Math.min(1, position, 4 - position));
     return value <= 0.04045 ? value / 12.92 : ((value + 0.055) / 1.055) ** 2.4;
   };
   const luminance = 0.2126 * linear(5) + 0.7152 * linear(3) + 0.0722 * linear(1);
-  return luminance > 0.179 ? "#000" : "#fff"; // where both have the same contrast
+  return luminance > 0.179 ? "#000" : "#fff"; // at this luminance both have the same contrast
 }

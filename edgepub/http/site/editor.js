@@ -1,225 +1,226 @@
-/** Zones and lines: drawn on the picture, named beside it, saved by the server or pasted into the configuration. */
+/** The editor for zones and lines: drawn on the picture, named in the panel, saved or copied as YAML. */
 
-import { Desk } from "./editor_desk.js";
-import { Drawing } from "./editor_drawing.js";
-import { Keys } from "./editor_keys.js";
-import { Panel } from "./editor_panel.js";
+import { revertAreas, saveAreas } from "./areas_api.js";
+import { Keyboard } from "./editor_keyboard.js";
+import { EditorPanel } from "./editor_panel.js";
 import { Pointer } from "./editor_pointer.js";
-import * as server from "./editor_saving.js";
+import { EditorState } from "./editor_state.js";
+import { EditorView } from "./editor_view.js";
 import { areasYaml } from "./yaml.js";
 
-const OVERTAKEN = "Meanwhile they were changed elsewhere. Save puts yours in their place; Discard changes shows them.";
-const NOT_YET = "Not yet saved.";
-const OVERRIDE = "Saved on this page: these stand in place of the configuration's.";
+const CONFLICT =
+  "Changed elsewhere in the meantime. Save replaces those changes with yours; Discard changes shows them.";
+const UNSAVED = "Not saved yet.";
+const SAVED = "Saved on this page: these replace the zones and lines of the configuration.";
 
 export class Editor {
   #svg;
-  #desk;
-  #drawing;
+  #state;
+  #view;
   #panel;
   #pointer;
-  #say;
+  #showMessage;
   #camera = { name: "", labels: null, may_edit: false, why_not: null, tracking: true };
-  #known = [];
+  #knownLabels = [];
   #isSaved = false;
   #isSaving = false;
-  #isOvertaken = false;
-  #sent = null;
-  #copied = "";
-  #isKnown = false;
-  #waiting = null; // areas that came while a hand was at work
-  #refused = { areas: "", mistakes: [] }; // what the server said of which areas
+  #hasConflict = false;
+  #sentAreas = null;
+  #copiedYaml = "";
+  #isLoaded = false;
+  #pendingAreas = null; // areas that arrived during a gesture
+  #rejected = { areas: "", mistakes: [] }; // the server's mistakes, and the areas that they belong to
 
   /**
    * @param {Object} parts
    * @param {SVGSVGElement} parts.svg the overlay, above the picture.
-   * @param {SVGGElement} parts.group in it, which is the editor's alone.
-   * @param {HTMLElement} parts.panel whose inside is the editor's.
-   * @param {(text: string, isError?: boolean) => void} parts.say is given a line for the user.
+   * @param {SVGGElement} parts.group a group in it for the editor alone.
+   * @param {HTMLElement} parts.panel the element for the panel.
+   * @param {(text: string, isError?: boolean) => void} parts.showMessage shows a message to the user.
    */
-  constructor({ svg, group, panel, say }) {
-    [this.#svg, this.#say] = [svg, say];
-    this.#desk = new Desk(() => this.#render(), say);
-    this.#drawing = new Drawing(group);
-    this.#panel = new Panel(panel, this.#desk, {
-      draw: (kind) => this.#draw(kind),
-      close: () => this.#desk.close() && this.#drawn(matchMedia("(pointer: coarse)").matches),
+  constructor({ svg, group, panel, showMessage }) {
+    [this.#svg, this.#showMessage] = [svg, showMessage];
+    this.#state = new EditorState(() => this.#render(), showMessage);
+    this.#view = new EditorView(group);
+    this.#panel = new EditorPanel(panel, this.#state, {
+      draw: (kind) => this.#startDraft(kind),
+      finish: () => this.#state.finishDraft() && this.#focusName(matchMedia("(pointer: coarse)").matches),
       cancel: () => this.#cancel(),
-      done: () => this.#leave(),
+      done: () => this.#deselect(),
       save: () => this.#save(),
       revert: () => this.#revert(),
       copy: () => this.#copy(),
     });
     const focus = {
-      corner: (index) => this.#drawing.focusCorner(index),
-      item: (id) => this.#drawing.focusItem(id),
-      drawn: (isTouch) => this.#drawn(isTouch),
-      cancelled: () => this.#cancel(),
-      none: () => this.#leave(),
+      corner: (index) => this.#view.focusCorner(index),
+      item: (id) => this.#view.focusItem(id),
+      afterDrawing: (isTouch) => this.#focusName(isTouch),
+      afterCancel: () => this.#cancel(),
+      afterEditing: () => this.#deselect(),
     };
-    this.#pointer = new Pointer(svg, this.#desk, this.#drawing, focus);
-    new Keys(svg, panel, this.#desk, this.#pointer, focus);
+    this.#pointer = new Pointer(svg, this.#state, this.#view, focus);
+    new Keyboard(svg, panel, this.#state, this.#pointer, focus);
     addEventListener("beforeunload", (event) => {
-      const isTaken = !this.#camera.may_edit && this.#panel.yaml.textContent === this.#copied;
-      if (this.isChanged && !isTaken) event.preventDefault();
+      const isCopied = !this.#camera.may_edit && this.#panel.yaml.textContent === this.#copiedYaml;
+      if (this.isChanged && !isCopied) event.preventDefault();
     });
     this.#render();
   }
 
-  /** The zones and lines as they are drawn now, in the configuration's form. */
+  /** The zones and lines as edited, in the format of the configuration. */
   get areas() {
-    return this.#desk.plan.areas;
+    return this.#state.edited.config;
   }
 
-  /** Whether there is something drawn that the server does not have. */
+  /** Whether there are unsaved changes. */
   get isChanged() {
-    return this.#desk.plan.isChanged || Boolean(this.#desk.draft?.points.length);
+    return this.#state.edited.isChanged || Boolean(this.#state.draft?.points.length);
   }
 
-  /** Take what the server says of the camera. */
+  /** Set the description of the camera. */
   setCamera(camera) {
     this.#camera = { ...this.#camera, ...camera };
     this.#render();
   }
 
-  /** Take the server's areas; what is changed here and not saved stays. */
+  /** Set the server's areas. Unsaved changes stay. */
   setAreas(areas, saved) {
-    this.#waiting = { areas, saved };
+    this.#pendingAreas = { areas, saved };
     this.#render();
   }
 
-  /** Take the labels that can be chosen, beside those that are named already. */
+  /** Set the labels to choose from, in addition to those in use. */
   setKnownLabels(labels) {
-    this.#known = [...labels].sort();
+    this.#knownLabels = [...labels].sort();
     this.#render();
   }
 
-  /** Take the size of the picture on the page, in its pixels. */
+  /** Set the size of the picture in CSS pixels. */
   resize(width, height) {
-    this.#desk.size = [width || 1, height || 1];
+    this.#state.size = [width || 1, height || 1];
     this.#render();
   }
 
   #render() {
-    if (this.#waiting && !this.#pointer?.isBusy) this.#receive();
+    if (this.#pendingAreas && !this.#pointer?.isBusy) this.#applyPendingAreas();
     const mistakes = this.#mistakes();
-    const { plan, draft, selected } = this.#desk;
+    const { edited, draft, selected } = this.#state;
     this.#svg.classList.toggle("drawing", draft !== null);
     this.#svg.classList.toggle("editing", draft !== null || selected !== null);
-    this.#drawing.render(this.#desk, mistakes);
-    this.#isOvertaken &&= plan.isChanged;
+    this.#view.render(this.#state, mistakes);
+    this.#hasConflict &&= edited.isChanged;
     this.#panel.render({
       camera: this.#camera,
-      known: this.#known,
+      known: this.#knownLabels,
       mistakes,
-      yaml: areasYaml(plan.areas),
+      yaml: areasYaml(edited.config),
       isSaved: this.#isSaved,
       isBusy: this.#pointer?.isBusy ?? false,
       isSaving: this.#isSaving,
-      isKnown: this.#isKnown,
+      isLoaded: this.#isLoaded,
       note: this.#note(),
     });
   }
 
   #note() {
-    if (this.#isOvertaken) return OVERTAKEN;
-    if (this.#desk.plan.isChanged) return this.#camera.may_edit ? NOT_YET : "";
-    return this.#isSaved ? OVERRIDE : "";
+    if (this.#hasConflict) return CONFLICT;
+    if (this.#state.edited.isChanged) return this.#camera.may_edit ? UNSAVED : "";
+    return this.#isSaved ? SAVED : "";
   }
 
-  #receive() {
-    const { areas, saved } = this.#waiting;
-    this.#isKnown = true;
-    this.#waiting = null;
+  #applyPendingAreas() {
+    const { areas, saved } = this.#pendingAreas;
+    this.#isLoaded = true;
+    this.#pendingAreas = null;
     this.#isSaved = saved;
-    const isOvertaken = this.#desk.receive(areas, this.#sent);
-    this.#isOvertaken ||= isOvertaken;
+    const hasConflict = this.#state.setServerAreas(areas, this.#sentAreas);
+    this.#hasConflict ||= hasConflict;
   }
 
-  /** Our own checks, and the server's as long as nothing was changed since. */
+  /** Return the mistakes found here, and those found by the server as long as nothing has changed since. */
   #mistakes() {
-    const { plan } = this.#desk;
-    const mistakes = plan.mistakes(this.#camera);
-    if (this.#refused.areas !== JSON.stringify(plan.areas)) return mistakes;
-    for (const { id, kind, name } of plan.items) {
-      const its = this.#refused.mistakes.filter(({ place }) => place[0] === `${kind}s` && place[1] === name);
-      const lines = its.map(({ why }) => why);
+    const { edited } = this.#state;
+    const mistakes = edited.mistakes(this.#camera);
+    if (this.#rejected.areas !== JSON.stringify(edited.config)) return mistakes;
+    for (const { id, kind, name } of edited.items) {
+      const itemMistakes = this.#rejected.mistakes.filter(({ place }) => place[0] === `${kind}s` && place[1] === name);
+      const lines = itemMistakes.map(({ why }) => why);
       mistakes.set(id, [...new Set([...mistakes.get(id), ...lines])]);
     }
     return mistakes;
   }
 
-  #draw(kind) {
-    this.#desk.draw(kind);
+  #startDraft(kind) {
+    this.#state.startDraft(kind);
     this.#svg.scrollIntoView({ block: "nearest" });
-    this.#drawing.focusPaper();
+    this.#view.focusCanvas();
   }
 
   #cancel() {
-    this.#desk.cancel();
+    this.#state.cancelDraft();
     this.#panel.focusRow(null);
   }
 
-  /** A name is wanted next; a finger would get a keyboard over half of its picture. */
-  #drawn(isTouch) {
+  /** Focus the name after drawing. Not on touch screens: their keyboard would cover half of the picture. */
+  #focusName(isTouch) {
     if (!isTouch) this.#panel.focusName();
   }
 
-  #leave() {
-    const { selected } = this.#desk;
-    this.#desk.select(null);
+  #deselect() {
+    const { selected } = this.#state;
+    this.#state.select(null);
     this.#panel.focusRow(selected);
   }
 
   async #save() {
     const { areas } = this;
-    this.#sent = areas;
-    const answer = await this.#asked(server.save(this.#camera.name, areas));
-    if (answer.mistakes) {
-      this.#refused = { areas: JSON.stringify(areas), mistakes: answer.mistakes };
-      const [{ place, why }] = answer.mistakes;
-      this.#say(`Not saved: ${[place.join("."), why].filter(Boolean).join(": ")}`, true);
+    this.#sentAreas = areas;
+    const result = await this.#request(saveAreas(this.#camera.name, areas));
+    if (result.mistakes) {
+      this.#rejected = { areas: JSON.stringify(areas), mistakes: result.mistakes };
+      const [{ place, why }] = result.mistakes;
+      this.#showMessage(`Not saved: ${[place.join("."), why].filter(Boolean).join(": ")}`, true);
       this.#render();
-    } else if (answer.areas) this.#say("Saved: the camera goes by it from now on.");
+    } else if (result.areas) this.#showMessage("Saved. The camera uses these zones and lines from now on.");
   }
 
   async #revert() {
-    const answer = await this.#asked(server.revert(this.#camera.name));
-    if (answer.areas) this.#say("The configuration's zones and lines are back; Undo shows yours again.");
+    const result = await this.#request(revertAreas(this.#camera.name));
+    if (result.areas) this.#showMessage("The configuration's zones and lines are restored. Undo shows yours again.");
   }
 
-  async #asked(asking) {
+  async #request(request) {
     this.#isSaving = true;
     this.#render();
-    const answer = await asking;
+    const result = await request;
     this.#isSaving = false;
-    if (answer.error) this.#say(answer.error, true);
-    if (answer.areas) this.setAreas(answer.areas, answer.areas.saved);
+    if (result.error) this.#showMessage(result.error, true);
+    if (result.areas) this.setAreas(result.areas, result.areas.saved);
     else this.#render();
-    return answer;
+    return result;
   }
 
-  /** A page that comes by plain HTTP from another machine has no clipboard but the one of the selection. */
+  /** Copy the YAML. Browsers offer `navigator.clipboard` only over HTTPS and on localhost; else copy the selection. */
   async #copy() {
     const { yaml } = this.#panel;
     getSelection().selectAllChildren(yaml);
     try {
-      await (navigator.clipboard ? navigator.clipboard.writeText(yaml.textContent) : copyTheOldWay(yaml.textContent));
-      this.#copied = yaml.textContent;
-      this.#say(`Copied: paste it below cameras.${this.#camera.name}, in place of the zones and lines that are there.`);
+      await (navigator.clipboard ? navigator.clipboard.writeText(yaml.textContent) : copySelection(yaml.textContent));
+      this.#copiedYaml = yaml.textContent;
+      this.#showMessage(`Copied. Paste it below cameras.${this.#camera.name}, replacing the zones and lines there.`);
     } catch {
-      this.#say("The browser does not let the page copy: it is selected, press Ctrl+C.", true);
+      this.#showMessage("The browser refused to copy. The text is selected: press Ctrl+C.", true);
     }
   }
 }
 
-function copyTheOldWay(text) {
-  const give = (event) => {
-    event.clipboardData.setData("text/plain", text); // the selection itself would lose its last line's end
+function copySelection(text) {
+  const onCopy = (event) => {
+    event.clipboardData.setData("text/plain", text); // the selection alone would lose the last newline
     event.preventDefault();
   };
-  document.addEventListener("copy", give, { once: true });
+  document.addEventListener("copy", onCopy, { once: true });
   if (document.execCommand("copy")) return;
-  document.removeEventListener("copy", give);
+  document.removeEventListener("copy", onCopy);
   throw new Error("not allowed");
 }

@@ -1,10 +1,10 @@
-/** The form of one zone or line: its name, its labels, its anchor. */
+/** The form for one zone or line: name, labels, anchor. */
 
-import { html, say, set } from "./elements.js";
+import { html, setAttributes, setText } from "./elements.js";
 import { ANCHORS } from "./geometry.js";
 
-export class Form {
-  #desk;
+export class AreaForm {
+  #state;
   #id;
   #name = html("input", {
     id: "area-name",
@@ -22,7 +22,7 @@ export class Form {
   #other = html("input", {
     id: "other-label",
     type: "text",
-    class: "unplanned",
+    class: "pending",
     maxlength: 200,
     autocomplete: "off",
     autocapitalize: "off",
@@ -38,14 +38,15 @@ export class Form {
   );
   #anchor = html(
     "select",
-    { id: "area-anchor", change: () => this.#desk.change({ anchor: this.#anchor.value }) },
+    { id: "area-anchor", change: () => this.#state.change({ anchor: this.#anchor.value }) },
     ...ANCHORS.map((anchor) => html("option", { value: anchor }, anchor.replace("_", " "))),
   );
 
-  constructor(desk, item) {
-    [this.#desk, this.#id] = [desk, item.id];
-    const does = item.kind === "zone" ? "is in" : "crosses";
-    const turn = html("button", { type: "button", id: "turn-line", click: () => this.#turn() }, "Turn round");
+  constructor(state, item) {
+    [this.#state, this.#id] = [state, item.id];
+    const verb = item.kind === "zone" ? "is in the zone" : "crosses the line";
+    const attributes = { type: "button", id: "reverse-line", click: () => this.#reverse() };
+    const reverse = html("button", attributes, "Reverse direction");
     this.element = html(
       "div",
       { class: "form" },
@@ -53,34 +54,35 @@ export class Form {
       this.#mistake,
       html("fieldset", {}, html("legend", {}, "Labels"), this.#labels, this.#all, this.#adding),
       html("div", { class: "row" }, html("label", { for: "area-anchor" }, "Anchor"), this.#anchor),
-      html("p", { class: "note" }, `The point of an object's box that ${does} it.`),
-      ...(item.kind === "line" ? [html("div", { class: "row" }, turn)] : []),
+      html("p", { class: "note" }, `An object ${verb} if this point of its box ${item.kind === "zone" ? "is" : "does"}.`),
+      ...(item.kind === "line" ? [html("div", { class: "row" }, reverse)] : []),
     );
   }
 
-  /** Let the user type the name. */
+  /** Focus the name, with its text selected. */
   focus() {
     this.#name.focus({ preventScroll: true });
     this.#name.select();
   }
 
-  /** Bring it into sight, ready for the name. */
+  /** Scroll to the form and focus the name. */
   show() {
     this.element.scrollIntoView({ block: "center" });
     this.focus();
   }
 
-  /** Show how the item is now. */
+  /** Show the item. */
   render({ camera, known, mistakes }) {
-    const item = this.#desk.plan.item(this.#id);
+    const item = this.#state.edited.item(this.#id);
     if (this.#name.value !== item.name) this.#name.value = item.name;
     this.#anchor.value = item.anchor;
-    const wrong = mistakes.get(item.id);
-    say(this.#mistake, wrong.join("; "));
-    set(this.#name, { "aria-invalid": wrong.some((each) => each.includes("name")) ? "true" : null });
+    const itemMistakes = mistakes.get(item.id);
+    setText(this.#mistake, itemMistakes.join("; "));
+    const isInvalid = itemMistakes.some((mistake) => mistake.includes("name"));
+    setAttributes(this.#name, { "aria-invalid": isInvalid ? "true" : null });
     this.#renderLabels([...new Set([...(camera.labels ?? known), ...(item.labels ?? [])])], item);
-    const all = camera.labels ? "None checked: all of the camera's." : "None checked: all.";
-    say(this.#all, item.labels ? "" : all);
+    const all = camera.labels ? "None checked means all labels of the camera." : "None checked means all labels.";
+    setText(this.#all, item.labels ? "" : all);
     this.#adding.hidden = camera.labels !== null && camera.labels !== undefined;
   }
 
@@ -99,9 +101,9 @@ export class Form {
   }
 
   #check(label, isChecked) {
-    const others = (this.#desk.plan.item(this.#id).labels ?? []).filter((each) => each !== label);
+    const others = (this.#state.edited.item(this.#id).labels ?? []).filter((other) => other !== label);
     const labels = isChecked ? [...others, label] : others;
-    this.#desk.change({ labels: labels.length ? labels : null });
+    this.#state.change({ labels: labels.length ? labels : null });
   }
 
   #addOther() {
@@ -111,7 +113,7 @@ export class Form {
     this.#check(label, true);
   }
 
-  /** Forgiving: capitals and spaces are no reason to complain. */
+  /** Convert capitals and spaces instead of refusing them. */
   #rename() {
     const { selectionStart } = this.#name;
     const name = this.#name.value.toLowerCase().replace(/\s/g, "-");
@@ -119,10 +121,10 @@ export class Form {
       this.#name.value = name;
       this.#name.setSelectionRange(selectionStart, selectionStart);
     }
-    this.#desk.change({ name }, `name ${this.#id}`);
+    this.#state.change({ name }, `name ${this.#id}`);
   }
 
-  #turn() {
-    this.#desk.change({ points: this.#desk.plan.item(this.#id).points.toReversed() });
+  #reverse() {
+    this.#state.change({ points: this.#state.edited.item(this.#id).points.toReversed() });
   }
 }

@@ -1,38 +1,38 @@
-/** What to do next, in a line. */
+/** The hint: one line that says what to do next. */
 
-/** As in editor.css: the form with its mistakes is far below the picture. */
-export const FAR = "(max-width: 59.99rem)";
+/** As in editor.css: on narrow screens, the form with its mistakes is far below the picture. */
+export const STACKED_LAYOUT = "(max-width: 59.99rem)";
 
-
-/** Return the line for what is on the desk. */
-export function hint(desk, camera, mistakes) {
+/** Return the hint for a state. */
+export function hint(state, camera, mistakes) {
   const isTouch = matchMedia("(pointer: coarse)").matches;
   const click = isTouch ? "Tap" : "Click";
-  if (desk.draft) return drawing(desk, click, isTouch);
-  const wrong = (matchMedia(FAR).matches && mistakes.get(desk.selected)) || [];
-  if (wrong.length) return wrong.join("; ");
-  if (desk.item) return editing(desk, isTouch);
-  const { items } = desk.plan;
+  if (state.draft) return drawingHint(state, click, isTouch);
+  const shown = (matchMedia(STACKED_LAYOUT).matches && mistakes.get(state.selected)) || [];
+  if (shown.length) return shown.join("; ");
+  if (state.item) return editingHint(state, isTouch);
+  const { items } = state.edited;
   if (items.length) return `${click} a zone or a line in the picture to change it.`;
-  return `Nothing yet: begin with New zone${camera.tracking === false ? "" : " or New line"}.`;
+  return `No zones or lines yet. Press New zone${camera.tracking === false ? "" : " or New line"}.`;
 }
 
-function drawing({ draft, canClose }, click, isTouch) {
+function drawingHint({ draft, canFinish }, click, isTouch) {
   const count = draft.points.length;
   if (draft.kind === "line") {
     if (count) return `${click} where the line ends.`;
-    return `${click} where the line begins, or drag it from there to its end. ${isTouch ? "" : "Esc cancels."}`.trim();
+    return `${click} where the line starts, or drag from its start to its end. ${isTouch ? "" : "Esc cancels."}`.trim();
   }
   if (!count) return `${click} the corners of the zone, one after the other, or drag a rectangle.`;
-  if (!canClose) return `${click} the next corner. ${isTouch ? "Take back" : "Backspace"} takes the last one back.`;
-  if (isTouch) return "Tap the next corner; the first one again, or Close zone, closes it.";
-  return "Click the next corner; click the first one or press Enter to close.";
+  if (!canFinish && isTouch) return "Tap the next corner, or Remove last corner.";
+  if (!canFinish) return "Click the next corner. Backspace removes the last one.";
+  if (isTouch) return "Tap the next corner. To finish, tap the first one or Finish zone.";
+  return "Click the next corner. To finish, click the first one or press Enter.";
 }
 
-function editing({ item, corner }, isTouch) {
-  const which = item.kind === "zone" ? `Corner ${corner + 1}` : ["Start", "End"][corner];
-  const at = corner === null ? "" : `${which} at ${item.points[corner].join(", ")}. `;
-  if (item.kind === "line") return `${at}Drag an end or the whole line. What crosses goes to its left or right.`;
+function editingHint({ item, corner }, isTouch) {
+  const place = item.kind === "zone" ? `Corner ${corner + 1}` : ["Start", "End"][corner];
+  const at = corner === null ? "" : `${place} at ${item.points[corner].join(", ")}. `;
+  if (item.kind === "line") return `${at}Drag an end or the whole line. Objects cross it to the left or to the right.`;
   const remove = isTouch ? "hold a corner to delete it" : "double-click a corner to delete it";
-  return `${at}Drag a corner, a side's middle or the whole; ${remove}.`;
+  return `${at}Drag a corner, the middle of a side or the whole zone; ${remove}.`;
 }

@@ -1,47 +1,47 @@
-/** What stands beside the picture: what to do next, the zones and lines by name, their YAML. */
+/** The panel beside the picture: a hint, the zones and lines by name, their YAML. */
 
-import { html, say, set } from "./elements.js";
-import { Form } from "./editor_form.js";
-import { FAR, hint } from "./editor_hints.js";
-import { KEYS } from "./editor_keys.js";
+import { html, setAttributes, setText } from "./elements.js";
+import { AreaForm } from "./editor_form.js";
+import { STACKED_LAYOUT, hint } from "./editor_hints.js";
+import { SHORTCUTS } from "./editor_keyboard.js";
 
 const button = (text, click, attributes = {}) => html("button", { type: "button", click, ...attributes }, text);
 
-export class Panel {
+export class EditorPanel {
   #section;
-  #desk;
+  #state;
   #rows = new Map(); // by the item's id
   #form = null;
-  #formOf = null;
+  #formId = null;
   #hint = html("p", { class: "hint", id: "editor-hint", role: "status" });
   #list = html("ul", { class: "list" });
   #note = html("p", { class: "note", id: "editor-note", role: "status" });
   #whyNot = html("p", { class: "note", id: "why-not" });
   #yaml = html("pre", { id: "yaml", tabindex: 0, role: "region", "aria-label": "YAML of the zones and lines" });
 
-  /** @param {Object<string, Function>} actions what the desk does not do alone. */
-  constructor(section, desk, actions) {
-    [this.#section, this.#desk] = [section, desk];
+  /** @param {Object<string, Function>} actions those that need more than the state. */
+  constructor(section, state, actions) {
+    [this.#section, this.#state] = [section, state];
     this.newZone = button("New zone", () => actions.draw("zone"), { id: "new-zone" });
     this.newLine = button("New line", () => actions.draw("line"), { id: "new-line" });
-    this.undo = button("Undo", () => desk.undo(), { id: "undo" });
-    this.redo = button("Redo", () => desk.redo(), { id: "redo" });
-    this.close = button("Close zone", actions.close, { id: "close-draft", class: "main" });
-    this.takeBack = button("Take back", () => desk.takeBack(), { id: "take-back" });
+    this.undo = button("Undo", () => state.undo(), { id: "undo" });
+    this.redo = button("Redo", () => state.redo(), { id: "redo" });
+    this.finish = button("Finish zone", actions.finish, { id: "finish-draft", class: "main" });
+    this.removeLastCorner = button("Remove last corner", () => state.removeLastCorner(), { id: "remove-last-corner" });
     this.cancel = button("Cancel", actions.cancel, { id: "cancel-draft" });
-    this.addCorner = button("Add corner", () => desk.addCorner(desk.corner), { id: "add-corner" });
-    this.removeCorner = button("Delete corner", () => desk.removeCorner(desk.corner), { id: "delete-corner" });
+    this.addCorner = button("Add corner", () => state.addCorner(state.corner), { id: "add-corner" });
+    this.removeCorner = button("Delete corner", () => state.removeCorner(state.corner), { id: "delete-corner" });
     this.toForm = button("Name and labels", () => this.#form?.show(), { id: "to-form" });
     this.done = button("Done", actions.done, { id: "done" });
     this.save = button("Save", actions.save, { id: "save", class: "main" });
-    this.discard = button("Discard changes", () => desk.discard(), { id: "discard" });
-    this.revert = button("Back to the configuration's", actions.revert, { id: "revert" });
+    this.discard = button("Discard changes", () => state.discard(), { id: "discard" });
+    this.revert = button("Revert to configuration", actions.revert, { id: "revert" });
     this.copy = button("Copy", actions.copy, { id: "copy" });
-    const drawing = [this.close, this.takeBack, this.cancel];
+    const drawing = [this.finish, this.removeLastCorner, this.cancel];
     const changing = [this.addCorner, this.removeCorner, this.undo, this.redo, this.toForm, this.done];
     const tools = html("div", { class: "tools" }, ...drawing, ...changing);
     this.guide = html("div", { class: "guide" }, this.#hint, tools);
-    set(section, { "aria-labelledby": "editor-title" });
+    setAttributes(section, { "aria-labelledby": "editor-title" });
     section.replaceChildren(
       html("h2", { id: "editor-title" }, "Zones and lines"),
       html("div", { class: "tools" }, this.newZone, this.newLine),
@@ -50,136 +50,143 @@ export class Panel {
       html("div", { class: "tools" }, this.save, this.discard, this.revert),
       this.#note,
       this.#whyNot,
-      html("div", { class: "tools" }, html("h3", {}, "For the configuration"), this.copy),
+      html("div", { class: "tools" }, html("h3", {}, "YAML for the configuration"), this.copy),
       this.#yaml,
-      keys(),
+      shortcutList(),
     );
   }
 
-  /** The YAML as it stands there. */
+  /** The element with the YAML. */
   get yaml() {
     return this.#yaml;
   }
 
-  /** Let the user type the name of what is selected. */
+  /** Give the keyboard focus to the name of the selected item. */
   focusName() {
     this.#form?.focus();
   }
 
-  /** Let the keys go to an item of the list. */
+  /** Give the keyboard focus to an item of the list. */
   focusRow(id) {
-    (this.#rows.get(id)?.pick ?? this.newZone).focus({ preventScroll: matchMedia(FAR).matches });
+    (this.#rows.get(id)?.select ?? this.newZone).focus({ preventScroll: matchMedia(STACKED_LAYOUT).matches });
   }
 
   /**
-   * Show what is on the desk.
+   * Show the state.
    * @param {{camera: Object, known: string[], mistakes: Map<number, string[]>, yaml: string, isSaved: boolean,
-   *   isBusy: boolean, isSaving: boolean, note: string}} view what else there is to know.
+   *   isBusy: boolean, isSaving: boolean, note: string}} view everything else to show.
    */
   render(view) {
-    const desk = this.#desk;
+    const state = this.#state;
     const focused = document.activeElement;
-    const isOurs = this.#section.contains(focused);
-    const isWrong = [...view.mistakes.values()].some((each) => each.length);
-    this.#renderButtons(view, isWrong);
-    // While a hand moves, each step would be read aloud.
-    if (!view.isBusy) say(this.#hint, view.isKnown ? hint(desk, view.camera, view.mistakes) : "Waiting for the camera …");
-    this.guide.classList.toggle("active", desk.draft !== null || desk.item !== undefined);
+    const isInPanel = this.#section.contains(focused);
+    const hasMistakes = [...view.mistakes.values()].some((mistakes) => mistakes.length);
+    this.#renderButtons(view, hasMistakes);
+    // Not during a drag: a screen reader would read each step.
+    if (!view.isBusy) {
+      setText(this.#hint, view.isLoaded ? hint(state, view.camera, view.mistakes) : "Waiting for the camera …");
+    }
+    this.guide.classList.toggle("active", state.draft !== null || state.item !== undefined);
     this.#renderRows(view);
     this.#renderForm(view);
-    say(this.#yaml, view.yaml);
-    say(this.#note, view.note);
-    say(this.#whyNot, view.camera.may_edit ? "" : (view.camera.why_not ?? ""));
-    // What the keys went to may be gone: then they would begin at the page's top.
-    if (isOurs && (!focused.isConnected || focused.disabled || focused.closest("[hidden]"))) this.focusRow(desk.selected);
+    setText(this.#yaml, view.yaml);
+    setText(this.#note, view.note);
+    setText(this.#whyNot, view.camera.may_edit ? "" : (view.camera.why_not ?? ""));
+    // If the focused element is gone, the focus would return to the top of the page.
+    const isGone = !focused.isConnected || focused.disabled || focused.closest("[hidden]");
+    if (isInPanel && isGone) this.focusRow(state.selected);
   }
 
-  #renderButtons({ camera, isSaved, isSaving, isKnown }, isWrong) {
-    const desk = this.#desk;
-    const { draft, item, plan } = desk;
-    set(this.newZone, { "aria-pressed": String(draft?.kind === "zone"), disabled: !isKnown });
-    const why = camera.tracking === false ? "Lines need tracking: true in the configuration" : null;
-    set(this.newLine, { "aria-pressed": String(draft?.kind === "line"), disabled: why !== null || !isKnown, title: why });
-    show(this.undo, !draft && plan.canUndo);
-    show(this.redo, !draft && plan.canRedo);
-    show(this.close, draft?.kind === "zone");
-    set(this.close, { disabled: !desk.canClose });
-    for (const each of [this.takeBack, this.cancel]) show(each, draft !== null);
-    set(this.takeBack, { disabled: !draft?.points.length });
-    const atCorner = !draft && item?.kind === "zone" && desk.corner !== null;
-    for (const each of [this.addCorner, this.removeCorner]) show(each, atCorner);
-    for (const each of [this.toForm, this.done]) show(each, !draft && item !== undefined);
+  #renderButtons({ camera, isSaved, isSaving, isLoaded }, hasMistakes) {
+    const state = this.#state;
+    const { draft, item, edited } = state;
+    setAttributes(this.newZone, { "aria-pressed": String(draft?.kind === "zone"), disabled: !isLoaded });
+    const reason = camera.tracking === false ? "Lines need tracking: true in the configuration" : null;
+    setAttributes(this.newLine, {
+      "aria-pressed": String(draft?.kind === "line"),
+      disabled: reason !== null || !isLoaded,
+      title: reason,
+    });
+    show(this.undo, !draft && edited.canUndo);
+    show(this.redo, !draft && edited.canRedo);
+    show(this.finish, draft?.kind === "zone");
+    setAttributes(this.finish, { disabled: !state.canFinish });
+    for (const element of [this.removeLastCorner, this.cancel]) show(element, draft !== null);
+    setAttributes(this.removeLastCorner, { disabled: !draft?.points.length });
+    const hasCorner = !draft && item?.kind === "zone" && state.corner !== null;
+    for (const element of [this.addCorner, this.removeCorner]) show(element, hasCorner);
+    for (const element of [this.toForm, this.done]) show(element, !draft && item !== undefined);
     show(this.save, camera.may_edit === true);
-    set(this.save, { disabled: !plan.isChanged || isWrong || isSaving || draft !== null });
-    show(this.discard, plan.isChanged);
+    setAttributes(this.save, { disabled: !edited.isChanged || hasMistakes || isSaving || draft !== null });
+    show(this.discard, edited.isChanged);
     show(this.revert, camera.may_edit === true && isSaved);
-    set(this.revert, { disabled: isSaving });
-    set(this.copy, { disabled: isWrong || !plan.items.length });
+    setAttributes(this.revert, { disabled: isSaving });
+    setAttributes(this.copy, { disabled: hasMistakes || !edited.items.length });
   }
 
   #renderRows({ mistakes }) {
-    const desk = this.#desk;
+    const state = this.#state;
     for (const [id, { row }] of this.#rows) {
-      if (desk.plan.item(id)) continue;
+      if (state.edited.item(id)) continue;
       row.remove();
       this.#rows.delete(id);
     }
-    for (const item of desk.plan.items) {
+    for (const item of state.edited.items) {
       if (!this.#rows.has(item.id)) this.#rows.set(item.id, this.#row(item.id));
-      const { row, pick, remove, name, what } = this.#rows.get(item.id);
-      const isSelected = item.id === desk.selected;
-      set(row, { "data-name": item.name });
+      const { row, select, remove, name, summary } = this.#rows.get(item.id);
+      const isSelected = item.id === state.selected;
+      setAttributes(row, { "data-name": item.name });
       row.classList.toggle("selected", isSelected);
-      row.classList.toggle("mistaken", mistakes.get(item.id).length > 0);
-      set(pick, { "aria-expanded": String(isSelected) });
-      set(remove, { "aria-label": `Delete ${item.name}` });
-      say(name, item.name || "(no name)");
-      say(what, summary(item));
+      row.classList.toggle("invalid", mistakes.get(item.id).length > 0);
+      setAttributes(select, { "aria-expanded": String(isSelected) });
+      setAttributes(remove, { "aria-label": `Delete ${item.name}` });
+      setText(name, item.name || "(no name)");
+      setText(summary, summarize(item));
     }
-    const rows = desk.plan.items.map(({ id }) => this.#rows.get(id).row);
+    const rows = state.edited.items.map(({ id }) => this.#rows.get(id).row);
     if (rows.some((row, index) => this.#list.children[index] !== row)) this.#list.replaceChildren(...rows);
   }
 
   #row(id) {
-    const desk = this.#desk;
-    const [name, what] = [html("b"), html("span", { class: "note" })];
-    const pick = button("", () => desk.select(desk.selected === id ? null : id), { class: "pick" });
-    pick.append(name, what);
+    const state = this.#state;
+    const [name, summary] = [html("b"), html("span", { class: "note" })];
+    const select = button("", () => state.select(state.selected === id ? null : id), { class: "item-button" });
+    select.append(name, summary);
     const remove = button("Delete", () => this.#remove(id), { class: "delete" });
-    return { row: html("li", {}, html("div", { class: "row" }, pick, remove)), pick, remove, name, what };
+    return { row: html("li", {}, html("div", { class: "row" }, select, remove)), select, remove, name, summary };
   }
 
   #remove(id) {
-    this.#desk.remove(id);
+    this.#state.remove(id);
     this.focusRow(null);
   }
 
   #renderForm(view) {
-    const { item } = this.#desk;
-    if (item?.id !== this.#formOf) {
+    const { item } = this.#state;
+    if (item?.id !== this.#formId) {
       this.#form?.element.remove();
-      this.#formOf = item?.id ?? null;
-      this.#form = item ? new Form(this.#desk, item) : null;
+      this.#formId = item?.id ?? null;
+      this.#form = item ? new AreaForm(this.#state, item) : null;
       if (item) {
         const { row } = this.#rows.get(item.id);
         row.append(this.#form.element);
-        if (!matchMedia(FAR).matches) row.scrollIntoView({ block: "nearest" });
+        if (!matchMedia(STACKED_LAYOUT).matches) row.scrollIntoView({ block: "nearest" });
       }
     }
     this.#form?.render(view);
   }
 }
 
-function summary({ kind, points, labels }) {
-  const what = kind === "zone" ? `zone, ${points.length} corners` : "line";
-  return `${what}, ${labels?.join(", ") ?? "all labels"}`;
+function summarize({ kind, points, labels }) {
+  const description = kind === "zone" ? `zone, ${points.length} corners` : "line";
+  return `${description}, ${labels?.join(", ") ?? "all labels"}`;
 }
 
-function keys() {
-  const rows = KEYS.flatMap(([key, does]) => [html("dt", {}, html("kbd", {}, key)), html("dd", {}, does)]);
-  return html("details", {}, html("summary", {}, "Keys"), html("dl", {}, ...rows));
+function shortcutList() {
+  const rows = SHORTCUTS.flatMap(([key, action]) => [html("dt", {}, html("kbd", {}, key)), html("dd", {}, action)]);
+  return html("details", {}, html("summary", {}, "Shortcuts"), html("dl", {}, ...rows));
 }
 
-function show(element, isShown) {
-  element.hidden = !isShown;
+function show(element, isVisible) {
+  element.hidden = !isVisible;
 }

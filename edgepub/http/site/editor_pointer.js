@@ -1,18 +1,18 @@
-/** Mouse, finger and pen on the picture: a click sets or selects, a drag moves. */
+/** Mouse, touch and pen on the picture: a click adds a corner or selects, a drag moves. */
 
-import { LEAST_SIDE_PX } from "./editor_drawing.js";
+import { MIN_SIDE_PX } from "./editor_view.js";
 import { distance, distanceToSide, isInside, middle, sides } from "./geometry.js";
 
-const NEAR_PX = { mouse: 11, pen: 16, touch: 26 }; // so near is on a handle
-const STILL_PX = { mouse: 3, pen: 6, touch: 8 }; // a hand that moved less did not move
-const LEAST_SWEEP_PX = 24; // a smaller rectangle or line is a click of a hand that shook
+const NEAR_PX = { mouse: 11, pen: 16, touch: 26 }; // within this distance, the pointer is on a handle
+const MIN_MOVE_PX = { mouse: 3, pen: 6, touch: 8 }; // a shorter move is a click
+const MIN_DRAG_PX = 24; // a shorter drag while drawing is an unsteady click
 const LONG_PRESS_MS = 600;
 const DOUBLE_CLICK_MS = 400;
 
 export class Pointer {
   #svg;
-  #desk;
-  #drawing;
+  #state;
+  #view;
   #focus;
   #gesture = null;
   #gestures = 0;
@@ -20,36 +20,36 @@ export class Pointer {
 
   /**
    * @param svg the overlay.
-   * @param desk what is worked on.
-   * @param drawing which says whether it is shown: what is not seen is not to be touched.
-   * @param focus whom to give the keys: `corner(index)`, `item(id)`, `drawn(isTouch)`.
+   * @param state the state of the editor.
+   * @param view knows whether zones and lines are visible: hidden ones must not react.
+   * @param focus moves the keyboard focus: `corner(index)`, `item(id)`, `afterDrawing(isTouch)`.
    */
-  constructor(svg, desk, drawing, focus) {
-    [this.#svg, this.#desk, this.#drawing, this.#focus] = [svg, desk, drawing, focus];
+  constructor(svg, state, view, focus) {
+    [this.#svg, this.#state, this.#view, this.#focus] = [svg, state, view, focus];
     svg.addEventListener("pointerdown", (event) => this.#down(event));
     svg.addEventListener("pointermove", (event) => this.#move(event));
     svg.addEventListener("pointerup", (event) => this.#up(event));
     svg.addEventListener("pointercancel", () => this.cancel());
-    svg.addEventListener("mousedown", (event) => event.preventDefault()); // the focus goes where we say
+    svg.addEventListener("mousedown", (event) => event.preventDefault()); // the editor moves the focus itself
     svg.addEventListener("contextmenu", (event) => this.#gesture?.isTouch && event.preventDefault());
   }
 
-  /** Whether a hand is at work, so that what it does is no news yet. */
+  /** Whether a gesture is under way. */
   get isBusy() {
     return this.#gesture !== null;
   }
 
-  /** Take back what a hand is doing. Return whether it did anything. */
+  /** Cancel the gesture under way. Return whether there was one. */
   cancel() {
     if (!this.#gesture) return false;
     const { name } = this.#end();
-    if (this.#desk.draft?.isSwept) this.#desk.unsweep();
-    this.#desk.forget(name);
+    if (this.#state.draft?.isDragged) this.#state.cancelDragOut();
+    this.#state.cancelGesture(name);
     return true;
   }
 
   #down(event) {
-    if (event.button !== 0 || this.#gesture || !this.#drawing.isShown) return;
+    if (event.button !== 0 || this.#gesture || !this.#view.isVisible) return;
     const at = this.#at(event);
     const name = `drag ${++this.#gestures}`;
     this.#gesture = {
@@ -58,111 +58,111 @@ export class Pointer {
       start: at,
       isTouch: event.pointerType === "touch",
       hasMoved: false,
-      ...(this.#desk.draft ? this.#sketch(at) : this.#held(at, event.pointerType, name)),
+      ...(this.#state.draft ? this.#drawGesture(at) : this.#editGesture(at, event.pointerType, name)),
     };
     this.#svg.setPointerCapture(event.pointerId);
-    this.#gesture.begin?.();
-    [this.#gesture.draft, this.#gesture.selected] = [this.#desk.draft, this.#desk.selected];
-    if (this.#gesture.hold) this.#gesture.timer = setTimeout(() => this.#end().hold(), LONG_PRESS_MS);
+    this.#gesture.onStart?.();
+    [this.#gesture.draft, this.#gesture.selected] = [this.#state.draft, this.#state.selected];
+    if (this.#gesture.onHold) this.#gesture.timer = setTimeout(() => this.#end().onHold(), LONG_PRESS_MS);
   }
 
   #move(event) {
     const at = this.#at(event);
     if (!this.#gesture) {
-      if (this.#desk.draft) this.#aim(at);
-      else if (this.#drawing.isShown) this.#hover(at, event.pointerType);
+      if (this.#state.draft) this.#setCrosshair(at);
+      else if (this.#view.isVisible) this.#hover(at, event.pointerType);
       return;
     }
     const gesture = this.#gesture;
-    if (event.pointerId !== gesture.id || this.#isGone(gesture)) return;
-    const pixels = distance(this.#desk.px(at), this.#desk.px(gesture.start));
-    if (!gesture.hasMoved && pixels < (STILL_PX[event.pointerType] ?? STILL_PX.mouse)) return;
+    if (event.pointerId !== gesture.id || this.#isObsolete(gesture)) return;
+    const pixels = distance(this.#state.toPixels(at), this.#state.toPixels(gesture.start));
+    if (!gesture.hasMoved && pixels < (MIN_MOVE_PX[event.pointerType] ?? MIN_MOVE_PX.mouse)) return;
     gesture.hasMoved = true;
     clearTimeout(gesture.timer);
-    gesture.drag?.(at);
+    gesture.onDrag?.(at);
   }
 
   #up(event) {
     if (event.pointerId !== this.#gesture?.id) return;
     const gesture = this.#end();
-    const { click, drop, hasMoved } = gesture;
+    const { onClick, onDrop, hasMoved } = gesture;
     const nearPx = NEAR_PX[event.pointerType] ?? NEAR_PX.mouse;
-    if (!this.#isGone(gesture)) (hasMoved ? drop : click)?.(this.#at(event), nearPx);
-    this.#desk.show();
+    if (!this.#isObsolete(gesture)) (hasMoved ? onDrop : onClick)?.(this.#at(event), nearPx);
+    this.#state.refresh();
   }
 
-  /** Whether another finger took away what this one holds. */
-  #isGone({ draft, selected }) {
-    return draft !== this.#desk.draft || selected !== this.#desk.selected;
+  /** Return whether another pointer has changed the selection or the draft during the gesture. */
+  #isObsolete({ draft, selected }) {
+    return draft !== this.#state.draft || selected !== this.#state.selected;
   }
 
-  /** While drawing: a click sets a corner; a drag at the beginning makes a whole. */
-  #sketch(start) {
-    const desk = this.#desk;
-    const isFirst = desk.draft.points.length === 0;
-    const setAt = (at, nearPx) => {
-      desk.aim(at);
-      if (desk.set(nearPx)) this.#focus.drawn(nearPx === NEAR_PX.touch);
+  /** While drawing: a click adds a corner; a drag at the beginning draws the whole. */
+  #drawGesture(start) {
+    const state = this.#state;
+    const isFirst = state.draft.points.length === 0;
+    const addCornerAt = (at, nearPx) => {
+      state.setCrosshair(at);
+      if (state.addDraftCorner(nearPx)) this.#focus.afterDrawing(nearPx === NEAR_PX.touch);
     };
     return {
-      begin: () => desk.aim(start),
-      drag: (at) => (isFirst ? desk.sweep(start, at) : desk.aim(at)),
-      drop: (at, nearPx) => {
-        const isSwept = isFirst && distance(desk.px(start), desk.px(at)) >= LEAST_SWEEP_PX;
-        if (isFirst && !isSwept) desk.unsweep();
-        if (!isSwept) setAt(at, nearPx);
-        else if (desk.close()) this.#focus.drawn(nearPx === NEAR_PX.touch);
+      onStart: () => state.setCrosshair(start),
+      onDrag: (at) => (isFirst ? state.dragOut(start, at) : state.setCrosshair(at)),
+      onDrop: (at, nearPx) => {
+        const isDragged = isFirst && distance(state.toPixels(start), state.toPixels(at)) >= MIN_DRAG_PX;
+        if (isFirst && !isDragged) state.cancelDragOut();
+        if (!isDragged) addCornerAt(at, nearPx);
+        else if (state.finishDraft()) this.#focus.afterDrawing(nearPx === NEAR_PX.touch);
       },
-      click: setAt,
+      onClick: addCornerAt,
     };
   }
 
-  /** Otherwise: what is under the hand, and what to do with it. */
-  #held(at, type, name) {
-    const desk = this.#desk;
+  /** While editing: find what is under the pointer, and return what to do with it. */
+  #editGesture(at, type, name) {
+    const state = this.#state;
     const found = this.#find(at, NEAR_PX[type] ?? NEAR_PX.mouse);
     if (found.corner !== undefined) {
       const index = found.corner;
       return {
-        begin: () => this.#focusCorner(index),
-        drag: (to) => desk.dragCorner(index, to, name),
-        click: () => this.#clickCorner(index),
-        hold: type === "mouse" ? undefined : () => this.#removeCorner(index),
+        onStart: () => this.#focusCorner(index),
+        onDrag: (to) => state.dragCorner(index, to, name),
+        onClick: () => this.#clickCorner(index),
+        onHold: type === "mouse" ? undefined : () => this.#removeCorner(index),
       };
     }
     if (found.middle !== undefined) {
       let index = null;
       const add = () => {
         index = found.middle + 1;
-        desk.addCorner(found.middle, null, name);
+        state.addCorner(found.middle, null, name);
         this.#focus.corner(index);
       };
       return {
-        drag: (to) => {
+        onDrag: (to) => {
           if (index === null) add();
-          desk.dragCorner(index, to, name);
+          state.dragCorner(index, to, name);
         },
-        click: add,
+        onClick: add,
       };
     }
-    if (found.item && (type !== "touch" || found.item === desk.item)) {
+    if (found.item && (type !== "touch" || found.item === state.item)) {
       const { points } = found.item;
       const [x, y] = at;
       return {
-        begin: () => this.#selectItem(found.item.id),
-        drag: (to) => desk.move(points, to[0] - x, to[1] - y, name),
+        onStart: () => this.#selectItem(found.item.id),
+        onDrag: (to) => state.move(points, to[0] - x, to[1] - y, name),
       };
     }
-    return { click: () => this.#selectItem(found.item?.id ?? null) };
+    return { onClick: () => this.#selectItem(found.item?.id ?? null) };
   }
 
   #focusCorner(index) {
-    this.#desk.select(this.#desk.selected, index);
+    this.#state.select(this.#state.selected, index);
     this.#focus.corner(index);
   }
 
   #selectItem(id) {
-    this.#desk.select(id);
+    this.#state.select(id);
     this.#focus.item(id);
   }
 
@@ -173,38 +173,38 @@ export class Pointer {
   }
 
   #removeCorner(index) {
-    this.#desk.removeCorner(index);
-    this.#focus.corner(this.#desk.corner);
+    this.#state.removeCorner(index);
+    this.#focus.corner(this.#state.corner);
   }
 
-  #aim(at) {
+  #setCrosshair(at) {
     this.#svg.style.cursor = "";
-    this.#desk.aim(at);
+    this.#state.setCrosshair(at);
   }
 
   #hover(at, type) {
     const { corner, middle: between, item } = this.#find(at, NEAR_PX[type] ?? NEAR_PX.mouse);
     const isHandle = corner !== undefined || between !== undefined;
-    this.#svg.style.cursor = isHandle ? "grab" : item ? (item === this.#desk.item ? "move" : "pointer") : "";
+    this.#svg.style.cursor = isHandle ? "grab" : item ? (item === this.#state.item ? "move" : "pointer") : "";
   }
 
-  /** Return what is at a point: a corner or a middle of the selected item, or an item. */
+  /** Return what is at a point: a corner or the middle of a side of the selected item, or an item. */
   #find(at, nearPx) {
-    const desk = this.#desk;
-    const point = desk.px(at);
-    const inPx = (points) => points.map((each) => desk.px(each));
-    if (desk.item) {
-      const corners = inPx(desk.item.points);
+    const state = this.#state;
+    const point = state.toPixels(at);
+    const toPixels = (points) => points.map((corner) => state.toPixels(corner));
+    if (state.item) {
+      const corners = toPixels(state.item.points);
       const corner = nearest(corners, point, nearPx);
       if (corner !== undefined) return { corner };
-      const long = ([from, to]) => (distance(from, to) >= LEAST_SIDE_PX ? middle(from, to) : [Infinity, Infinity]);
-      const between = desk.item.kind === "zone" ? nearest(sides(corners).map(long), point, nearPx) : undefined;
+      const middleOf = ([from, to]) => (distance(from, to) >= MIN_SIDE_PX ? middle(from, to) : [Infinity, Infinity]);
+      const between = state.item.kind === "zone" ? nearest(sides(corners).map(middleOf), point, nearPx) : undefined;
       if (between !== undefined) return { middle: between };
     }
     const isOn = ({ kind, points }) =>
-      kind === "zone" ? isInside(point, inPx(points)) : distanceToSide(point, inPx(points)) <= nearPx;
-    const last = (kind) => desk.plan.items.findLast((each) => each.kind === kind && isOn(each));
-    return { item: desk.item && isOn(desk.item) ? desk.item : (last("line") ?? last("zone")) };
+      kind === "zone" ? isInside(point, toPixels(points)) : distanceToSide(point, toPixels(points)) <= nearPx;
+    const last = (kind) => state.edited.items.findLast((item) => item.kind === kind && isOn(item));
+    return { item: state.item && isOn(state.item) ? state.item : (last("line") ?? last("zone")) };
   }
 
   #at({ clientX, clientY }) {

@@ -1,7 +1,7 @@
 /**
- * Points, sides and polygons, without a page. The checks are those of edgepub/areas.py, in its words.
+ * Points, sides and polygons. The checks are those of edgepub/config/areas.py, with the same messages.
  *
- * A point is [x, y]: in fractions of the frame where it is kept and checked, in pixels where a hand is near it.
+ * A point is [x, y]: in fractions of the frame for storing and checking, in pixels for distances to the pointer.
  */
 
 export const ANCHORS = [
@@ -15,24 +15,26 @@ export const ANCHORS = [
   "top_left",
   "top_right",
 ];
-const LEAST_AREA = 1e-4;
-const MOST_CORNERS = 100;
-const PARTS = 1000; // of the frame, in which points are kept that are set by hand
+const MIN_AREA = 1e-4;
+const MAX_CORNERS = 100;
+const STEPS = 1000; // drawn points are rounded to this fraction of the frame
 
-/** Return why a zone cannot have this polygon, or null. */
+/** Return what is wrong with a zone's polygon, or null. */
 export function polygonMistake(points) {
   if (!points.every(isInFrame)) return "a point is [x, y] in fractions of the frame, 0 to 1, not in pixels";
   if (points.length < 3) return "polygon needs at least 3 corners";
   if (crossesItself(points)) return "polygon crosses itself: list its corners in order around the zone";
-  if (points.length > MOST_CORNERS) return `polygon has too many entries: ${points.length}, at most ${MOST_CORNERS} are allowed`;
-  if (area(points) < LEAST_AREA) return "polygon has no area: its corners are on one line or too close together";
+  if (points.length > MAX_CORNERS) {
+    return `polygon has too many entries: ${points.length}, at most ${MAX_CORNERS} are allowed`;
+  }
+  if (area(points) < MIN_AREA) return "polygon has no area: its corners are on one line or too close together";
   return null;
 }
 
-/** Return why a line cannot go from one point to the other, or null. */
+/** Return what is wrong with a line between two points, or null. */
 export function lineMistake(from, to) {
   if (![from, to].every(isInFrame)) return "a point is [x, y] in fractions of the frame, 0 to 1, not in pixels";
-  if (from[0] === to[0] && from[1] === to[1]) return "from and to are the same point: give two";
+  if (from[0] === to[0] && from[1] === to[1]) return "from and to are the same point: set two different points";
   return null;
 }
 
@@ -47,24 +49,24 @@ export function sides(points) {
   return points.map((point, index) => [point, points[(index + 1) % points.length]]);
 }
 
-/** Return the point in the frame that is nearest, in the parts in which points are kept. */
+/** Return the nearest point in the frame, rounded. */
 export function inFrame([x, y]) {
-  return [x, y].map((each) => Math.round(Math.min(1, Math.max(0, each)) * PARTS) / PARTS);
+  return [x, y].map((value) => Math.round(Math.min(1, Math.max(0, value)) * STEPS) / STEPS);
 }
 
-/** Return the point in the frame, on its edge if it is within so many pixels of it. */
+/** Return the nearest point in the frame; if it is within `pixels` of the edge, a point on the edge. */
 export function snapped([x, y], [width, height], pixels) {
   return inFrame([toEdge(x, pixels / width), toEdge(y, pixels / height)]);
 }
 
-/** Return the points moved together, as far as all of them stay in the frame. */
+/** Return the points moved together, only so far that all of them stay in the frame. */
 export function moved(points, dx, dy) {
   const within = (by, values) => Math.max(-Math.min(...values), Math.min(1 - Math.max(...values), by));
   const [byX, byY] = [within(dx, points.map(([x]) => x)), within(dy, points.map(([, y]) => y))];
   return points.map(([x, y]) => inFrame([x + byX, y + byY]));
 }
 
-/** Return the corners of the rectangle that has these two opposite ones, clockwise from the top left. */
+/** Return the four corners of a rectangle, given two opposite ones: clockwise from the top left. */
 export function rectangle([x1, y1], [x2, y2]) {
   const [left, right, top, bottom] = [Math.min(x1, x2), Math.max(x1, x2), Math.min(y1, y2), Math.max(y1, y2)];
   return [
@@ -75,17 +77,17 @@ export function rectangle([x1, y1], [x2, y2]) {
   ];
 }
 
-/** Return the point between two. */
+/** Return the midpoint of two points. */
 export function middle([x1, y1], [x2, y2]) {
   return [(x1 + x2) / 2, (y1 + y2) / 2];
 }
 
-/** Return how far two points are from each other. */
+/** Return the distance between two points. */
 export function distance([x1, y1], [x2, y2]) {
   return Math.hypot(x2 - x1, y2 - y1);
 }
 
-/** Return how far a point is from the straight line between two others. */
+/** Return the distance of a point from the segment between two others. */
 export function distanceToSide(point, [from, to]) {
   const [dx, dy] = [to[0] - from[0], to[1] - from[1]];
   const along = ((point[0] - from[0]) * dx + (point[1] - from[1]) * dy) / (dx * dx + dy * dy || 1);
@@ -99,7 +101,7 @@ export function isInside([x, y], points) {
   return sides(points).filter(isLeftOf).length % 2 === 1;
 }
 
-/** Return the unit vectors of a line in pixels: along it, and to the left of one who looks along it. */
+/** Return two unit vectors of a line in pixels: along it, and to its left when looking along it. */
 export function directions([from, to]) {
   const length = distance(from, to) || 1;
   const [x, y] = [(to[0] - from[0]) / length, (to[1] - from[1]) / length];
@@ -107,7 +109,7 @@ export function directions([from, to]) {
 }
 
 function isInFrame(point) {
-  return point.every((each) => each >= 0 && each <= 1);
+  return point.every((value) => value >= 0 && value <= 1);
 }
 
 function toEdge(value, near) {
@@ -117,12 +119,15 @@ function toEdge(value, near) {
 
 function crossesItself(points) {
   const all = sides(points);
-  return all.some((side, number) =>
-    all.slice(number + 2).some((other, more) => (number + 2 + more + 1) % all.length !== number && cross(side, other)),
+  return all.some((side, index) =>
+    all.slice(index + 2).some((other, offset) => {
+      const isNeighbour = (index + 2 + offset + 1) % all.length === index;
+      return !isNeighbour && intersect(side, other);
+    }),
   );
 }
 
-function cross([a, b], [c, d]) {
+function intersect([a, b], [c, d]) {
   return sideOf(a, b, c) * sideOf(a, b, d) < 0 && sideOf(c, d, a) * sideOf(c, d, b) < 0;
 }
 

@@ -1,37 +1,37 @@
-/** The page of all cameras: how each is, with a still of it. */
+/** The page of all cameras: the status of each, with a still picture. */
 
 import { CameraCard } from "./camera_card.js";
-import { byId, say, showStatus } from "./elements.js";
-import { recall, remember } from "./remembered.js";
+import { byId, setText, showStatus } from "./elements.js";
+import { loadPreference, storePreference } from "./preferences.js";
 import { takeToken } from "./token_link.js";
 
 const POLL_MS = 2000;
-const PATIENCE_MS = 10000;
+const TIMEOUT_MS = 10000;
 const cards = new Map();
 let timer = 0;
 
 takeToken();
-byId("log-out").hidden = !recall("loggedIn", false);
+byId("log-out").hidden = !loadPreference("loggedIn", false);
 byId("log-out").addEventListener("click", logOut);
 document.addEventListener("visibilitychange", poll);
 poll();
 
 async function poll() {
   clearTimeout(timer);
-  if (document.hidden) return; // asks anew when it is shown
+  if (document.hidden) return; // polls again when the page becomes visible
   try {
-    const response = await fetch("/cameras", { signal: AbortSignal.timeout(PATIENCE_MS) });
+    const response = await fetch("/cameras", { signal: AbortSignal.timeout(TIMEOUT_MS) });
     if (response.status === 401) {
       location.reload();
       return;
     }
-    if (!response.ok) throw new Error(`The daemon answers ${response.status}`);
+    if (!response.ok) throw new Error(`status ${response.status}`);
     show(await response.json());
   } catch {
     showStatus(byId("broker"), "unknown");
-    notice("The daemon does not answer. Trying again …");
+    showNotice("edgepub does not respond. Retrying …");
     document.body.classList.add("stale");
-    for (const card of cards.values()) card.lose();
+    for (const card of cards.values()) card.showUnknown();
   }
   clearTimeout(timer);
   timer = setTimeout(poll, POLL_MS);
@@ -40,11 +40,11 @@ async function poll() {
 function show({ node, version, broker, cameras }) {
   document.title = `${node} · edgepub`;
   document.body.classList.remove("stale");
-  say(byId("node"), node);
-  say(byId("version"), `edgepub ${version}`);
+  setText(byId("node"), node);
+  setText(byId("version"), `edgepub ${version}`);
   showStatus(byId("broker"), broker.status);
-  if (!cameras.length) notice("No camera is configured.");
-  else notice(broker.fault ? `Broker: ${broker.fault}` : "");
+  if (!cameras.length) showNotice("No cameras are configured.");
+  else showNotice(broker.fault ? `Broker: ${broker.fault}` : "");
   const names = new Set(cameras.map(({ name }) => name));
   for (const [name, card] of cards) {
     if (names.has(name)) continue;
@@ -57,8 +57,8 @@ function show({ node, version, broker, cameras }) {
   }
 }
 
-function notice(text) {
-  say(byId("notice"), text);
+function showNotice(text) {
+  setText(byId("notice"), text);
   byId("notice").hidden = !text;
 }
 
@@ -66,9 +66,9 @@ async function logOut() {
   try {
     await fetch("/logout", { method: "POST", headers: { "Content-Type": "application/json" }, body: "{}" });
   } catch {
-    notice("Not logged out: the daemon does not answer.");
+    showNotice("Not logged out: edgepub does not respond.");
     return;
   }
-  remember("loggedIn", false);
+  storePreference("loggedIn", false);
   location.reload();
 }

@@ -1,7 +1,7 @@
-/** The page in place of any other for whom the daemon does not know: it asks for the token. */
+/** The login page: it asks for the token, and is served at any address while the browser has not given it. */
 
 import { byId } from "./elements.js";
-import { remember } from "./remembered.js";
+import { storePreference } from "./preferences.js";
 import { takeToken } from "./token_link.js";
 
 const form = byId("login");
@@ -13,10 +13,10 @@ form.addEventListener("submit", (event) => {
   event.preventDefault();
   logIn(field.value.trim());
 });
-window.addEventListener("hashchange", followLink);
-followLink();
+window.addEventListener("hashchange", useTokenLink);
+useTokenLink();
 
-function followLink() {
+function useTokenLink() {
   const token = takeToken();
   if (token) logIn(token);
 }
@@ -31,13 +31,13 @@ async function logIn(token) {
       body: JSON.stringify({ token }),
     });
     if (response.ok) {
-      remember("loggedIn", true);
+      storePreference("loggedIn", true);
       location.reload();
       return;
     }
     message.textContent = (await response.text()).trim() || `Refused (${response.status}).`;
   } catch {
-    message.textContent = "The daemon does not answer.";
+    message.textContent = "edgepub does not respond.";
   }
   button.disabled = false;
   field.select();

@@ -1,7 +1,7 @@
-/** A line for the user, which goes by itself. */
+/** A message for the user that disappears after some seconds. */
 
-const STAYS_MS = 6000;
-const ERROR_STAYS_MS = 15000;
+const SHOWN_MS = 6000;
+const ERROR_SHOWN_MS = 15000;
 
 export class Message {
   #element;
@@ -12,7 +12,7 @@ export class Message {
   }
 
   /**
-   * Show a line in place of the one before.
+   * Show a message, which replaces the last one.
    * @param {string} text empty: none.
    * @param {boolean} [isError]
    */
@@ -20,6 +20,6 @@ export class Message {
     clearTimeout(this.#timer);
     this.#element.textContent = text;
     this.#element.classList.toggle("error", isError);
-    if (text) this.#timer = setTimeout(() => this.show(""), isError ? ERROR_STAYS_MS : STAYS_MS);
+    if (text) this.#timer = setTimeout(() => this.show(""), isError ? ERROR_SHOWN_MS : SHOWN_MS);
   }
 }

@@ -1,9 +1,9 @@
-/** The picture: a JPEG drawn at its own size, in a stage that has its shape. */
+/** The picture: a JPEG drawn at its own size, in an element with its aspect ratio. */
 
-import { recallShape, rememberShape } from "./remembered.js";
+import { loadAspectRatio, storeAspectRatio } from "./preferences.js";
 
 /**
- * @param {HTMLElement} stage what is given the picture's shape; before the first picture that of the last visit.
+ * @param {HTMLElement} stage gets the picture's aspect ratio; before the first picture, that of the last visit.
  * @param {HTMLCanvasElement} canvas
  * @param {string} camera
  */
@@ -18,11 +18,11 @@ export class Picture {
     this.#canvas = canvas;
     this.#context = canvas.getContext("2d", { alpha: false });
     this.#camera = camera;
-    this.#shape(recallShape(camera));
+    this.#setAspectRatio(loadAspectRatio(camera));
   }
 
   /**
-   * Draw a picture; one that cannot be read is left out.
+   * Draw a picture. Skip it if it cannot be decoded.
    * @param {Blob} jpeg
    */
   async show(jpeg) {
@@ -36,14 +36,14 @@ export class Picture {
     if (this.#canvas.width !== width || this.#canvas.height !== height) {
       this.#canvas.width = width;
       this.#canvas.height = height;
-      this.#shape(width / height);
-      rememberShape(this.#camera, width, height);
+      this.#setAspectRatio(width / height);
+      storeAspectRatio(this.#camera, width, height);
     }
     this.#context.drawImage(bitmap, 0, 0);
     bitmap.close();
   }
 
-  #shape(shape) {
-    this.#stage.style.setProperty("--shape", shape);
+  #setAspectRatio(ratio) {
+    this.#stage.style.setProperty("--aspect-ratio", ratio);
   }
 }

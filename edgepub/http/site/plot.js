@@ -1,19 +1,19 @@
-/** The plot of the last minutes: latency as two lines, and what was dropped as bars below them. */
+/** The plot of the last ten minutes: latency as two lines, and dropped messages as bars below them. */
 
 import { svg } from "./elements.js";
-import { milliseconds } from "./words.js";
+import { formatMs } from "./formatting.js";
 
 const SPAN_S = 600;
 const STEP_S = 5;
-const MARK_PX = 80; // for each word on the axis of time
+const MIN_TICK_PX = 80; // between the labels of the time axis
 const MARGIN = { left: 44, right: 10, top: 10, bottom: 20 };
-const BAND = 26; // of the bars
+const BARS_HEIGHT = 26;
 const GAP = 10;
-const MOST_TICKS = 4;
+const MAX_TICKS = 4;
 
 /**
  * @param {SVGSVGElement} root
- * @param {HTMLElement} caption says the same in words.
+ * @param {HTMLElement} caption gets a summary as text.
  */
 export class Plot {
   #root;
@@ -31,12 +31,13 @@ export class Plot {
   /**
    * Add points, oldest first.
    * @param {{at: number, p50_ms: ?number, p95_ms: ?number, dropped: number}[]} points
-   * @param {boolean} anew whether they are all that there are.
+   * @param {boolean} replace whether they replace those that are shown.
    */
-  add(points, anew) {
-    const all = anew ? points : this.#points.concat(points);
+  add(points, replace) {
+    const all = replace ? points : this.#points.concat(points);
     const newest = all.length ? all[all.length - 1].at : 0;
-    this.#points = all.filter(({ at }) => at > newest - SPAN_S && at <= newest); // no later ones: the clock was set back
+    // `<=`: later ones are from before the clock was set back.
+    this.#points = all.filter(({ at }) => at > newest - SPAN_S && at <= newest);
     this.#caption.textContent = summary(this.#points);
     this.#draw();
   }
@@ -54,7 +55,7 @@ export class Plot {
       left: MARGIN.left,
       right: this.#width - MARGIN.right,
       top: MARGIN.top,
-      bottom: this.#height - MARGIN.bottom - BAND - GAP,
+      bottom: this.#height - MARGIN.bottom - BARS_HEIGHT - GAP,
     };
     const newest = this.#points.length ? this.#points[this.#points.length - 1].at : 0;
     const x = (at) => area.right - ((newest - at) / SPAN_S) * (area.right - area.left);
@@ -75,21 +76,22 @@ export class Plot {
     const parts = [];
     for (let value = 0; value <= top + step / 2; value += step) {
       const at = Math.round(y(value)) + 0.5;
-      const said = value === 0 ? "0" : milliseconds(value).replace(".0 ", " ");
+      const label = value === 0 ? "0" : formatMs(value).replace(".0 ", " ");
       parts.push(svg("line", { class: "grid", x1: area.left, x2: area.right, y1: at, y2: at }));
-      parts.push(text(said, { x: area.left - 6, y: at + 4, "text-anchor": "end" }));
+      parts.push(makeText(label, { x: area.left - 6, y: at + 4, "text-anchor": "end" }));
     }
     return parts;
   }
 
   #timeAxis(area) {
     const parts = [];
-    const every = [120, 300].find((each) => (each / SPAN_S) * (area.right - area.left) >= MARK_PX) ?? SPAN_S;
-    for (let ago = 0; ago <= SPAN_S; ago += every) {
+    const widthOf = (seconds) => (seconds / SPAN_S) * (area.right - area.left);
+    const interval = [120, 300].find((seconds) => widthOf(seconds) >= MIN_TICK_PX) ?? SPAN_S;
+    for (let ago = 0; ago <= SPAN_S; ago += interval) {
       const at = area.right - (ago / SPAN_S) * (area.right - area.left);
       const anchor = ago === 0 ? "end" : ago === SPAN_S ? "start" : "middle";
-      const said = ago === 0 ? "now" : `−${ago / 60} min`;
-      parts.push(text(said, { x: at, y: this.#height - 5, "text-anchor": anchor }));
+      const label = ago === 0 ? "now" : `−${ago / 60} min`;
+      parts.push(makeText(label, { x: at, y: this.#height - 5, "text-anchor": anchor }));
     }
     return parts;
   }
@@ -100,24 +102,28 @@ export class Plot {
     const width = Math.max(1.5, ((area.right - area.left) * STEP_S) / SPAN_S - 1);
     const parts = [
       svg("line", { class: "grid", x1: area.left, x2: area.right, y1: base, y2: base }),
-      text(most ? String(most) : "drops", { x: area.left - 6, y: base - BAND / 2 + 4, "text-anchor": "end" }),
+      makeText(most ? String(most) : "drops", {
+        x: area.left - 6,
+        y: base - BARS_HEIGHT / 2 + 4,
+        "text-anchor": "end",
+      }),
     ];
     for (const { at, dropped } of this.#points) {
       if (!dropped) continue;
-      const height = Math.max(2, (dropped / most) * BAND);
+      const height = Math.max(2, (dropped / most) * BARS_HEIGHT);
       parts.push(svg("rect", { class: "drops", x: x(at) - width, y: base - height, width, height }));
     }
     return parts;
   }
 }
 
-function text(said, attributes) {
-  const made = svg("text", attributes);
-  made.textContent = said;
-  return made;
+function makeText(content, attributes) {
+  const element = svg("text", attributes);
+  element.textContent = content;
+  return element;
 }
 
-/** A path through the points; where there is no value, there is a gap. */
+/** Return a path through the points, with a gap where a value is missing. */
 function path(points, key, x, y) {
   let d = "";
   let command = "M";
@@ -126,7 +132,7 @@ function path(points, key, x, y) {
     if (!Number.isFinite(value)) {
       command = "M";
     } else {
-      // A point between two gaps is a dot: a line of no length with round ends.
+      // A point between two gaps becomes a dot: a line of zero length with round ends.
       const at = `${x(point.at).toFixed(1)},${y(value).toFixed(1)}`;
       d += command === "M" ? `M${at}L${at}` : `L${at}`;
       command = "L";
@@ -135,17 +141,18 @@ function path(points, key, x, y) {
   return d;
 }
 
-/** The least of 1, 2, 5, 10, ... (or their tenths) of which few enough make up a value. */
+/** Return the smallest of 1, 2, 5, 10, ... (or their tenths) that gives at most MAX_TICKS steps up to a value. */
 function tick(value) {
-  const power = 10 ** Math.floor(Math.log10(value / MOST_TICKS));
-  return [1, 2, 5, 10].map((each) => each * power).find((each) => value / each <= MOST_TICKS);
+  const power = 10 ** Math.floor(Math.log10(value / MAX_TICKS));
+  return [1, 2, 5, 10].map((factor) => factor * power).find((step) => value / step <= MAX_TICKS);
 }
 
 function summary(points) {
   const measured = points.filter(({ p95_ms: p95 }) => Number.isFinite(p95));
-  if (!measured.length) return "No measurement yet: there is one every 5 seconds.";
+  if (!measured.length) return "No measurement yet. The first comes after 5 seconds.";
   const { p50_ms: p50, p95_ms: p95 } = measured[measured.length - 1];
-  const highest = Math.max(...measured.map((each) => each.p95_ms));
-  const dropped = points.reduce((sum, each) => sum + each.dropped, 0);
-  return `Now ${milliseconds(p50)} (p50), ${milliseconds(p95)} (p95); highest p95 ${milliseconds(highest)}; ${dropped} dropped.`;
+  const highest = Math.max(...measured.map((point) => point.p95_ms));
+  const dropped = points.reduce((sum, point) => sum + point.dropped, 0);
+  const now = `Now ${formatMs(p50)} (p50), ${formatMs(p95)} (p95)`;
+  return `${now}; highest p95 ${formatMs(highest)}; ${dropped} dropped.`;
 }

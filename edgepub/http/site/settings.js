@@ -1,128 +1,132 @@
-/** The settings that can be set while the daemon runs, through the same door as the commands of MQTT. */
+/** The form for the runtime settings. They work like the MQTT commands. */
 
-import { say } from "./elements.js";
+import { setText } from "./elements.js";
 
-const SETTLES_MS = 150;
-const ECHO_MS = 500; // an answer that is under way may still have the old value
-const NO_LIMIT = 61; // the slider's place behind its highest rate
+const SEND_DELAY_MS = 150;
+const IGNORE_UPDATES_MS = 500; // an update that was under way may still have the old value
+const NO_LIMIT = 61; // the position of the slider after its highest rate
 
 const KINDS = {
   enabled: {
     read: (input) => (input.checked ? "ON" : "OFF"),
     show: (input, value) => (input.checked = value),
-    words: () => "",
+    format: () => "",
   },
   min_score: {
     read: (input) => input.value,
     show: (input, value) => (input.value = value),
-    words: (value) => Number(value).toFixed(2),
+    format: (value) => Number(value).toFixed(2),
   },
   max_fps: {
     read: (input) => (Number(input.value) >= NO_LIMIT ? "None" : input.value),
     show: (input, value) => (input.value = value ?? NO_LIMIT),
-    words: (value) => (value === null || value === "None" ? "no limit" : String(value)),
+    format: (value) => (value === null || value === "None" ? "no limit" : String(value)),
   },
 };
 
 /**
- * A form whose inputs are named as the settings. It follows the server, except for what the user is moving.
+ * The form. It shows the server's values, except in an input that the user is moving.
  *
- * @param {HTMLFormElement} form its inputs' values are said in elements of the inputs' ids and `-value`.
+ * @param {HTMLFormElement} form has one input per setting. The value of the input with the id `x` is also shown as text
+ *   in the element with the id `x-value`.
  * @param {string} camera
- * @param {(text: string, isError: boolean) => void} tell the user.
+ * @param {(text: string, isError: boolean) => void} showMessage
  */
 export class Settings {
   #controls;
   #fields;
 
-  constructor(form, camera, tell) {
+  constructor(form, camera, showMessage) {
     this.#fields = form.querySelector("fieldset");
     this.#controls = Object.entries(KINDS).map(
       ([name, kind]) =>
         new Control(form.elements[name], kind, async (text) => {
-          const answer = await put(camera, name, text, tell);
-          if (answer) this.follow(answer);
+          const values = await putSetting(camera, name, text, showMessage);
+          if (values) this.show(values);
         }),
     );
     form.addEventListener("submit", (event) => {
       event.preventDefault();
-      for (const control of this.#controls) control.want("");
+      for (const control of this.#controls) control.send("");
     });
   }
 
   /**
-   * Show what the server has.
-   * @param {{enabled: boolean, min_score: number, max_fps: ?number}} settings
+   * Show the server's values.
+   * @param {{enabled: boolean, min_score: number, max_fps: ?number}} values
    */
-  follow(settings) {
+  show(values) {
     this.#fields.disabled = false;
-    for (const control of this.#controls) control.follow(settings[control.name]);
+    for (const control of this.#controls) control.show(values[control.name]);
   }
 }
 
-/** One input: what it is moved to is sent when it rests, one after the other, and only the newest. */
+/** One input. It sends its value once the value stops changing: one request at a time, and only the newest value. */
 class Control {
   #input;
   #kind;
-  #words;
-  #send;
-  #wanted = null;
+  #valueText;
+  #put;
+  #unsent = null;
   #timer = 0;
-  #sending = false;
-  #pressed = false;
-  #quietUntil = 0;
+  #isSending = false;
+  #isPressed = false;
+  #ignoreUpdatesUntil = 0;
 
-  constructor(input, kind, send) {
+  constructor(input, kind, put) {
     this.#input = input;
     this.#kind = kind;
-    this.#words = document.getElementById(`${input.id}-value`);
-    this.#send = send;
+    this.#valueText = document.getElementById(`${input.id}-value`);
+    this.#put = put;
     input.addEventListener("input", () => {
-      this.#say(kind.read(input));
-      this.want(kind.read(input), SETTLES_MS);
+      this.#showText(kind.read(input));
+      this.send(kind.read(input), SEND_DELAY_MS);
     });
-    input.addEventListener("pointerdown", () => (this.#pressed = true));
-    for (const end of ["pointerup", "pointercancel"]) window.addEventListener(end, () => (this.#pressed = false));
+    input.addEventListener("pointerdown", () => (this.#isPressed = true));
+    for (const end of ["pointerup", "pointercancel"]) window.addEventListener(end, () => (this.#isPressed = false));
   }
 
   get name() {
     return this.#input.name;
   }
 
-  want(text, afterMs = 0) {
-    this.#wanted = text;
+  /** Send a value after a delay. An empty one restores the value of the configuration. */
+  send(text, delayMs = 0) {
+    this.#unsent = text;
     clearTimeout(this.#timer);
-    this.#timer = setTimeout(() => this.#flush(), afterMs);
+    this.#timer = setTimeout(() => this.#flush(), delayMs);
   }
 
-  follow(value) {
-    if (this.#pressed || this.#sending || this.#wanted !== null || performance.now() < this.#quietUntil) return;
+  /** Show the server's value, unless the user is entering a newer one. */
+  show(value) {
+    const isEntering = this.#isPressed || this.#isSending || this.#unsent !== null;
+    if (isEntering || performance.now() < this.#ignoreUpdatesUntil) return;
     this.#kind.show(this.#input, value);
-    this.#say(value);
+    this.#showText(value);
   }
 
   async #flush() {
-    if (this.#sending) return;
-    this.#sending = true;
-    while (this.#wanted !== null) {
-      const text = this.#wanted;
-      this.#wanted = null;
-      await this.#send(text);
-      this.#quietUntil = text === "" ? 0 : performance.now() + ECHO_MS;
+    if (this.#isSending) return;
+    this.#isSending = true;
+    while (this.#unsent !== null) {
+      const text = this.#unsent;
+      this.#unsent = null;
+      await this.#put(text);
+      this.#ignoreUpdatesUntil = text === "" ? 0 : performance.now() + IGNORE_UPDATES_MS;
     }
-    this.#sending = false;
+    this.#isSending = false;
   }
 
-  #say(value) {
-    const words = this.#kind.words(value);
-    if (!words) return;
-    say(this.#words, words);
-    this.#input.setAttribute("aria-valuetext", words);
+  #showText(value) {
+    const text = this.#kind.format(value);
+    if (!text) return;
+    setText(this.#valueText, text);
+    this.#input.setAttribute("aria-valuetext", text);
   }
 }
 
-/** Ask for a setting; empty is the configuration's. Returns what is in force now, or null where it was refused. */
-async function put(camera, name, text, tell) {
+/** Send a setting; an empty text restores the configuration's value. Return all current values; null on failure. */
+async function putSetting(camera, name, text, showMessage) {
   try {
     const response = await fetch(`/cameras/${camera}/settings/${name}`, {
       method: "PUT",
@@ -130,9 +134,9 @@ async function put(camera, name, text, tell) {
       body: text,
     });
     if (response.ok) return await response.json();
-    tell((await response.text()).trim() || `${name}: refused (${response.status})`, true);
+    showMessage((await response.text()).trim() || `${name}: refused (${response.status})`, true);
   } catch {
-    tell(`${name} was not changed: the daemon does not answer.`, true);
+    showMessage(`${name} was not changed: edgepub does not respond.`, true);
   }
   return null;
 }

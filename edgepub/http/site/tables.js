@@ -1,10 +1,10 @@
-/** The tables: what is in the newest picture, and what happened of late. */
+/** The tables: objects in the newest picture, and the last events. */
 
 import { colourOf } from "./colours.js";
-import { children, html, say, set } from "./elements.js";
-import { happened } from "./words.js";
+import { fitChildren, html, setAttributes, setText } from "./elements.js";
+import { describeEvent } from "./formatting.js";
 
-const EVENTS = 50;
+const MAX_EVENTS = 50;
 
 /**
  * Show the objects of the newest frame.
@@ -12,41 +12,41 @@ const EVENTS = 50;
  * @param {object[]} detections
  */
 export function showDetections(body, detections) {
-  const rows = children(body, detections.length, () => row(4));
-  detections.forEach((each, index) => {
+  const rows = fitChildren(body, detections.length, () => makeRow(4));
+  detections.forEach((detection, index) => {
     const [label, score, track, zones] = rows[index].cells;
-    showLabel(label, each.label);
-    say(score, each.score.toFixed(2));
-    say(track, String(each.track_id ?? "–"));
-    say(zones, each.zones?.join(", ") || "–");
+    showLabel(label, detection.label);
+    setText(score, detection.score.toFixed(2));
+    setText(track, String(detection.track_id ?? "–"));
+    setText(zones, detection.zones?.join(", ") || "–");
   });
 }
 
 /**
- * Add events, oldest first, to those that are shown newest first.
+ * Add events, oldest first. The table shows the newest first.
  * @param {HTMLTableSectionElement} body
  * @param {object[]} events
- * @param {boolean} anew whether they are all that there are.
+ * @param {boolean} replace whether they replace those that are shown.
  */
-export function showEvents(body, events, anew) {
-  if (anew) body.replaceChildren();
-  for (const each of events.slice(-EVENTS)) {
-    const made = row(4);
-    const [when, what, label, track] = made.cells;
-    when.append(time(each.timestamp));
-    say(what, happened(each));
-    showLabel(label, each.label);
-    say(track, String(each.track_id));
-    if (!anew) made.className = "new";
-    body.prepend(made);
+export function showEvents(body, events, replace) {
+  if (replace) body.replaceChildren();
+  for (const event of events.slice(-MAX_EVENTS)) {
+    const row = makeRow(4);
+    const [when, what, label, track] = row.cells;
+    when.append(makeTime(event.timestamp));
+    setText(what, describeEvent(event));
+    showLabel(label, event.label);
+    setText(track, String(event.track_id));
+    if (!replace) row.className = "new";
+    body.prepend(row);
   }
-  while (body.rows.length > EVENTS) body.lastElementChild.remove();
+  while (body.rows.length > MAX_EVENTS) body.lastElementChild.remove();
 }
 
-function row(cells) {
-  const made = html("tr");
-  for (let index = 0; index < cells; index++) made.append(html("td"));
-  return made;
+function makeRow(cells) {
+  const row = html("tr");
+  for (let index = 0; index < cells; index++) row.append(html("td"));
+  return row;
 }
 
 function showLabel(cell, label) {
@@ -54,12 +54,12 @@ function showLabel(cell, label) {
   const [swatch, text] = cell.children;
   if (text.textContent === label) return;
   swatch.style.backgroundColor = colourOf(label).fill;
-  say(text, label);
+  setText(text, label);
 }
 
-function time(timestamp) {
-  const at = new Date(timestamp * 1000);
-  const made = html("time", {}, at.toLocaleTimeString([], { hourCycle: "h23" }));
-  set(made, { datetime: at.toISOString(), title: at.toLocaleString() });
-  return made;
+function makeTime(timestamp) {
+  const date = new Date(timestamp * 1000);
+  const time = html("time", {}, date.toLocaleTimeString([], { hourCycle: "h23" }));
+  setAttributes(time, { datetime: date.toISOString(), title: date.toLocaleString() });
+  return time;
 }

@@ -1,16 +1,16 @@
-/** A link that carries the token behind its `#`, which browsers send to nobody. */
+/** A link that carries the token after its `#`: browsers do not send that part to any server. */
 
 /**
- * Take the token out of the address, so that it stays neither there nor in the history.
+ * Remove the token from the address, so that it stays neither there nor in the browser's history. Return it.
  * @returns {?string}
  */
 export function takeToken() {
-  const found = /^#token=(.+)$/.exec(location.hash);
-  if (!found) return null;
+  const match = /^#token=(.+)$/.exec(location.hash);
+  if (!match) return null;
   history.replaceState(null, "", location.pathname + location.search);
   try {
-    return decodeURIComponent(found[1]);
+    return decodeURIComponent(match[1]);
   } catch {
-    return found[1];
+    return match[1];
   }
 }

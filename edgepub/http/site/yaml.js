@@ -1,23 +1,23 @@
-/** Zones and lines as YAML, which any reader of YAML 1.1 or 1.2 takes for just these values. */
+/** Zones and lines as YAML that parsers of YAML 1.1 and of 1.2 read as the same values. */
 
-const WORDS = /^[\p{L}_](?:[\p{L}0-9_ -]*[\p{L}0-9_-])?$/u;
-const SOMETHING_ELSE = /^(?:y|n|yes|no|true|false|on|off|null|nan|inf)$/i; // to one reader or another
-const UNSEEN = /[\p{C}\p{Z}]/gu;
+const PLAIN = /^[\p{L}_](?:[\p{L}0-9_ -]*[\p{L}0-9_-])?$/u;
+const NOT_A_STRING = /^(?:y|n|yes|no|true|false|on|off|null|nan|inf)$/i; // to some parsers
+const INVISIBLE = /[\p{C}\p{Z}]/gu;
 
 /**
- * Return what is pasted below `cameras.<camera>` of the configuration; empty if there are no zones and no lines.
+ * Return the text to paste below `cameras.<camera>` in the configuration; empty if there are no zones and no lines.
  *
- * @param {{zones: Object, lines: Object}} areas in the configuration's form.
+ * @param {{zones: Object, lines: Object}} areas in the format of the configuration.
  */
 export function areasYaml({ zones, lines }) {
   const all = [...section("zones", zones, zoneKeys), ...section("lines", lines, lineKeys)];
   return all.map((line) => `${line}\n`).join("");
 }
 
-/** Return a string as YAML, in quotes where it could be taken for something else. */
+/** Return a string as YAML, in quotes if a parser could read it as something else. */
 export function scalar(text) {
-  if (WORDS.test(text) && !SOMETHING_ELSE.test(text)) return text;
-  return `"${text.replace(/[\\"]/g, "\\$&").replace(UNSEEN, escaped)}"`;
+  if (PLAIN.test(text) && !NOT_A_STRING.test(text)) return text;
+  return `"${text.replace(/[\\"]/g, "\\$&").replace(INVISIBLE, escape)}"`;
 }
 
 function section(key, areas, keysOf) {
@@ -49,12 +49,12 @@ function point([x, y]) {
   return `[${number(x)}, ${number(y)}]`;
 }
 
-/** YAML 1.1 takes `1e-7` for a word: a number has a point before its exponent. */
+/** YAML 1.1 reads `1e-7` as a string: a number needs a point before its exponent. */
 function number(value) {
   return String(value).replace(/^(-?\d+)e/, "$1.0e");
 }
 
-function escaped(character) {
+function escape(character) {
   if (character === " ") return character;
   const code = character.codePointAt(0);
   return code > 0xffff ? `\\U${code.toString(16).padStart(8, "0")}` : `\\u${code.toString(16).padStart(4, "0")}`;
