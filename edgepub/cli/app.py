@@ -95,13 +95,13 @@ def check(
     if connect:
         _require_system_libraries()
         from edgepub.cli.check import inspect
-        from edgepub.daemon.run import leave
+        from edgepub.core.process import exit_now
 
         failed = False
         for is_good, line in inspect(settings):
             print(line, flush=True)
             failed |= not is_good
-        leave(int(failed))  # a source or a model may hang
+        exit_now(int(failed))  # a source or a model may hang
 
 
 @app.command()

@@ -29,17 +29,39 @@ class EffectiveSettings(NamedTuple):
         """Return a copy with other saved areas for a camera; None: those of the configuration. Writes nothing.
 
         Raises:
-            ConfigurationError: the areas do not fit the camera.
+            ValueError: the areas do not fit the camera.
 
         """
         saved = {name: old for name, old in self.saved.items() if name != camera}
+        camera_settings = self.configured.cameras[camera]
         if areas is not None:
             saved[camera] = areas
-        return self._replace(saved=saved, settings=overrides.apply_overrides(self.configured, saved, self.state_dir))
+            camera_settings = camera_settings.with_areas(areas)
+        cameras = {**self.settings.cameras, camera: camera_settings}
+        return self._replace(saved=saved, settings=self.settings.model_copy(update={"cameras": cameras}))
 
     def override_notes(self) -> Iterator[str]:
         """Yield a line for each camera whose zones and lines are not those of the configuration."""
         return overrides.override_notes(self.path, self.settings, self.saved, self.state_dir)
+
+
+class InForce:
+    """The settings in force in a running daemon. Only this object holds them; all others read them here.
+
+    The event loop replaces them; any thread reads them.
+
+    Args:
+        effective: the settings at the start.
+
+    """
+
+    def __init__(self, effective: EffectiveSettings) -> None:
+        self.effective = effective
+
+    @property
+    def settings(self) -> Settings:
+        """The configuration in force, with what was saved over it."""
+        return self.effective.settings
 
 
 def load_effective(path: Path) -> EffectiveSettings:

@@ -1,4 +1,4 @@
-"""The cameras that run: each a task, started, stopped and waited for."""
+"""The running cameras. Each is a task that is started, stopped and waited for."""
 
 import asyncio
 import logging
@@ -14,44 +14,44 @@ class Fleet:
     """Runs cameras.
 
     Args:
-        group: their tasks' lifetime.
-        tell: is called whenever one has ended.
+        group: the tasks' lifetime.
+        on_end: is called when a camera's task has ended.
 
     """
 
-    def __init__(self, group: asyncio.TaskGroup, tell: Callable[[], None]) -> None:
+    def __init__(self, group: asyncio.TaskGroup, on_end: Callable[[], None]) -> None:
         self._group = group
-        self._tell = tell
-        self._running: dict[CameraSupervisor, asyncio.Task[None]] = {}
+        self._on_end = on_end
+        self._tasks: dict[CameraSupervisor, asyncio.Task[None]] = {}
 
     def start(self, camera: CameraSupervisor) -> None:
-        """Let a camera run."""
-        task = self._running[camera] = self._group.create_task(camera.run(), name=f"camera-{camera.name}")
-        task.add_done_callback(lambda _: self._tell())
+        """Start a camera's task."""
+        task = self._tasks[camera] = self._group.create_task(camera.run(), name=f"camera-{camera.name}")
+        task.add_done_callback(lambda _: self._on_end())
 
-    async def stop(self, names: Collection[str] | None, grace_s: float) -> None:
-        """Let these cameras come to their end, or all; one that hangs is left behind after so many seconds."""
-        tasks = {task: each for each, task in self._running.items() if names is None or each.name in names}
-        for each in tasks.values():
-            each.stop()
+    async def stop(self, names: Collection[str] | None, timeout_s: float) -> None:
+        """Stop these cameras, or all if `names` is None. Abandon those that have not stopped after `timeout_s`."""
+        tasks = {task: camera for camera, task in self._tasks.items() if names is None or camera.name in names}
+        for camera in tasks.values():
+            camera.stop()
         if not tasks:
             return
-        _, hung = await asyncio.wait(tasks, timeout=grace_s)
+        _, hung = await asyncio.wait(tasks, timeout=timeout_s)
         for task in hung:
-            camera_logger(_log, tasks[task].name).warning("did not stop within %.0f s and is left behind", grace_s)
+            camera_logger(_log, tasks[task].name).warning("did not stop within %.0f s; abandoned", timeout_s)
             task.cancel()
         if hung:
-            await asyncio.wait(hung, timeout=grace_s)  # they still say that their cameras are offline
-        for each in tasks.values():
-            del self._running[each]
+            await asyncio.wait(hung, timeout=timeout_s)  # each still publishes that its camera is offline
+        for camera in tasks.values():
+            del self._tasks[camera]
 
     @property
     def is_over(self) -> bool:
-        """Whether cameras have ended, and none is left that may work."""
-        ended = [each for each, task in self._running.items() if task.done()]
-        return bool(ended) and not any(each.may_work for each in self._running.keys() - set(ended))
+        """Whether at least one camera has ended, and no other can do any more work."""
+        ended = [camera for camera, task in self._tasks.items() if task.done()]
+        return bool(ended) and not any(camera.may_work for camera in self._tasks.keys() - set(ended))
 
     @property
     def stuck(self) -> list[str]:
-        """The cameras that make no progress, and do not help themselves."""
-        return [each.name for each, task in self._running.items() if each.is_stuck and not task.done()]
+        """The names of the cameras that make no progress and cannot recover on their own."""
+        return [camera.name for camera, task in self._tasks.items() if camera.is_stuck and not task.done()]

@@ -1,45 +1,24 @@
-"""The wiring: settings become objects. The only place that knows them all."""
+"""The wiring of a node: settings become objects that know each other."""
 
-import contextlib
 import functools
-import itertools
-import logging
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
-from edgepub.camera.analysis.analysis import Analysis
-from edgepub.camera.controls import Controls, read_setting
-from edgepub.camera.counts import ObjectCounts
-from edgepub.camera.inference.loading import load_model
-from edgepub.camera.inference.model import Model
-from edgepub.camera.payloads import DetectionsBuilder
-from edgepub.camera.reporter import Reporter
-from edgepub.camera.sampler import Sampler
-from edgepub.camera.snapshots import Snapshots, SnapshotThread
-from edgepub.camera.sources.capture import Gate
-from edgepub.camera.sources.factory import make_source
 from edgepub.camera.supervisor import CameraSupervisor
-from edgepub.camera.viewfinder import Viewfinder
-from edgepub.config.settings import ModelSettings, Settings
-from edgepub.daemon import reload
+from edgepub.config.effective import EffectiveSettings, InForce
+from edgepub.daemon.camera_wiring import CameraWiring
+from edgepub.daemon.editor import Editor
 from edgepub.daemon.reload import Changes, PartSettings, part_settings
 from edgepub.daemon.stats import StatsPublisher
 from edgepub.home_assistant import discovery
 from edgepub.home_assistant.announcer import Announcer
-from edgepub.http.context import AreaStore, CameraView, HttpContext
+from edgepub.http.context import HttpContext
 from edgepub.http.server import HttpServer
 from edgepub.mqtt import connection, retained
 from edgepub.mqtt.commands import SETTINGS, CommandHandler
-from edgepub.mqtt.messages import (
-    EventReceipt,
-    PictureReceipt,
-    announcement_message,
-    json_format,
-    picture_message,
-    state_message,
-)
+from edgepub.mqtt.messages import EventReceipt, Received, json_format, state_message
 from edgepub.mqtt.outbox.durable import DurableLane
 from edgepub.mqtt.outbox.outbox import Outbox
 from edgepub.mqtt.outbox.spool import Spool
@@ -47,229 +26,166 @@ from edgepub.mqtt.payloads import info
 from edgepub.mqtt.publisher import Publisher
 from edgepub.mqtt.store import Store
 from edgepub.mqtt.topics import Topics
-from edgepub.telemetry.logs import CameraLogger, camera_logger
-from edgepub.telemetry.metrics import CameraMetrics
-from edgepub.telemetry.status import CameraState, Status
+from edgepub.telemetry.status import Status
 
-_EVENTS = "events.sqlite"
-_log = logging.getLogger(__name__)
+_EVENTS_FILE = "events.sqlite"
 
 
 class Part(Protocol):
-    """What runs beside the cameras, as a task."""
+    """What runs beside the cameras, as one task."""
 
     async def run(self) -> None:
         """Work until cancelled."""
 
 
-class _Kept(NamedTuple):
-    """What of a camera goes on when it begins anew: for whom reads it, it is the same camera."""
+class Applied(NamedTuple):
+    """What is to do after new settings have been applied."""
 
-    counts: CameraMetrics
-    track_ids: Iterator[int]
-    viewfinder: Viewfinder
+    cameras: list[CameraSupervisor]
+    """To start."""
+    parts: list[str]
+    """The names of the parts to cancel, and to start again if they are still there."""
 
 
 class Node:
-    """Everything that one life of the daemon starts and stops.
+    """Everything that one run of the daemon starts and stops.
 
     Args:
-        settings: the configuration.
-        boot_id: the daemon's life.
-        store: what was kept.
-        durable_folder: for the file of events.
-        editor: lets cameras have other zones and lines.
+        in_force: the settings in force.
+        boot_id: identifies this run of the daemon.
+        store: what is kept over restarts.
+        events_dir: the directory for the file of events.
 
     """
 
-    def __init__(self, settings: Settings, boot_id: str, store: Store, durable_folder: Path, editor: AreaStore) -> None:
-        self.status = Status(settings.cameras)
-        self.snapshot_thread = SnapshotThread()
-        self.parts: dict[str, Part] = {}
-        self._settings = settings
+    def __init__(self, in_force: InForce, boot_id: str, store: Store, events_dir: Path) -> None:
+        settings = in_force.settings
+        self._in_force = in_force
         self._boot_id = boot_id
         self._store = store
+        self._started_s = time.monotonic()
         self._topics = Topics(settings.mqtt.topic_prefix, settings.node)
-        self._began_s = time.monotonic()
-        self._kept: dict[str, _Kept] = {}
-        self._counts: dict[str, CameraMetrics] = {}  # of the cameras that there are
-        self._receipts: dict[str, EventReceipt] = {}
+        self.status = Status(settings.cameras)
+        receipts: dict[str, EventReceipt] = {}
         limits = settings.outbox.durable
-        durable = DurableLane(Spool(durable_folder / _EVENTS), limits.max_messages, limits.max_age_s, self._receipts)
+        durable = DurableLane(Spool(events_dir / _EVENTS_FILE), limits.max_messages, limits.max_age_s, receipts)
         self.outbox = Outbox(settings.outbox.stream.size, durable, store)
-        self._publisher: Publisher
-        self._part_settings = part_settings(settings)
-        self._announcer = Announcer(self._discovery, store.retained_topics, self.outbox)
-        self._controls: dict[str, Controls] = {}
-        self._command_handler = CommandHandler(self._topics, self._controls)
-        self._cameras: dict[str, CameraSupervisor] = {}
-        self._views: dict[str, CameraView] = {}
-        self._http_context = HttpContext(
-            settings.node, self.status, self._counts, self._views, self.outbox.sizes, editor
+        self._announcer = Announcer(self._build_discovery, store.retained_topics, self.outbox)
+        self._cameras = CameraWiring(
+            in_force, boot_id, self._topics, self.outbox, store, self.status, receipts, self._announcer.schedule
         )
+        self.snapshot_thread = self._cameras.snapshot_thread
+        self._command_handler = CommandHandler(self._topics, self._cameras.controls)
+        self.editor = Editor(in_force, self._set_areas)
+        self._http_context = HttpContext(
+            in_force, self.status, self._cameras.metrics, self._cameras.views, self.outbox.sizes, self.editor
+        )
+        self._part_settings = part_settings(settings)
+        self._publisher = self._build_publisher()
+        self.parts: dict[str, Part] = {"announcer": self._announcer, "publisher": self._publisher}
+        self._build_parts(["stats", "http"])
 
     def start(self) -> list[CameraSupervisor]:
-        """Return the cameras, the first states of everything in the outbox; nothing runs yet."""
+        """Put the first states of everything into the outbox; return the cameras to start."""
+        settings = self._in_force.settings
         self._announcer.announce()
         self.outbox.put(state_message(self._topics.status, "online"))
-        self._tell_what_is()
-        retained.reset_counts(self._states(), self._settings.cameras, self._topics, self.outbox)
-        self.parts["announcer"] = self._announcer
-        self._renew(PartSettings._fields)
-        return [self._camera(name) for name in self._settings.cameras]
+        self._publish_settings()
+        retained.reset_counts(self._retained_states(), settings.cameras, self._topics, self.outbox)
+        return [self._cameras.add(name) for name in settings.cameras]
 
-    def apply(self, settings: Settings, new: PartSettings, what: Changes) -> tuple[list[CameraSupervisor], list[str]]:
-        """Let another configuration take the place of the one in force, whose cameras that change have been stopped.
+    def apply(self, effective: EffectiveSettings, new_parts: PartSettings, changes: Changes) -> Applied:
+        """Put new settings into force. The cameras that change have been stopped.
 
         Args:
-            settings: the configuration.
-            new: its slices.
-            what: what is different as to cameras.
-
-        Returns:
-            The cameras to be started, and the names of the parts that are others now, or are gone.
+            effective: the new settings.
+            new_parts: the settings of the parts among them.
+            changes: how the cameras differ.
 
         """
-        old = self._part_settings
-        self._settings, self._part_settings = settings, new
-        for name in what.stopped:
-            for its in (self._counts, self._controls, self._cameras, self._views, self.status.cameras):
-                its.pop(name, None)
-        for name in what.redrawn:
-            # First, so that no count is published from now on that is cleared below.
-            self._cameras[name].set_areas(settings.cameras[name])
-            self._views[name] = self._views[name]._replace(settings=settings.cameras[name])
+        self._in_force.effective = effective
+        old_parts, self._part_settings = self._part_settings, new_parts
+        for name in changes.stopped:
+            self._cameras.remove(name)
+        for name in changes.areas_changed:
+            self._cameras.set_areas(name)
         self._announcer.announce()
-        self._tell_what_is()
-        renewed = [part for part in PartSettings._fields if getattr(new, part) != getattr(old, part)]
-        if "publisher" in renewed:
-            self.outbox.reset_failures()
-        self._renew(renewed)
-        return [self._camera(name) for name in what.started], renewed
-
-    def redraw(self, settings: Settings) -> None:
-        """Let another configuration take the place of the one in force, of which only zones and lines are others."""
-        self.apply(settings, self._part_settings, reload.between(self._settings, settings))
+        self._publish_settings()
+        replaced = [name for name in PartSettings._fields if getattr(new_parts, name) != getattr(old_parts, name)]
+        if "publisher" in replaced:
+            self.outbox.reset_failures()  # it is another broker, perhaps
+        self._build_parts(replaced)
+        return Applied([self._cameras.add(name) for name in changes.started], replaced)
 
     @property
     def stuck(self) -> list[str]:
-        """The parts that make no progress, and do not help themselves."""
+        """The names of the parts that make no progress and cannot recover on their own."""
         return ["publisher"] if self._publisher.is_stuck else []
 
-    def _tell_what_is(self) -> None:
-        self.outbox.put(
-            state_message(self._topics.info, info.build(self._settings, self._boot_id), json_format(info.SCHEMA))
-        )
-        retained.clear_obsolete(self._states(), self._settings.cameras, self._topics, self.outbox)
+    def _set_areas(self, camera: str) -> None:
+        """Apply a camera's zones and lines in force."""
+        self._cameras.set_areas(camera)  # first, so that no count is published that is then cleared as obsolete
+        self._announcer.announce()
+        self._publish_settings()
 
-    def _states(self) -> list[str]:
-        """Return the topics of states where something is retained."""
+    def _publish_settings(self) -> None:
+        settings = self._in_force.settings
+        payload = info.build(settings, self._boot_id)
+        self.outbox.put(state_message(self._topics.info, payload, json_format(info.SCHEMA)))
+        retained.clear_obsolete(self._retained_states(), settings.cameras, self._topics, self.outbox)
+
+    def _retained_states(self) -> list[str]:
+        """Return the topics where a state is retained."""
         return [topic for topic in self._store.retained_topics() if not discovery.is_discovery(topic)]
 
-    def _discovery(self, published: Iterable[str]) -> Mapping[str, Mapping[str, Any]]:
-        return discovery.build_messages(self._settings, published)
+    def _build_discovery(self, retained_topics: Iterable[str]) -> Mapping[str, Mapping[str, Any]]:
+        return discovery.build_messages(self._in_force.settings, retained_topics)
 
-    def _renew(self, parts: Iterable[str]) -> None:
-        """Make these parts, which are not running, anew."""
-        settings = self._settings
-        for name in parts:
+    def _build_parts(self, names: Iterable[str]) -> None:
+        """Build these parts of `PartSettings` for the settings in force. The old ones may still run."""
+        for name in names:
             if name == "publisher":
-                self.parts[name] = self._publisher = self._new_publisher()
+                self.parts[name] = self._publisher = self._build_publisher()
             elif name == "stats":
-                self.parts[name] = StatsPublisher(
-                    settings.node,
-                    self._boot_id,
-                    self._topics.stats,
-                    settings.stats.interval_s,
-                    self._counts,
-                    self.outbox,
-                    self.status.broker,
-                    self._began_s,
-                )
-            elif settings.http.listen:
-                its = self._part_settings.http
-                self.parts[name] = HttpServer(settings.http.listen, its.settings, its.token, self._http_context)
+                self.parts[name] = self._build_stats()
+            elif listen := self._part_settings.http.settings.listen:
+                self.parts[name] = self._build_http(listen)
             else:
                 self.parts.pop(name, None)
 
-    def _new_publisher(self) -> Publisher:
+    def _build_publisher(self) -> Publisher:
+        part = self._part_settings.publisher
         offline = state_message(self._topics.status, "offline")
-        its = self._part_settings.publisher
-        connect = functools.partial(connection.connect, its.mqtt, its.client_id, its.password, will=offline)
-        births = its.births
+
+        def on_message(message: Received) -> None:
+            if message.topic in part.birth_topics:
+                self._announcer.on_birth(message)
+            else:
+                self._command_handler.handle(message)
+
         return Publisher(
             self.outbox,
-            connect,
-            its.mqtt.url,
-            its.client_id,
+            functools.partial(connection.connect, part.mqtt, part.client_id, part.password, will=offline),
+            part.mqtt.url,
+            part.client_id,
             offline,
-            [*self._topics.command_filters(SETTINGS), *births],
-            lambda message: (self._announcer.on_birth if message.topic in births else self._command_handler.handle)(
-                message
-            ),
+            [*self._topics.command_filters(SETTINGS), *part.birth_topics],
+            on_message,
             self.status.broker,
         )
 
-    def _camera(self, name: str) -> CameraSupervisor:
-        """Return a camera; its first states are in the outbox."""
-        of, topics, outbox = self._settings.cameras[name], self._topics, self.outbox
-        kept = self._kept.setdefault(name, _Kept(CameraMetrics(), itertools.count(1), Viewfinder()))
-        counts = self._counts[name] = kept.counts
-        self._receipts[topics.events(name)] = EventReceipt(counts)
-        state = self.status.cameras[name] = CameraState()
-        whose = {"node": self._settings.node, "camera": name, "boot_id": self._boot_id}
-        in_force = functools.partial(read_setting, camera=name, settings=of, store=self._store)
-        enabled = in_force("enabled")
-        outbox.put(state_message(topics.camera_status(name), "offline" if enabled else "disabled"))
-        object_counts = ObjectCounts(name, of, topics, outbox, self._announcer.schedule)
-        if not of.snapshot.enabled:
-            outbox.put(
-                announcement_message(topics.snapshot(name), b"")
-            )  # which takes the picture away that the broker may hold
-        gate = Gate(in_force("max_fps"), counts)
-        builder = DetectionsBuilder(whose, of.labels, in_force("min_score"))
-        reporter = Reporter(
-            whose,
-            topics,
-            builder,
-            Analysis(name, of, kept.track_ids),
-            object_counts,
-            Snapshots(whose, of.snapshot, self.snapshot_thread, self._taker(topics.snapshot(name), counts), counts),
-            kept.viewfinder,
-            Sampler(of.publish),
-            outbox,
-            counts,
+    def _build_stats(self) -> StatsPublisher:
+        return StatsPublisher(
+            self._topics.node,
+            self._boot_id,
+            self._topics.stats,
+            self._part_settings.stats.interval_s,
+            self._cameras.metrics,
+            self.outbox,
+            self.status.broker,
+            self._started_s,
         )
-        source = make_source(
-            name,
-            of.resolved_source,
-            gate,
-            loop=of.loop,
-            realtime=of.realtime,
-            stall_timeout_s=of.stall_timeout_s,
-            metrics=counts,
-        )
-        load = functools.partial(
-            _loaded,
-            self._settings.models[of.model],
-            lambda: self._settings.cameras.get(name, of).all_labels,  # zones that came later may name others
-            camera_logger(_log, name),
-        )
-        camera = self._cameras[name] = CameraSupervisor(
-            name, source, load, reporter, counts, state, of.stall_timeout_s, enabled=enabled
-        )
-        setters = {"enabled": camera.set_enabled, "min_score": builder.set_min_score, "max_fps": gate.set_max_fps}
-        controls = self._controls[name] = Controls(name, of, topics, outbox, self._store, setters)
-        self._views[name] = CameraView(of, kept.viewfinder, controls)
-        return camera
 
-    def _taker(self, topic: str, counts: CameraMetrics) -> Callable[[bytes], None]:
-        return lambda jpeg: self.outbox.put(picture_message(topic, jpeg, PictureReceipt(counts)))
-
-
-@contextlib.contextmanager
-def _loaded(settings: ModelSettings, labels: Callable[[], Sequence[str]], log: CameraLogger) -> Iterator[Model]:
-    with load_model(settings) as model:
-        for line in model.unknown_labels(labels()):
-            log.warning("%s", line)
-        yield model
+    def _build_http(self, listen: str) -> HttpServer:
+        part = self._part_settings.http
+        return HttpServer(listen, part.settings, part.token, self._http_context)

@@ -1,4 +1,4 @@
-"""What is to be done when one configuration takes the place of another. Pure."""
+"""What a reload has to do, from the old and the new settings. Pure functions."""
 
 from typing import NamedTuple
 
@@ -12,36 +12,38 @@ from edgepub.home_assistant import discovery
 
 
 class Changes(NamedTuple):
-    """What is different, as to cameras."""
+    """How the cameras differ between two settings."""
 
     everything: bool
-    """What all cameras hang on: a new life has to begin."""
+    """What all cameras depend on has changed: another run is needed."""
     stopped: list[str]
-    """Cameras that are there no more, or are to begin anew."""
+    """Cameras that are removed or restart."""
     started: list[str]
-    """Cameras that are new, or are to begin anew."""
-    redrawn: list[str]
-    """Cameras that go on, with other zones and lines."""
+    """Cameras that are added or restart."""
+    areas_changed: list[str]
+    """Cameras that keep running, with new zones and lines."""
 
     def __str__(self) -> str:
         parts = {
             "restarted": [name for name in self.started if name in self.stopped],
-            "new": [name for name in self.started if name not in self.stopped],
-            "gone": [name for name in self.stopped if name not in self.started],
-            "with other zones and lines": self.redrawn,
+            "added": [name for name in self.started if name not in self.stopped],
+            "removed": [name for name in self.stopped if name not in self.started],
+            "with new zones and lines": self.areas_changed,
         }
         return "; ".join(f"{', '.join(names)} {what}" for what, names in parts.items() if names)
 
 
-def between(old: Settings, new: Settings) -> Changes:
-    """Return what is different."""
+def find_changes(old: Settings, new: Settings) -> Changes:
+    """Return how the cameras differ."""
     before, after = _cameras(old), _cameras(new)
-    go_on = {name for name in before.keys() & after.keys() if _blank(*before[name]) == _blank(*after[name])}
+    kept = {
+        name for name in before.keys() & after.keys() if _without_areas(*before[name]) == _without_areas(*after[name])
+    }
     return Changes(
         _foundations(old) != _foundations(new),
-        [name for name in before if name not in go_on],
-        [name for name in after if name not in go_on],
-        [name for name in after if name in go_on and before[name] != after[name]],
+        [name for name in before if name not in kept],
+        [name for name in after if name not in kept],
+        [name for name in after if name in kept and before[name] != after[name]],
     )
 
 
@@ -53,43 +55,42 @@ def _cameras(settings: Settings) -> dict[str, tuple[CameraSettings, ModelSetting
     return {name: (camera, settings.models[camera.model]) for name, camera in settings.cameras.items()}
 
 
-def _blank(camera: CameraSettings, model: ModelSettings) -> tuple[CameraSettings, ModelSettings]:
-    """Return what a camera is without its zones and lines."""
+def _without_areas(camera: CameraSettings, model: ModelSettings) -> tuple[CameraSettings, ModelSettings]:
     return camera.with_areas(Areas()), model
 
 
-class Connection(NamedTuple):
-    """What a session with the broker is made of."""
+class PublisherSettings(NamedTuple):
+    """What a session with the broker depends on."""
 
     mqtt: MqttSettings
     client_id: str
     password: SecretStr | None
-    births: list[str]
+    birth_topics: list[str]
 
 
-class Http(NamedTuple):
-    """What is served over HTTP."""
+class HttpPartSettings(NamedTuple):
+    """What the HTTP server depends on."""
 
     settings: HttpSettings
     token: SecretStr | None
 
 
 class PartSettings(NamedTuple):
-    """What each part is made of, by the part's name."""
+    """What each part depends on, by the part's name. A part is replaced when its settings change."""
 
-    publisher: Connection
+    publisher: PublisherSettings
     stats: StatsSettings
-    http: Http
+    http: HttpPartSettings
 
 
 def part_settings(settings: Settings) -> PartSettings:
-    """Return the settings that each part is made of: it is made anew when they change.
+    """Return what each part depends on.
 
     Raises:
-        ValueError: the broker's password or the token cannot be read any more.
+        ValueError: the broker's password or the token cannot be read.
 
     """
-    password, births = read_broker_password(settings.mqtt), discovery.birth_topics(settings)
-    connection = Connection(settings.mqtt, settings.client_id, password, births)
-    http = Http(settings.http, read_http_token(settings.http) if settings.http.listen else None)
-    return PartSettings(publisher=connection, stats=settings.stats, http=http)
+    password, birth_topics = read_broker_password(settings.mqtt), discovery.birth_topics(settings)
+    publisher = PublisherSettings(settings.mqtt, settings.client_id, password, birth_topics)
+    http = HttpPartSettings(settings.http, read_http_token(settings.http) if settings.http.listen else None)
+    return PartSettings(publisher, settings.stats, http)

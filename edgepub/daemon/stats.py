@@ -1,4 +1,4 @@
-"""How it goes: the stats, for programs every `stats.interval_s`, for a person one line a camera a minute."""
+"""Statistics: a stats message every `stats.interval_s`, and one log line per camera and minute."""
 
 import asyncio
 import logging
@@ -14,23 +14,24 @@ from edgepub.telemetry.logs import camera_logger
 from edgepub.telemetry.metrics import CameraMetrics, Reading
 from edgepub.telemetry.status import BrokerStatus
 
-_LINE_EVERY_S = 60.0
-_CLOCK_WAS_SET_S = 10.0  # at least; what is less is drift
+LINE_INTERVAL_S = 60.0
+_MIN_CLOCK_STEP_S = 10.0  # smaller differences are drift
 _log = logging.getLogger(__name__)
 
 
 class StatsPublisher:
-    """Reads what has been counted, and tells it.
+    """Reads the metrics, publishes the stats message and writes the log lines.
 
     Args:
-        node: the box.
-        boot_id: the daemon's life.
-        topic: where the stats go.
-        interval_s: seconds from one to the next.
-        cameras: the counts of each camera.
-        outbox: takes the messages, and tells how many wait.
-        broker: how the session with the broker is.
-        began_s: when the daemon began, on the monotonic clock.
+        node: the node's name.
+        boot_id: identifies this run of the daemon.
+        topic: the topic of the stats message.
+        interval_s: seconds between two stats messages.
+        cameras: the metrics of each camera.
+        outbox: takes the messages; its sizes are published.
+        broker: the status of the session with the broker.
+        started_s: when the daemon started, on the monotonic clock.
+        line_interval_s: seconds between two log lines of a camera.
 
     """
 
@@ -43,39 +44,42 @@ class StatsPublisher:
         cameras: Mapping[str, CameraMetrics],
         outbox: Outbox,
         broker: BrokerStatus,
-        began_s: float,
+        started_s: float,
+        *,
+        line_interval_s: float = LINE_INTERVAL_S,
     ) -> None:
-        self._whose = {"schema": stats.SCHEMA, "node": node, "boot_id": boot_id}
+        self._header = {"schema": stats.SCHEMA, "node": node, "boot_id": boot_id}
         self._topic = topic
         self._interval_s = interval_s
         self._cameras = cameras
         self._outbox = outbox
         self._broker = broker
-        self._began_s = began_s
+        self._started_s = started_s
+        self._line_interval_s = line_interval_s
 
     async def run(self) -> None:
-        """Tell how it goes until cancelled."""
+        """Publish and log until cancelled."""
         async with asyncio.TaskGroup() as group:
             group.create_task(self._publish(), name="stats")
             group.create_task(self._write_lines(), name="stats-lines")
 
     async def _publish(self) -> None:
         process = psutil.Process()
-        process.cpu_percent()  # the next call tells of the time since this one
+        process.cpu_percent()  # the next call measures from here
         last_s = time.monotonic()
         started = 0.0
         before = self._read()
         while True:
             await asyncio.sleep(self._interval_s)
             now_s, now = time.monotonic(), self._read()
-            at = round(time.time() - (now_s - self._began_s), 3)
-            if abs(at - started) > _CLOCK_WAS_SET_S:  # a box without a battery gets its time from the network, late
-                started = at
+            computed = round(time.time() - (now_s - self._started_s), 3)
+            if abs(computed - started) > _MIN_CLOCK_STEP_S:  # a computer without a battery gets its time late
+                started = computed
             payload = {
-                **self._whose,
+                **self._header,
                 "timestamp": time.time(),
                 "interval_s": round(now_s - last_s, 3),
-                "uptime_s": round(now_s - self._began_s, 3),
+                "uptime_s": round(now_s - self._started_s, 3),
                 "started": started,
                 "rss_bytes": process.memory_info().rss,
                 "cpu_percent": process.cpu_percent(),
@@ -89,22 +93,24 @@ class StatsPublisher:
     async def _write_lines(self) -> None:
         before = self._read()
         while True:
-            await asyncio.sleep(_LINE_EVERY_S)
+            await asyncio.sleep(self._line_interval_s)
             now = self._read()
             for name in now:
-                if name in before and now[name].captured > before[name].captured:  # else the camera has said why
-                    camera_logger(_log, name).info("%s", _line(before[name], now[name]))
+                # No line without frames: the camera itself has logged why.
+                if name in before and now[name].captured > before[name].captured:
+                    camera_logger(_log, name).info("%s", _format_line(before[name], now[name]))
             before = now
 
     def _read(self) -> dict[str, Reading]:
-        return {name: counts.read() for name, counts in self._cameras.items()}
+        return {name: metrics.read() for name, metrics in self._cameras.items()}
 
 
-def _line(before: Reading, now: Reading) -> str:
-    """Return what a camera did between two readings, for a person."""
-    did = stats.camera_stats(before, now)
-    text = f"{did['fps_in']:.1f} frames/s in, {did['fps_inferred']:.1f} inferred, {did['fps_published']:.1f} published"
-    if total := did["latency_ms"].get("total"):
+def _format_line(before: Reading, now: Reading) -> str:
+    """Return a line about what a camera did between two readings."""
+    figures = stats.camera_stats(before, now)
+    fps_in, fps_inferred, fps_published = (figures[key] for key in ("fps_in", "fps_inferred", "fps_published"))
+    text = f"{fps_in:.1f} frames/s in, {fps_inferred:.1f} inferred, {fps_published:.1f} published"
+    if total := figures["latency_ms"].get("total"):
         text += f", 95 % within {total['p95']:.0f} ms"
     dropped = {reason: number - before.dropped.get(reason, 0) for reason, number in now.dropped.items()}
     if any(dropped.values()):

@@ -1,4 +1,4 @@
-"""What the service manager is told: that the start is over, how it is in words, and that all parts make progress."""
+"""Reports to the service manager: that the start is over, a status text, and that all parts make progress."""
 
 import asyncio
 import logging
@@ -9,101 +9,114 @@ from collections.abc import Callable, Sequence
 
 from edgepub.telemetry.status import Status
 
-_LOOK_S = 0.5
-_FEEDS = 3  # for each time that the watchdog could bite
-_SURE_S = 5.0
-_MAX_CHARACTERS = 1000
+POLL_S = 0.5
+STUCK_AFTER_S = 5.0
+_PINGS_PER_TIMEOUT = 3
+_STARTUP_MARGIN_S = 30.0
+_MAX_LINE_CHARACTERS = 1000
 _log = logging.getLogger(__name__)
 
 
 class Service:
-    """One process under a service manager; without one, nobody hears it.
+    """This process as a service. Without a service manager, nothing is sent.
 
     Args:
-        startup_timeout_s: so long the manager is kept waiting for the first session with the broker.
+        startup_timeout_s: how long the start waits for the first session with the broker.
+        poll_s: seconds between two looks at the status.
+        stuck_after_s: how long a part must be stuck before the watchdog is no longer fed.
 
     """
 
-    def __init__(self, startup_timeout_s: float) -> None:
-        self._ready_at_s = time.monotonic() + startup_timeout_s
-        self._watchdog_s = watchdog_s()
+    def __init__(
+        self, startup_timeout_s: float, *, poll_s: float = POLL_S, stuck_after_s: float = STUCK_AFTER_S
+    ) -> None:
+        self._startup_timeout_s = startup_timeout_s
+        self._startup_ends_s = time.monotonic() + startup_timeout_s
+        self._poll_s = poll_s
+        self._stuck_after_s = stuck_after_s
+        self._watchdog_s = watchdog_timeout_s()
         self._is_ready = False
-        self._is_leaving = False
-        self._owes_ready = False
-        self._news = ""
-        self._told = ""
-        self._next_feed_s = 0.0
+        self._is_stopping = False
+        self._is_ready_due = False  # READY=1 is still to be sent
+        self._reload_result = ""
+        self._sent_status = ""
+        self._next_ping_s = 0.0
         self._stuck_since_s: dict[str, float] = {}
-        # The manager's own limit for a start may be shorter.
-        notify(f"EXTEND_TIMEOUT_USEC={int(1e6 * (startup_timeout_s + 30))}", "STATUS=starting")
+
+    def starting(self) -> None:
+        """Report that the start has begun, and how long it may take: the manager's own limit may be shorter."""
+        limit_s = self._startup_timeout_s + _STARTUP_MARGIN_S
+        notify(f"EXTEND_TIMEOUT_USEC={int(1e6 * limit_s)}", "STATUS=starting")
 
     async def follow(self, status: Status, stuck: Callable[[], Sequence[str]]) -> None:
-        """Tell how it is until cancelled.
+        """Report the node's status until cancelled.
 
         Args:
             status: of the node.
-            stuck: returns the parts that make no progress, and do not help themselves.
+            stuck: returns the names of the parts that make no progress and cannot recover on their own.
 
         """
         while True:
-            if not self._is_ready and (status.broker.sessions or time.monotonic() > self._ready_at_s):
+            if not self._is_ready and (status.broker.sessions or time.monotonic() > self._startup_ends_s):
                 self._is_ready = True
-                self._owes_ready = True
+                self._is_ready_due = True
                 if not status.broker.sessions:
-                    _log.warning("the start counts as done without the broker: %s", status.broker.problem)
-            self._tell("; ".join(filter(None, [status.summary, self._news, *status.problems])))
-            self._feed(stuck())
-            await asyncio.sleep(_LOOK_S)
+                    problem = status.broker.problem
+                    _log.warning("startup timed out waiting for the broker; continuing without it: %s", problem)
+            self._report("; ".join(filter(None, [status.summary, self._reload_result, *status.problems])))
+            self._ping_watchdog(stuck())
+            await asyncio.sleep(self._poll_s)
 
     def reloading(self) -> None:
-        """Tell that the configuration is being read anew."""
+        """Report that a reload has begun."""
         if self._is_ready:
-            notify("RELOADING=1", monotonic_now(), "STATUS=reloading")
+            notify("RELOADING=1", monotonic_usec(), "STATUS=reloading")
 
-    def reloaded(self, news: str) -> None:
-        """Tell that this is over, and what came of it: said from now on beside how it is."""
-        self._news, self._told = news, ""
-        self._owes_ready = self._is_ready
+    def reloaded(self, result: str) -> None:
+        """Report that the reload is over. Its result is a part of the status text until the next reload."""
+        self._reload_result, self._sent_status = result, ""
+        self._is_ready_due = self._is_ready
 
     def stopping(self) -> None:
-        """Tell that it comes to its end, and from now on nothing else."""
-        self._is_leaving = True
+        """Report that the stop has begun. No status is reported after that."""
+        self._is_stopping = True
         notify("STOPPING=1", "STATUS=stopping")
 
-    def _tell(self, words: str) -> None:
-        if self._is_leaving or (words == self._told and not self._owes_ready):
+    def _report(self, text: str) -> None:
+        if self._is_stopping or (text == self._sent_status and not self._is_ready_due):
             return
-        if notify(*["READY=1"] * self._owes_ready, f"STATUS={words}"):  # else it is told the next time
-            self._told, self._owes_ready = words, False
+        if notify(*["READY=1"] * self._is_ready_due, f"STATUS={text}"):  # otherwise the next poll sends it
+            self._sent_status, self._is_ready_due = text, False
 
-    def _feed(self, names: Sequence[str]) -> None:
+    def _ping_watchdog(self, stuck: Sequence[str]) -> None:
+        """Ping the manager's watchdog, unless a part has been stuck for too long."""
         now_s = time.monotonic()
-        self._stuck_since_s = {name: self._stuck_since_s.get(name, now_s) for name in names}
-        stuck = [name for name, since_s in self._stuck_since_s.items() if now_s - since_s > _SURE_S]
-        if self._watchdog_s is None or now_s < self._next_feed_s:
+        self._stuck_since_s = {name: self._stuck_since_s.get(name, now_s) for name in stuck}
+        if self._watchdog_s is None or now_s < self._next_ping_s:
             return
-        self._next_feed_s = now_s + self._watchdog_s / _FEEDS
-        if stuck:
-            text = "%s: no progress; unless that changes, the service manager ends this within %.0f s"
-            _log.error(text, ", ".join(stuck), self._watchdog_s)
+        self._next_ping_s = now_s + self._watchdog_s / _PINGS_PER_TIMEOUT
+        hopeless = [name for name, since_s in self._stuck_since_s.items() if now_s - since_s > self._stuck_after_s]
+        if hopeless:
+            text = "%s: no progress; the service manager kills this process in %.0f s unless that changes"
+            _log.error(text, ", ".join(hopeless), self._watchdog_s)
         else:
             notify("WATCHDOG=1")
 
 
 def notify(*assignments: str) -> bool:
-    """Tell the service manager, if there is one that wants to hear it: `READY=1`, `STATUS=...` and so on.
+    """Send assignments such as `READY=1` or `STATUS=...` to the service manager (sd_notify), if there is one.
 
     Returns:
-        Whether that is done; False: it does not take it now, and may later.
+        False if the manager does not take the message now and may later; else True.
 
     """
     path = os.environ.get("NOTIFY_SOCKET", "")
     if path[:1] not in {"/", "@"}:
         return True
     address = "\0" + path[1:] if path[0] == "@" else path
-    lines = [each.replace("\n", " ")[:_MAX_CHARACTERS] for each in assignments]
+    lines = [assignment.replace("\n", " ")[:_MAX_LINE_CHARACTERS] for assignment in assignments]
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as notifier:
-        notifier.setblocking(False)  # a manager that does not read must not hold anybody
+        notifier.setblocking(False)  # a manager that does not read must not block the event loop
         try:
             notifier.sendto("\n".join(lines).encode(errors="backslashreplace"), address)
         except OSError:
@@ -111,13 +124,13 @@ def notify(*assignments: str) -> bool:
     return True
 
 
-def monotonic_now() -> str:
-    """Return the moment in the form that goes with `RELOADING=1`."""
+def monotonic_usec() -> str:
+    """Return the time now as the assignment that `RELOADING=1` requires."""
     return f"MONOTONIC_USEC={time.clock_gettime_ns(time.CLOCK_MONOTONIC) // 1000}"
 
 
-def watchdog_s() -> float | None:
-    """Return within how many seconds the manager wants to hear `WATCHDOG=1`; None: it does not."""
+def watchdog_timeout_s() -> float | None:
+    """Return the manager's watchdog timeout in seconds; None if it watches no process, or another one."""
     usec = os.environ.get("WATCHDOG_USEC", "")
     pid = os.environ.get("WATCHDOG_PID", str(os.getpid()))
     return int(usec) / 1e6 if usec.isdecimal() and int(usec) and pid == str(os.getpid()) else None

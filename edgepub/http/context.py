@@ -5,7 +5,7 @@ from typing import Any, NamedTuple, Protocol
 
 from edgepub.camera.viewfinder import Viewfinder
 from edgepub.config.areas import Areas
-from edgepub.config.camera import CameraSettings
+from edgepub.config.effective import InForce
 from edgepub.telemetry.metrics import CameraMetrics
 from edgepub.telemetry.status import Status
 
@@ -24,18 +24,19 @@ class RuntimeSettings(Protocol):
 class AreaStore(Protocol):
     """Applies and saves zones and lines (implemented in `edgepub.daemon`)."""
 
-    def has_saved(self, camera: str) -> bool:
-        """Return whether saved zones and lines replace those of the configuration."""
-
     async def save(self, camera: str, areas: Areas | None) -> None:
-        """Apply and save zones and lines. None restores those of the configuration. Raise EdgepubError on failure."""
+        """Save zones and lines and put them into force. None restores those of the configuration.
+
+        Raises:
+            ValueError: the camera cannot have them.
+            EdgepubError: they cannot be saved.
+
+        """
 
 
 class CameraView(NamedTuple):
     """One camera, as the HTTP server sees it."""
 
-    settings: CameraSettings
-    """The current settings."""
     viewfinder: Viewfinder
     controls: RuntimeSettings
 
@@ -43,7 +44,8 @@ class CameraView(NamedTuple):
 class HttpContext(NamedTuple):
     """The objects that responses are made from. The mappings change on a reload: read them for each response."""
 
-    node: str
+    in_force: InForce
+    """The settings in force. They have the same cameras as `cameras`."""
     status: Status
     metrics: Mapping[str, CameraMetrics]
     """By camera. A camera that restarts keeps its own, so that counters never decrease."""
@@ -51,3 +53,13 @@ class HttpContext(NamedTuple):
     outbox_sizes: Callable[[], Mapping[str, int]]
     """Returns the number of waiting messages, by lane."""
     area_store: AreaStore
+
+    @property
+    def node(self) -> str:
+        """The node's name."""
+        return self.in_force.settings.node
+
+    def areas(self, camera: str) -> tuple[Areas, bool]:
+        """Return a camera's zones and lines in force, and whether they are saved ones."""
+        effective = self.in_force.effective
+        return effective.settings.cameras[camera].areas, camera in effective.saved

@@ -8,8 +8,9 @@ from typing import Any
 
 import orjson
 
+from edgepub.camera.viewfinder import Viewfinder
 from edgepub.config.areas import Areas
-from edgepub.http.context import CameraView, HttpContext
+from edgepub.http.context import HttpContext
 from edgepub.http.history import CameraHistory
 from edgepub.http.pictures import Picture, PictureEncoder
 
@@ -69,7 +70,7 @@ class PageUpdates:
             view = self._context.cameras.get(self._camera)
             if view is None:
                 return None
-            update = self._changes(view)
+            update = self._changes(view.viewfinder)
             if picture is not None and picture is not self._picture:
                 self._picture = picture
                 frame, objects = picture.seen
@@ -82,10 +83,10 @@ class PageUpdates:
                 self._updated_at_s = time.monotonic()
                 return _to_json({**always, **update}), picture.jpeg if picture and "frame" in update else None
 
-    def _changes(self, view: CameraView) -> dict[str, Any]:
+    def _changes(self, viewfinder: Viewfinder) -> dict[str, Any]:
         """Return what has changed since the last update, apart from the picture."""
         changes: dict[str, Any] = {}
-        events, self._event_count = view.viewfinder.events(self._event_count)
+        events, self._event_count = viewfinder.events(self._event_count)
         if events:
             changes["events"] = events
         points, self._point_count = self._history.points(self._point_count)
@@ -96,21 +97,22 @@ class PageUpdates:
             self._figures_at_s = now_s
             if figures := self._history.figures:
                 changes["figures"] = figures._asdict()
-        areas = view.settings.areas, self._context.area_store.has_saved(self._camera)
+        areas = self._context.areas(self._camera)
         if areas != self._areas:
             self._areas = areas
             changes["areas"] = areas_json(*areas)
-        description = self._describe(view)
+        description = self._describe()
         if description != self._description:
             self._description = changes["camera"] = description
         return changes
 
-    def _describe(self, view: CameraView) -> dict[str, Any]:
+    def _describe(self) -> dict[str, Any]:
+        settings = self._context.in_force.settings.cameras[self._camera]
         return {
             "name": self._camera,
             "node": self._context.node,
-            "labels": view.settings.labels,
-            "tracking": view.settings.tracking,
+            "labels": settings.labels,
+            "tracking": settings.tracking,
             "may_edit": self._read_only_reason is None,
             "why_not": self._read_only_reason,
         }

@@ -44,7 +44,6 @@ class Writes:
         self._check_allowed()
         try:
             areas = Areas.model_validate(_parse(await request.read()))
-            find_camera(request, self._context)[1].settings.with_areas(areas)
         except ValidationError as error:
             return _mistakes([_mistake(*explain(detail, Areas)) for detail in error.errors(include_url=False)])
         except ValueError as error:
@@ -64,10 +63,10 @@ class Writes:
         camera, _ = find_camera(request, self._context)
         try:
             await self._context.area_store.save(camera, areas)
-        except EdgepubError as error:
+        except (ValueError, EdgepubError) as error:
             return _mistakes([_mistake((), str(error))])
-        _, view = find_camera(request, self._context)  # again: saving has replaced the view
-        return json_response(areas_json(view.settings.areas, self._context.area_store.has_saved(camera)))
+        find_camera(request, self._context)  # again: a reload may have removed it meanwhile
+        return json_response(areas_json(*self._context.areas(camera)))
 
 
 def _parse(body: bytes) -> Any:  # noqa: ANN401  (JSON)

@@ -1,4 +1,4 @@
-"""Figures: what is timed, what is told of it, and a line a minute."""
+"""Statistics: quantiles, the stats message, and a log line per minute."""
 
 import asyncio
 import json
@@ -64,27 +64,26 @@ def a_busy_second(counts):
     counts.count_dropped("queue_full", 2)
 
 
-async def running(cameras, outbox, interval_s=3600.0):
+async def running(cameras, outbox, interval_s=3600.0, **options):
     broker = BrokerStatus()
     broker.sessions = 5
     stats_publisher = StatsPublisher(
-        "garage", "boot", "edgepub/garage/stats", interval_s, cameras, outbox, broker, time.monotonic()
+        "garage", "boot", "edgepub/garage/stats", interval_s, cameras, outbox, broker, time.monotonic(), **options
     )
     task = asyncio.create_task(stats_publisher.run())
-    await asyncio.sleep(0)  # it begins with a first reading
+    await asyncio.sleep(0)  # it starts with a first reading
     await asyncio.sleep(0)
     return task
 
 
-async def test_a_line_a_minute_for_a_person(monkeypatch, caplog):
-    monkeypatch.setattr("edgepub.daemon.stats._LINE_EVERY_S", 0.5)
+async def test_a_line_a_minute_for_a_person(caplog):
     caplog.set_level(logging.INFO)
     cameras = {"porch": CameraMetrics()}
-    task = await running(cameras, Outbox(9))
+    task = await running(cameras, Outbox(9), line_interval_s=0.5)
     a_busy_second(cameras["porch"])
     while len(caplog.messages) < 1:
         await asyncio.sleep(0.05)
-    await asyncio.sleep(1)  # a minute in which nothing comes: the camera itself has said why
+    await asyncio.sleep(1)  # a minute without frames: the camera itself has logged why
     cameras["porch"].count_captured()
     while len(caplog.messages) < 2:
         await asyncio.sleep(0.05)
@@ -98,21 +97,21 @@ async def test_a_line_a_minute_for_a_person(monkeypatch, caplog):
     assert re.fullmatch(r"[\d.]+ frames/s in, 0.0 inferred, 0.0 published", second), "nothing is left over"
 
 
-async def test_stats_tell_of_the_interval_and_count_from_the_start():
+async def test_stats_are_of_the_interval_and_count_from_the_start():
     cameras, outbox = {"porch": CameraMetrics()}, Outbox(9)
     task = await running(cameras, outbox, interval_s=0.3)
     a_busy_second(cameras["porch"])
-    told = [json.loads((await take(outbox)).encoded()) for _ in range(2)]
+    sent = [json.loads((await take(outbox)).encoded()) for _ in range(2)]
     task.cancel()
-    for payload in told:
+    for payload in sent:
         jsonschema.Draft202012Validator(stats.json_schema()).validate(payload)
         porch = payload["cameras"]["porch"]
         assert (porch["captured"], porch["inferred"], porch["published"]) == (30, 15, 15)
         assert (porch["sampled"], porch["dropped"]) == ({"busy": 15}, {"queue_full": 2})
         assert payload["broker"] == {"reconnects": 4}
         assert payload["cpu_percent"] >= 0
-    first, second = (payload["cameras"]["porch"] for payload in told)
-    assert first["fps_in"] == pytest.approx(30 / told[0]["interval_s"], rel=0.2)
+    first, second = (payload["cameras"]["porch"] for payload in sent)
+    assert first["fps_in"] == pytest.approx(30 / sent[0]["interval_s"], rel=0.2)
     assert (second["fps_in"], second["latency_ms"], second["model_ms"]) == (0, {}, {})
     expected = {"capture_to_inference": 10, "inference": 40, "queue": 40, "publish": 10, "total": 100}
     assert {stage: parts["p50"] for stage, parts in first["latency_ms"].items()} == pytest.approx(expected, rel=0.2)
@@ -120,7 +119,7 @@ async def test_stats_tell_of_the_interval_and_count_from_the_start():
 
 
 async def test_the_start_is_one_moment_until_the_clock_is_set(monkeypatch):
-    """A box without a battery gets its time from the network, when the daemon has long been running."""
+    """A computer without a battery gets its time from the network, when the daemon has long been running."""
     outbox, ahead_s, real = Outbox(9), [0.0], time.time
     monkeypatch.setattr(time, "time", lambda: real() + ahead_s[0])
     task = await running({}, outbox, interval_s=0.1)

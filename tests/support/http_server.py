@@ -2,14 +2,14 @@
 
 import asyncio
 import contextlib
+from pathlib import Path
 
 import aiohttp
 from pydantic import SecretStr
 
 from edgepub.camera.viewfinder import Viewfinder
-from edgepub.config.areas import Areas
-from edgepub.config.camera import CameraSettings
-from edgepub.config.settings import HttpSettings
+from edgepub.config.effective import EffectiveSettings, InForce
+from edgepub.config.settings import HttpSettings, Settings
 from edgepub.http.context import CameraView, HttpContext
 from edgepub.http.limits import DEFAULT_LIMITS
 from edgepub.http.server import HttpServer
@@ -30,6 +30,18 @@ def ready(*names):
     return status
 
 
+def settings_in_force(cameras):
+    model = {"model_name": "yolo", "zoo_url": "/zoo", "inference_host_address": "@local"}
+    settings = Settings.model_validate(
+        {
+            "node": "garage",
+            "models": {"m": model},
+            "cameras": {name: {"source": "cam.mp4", "model": "m"} for name in cameras or ("unused",)},
+        }
+    )
+    return InForce(EffectiveSettings(settings, Path("edgepub.yaml"), {}, Path("state"), settings))
+
+
 class FakeSettings:
     """Runtime settings of a camera."""
 
@@ -45,19 +57,15 @@ class FakeSettings:
 class MemoryAreaStore:
     """Keeps zones and lines in memory."""
 
-    def __init__(self, views):
-        self.views = views
-        self.saved = {}
+    def __init__(self, in_force):
+        self.in_force = in_force
 
-    def has_saved(self, camera):
-        return camera in self.saved
+    @property
+    def saved(self):
+        return self.in_force.effective.saved
 
     async def save(self, camera, areas):
-        view = self.views[camera]
-        self.saved[camera] = areas
-        if areas is None:
-            del self.saved[camera]
-        self.views[camera] = view._replace(settings=view.settings.with_areas(areas or Areas()))
+        self.in_force.effective = self.in_force.effective.with_areas(camera, areas)
 
 
 class LocalServer:
@@ -67,12 +75,12 @@ class LocalServer:
         self.status = ready(*cameras)
         self.metrics = {name: CameraMetrics() for name in cameras}
         self.controls = {name: FakeSettings() for name in cameras}
-        camera_settings = CameraSettings(source="cam.mp4", model="m")
-        self.views = {name: CameraView(camera_settings, Viewfinder(), self.controls[name]) for name in cameras}
+        self.views = {name: CameraView(Viewfinder(), self.controls[name]) for name in cameras}
         self.port = free_port()
         self.url = f"http://{address}:{self.port}"
-        self.area_store = MemoryAreaStore(self.views)
-        self.context = HttpContext("garage", self.status, self.metrics, self.views, lambda: SIZES, self.area_store)
+        in_force = settings_in_force(cameras)
+        self.area_store = MemoryAreaStore(in_force)
+        self.context = HttpContext(in_force, self.status, self.metrics, self.views, lambda: SIZES, self.area_store)
         token = SecretStr(token) if token else None
         listen = f"{address}:{self.port}"
         self.http_server = HttpServer(listen, HttpSettings(**settings), token, self.context, limits)

@@ -1,10 +1,9 @@
-"""What a service manager is told, and what HTTP says, by the whole daemon."""
+"""What the whole daemon reports to a service manager, and over HTTP."""
 
 import asyncio
 import contextlib
 import json
 import os
-import signal
 import socket
 import time
 import urllib.error
@@ -16,54 +15,20 @@ import pytest
 from edgepub.config.effective import EffectiveSettings
 from edgepub.config.settings import Settings
 from edgepub.core.state_dir import default_state_dir
-from edgepub.daemon import run
-from edgepub.daemon.systemd import Service, notify, watchdog_s
+from edgepub.daemon.run import serve
+from edgepub.daemon.signals import Requests
+from edgepub.daemon.systemd import Service, notify, watchdog_timeout_s
 from edgepub.telemetry.status import Status
+from tests.support.service_manager import ServiceManager
 from tests.support.studio import BOX
 from tests.support.waiting import free_port, wait_until
 
 
-class Manager:
-    """A service manager's ear."""
-
-    def __init__(self, folder):
-        self.path = str(folder / "notify")
-        self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
-        self._socket.bind(self.path)
-        self._socket.setblocking(False)
-        self.told = []
-
-    def hear(self):
-        """Return all that was told so far, a dict for each message."""
-        while True:
-            try:
-                text = self._socket.recv(65_536).decode()
-            except BlockingIOError:
-                return self.told
-            self.told.append(dict(line.split("=", 1) for line in text.splitlines()))
-
-    def wait_for(self, what, **assignments):
-        def is_there():
-            return next((each for each in self.hear() if assignments.items() <= each.items()), None)
-
-        return wait_until(is_there, f"{what}; told: {self.told[-5:]}")
-
-    def wait_for_status(self, *words):
-        def is_there():
-            status = next((each["STATUS"] for each in reversed(self.hear()) if "STATUS" in each), "")
-            return all(word in status for word in words)
-
-        wait_until(is_there, f"a status with {words}; told: {self.told[-5:]}")
-
-    def close(self):
-        self._socket.close()
-
-
 @pytest.fixture
 def manager(tmp_path):
-    ear = Manager(tmp_path)
-    yield ear
-    ear.close()
+    service_manager = ServiceManager(tmp_path)
+    yield service_manager
+    service_manager.close()
 
 
 def healthz(port):
@@ -77,133 +42,130 @@ def healthz(port):
 
 
 @pytest.mark.mosquitto
-def test_a_life_as_the_service_manager_is_told_it(manager, studio, mosquitto, run_daemon):
+def test_a_run_as_the_service_manager_sees_it(manager, studio, mosquitto, run_daemon):
     settings = studio.settings(mosquitto.url, studio.video([[BOX]] * 50), realtime=True, loop=True)
     run = run_daemon(settings, NOTIFY_SOCKET=manager.path, WATCHDOG_USEC="3000000")
     manager.wait_for("the first session", READY="1")
-    assert "connected" in run.log, "it is ready with the first session"
     manager.wait_for_status("1 of 1 cameras online")
-    manager.wait_for("food for the watchdog", WATCHDOG="1")
+    manager.wait_for("a ping of the watchdog", WATCHDOG="1")
     before_usec = time.clock_gettime_ns(time.CLOCK_MONOTONIC) // 1000
-    run.process.send_signal(signal.SIGHUP)
+    assert "1 of 1 cameras online; reloaded: " in manager.reload(run)
     reloading = manager.wait_for("the reload", RELOADING="1")
     assert before_usec <= int(reloading["MONOTONIC_USEC"]) <= time.clock_gettime_ns(time.CLOCK_MONOTONIC) // 1000
-    wait_until(lambda: any("READY" in each for each in manager.hear()[manager.told.index(reloading) :]), "its end")
-    manager.wait_for_status("1 of 1 cameras online", "reloaded: no camera has changed")
     mosquitto.stop()
     manager.wait_for_status("broker: ")
     mosquitto.start()
-    wait_until(lambda: "broker" not in [m for m in manager.hear() if "STATUS" in m][-1]["STATUS"], "the broker is back")
+    wait_until(
+        lambda: "broker" not in [m for m in manager.messages() if "STATUS" in m][-1]["STATUS"], "the broker is back"
+    )
     assert run.terminate() == 0
-    assert {"STOPPING": "1", "STATUS": "stopping"} in manager.hear()
+    assert {"STOPPING": "1", "STATUS": "stopping"} in manager.messages()
 
 
 def test_without_a_broker_the_start_is_over_after_its_time_and_degraded(manager, studio, run_daemon):
     settings = studio.settings(f"mqtt://127.0.0.1:{free_port()}", studio.video([[BOX]] * 9), realtime=True, loop=True)
-    run = run_daemon({**settings, "startup_timeout_s": 2}, NOTIFY_SOCKET=manager.path)
+    run_daemon({**settings, "startup_timeout_s": 2}, NOTIFY_SOCKET=manager.path)
     manager.wait_for_status("1 of 1 cameras online", "broker: ")
     manager.wait_for("the end of the start", READY="1")
-    assert "the start counts as done without the broker: " in run.log
-    first = manager.told[0]
-    assert int(first["EXTEND_TIMEOUT_USEC"]) >= 2e6, "the manager waits for so long"
+    first = manager.received[0]
+    assert int(first["EXTEND_TIMEOUT_USEC"]) >= 2e6, "the manager must wait that long"
 
 
-async def no_progress(caplog):
-    """Wait until it is sure that something is stuck."""
+async def no_progress(caplog, part):
+    """Wait until the part is reported as stuck."""
     async with asyncio.timeout(30):
-        while "no progress" not in caplog.text:
+        while not any(record.levelname == "ERROR" and part in record.getMessage() for record in caplog.records):
             await asyncio.sleep(0.01)
 
 
 async def test_the_watchdog_is_fed_while_nothing_is_stuck_for_long(manager, monkeypatch, caplog):
     monkeypatch.setenv("NOTIFY_SOCKET", manager.path)
     monkeypatch.setenv("WATCHDOG_USEC", "600000")
-    monkeypatch.setattr("edgepub.daemon.systemd._LOOK_S", 0.02)
-    monkeypatch.setattr("edgepub.daemon.systemd._SURE_S", 0.5)
     status, stuck = Status(["porch"]), []
-    task = asyncio.create_task(Service(30).follow(status, lambda: list(stuck)))
+    task = asyncio.create_task(Service(30, poll_s=0.02, stuck_after_s=0.5).follow(status, lambda: list(stuck)))
 
     async def fed(number):
-        while sum("WATCHDOG" in each for each in manager.hear()) < number:
+        while sum("WATCHDOG" in message for message in manager.messages()) < number:
             await asyncio.sleep(0.01)
 
     async with asyncio.timeout(30):
         await fed(3)
         stuck.append("porch")
-        while not any("WATCHDOG" in each for each in manager.hear()[-1:]):
+        while not any("WATCHDOG" in message for message in manager.messages()[-1:]):
             await asyncio.sleep(0.01)
-        await no_progress(caplog)
-        many = sum("WATCHDOG" in each for each in manager.hear())
-        await asyncio.sleep(0.8)  # longer than the watchdog waits: that nothing comes cannot be waited for
-        assert sum("WATCHDOG" in each for each in manager.hear()) == many, "it would bite now"
+        await no_progress(caplog, "porch")
+        number = sum("WATCHDOG" in message for message in manager.messages())
+        await asyncio.sleep(0.8)  # longer than its timeout: one cannot wait for nothing
+        assert sum("WATCHDOG" in message for message in manager.messages()) == number, (
+            "the manager would kill the daemon now"
+        )
         stuck.clear()
-        await fed(many + 2)
+        await fed(number + 2)
     task.cancel()
 
 
 @pytest.mark.mosquitto
 @pytest.mark.parametrize("what", ["camera", "publisher"])
 async def test_what_is_stuck_is_left_to_the_watchdog(manager, monkeypatch, caplog, studio, mosquitto, what):
-    """By the whole daemon, in which the part says that it is."""
+    """In the whole daemon, whose part says that it is stuck."""
     monkeypatch.setenv("NOTIFY_SOCKET", manager.path)
     monkeypatch.setenv("WATCHDOG_USEC", "300000")
-    monkeypatch.setattr("edgepub.daemon.systemd._SURE_S", 0.5)
-    its = {"camera": "edgepub.camera.supervisor.CameraSupervisor", "publisher": "edgepub.mqtt.publisher.Publisher"}[
-        what
-    ] + ".is_stuck"
+    classes = {
+        "camera": "edgepub.camera.supervisor.CameraSupervisor",
+        "publisher": "edgepub.mqtt.publisher.Publisher",
+    }
     settings = Settings(**studio.settings(mosquitto.url, studio.video([[BOX]] * 50), realtime=True, loop=True))
-    what = EffectiveSettings(settings, Path("edgepub.yaml"), {}, default_state_dir(), settings)
-    requests = run.Requests()
-    task = asyncio.create_task(run.serve(what, lambda: what, requests))
+    effective = EffectiveSettings(settings, Path("edgepub.yaml"), {}, default_state_dir(), settings)
+    requests = Requests()
+    task = asyncio.create_task(serve(effective, lambda: effective, requests, Service(30, stuck_after_s=0.5)))
 
     async def fed():
-        number = sum("WATCHDOG" in each for each in manager.hear())
+        number = sum("WATCHDOG" in message for message in manager.messages())
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(1.5):
-                while sum("WATCHDOG" in each for each in manager.hear()) == number:
+                while sum("WATCHDOG" in message for message in manager.messages()) == number:
                     await asyncio.sleep(0.01)
-        return sum("WATCHDOG" in each for each in manager.hear()) > number
+        return sum("WATCHDOG" in message for message in manager.messages()) > number
 
     assert await fed()
-    monkeypatch.setattr(its, property(lambda _: True))
-    await no_progress(caplog)
+    monkeypatch.setattr(f"{classes[what]}.is_stuck", property(lambda _: True))
+    await no_progress(caplog, {"camera": "cam", "publisher": "publisher"}[what])
     assert not await fed()
-    monkeypatch.setattr(its, property(lambda _: False))
+    monkeypatch.setattr(f"{classes[what]}.is_stuck", property(lambda _: False))
     assert await fed()
     requests.stop()
     assert await task == 0
 
 
-def test_who_is_no_service_tells_nobody(monkeypatch):
+def test_without_a_service_manager_nothing_is_sent(monkeypatch):
     monkeypatch.delenv("NOTIFY_SOCKET", raising=False)
     notify("READY=1")
     monkeypatch.setenv("NOTIFY_SOCKET", "/nonexistent/socket")
     notify("READY=1")
     monkeypatch.setenv("WATCHDOG_USEC", "5000000")
-    assert watchdog_s() == 5.0
+    assert watchdog_timeout_s() == 5.0
     monkeypatch.setenv("WATCHDOG_PID", str(os.getpid() + 1))
-    assert watchdog_s() is None, "it is another process that is watched"
+    assert watchdog_timeout_s() is None, "another process is watched"
 
 
-def test_an_abstract_socket_is_told_too(monkeypatch):
-    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as ear:
-        ear.bind(f"\0edgepub-test-{os.getpid()}")
+def test_an_abstract_socket_works_too(monkeypatch):
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as abstract:
+        abstract.bind(f"\0edgepub-test-{os.getpid()}")
         monkeypatch.setenv("NOTIFY_SOCKET", f"@edgepub-test-{os.getpid()}")
         notify("READY=1", "STATUS=two\nlines of film-\udcff.avi")
-        assert ear.recv(100) == b"READY=1\nSTATUS=two lines of film-\\udcff.avi"
+        assert abstract.recv(100) == b"READY=1\nSTATUS=two lines of film-\\udcff.avi"
 
 
-async def test_what_a_busy_manager_does_not_take_is_told_later(manager, monkeypatch):
+async def test_what_a_busy_manager_does_not_take_is_sent_later(manager, monkeypatch):
     monkeypatch.setenv("NOTIFY_SOCKET", manager.path)
-    monkeypatch.setattr("edgepub.daemon.systemd._LOOK_S", 0.02)
     while notify("X=1"):
         pass
     status = Status([])
     status.broker.sessions = 1
-    task = asyncio.create_task(Service(30).follow(status, list))
-    await asyncio.sleep(0.2)  # some looks, of which none can be told
+    task = asyncio.create_task(Service(30, poll_s=0.02).follow(status, list))
+    await asyncio.sleep(0.2)  # several polls; nothing can be sent
     async with asyncio.timeout(30):
-        while not any("READY" in each for each in manager.hear()):
+        while not any("READY" in message for message in manager.messages()):
             await asyncio.sleep(0.01)
     task.cancel()
 
@@ -220,7 +182,7 @@ def test_healthz_says_that_a_camera_is_dead_within_the_stall_time_and_that_it_is
     camera.paused.set()
     wait_until(lambda: healthz(port)[0] == 503, "it is dead")
     took_s = time.monotonic() - frozen_s
-    assert took_s < 2 + 3, "the stall time, and what a busy machine takes"
+    assert took_s < 2 + 3, "the stall timeout, and time for a busy computer"
     assert healthz(port)[1]["wrong"][0].startswith("cam: source: http://127.0.0.1")
     camera.paused.clear()
     wait_until(lambda: healthz(port)[0] == 200, "it is back")

@@ -1,0 +1,190 @@
+"""The wiring of the cameras: settings become a supervisor, with all that it works with."""
+
+import contextlib
+import functools
+import itertools
+import logging
+from collections.abc import Callable, Iterator, Sequence
+from typing import NamedTuple
+
+from edgepub.camera.analysis.analysis import Analysis
+from edgepub.camera.controls import Controls, read_setting
+from edgepub.camera.counts import ObjectCounts
+from edgepub.camera.inference.loading import load_model
+from edgepub.camera.inference.model import Model
+from edgepub.camera.payloads import DetectionsBuilder
+from edgepub.camera.reporter import Reporter
+from edgepub.camera.sampler import Sampler
+from edgepub.camera.snapshots import Snapshots, SnapshotThread
+from edgepub.camera.sources.capture import Gate
+from edgepub.camera.sources.factory import make_source
+from edgepub.camera.supervisor import CameraSupervisor
+from edgepub.camera.viewfinder import Viewfinder
+from edgepub.config.camera import CameraSettings
+from edgepub.config.effective import InForce
+from edgepub.config.settings import ModelSettings
+from edgepub.http.context import CameraView
+from edgepub.mqtt.messages import EventReceipt, PictureReceipt, announcement_message, picture_message, state_message
+from edgepub.mqtt.outbox.outbox import Outbox
+from edgepub.mqtt.store import Store
+from edgepub.mqtt.topics import Topics
+from edgepub.telemetry.logs import CameraLogger, camera_logger
+from edgepub.telemetry.metrics import CameraMetrics
+from edgepub.telemetry.status import CameraState, Status
+
+_log = logging.getLogger(__name__)
+
+
+class _Lasting(NamedTuple):
+    """What a camera keeps when it restarts: to subscribers it is the same camera."""
+
+    metrics: CameraMetrics
+    track_ids: Iterator[int]
+    viewfinder: Viewfinder
+
+
+class CameraWiring:
+    """Builds cameras from the settings in force, and holds what others look up by a camera's name.
+
+    Args:
+        in_force: the settings in force.
+        boot_id: identifies this run of the daemon.
+        topics: the node's topics.
+        outbox: takes the messages.
+        store: keeps the settings that were set by command.
+        status: of the node; each camera has its state there.
+        receipts: the receipt of each topic of events.
+        on_new_count: is called, from any thread, when a label is counted for the first time.
+
+    """
+
+    def __init__(
+        self,
+        in_force: InForce,
+        boot_id: str,
+        topics: Topics,
+        outbox: Outbox,
+        store: Store,
+        status: Status,
+        receipts: dict[str, EventReceipt],
+        on_new_count: Callable[[], None],
+    ) -> None:
+        self.snapshot_thread = SnapshotThread()
+        self.metrics: dict[str, CameraMetrics] = {}
+        self.controls: dict[str, Controls] = {}
+        self.views: dict[str, CameraView] = {}
+        self._in_force = in_force
+        self._boot_id = boot_id
+        self._topics = topics
+        self._outbox = outbox
+        self._store = store
+        self._status = status
+        self._receipts = receipts
+        self._on_new_count = on_new_count
+        self._supervisors: dict[str, CameraSupervisor] = {}
+        self._lasting: dict[str, _Lasting] = {}
+
+    def add(self, name: str) -> CameraSupervisor:
+        """Build a camera and put its first states into the outbox; return its supervisor, not yet running."""
+        settings, lasting = self._settings(name), self._lasting.get(name)
+        if lasting is None:
+            lasting = self._lasting[name] = _Lasting(CameraMetrics(), itertools.count(1), Viewfinder())
+        metrics = self.metrics[name] = lasting.metrics
+        self._receipts[self._topics.events(name)] = EventReceipt(metrics)
+        state = self._status.cameras[name] = CameraState()
+        current = functools.partial(read_setting, camera=name, settings=settings, store=self._store)
+        enabled = current("enabled")
+        object_counts = self._publish_first_states(name, settings, enabled=enabled)
+        gate = Gate(current("max_fps"), metrics)
+        builder = DetectionsBuilder(self._identity(name), settings.labels, current("min_score"))
+        supervisor = self._supervisors[name] = CameraSupervisor(
+            name,
+            make_source(
+                name,
+                settings.resolved_source,
+                gate,
+                loop=settings.loop,
+                realtime=settings.realtime,
+                stall_timeout_s=settings.stall_timeout_s,
+                metrics=metrics,
+            ),
+            self._model_loader(name, settings),
+            self._build_reporter(name, settings, lasting, builder, object_counts),
+            metrics,
+            state,
+            settings.stall_timeout_s,
+            enabled=enabled,
+        )
+        setters = {"enabled": supervisor.set_enabled, "min_score": builder.set_min_score, "max_fps": gate.set_max_fps}
+        controls = Controls(name, settings, self._topics, self._outbox, self._store, setters)
+        self.controls[name] = controls
+        self.views[name] = CameraView(lasting.viewfinder, controls)
+        return supervisor
+
+    def remove(self, name: str) -> None:
+        """Forget a camera that has been stopped, but for what lasts if it comes back."""
+        for holdings in (self.metrics, self.controls, self.views, self._supervisors, self._status.cameras):
+            holdings.pop(name, None)
+
+    def set_areas(self, name: str) -> None:
+        """Apply a camera's zones and lines in force, from its next result on."""
+        self._supervisors[name].set_areas(self._settings(name))
+
+    def _settings(self, name: str) -> CameraSettings:
+        return self._in_force.settings.cameras[name]
+
+    def _identity(self, name: str) -> dict[str, str]:
+        return {"node": self._topics.node, "camera": name, "boot_id": self._boot_id}
+
+    def _publish_first_states(self, name: str, settings: CameraSettings, *, enabled: bool) -> ObjectCounts:
+        topics, outbox = self._topics, self._outbox
+        outbox.put(state_message(topics.camera_status(name), "offline" if enabled else "disabled"))
+        object_counts = ObjectCounts(name, settings, topics, outbox, self._on_new_count)
+        if not settings.snapshot.enabled:
+            outbox.put(announcement_message(topics.snapshot(name), b""))  # removes one that the broker may have
+        return object_counts
+
+    def _build_reporter(
+        self,
+        name: str,
+        settings: CameraSettings,
+        lasting: _Lasting,
+        builder: DetectionsBuilder,
+        object_counts: ObjectCounts,
+    ) -> Reporter:
+        identity, metrics = self._identity(name), lasting.metrics
+        publish_snapshot = self._snapshot_publisher(name, metrics)
+        return Reporter(
+            identity,
+            self._topics,
+            builder,
+            Analysis(name, settings, lasting.track_ids),
+            object_counts,
+            Snapshots(identity, settings.snapshot, self.snapshot_thread, publish_snapshot, metrics),
+            lasting.viewfinder,
+            Sampler(settings.publish),
+            self._outbox,
+            metrics,
+        )
+
+    def _snapshot_publisher(self, name: str, metrics: CameraMetrics) -> Callable[[bytes], None]:
+        topic = self._topics.snapshot(name)
+        return lambda jpeg: self._outbox.put(picture_message(topic, jpeg, PictureReceipt(metrics)))
+
+    def _model_loader(
+        self, name: str, settings: CameraSettings
+    ) -> Callable[[], contextlib.AbstractContextManager[Model]]:
+        def current_labels() -> Sequence[str]:  # zones that were edited since may name others
+            return self._in_force.settings.cameras.get(name, settings).all_labels
+
+        model_settings = self._in_force.settings.models[settings.model]
+        return functools.partial(_load_checked, model_settings, current_labels, camera_logger(_log, name))
+
+
+@contextlib.contextmanager
+def _load_checked(settings: ModelSettings, labels: Callable[[], Sequence[str]], log: CameraLogger) -> Iterator[Model]:
+    """Load a model, and warn of labels that it does not know."""
+    with load_model(settings) as model:
+        for line in model.unknown_labels(labels()):
+            log.warning("%s", line)
+        yield model
