@@ -137,9 +137,7 @@ def _parse_listen_address(value: object) -> str:
     except ValueError:
         is_valid = False
     if not is_valid:
-        raise ValueError(
-            "must be an address and a port like 127.0.0.1:9464 or [::1]:9464, or only a port, 1 to 65535"
-        )
+        raise ValueError("must be an address and a port like 127.0.0.1:9464 or [::1]:9464, or only a port, 1 to 65535")
     return f"[{host}]:{parts.port}" if host.version == 6 else f"{host}:{parts.port}"  # noqa: PLR2004
 
 
