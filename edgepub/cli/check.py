@@ -1,4 +1,4 @@
-"""Whether all that a configuration names can be had: the broker, each camera's source, each model."""
+"""`edgepub check --connect`: connect to the broker, open each source, and run each model on one frame."""
 
 import asyncio
 import contextlib
@@ -6,7 +6,7 @@ import functools
 import queue
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -25,52 +25,55 @@ from edgepub.core.redaction import redact_line
 from edgepub.mqtt import connection
 from edgepub.telemetry.metrics import CameraMetrics
 
-_OPENS_WITHIN_S = 45.0
-_CONNECTS_WITHIN_S = 45.0
+_OPEN_TIMEOUT_S = 45.0
+_CONNECT_TIMEOUT_S = 45.0
 _Outcome = tuple[bool, str]
 
 
 def inspect(settings: Settings) -> Iterator[_Outcome]:
-    """Yield whether each of them can be had, and a line that says so: the broker, the sources, the models.
+    """Yield for the broker, each source and each model whether it works, with a line of text.
 
-    The sources are tried at the same time, the models one after the other, with a frame of a camera that has one.
+    All sources are opened at the same time. Models are loaded one after the other, and run on a frame of one of their
+    cameras if there is one.
     """
-    yield _within(_CONNECTS_WITHIN_S, f"broker {settings.mqtt.url}", lambda: asyncio.run(_connect(settings)))()
+    yield _start_check(_CONNECT_TIMEOUT_S, f"broker {settings.mqtt.url}", lambda: asyncio.run(_connect(settings)))()
     frames: dict[str, Frame] = {}
     sources = [
-        _within(_OPENS_WITHIN_S, f"{name}: source", functools.partial(_open, name, of, frames))
-        for name, of in settings.cameras.items()
+        _start_check(_OPEN_TIMEOUT_S, f"{name}: source", functools.partial(_read_frame, name, camera, frames))
+        for name, camera in settings.cameras.items()
     ]
-    for outcome in sources:
-        yield outcome()
-    for name, of in settings.models.items():
-        seen = [frames[camera] for camera, its in settings.cameras.items() if its.model == name and camera in frames]
-        strange: list[str] = []
-        named = {camera: its.all_labels for camera, its in settings.cameras.items() if its.model == name}
-        yield _within(WARM_UP_S, f"model {name}", functools.partial(_try_out, of, seen, named, strange))()
-        yield from ((False, line) for line in strange)
+    for wait_for_outcome in sources:
+        yield wait_for_outcome()
+    for name, model in settings.models.items():
+        cameras = {camera: own for camera, own in settings.cameras.items() if own.model == name}
+        frame = next((frames[camera] for camera in cameras if camera in frames), None)
+        labels = {camera: own.all_labels for camera, own in cameras.items()}
+        label_errors: list[str] = []
+        run = functools.partial(_run_model, model, frame, labels, label_errors)
+        yield _start_check(WARM_UP_S, f"model {name}", run)()
+        yield from ((False, line) for line in label_errors)
 
 
-def _within(seconds: float, what: str, work: Callable[[], str]) -> Callable[[], _Outcome]:
-    """Begin work that may hang, in a thread of its own; return what waits for its end."""
+def _start_check(timeout_s: float, subject: str, work: Callable[[], str]) -> Callable[[], _Outcome]:
+    """Start work that may hang in a separate thread. Return a function that waits for its outcome."""
     outcomes: queue.SimpleQueue[_Outcome] = queue.SimpleQueue()
 
     def run() -> None:
         try:
-            outcomes.put((True, f"{what}: good: {work()}"))
-        except Exception as error:  # whatever it is, it is the outcome
-            outcomes.put((False, f"{what}: FAILED: {redact_line(error)}"))
+            outcomes.put((True, f"{subject}: good: {work()}"))
+        except Exception as error:  # any error is the outcome
+            outcomes.put((False, f"{subject}: FAILED: {redact_line(error)}"))
 
-    threading.Thread(target=run, name=what, daemon=True).start()
-    end_s = time.monotonic() + seconds
+    threading.Thread(target=run, name=subject, daemon=True).start()
+    end_s = time.monotonic() + timeout_s
 
-    def outcome() -> _Outcome:
+    def wait_for_outcome() -> _Outcome:
         try:
             return outcomes.get(timeout=max(0.0, end_s - time.monotonic()))
         except queue.Empty:
-            return False, f"{what}: FAILED: no answer within {seconds:.0f} s"
+            return False, f"{subject}: FAILED: no answer within {timeout_s:.0f} s"
 
-    return outcome
+    return wait_for_outcome
 
 
 async def _connect(settings: Settings) -> str:
@@ -79,39 +82,44 @@ async def _connect(settings: Settings) -> str:
         return f"MQTT {session.version}"
 
 
-def _open(name: str, of: CameraSettings, frames: dict[str, Frame]) -> str:
-    counts, stopping = CameraMetrics(), threading.Event()
+def _read_frame(name: str, camera: CameraSettings, frames: dict[str, Frame]) -> str:
+    """Open a camera's source, store its first frame in `frames`, and describe the source."""
+    metrics, stopping = CameraMetrics(), threading.Event()
     source = make_source(
         name,
-        of.resolved_source,
-        Gate(None, counts),
+        camera.resolved_source,
+        Gate(None, metrics),
         loop=False,
         realtime=False,
-        stall_timeout_s=of.stall_timeout_s,
-        metrics=counts,
+        stall_timeout_s=camera.stall_timeout_s,
+        metrics=metrics,
     )
-    with contextlib.closing(source.frames(stopping)) as its:
-        frame = next((each for each in its if each is not None), None)
+    with contextlib.closing(source.frames(stopping)) as received:
+        frame = next((frame for frame in received if frame is not None), None)
         stopping.set()
     if frame is None:
-        raise EdgepubError(f"{source}: no frame in it")
+        raise EdgepubError(f"{source}: contains no frame")
     frames[name] = frame
     height, width = frame.image.shape[:2]
     return f"{source}, {width}x{height}"
 
 
-def _try_out(of: ModelSettings, seen: list[Frame], named: Mapping[str, list[str]], strange: list[str]) -> str:
-    image = seen[0].image if seen else np.zeros((480, 640, 3), np.uint8)
-    with load_model(of) as model:
-        for _ in model.infer(_one(image), live=False):  # which may load, or compile, only now
+def _run_model(
+    settings: ModelSettings, frame: Frame | None, labels: dict[str, list[str]], label_errors: list[str]
+) -> str:
+    """Load a model, run it on a frame, and describe it. Append to `label_errors` the configured labels it lacks."""
+    image = np.zeros((480, 640, 3), np.uint8) if frame is None else frame.image
+    with load_model(settings) as model:
+        for _ in model.infer(_one_frame(image), live=False):  # some runtimes load or compile only now
             break
         began_s = time.monotonic()
-        for _ in model.infer(_one(image), live=False):
+        for _ in model.infer(_one_frame(image), live=False):
             break
-        strange += [f"{camera}: FAILED: {line}" for camera, its in named.items() for line in model.unknown_labels(its)]
         took_ms = 1000 * (time.monotonic() - began_s)
+        for camera, configured in labels.items():
+            label_errors += [f"{camera}: FAILED: {line}" for line in model.unknown_labels(configured)]
         return f"{model.device}, {took_ms:.0f} ms for a frame"
 
 
-def _one(image: NDArray[Any]) -> Frames:
+def _one_frame(image: NDArray[Any]) -> Frames:
     yield Frame(image, 1, time.time(), time.monotonic(), 0.0)

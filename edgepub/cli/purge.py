@@ -1,4 +1,4 @@
-"""Everything that a node has retained on its broker is cleared."""
+"""`edgepub discovery --purge`: clear a node's retained topics from its broker."""
 
 import asyncio
 import contextlib
@@ -19,81 +19,82 @@ from edgepub.mqtt.topics import Topics
 
 _log = logging.getLogger(__name__)
 _QUIET_S = 2.0
-"""What is retained comes at once and in one go; nobody tells when that was all."""
+"""Retained messages arrive immediately, one after the other, but nothing marks the last one."""
 
 
-def take_back(settings: NodeSettings, folder: Path) -> None:
-    """Clear what the node that has a state folder has retained, and nothing that it does not know of.
+def clear_known(settings: NodeSettings, folder: Path) -> None:
+    """Clear the retained topics that are recorded in a node's state directory, and no others.
 
     Raises:
         StateInUseError: the node is running.
-        BrokerError: no session with the broker, or it broke.
+        BrokerError: there is no session with the broker, or it broke.
 
     """
-    with lock_state_dir(folder), store.open_store(folder) as its:
-        asyncio.run(_take_back(settings, its))
+    with lock_state_dir(folder), store.open_store(folder) as node_store:
+        asyncio.run(_clear_known(settings, node_store))
 
 
-async def _take_back(settings: NodeSettings, its: store.Store) -> None:
-    async with _connected(settings) as session:
-        await _clear(session, its.retained_topics(), its)
+async def _clear_known(settings: NodeSettings, node_store: store.Store) -> None:
+    async with _connect(settings) as session:
+        await _clear(session, node_store.retained_topics(), node_store)
 
 
 def purge(settings: NodeSettings) -> list[str]:
-    """Clear what is retained below the node's topic, and wherever else its state folder says; return the topics.
+    """Clear what is retained below the node's topic, and the topics recorded in its state directory. Return the topics.
 
     Raises:
         StateInUseError: the node is running.
-        BrokerError: no session with the broker, or it broke.
+        BrokerError: there is no session with the broker, or it broke.
 
     """
     folder = default_state_dir()
-    with lock_state_dir(folder), store.open_store(folder) as its:
+    with lock_state_dir(folder), store.open_store(folder) as node_store:
         try:
-            return asyncio.run(_purge(settings, its))
+            return asyncio.run(_purge(settings, node_store))
         except BrokerError as error:
             raise BrokerError(f"broker {settings.mqtt.url}: {error}") from None
 
 
-async def _purge(settings: NodeSettings, its: store.Store) -> list[str]:
+async def _purge(settings: NodeSettings, node_store: store.Store) -> list[str]:
     topics = Topics(settings.mqtt.topic_prefix, settings.node)
-    async with _connected(settings) as session:
-        announced = f"{settings.home_assistant.discovery_prefix}/device/+/config"
-        found = await _retained(session, f"{topics.root}/#", announced)
+    async with _connect(settings) as session:
+        discovery = f"{settings.home_assistant.discovery_prefix}/device/+/config"
+        found = await _read_retained(session, f"{topics.root}/#", discovery)
         if found.get(topics.status) == b"online":
             raise StateInUseError(
-                f"{topics.status} is online: stop edgepub first; if it does not run any more, clear that one with "
+                f"{topics.status} is online: stop edgepub first; if it is not running, clear this topic with "
                 f"mosquitto_pub -r -n -t {topics.status}"
             )
-        ours = {
+        found_topics = {
             topic
             for topic, payload in found.items()
             if topic.startswith(f"{topics.root}/") or belongs_to_node(topic, payload, settings.node)
         }
-        return await _clear(session, {*ours, *its.retained_topics()}, its)
+        return await _clear(session, {*found_topics, *node_store.retained_topics()}, node_store)
 
 
-def _connected(settings: NodeSettings) -> AbstractAsyncContextManager[Session]:
+def _connect(settings: NodeSettings) -> AbstractAsyncContextManager[Session]:
     client_id = f"{settings.client_id}-purge"
     return connection.connect(settings.mqtt, client_id, read_broker_password(settings.mqtt), max_received_bytes=None)
 
 
-async def _clear(session: Session, topics: Iterable[str], its: store.Store) -> list[str]:
-    """Clear topics, and return those that were."""
+async def _clear(session: Session, topics: Iterable[str], node_store: store.Store) -> list[str]:
+    """Clear topics. Return those that the broker accepted."""
     cleared = []
-    for topic in sorted(topics, key=lambda topic: (not is_discovery(topic), topic)):  # an entity goes before its state
+    # An entity is removed before its state.
+    for topic in sorted(topics, key=lambda topic: (not is_discovery(topic), topic)):
         try:
             await session.publish(state_message(topic, b""))
         except MessageRejectedError as error:
-            _log.warning("%s is not cleared: %s", topic, error)
+            _log.warning("%s cannot be cleared: %s", topic, error)
             continue
         cleared.append(topic)
-        its.remove_retained(topic)
+        node_store.remove_retained(topic)
     return cleared
 
 
-async def _retained(session: Session, *topics: str) -> dict[str, bytes]:
-    """Return what the broker holds there, and lets us read."""
+async def _read_retained(session: Session, *topics: str) -> dict[str, bytes]:
+    """Return the retained messages there that the broker lets this user read."""
     found = {}
     for topic in topics:
         with contextlib.suppress(SubscriptionRefusedError):

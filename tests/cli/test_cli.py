@@ -25,17 +25,17 @@ def configuration(tmp_path):
     return path
 
 
-def test_check_of_a_good_configuration(cli, configuration):
+def test_check_accepts_a_valid_configuration(cli, configuration):
     done = cli("check", "-c", configuration)
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout == f"{configuration}: good: 1 camera, 1 model, broker mqtt://127.0.0.1:1883\n"
 
 
-def test_check_finds_the_configuration_where_the_environment_says(cli, configuration):
+def test_check_finds_the_configuration_from_the_environment(cli, configuration):
     assert cli("check", EDGEPUB_CONFIG=str(configuration)).stdout.startswith(f"{configuration}: good")
 
 
-def test_check_of_a_wrong_configuration(cli, configuration):
+def test_check_lists_the_mistakes_of_a_configuration(cli, configuration):
     configuration.write_text(yaml.safe_dump(GOOD | {"cameras": {"porch": {"source": 0, "model": "coc", "lop": True}}}))
     done = cli("check", "-c", configuration)
     assert (done.returncode, done.stdout) == (78, "")
@@ -58,7 +58,7 @@ def test_a_missing_configuration(cli, command, tmp_path):
 @pytest.mark.parametrize(
     "arguments", [["walk"], ["run", "--speed"], ["schema", "cat"], ["schema"], ["demo", "--broker", "h"]]
 )
-def test_a_wrong_command_line(cli, arguments):
+def test_usage_errors(cli, arguments):
     done = cli(*arguments)
     assert (done.returncode, done.stdout) == (2, "")
     assert "Traceback" not in done.stderr
@@ -85,7 +85,7 @@ def test_schemas(cli, name):
 @pytest.mark.parametrize(
     "camera", [{"min_score": 2}, {"max_fps": 0}, {"publish": {"max_rate_hz": 0}}, {"publish": {"heartbeat_s": 1e6}}]
 )
-def test_the_printed_schema_has_the_bounds(cli, camera):
+def test_the_config_schema_has_the_limits(cli, camera):
     schema = json.loads(cli("schema", "config").stdout)
     wrong = GOOD["cameras"]["porch"] | camera
     with pytest.raises(jsonschema.ValidationError):
@@ -155,7 +155,7 @@ def test_an_opencv_that_works_needs_no_libgl(tmp_path):
 
 
 @pytest.mark.mosquitto
-def test_check_connect_tries_everything_and_has_a_line_for_each(cli, studio, mosquitto, tmp_path):
+def test_check_connect_prints_a_line_for_broker_sources_and_models(cli, studio, mosquitto, tmp_path):
     settings = studio.settings(mosquitto.url, studio.video([[BOX]] * 3))
     path = tmp_path / "edgepub.yaml"
     path.write_text(yaml.safe_dump(settings))
@@ -169,7 +169,7 @@ def test_check_connect_tries_everything_and_has_a_line_for_each(cli, studio, mos
 
 
 @pytest.mark.mosquitto
-def test_check_connect_finds_labels_that_the_model_does_not_have(cli, studio, mosquitto, demo_assets, tmp_path):
+def test_check_connect_finds_labels_that_the_model_lacks(cli, studio, mosquitto, demo_assets, tmp_path):
     settings = studio.settings(mosquitto.url, str(demo_assets.video), labels=["Face"])
     settings["models"]["echo"].update(model_name="blazeface", zoo_url=str(demo_assets.zoo))
     path = tmp_path / "edgepub.yaml"
@@ -179,7 +179,7 @@ def test_check_connect_finds_labels_that_the_model_does_not_have(cli, studio, mo
     assert done.stdout.splitlines()[-1] == "cam: FAILED: the model has no label 'Face'; did you mean 'face'?"
 
 
-def test_check_connect_says_what_cannot_be_had_and_goes_on(cli, studio, demo_assets, tmp_path):
+def test_check_connect_continues_after_failures(cli, studio, demo_assets, tmp_path):
     settings = studio.settings(f"mqtt://127.0.0.1:{free_port()}", f"rtsp://me:secret@127.0.0.1:{free_port()}/x")
     settings["models"]["echo"].update(model_name="blazeface", zoo_url=str(demo_assets.zoo))
     settings["models"]["gone"] = {**studio.model(), "model_name": "gone"}

@@ -68,7 +68,7 @@ class Site:
 
     def seen(self):
         """Return how many pictures and messages there were."""
-        assert not self.page.goodbyes
+        assert not self.page.close_reasons
         return len(self.page.pictures), len(self._reader.detections())
 
     def look(self):

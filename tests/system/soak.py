@@ -75,7 +75,7 @@ class Soak:
             self.freeze,
             self.kill_broker,
             lambda: self.reload(lambda its: its["cameras"].update({f"guest{next(self.guests) % 5}": self.face})),
-            self.camera.hang_up,
+            self.camera.disconnect_clients,
             self.ask,
             lambda: self.reload(lambda its: its["cameras"]["face"].update(max_fps=5 + next(self.guests) % 7)),
             self.switch,

@@ -92,7 +92,7 @@ def test_a_camera_that_hangs_up_is_offline_at_once(mosquitto, subscribe, run_dae
     status = "edgepub/test/cam/status"
     reader.wait_for(lambda r: r.last(status) == b"online", "online")
     camera.paused.set()  # else it may be online again before the broker has heard that it was not
-    camera.hang_up()
+    camera.disconnect_clients()
     reader.wait_for(lambda r: r.last(status) == b"offline", "offline")
     daemon.wait_for_log("gives no more frames; trying again in")
     seen = len(reader.detections())
@@ -149,7 +149,7 @@ def test_a_slow_broker_costs_messages_counted_exactly_and_no_inference(
         assert told["outbox"]["stream"] <= 30
     assert not told["cameras"]["little"]["dropped"]
     assert told["cameras"]["cam"]["inferred"] > 0.5 * told["cameras"]["cam"]["captured"]
-    slow_broker.bytes_a_second = 0  # as fast as it can
+    slow_broker.bytes_per_s = 0  # as fast as it can
     much.paused.set()
     little.paused.set()
 
@@ -200,9 +200,9 @@ def test_adaptive_publishes_less_while_the_queue_ages_and_all_of_it_again(
             return cam and cam["fps_inferred"] > 0 and cam["fps_published"] > 0.9 * cam["fps_inferred"]
 
         reader.wait_for(published_all, "all of it")
-        link.bytes_a_second = 5000
+        link.bytes_per_s = 5000
         reader.wait_for(lambda r: r.stats()[-1]["cameras"]["cam"]["sampled"].get("adaptive", 0) > 200, "fewer")
-        link.bytes_a_second = 0
+        link.bytes_per_s = 0
         seen = len(reader.stats())
         reader.wait_for(lambda r: len(r.stats()) > seen + 2 and published_all(r), "all of it again")
     finally:
@@ -287,5 +287,5 @@ def test_memory_and_threads_are_level_while_a_camera_comes_and_goes(mosquitto, s
         reader.wait_for(lambda r, n=seen: len(r.detections()) > n + 5, "detections")
         wait_until(lambda: sum(c.laddr.port > 0 for c in process.net_connections("tcp")) >= 2, "a connection")
         threads.add(process.num_threads())
-        camera.hang_up()
+        camera.disconnect_clients()
     assert max(threads) - min(threads) <= 1, threads

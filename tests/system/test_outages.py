@@ -193,7 +193,7 @@ def test_a_link_that_takes_less_than_there_is(site, slow_broker, subscribe):
     assert came.count("stats") >= 10
     assert reader.stats()[-1]["outbox"]["durable"] > 100, "it is too slow"
     assert median(its["fps_inferred"] for its in reader.stats()[-1]["cameras"].values()) > 15
-    slow_broker.bytes_a_second = 0
+    slow_broker.bytes_per_s = 0
     reader.wait_for(lambda r: r.stats()[-1]["outbox"]["durable"] < 5, "an empty outbox")
     assert site.daemon.terminate() == 0
     reader.wait_for(lambda r: r.last("edgepub/test/status") == b"offline", "the goodbye")

@@ -1,4 +1,4 @@
-"""A real AI server of DeGirum's, on this machine; it listens on all interfaces."""
+"""A real DeGirum AI server on this machine. It listens on all interfaces."""
 
 import contextlib
 import os
@@ -11,12 +11,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-_START_S = 60.0
+_START_TIMEOUT_S = 60.0
 
 
 @contextmanager
 def ai_server(zoo: Path, port: int = 0) -> Iterator[tuple[int, subprocess.Popen[bytes]]]:
-    """Run the server with a zoo, on this port or on any; give the port, and the first process of its session."""
+    """Run the server with a zoo on a port (0: any free port). Yield the port and the leader of its process group."""
     if not port:
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
@@ -27,7 +27,7 @@ def ai_server(zoo: Path, port: int = 0) -> Iterator[tuple[int, subprocess.Popen[
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
-        # Its postprocessors run with the `python3` that it finds there.
+        # It runs postprocessors with the first `python3` in PATH.
         env={**os.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"},
         start_new_session=True,
     )
@@ -41,7 +41,7 @@ def ai_server(zoo: Path, port: int = 0) -> Iterator[tuple[int, subprocess.Popen[
 
 
 def _wait_for(server: subprocess.Popen[bytes], port: int) -> None:
-    end_s = time.monotonic() + _START_S
+    end_s = time.monotonic() + _START_TIMEOUT_S
     while True:
         try:
             socket.create_connection(("127.0.0.1", port), timeout=1).close()

@@ -1,4 +1,4 @@
-"""What people run today: DeGirum's streaming example, with paho where it says "send to your MQTT broker".
+"""The comparison: DeGirum's streaming example, with paho where it says "send to your MQTT broker".
 
 ``python -m edgepub.cli.bench.bare_loop ZOO MODEL VIDEO PORT TOPIC``
 """
@@ -14,10 +14,9 @@ from paho.mqtt.enums import CallbackAPIVersion
 
 
 def main(zoo: str, model_name: str, video: str, port: str, topic: str) -> None:
-    """Publish each result of a video, in a loop over it."""
-    os.environ["PATH"] = (
-        f"{Path(sys.executable).parent}:{os.environ['PATH']}"  # else PySDK's postprocessors do not start
-    )
+    """Publish the result of each frame of a video, in an endless loop."""
+    # PySDK starts postprocessors with the first `python3` in PATH.
+    os.environ["PATH"] = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
     from degirum_tools import ModelSpec, predict_stream
 
     client = paho.Client(CallbackAPIVersion.VERSION2)

@@ -1,4 +1,4 @@
-"""A broker to measure against: Mosquitto where it is installed, else the demo's."""
+"""The broker for measurements: Mosquitto if it is installed, else the demo's broker."""
 
 import shutil
 import socket
@@ -11,16 +11,16 @@ from pathlib import Path
 
 from edgepub.cli.demo.broker import embedded_broker
 
-_START_S = 10.0
+_START_TIMEOUT_S = 10.0
 
 
 @contextmanager
 def broker() -> Iterator[tuple[str, int]]:
-    """Run a broker on 127.0.0.1; give its name and its port."""
+    """Run a broker on 127.0.0.1. Yield its name and its port."""
     program = shutil.which("mosquitto") or shutil.which("mosquitto", path="/usr/sbin")
     if program is None:
         with embedded_broker() as port:
-            yield "aMQTT (install mosquitto for figures of the field)", port
+            yield "aMQTT (install mosquitto for realistic figures)", port
         return
     port = free_port()
     with tempfile.TemporaryDirectory() as folder:
@@ -36,14 +36,14 @@ def broker() -> Iterator[tuple[str, int]]:
 
 
 def free_port() -> int:
-    """Return a port of 127.0.0.1 that nobody has."""
+    """Return a free port of 127.0.0.1."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         return int(free.getsockname()[1])
 
 
 def _wait_for(port: int) -> None:
-    end_s = time.monotonic() + _START_S
+    end_s = time.monotonic() + _START_TIMEOUT_S
     while True:
         try:
             socket.create_connection(("127.0.0.1", port), timeout=1).close()

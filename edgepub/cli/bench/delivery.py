@@ -1,7 +1,7 @@
-"""From the outbox to the broker: processor time for each message, edgepub's way, raw paho's, and aiomqtt's one by one.
+"""From the outbox to the broker: CPU time per message with edgepub, paho alone, and aiomqtt one at a time.
 
-``python -m edgepub.cli.bench.delivery {edgepub,paho,aiomqtt} PORT QOS`` prints microseconds of processor time a
-message and messages a second. A process of its own for each, so that all of its threads count and nothing else does.
+``python -m edgepub.cli.bench.delivery {edgepub,paho,aiomqtt} PORT QOS`` prints microseconds of CPU time per message and
+messages per second. Each runs in a separate process, so that all of its threads are counted, and nothing else.
 """
 
 import asyncio
@@ -36,57 +36,60 @@ _WAYS = ("edgepub", "paho", "aiomqtt")
 
 
 def delivery(port: int) -> Table:
-    """Return the table of it."""
+    """Measure CPU time per message and messages per second, and return the table."""
     rows = table(
-        f"From the outbox to the broker, {len(_PAYLOAD)} bytes in bursts of {_BURST}: processor time a message, us "
-        "(messages a second)",
+        f"From the outbox to the broker, {len(_PAYLOAD)} bytes in bursts of {_BURST}: CPU time per message, us "
+        "(messages/s)",
         "MQTT 5",
         "edgepub",
-        "paho, raw",
+        "paho alone",
         "aiomqtt, one at a time",
-        "edgepub : paho",
-        "edgepub : aiomqtt",
+        "CPU time: edgepub / paho",
+        "edgepub / aiomqtt",
     )
     for qos in (0, 1):
         rounds = []
         for number in range(ROUNDS):
-            turn = number % len(_WAYS)
-            rounds.append({way: _measured(way, port, qos) for way in (*_WAYS[turn:], *_WAYS[:turn])})
+            first = number % len(_WAYS)
+            rounds.append({way: _measure(way, port, qos) for way in (*_WAYS[first:], *_WAYS[:first])})
         figures = [
-            f"{median(each[way][0] for each in rounds):.0f} ({median(each[way][1] for each in rounds):.0f})"
+            f"{median(measured[way][0] for measured in rounds):.0f} "
+            f"({median(measured[way][1] for measured in rounds):.0f})"
             for way in _WAYS
         ]
-        ratios = [f"{median(each['edgepub'][0] / each[way][0] for each in rounds):.2f}" for way in _WAYS[1:]]
+        ratios = [
+            f"{median(measured['edgepub'][0] / measured[way][0] for measured in rounds):.2f}" for way in _WAYS[1:]
+        ]
         rows.add_row(f"QoS {qos}", *figures, *ratios)
     return rows
 
 
-def _measured(way: str, port: int, qos: int) -> tuple[float, float]:
+def _measure(way: str, port: int, qos: int) -> tuple[float, float]:
     command = [sys.executable, "-m", "edgepub.cli.bench.delivery", way, str(port), str(qos)]
     us, rate = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout.split()
     return float(us), float(rate)
 
 
-class _Tally:
-    """A receipt that tells when a burst has left."""
+class _BurstReceipt:
+    """A receipt that signals when a whole burst has been sent."""
 
     queued_s = 0.0
 
     def __init__(self) -> None:
         self._number = 0
-        self.burst_has_left = threading.Event()
+        self.burst_is_sent = threading.Event()
 
     def count_sent(self, taken_s: float) -> None:  # noqa: ARG002
         self._number += 1
         if self._number % _BURST == 0:
-            self.burst_has_left.set()
+            self.burst_is_sent.set()
 
     def count_dropped(self, reason: str) -> None:
         raise AssertionError(reason)
 
 
-def _timed(burst: Callable[[], None]) -> tuple[float, float]:
-    burst()  # the connection, and whatever is done once
+def _time_bursts(burst: Callable[[], None]) -> tuple[float, float]:
+    burst()  # the connection, and everything that is done once
     began_s, began_cpu_s = time.monotonic(), time.process_time()
     for _ in range(_MESSAGES // _BURST):
         burst()
@@ -94,24 +97,24 @@ def _timed(burst: Callable[[], None]) -> tuple[float, float]:
 
 
 def _edgepub(port: int, qos: Literal[0, 1]) -> tuple[float, float]:
-    outbox, tally = Outbox(_BURST), _Tally()
+    outbox, receipt = Outbox(_BURST), _BurstReceipt()
     connect = functools.partial(connection.connect, MqttSettings(url=f"mqtt://127.0.0.1:{port}"), "bench", None)
     publisher = Publisher(
         outbox, connect, "bench", "bench", state_message("bench/status", "offline"), [], print, BrokerStatus()
     )
     message = Message(
-        _TOPIC, _PAYLOAD, qos, receipt=tally, payload_format=json_format("edgepub.detections/1"), expiry_s=60
+        _TOPIC, _PAYLOAD, qos, receipt=receipt, payload_format=json_format("edgepub.detections/1"), expiry_s=60
     )
     took: list[tuple[float, float]] = []
 
     def burst() -> None:
-        tally.burst_has_left.clear()
+        receipt.burst_is_sent.clear()
         for _ in range(_BURST):
             outbox.put(message)
-        tally.burst_has_left.wait()
+        receipt.burst_is_sent.wait()
 
     def produce() -> None:
-        took.append(_timed(burst))
+        took.append(_time_bursts(burst))
         outbox.drain()
 
     async def run() -> None:
@@ -133,7 +136,7 @@ def _paho(port: int, qos: Literal[0, 1]) -> tuple[float, float]:
             sent = client.publish(_TOPIC, _PAYLOAD, qos)
         sent.wait_for_publish()
 
-    took = _timed(burst)
+    took = _time_bursts(burst)
     client.loop_stop()
     return took
 

@@ -1,7 +1,7 @@
-"""A model that says exactly what it is shown, for exact tests and for measuring everything but a model.
+"""A model that returns what is encoded in the frame, for exact tests and for measuring everything except a model.
 
-PySDK's runtime DUMMY/DUMMY reads the bytes of its input tensor as JSON and gives that as its results. A lossless video
-whose pixels are the text of detections is so turned into those detections, through the real PySDK.
+PySDK's runtime DUMMY/DUMMY parses the bytes of its input tensor as JSON and returns that as the results. So a lossless
+video whose pixels are the JSON text of detections produces these detections, through the real PySDK.
 """
 
 import json
@@ -15,9 +15,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 SIDE = 64
-"""The frames are squares of so many pixels, as is the model's input: boxes come out as they went in."""
+"""The width and height of the frames and of the model's input, in pixels. As they are equal, boxes are not scaled."""
 _SQUARE = SIDE, SIDE
-_PATCH, _STEP = 40, 4  # pixels
+_PATCH_PX, _STEP_PX = 40, 4
 
 
 def make_model(zoo: Path, name: str = "echo", **device: Any) -> None:  # noqa: ANN401  (a JSON value)
@@ -26,7 +26,7 @@ def make_model(zoo: Path, name: str = "echo", **device: Any) -> None:  # noqa: A
     Args:
         zoo: the zoo's folder.
         name: the model's name.
-        device: more keys of its DEVICE section, like `SimulateTime_ms`.
+        device: additional keys of its DEVICE section, like `SimulateTime_ms`.
 
     """
     folder = zoo / name
@@ -55,48 +55,50 @@ def make_model(zoo: Path, name: str = "echo", **device: Any) -> None:  # noqa: A
 
 
 def make_video(path: Path, results: Iterable[Any], fps: float = 25.0, size: tuple[int, int] = _SQUARE) -> None:
-    """Write a video of which the echo model gives these results, one a frame.
+    """Write a video for which the echo model returns these results, one per frame.
 
     Args:
         path: the file.
-        results: lists of detections as a model gives them, in the pixels of its input.
-        fps: the video's.
-        size: of the frames; below the text, larger ones show coloured patches that move.
+        results: lists of detections as a model returns them, in pixels of its input.
+        fps: the frame rate of the video.
+        size: width and height of the frames. Larger frames show moving colored patches below the text.
 
     Raises:
         OSError: OpenCV has no FFV1 encoder.
-        ValueError: a result is longer than a frame has bytes.
+        ValueError: a result does not fit in a frame.
 
     """
     writer = cv2.VideoWriter(str(path), cv2.CAP_FFMPEG, cv2.VideoWriter.fourcc(*"FFV1"), fps, size)
     if not writer.isOpened():
         raise OSError("OpenCV cannot write FFV1 here")
-    patches = _patches(size)
+    patches = _make_patches(size)
     try:
         for number, result in enumerate(results):
             text = json.dumps(result).encode()
-            writer.write(_letters(text) if size == _SQUARE else _over(np.roll(patches, number * _STEP, 1), text))
+            writer.write(
+                _encode_text(text) if size == _SQUARE else _draw_text(np.roll(patches, number * _STEP_PX, 1), text)
+            )
     finally:
         writer.release()
 
 
-def _letters(text: bytes) -> NDArray[Any]:
+def _encode_text(text: bytes) -> NDArray[Any]:
     size = SIDE * SIDE * 3
     if len(text) > size:
         raise ValueError(f"{len(text)} bytes do not fit in a frame of {size}")
     return np.frombuffer(text.ljust(size), dtype=np.uint8).reshape(SIDE, SIDE, 3)
 
 
-def _over(picture: NDArray[Any], text: bytes) -> NDArray[Any]:
-    """Return a picture that begins with a text when it is as small as the model wants it."""
+def _draw_text(picture: NDArray[Any], text: bytes) -> NDArray[Any]:
+    """Draw a text that is at the start of the picture after the model's preprocessing has reduced it."""
     height, width = picture.shape[:2]
-    text += b"\0"  # what comes behind it is not read
+    text += b"\0"  # the runtime reads up to this byte
     top = ceil(ceil(len(text) / (3 * SIDE)) * height / SIDE)
-    picture[:top] = cv2.resize(_letters(text), (width, height), interpolation=cv2.INTER_NEAREST)[:top]
+    picture[:top] = cv2.resize(_encode_text(text), (width, height), interpolation=cv2.INTER_NEAREST)[:top]
     return picture
 
 
-def _patches(size: tuple[int, int]) -> NDArray[Any]:
+def _make_patches(size: tuple[int, int]) -> NDArray[Any]:
     width, height = size
-    colours = np.random.default_rng(1).integers(0, 255, (ceil(height / _PATCH), ceil(width / _PATCH), 3), np.uint8)
-    return np.ascontiguousarray(colours.repeat(_PATCH, 0).repeat(_PATCH, 1)[:height, :width])
+    colors = np.random.default_rng(1).integers(0, 255, (ceil(height / _PATCH_PX), ceil(width / _PATCH_PX), 3), np.uint8)
+    return np.ascontiguousarray(colors.repeat(_PATCH_PX, 0).repeat(_PATCH_PX, 1)[:height, :width])

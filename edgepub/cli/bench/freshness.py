@@ -1,4 +1,4 @@
-"""How old a result is when a subscriber gets it, from the moment when the camera sent its frame."""
+"""The age of a result when a subscriber receives it, measured from when the camera sent its frame."""
 
 import json
 import time
@@ -13,8 +13,8 @@ from edgepub.cli.bench.live_camera import LiveCamera
 from edgepub.cli.bench.tables import table
 from edgepub.cli.bench.watching import edgepub_run, watched
 
-_FRAMES = 8000  # more than are sent while it lasts, so that each can be told from all others
-_WARM_UP_S = 8.0  # until FFmpeg has handed out what it gathered while it watched the stream
+_FRAMES = 8000  # more than one measurement sends, so that each frame is identifiable
+_WARM_UP_S = 8.0  # until FFmpeg has delivered what it buffered while probing the stream
 _FPS = 60.0
 
 
@@ -23,30 +23,30 @@ class Case:
     """A camera and a model."""
 
     fps: float
-    """What the camera sends."""
+    """The camera's frame rate."""
     inference_ms: int
-    """What the model takes for a frame."""
+    """The time that the model takes per frame."""
     seconds: float
-    """How long to watch."""
+    """The duration of the measurement."""
 
 
 @dataclass(frozen=True, slots=True)
 class Ages:
-    """How old the results were, in milliseconds."""
+    """The ages of the results."""
 
     p50_ms: float
     p99_ms: float
     last_ms: float
-    """That of the last one: where it grows, it goes on growing."""
+    """The age of the last result. If it is growing, it does not stop growing."""
     fps: float
-    """Results a second."""
+    """Results per second."""
 
 
 CASES = (Case(2, 5, 30), Case(60, 5, 30), Case(60, 100, 60))
 
 
-def make(folder: Path) -> Path:
-    """Write the video and the models; return the video."""
+def make_inputs(folder: Path) -> Path:
+    """Write the video and the models. Return the path of the video."""
     video = folder / "named.avi"
     box = {"bbox": [1, 2, 30, 40], "label": "person", "score": 0.9}
     echo.make_video(video, ([{**box, "category_id": n}] for n in range(_FRAMES)), _FPS)
@@ -55,7 +55,7 @@ def make(folder: Path) -> Path:
     return video
 
 
-def daemon(case: Case, video: Path, port: int, folder: Path) -> Ages:
+def measure_daemon(case: Case, video: Path, port: int, folder: Path) -> Ages:
     """Measure `edgepub run`."""
     with LiveCamera(video, case.fps) as camera:
         model = f"echo{case.inference_ms}"
@@ -63,7 +63,7 @@ def daemon(case: Case, video: Path, port: int, folder: Path) -> Ages:
         return _measure(command, camera, port, "edgepub/bench/camera/detections", folder, case.seconds)
 
 
-def bare_loop(case: Case, video: Path, port: int, folder: Path) -> Ages:
+def measure_bare_loop(case: Case, video: Path, port: int, folder: Path) -> Ages:
     """Measure DeGirum's streaming loop."""
     with LiveCamera(video, case.fps) as camera:
         arguments = [str(folder / "zoo"), f"echo{case.inference_ms}", camera.url, str(port), "bench/bare"]
@@ -76,29 +76,29 @@ def _measure(command: list[str], camera: LiveCamera, port: int, topic: str, fold
 
     def take(_topic: str, payload: bytes) -> None:
         now_s = time.monotonic()
-        (named,) = json.loads(payload)["detections"]
-        ages_ms.append(1000 * (now_s - camera.sent_s[named["category_id"]]))
+        (detection,) = json.loads(payload)["detections"]
+        ages_ms.append(1000 * (now_s - camera.sent_s[detection["category_id"]]))
 
     with watched(command, port, topic, folder, take) as process:
         process.wait_for_first()
         time.sleep(_WARM_UP_S)
         ages_ms.clear()
         time.sleep(seconds)
-        seen = ages_ms.copy()
-    return Ages(_part(seen, 0.5), _part(seen, 0.99), seen[-1], len(seen) / seconds)
+        measured_ms = ages_ms.copy()
+    return Ages(_quantile(measured_ms, 0.5), _quantile(measured_ms, 0.99), measured_ms[-1], len(measured_ms) / seconds)
 
 
-def _part(values: Iterable[float], part: float) -> float:
+def _quantile(values: Iterable[float], part: float) -> float:
     ordered = sorted(values)
     return ordered[int(part * (len(ordered) - 1) + 0.5)]
 
 
 def freshness(port: int, folder: Path) -> Table:
-    """Return the table of it."""
+    """Measure the ages of results, and return the table."""
     rows = table(
-        "From the camera's sending of a frame to a subscriber's getting of its result, milliseconds",
+        "Milliseconds from when a camera sends a frame until a subscriber has its result",
         "camera",
-        "model",
+        "the model takes",
         "edgepub: p50",
         "p99",
         "results/s",
@@ -107,18 +107,18 @@ def freshness(port: int, folder: Path) -> Table:
         "at the end",
         "results/s",
     )
-    video = make(folder)
+    video = make_inputs(folder)
     for case in CASES:
-        ours, theirs = daemon(case, video, port, folder), bare_loop(case, video, port, folder)
+        edgepub, bare = measure_daemon(case, video, port, folder), measure_bare_loop(case, video, port, folder)
         rows.add_row(
             f"{case.fps:g} fps",
             f"{case.inference_ms} ms",
-            f"{ours.p50_ms:.0f}",
-            f"{ours.p99_ms:.0f}",
-            f"{ours.fps:.1f}",
-            f"{theirs.p50_ms:.0f}",
-            f"{theirs.p99_ms:.0f}",
-            f"{theirs.last_ms:.0f}",
-            f"{theirs.fps:.1f}",
+            f"{edgepub.p50_ms:.0f}",
+            f"{edgepub.p99_ms:.0f}",
+            f"{edgepub.fps:.1f}",
+            f"{bare.p50_ms:.0f}",
+            f"{bare.p99_ms:.0f}",
+            f"{bare.last_ms:.0f}",
+            f"{bare.fps:.1f}",
         )
     return rows

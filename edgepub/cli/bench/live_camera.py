@@ -1,7 +1,7 @@
-"""A camera to measure with: sends the frames of a video at a pace of its own, and remembers when each was sent.
+"""A camera for measurements: sends the frames of a video at a given rate, and records when each was sent.
 
-A lossless video is streamed over HTTP as it stands in its AVI file, one chunk a frame, again and again. With the videos
-of ``edgepub.cli.bench.echo`` every result tells which frame it is of, and so how old it is.
+It streams the chunks of a lossless AVI file over HTTP, one per frame, in an endless loop. With the videos of
+``edgepub.cli.bench.echo``, each result contains the number of its frame, which gives its age.
 """
 
 import http.server
@@ -20,29 +20,29 @@ class LiveCamera:
 
     Args:
         video: an AVI file.
-        fps: frames sent a second, to each who looks.
+        fps: frames per second sent to each client.
 
     """
 
     def __init__(self, video: Path, fps: float) -> None:
         self.fps = fps
         self.head, self.frames = _split(video.read_bytes())
-        """The file up to its first frame, and its frames; both may be changed."""
+        """The file up to its first frame, and its frames. Tests may replace both."""
         self.sent_s: dict[int, float] = {}
-        """When each frame was sent last, on the monotonic clock, by its place in the file from 0."""
+        """When each frame was last sent, on the monotonic clock, by its index in the file."""
         self.paused = threading.Event()
-        """While set, nothing is sent, and the connection stays open."""
-        self._server = _Server(("127.0.0.1", 0), _Viewer)
+        """While set, no frame is sent, but the connection stays open."""
+        self._server = _Server(("127.0.0.1", 0), _ClientHandler)
         self._server.camera = self
         self._thread = threading.Thread(target=self._server.serve_forever, name="live-camera")
 
     @property
     def url(self) -> str:
-        """Where to look."""
+        """The address of the stream."""
         return f"http://127.0.0.1:{self._server.server_port}/live.avi"
 
-    def hang_up(self) -> None:
-        """End all connections; new ones are welcome."""
+    def disconnect_clients(self) -> None:
+        """Close all connections. New ones are accepted."""
         self._server.generation += 1
 
     def __enter__(self) -> Self:
@@ -50,7 +50,7 @@ class LiveCamera:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self.hang_up()
+        self.disconnect_clients()
         self._server.shutdown()
         self._server.server_close()
         self._thread.join()
@@ -62,10 +62,10 @@ class _Server(http.server.ThreadingHTTPServer):
     daemon_threads = True
 
     def handle_error(self, *_: object) -> None:
-        """Say nothing of a viewer who has gone."""
+        """Ignore clients that have disconnected."""
 
 
-class _Viewer(http.server.BaseHTTPRequestHandler):
+class _ClientHandler(http.server.BaseHTTPRequestHandler):
     server: _Server
 
     def do_GET(self) -> None:
@@ -78,19 +78,19 @@ class _Viewer(http.server.BaseHTTPRequestHandler):
         due_s = time.monotonic()
         while generation == self.server.generation:
             if not camera.paused.is_set():
-                place = number % len(camera.frames)
-                camera.sent_s[place] = time.monotonic()
-                self.wfile.write(camera.frames[place])
+                index = number % len(camera.frames)
+                camera.sent_s[index] = time.monotonic()
+                self.wfile.write(camera.frames[index])
                 number += 1
             due_s += 1 / camera.fps
             time.sleep(max(0.0, due_s - time.monotonic()))
 
     def log_message(self, *_: object) -> None:
-        """Say nothing."""
+        """Do not log."""
 
 
 def _split(content: bytes) -> tuple[bytes, list[bytes]]:
-    """Return an AVI file up to its first frame, and its frames (RIFF chunks: tag, length, content, padded)."""
+    """Return an AVI file up to its first frame, and its frames (RIFF chunks: tag, length, content, padding)."""
     at = content.index(_MOVIE) + len(_MOVIE)
     head, frames = content[:at], []
     while content[at : at + 4] == _FRAME:

@@ -1,7 +1,7 @@
-"""Pages that watch a camera, without a browser, in a process of their own: what they cost is not the daemon's.
+"""Pages that watch a camera, without a browser, in a separate process: their cost is not counted as the daemon's.
 
-``python -m edgepub.cli.bench.live_pages URL NUMBER FPS`` prints a line for each picture, the page's number and the
-frame's, and ends when the connections have ended, with a line for each that says so.
+``python -m edgepub.cli.bench.live_pages URL NUMBER FPS`` prints a line per picture: page number and frame number. It
+ends when all connections have ended, and prints a line for each of them.
 """
 
 import asyncio
@@ -21,28 +21,28 @@ class Pages:
     def __init__(self, process: subprocess.Popen[str]) -> None:
         self.process = process
         self.pictures: list[tuple[int, int]] = []
-        """What they got: which page, and which frame; it may be cleared."""
-        self.goodbyes: list[str] = []
-        """How the connections ended: `1001`, or what went wrong."""
+        """Received pictures, as page number and frame number. May be cleared."""
+        self.close_reasons: list[str] = []
+        """How the connections ended: a close code like `1001`, or an error."""
 
     def read(self) -> None:
-        """Take what they say, until the end."""
+        """Read the output of the process until it ends."""
         for line in self.process.stdout or ():
             first, second = line.rstrip().split(maxsplit=1)
-            if first == "goodbye":
-                self.goodbyes.append(second)
+            if first == "closed":
+                self.close_reasons.append(second)
             else:
                 self.pictures.append((int(first), int(second)))
 
 
 @contextmanager
 def live_pages(url: str, number: int, fps: int) -> Iterator[Pages]:
-    """Have so many pages watch for as long as the context lasts.
+    """Run pages that watch a camera while the context is active.
 
     Args:
-        url: of the camera's page, like `http://127.0.0.1:9090/cameras/porch`.
-        number: how many.
-        fps: the pictures a second that each of them wants.
+        url: the camera's page, like `http://127.0.0.1:9464/cameras/porch`.
+        number: the number of pages.
+        fps: the pictures per second that each page requests.
 
     """
     command = [sys.executable, "-m", "edgepub.cli.bench.live_pages", url, str(number), str(fps)]
@@ -67,17 +67,17 @@ async def _watch(session: aiohttp.ClientSession, url: str, page: int, fps: str) 
                     shown = orjson.loads(message.data).get("frame")
                     if shown:
                         frame = shown["number"]
-                        continue  # its picture comes
+                        continue  # its picture follows
                 else:
-                    _say(f"{page} {frame}")
+                    _print_line(f"{page} {frame}")
                 await socket.send_str(fps)
-            _say(f"goodbye {socket.close_code}")
+            _print_line(f"closed {socket.close_code}")
     except (OSError, aiohttp.ClientError) as error:
-        _say(f"goodbye {error!r}")
+        _print_line(f"closed {error!r}")
 
 
-def _say(line: str) -> None:
-    print(f"{line}\n", end="", flush=True)  # in one piece, wherever it is killed
+def _print_line(line: str) -> None:
+    print(f"{line}\n", end="", flush=True)  # in one write, so that no line is cut when the process is killed
 
 
 async def _main(url: str, number: int, fps: str) -> None:

@@ -1,6 +1,7 @@
-"""What objects cost: tracking, zones, lines and states a frame; a picture; and all of it beside none of it."""
+"""The cost of objects: tracking, zones, lines and counts per frame; a snapshot; and all features on against off."""
 
 import functools
+import itertools
 import time
 import timeit
 from collections.abc import Callable, Iterator
@@ -16,8 +17,8 @@ from edgepub.camera.counts import ObjectCounts
 from edgepub.camera.frames import Frame
 from edgepub.camera.jpeg import encode_jpeg
 from edgepub.cli.bench import echo
-from edgepub.cli.bench.streaming import Case, daemon, real_cases
-from edgepub.cli.bench.tables import ROUNDS, in_turn, table
+from edgepub.cli.bench.streaming import Case, make_real_cases, measure_daemon
+from edgepub.cli.bench.tables import ROUNDS, measure_pairs, table
 from edgepub.config.camera import CameraSettings
 from edgepub.mqtt.outbox.outbox import Outbox
 from edgepub.mqtt.topics import Topics
@@ -36,38 +37,39 @@ _ECHO_FRAMES = 2000
 
 
 def objects() -> Table:
-    """Return the table of single costs."""
+    """Measure the cost of each feature, and return the table."""
     columns = (f"{number} object{'s' if number > 1 else ''}" for number in _NUMBERS)
-    rows = table("What objects cost, milliseconds (of a frame: the mean)", "what", *columns)
+    rows = table("Objects: milliseconds per frame (mean)", "", *columns)
     kinds: dict[str, dict[str, Any]] = {
-        "tracking alone": {},
-        "with 3 zones, a line, and the counts as states": {"zones": _ZONES, "lines": _LINES},
-        "the same without tracking": {"zones": _ZONES, "tracking": False},
+        "tracking": {},
+        "tracking, 3 zones, a line, counts": {"zones": _ZONES, "lines": _LINES},
+        "3 zones and counts without tracking": {"zones": _ZONES, "tracking": False},
     }
     for name, settings in kinds.items():
-        rows.add_row(name, *(f"{_a_frame_ms(number, settings):.2f}" for number in _NUMBERS))
+        rows.add_row(name, *(f"{_frame_ms(number, settings):.2f}" for number in _NUMBERS))
     for width, height in ((640, 480), (1920, 1080)):
-        image = _an_image(width, height)
-        cells = [f"{_ms(functools.partial(_picture, image, next(_frames(number)))):.1f}" for number in _NUMBERS]
-        rows.add_row(f"a snapshot of {width}x{height}, at most 1280 wide (in a thread of its own)", *cells)
+        image = _make_image(width, height)
+        cells = [
+            f"{_call_ms(functools.partial(_encode_snapshot, image, next(_frames(number)))):.1f}" for number in _NUMBERS
+        ]
+        rows.add_row(f"a snapshot of {width}x{height}, at most 1280 wide, in a separate thread", *cells)
     return rows
 
 
 def everything(port: int, folder: Path) -> Table:
-    """Return the table of all of it on, beside all of it off."""
+    """Compare all features on with all of them off, and return the table."""
     rows = table(
-        "Frames a second of edgepub run: tracking, 3 zones, a line, counts, events and snapshots on, and all of it off",
-        "model, and what is seen",
+        "Frames/s of edgepub run with tracking, 3 zones, a line, counts, events and snapshots, and without all of them",
+        "model, objects",
         "on",
         "off",
         "ratio",
     )
-    for case in [*real_cases(folder), *_echo_cases(folder)]:
-        pairs = in_turn(
-            functools.partial(daemon, case, port, folder, **_ON), functools.partial(daemon, case, port, folder)
-        )
+    for case in [*make_real_cases(folder), *_echo_cases(folder)]:
+        measure = functools.partial(measure_daemon, case, port, folder)
+        pairs = measure_pairs(functools.partial(measure, **_ON), measure)
         ratio = median(on.fps / off.fps for on, off in pairs)
-        cells = (f"{median(side.fps for side in sides):.0f}" for sides in zip(*pairs, strict=True))
+        cells = (f"{median(figures.fps for figures in side):.0f}" for side in zip(*pairs, strict=True))
         rows.add_row(case.name, *cells, f"{ratio:.2f}")
     return rows
 
@@ -77,58 +79,59 @@ def _echo_cases(folder: Path) -> Iterator[Case]:
     echo.make_model(zoo, "slow", SimulateTime_ms=_MODEL_MS)
     for number in _NUMBERS:
         video = folder / f"objects-{number}.avi"
-        echo.make_video(video, (_raw(frame) for frame, _ in zip(_frames(number), range(_ECHO_FRAMES), strict=False)))
+        frames = itertools.islice(_frames(number), _ECHO_FRAMES)
+        echo.make_video(video, map(_to_model_results, frames))
         yield Case(f"a model that takes {_MODEL_MS} ms, {number} object{'s' if number > 1 else ''}", zoo, "slow", video)
 
 
 def _frames(number: int) -> Iterator[list[dict[str, Any]]]:
-    """Yield for ever the objects of frames in which so many of them move, and one in ten is missed."""
-    chance = np.random.default_rng(1)
-    places = chance.uniform((0.0, 0.0), (0.9, 0.7), (number, 2))
-    steps = chance.normal(0, 0.002, (number, 2))
+    """Yield the objects of each frame, endlessly: all of them move, and one in ten is missing in each frame."""
+    random = np.random.default_rng(1)
+    places = random.uniform((0.0, 0.0), (0.9, 0.7), (number, 2))
+    steps = random.normal(0, 0.002, (number, 2))
     while True:
         places += steps
         steps[(places < 0) | (places > (0.9, 0.7))] *= -1
-        yield [_an_object(float(x), float(y)) for x, y in places if chance.random() > 0.1]  # noqa: PLR2004
+        yield [_make_object(float(x), float(y)) for x, y in places if random.random() > 0.1]  # noqa: PLR2004
 
 
-def _an_object(x: float, y: float) -> dict[str, Any]:
+def _make_object(x: float, y: float) -> dict[str, Any]:
     x, y = min(max(x, 0.0), 0.9), min(max(y, 0.0), 0.7)
     box = (x, y, x + 0.1, y + 0.3)
     pixels = (640 * box[0], 480 * box[1], 640 * box[2], 480 * box[3])
     return {"label": "person", "score": 0.9, "category_id": 0, "bbox": pixels, "bbox_norm": box}
 
 
-def _raw(frame: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Return objects as a model would give them, in the pixels of the echo model."""
-    boxes = [[round(echo.SIDE * side, 2) for side in each["bbox_norm"]] for each in frame]
+def _to_model_results(frame: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return objects in the format of a model's results, in pixels of the echo model."""
+    boxes = [[round(echo.SIDE * side, 2) for side in thing["bbox_norm"]] for thing in frame]
     return [{"label": "person", "score": 0.9, "category_id": 0, "bbox": box} for box in boxes]
 
 
-def _a_frame_ms(number: int, settings: dict[str, Any]) -> float:
+def _frame_ms(number: int, settings: dict[str, Any]) -> float:
     camera = CameraSettings(source="camera.mp4", model="any", **settings)
     analysis = Analysis("camera", camera)
     numbers = ObjectCounts("camera", camera, Topics("edgepub", "bench"), Outbox(256))
-    image = _an_image(640, 480)
+    image = _make_image(640, 480)
     times = []
-    for frame, its in zip(range(_FRAMES), _frames(number), strict=False):
+    for frame, things in zip(range(_FRAMES), _frames(number), strict=False):
         began_s = time.perf_counter()
-        findings = analysis.update(its, Frame(image, frame + 1, 0.0, 0.0, frame / _FPS))
+        findings = analysis.update(things, Frame(image, frame + 1, 0.0, 0.0, frame / _FPS))
         if findings.counts is not None:
             numbers.show(findings.counts)
         times.append(1000 * (time.perf_counter() - began_s))
-    return fmean(times[_WARM_UP:])  # the first frame brings the tracker
+    return fmean(times[_WARM_UP:])  # the first frame loads the tracker
 
 
-def _picture(image: Any, its: list[dict[str, Any]]) -> bytes:  # noqa: ANN401  (an array)
-    return encode_jpeg(image, its, 1280, 80, {"frame": 1})
+def _encode_snapshot(image: Any, objects_: list[dict[str, Any]]) -> bytes:  # noqa: ANN401  (an array)
+    return encode_jpeg(image, objects_, 1280, 80, {"frame": 1})
 
 
-def _an_image(width: int, height: int) -> Any:  # noqa: ANN401  (an array)
-    """Return a picture with as much in it as a camera's: noise, but coarse."""
+def _make_image(width: int, height: int) -> Any:  # noqa: ANN401  (an array)
+    """Return a picture with as much detail as a camera's: coarse noise."""
     coarse = np.random.default_rng(1).integers(0, 255, (height // 40, width // 40, 3), np.uint8)
     return np.ascontiguousarray(coarse.repeat(40, 0).repeat(40, 1))
 
 
-def _ms(call: Callable[[], object]) -> float:
+def _call_ms(call: Callable[[], object]) -> float:
     return 1000 * min(timeit.repeat(call, number=5, repeat=ROUNDS)) / 5

@@ -1,6 +1,6 @@
-"""Live frames under way at once in a runtime: one, as many as was found out, and as many as PySDK takes.
+"""Several live frames in progress in a runtime: one, the number that edgepub chooses, and PySDK's default.
 
-How old a result is when it is there, from the moment when the camera sent its frame; in this process, without a broker.
+Measures the age of each result, from when the camera sent its frame. Runs in this process, without a broker.
 """
 
 import threading
@@ -24,24 +24,24 @@ from edgepub.telemetry.metrics import CameraMetrics
 
 _SECONDS = 6.0
 _FRAMES = 400
-_DEEP = 8  # what PySDK takes, if not told otherwise
+_PYSDK_DEFAULT = 8
 
 
 def overlap(folder: Path) -> Table:
-    """Return the table of it."""
+    """Measure the ages of results, and return the table."""
     rows = table(
-        "Live frames under way at once: results a second, and their age p50 / p99 in milliseconds",
+        "Several live frames in progress: results per second, and their age p50 / p99 in milliseconds",
         "runtime, camera",
-        "one",
-        "found out",
-        "which is",
-        str(_DEEP),
+        "one at a time",
+        "chosen by edgepub",
+        "number",
+        f"{_PYSDK_DEFAULT}, PySDK's default",
     )
     video = folder / "overlap.avi"
     echo.make_video(video, ([] for _ in range(_FRAMES)), 25.0)
-    things = assets.fetch()
+    files = assets.fetch()
     local = {"zoo_url": str(folder / "overlap-zoo"), "inference_host_address": "@local"}
-    with ai_server(things.zoo) as (port, _):
+    with ai_server(files.zoo) as (port, _):
         served = {"model_name": "blazeface", "inference_host_address": f"127.0.0.1:{port}"}
         for name, model, fps in (
             ("one frame at a time, 5 ms", {"model_name": "echo5", **local}, 60),
@@ -54,12 +54,12 @@ def overlap(folder: Path) -> Table:
                 milliseconds = int(model["model_name"].removeprefix("echo"))
                 echo.make_model(folder / "overlap-zoo", model["model_name"], SimulateTime_ms=milliseconds)
             cells = []
-            with load_model(ModelSettings.model_validate(model)) as found_out:
-                for in_flight in (1, None, _DEEP):
-                    its = Model(found_out.pysdk, overlaps=True, in_flight=in_flight)
-                    cells.append(_measure(its, video, fps))
+            with load_model(ModelSettings.model_validate(model)) as loaded:
+                for in_flight in (1, None, _PYSDK_DEFAULT):
+                    tuned = Model(loaded.pysdk, overlaps=True, in_flight=in_flight)
+                    cells.append(_measure(tuned, video, fps))
                     if in_flight is None:
-                        cells.append(str(its.in_flight))
+                        cells.append(str(tuned.in_flight))
             rows.add_row(f"{name}, {fps} fps", *cells)
     return rows
 

@@ -1,4 +1,4 @@
-"""From a result to JSON: edgepub's payload with its validation, and the streaming example's ``json.dumps``."""
+"""From a result to JSON: edgepub's validated payload, and the streaming example's ``json.dumps``."""
 
 import functools
 import json
@@ -10,13 +10,13 @@ from rich.table import Table
 
 from edgepub.camera.frames import Frame, Result
 from edgepub.camera.payloads import DetectionsBuilder
-from edgepub.cli.bench.publishing import a_result
+from edgepub.cli.bench.publishing import make_result
 from edgepub.cli.bench.tables import ROUNDS, table
 from edgepub.mqtt.payloads.detections import Detections, encode
 
 
 def payloads() -> Table:
-    """Return the table of it."""
+    """Measure the time per result, and return the table."""
     rows = table(
         "From a result to JSON, microseconds",
         "objects",
@@ -28,12 +28,12 @@ def payloads() -> Table:
     builder = DetectionsBuilder({"node": "bench", "camera": "camera", "boot_id": "boot"}, None, 0.5)
     frame = Frame(np.zeros((480, 640, 3), np.uint8), 1, 0.0, 0.0, 0.0)
     for objects in (0, 1, 20):
-        results = a_result(objects)
+        results = make_result(objects)
         result = Result(frame, results, {"inference": 1.234}, 0.0, 0.0)
         payload = _build(builder, result)
-        build_us = _us(functools.partial(_build, builder, result))
-        encode_us = _us(functools.partial(encode, payload, 1.0, 0))
-        dumps_us = _us(functools.partial(json.dumps, {"timestamp": 1795296561.6093009, "detections": results}))
+        build_us = _call_us(functools.partial(_build, builder, result))
+        encode_us = _call_us(functools.partial(encode, payload, 1.0, 0))
+        dumps_us = _call_us(functools.partial(json.dumps, {"timestamp": 1795296561.6093009, "detections": results}))
         ratio = (build_us + encode_us) / dumps_us
         rows.add_row(str(objects), f"{build_us:.1f}", f"{encode_us:.1f}", f"{dumps_us:.1f}", f"{ratio:.2f}")
     return rows
@@ -43,5 +43,5 @@ def _build(builder: DetectionsBuilder, result: Result) -> Detections:
     return builder.build(result, builder.objects(result), 1)
 
 
-def _us(call: Callable[[], object]) -> float:
+def _call_us(call: Callable[[], object]) -> float:
     return 1e6 * min(timeit.repeat(call, number=1000, repeat=ROUNDS)) / 1000

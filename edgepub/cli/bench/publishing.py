@@ -1,7 +1,7 @@
-"""From a result to the socket: processor time for each published message, edgepub's way and the bare loop's.
+"""From a result to the socket: CPU time per published message, with edgepub and with the bare loop.
 
-``python -m edgepub.cli.bench.publishing {edgepub,bare} PORT OBJECTS`` prints microseconds a message. A process of its
-own for each, so that all of its threads count and nothing else does.
+``python -m edgepub.cli.bench.publishing {edgepub,bare} PORT OBJECTS`` prints microseconds per message. Each runs in a
+separate process, so that all of its threads are counted, and nothing else.
 """
 
 import asyncio
@@ -28,7 +28,7 @@ from edgepub.camera.reporter import Reporter
 from edgepub.camera.sampler import Sampler
 from edgepub.camera.snapshots import Snapshots, SnapshotThread
 from edgepub.camera.viewfinder import Viewfinder
-from edgepub.cli.bench.tables import in_turn, table
+from edgepub.cli.bench.tables import measure_pairs, table
 from edgepub.config.camera import CameraSettings, SnapshotSettings
 from edgepub.config.settings import MqttSettings
 from edgepub.mqtt import connection
@@ -44,50 +44,49 @@ _BURST = 100
 
 
 def publishing(port: int) -> Table:
-    """Return the table of it."""
+    """Measure CPU time per message, and return the table."""
     rows = table(
-        "From a result to the socket: processor time for each published message, microseconds",
+        "From a result to the socket: CPU time per published message, microseconds",
         "objects",
         "edgepub",
         "bare loop",
         "ratio",
     )
     for objects in (1, 20):
-        pairs = in_turn(
-            functools.partial(cpu_us, "edgepub", port, objects), functools.partial(cpu_us, "bare", port, objects)
-        )
-        ours_us, theirs_us = (median(side) for side in zip(*pairs, strict=True))
-        ratio = median(ours / theirs for ours, theirs in pairs)
-        rows.add_row(str(objects), f"{ours_us:.0f}", f"{theirs_us:.0f}", f"{ratio:.2f}")
+        ways = [functools.partial(measure_cpu_us, way, port, objects) for way in ("edgepub", "bare")]
+        pairs = measure_pairs(*ways)
+        edgepub_us, bare_us = (median(side) for side in zip(*pairs, strict=True))
+        ratio = median(edgepub / bare for edgepub, bare in pairs)
+        rows.add_row(str(objects), f"{edgepub_us:.0f}", f"{bare_us:.0f}", f"{ratio:.2f}")
     return rows
 
 
-def cpu_us(way: str, port: int, objects: int) -> float:
-    """Return the processor time of one message, in microseconds."""
+def measure_cpu_us(way: str, port: int, objects: int) -> float:
+    """Return the CPU time per message, in microseconds."""
     command = [sys.executable, "-m", "edgepub.cli.bench.publishing", way, str(port), str(objects)]
     return float(subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout)
 
 
-def a_result(objects: int) -> list[dict[str, Any]]:
-    """Return the results of one frame as PySDK gives them."""
+def make_result(objects: int) -> list[dict[str, Any]]:
+    """Return the results of one frame in PySDK's format."""
     box = [63.796367168426514, 45.51012706756592, 114.57587814331055, 96.289475440979]
     return [{"bbox": box, "category_id": 0, "label": "face", "score": 0.9487605690956116}] * objects
 
 
-def a_reporter(outbox: Outbox, counts: CameraMetrics) -> Reporter:
-    """Return what makes the messages of one camera, with all off that the bare loop has not."""
-    whose = {"node": "bench", "camera": "camera", "boot_id": "boot"}
+def make_reporter(outbox: Outbox, counts: CameraMetrics) -> Reporter:
+    """Return a reporter for one camera, with all features off that the bare loop does not have."""
+    identity = {"node": "bench", "camera": "camera", "boot_id": "boot"}
     topics = Topics("edgepub", "bench")
     settings = CameraSettings(
         source="camera.mp4", model="any", tracking=False, snapshot=SnapshotSettings(enabled=False)
     )
     return Reporter(
-        whose,
+        identity,
         topics,
-        DetectionsBuilder(whose, None, 0.5),
+        DetectionsBuilder(identity, None, 0.5),
         Analysis("camera", settings),
         ObjectCounts("camera", settings, topics, outbox),
-        Snapshots(whose, settings.snapshot, SnapshotThread(), lambda _: None, counts),
+        Snapshots(identity, settings.snapshot, SnapshotThread(), lambda _: None, counts),
         Viewfinder(),
         Sampler(settings.publish),
         outbox,
@@ -98,7 +97,7 @@ def a_reporter(outbox: Outbox, counts: CameraMetrics) -> Reporter:
 def _edgepub(port: int, objects: int) -> float:
     outbox = Outbox(256)
     counts = CameraMetrics()
-    reporter = a_reporter(outbox, counts)
+    reporter = make_reporter(outbox, counts)
     connect = functools.partial(connection.connect, MqttSettings(url=f"mqtt://127.0.0.1:{port}"), "bench", None)
     publisher = Publisher(
         outbox,
@@ -119,12 +118,12 @@ def _edgepub(port: int, objects: int) -> float:
             for _ in range(number):
                 frame = Frame(image, 1, time.time(), time.monotonic(), 0.0)
                 reporter.report(
-                    Result(frame, a_result(objects), {"inference": 1.234}, frame.captured_s, frame.captured_s)
+                    Result(frame, make_result(objects), {"inference": 1.234}, frame.captured_s, frame.captured_s)
                 )
             while counts.published < sent + number:
                 time.sleep(0.0005)
 
-        burst(_BURST)  # the connection, and whatever is done once
+        burst(_BURST)  # the connection, and everything that is done once
         began_s = time.process_time()
         for _ in range(_MESSAGES // _BURST):
             burst(_BURST)
@@ -148,7 +147,7 @@ def _bare(port: int, objects: int) -> float:
 
     def burst(number: int) -> None:
         for _ in range(number):
-            payload = {"timestamp": time.time(), "detections": a_result(objects)}
+            payload = {"timestamp": time.time(), "detections": make_result(objects)}
             sent = client.publish("bench/camera/detections", json.dumps(payload))
         sent.wait_for_publish()
 

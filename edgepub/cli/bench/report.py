@@ -1,4 +1,4 @@
-"""The tables of ``edgepub bench``, one after another in one run."""
+"""`edgepub bench`: measure the subjects one after another and print their tables."""
 
 import functools
 import platform
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 
 class Subject(StrEnum):
-    """What can be measured."""
+    """The subjects that can be measured."""
 
     PAYLOADS = "payloads"
     PUBLISHING = "publishing"
@@ -51,12 +51,12 @@ class Subject(StrEnum):
 
 
 def report(subjects: Sequence[Subject]) -> int:
-    """Measure, and print the tables; return the exit code."""
+    """Measure the subjects (none: all) and print their tables. Return the exit code: 0."""
     console = Console(width=None if Console().is_terminal else 140)
     versions = installed_versions()
     console.print(f"edgepub {versions['edgepub']}, PySDK {versions['pysdk']}, Python {platform.python_version()}")
     with tempfile.TemporaryDirectory() as name, broker() as (kind, port):
-        console.print(f"Broker: {kind}. Where two take turns, a figure is the median of {ROUNDS} rounds.\n")
+        console.print(f"Broker: {kind}. Compared programs run alternately; figures are medians of {ROUNDS} rounds.\n")
         folder = Path(name)
         tables: dict[Subject, Callable[[], Table]] = {
             Subject.PAYLOADS: payloads,

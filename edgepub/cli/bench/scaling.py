@@ -1,4 +1,4 @@
-"""Several cameras in one daemon: what each of them costs, and what they get done."""
+"""Several cameras in one daemon: frames per second, CPU time and memory per camera."""
 
 import json
 import time
@@ -19,57 +19,57 @@ _WINDOW_S = 12.0
 
 @dataclass(frozen=True, slots=True)
 class Figures:
-    """What a number of cameras did."""
+    """The figures for a number of cameras."""
 
     cameras: int
     fps: float
-    """Frames inferred a second, all cameras together."""
-    least_fps: float
-    """Of the camera that got the least."""
+    """Frames inferred per second, total of all cameras."""
+    min_fps: float
+    """Frames inferred per second of the slowest camera."""
     cpu_percent: float
-    """Processor time, of the daemon and what it started; 100: one core."""
+    """CPU time of the daemon and its child processes; 100: one core."""
     rss_bytes: int
 
 
 def scaling(port: int, folder: Path) -> Table:
-    """Return the table of it."""
+    """Measure 1, 2, 4 and 8 cameras, and return the table."""
     rows = table(
-        "Several cameras in one daemon, with the demo's video; memory and processor time with PySDK's worker",
+        "Several cameras in one daemon, with the demo's video; CPU and memory include PySDK's worker process",
         "cameras",
-        "frames/s of all",
-        "of the slowest",
-        "CPU % a camera",
-        "CPU ms a frame",
-        "memory MB",
-        "a camera more",
+        "frames/s: total",
+        "slowest camera",
+        "CPU % per camera",
+        "CPU ms per frame",
+        "memory MB: total",
+        "per additional camera",
     )
-    things = assets.fetch()
-    camera = {"source": str(things.video), "loop": True}
+    files = assets.fetch()
+    camera = {"source": str(files.video), "loop": True}
     for name, kind in (
         ("BlazeFace at 5 fps", {**camera, "realtime": True, "max_fps": 5}),
         ("BlazeFace, as fast as it can", camera),
     ):
-        figures = [measure(number, things.zoo, "blazeface", kind, port, folder) for number in NUMBERS]
-        for its in figures:
-            more = (its.rss_bytes - figures[0].rss_bytes) / 1e6 / (its.cameras - 1) if its.cameras > 1 else 0
+        figures = [measure(number, files.zoo, "blazeface", kind, port, folder) for number in NUMBERS]
+        for row in figures:
+            additional_mb = (row.rss_bytes - figures[0].rss_bytes) / 1e6 / (row.cameras - 1) if row.cameras > 1 else 0
             rows.add_row(
-                f"{name}: {its.cameras}",
-                f"{its.fps:.0f}",
-                f"{its.least_fps:.1f}",
-                f"{its.cpu_percent / its.cameras:.1f}",
-                f"{10 * its.cpu_percent / its.fps:.1f}",
-                f"{its.rss_bytes / 1e6:.0f}",
-                f"{more:.0f}" if more else "",
+                f"{name}: {row.cameras}",
+                f"{row.fps:.0f}",
+                f"{row.min_fps:.1f}",
+                f"{row.cpu_percent / row.cameras:.1f}",
+                f"{10 * row.cpu_percent / row.fps:.1f}",
+                f"{row.rss_bytes / 1e6:.0f}",
+                f"{additional_mb:.0f}" if additional_mb else "",
             )
     return rows
 
 
 def measure(number: int, zoo: Path, model: str, camera: dict[str, Any], port: int, folder: Path) -> Figures:
-    """Run the daemon with so many cameras of one kind."""
+    """Run the daemon with a number of equal cameras."""
     inferred: dict[str, int] = {}
 
     def take(_topic: str, payload: bytes) -> None:
-        inferred.update({name: its["inferred"] for name, its in json.loads(payload)["cameras"].items()})
+        inferred.update({name: camera["inferred"] for name, camera in json.loads(payload)["cameras"].items()})
 
     cameras = {f"camera{n}": camera for n in range(number)}
     command = edgepub_run(folder, port, zoo, model, cameras, stats={"interval_s": 1})
@@ -82,5 +82,5 @@ def measure(number: int, zoo: Path, model: str, camera: dict[str, Any], port: in
         time.sleep(_WINDOW_S)
         seconds = time.perf_counter() - from_s
         cpu_percent = 100 * (process.cpu_s() - from_cpu_s) / seconds
-        each_fps = [(inferred[name] - before[name]) / seconds for name in cameras]
-        return Figures(number, sum(each_fps), min(each_fps), cpu_percent, process.rss_bytes())
+        rates = [(inferred[name] - before[name]) / seconds for name in cameras]
+        return Figures(number, sum(rates), min(rates), cpu_percent, process.rss_bytes())

@@ -1,8 +1,7 @@
-"""Several cameras with one model: one loaded model for each, or one for all of them in turn.
+"""Several cameras with one model: a loaded copy for each camera, or one copy that all cameras use in turn.
 
-``python -m edgepub.cli.bench.sharing {own,shared} CAMERAS MODEL VIDEO`` (the model as JSON) prints frames a second of
-all and of the camera that got the least, and the memory in bytes. A process of its own for each, so that memory is
-its own.
+``python -m edgepub.cli.bench.sharing {own,shared} CAMERAS MODEL VIDEO`` (the model as JSON) prints frames per second in
+total and of the slowest camera, and the memory in bytes. Each runs in a separate process, so that memory is its own.
 """
 
 import json
@@ -32,21 +31,21 @@ _WINDOW_S = 4.0
 
 
 def sharing() -> Table:
-    """Return the table of it."""
+    """Measure both ways, and return the table."""
     rows = table(
-        "Cameras with one model: loaded for each of them, or once for all in turn (median of three)",
+        "Several cameras with one model: a copy for each camera, or one copy shared by all (median of three)",
         "runtime, model, cameras",
-        "frames/s of all: own",
+        "frames/s: own",
         "shared",
         "ratio",
-        "of the slowest: own",
+        "slowest camera: own",
         "shared",
         "memory MB: own",
         "shared",
     )
-    things = assets.fetch()
-    with ai_server(things.zoo) as (port, _):
-        local = {"zoo_url": str(things.zoo), "inference_host_address": "@local"}
+    files = assets.fetch()
+    with ai_server(files.zoo) as (port, _):
+        local = {"zoo_url": str(files.zoo), "inference_host_address": "@local"}
         served = {"inference_host_address": f"127.0.0.1:{port}"}
         for name, model, cameras in (
             ("CPU, BlazeFace", {"model_name": "blazeface", **local}, 2),
@@ -56,7 +55,7 @@ def sharing() -> Table:
             ("AI server, BlazeFace", {"model_name": "blazeface", **served}, 2),
             ("AI server, BlazeFace", {"model_name": "blazeface", **served}, 8),
         ):
-            pairs = [[measure(way, cameras, model, things.video) for way in ("own", "shared")] for _ in range(3)]
+            pairs = [[measure(way, cameras, model, files.video) for way in ("own", "shared")] for _ in range(3)]
             own, shared = ([median(values) for values in zip(*side, strict=True)] for side in zip(*pairs, strict=True))
             rows.add_row(
                 f"{name}, {cameras}",
@@ -72,11 +71,11 @@ def sharing() -> Table:
 
 
 def measure(way: str, cameras: int, model: dict[str, str], video: Path) -> tuple[float, float, int]:
-    """Return frames a second of all cameras, of the one with the least, and the memory in bytes."""
+    """Return frames per second in total and of the slowest camera, and the memory in bytes."""
     command = [sys.executable, "-m", "edgepub.cli.bench.sharing", way, str(cameras), json.dumps(model), str(video)]
     done = subprocess.run(command, check=True, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
-    total, least, memory = done.stdout.split()
-    return float(total), float(least), int(memory)
+    total, slowest, memory = done.stdout.split()
+    return float(total), float(slowest), int(memory)
 
 
 def _main(way: str, cameras: int, model_json: str, video: str) -> None:
@@ -92,7 +91,7 @@ def _main(way: str, cameras: int, model_json: str, video: str) -> None:
             model = models[number % len(models)]
             for frame in frames:
                 with turn:
-                    numbers[number] += len(list(model.infer(_only(frame), live=True)))
+                    numbers[number] += len(list(model.infer(_one_frame(frame), live=True)))
 
         threads = [threading.Thread(target=work, args=(n,)) for n in range(cameras)]
         for thread in threads:
@@ -103,15 +102,15 @@ def _main(way: str, cameras: int, model_json: str, video: str) -> None:
         before, from_s = numbers.copy(), time.perf_counter()
         time.sleep(_WINDOW_S)
         seconds = time.perf_counter() - from_s
-        each_fps = [(now - then) / seconds for now, then in zip(numbers, before, strict=True)]
+        rates = [(now - then) / seconds for now, then in zip(numbers, before, strict=True)]
         memory = psutil.Process().memory_info().rss
         stopping.set()
         for thread in threads:
             thread.join()
-    print(sum(each_fps), min(each_fps), memory)
+    print(sum(rates), min(rates), memory)
 
 
-def _only(frame: Frame | None) -> Frames:
+def _one_frame(frame: Frame | None) -> Frames:
     yield frame
 
 

@@ -1,4 +1,4 @@
-"""A broker behind a slow link, and what that does to a daemon."""
+"""A broker behind a slow link, and its effect on the daemon."""
 
 import contextlib
 import json
@@ -16,27 +16,27 @@ from edgepub.cli.bench.live_camera import LiveCamera
 from edgepub.cli.bench.tables import table
 from edgepub.cli.bench.watching import edgepub_run, watched
 
-SLOW_BYTES_A_SECOND = 20_000
+SLOW_BYTES_PER_S = 20_000
 _FPS = 200.0
 _FREE_S = 20.0
 _SLOW_S = 60.0
-_AT_ONCE_BYTES = 512
+_CHUNK_BYTES = 512
 
 
 class SlowLink:
-    """A way to a port of this machine that lets so many bytes a second through, and the answers at any speed.
+    """A TCP relay to a local port with a limited rate; replies are not limited.
 
     Args:
-        port: where it leads.
-        bytes_a_second: how much it lets through; 0: all.
+        port: the destination.
+        bytes_per_s: the rate limit; 0: no limit.
 
     """
 
-    def __init__(self, port: int, bytes_a_second: int) -> None:
-        self.bytes_a_second = bytes_a_second
+    def __init__(self, port: int, bytes_per_s: int) -> None:
+        self.bytes_per_s = bytes_per_s
         self._to = port
         self._listener = socket.create_server(("127.0.0.1", 0))
-        # What the kernel takes is as good as sent for the client; a slow link takes little ahead.
+        # Bytes that the kernel buffers count as sent for the client; a slow link buffers little.
         self._listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
         self.port: int = self._listener.getsockname()[1]
         self._open: list[socket.socket] = []
@@ -44,11 +44,11 @@ class SlowLink:
         self._threads[0].start()
 
     def close(self) -> None:
-        """End it."""
-        for each in (self._listener, *self._open):
+        """Close all connections and stop the threads."""
+        for connection in (self._listener, *self._open):
             with contextlib.suppress(OSError):
-                each.shutdown(socket.SHUT_RDWR)
-            each.close()
+                connection.shutdown(socket.SHUT_RDWR)
+            connection.close()
         for thread in self._threads:
             thread.join()
 
@@ -58,16 +58,16 @@ class SlowLink:
                 client, _ = self._listener.accept()
                 server = socket.create_connection(("127.0.0.1", self._to))
                 self._open += [client, server]
-                self._carry(client, server, slowly=True)
-                self._carry(server, client, slowly=False)
+                self._relay(client, server, limited=True)
+                self._relay(server, client, limited=False)
 
-    def _carry(self, one: socket.socket, other: socket.socket, *, slowly: bool) -> None:
+    def _relay(self, one: socket.socket, other: socket.socket, *, limited: bool) -> None:
         def work() -> None:
             with contextlib.suppress(OSError):
-                while data := one.recv(_AT_ONCE_BYTES if slowly else 65536):
+                while data := one.recv(_CHUNK_BYTES if limited else 65536):
                     other.sendall(data)
-                    if slowly and self.bytes_a_second:
-                        time.sleep(len(data) / self.bytes_a_second)
+                    if limited and self.bytes_per_s:
+                        time.sleep(len(data) / self.bytes_per_s)
                 other.shutdown(socket.SHUT_WR)
 
         self._threads.append(threading.Thread(target=work, name="slow-link"))
@@ -75,9 +75,9 @@ class SlowLink:
 
 
 def slow_link(port: int, folder: Path) -> Table:
-    """Return the table of it."""
+    """Measure the daemon with a free and with a slow link, and return the table."""
     rows = table(
-        f"A camera at {_FPS:g} fps, and a broker behind a link of {SLOW_BYTES_A_SECOND // 1000} kB/s for {_SLOW_S:g} s",
+        f"A camera at {_FPS:g} fps, and a broker behind a link of {SLOW_BYTES_PER_S // 1000} kB/s for {_SLOW_S:g} s",
         "link",
         "frames inferred/s",
         "memory MB",
@@ -91,39 +91,39 @@ def slow_link(port: int, folder: Path) -> Table:
     box = {"bbox": [1, 2, 30, 40], "label": "person", "score": 0.9, "category_id": 0}
     echo.make_video(video, [[box]] * 200, _FPS)
     echo.make_model(folder / "link-zoo", "link")
-    its = measure(video, folder / "link-zoo", "link", port, folder)
-    rows.add_row("free", f"{its.free_fps:.1f}", f"{its.free_rss_bytes / 1e6:.0f}")
+    figures = measure(video, folder / "link-zoo", "link", port, folder)
+    rows.add_row("free", f"{figures.free_fps:.1f}", f"{figures.free_rss_bytes / 1e6:.0f}")
     rows.add_row(
         "slow",
-        f"{its.slow_fps:.1f}",
-        f"{its.slow_rss_bytes / 1e6:.0f}",
-        str(its.camera["inferred"]),
-        str(its.camera["published"]),
-        str(sum(number for reason, number in its.camera["sampled"].items() if reason not in {"busy", "max_fps"})),
-        str(sum(its.camera["dropped"].values())),
-        str(its.received),
+        f"{figures.slow_fps:.1f}",
+        f"{figures.slow_rss_bytes / 1e6:.0f}",
+        str(figures.camera["inferred"]),
+        str(figures.camera["published"]),
+        str(sum(number for reason, number in figures.camera["sampled"].items() if reason not in {"busy", "max_fps"})),
+        str(sum(figures.camera["dropped"].values())),
+        str(figures.received),
     )
     return rows
 
 
 @dataclass(frozen=True, slots=True)
 class Figures:
-    """What a daemon did with the link free, and then with the link slow."""
+    """The figures with a free link, and then with a slow link."""
 
     free_fps: float
-    """Frames inferred a second."""
+    """Frames inferred per second."""
     slow_fps: float
     free_rss_bytes: int
     slow_rss_bytes: int
     camera: dict[str, Any]
-    """What its stats say of the camera at the end, when all is quiet."""
+    """The camera's stats at the end, after everything was sent."""
     received: int
-    """Detections messages that a subscriber got."""
+    """Detections messages that a subscriber received."""
 
 
 def measure(video: Path, zoo: Path, model: str, port: int, folder: Path) -> Figures:
-    """Run the daemon with a camera that sends more than the slow link takes."""
-    told: list[dict[str, Any]] = []
+    """Run the daemon with a camera that produces more than the slow link carries."""
+    camera_stats: list[dict[str, Any]] = []
     received = 0
 
     def take(topic: str, payload: bytes) -> None:
@@ -131,13 +131,13 @@ def measure(video: Path, zoo: Path, model: str, port: int, folder: Path) -> Figu
         if topic.endswith("/detections"):
             received += 1
         elif topic.endswith("/stats"):
-            told.append(json.loads(payload)["cameras"]["camera"])
+            camera_stats.append(json.loads(payload)["cameras"]["camera"])
 
     def fps(seconds: float) -> float:
-        """Return the mean of what the stats tell in so many seconds."""
-        first = len(told)
+        """Return the mean of the published rates over a time."""
+        first = len(camera_stats)
         time.sleep(seconds)
-        rates = [each["fps_inferred"] for each in told[first:]]
+        rates = [stats["fps_inferred"] for stats in camera_stats[first:]]
         return float(sum(rates) / len(rates))
 
     link = SlowLink(port, 0)
@@ -145,14 +145,14 @@ def measure(video: Path, zoo: Path, model: str, port: int, folder: Path) -> Figu
         cameras = {"camera": {"source": camera.url}}
         command = edgepub_run(folder, link.port, zoo, model, cameras, stats={"interval_s": 1})
         with watched(command, port, "edgepub/bench/#", folder, take) as process:
-            while not (told and told[-1]["inferred"]):
+            while not (camera_stats and camera_stats[-1]["inferred"]):
                 process.wait_for_first()
                 time.sleep(0.1)
             free_fps, free_rss_bytes = fps(_FREE_S), process.rss_bytes()
-            link.bytes_a_second = SLOW_BYTES_A_SECOND
+            link.bytes_per_s = SLOW_BYTES_PER_S
             slow_fps, slow_rss_bytes = fps(_SLOW_S), process.rss_bytes()
-            link.bytes_a_second = 0
+            link.bytes_per_s = 0
             camera.paused.set()
-            while not (told[-1]["fps_inferred"] == told[-1]["fps_published"] == 0 == told[-2]["fps_published"]):
+            while camera_stats[-1]["fps_inferred"] or any(stats["fps_published"] for stats in camera_stats[-2:]):
                 time.sleep(0.1)
-            return Figures(free_fps, slow_fps, free_rss_bytes, slow_rss_bytes, told[-1], received)
+            return Figures(free_fps, slow_fps, free_rss_bytes, slow_rss_bytes, camera_stats[-1], received)

@@ -1,4 +1,4 @@
-"""Events on their way over the disk: how many a second, and what one takes."""
+"""Events through the disk: events per second, and the delay of one event."""
 
 import asyncio
 import functools
@@ -32,29 +32,29 @@ _TOPIC = "bench/camera/events"
 
 
 def spooling(port: int, folder: Path) -> Table:
-    """Return the table of it."""
-    size = len(_event(1).encoded())
-    rows = table(f"{_EVENTS} events of {size} bytes over the disk and to the broker, median of {_ROUNDS}", "", "")
-    spooled, replayed, waited_ms, bytes_each = [], [], [], []
+    """Measure events written, delayed and replayed, and return the table."""
+    size = len(_make_event(1).encoded())
+    rows = table(f"{_EVENTS} events of {size} bytes through the disk to the broker, median of {_ROUNDS}", "", "")
+    spooled, replayed, waited_ms, bytes_per_event = [], [], [], []
     for number in range(_ROUNDS):
         path = folder / f"spool-{number}" / "events.sqlite"
         waited_ms.append(1000 * _wait_s(path))
         spooled.append(_EVENTS / _spool_s(path))
-        bytes_each.append(path.stat().st_size / _EVENTS)
+        bytes_per_event.append(path.stat().st_size / _EVENTS)
         replayed.append(_EVENTS / _replay_s(path, port))
-    rows.add_row("put on disk a second", f"{median(spooled):.0f}")
-    rows.add_row("bytes on disk for each", f"{median(bytes_each):.0f}")
-    rows.add_row("replayed a second", f"{median(replayed):.0f}")
-    rows.add_row("one by one: milliseconds until it is on disk and can be taken", f"{median(waited_ms):.1f}")
+    rows.add_row("written to disk per second", f"{median(spooled):.0f}")
+    rows.add_row("bytes on disk per event", f"{median(bytes_per_event):.0f}")
+    rows.add_row("sent after an outage, per second", f"{median(replayed):.0f}")
+    rows.add_row("one at a time: milliseconds until an event is on disk and can be sent", f"{median(waited_ms):.1f}")
     return rows
 
 
-def _event(seq: int) -> Message:
-    return event_message(_TOPIC, event.encode(_built(), seq), json_format(event.SCHEMA))
+def _make_event(seq: int) -> Message:
+    return event_message(_TOPIC, event.encode(_build_event(), seq), json_format(event.SCHEMA))
 
 
 @functools.cache
-def _built() -> event.Event:
+def _build_event() -> event.Event:
     thing = {
         "label": "person",
         "score": 0.9346,
@@ -63,12 +63,14 @@ def _built() -> event.Event:
         "bbox_norm": [0.27214, 0.30857, 0.55606, 0.65559],
     }
     sighting = Sighting(Moment(120, time.time(), 4.8, 176, 144), thing)
-    happened = Occurrence("zone_left", ("person", 17), sighting, zone="driveway", dwell_s=3.67)
-    return build_event(happened, 12, {"node": "garage", "camera": "porch", "boot_id": "18caa70378ad4d6790b13e8364cfb8"})
+    occurrence = Occurrence("zone_left", ("person", 17), sighting, zone="driveway", dwell_s=3.67)
+    return build_event(
+        occurrence, 12, {"node": "garage", "camera": "porch", "boot_id": "18caa70378ad4d6790b13e8364cfb8"}
+    )
 
 
 def _wait_s(path: Path) -> float:
-    """Return the time of an event from its being put to its being ready, each put when the last one is."""
+    """Return the median time from `put` until an event can be sent, one event at a time."""
     ready = threading.Event()
     lane = DurableLane(Spool(path))
     lane.open(ready.set)
@@ -76,7 +78,7 @@ def _wait_s(path: Path) -> float:
     for _ in range(_ONE_BY_ONE):
         ready.clear()
         began_s = time.monotonic()
-        lane.put(_TOPIC, _event)
+        lane.put(_TOPIC, _make_event)
         ready.wait()
         took_s.append(time.monotonic() - began_s)
         if message := lane.take():
@@ -86,18 +88,18 @@ def _wait_s(path: Path) -> float:
 
 
 def _spool_s(path: Path) -> float:
-    """Return the time that it takes until all events are on disk."""
+    """Return the time until all events are on disk."""
     lane = DurableLane(Spool(path), max_messages=_EVENTS)
     lane.open(lambda: None)
     began_s = time.monotonic()
     for _ in range(_EVENTS):
-        lane.put(_TOPIC, _event)
+        lane.put(_TOPIC, _make_event)
     lane.close(_GRACE_S)
     return time.monotonic() - began_s
 
 
 def _replay_s(path: Path, port: int) -> float:
-    """Return the time from the session's beginning until the broker has all events."""
+    """Return the time from the start of the session until the broker has all events."""
     lane = DurableLane(Spool(path), max_messages=_EVENTS)
     outbox = Outbox(256, lane)
     connect = functools.partial(connection.connect, MqttSettings(url=f"mqtt://127.0.0.1:{port}"), "bench", None)

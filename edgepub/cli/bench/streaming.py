@@ -1,4 +1,4 @@
-"""Whole processes side by side: the daemon, and the bare loop, on the same video and model, watched from outside."""
+"""Whole processes, measured from outside: the daemon and the bare loop with the same video and model."""
 
 import functools
 import json
@@ -13,7 +13,7 @@ import cv2
 from rich.table import Table
 
 from edgepub.cli.bench import echo
-from edgepub.cli.bench.tables import in_turn, table
+from edgepub.cli.bench.tables import measure_pairs, table
 from edgepub.cli.bench.watching import edgepub_run, watched
 from edgepub.cli.demo import assets
 
@@ -25,7 +25,7 @@ _REPEATS = 20
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """What both sides work on."""
+    """The model and video that both programs use."""
 
     name: str
     zoo: Path
@@ -35,46 +35,49 @@ class Case:
 
 @dataclass(frozen=True, slots=True)
 class Figures:
-    """What was seen of one process in one window."""
+    """The figures of one process in one measurement."""
 
     fps: float
-    """Frames inferred a second."""
+    """Frames inferred per second."""
     cpu_us: float
-    """Processor time for each of them, of the process and of those that it started, in microseconds."""
+    """CPU time per frame, including child processes, in microseconds."""
     published: float
-    """The part of them that was published."""
+    """The share of the frames that was published."""
 
 
 def streaming(port: int, folder: Path) -> Table:
-    """Return the table of it."""
+    """Measure both programs alternately, and return the table."""
     rows = table(
-        "Whole processes: edgepub run beside DeGirum's streaming loop (predict_stream, json.dumps, paho)",
+        "Whole processes: edgepub run and DeGirum's streaming loop (predict_stream, json.dumps, paho)",
         "model",
         "frames/s: edgepub",
         "bare loop",
         "ratio",
-        "CPU us/frame: edgepub",
+        "CPU us per frame: edgepub",
         "bare loop",
         "ratio",
         "published",
     )
-    for case in _cases(folder):
-        pairs = in_turn(functools.partial(daemon, case, port, folder), functools.partial(bare_loop, case, port, folder))
-        ours, theirs = zip(*pairs, strict=True)
+    for case in _make_cases(folder):
+        pairs = measure_pairs(
+            functools.partial(measure_daemon, case, port, folder),
+            functools.partial(measure_bare_loop, case, port, folder),
+        )
+        edgepub, bare = zip(*pairs, strict=True)
         rows.add_row(
             case.name,
-            f"{median(f.fps for f in ours):.0f}",
-            f"{median(f.fps for f in theirs):.0f}",
+            f"{median(f.fps for f in edgepub):.0f}",
+            f"{median(f.fps for f in bare):.0f}",
             f"{median(a.fps / b.fps for a, b in pairs):.2f}",
-            f"{median(f.cpu_us for f in ours):.0f}",
-            f"{median(f.cpu_us for f in theirs):.0f}",
+            f"{median(f.cpu_us for f in edgepub):.0f}",
+            f"{median(f.cpu_us for f in bare):.0f}",
             f"{median(a.cpu_us / b.cpu_us for a, b in pairs):.2f}",
-            f"{median(f.published for f in ours):.0%}",
+            f"{median(f.published for f in edgepub):.0%}",
         )
     return rows
 
 
-def _cases(folder: Path) -> list[Case]:
+def _make_cases(folder: Path) -> list[Case]:
     detections = folder / "detections.avi"
     boxes = (
         [{"bbox": [1, 2, 30 + n % 10, 40], "label": "person", "score": 0.9, "category_id": 0}]
@@ -82,22 +85,25 @@ def _cases(folder: Path) -> list[Case]:
     )
     echo.make_video(detections, boxes)
     echo.make_model(folder / "zoo")
-    return [*real_cases(folder), Case("echo (no model: PySDK and ours alone)", folder / "zoo", "echo", detections)]
-
-
-def real_cases(folder: Path) -> list[Case]:
-    """Return those with a real model and a real video."""
-    things = assets.fetch()
-    faces = folder / "faces.avi"
-    _repeat(things.video, faces)
     return [
-        Case("BlazeFace 128x128 (TFLITE/CPU)", things.zoo, "blazeface", faces),
-        Case("BlazeFace full range 192x192 (TFLITE/CPU)", things.zoo, "blazeface_full_range", faces),
+        *make_real_cases(folder),
+        Case("echo (no model: PySDK and edgepub alone)", folder / "zoo", "echo", detections),
+    ]
+
+
+def make_real_cases(folder: Path) -> list[Case]:
+    """Return the cases with a real model and a real video."""
+    files = assets.fetch()
+    faces = folder / "faces.avi"
+    _repeat(files.video, faces)
+    return [
+        Case("BlazeFace 128x128 (TFLITE/CPU)", files.zoo, "blazeface", faces),
+        Case("BlazeFace full range 192x192 (TFLITE/CPU)", files.zoo, "blazeface_full_range", faces),
     ]
 
 
 def _repeat(video: Path, longer: Path) -> None:
-    """Write a video many times over into one, so that opening it does not count."""
+    """Write a video that repeats another one, so that the time to open it does not matter."""
     capture = cv2.VideoCapture(str(video))
     frames = []
     while (read := capture.read())[0]:
@@ -109,24 +115,24 @@ def _repeat(video: Path, longer: Path) -> None:
     writer.release()
 
 
-def bare_loop(case: Case, port: int, folder: Path) -> Figures:
+def measure_bare_loop(case: Case, port: int, folder: Path) -> Figures:
     """Measure DeGirum's streaming loop."""
     topic = "bench/bare"
     command = ["-m", "edgepub.cli.bench.bare_loop", str(case.zoo), case.model, str(case.video), str(port), topic]
     return _measure(command, port, topic, folder, None)
 
 
-def daemon(case: Case, port: int, folder: Path, **camera: Any) -> Figures:  # noqa: ANN401  (YAML)
-    """Measure `edgepub run`, with these settings of its camera."""
+def measure_daemon(case: Case, port: int, folder: Path, **camera: Any) -> Figures:  # noqa: ANN401  (YAML)
+    """Measure `edgepub run` with these camera settings."""
     cameras = {"camera": {"source": str(case.video), "loop": True, **camera}}
     command = edgepub_run(folder, port, case.zoo, case.model, cameras)
     return _measure(command, port, "edgepub/bench/camera/detections", folder, lambda payload: int(payload["frame"]))
 
 
 def _measure(command: list[str], port: int, topic: str, folder: Path, frame_of: Callable[[Any], int] | None) -> Figures:
-    """Run a command, and watch it for a while from its first message on.
+    """Run a command and measure it for a while after its first message.
 
-    `frame_of` tells the number of frames inferred up to a payload; None: one a message.
+    `frame_of` returns the number of frames inferred up to a payload; None: one frame per message.
     """
     last = b""
     number = 0

@@ -1,4 +1,4 @@
-"""What the tables of the benchmarks have in common."""
+"""Shared parts of the benchmarks' tables."""
 
 from collections.abc import Callable
 from typing import TypeVar
@@ -11,20 +11,20 @@ ROUNDS = 9
 
 
 def table(title: str, *columns: str) -> Table:
-    """Return an empty table; its first column is of words, the others of figures."""
+    """Return an empty table. Its first column contains text, the others numbers."""
     empty = Table(title=title, title_justify="left", min_width=len(title))
     for number, column in enumerate(columns):
         empty.add_column(column, justify="right" if number else "left")
     return empty
 
 
-def in_turn(ours: Callable[[], Figure], theirs: Callable[[], Figure]) -> list[tuple[Figure, Figure]]:
-    """Measure two things in turn, each of them first every other time; return the pairs."""
+def measure_pairs(first: Callable[[], Figure], second: Callable[[], Figure]) -> list[tuple[Figure, Figure]]:
+    """Measure two programs alternately, each of them first in every other round. Return the pairs."""
     pairs = []
     for number in range(ROUNDS):
         if number % 2:
-            their_figure = theirs()
-            pairs.append((ours(), their_figure))
+            second_figure = second()
+            pairs.append((first(), second_figure))
         else:
-            pairs.append((ours(), theirs()))
+            pairs.append((first(), second()))
     return pairs

@@ -1,6 +1,6 @@
-"""What pages that watch a camera cost the daemon, and what it costs that they could.
+"""The cost of web pages that watch a camera, and the cost of serving them while no page is open.
 
-A daemon that serves nothing runs beside the one that does, on the same camera: what else the machine does meets both.
+A second daemon with `http.listen` unset runs on the same camera at the same time: other load affects both equally.
 """
 
 import json
@@ -22,7 +22,7 @@ from edgepub.cli.bench import echo
 from edgepub.cli.bench.brokers import free_port
 from edgepub.cli.bench.live_camera import LiveCamera
 from edgepub.cli.bench.live_pages import live_pages
-from edgepub.cli.bench.publishing import a_reporter, a_result
+from edgepub.cli.bench.publishing import make_reporter, make_result
 from edgepub.cli.bench.tables import ROUNDS, table
 from edgepub.cli.bench.watching import Watched, edgepub_run, watched
 from edgepub.mqtt.outbox.outbox import Outbox
@@ -31,18 +31,18 @@ from edgepub.telemetry.metrics import CameraMetrics
 SIZE = 1280, 720
 FPS = 30.0
 _FRAMES = 90
-_TURNS = 4
+_ROUNDS = 4
 _WARM_UP_S = 2.0
 _WINDOW_S = 8.0
-_RESULTS = 200  # fewer than the outbox holds
+_RESULTS = 200  # less than the size of the outbox
 
 
 class Case(NamedTuple):
-    """Who watches."""
+    """The number of open pages and their rate."""
 
     pages: int
     fps: int
-    """The pictures a second that each of them wants."""
+    """The pictures per second that each page requests."""
 
     def __str__(self) -> str:
         return f"{self.pages} at {self.fps} fps" if self.pages else "none"
@@ -53,115 +53,116 @@ CASES = (Case(0, 0), Case(1, 5), Case(8, 5), Case(1, 30))
 
 @dataclass(frozen=True, slots=True)
 class Figures:
-    """What a daemon did."""
+    """The figures of one daemon."""
 
     cpu_percent: float
-    """Processor time, of the daemon and what it started; 100: one core."""
+    """CPU time of the daemon and its child processes; 100: one core."""
     fps: float
-    """Frames inferred a second."""
+    """Frames inferred per second."""
     p50_ms: float
-    """From the capture to the publishing, as the payloads say."""
+    """Median from capture to publish, from the payloads."""
     p95_ms: float
     rss_bytes: int
 
 
 @dataclass(frozen=True, slots=True)
-class Turn:
-    """What was measured at one time."""
+class Round:
+    """The figures of both daemons in one measurement."""
 
     unset: Figures
-    """With `http.listen` unset."""
+    """The daemon with `http.listen` unset."""
     on: Figures
     encoded_fps: float
-    """Different pictures a second that the pages got."""
+    """Different pictures per second, over all pages."""
     page_fps: float
-    """Pictures a second that each of them got."""
+    """Pictures per second that each page received."""
 
 
 def viewers(port: int, folder: Path) -> Table:
-    """Return the table of it."""
+    """Measure all cases, and return the table."""
     by_case = measure(port, folder)
     rows = table(
-        f"Pages that watch a camera of {SIZE[0]}x{SIZE[1]} at {FPS:g} fps; the median of {_TURNS} turns",
+        f"Pages that watch a camera of {SIZE[0]}x{SIZE[1]} at {FPS:g} fps; medians of {_ROUNDS} rounds",
         "pages",
         "CPU %",
-        "more",
+        "difference",
         "ratio",
         "inferred/s",
         "p50 / p95 ms",
         "unset: p50 / p95",
         "encoded/s",
-        "a page gets/s",
+        "per page/s",
         "memory MB",
     )
-    nobody = by_case[CASES[0]]
+    no_pages = by_case[CASES[0]]
+    unset = [measured.unset for measured in no_pages]
     rows.add_row(
         "http.listen unset",
-        *_cells([its.unset for its in nobody], "", "", "", _ages([its.unset for its in nobody]), "", ""),
+        *_cells(unset, "", "", "", _ages(unset), "", ""),
     )
-    for case, turns in by_case.items():
+    for case, rounds in by_case.items():
         rows.add_row(
             str(case),
             *_cells(
-                [its.on for its in turns],
-                f"{median(map(_more, turns)):.1f}",
-                f"{median(its.on.cpu_percent / its.unset.cpu_percent for its in turns):.2f}",
-                _ages([its.on for its in turns]),
-                _ages([its.unset for its in turns]),
-                f"{median(its.encoded_fps for its in turns):.1f}" if case.pages else "",
-                f"{median(its.page_fps for its in turns):.1f}" if case.pages else "",
+                [measured.on for measured in rounds],
+                f"{median(map(_difference, rounds)):.1f}",
+                f"{median(measured.on.cpu_percent / measured.unset.cpu_percent for measured in rounds):.2f}",
+                _ages([measured.on for measured in rounds]),
+                _ages([measured.unset for measured in rounds]),
+                f"{median(measured.encoded_fps for measured in rounds):.1f}" if case.pages else "",
+                f"{median(measured.page_fps for measured in rounds):.1f}" if case.pages else "",
             ),
         )
-    least, most = min(map(_more, nobody)), max(map(_more, nobody))
+    smallest, largest = min(map(_difference, no_pages)), max(map(_difference, no_pages))
     rows.caption = (
-        f"'more', 'ratio' and 'unset' are of a daemon beside it at the same time, with http.listen unset; without a "
-        f"page it was {least:+.1f} to {most:+.1f} more in the turns. Milliseconds are from capture to publishing. "
-        f"{_on_the_way()}"
+        f"'difference', 'ratio' and 'unset' refer to a second daemon at the same time, with http.listen unset. Without "
+        f"a page, the difference was {smallest:+.1f} to {largest:+.1f} in the rounds. Milliseconds are from capture to "
+        f"publishing. {_describe_frame_cost()}"
     )
     return rows
 
 
-def measure(port: int, folder: Path) -> dict[Case, list[Turn]]:
-    """Measure each case in each turn."""
+def measure(port: int, folder: Path) -> dict[Case, list[Round]]:
+    """Measure each case in each round."""
     video = folder / "watched.avi"
     box = {"label": "person", "score": 0.9, "category_id": 0}
     echo.make_video(video, ([{**box, "bbox": [n % 40, 20, n % 40 + 16, 50]}] for n in range(_FRAMES)), FPS, SIZE)
     echo.make_model(folder / "watched-zoo")
-    by_case: dict[Case, list[Turn]] = {case: [] for case in CASES}
-    for number in range(_TURNS):
+    by_case: dict[Case, list[Round]] = {case: [] for case in CASES}
+    for number in range(_ROUNDS):
         address = f"127.0.0.1:{free_port()}"
         with (
             LiveCamera(video, FPS) as camera,
             _daemon(f"unset-{number}", camera.url, port, folder) as unset,
             _daemon(f"on-{number}", camera.url, port, folder, http={"listen": address}) as on,
         ):
-            for case, turns in by_case.items():
-                turns.append(_a_turn(unset, on, case, f"http://{address}/cameras/camera"))
+            for case, rounds in by_case.items():
+                rounds.append(_measure_round(unset, on, case, f"http://{address}/cameras/camera"))
     return by_case
 
 
 class _Daemon:
-    """A daemon, and what its messages say."""
+    """A running daemon, and the figures from its messages."""
 
     def __init__(self) -> None:
         self.process: Watched
         self._ages_ms: list[float] = []
-        self._inferred: list[tuple[float, int]] = []  # when, and how many frames
+        self._inferred: list[tuple[float, int]] = []  # time, frames so far
         self._from_s = self._from_cpu_s = 0.0
 
     def take(self, topic: str, payload: bytes) -> None:
         if topic.endswith("/detections"):
             self._ages_ms.append(json.loads(payload)["timing_ms"]["capture_to_publish"])
         elif topic.endswith("/stats"):
-            said = json.loads(payload)
-            self._inferred.append((said["timestamp"], said["cameras"]["camera"]["inferred"]))
+            stats = json.loads(payload)
+            self._inferred.append((stats["timestamp"], stats["cameras"]["camera"]["inferred"]))
 
     @property
-    def is_seeing(self) -> bool:
+    def has_detections(self) -> bool:
         return bool(self._ages_ms)
 
-    def begin(self) -> None:
-        """Let the figures be of what follows."""
+    def reset(self) -> None:
+        """Start a new measurement."""
         self._ages_ms.clear()
         self._inferred.clear()
         self._from_s, self._from_cpu_s = time.perf_counter(), self.process.cpu_s()
@@ -177,72 +178,72 @@ class _Daemon:
 
 @contextmanager
 def _daemon(node: str, camera: str, port: int, folder: Path, **more: Any) -> Iterator[_Daemon]:  # noqa: ANN401  (YAML)
-    its, own = _Daemon(), folder / node
-    own.mkdir()
+    daemon, own_folder = _Daemon(), folder / node
+    own_folder.mkdir()
     more = {"node": node, "stats": {"interval_s": 1}, **more}
-    command = edgepub_run(own, port, folder / "watched-zoo", "echo", {"camera": {"source": camera}}, **more)
-    with watched(command, port, f"edgepub/{node}/#", own, its.take) as its.process:
-        its.process.wait_for_first()
-        while not its.is_seeing:
+    command = edgepub_run(own_folder, port, folder / "watched-zoo", "echo", {"camera": {"source": camera}}, **more)
+    with watched(command, port, f"edgepub/{node}/#", own_folder, daemon.take) as daemon.process:
+        daemon.process.wait_for_first()
+        while not daemon.has_detections:
             time.sleep(0.1)
-        yield its
+        yield daemon
 
 
-def _a_turn(unset: _Daemon, on: _Daemon, case: Case, url: str) -> Turn:
+def _measure_round(unset: _Daemon, on: _Daemon, case: Case, url: str) -> Round:
     with live_pages(url, case.pages, case.fps) if case.pages else nullcontext() as pages:
         while pages and len({page for page, _ in pages.pictures}) < case.pages:
             time.sleep(0.1)
         time.sleep(_WARM_UP_S)
         if pages:
             pages.pictures.clear()
-        unset.begin()
-        on.begin()
+        unset.reset()
+        on.reset()
         time.sleep(_WINDOW_S)
         pictures = [frame for _, frame in pages.pictures] if pages else []
         page_fps = len(pictures) / _WINDOW_S / max(1, case.pages)
-        return Turn(unset.figures(), on.figures(), len(set(pictures)) / _WINDOW_S, page_fps)
+        return Round(unset.figures(), on.figures(), len(set(pictures)) / _WINDOW_S, page_fps)
 
 
-def _more(turn: Turn) -> float:
-    return turn.on.cpu_percent - turn.unset.cpu_percent
+def _difference(measured: Round) -> float:
+    return measured.on.cpu_percent - measured.unset.cpu_percent
 
 
-def _ages(turns: Sequence[Figures]) -> str:
-    return f"{median(its.p50_ms for its in turns):.1f} / {median(its.p95_ms for its in turns):.1f}"
+def _ages(daemon_figures: Sequence[Figures]) -> str:
+    return f"{median(one.p50_ms for one in daemon_figures):.1f} / {median(one.p95_ms for one in daemon_figures):.1f}"
 
 
-def _cells(turns: Sequence[Figures], more: str, ratio: str, *others: str) -> list[str]:
+def _cells(daemon_figures: Sequence[Figures], more: str, ratio: str, *others: str) -> list[str]:
     return [
-        f"{median(its.cpu_percent for its in turns):.1f}",
+        f"{median(one.cpu_percent for one in daemon_figures):.1f}",
         more,
         ratio,
-        f"{median(its.fps for its in turns):.1f}",
+        f"{median(one.fps for one in daemon_figures):.1f}",
         *others,
-        f"{median(its.rss_bytes for its in turns) / 1e6:.0f}",
+        f"{median(one.rss_bytes for one in daemon_figures) / 1e6:.0f}",
     ]
 
 
-def _on_the_way() -> str:
-    """Say what a frame pays for it on its way from the result to the outbox."""
+def _describe_frame_cost() -> str:
+    """Describe the cost per frame between the result and the outbox."""
     image = np.zeros((SIZE[1], SIZE[0], 3), np.uint8)
-    result = Result(Frame(image, 1, 0.0, 0.0, 0.0), a_result(1), {"inference": 1.234}, 0.0, 0.0)
+    result = Result(Frame(image, 1, 0.0, 0.0, 0.0), make_result(1), {"inference": 1.234}, 0.0, 0.0)
     viewfinder = Viewfinder()
     report_us = 1e6 * min(_report_s(result) for _ in range(ROUNDS))
-    nobody_ns = 1e9 * _show_s(viewfinder, result)
+    unwatched_ns = 1e9 * _show_s(viewfinder, result)
     with viewfinder.watch():
         watched_ns = 1e9 * _show_s(viewfinder, result)
     return (
-        f"What a frame pays: {nobody_ns:.0f} ns while nobody watches, {watched_ns:.0f} ns while somebody does; "
-        f"from a result with one object to the outbox it is {report_us:.0f} µs in all."
+        f"Cost per frame: {unwatched_ns:.0f} ns without a page, {watched_ns:.0f} ns with a page, out of "
+        f"{report_us:.0f} µs from a result with one object to the outbox."
     )
 
 
 def _report_s(result: Result) -> float:
-    reporter = a_reporter(Outbox(256), CameraMetrics())
+    reporter = make_reporter(Outbox(256), CameraMetrics())
     return timeit.timeit(lambda: reporter.report(result), number=_RESULTS) / _RESULTS
 
 
 def _show_s(viewfinder: Viewfinder, result: Result) -> float:
     calls = 100_000
-    its = {"viewfinder": viewfinder, "frame": result.frame, "objects": result.objects}
-    return min(timeit.repeat("viewfinder.show(frame, objects)", globals=its, number=calls, repeat=ROUNDS)) / calls
+    names = {"viewfinder": viewfinder, "frame": result.frame, "objects": result.objects}
+    return min(timeit.repeat("viewfinder.show(frame, objects)", globals=names, number=calls, repeat=ROUNDS)) / calls

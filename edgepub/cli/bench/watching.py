@@ -1,4 +1,4 @@
-"""A process and what it publishes, seen from outside."""
+"""Run a process and measure it from outside, with the messages that it publishes."""
 
 import os
 import subprocess
@@ -14,40 +14,40 @@ import psutil
 import yaml
 from paho.mqtt.enums import CallbackAPIVersion
 
-_START_S = 60.0
-_PLAIN: dict[str, Any] = {"tracking": False, "snapshot": {"enabled": False}}
+_START_TIMEOUT_S = 60.0
+_ALL_OFF: dict[str, Any] = {"tracking": False, "snapshot": {"enabled": False}}
 
 
 class Watched:
-    """A process under watch."""
+    """A running process that is measured."""
 
     def __init__(self, pid: int, log: Path) -> None:
         self.pid = pid
         self._log = log
         self._first = threading.Event()
 
-    def heard(self) -> None:
-        """Note that it has published something."""
+    def set_published(self) -> None:
+        """Record that it has published a message."""
         self._first.set()
 
     def wait_for_first(self) -> None:
-        """Wait until it has published something.
+        """Wait for the first message.
 
         Raises:
-            RuntimeError: it did not.
+            RuntimeError: no message arrived within 60 s.
 
         """
-        if not self._first.wait(_START_S):
-            raise RuntimeError(f"no message came: {self._log.read_text()[-300:]}")
+        if not self._first.wait(_START_TIMEOUT_S):
+            raise RuntimeError(f"no message arrived: {self._log.read_text()[-300:]}")
 
     def cpu_s(self) -> float:
-        """Return the processor time that it and what it started have used, in seconds."""
-        times = [each.cpu_times() for each in self._processes()]
-        return float(sum(each.user + each.system for each in times))
+        """Return the CPU time of the process and its child processes, in seconds."""
+        times = [process.cpu_times() for process in self._processes()]
+        return float(sum(used.user + used.system for used in times))
 
     def rss_bytes(self) -> int:
-        """Return its memory, and that of what it started."""
-        return sum(int(each.memory_info().rss) for each in self._processes())
+        """Return the memory of the process and its child processes."""
+        return sum(int(process.memory_info().rss) for process in self._processes())
 
     def _processes(self) -> list[psutil.Process]:
         process = psutil.Process(self.pid)
@@ -58,11 +58,11 @@ class Watched:
 def watched(
     command: list[str], port: int, topic: str, folder: Path, take: Callable[[str, bytes], None]
 ) -> Iterator[Watched]:
-    """Run a command with our Python and kill it at the end; give each message of the topics to `take` meanwhile."""
+    """Run a command with this Python; pass each message of the topics to `take`. Kill it at the end."""
 
     def pass_on(_client: paho.Client, _userdata: object, message: paho.MQTTMessage) -> None:
         take(message.topic, bytes(message.payload))
-        process.heard()
+        process.set_published()
 
     log = folder / "log.txt"
     subscriber = paho.Client(CallbackAPIVersion.VERSION2)
@@ -91,14 +91,14 @@ def watched(
 def edgepub_run(folder: Path, port: int, zoo: Path, model: str, cameras: dict[str, Any], **more: Any) -> list[str]:  # noqa: ANN401  (YAML)
     """Return the command that runs the daemon of node `bench` with these cameras, all with one model.
 
-    They do what the others do that they are compared with: what is beyond that is off unless asked for.
+    Features that the bare loop does not have are off unless a camera turns them on.
     """
     path = folder / "edgepub.yaml"
     configuration = {
         "node": "bench",
         "mqtt": {"url": f"mqtt://127.0.0.1:{port}"},
         "models": {"model": {"model_name": model, "zoo_url": str(zoo), "inference_host_address": "@local"}},
-        "cameras": {name: {"model": "model", **_PLAIN, **camera} for name, camera in cameras.items()},
+        "cameras": {name: {"model": "model", **_ALL_OFF, **camera} for name, camera in cameras.items()},
         **more,
     }
     path.write_text(yaml.safe_dump(configuration))

@@ -54,7 +54,7 @@ class Assets:
     zoo: Path
     """A local DeGirum zoo with the models `blazeface` (128 pixels) and `blazeface_full_range` (192 pixels, heavier)."""
     video: Path
-    """A face, 120 frames of 176x144 pixels at 30 a second."""
+    """A face, 120 frames of 176x144 pixels at 30 per second."""
 
 
 def cache_folder() -> Path:

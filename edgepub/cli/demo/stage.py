@@ -18,7 +18,7 @@ from urllib.parse import urlsplit
 import yaml
 
 from edgepub.cli.demo import assets
-from edgepub.cli.purge import take_back
+from edgepub.cli.purge import clear_known
 from edgepub.config.settings import Settings
 from edgepub.core.errors import BrokerError
 from edgepub.core.state_dir import create_private_file
@@ -132,4 +132,4 @@ def run_daemon(path: Path, log: Path) -> Iterator[subprocess.Popen[bytes]]:
 def clear_broker(settings: Settings, folder: Path) -> None:
     """Clear the demo's retained topics from the user's broker; this also removes its devices from Home Assistant."""
     with contextlib.suppress(BrokerError):  # the watcher reports a broker that is not there
-        take_back(settings, folder / _STATE)
+        clear_known(settings, folder / _STATE)
