@@ -1,273 +1,210 @@
-"""aiomqtt's client, and what paho knows that it keeps to itself."""
+"""One connection to a broker through aiomqtt's public API, which sends one message at a time."""
 
 import asyncio
 import contextlib
 import functools
 import logging
-import re
-import socket
-import ssl
-import time
-from collections import deque
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+import math
+from collections.abc import AsyncIterator, Callable
+from typing import Any
 
 import aiomqtt
-from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 
 from edgepub.core.errors import MessageRejectedError
-from edgepub.core.redaction import redact_line
 from edgepub.mqtt.messages import Message
+from edgepub.mqtt.paho_internals import paho_of
+from edgepub.mqtt.protocol import check_acknowledgement, publish_properties
 
-if TYPE_CHECKING:
-    from paho.mqtt.client import MQTTMessageInfo
+OnDone = Callable[[Message, MessageRejectedError | None], None]
+"""Takes a message that is done, and the reason if the broker does not take it."""
 
-# Reason codes (MQTT 5.0, 2.4), to which paho also turns those of MQTT 3.1.1.
-FAILURES = 0x80  # and all above
-UNSUPPORTED_VERSION = 0x84
-KEEP_ALIVE_TIMEOUT = 0x8D
-TAKEN_OVER = 0x8E
-QUOTA_EXCEEDED = 0x97
-UNWANTED = {0x85, 0x86, 0x87, 0x8A, 0x8C, TAKEN_OVER, 0x98, 0x9D}  # client id, password, rights, ban, method, moved
+MAX_IN_FLIGHT = 64
+"""Messages in flight at once, unless the broker allows fewer."""
+_DISCONNECT_TIMEOUT_S = 1.0
 
-_GATHERED_BYTES = 16_384
-_REFUSAL_S = 0.1
-"""With TLS 1.3 a broker refuses us after the handshake (RFC 8446, 4.4.2.4), and its reason is lost if we write then."""
-_NUMBER = "edgepub_number"  # of the messages of QoS 0 in a packet
-
-LOST = "the connection is lost"
-SILENT = "it gives no answer"
-
-Done = Callable[[int, MessageRejectedError | None], None]
-"""Takes the key of a message that is over, and the reason if the broker does not take it."""
-
-
-class PackedProperties(Properties):
-    """Properties that are packed once, for many messages."""
-
-    packed: bytes
-
-    def __init__(self, packed: bytes) -> None:
-        object.__setattr__(self, "packed", packed)  # paho's own lets only properties be set
-
-    def pack(self) -> bytes:
-        """Return them as they are sent."""
-        return self.packed
-
-
-@functools.lru_cache(maxsize=1024)
-def publish_properties(content_type: str, schema: str | None, expiry_s: int | None) -> PackedProperties:
-    """Return the properties of a PUBLISH (MQTT 5.0, 3.3.2.3)."""
-    properties: Any = Properties(PacketTypes.PUBLISH)  # type: ignore[no-untyped-call]
-    properties.ContentType = content_type
-    if schema:
-        properties.UserProperty = ("schema", schema)
-    if expiry_s is not None:
-        properties.MessageExpiryInterval = expiry_s
-    return PackedProperties(properties.pack())
-
-
-def connect_properties(maximum_packet_size: int) -> Properties:
-    """Return the properties of a CONNECT (MQTT 5.0, 3.1.2.11)."""
-    properties: Any = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call]
-    properties.MaximumPacketSize = maximum_packet_size
-    return properties  # type: ignore[no-any-return]
+_publish_properties = functools.lru_cache(maxsize=1024)(publish_properties)
 
 
 class PahoLog(logging.Logger):
-    """What paho says: nearly nothing of it is for us, but only here it tells why a connection was lost."""
+    """The log of paho. Nothing of it is of use to an operator, but only here paho says why a connection was lost."""
 
     def __init__(self) -> None:
         super().__init__("edgepub.paho", logging.ERROR)
-        self.lost_by: object = None
+        self.last_error: object = None
 
     def log(self, level: int, msg: object, *args: object, **_: Any) -> None:  # noqa: ANN401
         """Keep the reason of an error."""
         if level >= logging.ERROR:
-            self.lost_by = args[-1] if args else msg
+            self.last_error = args[-1] if args else msg
 
 
-class Client(aiomqtt.Client):
-    """An aiomqtt client that tells more: what CONNACK grants, an end before CONNACK, and the reason code of PUBACK.
+class Client:
+    """The slow path: correct with any aiomqtt 2, whatever its private parts.
 
-    And `begin` sends without a task and an event for each message, which cost more than the sending.
+    One message in flight is what every broker takes, and then order and acknowledgements need no bookkeeping.
+
+    What the fast path does and this does not: a picture that takes longer than the keep-alive ends the session, and a
+    connection that ends before CONNACK is noticed only after the timeout. If the paho client is not where it was, a
+    broker's refusal of a message (MQTT 5) is taken for an acknowledgement, and its maximum packet size is unknown.
 
     Args:
-        done: called for each message that was begun, when it is over.
-        options: of aiomqtt.
+        mqtt: the client of aiomqtt, not connected; `log` is its logger.
+        log: the log of paho.
+        on_done: called in the event loop for each message of `send` when the socket has taken it (QoS 0) or the
+            broker has acknowledged or refused it (QoS 1).
+
+    Attributes:
+        mqtt: the client of aiomqtt, for subscriptions.
+        log: the log of paho.
+        max_in_flight: how many messages may be in flight, if the broker allows as many.
 
     """
 
-    def __init__(self, done: Done, **options: Any) -> None:  # noqa: ANN401
-        self.log = PahoLog()
-        self._done = done
-        self._granted: Properties | None = None
-        self._keys: dict[int, int] = {}  # of QoS 1, by packet identifier
-        self._awaited: dict[int, asyncio.Future[None]] = {}  # of `publish_one`
-        self._blocked = False
-        self._abandoned = False
-        self._unwritten: deque[int] = deque()  # of QoS 0, their keys
-        super().__init__(logger=self.log, **options)
+    max_in_flight = 1
 
-    def be_quiet(self) -> None:
-        """Log no more: paho would call the log for each message."""
-        self._client.disable_logger()
+    def __init__(self, mqtt: aiomqtt.Client, log: PahoLog, on_done: OnDone) -> None:
+        self.mqtt = mqtt
+        self.log = log
+        self._on_done = on_done
+        self._loop = asyncio.get_running_loop()
+        self._paho = paho_of(mqtt)
+        self._granted: Properties | None = None  # in CONNACK
+        self._has_connack = False
+        self._is_abandoned = False
+        self._sending: asyncio.Task[None] | None = None
+        self._failure: asyncio.Future[aiomqtt.MqttError] = self._loop.create_future()
+        self._acknowledgement: Any = None  # the reason code of the last one
+        if self._paho:
+            self._add_callback("on_connect", self._on_connect)
+            self._add_callback("on_disconnect", self._on_disconnect)
+            self._add_callback("on_publish", self._on_publish)
+            self._add_callback("on_socket_open", self._on_socket_open)
+
+    async def open(self) -> None:
+        """Connect, and wait for CONNACK.
+
+        Raises:
+            MqttError: no connection.
+            ValueError: the host is not a name.
+
+        """
+        try:
+            await self.mqtt.__aenter__()
+        except asyncio.CancelledError:
+            self.abandon()
+            raise
+        if self._paho:
+            self._paho.disable_logger()  # paho would call it for each message
+
+    async def close(self) -> None:
+        """Disconnect, within a second."""
+        if self._sending:
+            self._sending.cancel()
+        self.mqtt.timeout = _DISCONNECT_TIMEOUT_S
+        with contextlib.suppress(aiomqtt.MqttError):
+            await self.mqtt.__aexit__(None, None, None)
+        self._close_socket()
+
+    def abandon(self) -> None:
+        """Give up a connection that is being made: it would become a second one, with our last will."""
+        self._is_abandoned = True
+        self._disconnect()
+        self._close_socket()
 
     def granted(self, name: str, default: int) -> int:
         """Return a property of CONNACK."""
         return int(getattr(self._granted, name, default))
 
-    def begin(self, message: Message, payload: bytes, properties: Properties | None, key: int) -> None:
-        """Give a message to paho, which writes it in the next turn of the event loop.
+    def properties(self, message: Message) -> Properties:
+        """Return the properties of a message (MQTT 5)."""
+        payload_format = message.payload_format
+        return _publish_properties(payload_format.content_type, payload_format.schema, message.expiry_s)
+
+    def send(self, message: Message, payload: bytes, properties: Properties | None) -> None:
+        """Start to send a message; `on_done` is called when it is done.
 
         Raises:
             MqttError: the connection is broken.
-            MessageRejectedError: the topic is none.
+            MessageRejectedError: the topic is not valid.
 
         """
-        info = self._publish(message, payload, properties)
-        if message.qos == 0:
-            self._unwritten.append(key)
-        else:
-            self._keys[info.mid] = key
+        self._sending = self._loop.create_task(self._send(message, payload, properties), name="broker-publish")
 
-    async def publish_one(self, message: Message, payload: bytes, properties: Properties | None) -> None:
-        """Send a message of QoS 1 and wait until the broker has it; raise as `begin`, or that it does not take it."""
-        info = self._publish(message, payload, properties)
-        answer = self._awaited[info.mid] = self._loop.create_future()
-        await asyncio.wait([answer, self._disconnected], return_when=asyncio.FIRST_COMPLETED)
-        if not answer.done():
-            raise aiomqtt.MqttError(LOST) from self._disconnected.exception()
-        answer.result()
-
-    def _publish(self, message: Message, payload: bytes, properties: Properties | None) -> "MQTTMessageInfo":
+    async def publish(
+        self, message: Message, payload: bytes, properties: Properties | None, timeout_s: float | None = None
+    ) -> None:
+        """Send a message and wait until it is done; errors as in `send`, and if the broker refuses it."""
+        self._acknowledgement = None
         try:
-            info = self._client.publish(message.topic, payload, message.qos, message.retain, properties)
+            await self.mqtt.publish(message.topic, payload, message.qos, message.retain, properties, timeout=timeout_s)
         except ValueError as error:
             raise MessageRejectedError(str(error), "refused") from None
-        if info.rc != 0:
-            why = self._disconnected.exception() if self._disconnected.done() else None
-            raise aiomqtt.MqttCodeError(info.rc, "Could not publish message") from why
-        return info
+        if self._acknowledgement is not None:
+            check_acknowledgement(self._acknowledgement)
 
-    def cut(self) -> None:
-        """Close the socket, if it is still open: aiomqtt leaves it so when a session breaks or a goodbye fails."""
-        self._client._sock_close()  # noqa: SLF001
+    async def messages(self) -> AsyncIterator[aiomqtt.Message]:
+        """Yield each message from the broker.
 
-    def abandon(self) -> None:
-        """Let nothing become of a connection that is being made: it would be a second one, with our last will."""
-        self._abandoned = True
-        with contextlib.suppress(OSError, ValueError):  # as far as it has come
-            self._client.disconnect()  # which may follow CONNECT at once (MQTT 5.0, 3.1.4)
-            self._client.loop_write()
-        self.cut()
+        Raises:
+            MqttError: the session is over; its cause is an MqttError with the reason, if there is one.
 
-    def _on_socket_open(self, client: Any, userdata: Any, sock: Any) -> None:  # noqa: ANN401
-        super()._on_socket_open(client, userdata, sock)
-        if self._abandoned:  # in a thread that was still looking the broker's name up
-            self._loop.call_soon_threadsafe(self.cut)
-
-    def _on_connect(self, client: Any, userdata: Any, flags: Any, reason_code: Any, properties: Any = None) -> None:  # noqa: ANN401
-        self._granted = properties
-        super()._on_connect(client, userdata, flags, reason_code, properties)
-
-    def _on_disconnect(self, client: Any, userdata: Any, flags: Any, reason_code: Any, properties: Any = None) -> None:  # noqa: ANN401
-        if self._connected.cancelled():
-            return
-        if not self._connected.done():
-            self._connected.set_exception(aiomqtt.MqttError(SILENT if reason_code == KEEP_ALIVE_TIMEOUT else LOST))
-        super()._on_disconnect(client, userdata, flags, reason_code, properties)
-
-    def _on_socket_register_write(self, client: Any, userdata: Any, sock: Any) -> None:  # noqa: ANN401, ARG002
-        def write() -> None:
-            packets = client._out_packet  # noqa: SLF001
-            if self._blocked:
-                _is_alive(client)
-            _gather(packets)
+        """
+        while True:
+            incoming = asyncio.ensure_future(anext(self.mqtt.messages))
             try:
-                client.loop_write()
-            except Exception as error:  # noqa: BLE001
-                if not self._disconnected.done():
-                    self._disconnected.set_exception(error)
-            _acknowledge_at_once(sock)
-            self._blocked = bool(packets)
-            waiting = sum(packet.get(_NUMBER, 0) for packet in packets)
-            while len(self._unwritten) > waiting:
-                self._done(self._unwritten.popleft(), None)
-            if self._blocked and sock.fileno() >= 0:  # it may be closed by now
-                self._loop.add_writer(sock.fileno(), write)
+                await asyncio.wait((incoming, self._failure), return_when=asyncio.FIRST_COMPLETED)
+                if not incoming.done():
+                    raise aiomqtt.MqttError from self._failure.result()
+                yield incoming.result()
+            finally:
+                incoming.cancel()
 
-        if isinstance(sock, ssl.SSLSocket) and not self._connected.done():
-            self._loop.call_soon_threadsafe(self._loop.call_later, _REFUSAL_S, write)
-        else:  # at once: a socket nearly always takes it, and to ask it first costs as much
-            self._loop.call_soon_threadsafe(write)
-
-    def _on_publish(self, client: Any, userdata: Any, mid: int, reason_code: Any, properties: Any) -> None:  # noqa: ANN401, ARG002
-        if reason_code.value == QUOTA_EXCEEDED:  # it may take it later
-            if not self._disconnected.done():
-                self._disconnected.set_exception(aiomqtt.MqttCodeError(reason_code))
+    async def _send(self, message: Message, payload: bytes, properties: Properties | None) -> None:
+        refusal = None
+        try:
+            await self.publish(message, payload, properties, timeout_s=math.inf)
+        except MessageRejectedError as error:
+            refusal = error
+        except aiomqtt.MqttError as error:
+            if not self._failure.done():
+                self._failure.set_result(error.__cause__ if isinstance(error.__cause__, aiomqtt.MqttError) else error)
             return
-        error = None
-        if reason_code.value >= FAILURES:
-            error = MessageRejectedError(f"the broker refuses it: {reason_code}", "refused")
-        if (key := self._keys.pop(mid, None)) is not None:
-            self._done(key, error)
-        elif (answer := self._awaited.pop(mid, None)) and not answer.done():
-            if error:
-                answer.set_exception(error)
-            else:
-                answer.set_result(None)
+        self._on_done(message, refusal)
 
+    def _close_socket(self) -> None:
+        """Close the socket; by its public API, paho does that only after a DISCONNECT."""
+        self._disconnect()
 
-def _gather(packets: deque[dict[str, Any]]) -> None:
-    """Make few packets of the messages that paho is to write: for each it would call the kernel, and send a segment.
+    def _disconnect(self) -> None:
+        """Write a DISCONNECT, after which paho closes the socket; it may follow CONNECT at once (MQTT 5.0, 3.1.4)."""
+        if self._paho:
+            with contextlib.suppress(OSError, ValueError):  # of a connection that is not complete
+                self._paho.disconnect()
+                self._paho.loop_write()
 
-    And let it tell nobody that one of QoS 0 is written: it would make three objects to say so.
-    """
-    into: dict[str, Any] | None = None
-    for _ in range(len(packets)):
-        packet = packets.popleft()
-        if packet["command"] >> 4 != PacketTypes.PUBLISH:
-            into = None
-        else:
-            packet.setdefault(_NUMBER, 0 if packet["qos"] else 1)
-            packet["qos"] = 1  # of which paho tells only with its PUBACK
-            if into and into["to_process"] + packet["to_process"] <= _GATHERED_BYTES:
-                for key in ("packet", "to_process", _NUMBER):
-                    into[key] += packet[key]
-                continue
-            into = packet
-        packets.append(packet)
+    def _add_callback(self, name: str, callback: Callable[..., None]) -> None:
+        """Make paho call this before the callback that aiomqtt has set."""
+        next_callback = getattr(self._paho, name)
 
+        def call_both(*args: Any) -> None:  # noqa: ANN401
+            callback(*args)
+            # aiomqtt's own `on_disconnect` raises it when the wait for CONNACK was cancelled.
+            with contextlib.suppress(asyncio.CancelledError):
+                next_callback(*args)
 
-def _is_alive(client: Any) -> None:  # noqa: ANN401
-    """Let paho wait longer for a sign of life: the socket was full and takes more, so its other end has acknowledged.
+        setattr(self._paho, name, call_both)
 
-    Its ping stands behind a picture that may take a slow link longer than the keep-alive, and no answer can come yet.
-    """
-    client._last_bytes_received = time.monotonic()  # noqa: SLF001
-    if client._ping_t:  # noqa: SLF001
-        client._ping_t = time.monotonic()  # noqa: SLF001
+    def _on_connect(self, _client: object, _userdata: object, _flags: object, _reason: object, granted: Any) -> None:  # noqa: ANN401
+        self._granted = granted
+        self._has_connack = True
 
+    def _on_disconnect(self, *args: Any) -> None:  # noqa: ANN401
+        """Do nothing more than aiomqtt."""
 
-def _acknowledge_at_once(sock: Any) -> None:  # noqa: ANN401
-    """Let the kernel acknowledge what the broker answers next.
+    def _on_publish(self, _client: object, _userdata: object, _mid: int, reason: Any, _properties: object) -> None:  # noqa: ANN401
+        self._acknowledgement = reason
 
-    A broker in its default state holds its second PUBACK back until then (Nagle), and the kernel would wait 40 ms for
-    something to acknowledge it with. It has to be asked again and again (Linux, tcp(7), TCP_QUICKACK).
-    """
-    with contextlib.suppress(OSError, AttributeError):  # it is closed, or no TCP
-        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_QUICKACK, 1)
-
-
-def describe_error(error: object) -> str:
-    """Return an error's text without the numbers in it that say nothing to a person."""
-    cause = getattr(error, "__cause__", None)
-    text = str(cause if isinstance(cause, aiomqtt.MqttError) else error)
-    text = re.sub(r"^\[(code|SSL|X509|Errno)\b[^]]*\] |\s*\(_ssl\.c:\d+\)", "", text)
-    return (
-        LOST
-        if text in {"Unspecified error", "Disconnected during message iteration"}
-        else redact_line(text).rstrip(".")
-    )
+    def _on_socket_open(self, *_: object) -> None:
+        if self._is_abandoned:  # in the thread that connects: the broker's name was being resolved
+            self._loop.call_soon_threadsafe(self._close_socket)

@@ -1,10 +1,5 @@
-"""One MQTT session with the broker: the only importer of aiomqtt and paho. It tries nothing twice.
+"""One MQTT session with the broker. Nothing is tried twice here."""
 
-MQTT 5.0: OASIS Standard, March 2019. MQTT 3.1.1: OASIS Standard, October 2014.
-"""
-
-import asyncio
-import contextlib
 import socket
 import ssl
 from collections.abc import AsyncIterator
@@ -19,30 +14,29 @@ from edgepub.config.fields import BROKER_PORTS
 from edgepub.config.settings import MqttSettings
 from edgepub.core.errors import BrokerError, BrokerRefusedError
 from edgepub.core.redaction import redact_line
-from edgepub.mqtt.client import (
-    LOST,
-    SILENT,
+from edgepub.mqtt.client import MAX_IN_FLIGHT, Client, OnDone, PahoLog
+from edgepub.mqtt.fast_client import FastClient
+from edgepub.mqtt.messages import Message
+from edgepub.mqtt.paho_internals import is_fast_path_possible
+from edgepub.mqtt.protocol import (
     UNSUPPORTED_VERSION,
     UNWANTED,
-    Client,
-    Done,
+    EndedError,
+    NoAnswerError,
     connect_properties,
     describe_error,
+    reason_code,
 )
-from edgepub.mqtt.messages import Message
-from edgepub.mqtt.session import WINDOW, Session
-
-__all__ = ["Session", "connect"]
+from edgepub.mqtt.session import Session
 
 _SOCKET_OPTIONS = [
     # What the kernel may hold unsent; it would take megabytes, and a slow link would then get messages minutes old.
     (socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, 16_384),
-    # Else a message waits until the broker's kernel has acknowledged the last one, for which it takes up to 40 ms.
+    # Else a message waits until the broker's kernel has acknowledged the last one, which takes up to 40 ms.
     (socket.IPPROTO_TCP, socket.TCP_NODELAY, 1),
 ]
-_LONGEST_RECEIVED_BYTES = 65_536
+_MAX_RECEIVED_BYTES = 65_536
 _TIMEOUT_S = 10.0
-_GOODBYE_S = 1.0
 _VERSIONS = {"5": aiomqtt.ProtocolVersion.V5, "3.1.1": aiomqtt.ProtocolVersion.V311}
 _TRANSPORTS: dict[str, Literal["tcp", "websockets", "unix"]] = {"ws": "websockets", "wss": "websockets", "unix": "unix"}
 
@@ -52,9 +46,11 @@ async def connect(
     settings: MqttSettings,
     client_id: str,
     password: SecretStr | None,
-    done: Done = lambda key, error: None,  # noqa: ARG005
+    on_done: OnDone = lambda message, error: None,  # noqa: ARG005
     will: Message | None = None,
-    max_received_bytes: int | None = _LONGEST_RECEIVED_BYTES,
+    max_received_bytes: int | None = _MAX_RECEIVED_BYTES,
+    *,
+    fast: bool | None = None,
 ) -> AsyncIterator[Session]:
     """Connect to the broker, and disconnect cleanly at the end.
 
@@ -62,86 +58,89 @@ async def connect(
         settings: the broker and how to reach it.
         client_id: the MQTT client identifier.
         password: the password of `settings.username`.
-        done: called in the event loop for each message of `Session.send`, when it is over.
-        will: what the broker publishes when we vanish, if anything.
-        max_received_bytes: bytes of the largest packet that is wanted from the broker (MQTT 5); None: any.
+        on_done: called in the event loop for each message of `Session.send` when it is done, with the reason if the
+            broker does not take it.
+        will: what the broker publishes when the connection is lost, if anything.
+        max_received_bytes: the largest packet that the broker may send (MQTT 5); None: any size.
+        fast: whether to publish through private parts of aiomqtt and paho; None: if they are as expected.
 
     Raises:
         BrokerError: no connection; one line with the reason.
-        BrokerRefusedError: the broker does not want us.
+        BrokerRefusedError: the broker does not accept this client.
 
     """
-    wanted = ["5", "3.1.1"] if settings.protocol == "auto" else [settings.protocol]
-    for version in wanted:
-        client = _client(settings, client_id, password, will, version, max_received_bytes, done)
+    client_type = FastClient if (is_fast_path_possible() if fast is None else fast) else Client
+    versions = ["5", "3.1.1"] if settings.protocol == "auto" else [settings.protocol]
+    for version in versions:
+        log = PahoLog()
+        client = client_type(
+            _mqtt_client(settings, client_id, password, will, version, max_received_bytes, log), log, on_done
+        )
         try:
-            await _enter(client, settings, password)
-            client.be_quiet()
+            await _open(client, settings, password)
             break
         except _NotThisVersionError as error:
-            if version == wanted[-1]:
+            if version == versions[-1]:
                 raise BrokerError(str(error)) from None
     try:
         yield Session(client, version)
     finally:
-        await _leave(client)
+        await client.close()
 
 
 class _NotThisVersionError(Exception):
     """The broker refused the MQTT version, or gave no answer at all, as some do to a version that they do not know."""
 
 
-async def _enter(client: Client, settings: MqttSettings, password: SecretStr | None) -> None:
+async def _open(client: Client, settings: MqttSettings, password: SecretStr | None) -> None:
     try:
-        await client.__aenter__()
-    except asyncio.CancelledError:
-        client.abandon()
-        raise
+        await client.open()
     except MqttConnectError as error:
-        code = getattr(error.rc, "value", error.rc)
-        who = f" (user {settings.username!r}, and no password given)" if settings.username and not password else ""
-        text = f"the broker refuses us: {describe_error(error)}{who}"
-        if code == UNSUPPORTED_VERSION:
+        missing = f" (user {settings.username!r}, and no password given)" if settings.username and not password else ""
+        text = f"the broker refuses us: {describe_error(error)}{missing}"
+        if reason_code(error) == UNSUPPORTED_VERSION:
             raise _NotThisVersionError(text) from None
-        raise (BrokerRefusedError if code in UNWANTED else BrokerError)(text) from None
-    except ValueError as error:  # a host that is no name, which aiomqtt lets pass
+        raise (BrokerRefusedError if reason_code(error) in UNWANTED else BrokerError)(text) from None
+    except ValueError as error:  # a host that is not a name, which aiomqtt lets pass
         raise BrokerError(redact_line(error)) from None
     except aiomqtt.MqttError as error:
-        if str(error) == LOST:
-            why = f": {describe_error(client.log.lost_by)}" if client.log.lost_by else ""
-            raise _NotThisVersionError(f"it ends the connection without an answer{why}") from None
-        if str(error) == "Operation timed out":  # of aiomqtt itself, when CONNACK does not come
-            # The socket may be open still, and the broker would know two of us after the next try.
-            await _leave(client)
-        elif str(error) != SILENT:
+        if _is_timeout(error):
+            client.abandon()  # the broker would know two of us after the next try
+        elif not isinstance(error, NoAnswerError):
             raise BrokerError(describe_error(error)) from None
-        raise _NotThisVersionError(SILENT) from None
+        reason = client.log.last_error
+        if isinstance(error, EndedError) or reason:
+            details = f": {describe_error(reason)}" if reason else ""
+            raise _NotThisVersionError(f"it ends the connection without an answer{details}") from None
+        raise _NotThisVersionError("it gives no answer") from None
 
 
-async def _leave(client: Client) -> None:
-    client.timeout = _GOODBYE_S
-    with contextlib.suppress(aiomqtt.MqttError):
-        await client.__aexit__(None, None, None)
-    client.cut()
+def _is_timeout(error: aiomqtt.MqttError) -> bool:
+    """Return whether CONNACK did not come in time.
+
+    aiomqtt raises the same type for this and for a socket that cannot connect. The timeout of asyncio has no arguments,
+    and that of a socket has.
+    """
+    return isinstance(error.__context__, TimeoutError) and not error.__context__.args
 
 
-def _client(
+def _mqtt_client(
     settings: MqttSettings,
     client_id: str,
     password: SecretStr | None,
     will: Message | None,
     version: str,
     max_received_bytes: int | None,
-    done: Done,
-) -> Client:
+    log: PahoLog,
+) -> aiomqtt.Client:
     parts = settings.parts
     is_unix = parts.scheme == "unix"
-    return Client(
-        done,
+    return aiomqtt.Client(
         hostname=parts.path if is_unix else str(parts.hostname),
         port=parts.port or BROKER_PORTS[parts.scheme] or BROKER_PORTS["mqtt"],
         username=settings.username,
         password=password.get_secret_value() if password else None,
+        logger=log,
         identifier=client_id,
         protocol=_VERSIONS[version],
         properties=connect_properties(max_received_bytes) if version == "5" and max_received_bytes else None,
@@ -149,7 +148,7 @@ def _client(
         transport=_TRANSPORTS.get(parts.scheme, "tcp"),
         timeout=_TIMEOUT_S,
         keepalive=settings.keepalive_s,
-        max_inflight_messages=WINDOW + 1,  # and the goodbye
+        max_inflight_messages=MAX_IN_FLIGHT + 1,  # and the last one before the disconnect
         socket_options=[] if is_unix else _SOCKET_OPTIONS,
         tls_context=_tls_context(settings) if parts.scheme in {"mqtts", "wss"} else None,
         websocket_path=(parts.path or "/mqtt") if parts.scheme in {"ws", "wss"} else None,

@@ -1,4 +1,4 @@
-"""The session loop: connect, send what waits, notice the break, pause, connect again."""
+"""The session loop: connect, send what waits, notice the end of the session, pause, connect again."""
 
 import asyncio
 import contextlib
@@ -9,239 +9,194 @@ from contextlib import AbstractAsyncContextManager
 from math import inf
 from typing import Protocol
 
-from edgepub.core.backoff import Backoff
-from edgepub.core.errors import BrokerError, BrokerRefusedError, MessageRejectedError, SubscriptionRefusedError
+from edgepub.core.errors import BrokerError, MessageRejectedError, SubscriptionRefusedError
 from edgepub.mqtt.messages import Message, Received
 from edgepub.mqtt.outbox.outbox import Outbox
+from edgepub.mqtt.reconnect import ReconnectPauses
 from edgepub.telemetry.status import BrokerStatus
 
-_FIRST_PAUSE_S = 1.0
-_LONGEST_PAUSE_S = 30.0
-_REFUSED_PAUSE_S = 30.0
-_LONGEST_REFUSED_PAUSE_S = 300.0
-_STABLE_S = (
-    10.0  # a session that ends sooner is no reason for short pauses: two clients with one id would fight for ever
-)
-_MANY_SHORT = 3
-_CONNECTS_WITHIN_S = 120.0
-_WAKES_WITHIN_S = 10.0
-_GOODBYE_S = 1.0
+_CONNECT_TIMEOUT_S = 120.0
+_WAKE_TIMEOUT_S = 10.0
+_GOODBYE_TIMEOUT_S = 1.0
 _log = logging.getLogger(__name__)
 
-Done = Callable[[int, MessageRejectedError | None], None]
+OnDone = Callable[[Message, MessageRejectedError | None], None]
 
 
 class BrokerSession(Protocol):
-    """A connection to a broker (the seam to `edgepub.mqtt.connection`)."""
+    """A connection to a broker (`edgepub.mqtt.session` has one)."""
 
     version: str
     window: int
 
-    def send(self, message: Message, key: int) -> None:
-        """Begin to send a message, or raise BrokerError or MessageRejectedError; its end is told by its key."""
+    def send(self, message: Message) -> None:
+        """Start to send a message, or raise BrokerError or MessageRejectedError."""
 
     async def publish(self, message: Message) -> None:
-        """Send a message, or raise BrokerError."""
+        """Send a message and wait until it is done, or raise BrokerError or MessageRejectedError."""
 
     async def subscribe(self, topic: str) -> None:
-        """Ask for the messages of a topic, or raise BrokerError."""
+        """Subscribe to a topic, or raise BrokerError."""
 
     def messages(self) -> AsyncIterator[Received]:
-        """Yield each message that comes, and at the connection's end raise BrokerError."""
+        """Yield each message that comes; raise BrokerError when the connection ends."""
 
 
 class Publisher:
     """Empties the outbox into one session after another.
 
     Args:
-        outbox: what waits.
-        connect: opens a new session, which calls the function given with the key of each message that is over, and with
-            the reason if the broker does not take it.
-        broker: the broker's name for the log.
+        outbox: the messages to send.
+        connect: opens a new session; it calls the function given for each message of `send` when it is done, with the
+            reason if the broker does not take it.
+        broker: the broker's name, for the log.
         client_id: the MQTT client identifier, for the log.
-        goodbye: what is said last before a clean disconnect, because no last will is sent then.
-        commands: the topics to listen to, wildcards allowed.
-        obey: takes what comes there.
-        status: how the session with the broker is; set here.
+        goodbye: the last message before a clean disconnect, after which the broker sends no last will.
+        subscriptions: the topics to subscribe to, wildcards allowed.
+        on_message: takes each message that comes there.
+        status: updated with the state of the connection.
+        pauses: between two connections.
+        connect_timeout_s: the publisher is stuck if a connect takes longer.
+        wake_timeout_s: the publisher is stuck if it waits longer although there is something to send.
 
     """
 
     def __init__(
         self,
         outbox: Outbox,
-        connect: Callable[[Done], AbstractAsyncContextManager[BrokerSession]],
+        connect: Callable[[OnDone], AbstractAsyncContextManager[BrokerSession]],
         broker: str,
         client_id: str,
         goodbye: Message,
-        commands: Sequence[str],
-        obey: Callable[[Received], None],
+        subscriptions: Sequence[str],
+        on_message: Callable[[Received], None],
         status: BrokerStatus,
+        *,
+        pauses: ReconnectPauses | None = None,
+        connect_timeout_s: float = _CONNECT_TIMEOUT_S,
+        wake_timeout_s: float = _WAKE_TIMEOUT_S,
     ) -> None:
         self._outbox = outbox
         self._connect = connect
         self._broker = broker
         self._client_id = client_id
         self._goodbye = goodbye
-        self._commands = commands
-        self._obey = obey
+        self._subscriptions = subscriptions
+        self._on_message = on_message
         self._status = status
+        self._pauses = pauses or ReconnectPauses()
+        self._connect_timeout_s = connect_timeout_s
+        self._wake_timeout_s = wake_timeout_s
         self._deadline_s = inf
         self._idle_since_s = inf
-        self._taken = 0
-        self._under_way: dict[int, tuple[Message, float]] = {}  # by the order in which they were taken, and when
-        self._one_is_over = asyncio.Event()
+        self._message_done = asyncio.Event()
 
     @property
     def is_stuck(self) -> bool:
-        """Whether it takes longer than it may to connect, or waits although there is something to be sent."""
+        """Whether a connect takes longer than it may, or the publisher waits although there is something to send."""
         return time.monotonic() > self._deadline_s or (
-            time.monotonic() > self._idle_since_s + _WAKES_WITHIN_S and self._outbox.has_work
+            time.monotonic() > self._idle_since_s + self._wake_timeout_s and self._outbox.has_work
         )
 
     async def run(self) -> None:
-        """Publish until the outbox is closed and empty, through as many sessions as that takes."""
-        pauses = _Pauses(self._client_id)
+        """Publish until the outbox is drained, through as many sessions as that takes."""
         while True:
             connected_s = None
-            self._expect_within(_CONNECTS_WITHIN_S)
+            self._set_deadline(self._connect_timeout_s)
             try:
-                async with self._connect(self._over) as session:
-                    self._expect_within(inf)  # from now on the keep-alive sees to it
+                async with self._connect(self._on_done) as session:
+                    self._set_deadline(inf)  # from now on the keep-alive notices a broken connection
                     _log.info("broker %s: connected, MQTT %s", self._broker, session.version)
                     connected_s = time.monotonic()
                     self._status.sessions += 1
                     self._status.problem = None
                     await self._serve(session)
                     return
-            except BrokerError as error:
-                broken = error
+            except BrokerError as caught:
+                error = caught
                 self._status.problem = str(error)
             finally:
                 self._status.problem = self._status.problem or "the session is over"
-                self._put_back()  # only now: until the goodbye the broker may still acknowledge some
-            pause_s, hint = pauses.after(broken, None if connected_s is None else time.monotonic() - connected_s)
-            _log.warning("broker %s: %s%s; trying again in %.1f s", self._broker, broken, hint, pause_s)
-            self._expect_within(pause_s + _CONNECTS_WITHIN_S)
+                self._outbox.put_back_all()  # only now: until the goodbye the broker may still acknowledge some
+            pause_s = self._pauses.next_s(error, None if connected_s is None else time.monotonic() - connected_s)
+            hint = self._pauses.hint(error, self._client_id)
+            _log.warning("broker %s: %s%s; trying again in %.1f s", self._broker, error, hint, pause_s)
+            self._set_deadline(pause_s + self._connect_timeout_s)
             await asyncio.sleep(pause_s)
 
-    def _expect_within(self, seconds: float) -> None:
+    def _set_deadline(self, seconds: float) -> None:
         self._deadline_s = time.monotonic() + seconds
 
     async def _serve(self, session: BrokerSession) -> None:
         self._outbox.resend()
         try:
-            await self._send(session)
+            await self._send_and_listen(session)
         except asyncio.CancelledError:
             await self._say_goodbye(session)
             raise
         await self._say_goodbye(session)
 
-    async def _send(self, session: BrokerSession) -> None:
+    async def _send_and_listen(self, session: BrokerSession) -> None:
         try:
             async with asyncio.TaskGroup() as group:
-                watch = group.create_task(self._listen(session), name="broker-watch")
-                await self._pump(session)
-                watch.cancel()
+                listening = group.create_task(self._listen(session), name="broker-watch")
+                await self._send(session)
+                listening.cancel()
         except* BrokerError as errors:
-            broken = errors.exceptions[0]
+            error = errors.exceptions[0]
         else:
             return
         if (task := asyncio.current_task()) is not None and task.cancelling():
-            raise asyncio.CancelledError  # before Python 3.13 a TaskGroup forgets it over the errors of its tasks
-        raise broken
+            raise asyncio.CancelledError  # before Python 3.13 a TaskGroup drops it for the errors of its tasks
+        raise error
 
     async def _listen(self, session: BrokerSession) -> None:
-        """Take commands, and notice the connection's end."""
-        refused = []
-        for topic in self._commands:
+        """Pass commands on, and notice the end of the connection."""
+        refusals = []
+        for topic in self._subscriptions:
             try:
                 await session.subscribe(topic)
             except SubscriptionRefusedError as error:
-                refused.append(str(error))
-        if refused:
-            more = f" (and {len(refused) - 1} more like it)" if len(refused) > 1 else ""
-            _log.warning("broker %s: %s%s; what is said there is not heard", self._broker, refused[0], more)
+                refusals.append(str(error))
+        if refusals:
+            more = f" (and {len(refusals) - 1} more like it)" if len(refusals) > 1 else ""
+            _log.warning("broker %s: %s%s; commands on this topic are ignored", self._broker, refusals[0], more)
         async for message in session.messages():
-            self._obey(message)
+            self._on_message(message)
 
-    async def _pump(self, session: BrokerSession) -> None:
-        """Send one message after another, so that they leave in their order, until all have been taken."""
+    async def _send(self, session: BrokerSession) -> None:
+        """Send one message after another, in their order, until the outbox is drained and all are done."""
         while True:
-            if len(self._under_way) >= session.window:
-                await self._wait_for_one()
+            if self._outbox.in_flight >= session.window:
+                await self._wait_for_done()
             elif message := self._outbox.take():
-                self._begin(session, message)
+                try:
+                    session.send(message)
+                except MessageRejectedError as error:
+                    self._on_done(message, error)
             elif not self._outbox.is_drained:
                 self._idle_since_s = time.monotonic()
                 try:
                     await self._outbox.wait()
                 finally:
                     self._idle_since_s = inf
-            elif self._under_way:
-                await self._wait_for_one()
+            elif self._outbox.in_flight:
+                await self._wait_for_done()
             else:
                 return
 
-    def _begin(self, session: BrokerSession, message: Message) -> None:
-        key = self._taken = self._taken + 1
-        self._under_way[key] = message, time.monotonic()
-        try:
-            session.send(message, key)
-        except MessageRejectedError as error:
-            self._over(key, error)
-
-    def _over(self, key: int, error: MessageRejectedError | None) -> None:
-        """Take note that a message has left, or that it never will."""
-        if key not in self._under_way:  # of a session that is over
-            return
-        message, taken_s = self._under_way.pop(key)
-        if error is None:
-            self._outbox.sent(message, taken_s)
-        else:
-            self._outbox.refused(message, taken_s, error.reason)
+    def _on_done(self, message: Message, error: MessageRejectedError | None) -> None:
+        """Tell the outbox that a message was sent, or that the broker does not take it."""
+        self._outbox.done(message, error)
+        if error is not None:
             _log.warning("broker %s: a message to %s is dropped: %s", self._broker, message.topic, error)
-        self._one_is_over.set()
+        self._message_done.set()
 
-    def _put_back(self) -> None:
-        for key in sorted(self._under_way, reverse=True):
-            self._outbox.put_back(self._under_way.pop(key)[0])
-
-    async def _wait_for_one(self) -> None:
-        self._one_is_over.clear()
-        await self._one_is_over.wait()
+    async def _wait_for_done(self) -> None:
+        self._message_done.clear()
+        await self._message_done.wait()
 
     async def _say_goodbye(self, session: BrokerSession) -> None:
         with contextlib.suppress(BrokerError, MessageRejectedError, TimeoutError):
-            async with asyncio.timeout(_GOODBYE_S):
+            async with asyncio.timeout(_GOODBYE_TIMEOUT_S):
                 await session.publish(self._goodbye)
-
-
-class _Pauses:
-    """How long is waited after a session, or after none, by how it ended."""
-
-    def __init__(self, client_id: str) -> None:
-        self._client_id = client_id
-        self._backoff = Backoff(_FIRST_PAUSE_S, _LONGEST_PAUSE_S)
-        self._when_refused = Backoff(_REFUSED_PAUSE_S, _LONGEST_REFUSED_PAUSE_S)
-        self._short_ones = 0
-
-    def after(self, error: BrokerError, lasted_s: float | None) -> tuple[float, str]:
-        """Return the pause before the next try, in seconds, and what else is to be said.
-
-        Args:
-            error: why there is no session any more.
-            lasted_s: how long there was one, in seconds; None if there was none.
-
-        """
-        if lasted_s is not None and lasted_s > _STABLE_S:
-            self._backoff.reset()
-            self._when_refused.reset()
-            self._short_ones = 0
-        elif lasted_s is not None:
-            self._short_ones += 1
-        if isinstance(error, BrokerRefusedError):
-            return self._when_refused.next_s(), ""
-        hint = ""
-        if self._short_ones >= _MANY_SHORT:  # a broker need not say that it was this
-            hint = f" ({self._short_ones} short sessions: does another client use the id {self._client_id}?)"
-        return self._backoff.next_s(), hint

@@ -4,9 +4,9 @@ import asyncio
 import threading
 import time
 
+from edgepub.core.errors import MessageRejectedError
 from edgepub.mqtt import messages
 from edgepub.mqtt.messages import DetectionsReceipt, EventReceipt, Message, state_message
-from edgepub.mqtt.outbox import outbox as module
 from edgepub.mqtt.outbox import single
 from edgepub.mqtt.outbox.durable import DurableLane
 from edgepub.mqtt.outbox.outbox import Outbox
@@ -23,7 +23,7 @@ async def taken(outbox, number):
     for _ in range(number):
         message = await take(outbox)
         texts.append(message.encoded().decode())
-        outbox.sent(message, time.monotonic())
+        outbox.done(message)
     return texts
 
 
@@ -148,7 +148,7 @@ async def test_what_the_broker_does_not_take_is_dropped_and_counted():
     put_event(outbox, "a")
     outbox.put(messages.picture_message("p", b"jpeg", messages.PictureReceipt(counts)))
     for _ in range(3):
-        outbox.refused(await take(outbox), 0.0, "too_large")
+        outbox.done(await take(outbox), MessageRejectedError("no", "too_large"))
     assert counts.read().dropped == {"too_large": 1, "event_too_large": 1, "snapshot_too_large": 1}
     assert not any(outbox.sizes().values())
 
@@ -163,7 +163,7 @@ async def test_only_so_many_of_the_stream_are_under_way_that_they_are_not_old_on
     assert outbox.take().payload == b"state"
     waiting = asyncio.create_task(take(outbox))
     await asyncio.sleep(0)
-    outbox.sent(under_way[0], 0.0)
+    outbox.done(under_way[0])
     assert (await asyncio.wait_for(waiting, 30)).payload == b"16"
 
 
@@ -194,10 +194,10 @@ async def test_what_is_retained_is_remembered_until_it_is_cleared():
     clearing = await take(outbox)
     assert ledger.topics == {"a", "p"}, "it may not arrive"
     outbox.put_back(clearing)
-    outbox.refused(await take(outbox), 0.0, "refused")
+    outbox.done(await take(outbox), MessageRejectedError("no", "refused"))
     assert ledger.topics == {"a", "p"}, "it is still there"
     outbox.put(state_message("a", b""))
-    outbox.sent(await take(outbox), 0.0)
+    outbox.done(await take(outbox))
     assert ledger.topics == {"p"}
     outbox.resend()
     assert [m.topic for m in [await take(outbox), await take(outbox)]] == ["p", "t"], (
@@ -224,11 +224,10 @@ async def test_a_state_waits_until_it_is_on_disk_that_its_topic_is_retained():
     assert outbox.take() is None
 
 
-async def test_a_disk_that_hangs_keeps_no_state_back(monkeypatch):
-    monkeypatch.setattr(module, "_LOOK_S", 0.05)
+async def test_a_disk_that_hangs_keeps_no_state_back():
     ledger = Ledger()
     ledger.works = False
-    outbox = Outbox(9, ledger=ledger)
+    outbox = Outbox(9, ledger=ledger, disk_poll_s=0.05)
     outbox.put(state_message("new", "1"))
     outbox.put(messages.picture_message("picture", b"jpeg"))
     assert {(await take(outbox)).topic for _ in range(2)} == {"new", "picture"}
@@ -247,7 +246,7 @@ async def test_pictures_leave_room_for_everything_else():
     next_one = asyncio.create_task(take(outbox))
     await asyncio.sleep(0.2)
     assert not next_one.done(), "one is under way"
-    outbox.sent(first, taken_s)
+    outbox.done(first)
     sent_s = time.monotonic()
     assert (await asyncio.wait_for(next_one, 30)).topic == "b"
     assert time.monotonic() - sent_s >= 0.9 * (sent_s - taken_s)
@@ -289,12 +288,12 @@ class FussyBroker:
         arrived, under_way = [], []
         for topic in expected:
             while (message := await take(self._outbox)).lane == "state":
-                self._outbox.sent(message, time.monotonic())
+                self._outbox.done(message)
             assert message.topic == topic
             if topic in self._topics or under_way:
                 under_way.append(message)
             else:
-                self._outbox.sent(message, time.monotonic())
+                self._outbox.done(message)
                 arrived.append(topic)
         for message in reversed(under_way):
             self._outbox.put_back(message)
@@ -353,7 +352,7 @@ async def test_a_clear_that_is_to_be_sent_again_while_it_is_under_way_is_done_wh
     outbox.put(messages.announcement_message("gone", b""))
     clearing = await take(outbox)
     outbox.resend("announcements")
-    outbox.sent(clearing, time.monotonic())
+    outbox.done(clearing)
     assert not any(outbox.sizes().values())
     outbox.drain()
     assert outbox.take() is None

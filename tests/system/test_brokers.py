@@ -209,9 +209,9 @@ async def test_a_picture_that_takes_longer_than_the_keep_alive_does_not_end_the_
     settings = MqttSettings(url=f"mqtt://127.0.0.1:{link.port}", keepalive_s=1)
     over = asyncio.Event()
     try:
-        async with connection.connect(settings, "slow", None, lambda _key, error: error or over.set()) as session:
+        async with connection.connect(settings, "slow", None, lambda _message, error: error or over.set()) as session:
             began_s = time.monotonic()
-            session.send(picture_message("edgepub/test/cam/snapshot", b"x" * 150_000), 1)
+            session.send(picture_message("edgepub/test/cam/snapshot", b"x" * 150_000))
             lost = asyncio.create_task(anext(session.messages()))
             await asyncio.wait(
                 [lost, asyncio.create_task(over.wait())], return_when=asyncio.FIRST_COMPLETED, timeout=60

@@ -1,9 +1,12 @@
-"""What waits for the broker: lanes behind one face, filled by any thread, emptied by one event loop.
+"""Messages that wait for the broker, in lanes, and those in flight; filled by any thread, emptied by one event loop.
 
-**announcements**, what others are told that there is and is no more, go first, one at a time; **state**, the newest
-value of each topic; then **durable**, each message in its order and on the disk before it goes, but of four messages
-one of the stream if there is one; **pictures**, the newest of each topic, one at a time and for at most half of the
-time of the link; **stream**, bounded, the oldest of the fullest topic dropped first.
+The lanes, first to last:
+
+- **announcements**: what others are told that exists, or does not exist any more; one at a time.
+- **state**: the newest value of each topic.
+- **durable**: each message in its order, and on disk before it leaves. After three of them, one of another lane goes.
+- **pictures**: the newest of each topic, one at a time and for at most half of the link's time.
+- **stream**: bounded; the oldest message of the fullest topic is dropped first.
 """
 
 import asyncio
@@ -12,34 +15,30 @@ import time
 from collections.abc import Callable
 from typing import Protocol
 
+from edgepub.core.errors import MessageRejectedError
 from edgepub.mqtt.messages import Message
 from edgepub.mqtt.outbox.durable import DurableLane
 from edgepub.mqtt.outbox.single import AnnouncementLane, SingleLane
 from edgepub.mqtt.outbox.state import Ledger, StateLane
 from edgepub.mqtt.outbox.stream import StreamLane
+from edgepub.mqtt.outbox.wakeup import Wakeup
 
-__all__ = ["Outbox"]
-
-_LINGER_S = 0.005
-"""For so long after the outbox was emptied nobody is woken: to be woken by another thread costs more than to publish,
-and at high rates several messages then share one wake-up. A camera's next frame comes later anyway."""
-_DURABLE_IN_TURN = 3
-"""So many durable messages go before one of the stream."""
-_LOOK_S = 1.0
-"""How often it is looked whether messages wait for a disk that hangs."""
+_MAX_DURABLE_IN_TURN = 3
+"""Durable messages before one of another lane."""
+_DISK_POLL_S = 1.0
 
 
 class Lane(Protocol):
-    """Messages of one kind, which wait. One that is true has a message that can be taken now."""
+    """Messages of one kind that wait. A lane is true if it has a message that can be taken now."""
 
     def put_back(self, message: Message) -> Message | None:
-        """Return a message that was taken and not sent to its place; return it again if there is none any more."""
+        """Put a message that was taken and not sent back in its place; return it if it is dropped instead."""
 
     def take(self) -> Message | None:
         """Remove and return the next message, if there is one to be sent now."""
 
     def done(self, message: Message) -> None:
-        """Take note that a message which was taken will not come back."""
+        """Forget a message that was taken: it will not be put back."""
 
     def __len__(self) -> int: ...
 
@@ -47,19 +46,25 @@ class Lane(Protocol):
 
 
 class Outbox:
-    """The lanes, and the one crossing from threads into the event loop.
+    """The lanes, and the messages in flight: these are written down here alone, from `take` to `done` or `put_back`.
 
-    A put never waits and schedules at most one callback: the loop is woken only when it has gone to sleep, so no stall
-    of it can pile callbacks up.
+    A put never waits.
 
     Args:
         stream_size: messages that the stream lane holds.
         durable: the durable lane; None: one in memory.
-        ledger: is told where something is retained.
+        ledger: remembers which topics are retained.
+        disk_poll_s: how often to check whether messages have waited long enough for a disk that hangs.
 
     """
 
-    def __init__(self, stream_size: int, durable: DurableLane | None = None, ledger: Ledger | None = None) -> None:
+    def __init__(
+        self,
+        stream_size: int,
+        durable: DurableLane | None = None,
+        ledger: Ledger | None = None,
+        disk_poll_s: float = _DISK_POLL_S,
+    ) -> None:
         self._lock = threading.Lock()
         singles: list[Message] = []
         self._announcements = AnnouncementLane(singles, ledger)
@@ -78,16 +83,15 @@ class Outbox:
             name: lane for name, lane in self._lanes.items() if isinstance(lane, StateLane)
         }
         self._ledger = ledger
-        self._look: asyncio.TimerHandle | None = None
+        self._in_flight: list[tuple[Message, float]] = []  # with the time when they were taken, in that order
         self._durable_in_turn = 0
-        self._awake = asyncio.Event()
-        self._sleeper: asyncio.AbstractEventLoop | None = None  # to be woken by the next put
-        self._lingering = False
-        self._closed = False
+        self._is_draining = False
+        # Nobody calls when messages have waited long enough for a disk that hangs.
+        self._wakeup = Wakeup(self._lock, self._is_ready, self._is_waiting, disk_poll_s)
 
     def open(self) -> None:
-        """Open the file of the durable lane, and let what waits there be taken."""
-        self._durable.open(self._wake_from_outside)
+        """Open the file of the durable lane; what waits there can be taken."""
+        self._durable.open(self._notify)
         if self._ledger:
             self._ledger.set_on_saved(self._release)
 
@@ -99,7 +103,7 @@ class Outbox:
                 lost = self._stream.put(message)
             else:
                 self._put_retained(message)
-            self._wake()
+            self._wakeup.notify()
         if lost is not None:
             lost.count_dropped("queue_full")
 
@@ -109,100 +113,120 @@ class Outbox:
         The numbers of a topic count from 1, over restarts, and each is that of one message.
         """
         self._durable.put(topic, make)
-        self._wake_from_outside()
-
-    def put_back(self, message: Message) -> None:
-        """Return a message that was taken and not sent, to its old place."""
-        with self._lock:
-            lost = self._lanes[message.lane].put_back(message)
-            self._wake()
-        if lost is not None:
-            lost.count_dropped("queue_full" if lost.lane == "stream" else "given_up")
-
-    def sent(self, message: Message, taken_s: float) -> None:
-        """Count a message that has left, having been taken at this moment; in the event loop."""
-        message.count_sent(taken_s)
-        self._over(message, taken_s)
-        if self._ledger and message.retain and not message.payload:  # one that is refused is tried at the next start
-            with self._lock:
-                if not any(message.topic in lane for lane in self._retained.values()):
-                    self._ledger.remove_retained(message.topic)
-
-    def refused(self, message: Message, taken_s: float, reason: str) -> None:
-        """Count a message that was taken and that the broker never will; in the event loop."""
-        message.count_dropped(reason)
-        self._over(message, taken_s)
+        self._notify()
 
     def take(self) -> Message | None:
-        """Remove and return the next message, if there is one to be sent now; in the event loop."""
+        """Remove and return the next message, if there is one to be sent now; in the event loop.
+
+        It is in flight then.
+        """
         with self._lock:
-            if self._closed:  # nothing is waited for any more
+            if self._is_draining:  # wait for no pause and no disk
                 for single in (self._announcements, self._pictures):
                     single.end_pause()
                 for lane in self._retained.values():
                     lane.release_all()
-            return self._next()
+            message = self._take_next()
+        if message is not None:
+            self._in_flight.append((message, time.monotonic()))
+        return message
+
+    def done(self, message: Message, error: MessageRejectedError | None = None) -> None:
+        """Count a message that was in flight as sent, or as dropped if the broker does not take it; in the event loop.
+
+        A message that is not in flight is ignored.
+        """
+        taken_s = self._land(message)
+        if taken_s is None:
+            return
+        if error is None:
+            message.count_sent(taken_s)
+        else:
+            message.count_dropped(error.reason)
+        lane = self._lanes[message.lane]
+        with self._lock:
+            lane.done(message)
+            if lane:
+                self._wakeup.wake()
+            if error is None and message.retain and not message.payload:  # a refused clear is tried at the next start
+                self._forget_retained(message.topic)
+        if isinstance(lane, SingleLane):
+            asyncio.get_running_loop().call_later(time.monotonic() - taken_s, self._end_pause, lane)
+
+    def put_back(self, message: Message) -> None:
+        """Return a message in flight that was not sent to its old place; in the event loop."""
+        self._land(message)
+        with self._lock:
+            dropped = self._lanes[message.lane].put_back(message)
+            self._wakeup.notify()
+        if dropped is not None:
+            dropped.count_dropped("queue_full" if dropped.lane == "stream" else "given_up")
+
+    def put_back_all(self) -> None:
+        """Return all messages in flight to their old places, the last taken first; in the event loop."""
+        while self._in_flight:
+            self.put_back(self._in_flight[-1][0])
+
+    @property
+    def in_flight(self) -> int:
+        """How many messages are in flight."""
+        return len(self._in_flight)
 
     async def wait(self) -> None:
         """Wait until there may be something to take, after `take` had nothing."""
-        with self._lock:
-            self._awake.clear()
-        if not self._lingering:
-            self._lingering = True
-            asyncio.get_running_loop().call_later(_LINGER_S, self._listen)
-        await self._awake.wait()
+        await self._wakeup.wait()
 
     @property
     def is_drained(self) -> bool:
-        """Whether it is closed and empty."""
+        """Whether `drain` was called and every message has been taken."""
         with self._lock:
-            return self._closed and not any(map(len, self._lanes.values()))
+            return self._is_draining and not self._is_waiting()
 
     @property
     def has_work(self) -> bool:
-        """Whether there is something to be taken now."""
+        """Whether a message can be taken now."""
         with self._lock:
             return any(self._lanes.values())
 
     def resend(self, *lanes: str) -> None:
-        """Let all that these lanes of retained messages have sent be sent again; all of them, if none is named.
+        """Send again all that these lanes of retained messages have sent, in the old order; all of them by default.
 
-        For whoever may have forgotten it; in the order of their first time.
+        For a broker or a subscriber that may have lost it.
         """
         with self._lock:
             for name in lanes or self._retained:
                 self._retained[name].resend()
-            self._wake()
+            self._wakeup.notify()
 
     def reset_failures(self) -> None:
-        """Forget what was not wanted: it is another broker that is asked from now on."""
+        """Forget which messages were refused: from now on it is another broker."""
         with self._lock:
             for single in (self._announcements, self._pictures):
                 single.reset_failures()
-            self._wake()
+            self._wakeup.notify()
 
     def drain(self) -> None:
-        """Let it be over once what is here has been taken; nothing is lost."""
+        """Wait for no pause and no disk any more; `is_drained` is true once every message has been taken."""
         with self._lock:
-            self._closed = True
-            self._wake()
+            self._is_draining = True
+            self._wakeup.notify()
 
     def stop(self, grace_s: float) -> tuple[int, int]:
-        """Drop the stream, and close the file of the durable lane within so many seconds.
+        """Drop the stream lane, and close the file of the durable lane within `grace_s` seconds.
 
         Returns:
             How many messages were lost, and how many wait in the file for the next start.
 
         """
         with self._lock:
-            lost = self._stream.discard()
-        for message in lost:
+            dropped = self._stream.discard()
+        for message in dropped:
             message.count_dropped("stopped")
-        lost_durable, kept = self._durable.close(grace_s)
-        return len(lost) + lost_durable, kept
+        lost, kept = self._durable.close(grace_s)
+        return len(dropped) + lost, kept
 
     def age_s(self, topic: str) -> float:
-        """Return for how long the oldest message of a topic in the stream lane has been waiting; 0 if there is none."""
+        """Return how many seconds the oldest message of a topic in the stream lane has waited; 0 if there is none."""
         with self._lock:
             oldest = self._stream.oldest(topic)
         return 0.0 if oldest is None or oldest.receipt is None else time.monotonic() - oldest.receipt.queued_s
@@ -213,64 +237,53 @@ class Outbox:
             return {name: len(lane) for name, lane in self._lanes.items()}
 
     def _put_retained(self, message: Message) -> None:
-        """Add a value, and let no other lane send an older one of its topic, which might be later."""
+        """Add a value, and remove older ones of its topic from the other lanes, which might send them later."""
         for name, lane in self._retained.items():
             if name == message.lane:
                 lane.put(message)
             else:
                 lane.remove(message.topic)
 
+    def _land(self, message: Message) -> float | None:
+        """Remove a message from those in flight; return when it was taken, or None if it is not in flight."""
+        for index, (candidate, taken_s) in enumerate(self._in_flight):  # nearly always the first
+            if candidate is message:
+                del self._in_flight[index]
+                return taken_s
+        return None
+
+    def _forget_retained(self, topic: str) -> None:
+        """Remove a topic that was cleared from the ledger, unless a lane has a value for it."""
+        if self._ledger and not any(topic in lane for lane in self._retained.values()):
+            self._ledger.remove_retained(topic)
+
     def _release(self) -> None:
-        """Let states be taken of which it is on the disk by now that their topics are retained."""
+        """Release the states whose topics are in the ledger on disk by now."""
         with self._lock:
             for lane in self._retained.values():
                 lane.release_saved()
-            self._wake()
+            self._wakeup.notify()
 
-    def _next(self) -> Message | None:
+    def _take_next(self) -> Message | None:
         if message := self._announcements.take() or self._state.take():
             return message
-        if self._durable_in_turn < _DURABLE_IN_TURN and (message := self._durable.take()):
+        if self._durable_in_turn < _MAX_DURABLE_IN_TURN and (message := self._durable.take()):
             self._durable_in_turn += 1
             return message
         self._durable_in_turn = 0
         return self._pictures.take() or self._stream.take() or self._durable.take()
 
-    def _over(self, message: Message, taken_s: float) -> None:
-        lane = self._lanes[message.lane]
-        with self._lock:
-            lane.done(message)
-            if lane:
-                self._awake.set()
-        if isinstance(lane, SingleLane):
-            asyncio.get_running_loop().call_later(time.monotonic() - taken_s, self._go_on, lane)
-
-    def _go_on(self, lane: SingleLane) -> None:
+    def _end_pause(self, lane: SingleLane) -> None:
         with self._lock:
             lane.end_pause()
-            self._awake.set()
+            self._wakeup.wake()
 
-    def _listen(self) -> None:
-        """Wake the taker if something has come meanwhile, else let the next put do it."""
+    def _is_ready(self) -> bool:
+        return self._is_draining or any(self._lanes.values())
+
+    def _is_waiting(self) -> bool:
+        return any(map(len, self._lanes.values()))
+
+    def _notify(self) -> None:
         with self._lock:
-            self._lingering = False
-            if self._closed or any(self._lanes.values()):
-                self._awake.set()
-            else:
-                self._sleeper = loop = asyncio.get_running_loop()
-                if self._look is None and any(map(len, self._lanes.values())):
-                    self._look = loop.call_later(_LOOK_S, self._look_again)
-
-    def _look_again(self) -> None:
-        """Let nothing wait for a disk that hangs, about which nobody calls."""
-        self._look = None
-        self._listen()
-
-    def _wake_from_outside(self) -> None:
-        with self._lock:
-            self._wake()
-
-    def _wake(self) -> None:
-        sleeper, self._sleeper = self._sleeper, None
-        if sleeper is not None:
-            sleeper.call_soon_threadsafe(self._awake.set)
+            self._wakeup.notify()

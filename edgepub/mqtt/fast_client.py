@@ -1,0 +1,144 @@
+"""The fast path: many messages in flight, joined to few packets, without a task and an event for each.
+
+Tasks and events cost more than the sending.
+"""
+
+import asyncio
+import contextlib
+import socket
+import ssl
+from collections.abc import AsyncIterator
+from typing import Any
+
+import aiomqtt
+from paho.mqtt.properties import Properties
+
+from edgepub.core.errors import MessageRejectedError
+from edgepub.mqtt.client import MAX_IN_FLIGHT, Client, OnDone, PahoLog
+from edgepub.mqtt.messages import Message
+from edgepub.mqtt.paho_internals import PackedProperties, PahoInternals, packed_publish_properties
+from edgepub.mqtt.protocol import KEEP_ALIVE_TIMEOUT, LOST, EndedError, NoAnswerError, check_acknowledgement
+
+_TLS_REFUSAL_TIMEOUT_S = 0.1
+"""With TLS 1.3 a broker refuses us after the handshake (RFC 8446, 4.4.2.4), and its reason is lost if we write then."""
+
+
+class FastClient(Client):
+    """A client that sends through paho's public API and socket callbacks, and through `PahoInternals`.
+
+    Args:
+        mqtt: the client of aiomqtt, not connected; its private parts are as expected.
+        log: the log of paho.
+        on_done: as in `Client`.
+
+    """
+
+    max_in_flight = MAX_IN_FLIGHT
+
+    def __init__(self, mqtt: aiomqtt.Client, log: PahoLog, on_done: OnDone) -> None:
+        super().__init__(mqtt, log, on_done)
+        self._internals = PahoInternals(mqtt)
+        self._is_opening = False
+        self._unacknowledged: dict[int, Message | asyncio.Future[None]] = {}  # of QoS 1, by packet identifier
+        self._paho.on_publish = self._on_puback
+        self._paho.on_socket_register_write = self._on_socket_register_write
+
+    async def open(self) -> None:
+        """Connect, and wait for CONNACK; errors as in `Client`."""
+        self._is_opening = True
+        try:
+            await super().open()
+        finally:
+            self._is_opening = False
+
+    def properties(self, message: Message) -> PackedProperties:
+        """Return the properties of a message (MQTT 5), packed."""
+        payload_format = message.payload_format
+        return packed_publish_properties(payload_format.content_type, payload_format.schema, message.expiry_s)
+
+    def send(self, message: Message, payload: bytes, properties: Properties | None) -> None:
+        """Give a message to paho, which writes it in the next turn of the event loop; errors as in `Client`."""
+        packet_id = self._give_to_paho(message, payload, properties)
+        if message.qos == 0:
+            self._internals.tag_last_packet(message)
+        else:
+            self._unacknowledged[packet_id] = message
+
+    async def publish(
+        self,
+        message: Message,
+        payload: bytes,
+        properties: Properties | None,
+        timeout_s: float | None = None,  # noqa: ARG002  (the session's end is noticed)
+    ) -> None:
+        """Send a message of QoS 1 and wait until it is done; errors as in `Client`."""
+        packet_id = self._give_to_paho(message, payload, properties)
+        answer = self._unacknowledged[packet_id] = self._loop.create_future()
+        disconnected = self._internals.disconnected
+        await asyncio.wait([answer, disconnected], return_when=asyncio.FIRST_COMPLETED)
+        if not answer.done():
+            raise aiomqtt.MqttError(LOST) from disconnected.exception()
+        answer.result()
+
+    def messages(self) -> AsyncIterator[aiomqtt.Message]:
+        """Yield each message from the broker; errors as in `Client`."""
+        return self.mqtt.messages
+
+    def _give_to_paho(self, message: Message, payload: bytes, properties: Properties | None) -> int:
+        try:
+            info = self._paho.publish(message.topic, payload, message.qos, message.retain, properties)
+        except ValueError as error:
+            raise MessageRejectedError(str(error), "refused") from None
+        if info.rc != 0:
+            disconnected = self._internals.disconnected
+            raise aiomqtt.MqttCodeError(info.rc) from disconnected.exception() if disconnected.done() else None
+        return int(info.mid)
+
+    def _close_socket(self) -> None:
+        self._internals.close_socket()
+
+    def _on_disconnect(self, _client: object, _userdata: object, _flags: object, reason: Any, *_: object) -> None:  # noqa: ANN401
+        if self._is_opening:
+            self._internals.fail_connect(NoAnswerError() if reason == KEEP_ALIVE_TIMEOUT else EndedError())
+
+    def _on_puback(self, _client: object, _userdata: object, packet_id: int, reason: Any, _properties: object) -> None:  # noqa: ANN401
+        refusal = None
+        try:
+            check_acknowledgement(reason)
+        except MessageRejectedError as error:
+            refusal = error
+        except aiomqtt.MqttError as error:
+            self._internals.fail(error)
+            return
+        match self._unacknowledged.pop(packet_id, None):
+            case Message() as message:
+                self._on_done(message, refusal)
+            case asyncio.Future() as answer if not answer.done():
+                if refusal:
+                    answer.set_exception(refusal)
+                else:
+                    answer.set_result(None)
+
+    def _on_socket_register_write(self, _client: object, _userdata: object, sock: Any) -> None:  # noqa: ANN401
+        def write() -> None:
+            for message in self._internals.write():
+                self._on_done(message, None)
+            _acknowledge_at_once(sock)
+            if self._internals.has_unwritten and sock.fileno() >= 0:  # it may be closed by now
+                self._loop.add_writer(sock.fileno(), write)
+
+        if isinstance(sock, ssl.SSLSocket) and not self._has_connack:
+            self._loop.call_soon_threadsafe(self._loop.call_later, _TLS_REFUSAL_TIMEOUT_S, write)
+        else:  # at once: a socket nearly always takes it, and to ask it first costs as much
+            self._loop.call_soon_threadsafe(write)
+
+
+def _acknowledge_at_once(sock: Any) -> None:  # noqa: ANN401
+    """Make the kernel acknowledge at once what the broker answers next.
+
+    A broker in its default state holds its second PUBACK back until the first is acknowledged (Nagle), and the kernel
+    would wait 40 ms for data to acknowledge it with. The option must be set again each time (Linux, tcp(7),
+    TCP_QUICKACK).
+    """
+    with contextlib.suppress(OSError, AttributeError):  # it is closed, or not TCP
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_QUICKACK, 1)

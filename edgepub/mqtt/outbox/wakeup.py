@@ -1,0 +1,70 @@
+"""The one crossing from threads into the event loop."""
+
+import asyncio
+import threading
+from collections.abc import Callable
+
+_LINGER_S = 0.005
+"""After the outbox was emptied, a put wakes the event loop only after this time. A wake-up by another thread costs more
+than to publish, and at high rates several messages then share one. A camera's next frame comes later anyway."""
+
+
+class Wakeup:
+    """Lets the event loop sleep until a thread has something for it.
+
+    At most one callback is scheduled: a thread wakes the loop only when the loop sleeps. So callbacks cannot pile up
+    while the loop is stalled.
+
+    Args:
+        lock: guards what the threads and the loop share.
+        has_work: whether the loop must not sleep; called with the lock.
+        must_poll: whether something waits that no thread will tell of; called with the lock.
+        poll_s: how often to call `has_work` then.
+
+    """
+
+    def __init__(
+        self, lock: threading.Lock, has_work: Callable[[], bool], must_poll: Callable[[], bool], poll_s: float
+    ) -> None:
+        self._lock = lock
+        self._has_work = has_work
+        self._must_poll = must_poll
+        self._poll_s = poll_s
+        self._awake = asyncio.Event()
+        self._sleeper: asyncio.AbstractEventLoop | None = None  # the next `notify` wakes it
+        self._is_lingering = False
+        self._poll: asyncio.TimerHandle | None = None
+
+    async def wait(self) -> None:
+        """Wait until there may be work, when there was none; in the event loop."""
+        with self._lock:
+            self._awake.clear()
+        if not self._is_lingering:
+            self._is_lingering = True
+            asyncio.get_running_loop().call_later(_LINGER_S, self._sleep)
+        await self._awake.wait()
+
+    def wake(self) -> None:
+        """End the wait; in the event loop."""
+        self._awake.set()
+
+    def notify(self) -> None:
+        """End the wait if the loop sleeps; from any thread, with the lock."""
+        sleeper, self._sleeper = self._sleeper, None
+        if sleeper is not None:
+            sleeper.call_soon_threadsafe(self._awake.set)
+
+    def _sleep(self) -> None:
+        """End the wait if work has come meanwhile, else leave that to the next `notify`."""
+        with self._lock:
+            self._is_lingering = False
+            if self._has_work():
+                self._awake.set()
+                return
+            self._sleeper = loop = asyncio.get_running_loop()
+            if self._poll is None and self._must_poll():
+                self._poll = loop.call_later(self._poll_s, self._sleep_again)
+
+    def _sleep_again(self) -> None:
+        self._poll = None
+        self._sleep()

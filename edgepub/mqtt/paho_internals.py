@@ -1,0 +1,194 @@
+"""All contact with the private parts of aiomqtt and paho, and the check that they are as expected.
+
+Used by the fast path alone, `FastClient`. `Client` needs `paho_of`, and works without what it returns.
+
+aiomqtt 2.5:
+
+- `Client._client`: the paho client. Its public callbacks tell what aiomqtt keeps to itself: the properties of CONNACK,
+  the reason codes of PUBACK, and when there is something to write.
+- `Client._connected`, a future: aiomqtt waits for its whole timeout if the connection ends before CONNACK.
+- `Client._disconnected`, a future: ends the iterator of messages, and with it the session, with an error of ours.
+
+paho 2.2:
+
+- `Client._out_packet`, a deque of dictionaries: what is not written yet. paho calls the kernel
+  and sends a TCP segment for each. Several PUBLISH are joined here into one.
+- `Client._last_bytes_received` and `Client._ping_t`, times: paho measures the keep-alive by them. A large message on a
+  slow link takes longer than that, and the ping waits behind it.
+- `Client._sock_close`, a method: closes the socket without a DISCONNECT. aiomqtt leaves the socket open when a session
+  breaks or a goodbye fails; the broker would know two of us after the next connect.
+- `Properties.pack`, a method: packs the properties of each message again, although most of them are the same.
+"""
+
+import asyncio
+import functools
+import logging
+import time
+from collections import deque
+from collections.abc import Sequence
+from importlib.metadata import version
+from typing import Any
+
+import aiomqtt
+import paho.mqtt.client as paho
+from paho.mqtt.packettypes import PacketTypes
+from paho.mqtt.properties import Properties
+
+from edgepub.mqtt.messages import Message
+from edgepub.mqtt.protocol import publish_properties
+
+_EXPECTED_VERSIONS = {"aiomqtt": "2.5.", "paho-mqtt": "2.2."}
+_PACKET_KEYS = {"command", "qos", "to_process", "packet"}
+_MAX_JOINED_BYTES = 16_384
+_MESSAGES = "edgepub_messages"
+"""The key in a packet for the messages of QoS 0 in it: paho would make three objects to tell that one was written."""
+_log = logging.getLogger(__name__)
+
+
+class PackedProperties(Properties):
+    """Properties that were packed once, for many messages."""
+
+    packed: bytes
+
+    def __init__(self, packed: bytes) -> None:
+        object.__setattr__(self, "packed", packed)  # paho's own method allows only properties
+
+    def pack(self) -> bytes:
+        """Return them as they are sent."""
+        return self.packed
+
+
+@functools.lru_cache(maxsize=1024)
+def packed_publish_properties(content_type: str, schema: str | None, expiry_s: int | None) -> PackedProperties:
+    """Return the properties of a PUBLISH, packed."""
+    return PackedProperties(publish_properties(content_type, schema, expiry_s).pack())  # type: ignore[no-untyped-call]
+
+
+def paho_of(client: aiomqtt.Client) -> Any:  # noqa: ANN401
+    """Return the paho client of an aiomqtt client, for its public callbacks; None if it is not where it was."""
+    inner = getattr(client, "_client", None)
+    return inner if isinstance(inner, paho.Client) else None
+
+
+@functools.cache
+def is_fast_path_possible() -> bool:
+    """Return whether the private parts are as expected; log what is not. Checked once; in an event loop."""
+    if differences := find_differences(aiomqtt.Client("localhost")):  # it is never connected
+        text = "MQTT: messages are published one at a time, which is slower: aiomqtt %s and paho-mqtt %s differ in %s"
+        _log.warning(text, version("aiomqtt"), version("paho-mqtt"), ", ".join(differences))
+    return not differences
+
+
+def find_differences(client: aiomqtt.Client) -> Sequence[str]:
+    """Return the names of the private parts of a client that are not as expected."""
+    inner = paho_of(client)
+    is_expected = {
+        **{f"{name} {version(name)}": version(name).startswith(begin) for name, begin in _EXPECTED_VERSIONS.items()},
+        "aiomqtt.Client._client": inner is not None,
+        "aiomqtt.Client._connected": hasattr(getattr(client, "_connected", None), "set_exception"),
+        "aiomqtt.Client._disconnected": hasattr(getattr(client, "_disconnected", None), "set_exception"),
+        "paho.Client._out_packet": _has_packets(inner),
+        "paho.Client._last_bytes_received": isinstance(getattr(inner, "_last_bytes_received", None), float),
+        "paho.Client._ping_t": isinstance(getattr(inner, "_ping_t", None), float),
+        "paho.Client._sock_close": callable(getattr(inner, "_sock_close", None)),
+        "paho.Properties.pack": callable(getattr(Properties, "pack", None)),
+    }
+    return [name for name, is_right in is_expected.items() if not is_right]
+
+
+def _has_packets(inner: Any) -> bool:  # noqa: ANN401
+    """Return whether the packets that a client which is not connected is to write are where they were."""
+    try:
+        inner._packet_queue(PacketTypes.DISCONNECT << 4, b"packet", 0, 0)
+        packet = inner._out_packet.pop()
+        return isinstance(inner._out_packet, deque) and packet.keys() >= _PACKET_KEYS and packet["packet"] == b"packet"
+    except Exception:  # noqa: BLE001  (whatever another paho raises)
+        return False
+
+
+class PahoInternals:
+    """The private parts of one client, which are as expected.
+
+    Args:
+        client: of aiomqtt.
+
+    """
+
+    def __init__(self, client: aiomqtt.Client) -> None:
+        self._client = client
+        self._paho: Any = client._client
+        self._has_unwritten = False
+
+    @property
+    def disconnected(self) -> asyncio.Future[None]:
+        """The future of aiomqtt that is done when the session is over."""
+        return self._client._disconnected
+
+    def fail_connect(self, error: aiomqtt.MqttError) -> None:
+        """End the wait for CONNACK with an error."""
+        connected = self._client._connected
+        if not connected.done():
+            connected.set_exception(error)
+
+    def fail(self, error: Exception) -> None:
+        """End the session with an error."""
+        if not self.disconnected.done():
+            self.disconnected.set_exception(error)
+
+    def close_socket(self) -> None:
+        """Close the socket, if it is open."""
+        self._paho._sock_close()
+
+    def tag_last_packet(self, message: Message) -> None:
+        """Attach a message of QoS 0, which was given to paho just now, to its packet."""
+        packet = self._paho._out_packet[-1]
+        packet[_MESSAGES] = [message]
+        packet["qos"] = 1  # for which paho waits for PUBACK, and tells nothing after writing
+
+    def write(self) -> list[Message]:
+        """Write as much as the socket takes; return the messages of QoS 0 that are written."""
+        packets = self._paho._out_packet
+        if self._has_unwritten:
+            self._extend_keep_alive()
+        _join(packets)
+        before = list(packets)
+        try:
+            self._paho.loop_write()
+        except Exception as error:  # noqa: BLE001  (paho's may be any; the session is over then)
+            self.fail(error)
+        self._has_unwritten = bool(packets)
+        written = before[: len(before) - len(packets)]
+        return [message for packet in written for message in packet.get(_MESSAGES, ())]
+
+    @property
+    def has_unwritten(self) -> bool:
+        """Whether the socket did not take everything."""
+        return self._has_unwritten
+
+    def _extend_keep_alive(self) -> None:
+        """Restart the keep-alive: the socket was full and takes more, so the broker's kernel has acknowledged.
+
+        paho's ping waits behind a picture that takes a slow link longer than the keep-alive: no answer can come yet.
+        """
+        now_s = time.monotonic()
+        self._paho._last_bytes_received = now_s
+        if self._paho._ping_t:
+            self._paho._ping_t = now_s
+
+
+def _join(packets: deque[dict[str, Any]]) -> None:
+    """Join neighbouring PUBLISH packets into few."""
+    target: dict[str, Any] | None = None
+    for _ in range(len(packets)):
+        packet = packets.popleft()
+        if packet["command"] >> 4 != PacketTypes.PUBLISH:
+            target = None
+        elif target and target["to_process"] + packet["to_process"] <= _MAX_JOINED_BYTES:
+            target["packet"] += packet["packet"]
+            target["to_process"] += packet["to_process"]
+            if messages := packet.get(_MESSAGES):
+                target.setdefault(_MESSAGES, []).extend(messages)
+            continue
+        else:
+            target = packet
+        packets.append(packet)

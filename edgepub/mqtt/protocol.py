@@ -1,0 +1,81 @@
+"""MQTT in general: reason codes, properties, and errors in one line.
+
+MQTT 5.0: OASIS Standard, March 2019. MQTT 3.1.1: OASIS Standard, October 2014.
+"""
+
+import re
+from typing import Any
+
+import aiomqtt
+from paho.mqtt.packettypes import PacketTypes
+from paho.mqtt.properties import Properties
+
+from edgepub.core.errors import MessageRejectedError
+from edgepub.core.redaction import redact_line
+
+# Reason codes (MQTT 5.0, 2.4). paho translates those of MQTT 3.1.1 to them.
+UNSPECIFIED_ERROR = 0x80  # this code and all above are failures
+UNSUPPORTED_VERSION = 0x84
+KEEP_ALIVE_TIMEOUT = 0x8D
+TAKEN_OVER = 0x8E
+QUOTA_EXCEEDED = 0x97
+# The client id, the password, the rights, a ban, the authentication method, another client, another server.
+UNWANTED = {0x85, 0x86, 0x87, 0x8A, 0x8C, TAKEN_OVER, 0x98, 0x9D}
+
+LOST = "the connection is lost"
+
+
+class NoAnswerError(aiomqtt.MqttError):
+    """CONNACK did not come in time."""
+
+
+class EndedError(NoAnswerError):
+    """The broker ended the connection before CONNACK."""
+
+
+def publish_properties(content_type: str, schema: str | None, expiry_s: int | None) -> Properties:
+    """Return the properties of a PUBLISH (MQTT 5.0, 3.3.2.3)."""
+    properties: Any = Properties(PacketTypes.PUBLISH)  # type: ignore[no-untyped-call]
+    properties.ContentType = content_type
+    if schema:
+        properties.UserProperty = ("schema", schema)
+    if expiry_s is not None:
+        properties.MessageExpiryInterval = expiry_s
+    return properties  # type: ignore[no-any-return]
+
+
+def connect_properties(max_packet_bytes: int) -> Properties:
+    """Return the properties of a CONNECT (MQTT 5.0, 3.1.2.11)."""
+    properties: Any = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call]
+    properties.MaximumPacketSize = max_packet_bytes
+    return properties  # type: ignore[no-any-return]
+
+
+def reason_code(error: object) -> int:
+    """Return the reason code that an error of aiomqtt carries; 0 if there is none."""
+    code = getattr(error, "rc", 0)
+    return int(getattr(code, "value", code) or 0)
+
+
+def check_acknowledgement(reason: Any) -> None:  # noqa: ANN401  (a reason code of paho)
+    """Raise an error if a PUBACK's reason code is not a success.
+
+    Raises:
+        MqttError: the broker has no room for the message now; it may take it in another session.
+        MessageRejectedError: the broker refuses the message.
+
+    """
+    if reason.value == QUOTA_EXCEEDED:
+        raise aiomqtt.MqttCodeError(reason)
+    if reason.value >= UNSPECIFIED_ERROR:
+        raise MessageRejectedError(f"the broker refuses it: {reason}", "refused")
+
+
+def describe_error(error: object) -> str:
+    """Return an error's text in one line, without codes and file names that say nothing to a person."""
+    cause = getattr(error, "__cause__", None)
+    if isinstance(cause, aiomqtt.MqttError):
+        error = cause
+    if reason_code(error) == UNSPECIFIED_ERROR:
+        return LOST
+    return redact_line(re.sub(r"^\[(code|SSL|X509|Errno)\b[^]]*\] |\s*\(_ssl\.c:\d+\)", "", str(error))).rstrip(".")
