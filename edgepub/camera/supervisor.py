@@ -16,7 +16,7 @@ from edgepub.core.backoff import Backoff
 from edgepub.core.errors import ModelError, RetryableError, SourceError
 from edgepub.telemetry.logs import camera_logger
 from edgepub.telemetry.metrics import CameraMetrics
-from edgepub.telemetry.status import STARTS, CameraState, CameraStatus
+from edgepub.telemetry.status import STARTING, CameraState, CameraStatus
 
 _MIN_PAUSE_S = 1.0
 _MAX_PAUSE_S = 30.0
@@ -97,7 +97,7 @@ class CameraSupervisor:
         self._waits_for_hung = False
         self._has_ended = False
         self._status = state.status = self._down
-        state.problem = STARTS if enabled else None
+        state.problem = STARTING if enabled else None
         self._was_online = False
         self._since_s = 0.0
         self._last_s = 0.0
@@ -153,7 +153,7 @@ class CameraSupervisor:
         """Enable the camera, or disable it: close the source and unload the model."""
         if enabled != self._enabled:
             self._enabled = enabled
-            self._detach_thread(STARTS if enabled and not self._has_ended else None)
+            self._detach_thread(STARTING if enabled and not self._has_ended else None)
             self._was_online = False  # so that its return is not counted as a reconnect
             self._switched.set()
 

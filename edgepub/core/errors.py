@@ -3,33 +3,32 @@
 ::
 
     EdgepubError
-    ├── ConfigurationError    the user must change something: never tried again, exit code 78
-    ├── MissingLibraryError   the machine lacks a system library: never tried again
-    ├── StateInUseError       another edgepub has the state folder: the end of this one, exit code 1
-    ├── StateError            what was to be kept over restarts cannot be: nothing has changed
-    └── RetryableError        worth another try after a pause
-        ├── SourceError       a camera or a file gives no frames
-        ├── ModelError        a model cannot be loaded or fails on a frame
-        ├── SpoolError        the file of events cannot be read or written
-        │   └── SpoolDamagedError   ... and has been set aside for a new one
-        └── BrokerError       no session with the MQTT broker, or it broke
-            ├── BrokerRefusedError      the broker does not want this client: worth a try after a long pause only
-            └── SubscriptionRefusedError   the session stands, but the broker refuses a subscription
-
-Two stand beside them, for one thing that is dropped and counted, and nothing is tried again: ``InvalidResultError``, a
-result that cannot become a valid payload, and ``MessageRejectedError``, a message that the broker does not take.
+    ├── ConfigurationError       the user has to change something: not retried, exit code 78
+    ├── MissingLibraryError      a system library is missing on this machine: not retried
+    ├── StateInUseError          another edgepub uses the state folder: this one exits with code 1
+    ├── StateError               state could not be saved: nothing has changed
+    ├── InvalidResultError       a result that cannot be converted to a valid payload: dropped and counted, not retried
+    ├── MessageRejectedError     a message that the broker rejects: dropped and counted, not retried
+    └── RetryableError           retried after a pause
+        ├── SourceError          a camera or a file gives no frames
+        ├── ModelError           a model cannot be loaded, or fails on a frame
+        ├── SpoolError           the event file cannot be read or written
+        │   └── SpoolDamagedError          the event file was damaged: renamed, and replaced by a new one
+        └── BrokerError          no session with the MQTT broker, or the session broke
+            ├── BrokerRefusedError         the broker refuses this client: retried only after a long pause
+            └── SubscriptionRefusedError   the broker refuses a subscription; the session continues
 """
 
 
 class EdgepubError(Exception):
-    """The root of what edgepub raises; its text is one line for a person, without secrets."""
+    """The root of edgepub's errors. The text is one line for the user, without secrets."""
 
 
 class ConfigurationError(EdgepubError):
-    """A wrong configuration.
+    """A configuration with mistakes.
 
     Attributes:
-        mistakes: one line for each mistake, ``FILE: key.path: why and the way out``.
+        mistakes: one line for each mistake, ``FILE: key.path: what is wrong and how to fix it``.
 
     """
 
@@ -39,7 +38,7 @@ class ConfigurationError(EdgepubError):
 
 
 class MissingLibraryError(EdgepubError):
-    """A system library that PySDK or its OpenCV needs is not on this machine."""
+    """A system library that PySDK or its OpenCV needs is missing on this machine."""
 
 
 class StateInUseError(EdgepubError):
@@ -47,35 +46,35 @@ class StateInUseError(EdgepubError):
 
 
 class StateError(EdgepubError):
-    """What was to be kept over restarts cannot be written."""
+    """State that must survive a restart cannot be written."""
 
 
 class RetryableError(EdgepubError):
-    """Something outside failed that may work again later."""
+    """Something outside edgepub failed and may work later."""
 
 
 class SourceError(RetryableError):
-    """A source that cannot be opened or stopped giving frames."""
+    """A source cannot be opened, or gives no more frames."""
 
 
 class ModelError(RetryableError):
-    """A model that cannot be loaded, or failed on a frame."""
+    """A model cannot be loaded, or failed on a frame."""
 
 
 class SpoolError(RetryableError):
-    """The file of events cannot be read or written; it may be possible later."""
+    """The event file cannot be read or written at the moment."""
 
 
 class SpoolDamagedError(SpoolError):
-    """The file of events was damaged; it has been set aside, and a new one begins."""
+    """The event file was damaged. It was renamed, and a new one is used."""
 
 
 class BrokerError(RetryableError):
-    """No session with the MQTT broker, or one that broke."""
+    """There is no session with the MQTT broker, or it broke."""
 
 
 class BrokerRefusedError(BrokerError):
-    """The broker does not want this client, and another try at once would change nothing."""
+    """The broker refuses this client; an immediate retry would fail as well."""
 
 
 class SubscriptionRefusedError(BrokerError):
@@ -83,14 +82,14 @@ class SubscriptionRefusedError(BrokerError):
 
 
 class InvalidResultError(EdgepubError):
-    """A result that cannot be made a valid payload."""
+    """A result cannot be converted to a valid payload."""
 
 
 class MessageRejectedError(EdgepubError):
-    """A message that the broker does not take.
+    """The broker rejects a message.
 
     Attributes:
-        reason: for the count of what is dropped, `too_large` or `refused`.
+        reason: the drop reason to count, `too_large` or `refused`.
 
     """
 

@@ -1,4 +1,4 @@
-"""The folder where things are kept over restarts."""
+"""The state folder, and files in it that survive restarts and power cuts."""
 
 import errno
 import fcntl
@@ -11,33 +11,38 @@ from pathlib import Path
 
 from edgepub.core.errors import StateInUseError
 
-_PATIENCE_S = 5.0  # another may just be ending
-_LOOK_S = 0.1
+LOCK_TIMEOUT_S = 5.0
+"""Time to wait for the lock: another edgepub may be about to end."""
+_POLL_S = 0.1
 _log = logging.getLogger(__name__)
 
 
 def default_state_dir() -> Path:
     """Return ``$STATE_DIRECTORY``, else ``$XDG_STATE_HOME/edgepub``, else ``~/.local/state/edgepub``."""
     if given := os.environ.get("STATE_DIRECTORY"):
-        return Path(given.split(":")[0])  # systemd may name several
+        return Path(given.split(":")[0])  # systemd may list several
     return Path(os.environ.get("XDG_STATE_HOME") or "~/.local/state").expanduser() / "edgepub"
 
 
 @contextmanager
-def lock_state_dir(folder: Path) -> Iterator[None]:
-    """Make the folder if need be, for its owner alone, and keep any other edgepub out of it.
+def lock_state_dir(folder: Path, timeout_s: float = LOCK_TIMEOUT_S) -> Iterator[None]:
+    """Create the folder if necessary, accessible only to its owner, and keep any other edgepub out of it.
 
-    A folder that cannot be made or locked is no reason to stop: whoever writes into it will say so.
+    Continue if the folder cannot be created or locked: the code that writes there reports the error.
+
+    Args:
+        folder: the state folder.
+        timeout_s: how long to wait for another edgepub to end.
 
     Raises:
-        StateInUseError: another edgepub is there.
+        StateInUseError: another edgepub uses the folder.
 
     """
     lock = None
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         lock = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-        _lock(lock, folder)
+        _lock(lock, folder, timeout_s)
     except OSError as error:
         _log.debug("%s: %s", folder, error)
     try:
@@ -47,8 +52,8 @@ def lock_state_dir(folder: Path) -> Iterator[None]:
             os.close(lock)
 
 
-def _lock(descriptor: int, folder: Path) -> None:
-    end_s = time.monotonic() + _PATIENCE_S
+def _lock(descriptor: int, folder: Path, timeout_s: float) -> None:
+    end_s = time.monotonic() + timeout_s
     while True:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -58,38 +63,39 @@ def _lock(descriptor: int, folder: Path) -> None:
             if time.monotonic() > end_s:
                 os.close(descriptor)
                 raise StateInUseError(
-                    f"{folder}: another edgepub uses this folder; end it, or give this one a folder of its own in "
-                    "STATE_DIRECTORY"
+                    f"{folder}: another edgepub uses this folder; stop it, or set STATE_DIRECTORY to another "
+                    "folder for this one"
                 ) from None
-            time.sleep(_LOOK_S)
+            time.sleep(_POLL_S)
         else:
             return
 
 
 def create_private_file(path: Path) -> None:
-    """Make sure that there is a file, which only its owner can read if it is new.
+    """Create the file if it does not exist, readable only by its owner.
 
     Raises:
-        OSError: it cannot be made or written.
+        OSError: the file cannot be created or written.
 
     """
     os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
 
 
 def replace_file(path: Path, content: bytes) -> None:
-    """Replace a file's content as a whole, on the disk; make it, and its folder, if need be, for the owner alone.
+    """Replace the content of a file atomically, and sync it to disk.
 
-    Whatever happens meanwhile, there is the old content or the new one.
+    Create the file and its folder if necessary, accessible only to their owner. After a crash or a power cut the file
+    has either the old content or the new one.
 
     Raises:
-        OSError: it cannot be written; the old content is there.
+        OSError: the file cannot be written; it keeps the old content.
 
     """
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     new = path.with_name(path.name + ".new")
     owner = path.parent.stat()
     with os.fdopen(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
-        if os.geteuid() == 0:  # who clears a node's topics as root must not lock its service out
+        if os.geteuid() == 0:  # clearing a node's topics as root must not lock out its service
             os.fchown(file.fileno(), owner.st_uid, owner.st_gid)
         file.write(content)
         file.flush()
@@ -99,10 +105,10 @@ def replace_file(path: Path, content: bytes) -> None:
 
 
 def remove_file(path: Path) -> None:
-    """Remove a file, if there is one, on the disk.
+    """Delete a file if it exists, and sync its folder to disk.
 
     Raises:
-        OSError: it cannot be removed.
+        OSError: the file cannot be deleted.
 
     """
     with suppress(FileNotFoundError):
@@ -111,22 +117,26 @@ def remove_file(path: Path) -> None:
 
 
 def set_aside_damaged_file(path: Path, why: object) -> None:
-    """Rename a damaged file, and say so.
+    """Rename a damaged file, and log an error.
+
+    Args:
+        path: the file.
+        why: what is wrong with it.
 
     Raises:
-        OSError: it cannot be renamed.
+        OSError: the file cannot be renamed.
 
     """
     aside = f"{path.name}.damaged-{time.strftime('%Y%m%dT%H%M%S')}"
-    _log.error("%s is damaged (%s); it is set aside as %s, and edgepub begins a new one", path, why, aside)
+    _log.error("%s is damaged (%s); renamed to %s, and replaced by a new file", path, why, aside)
     path.rename(path.with_name(aside))
-    for rest in ("-wal", "-shm"):  # those of SQLite, without which a copy of the file would lack its newest part
+    for suffix in ("-wal", "-shm"):  # SQLite's files; without them a copy of the database lacks its newest part
         with suppress(FileNotFoundError):
-            path.with_name(path.name + rest).rename(path.with_name(aside + rest))
+            path.with_name(path.name + suffix).rename(path.with_name(aside + suffix))
 
 
 def _sync(folder: Path) -> None:
-    """Let a change of names be on the disk: else a power cut may bring the old file back."""
+    """Sync a change of file names to disk; without it, a power cut may restore the old file."""
     descriptor = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(descriptor)

@@ -1,4 +1,4 @@
-"""The system libraries that PySDK and its OpenCV need, and that a small Debian lacks."""
+"""Checks for the system libraries that PySDK and its OpenCV need, and that a minimal Debian lacks."""
 
 import ctypes
 import importlib
@@ -12,23 +12,23 @@ _PYSDK = {f"libpython{_PYTHON}.so.1.0": f"libpython{_PYTHON}"}
 
 
 def check() -> None:
-    """Look whether the libraries are here.
+    """Check that the libraries are installed.
 
     Raises:
-        MissingLibraryError: with the command that brings them.
+        MissingLibraryError: with the command that installs them.
 
     """
-    missing = {name: package for name, package in {**_OPENCV, **_PYSDK}.items() if not _is_here(name)}
+    missing = {name: package for name, package in {**_OPENCV, **_PYSDK}.items() if not _can_load(name)}
     if missing.keys() & _OPENCV.keys() and _opencv_works():
         missing = {name: package for name, package in missing.items() if name not in _OPENCV}
     if missing:
         raise MissingLibraryError(
-            f"this machine lacks {', '.join(missing)}, which PySDK needs; "
+            f"PySDK needs system libraries that are not installed: {', '.join(missing)}; "
             f"on Debian or Ubuntu: sudo apt-get install {' '.join(missing.values())}"
         )
 
 
-def _is_here(name: str) -> bool:
+def _can_load(name: str) -> bool:
     try:
         ctypes.CDLL(name)
     except OSError:
@@ -37,7 +37,7 @@ def _is_here(name: str) -> bool:
 
 
 def _opencv_works() -> bool:
-    """Tell whether this OpenCV does without them, as its headless variant does."""
+    """Return whether OpenCV can be imported without its libraries, as its headless variant can."""
     try:
         importlib.import_module("cv2")
     except ImportError:

@@ -1,4 +1,4 @@
-"""The versions of what runs here."""
+"""The versions of edgepub and the libraries it uses."""
 
 import functools
 import platform
@@ -9,8 +9,8 @@ from edgepub import __version__
 _PACKAGES = {"pysdk": "degirum", "degirum_tools": "degirum-tools", "aiomqtt": "aiomqtt", "paho_mqtt": "paho-mqtt"}
 
 
-@functools.cache  # what runs does not change when something newer is installed meanwhile
+@functools.cache  # an upgrade of a package does not change the process that is running
 def installed_versions() -> dict[str, str]:
-    """Return the versions of edgepub, of PySDK and the MQTT libraries, and of Python; read from what is installed."""
+    """Return the versions of edgepub, PySDK, the MQTT libraries and Python, read from the installed packages."""
     installed = {name: version(package) for name, package in _PACKAGES.items()}
     return {"edgepub": __version__, **installed, "python": platform.python_version()}

@@ -1,8 +1,8 @@
-"""A streaming histogram: quantiles of any number of values in little memory, at a few hundred nanoseconds a value.
+"""A streaming histogram: quantiles of any number of values in little memory, in a few hundred nanoseconds per value.
 
 Source: C. Masson, J. E. Rim, H. K. Lee, "DDSketch: A Fast and Fully-Mergeable Quantile Sketch with Relative-Error
-Guarantees", VLDB 2019. Buckets grow geometrically, so that every quantile is right to 2 % of itself. It only ever
-grows: a window of time is what came between two copies, and every reader can have its own.
+Guarantees", VLDB 2019. Buckets grow geometrically, so every quantile is accurate to 2 % of its value. Counts never
+decrease: the difference of two copies is the histogram of the time between them, and each reader can keep its own copy.
 """
 
 from bisect import bisect_left
@@ -14,35 +14,35 @@ from math import ceil, log
 _ACCURACY = 0.02
 _GAMMA = (1 + _ACCURACY) / (1 - _ACCURACY)
 _PER_E = 1 / log(_GAMMA)
-_LEAST = 1e-3  # what is smaller is taken for this: a microsecond, where values are milliseconds
+_MIN_VALUE = 1e-3  # smaller values count as this one: a microsecond, if values are milliseconds
 
 Buckets = Mapping[int, int]
-"""How many values each bucket has; bucket i holds the values above gamma**(i - 1), up to gamma**i."""
+"""The number of values in each bucket. Bucket i holds the values above gamma**(i - 1), up to gamma**i."""
 
 
 class Histogram:
-    """Counts values of one writing thread; any thread may copy it."""
+    """Counts values. One thread may add values; any thread may copy the counts."""
 
     def __init__(self) -> None:
         self._buckets: dict[int, int] = {}
 
     def add(self, value: float) -> None:
         """Count a value."""
-        bucket = ceil(log(max(_LEAST, value)) * _PER_E)
+        bucket = ceil(log(max(_MIN_VALUE, value)) * _PER_E)
         self._buckets[bucket] = self._buckets.get(bucket, 0) + 1
 
     def copy(self) -> Buckets:
-        """Return what has been counted so far."""
-        return self._buckets.copy()  # in one step under the interpreter's lock, whatever is added meanwhile
+        """Return the counts so far."""
+        return self._buckets.copy()  # atomic under the interpreter's lock, also while values are added
 
 
 def difference(earlier: Buckets, later: Buckets) -> Buckets:
-    """Return what was counted between two copies."""
+    """Return the counts between two copies."""
     return {i: number - earlier.get(i, 0) for i, number in later.items() if number > earlier.get(i, 0)}
 
 
 def quantile(buckets: Buckets, part: float) -> float | None:
-    """Return the value that so large a part of all values does not exceed, right to 2 %; None if there are none."""
+    """Return the value that the given part (0 to 1) of all values does not exceed, accurate to 2 %; None if empty."""
     rank = part * (sum(buckets.values()) - 1)
     below = 0
     for bucket in sorted(buckets):
@@ -53,9 +53,9 @@ def quantile(buckets: Buckets, part: float) -> float | None:
 
 
 def cumulative_counts(buckets: Buckets, bounds: Sequence[float]) -> tuple[list[int], float]:
-    """Return how many values do not exceed each bound, then how many there are, and the sum of all.
+    """Return how many values do not exceed each bound, followed by the number of all values; and the sum of all values.
 
-    A value is taken for its bucket's middle, so right to 2 %; and none of these figures ever goes down.
+    Each value counts as the middle of its bucket, accurate to 2 %. None of these numbers ever decreases.
     """
     numbers = [0] * (len(bounds) + 1)
     total = 0.0

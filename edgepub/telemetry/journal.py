@@ -1,4 +1,7 @@
-"""Entries with fields for systemd's journal, by its native protocol (https://systemd.io/JOURNAL_NATIVE_PROTOCOL/)."""
+"""Log entries with fields for systemd's journal, in its native protocol.
+
+See https://systemd.io/JOURNAL_NATIVE_PROTOCOL/.
+"""
 
 import logging
 import os
@@ -8,17 +11,17 @@ import struct
 
 SOCKET = "/run/systemd/journal/socket"
 
-_PATIENCE_S = 0.05
-"""With a journal that is busy; with one that has not taken the line before, none."""
-_LONGEST_BYTES = 48 * 1024  # of a text; as many as journald itself takes of a line, and fewer than a datagram
-_LOST = "%d lines of the log are lost: the journal did not take them"
+_SEND_TIMEOUT_S = 0.05
+"""For a busy journal. After a lost line the timeout is zero, until the journal accepts a line again."""
+_MAX_BYTES = 48 * 1024  # of a text: journald's own limit for a line, and less than a datagram can hold
+_LOST = "%d log lines lost: the journal did not accept them"
 _PRIORITIES = {logging.DEBUG: 7, logging.INFO: 6, logging.WARNING: 4, logging.ERROR: 3, logging.CRITICAL: 2}
 _WARNING = _PRIORITIES[logging.WARNING]
 _STDERR = 2
 
 
 def stderr_is_journal() -> bool:
-    """Tell whether what is written to stderr goes to the journal (systemd.exec(5), `$JOURNAL_STREAM`)."""
+    """Return whether stderr is connected to the journal (systemd.exec(5), `$JOURNAL_STREAM`)."""
     try:
         stderr = os.fstat(_STDERR)
     except OSError:
@@ -27,13 +30,14 @@ def stderr_is_journal() -> bool:
 
 
 class JournalHandler(logging.Handler):
-    """Sends each record as an entry, its formatted text as the message; without the socket, as lines on stderr.
+    """Sends each record as a journal entry with the formatted text as its message, or to stderr without a journal.
 
-    Hardly waits: what a journal that is stuck does not take is lost; how much that was is said as soon as it can be.
+    Blocks for a short timeout at most. Lines that a stuck journal does not accept are lost; their number is logged as
+    soon as the journal accepts lines again.
 
     Args:
-        path: of the journal's socket.
-        stderr: where to write if that cannot be reached.
+        path: the socket of the journal.
+        stderr: the file descriptor to write to if the socket cannot be reached.
 
     """
 
@@ -42,9 +46,9 @@ class JournalHandler(logging.Handler):
         self._path = path
         self._stderr = stderr
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
-        # The kernel's own timeout: Python's would ask poll(2), which knows nothing of the queue at the other end.
-        patience = struct.pack("@ll", 0, int(1e6 * _PATIENCE_S))
-        self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, patience)
+        # The kernel's timeout: Python's own uses poll(2), which does not know the queue of the receiver.
+        timeout = struct.pack("@ll", 0, int(1e6 * _SEND_TIMEOUT_S))
+        self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, timeout)
         self._lost = 0
 
     def emit(self, record: logging.LogRecord) -> None:
@@ -52,7 +56,7 @@ class JournalHandler(logging.Handler):
         try:
             text = _cut(self.format(record))
             fields = _fields(record)
-        except Exception:  # noqa: BLE001  (of what it is to show)
+        except Exception:  # noqa: BLE001  (an argument cannot be formatted)
             self.handleError(record)
             return
         if self._lost and self._send(_LOST % self._lost, {"PRIORITY": str(_WARNING)}):
@@ -62,7 +66,7 @@ class JournalHandler(logging.Handler):
 
     def close(self) -> None:
         """Close the socket."""
-        with self.lock:  # type: ignore[union-attr]  # there always is one
+        with self.lock:  # type: ignore[union-attr]  # always set
             self._socket.close()
         super().close()
 
@@ -72,19 +76,19 @@ class JournalHandler(logging.Handler):
             self._socket.sendto(entry, socket.MSG_DONTWAIT if self._lost else 0, self._path)
         except BlockingIOError:
             return False
-        except OSError:  # there is no journal, or it is not for us
+        except OSError:  # no journal, or no permission
             return self._write(text, fields["PRIORITY"])
         return True
 
     def _write(self, text: str, priority: str) -> bool:
-        """Write lines with their priority (sd-daemon(3)), if that is possible without waiting."""
+        """Write lines with their priority (sd-daemon(3)), if that does not block; return whether they were written."""
         lines = "".join(f"<{priority}>{line}\n" for line in text.splitlines())
         try:
             poll = select.poll()
             poll.register(self._stderr, select.POLLOUT)
             if not poll.poll(0):
                 return False
-            os.write(self._stderr, _encoded(lines)[: 2 * _LONGEST_BYTES])
+            os.write(self._stderr, _encode(lines)[: 2 * _MAX_BYTES])
         except OSError:
             return False
         return True
@@ -105,7 +109,7 @@ def _fields(record: logging.LogRecord) -> dict[str, str]:
 
 
 def _entry(fields: dict[str, str]) -> bytes:
-    return b"".join(_field(name.encode(), _encoded(value)) for name, value in fields.items())
+    return b"".join(_field(name.encode(), _encode(value)) for name, value in fields.items())
 
 
 def _field(name: bytes, value: bytes) -> bytes:
@@ -114,13 +118,13 @@ def _field(name: bytes, value: bytes) -> bytes:
     return b"%b=%b\n" % (name, value)
 
 
-def _encoded(text: str) -> bytes:
+def _encode(text: str) -> bytes:
     return text.encode(errors="backslashreplace")
 
 
 def _cut(text: str) -> str:
-    """Return as much of a text as goes into an entry; all of nearly every one."""
-    encoded = _encoded(text)
-    if len(encoded) <= _LONGEST_BYTES:
+    """Return the text, cut to the maximum size of an entry."""
+    encoded = _encode(text)
+    if len(encoded) <= _MAX_BYTES:
         return text
-    return encoded[:_LONGEST_BYTES].decode(errors="ignore") + "..."
+    return encoded[:_MAX_BYTES].decode(errors="ignore") + "..."

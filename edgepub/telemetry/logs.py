@@ -1,8 +1,10 @@
-"""The log: lines for a person, objects for a program, or entries of systemd's journal."""
+"""Configures the log: text lines, JSON objects, or entries in systemd's journal."""
 
 import io
 import logging
 import sys
+import time
+from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Protocol
 
@@ -11,41 +13,44 @@ import orjson
 from edgepub.telemetry import journal
 from edgepub.telemetry.dedup import RepeatFilter
 
-# What these say at info and below is for their own developers.
+# Messages of these at info and below are for their own developers.
 _CHATTY = ("aiomqtt", "degirum", "degirum_tools", "asyncio")
-# What these warn of, our own lines say better: aiomqtt's logger, and the retries inside PySDK.
+# Warnings of these are covered by edgepub's own lines: aiomqtt's logger, and the retries inside PySDK.
 _NOISY = ("mqtt", "urllib3")
 
 CameraLogger = logging.LoggerAdapter[logging.Logger]
 
 
 class LogOptions(Protocol):
-    """What the log is like: the keys of `log` in the configuration."""
+    """The options of the log: the keys of `log` in the configuration."""
 
     @property
     def level(self) -> str:
-        """The least important level that is written: `debug`, `info`, `warning` or `error`."""
+        """The lowest level that is logged: `debug`, `info`, `warning` or `error`."""
 
     @property
     def format(self) -> str:
         """`auto` or `json`."""
 
 
-def configure_logging(settings: LogOptions, journal_socket: str = journal.SOCKET) -> None:
-    """Write the log as the settings say, from now on.
+def configure_logging(
+    options: LogOptions, journal_socket: str = journal.SOCKET, clock: Callable[[], float] = time.monotonic
+) -> None:
+    """Configure the log. Can be called again to change it.
 
     Args:
-        settings: the least level, and the form.
-        journal_socket: where the journal listens.
+        options: the lowest level, and the format.
+        journal_socket: the path of the journal's socket.
+        clock: monotonic seconds, for the intervals between repeated warnings.
 
     """
-    handler = _handler(settings, journal_socket)
-    handler.addFilter(RepeatFilter())
+    handler = _make_handler(options, journal_socket)
+    handler.addFilter(RepeatFilter(clock))
     root = logging.getLogger()
-    before, root.handlers = root.handlers, [handler]  # at once, because other threads log meanwhile
-    for each in before:
-        each.close()
-    root.setLevel(settings.level.upper())
+    old_handlers, root.handlers = root.handlers, [handler]  # in one step, because other threads may be logging
+    for old in old_handlers:
+        old.close()
+    root.setLevel(options.level.upper())
     for name in _CHATTY:
         logging.getLogger(name).setLevel(logging.WARNING)
     for name in _NOISY:
@@ -53,16 +58,16 @@ def configure_logging(settings: LogOptions, journal_socket: str = journal.SOCKET
 
 
 def camera_logger(log: logging.Logger, camera: str) -> CameraLogger:
-    """Return a log whose lines are of a camera: in texts they begin with its name, elsewhere it is a field."""
+    """Return a logger for a camera. Text lines begin with its name; JSON and the journal have it as a field."""
     return logging.LoggerAdapter(log, {"camera": camera})
 
 
-def _handler(settings: LogOptions, journal_socket: str) -> logging.Handler:
+def _make_handler(options: LogOptions, journal_socket: str) -> logging.Handler:
     handler: logging.Handler
     formatter: logging.Formatter
-    if settings.format == "json":
+    if options.format == "json":
         if isinstance(sys.stderr, io.TextIOWrapper):
-            sys.stderr.reconfigure(encoding="utf-8")  # as JSON is everywhere
+            sys.stderr.reconfigure(encoding="utf-8")  # the encoding of JSON
         handler, formatter = logging.StreamHandler(), _Json()
     elif journal.stderr_is_journal():
         handler, formatter = journal.JournalHandler(journal_socket), _Text("%(message)s")
@@ -73,10 +78,10 @@ def _handler(settings: LogOptions, journal_socket: str) -> logging.Handler:
 
 
 class _Text(logging.Formatter):
-    """For a person."""
+    """Formats a record as text."""
 
-    def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802  (a name of logging's)
-        """Return a line, which also says whose it is and how many there were."""
+    def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802  (the name is given by logging)
+        """Return the line with the name of the camera and the number of suppressed repeats."""
         if camera := getattr(record, "camera", None):
             record.message = f"{camera}: {record.message}"
         if unsaid := getattr(record, "unsaid", 0):
@@ -85,11 +90,11 @@ class _Text(logging.Formatter):
 
 
 class _Json(logging.Formatter):
-    """For a program."""
+    """Formats a record as JSON."""
 
     def format(self, record: logging.LogRecord) -> str:
-        """Return an object in a line; what does not apply is left out."""
-        says = {
+        """Return one JSON object on one line, without keys that do not apply."""
+        fields = {
             "time": datetime.fromtimestamp(record.created, UTC).astimezone().isoformat(timespec="milliseconds"),
             "level": record.levelname.lower(),
             "logger": record.name,
@@ -98,9 +103,9 @@ class _Json(logging.Formatter):
             "unsaid": getattr(record, "unsaid", None) or None,
             "exception": self.formatException(record.exc_info) if record.exc_info else None,
         }
-        return orjson.dumps({name: _clean(value) for name, value in says.items() if value is not None}).decode()
+        return orjson.dumps({name: _clean(value) for name, value in fields.items() if value is not None}).decode()
 
 
 def _clean(value: object) -> object:
-    """Return a value whose text, if it is one, can be written as UTF-8: that of a strange file name cannot."""
+    """Escape what cannot be encoded as UTF-8 in a text, for example in an unusual file name."""
     return value.encode(errors="backslashreplace").decode() if isinstance(value, str) else value

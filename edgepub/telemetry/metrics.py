@@ -1,4 +1,4 @@
-"""What is counted and timed, each thing where it happens; it only ever grows, and whoever reads it subtracts."""
+"""Counters and timings of a camera, updated where things happen. They never decrease; a reader subtracts readings."""
 
 import threading
 import time
@@ -13,37 +13,37 @@ STAGES = ("capture_to_inference", "inference", "queue", "publish", "total")
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """One camera's counts at one moment, all since the daemon's start."""
+    """The counts of one camera at one time, since the start of the daemon."""
 
     at_s: float
-    """The moment, on the monotonic clock."""
+    """The time of the reading, on the monotonic clock."""
     captured: int
-    """Frames that the source gave."""
+    """Frames received from the source."""
     inferred: int
-    """Frames that the model answered."""
+    """Frames processed by the model."""
     published: int
-    """Detections messages that left."""
+    """Detections messages published."""
     sampled: dict[str, int]
     """Frames and results left out on purpose, by reason."""
     dropped: dict[str, int]
-    """Messages lost against our will, by reason."""
+    """Messages lost, by reason."""
     events: int
-    """Events that were published."""
+    """Events published."""
     snapshots: int
-    """Pictures that were made."""
+    """Snapshots made."""
     reconnects: int
-    """How often the camera came back."""
+    """How often the camera came back online."""
     stages_ms: dict[str, Buckets]
-    """How long each stage took."""
+    """The duration of each stage."""
     model_ms: dict[str, Buckets]
-    """How long the runtime says that its own steps took."""
+    """The duration of each step inside the runtime, as it reports them."""
 
 
 class CameraMetrics:
-    """The counts of one camera since the daemon's start."""
+    """Counts for one camera, since the start of the daemon."""
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()  # of the counts that have several writers
+        self._lock = threading.Lock()  # for the counts that several threads write
         self._dropped: Counter[str] = Counter()
         self._sampled: Counter[str] = Counter()
         self._captured = 0
@@ -52,87 +52,89 @@ class CameraMetrics:
         self._events = 0
         self._snapshots = 0
         self._reconnects = 0
-        self._made = 0
+        self._last_seq = 0
         self._stages = {stage: Histogram() for stage in STAGES}
         self._steps: dict[str, Histogram] = {}
 
     def count_captured(self) -> None:
-        """Count a frame that the source gave."""
-        self._captured += 1  # by the thread that reads the source alone
+        """Count a frame received from the source."""
+        self._captured += 1  # only the thread that reads the source writes it
 
-    def count_inferred(self, captured_s: float, began_s: float, ended_s: float, timing_ms: Mapping[str, float]) -> None:
-        """Count a frame that the model has answered, and how long that took.
+    def count_inferred(
+        self, captured_s: float, started_s: float, finished_s: float, timing_ms: Mapping[str, float]
+    ) -> None:
+        """Count a frame that the model has processed, with its timings.
 
         Args:
             captured_s: when the frame was captured, on the monotonic clock.
-            began_s: when the model was given the frame.
-            ended_s: when it gave its answer.
-            timing_ms: the runtime's own steps, in milliseconds.
+            started_s: when the model received the frame.
+            finished_s: when it returned the result.
+            timing_ms: the duration of each step inside the runtime, in milliseconds.
 
         """
-        self._inferred += 1  # by the inference thread alone
-        self._stages["capture_to_inference"].add(1000 * (began_s - captured_s))
-        self._stages["inference"].add(1000 * (ended_s - began_s))
+        self._inferred += 1  # only the inference thread writes it
+        self._stages["capture_to_inference"].add(1000 * (started_s - captured_s))
+        self._stages["inference"].add(1000 * (finished_s - started_s))
         for step, ms in timing_ms.items():
             if step not in self._steps:
                 self._steps = {**self._steps, step: Histogram()}
             self._steps[step].add(ms)
 
     def next_seq(self) -> int:
-        """Count a detections message that is to be published, and return its number."""
-        self._made += 1  # by the inference thread alone
-        return self._made
+        """Return the sequence number of the next detections message. A number that is not published shows as a gap."""
+        self._last_seq += 1  # only the inference thread writes it
+        return self._last_seq
 
     def count_published(self, captured_s: float, queued_s: float, taken_s: float) -> None:
-        """Count a detections message that has left just now, and how long it took.
+        """Count a detections message that was published just now, with its timings.
 
         Args:
             captured_s: when its frame was captured, on the monotonic clock.
-            queued_s: when it was put into the outbox.
-            taken_s: when it was taken out to be sent.
+            queued_s: when the message was put into the outbox.
+            taken_s: when it was taken out for sending.
 
         """
-        self._published += 1  # by the event loop alone
+        self._published += 1  # only the event loop writes it
         now_s = time.monotonic()
         self._stages["queue"].add(1000 * (taken_s - queued_s))
         self._stages["publish"].add(1000 * (now_s - taken_s))
         self._stages["total"].add(1000 * (now_s - captured_s))
 
     def count_dropped(self, reason: str, number: int = 1) -> None:
-        """Count messages lost against our will."""
+        """Count lost messages."""
         with self._lock:
             self._dropped[reason] += number
 
     def count_sampled(self, reason: str) -> None:
-        """Count a frame or a result left out on purpose."""
+        """Count a frame or a result that was left out on purpose."""
         with self._lock:
             self._sampled[reason] += 1
 
     def count_event(self) -> None:
-        """Count an event that was published."""
-        self._events += 1  # by the event loop alone
+        """Count a published event."""
+        self._events += 1  # only the event loop writes it
 
     def count_snapshot(self) -> None:
-        """Count a picture that was made."""
-        self._snapshots += 1  # by the thread that makes them alone
+        """Count a snapshot."""
+        self._snapshots += 1  # only the snapshot thread writes it
 
     def count_reconnect(self) -> None:
-        """Count a camera that came back."""
+        """Count that the camera came back online."""
         self._reconnects += 1
 
     @property
     def published(self) -> int:
-        """Detections messages that have left."""
+        """Detections messages published."""
         return self._published
 
     @property
     def dropped_total(self) -> int:
-        """Messages lost against our will."""
+        """Messages lost."""
         with self._lock:
             return self._dropped.total()
 
     def read(self) -> Reading:
-        """Return all of it, as it is now."""
+        """Return all counts as they are now."""
         with self._lock:
             sampled, dropped = dict(self._sampled), dict(self._dropped)
         return Reading(

@@ -1,42 +1,42 @@
-"""How each part is right now: said by the part itself, read by whoever tells others."""
+"""The current status of each part: written by the part itself, read by those that report it."""
 
 from collections.abc import Iterable
 from typing import Literal
 
 CameraStatus = Literal["online", "offline", "disabled"]
-STARTS = "is starting"
+STARTING = "is starting"
 
 
 class CameraState:
-    """How a camera is. Written by one thread at a time, read by any."""
+    """The state of a camera. Written by one thread at a time, read by any."""
 
     def __init__(self) -> None:
         self.status: CameraStatus = "offline"
-        """As it is published."""
-        self.problem: str | None = STARTS
-        """Why it is not online; None where nothing is wrong: it is, or is disabled, or has ended as a file does."""
+        """The published status."""
+        self.problem: str | None = STARTING
+        """Why the camera is not online. None if that is no problem: it is online or disabled, or its file has ended."""
 
 
 class BrokerStatus:
-    """How the session with the broker is. Written and read in the event loop."""
+    """The status of the session with the broker. Written and read in the event loop."""
 
     def __init__(self) -> None:
         self.sessions = 0
-        """How many there have been."""
+        """The number of sessions so far."""
         self.problem: str | None = "no session yet"
-        """Why there is none; None while there is one."""
+        """Why there is no session; None while there is one."""
 
     @property
     def reconnects(self) -> int:
-        """How often there was a new one after the first."""
+        """The number of sessions after the first."""
         return max(0, self.sessions - 1)
 
 
 class Status:
-    """How the whole is.
+    """The status of the node.
 
     Args:
-        cameras: the cameras' names.
+        cameras: the names of the cameras.
 
     """
 
@@ -46,12 +46,13 @@ class Status:
 
     @property
     def summary(self) -> str:
-        """How it is, in a few words for a person."""
-        wanted = [each.status for each in self.cameras.values() if each.status != "disabled"]
-        return f"{wanted.count('online')} of {len(wanted)} cameras online"
+        """The status in a few words, for a person."""
+        enabled = [camera.status for camera in self.cameras.values() if camera.status != "disabled"]
+        return f"{enabled.count('online')} of {len(enabled)} cameras online"
 
     @property
     def problems(self) -> list[str]:
-        """What is wrong, one line each; none while it is ready."""
+        """The current problems, one line each; empty while the node is ready."""
         broker = [] if self.broker.problem is None else [f"broker: {self.broker.problem}"]
-        return broker + [f"{name}: {each.problem}" for name, each in self.cameras.items() if each.problem is not None]
+        cameras = [f"{name}: {camera.problem}" for name, camera in self.cameras.items() if camera.problem is not None]
+        return broker + cameras

@@ -131,7 +131,8 @@ def test_a_machine_without_the_system_libraries_gets_the_command_that_installs_t
     assert done.returncode == 1
     assert done.stdout.startswith(f"{configuration}: good") if needs_configuration else not done.stdout
     assert done.stderr == (
-        f"edgepub: this machine lacks libGL.so.1, libglib-2.0.so.0, libpython{PYTHON}.so.1.0, which PySDK needs; "
+        f"edgepub: PySDK needs system libraries that are not installed: "
+        f"libGL.so.1, libglib-2.0.so.0, libpython{PYTHON}.so.1.0; "
         f"on Debian or Ubuntu: sudo apt-get install libgl1 libglib2.0-0 libpython{PYTHON}\n"
     )
 

@@ -1,4 +1,4 @@
-"""The log: its three forms, and complaints that repeat themselves."""
+"""The log: its three forms, and repeated warnings."""
 
 import io
 import json
@@ -47,7 +47,7 @@ def only_to(handler):
 
 
 class Journal:
-    """A socket that takes entries, as journald does."""
+    """A socket that accepts entries, as journald does."""
 
     def __init__(self, path):
         self.path = str(path)
@@ -59,7 +59,7 @@ class Journal:
         return fields_of(self.socket.recv(1 << 20))
 
     def fill(self):
-        """Send so much that nothing more goes in; return how many datagrams that were."""
+        """Fill the socket, and return how many datagrams it holds."""
         number = 0
         with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sender:
             sender.setblocking(False)
@@ -72,7 +72,7 @@ class Journal:
 
 
 def fields_of(entry):
-    """Parse an entry by the protocol's page."""
+    """Parse an entry as the protocol describes it."""
     fields = {}
     while entry:
         line, entry = entry.split(b"\n", 1)
@@ -95,7 +95,7 @@ def journal(tmp_path):
 
 @pytest.fixture
 def under_systemd(monkeypatch):
-    """Let our stderr be what systemd says that it has connected to the journal."""
+    """Make our stderr the one that systemd has connected to the journal."""
     stderr = os.fstat(2)
     monkeypatch.setenv("JOURNAL_STREAM", f"{stderr.st_dev}:{stderr.st_ino}")
 
@@ -108,7 +108,7 @@ def to_journal(under_systemd, journal):  # noqa: ARG001
 
 @pytest.fixture
 def unreachable(tmp_path):
-    """A handler whose journal is not there, and what it writes instead."""
+    """A handler without a journal, and what it writes to stderr instead."""
     ours, theirs = socket.socketpair()
     handler = JournalHandler(str(tmp_path / "none"), ours.fileno())
     theirs.settimeout(5)
@@ -123,11 +123,11 @@ def boom():
     raise ValueError("Fenêtre ☃")
 
 
-def say_boom():
+def log_boom():
     try:
         boom()
     except ValueError:
-        PORCH.exception("an error of edgepub's own")
+        PORCH.exception("internal error")
 
 
 def test_text_is_for_a_person(stderr):
@@ -142,13 +142,13 @@ def test_text_is_for_a_person(stderr):
     datetime.strptime(first[:stamp], "%Y-%m-%d %H:%M:%S,%f")  # noqa: DTZ007
 
 
-def test_json_is_an_object_a_line_of_utf_8(monkeypatch):
+def test_json_is_one_object_per_line_in_utf_8(monkeypatch):
     written = io.BytesIO()
     monkeypatch.setattr(sys, "stderr", io.TextIOWrapper(written, "latin-1", write_through=True))
     logs.configure_logging(LogSettings(format="json"))
     PORCH.warning("source: %s ☃\nand more", "Bäh")
     LOG.info("node %s", "garage\udcff")
-    say_boom()
+    log_boom()
     first, second, third = map(json.loads, written.getvalue().splitlines())
     assert abs(datetime.fromisoformat(first.pop("time")).timestamp() - time.time()) < 5
     assert first == {
@@ -159,15 +159,14 @@ def test_json_is_an_object_a_line_of_utf_8(monkeypatch):
     }
     assert second["message"] == "node garage\\udcff"
     assert "camera" not in second
-    assert third["message"] == "an error of edgepub's own"
+    assert third["message"] == "internal error"
     assert third["exception"].startswith("Traceback")
     assert third["exception"].endswith("ValueError: Fenêtre ☃")
 
 
-def test_json_says_how_many_were_not_said(stderr, monkeypatch):
+def test_json_says_how_many_were_suppressed(stderr):
     now = [0.0]
-    monkeypatch.setattr(logs, "RepeatFilter", lambda: RepeatFilter(lambda: now[0]))
-    logs.configure_logging(LogSettings(format="json"))
+    logs.configure_logging(LogSettings(format="json"), clock=lambda: now[0])
     for second in (0, 20, 40, 60):
         now[0] = float(second)
         PORCH.warning("source: silent")
@@ -176,7 +175,7 @@ def test_json_says_how_many_were_not_said(stderr, monkeypatch):
     assert (second["message"], second["unsaid"]) == ("source: silent", 2)
 
 
-def test_another_level_and_another_form_while_it_runs(stderr):
+def test_level_and_format_can_change_while_it_runs(stderr):
     logs.configure_logging(LogSettings())
     logs.configure_logging(LogSettings(level="debug", format="json"))
     LOG.debug("one")
@@ -211,22 +210,22 @@ def test_entries_of_the_journal_have_fields(to_journal):
 
 
 def test_an_exception_is_one_entry(to_journal):
-    say_boom()
+    log_boom()
     entry = to_journal.entry()
     lines = entry["MESSAGE"].splitlines()
-    assert lines[:2] == ["porch: an error of edgepub's own", "Traceback (most recent call last):"]
+    assert lines[:2] == ["porch: internal error", "Traceback (most recent call last):"]
     assert lines[-1] == "ValueError: Fenêtre ☃"
     assert entry["PRIORITY"] == "3"
 
 
-def test_a_text_can_be_no_other_field(to_journal):
+def test_a_text_cannot_set_another_field(to_journal):
     LOG.warning("a topic\nCAMERA=porch")
     entry = to_journal.entry()
     assert entry["MESSAGE"] == "a topic\nCAMERA=porch"
     assert "CAMERA" not in entry
 
 
-def test_what_is_too_long_for_an_entry_is_cut(to_journal):
+def test_a_text_too_long_for_an_entry_is_cut(to_journal):
     LOG.warning("☃" * 1_000_000)
     message = to_journal.entry()["MESSAGE"]
     assert message[:1000] == "☃" * 1000
@@ -234,24 +233,24 @@ def test_what_is_too_long_for_an_entry_is_cut(to_journal):
     assert message.endswith("☃...")
 
 
-def test_without_a_journal_it_is_a_line_with_its_priority(unreachable):
+def test_without_a_journal_lines_have_their_priority(unreachable):
     LOG.warning("one\ntwo")
     LOG.error("three")
-    said = b""
-    while said.count(b"\n") < 3:
-        said += unreachable.recv(1000)
-    assert said == b"<4>one\n<4>two\n<3>three\n"
+    received = b""
+    while received.count(b"\n") < 3:
+        received += unreachable.recv(1000)
+    assert received == b"<4>one\n<4>two\n<3>three\n"
 
 
-def test_a_stderr_that_nobody_reads_holds_nobody_up(unreachable):  # noqa: ARG001
+def test_a_stderr_that_is_not_read_does_not_block(unreachable):  # noqa: ARG001
     started_s = time.monotonic()
     for number in range(1000):
         LOG.warning("x" * 10_000, extra={"camera": str(number)})
     assert time.monotonic() - started_s < 20
 
 
-def test_stderr_that_is_another_is_not_the_journal(monkeypatch, stderr, journal):
-    """A program that systemd has started, with stderr sent to a file."""
+def test_a_redirected_stderr_is_not_the_journal(monkeypatch, stderr, journal):
+    """A service of systemd with its stderr redirected to a file."""
     its = os.fstat(2)
     monkeypatch.setenv("JOURNAL_STREAM", f"{its.st_dev}:{its.st_ino + 1}")
     logs.configure_logging(LogSettings(), journal.path)
@@ -259,7 +258,7 @@ def test_stderr_that_is_another_is_not_the_journal(monkeypatch, stderr, journal)
     assert "WARNING here" in stderr()
 
 
-def test_a_journal_that_is_stuck_holds_nobody_up_and_is_told_what_was_lost(to_journal):
+def test_a_stuck_journal_does_not_block_and_later_gets_the_number_of_lost_lines(to_journal):
     number = to_journal.fill()
     started_s = time.monotonic()
     for n in range(50):
@@ -269,12 +268,12 @@ def test_a_journal_that_is_stuck_holds_nobody_up_and_is_told_what_was_lost(to_jo
         assert to_journal.entry()["MESSAGE"] == "noise"
     LOG.info("line 50")
     lost, entry = to_journal.entry(), to_journal.entry()
-    assert lost["MESSAGE"].startswith("50 lines of the log are lost")
+    assert lost["MESSAGE"].startswith("50 ")
     assert (lost["PRIORITY"], lost["SYSLOG_IDENTIFIER"]) == ("4", "edgepub")
     assert entry["MESSAGE"] == "line 50"
 
 
-def test_threads_log_at_once_and_each_entry_is_whole(to_journal):
+def test_threads_log_in_parallel_and_entries_stay_whole(to_journal):
     def work(name):
         for n in range(200):
             logs.camera_logger(LOG, name).info("line %d\nof %s", n, name)
@@ -293,55 +292,55 @@ def test_threads_log_at_once_and_each_entry_is_whole(to_journal):
     assert len({(entry["CAMERA"], entry["MESSAGE"]) for entry in entries}) == 1600
 
 
-class Said(logging.Handler):
-    """What passes, with the time of a clock that is set."""
+class Passed(logging.Handler):
+    """Records that pass the filter, with the time of a fake clock."""
 
     def __init__(self):
         super().__init__()
         self.now_s = 0.0
-        self.said = []
+        self.records = []
         self.addFilter(RepeatFilter(lambda: self.now_s))
 
     def emit(self, record):
-        self.said.append((self.now_s, record.getMessage(), getattr(record, "unsaid", 0)))
+        self.records.append((self.now_s, record.getMessage(), getattr(record, "unsaid", 0)))
 
     @property
     def texts(self):
-        return [text for _, text, _ in self.said]
+        return [text for _, text, _ in self.records]
 
 
 @pytest.fixture
-def said():
-    handler = Said()
+def passed():
+    handler = Passed()
     only_to(handler)
     return handler
 
 
-def complain(said, upto_s, every_s, text, *values):
-    while said.now_s < upto_s:
+def warn_repeatedly(passed, until_s, every_s, text, *values):
+    while passed.now_s < until_s:
         PORCH.warning(text, *values)
-        said.now_s += every_s
+        passed.now_s += every_s
 
 
-def test_pauses_between_equal_complaints_grow_and_they_are_counted(said):
-    complain(said, 2 * HOUR_S, 30, "source: silent")
-    times = [time for time, _, _ in said.said]
+def test_intervals_between_equal_warnings_grow_and_the_suppressed_ones_are_counted(passed):
+    warn_repeatedly(passed, 2 * HOUR_S, 30, "source: silent")
+    times = [time for time, _, _ in passed.records]
     assert times == [0, 60, 180, 420, 900, 1860, 3780]
-    assert [unsaid for _, _, unsaid in said.said] == [0, 1, 3, 7, 15, 31, 63]
+    assert [unsaid for _, _, unsaid in passed.records] == [0, 1, 3, 7, 15, 31, 63]
 
 
-def test_a_camera_that_is_off_for_a_year_does_not_fill_the_disk(said):
-    complain(said, YEAR_S / 12, 30, "source: %s; trying again in %.1f s", "10.0.0.5:554: refused", 29.7)
-    assert len(said.said) < 24 * 31 + 10
+def test_a_camera_that_is_off_for_a_year_does_not_fill_the_disk(passed):
+    warn_repeatedly(passed, YEAR_S / 12, 30, "source: %s; trying again in %.1f s", "10.0.0.5:554: refused", 29.7)
+    assert len(passed.records) < 24 * 31 + 10
 
 
-def test_numbers_make_no_other_complaint(said):
+def test_texts_that_differ_in_numbers_are_equal(passed):
     for number in range(1000):
         PORCH.warning("frame %d is bad at %.3f <object at 0x%x>; trying again", number, number / 7, number)
-    assert len(said.said) == 1
+    assert len(passed.records) == 1
 
 
-def test_other_complaints_are_said(said):
+def test_different_warnings_are_logged(passed):
     other = logs.camera_logger(LOG, "garden")
     for _ in range(5):
         for reason in ("silent for 9 s", "refused"):
@@ -349,7 +348,7 @@ def test_other_complaints_are_said(said):
         other.warning("source: %s; trying again in %.1f s", "refused", 3.1)
         for topic in ("edgepub/garage/cam1/events", "edgepub/garage/cam2/events", "edgepub/garage/cam-3/events"):
             LOG.warning("a message to %s is dropped", topic)
-    assert said.texts == [
+    assert passed.texts == [
         "source: silent for 9 s; trying again in 3.1 s",
         "source: refused; trying again in 3.1 s",
         "source: refused; trying again in 3.1 s",
@@ -359,56 +358,56 @@ def test_other_complaints_are_said(said):
     ]
 
 
-def test_an_exception_is_part_of_the_complaint(said):
+def test_different_exceptions_are_logged(passed):
     def fail(error):
         try:
             raise error
         except (ValueError, KeyError):
-            PORCH.exception("an error of edgepub's own")
+            PORCH.exception("internal error")
 
     for _ in range(5):
         fail(ValueError("one"))
         fail(ValueError("two"))
         fail(KeyError("one"))
-    assert len(said.said) == 3
+    assert len(passed.records) == 3
 
 
-def test_texts_that_are_always_new_are_few_lines_nevertheless(said):
+def test_texts_that_are_always_new_are_limited(passed):
     for number in range(10_000):
         PORCH.warning("no such setting: %r", f"edgepub/x{number}/set")
-        said.now_s += 0.01
-    assert len(said.said) < 15
-    PORCH.warning("another trouble")
-    assert said.texts[-1] == "another trouble"
+        passed.now_s += 0.01
+    assert len(passed.records) < 15
+    PORCH.warning("another warning")
+    assert passed.texts[-1] == "another warning"
 
 
-def test_after_it_went_well_it_is_soon_said_again(said):
-    complain(said, 10 * HOUR_S, 30, "source: silent")
+def test_after_a_recovery_the_warning_is_logged_soon(passed):
+    warn_repeatedly(passed, 10 * HOUR_S, 30, "source: silent")
     PORCH.info("online")
-    said.now_s += 90
-    before = len(said.said)
+    passed.now_s += 90
+    before = len(passed.records)
     PORCH.warning("source: silent")
-    assert len(said.said) == before + 1
+    assert len(passed.records) == before + 1
 
 
-def test_what_has_not_come_for_long_is_new(said):
-    complain(said, 10 * HOUR_S, 30, "source: silent")
-    said.now_s += 900
-    before = len(said.said)
-    complain(said, said.now_s + 100, 30, "source: silent")
-    assert len(said.said) == before + 2, "at once, and after a minute"
+def test_a_warning_after_a_long_time_is_new(passed):
+    warn_repeatedly(passed, 10 * HOUR_S, 30, "source: silent")
+    passed.now_s += 900
+    before = len(passed.records)
+    warn_repeatedly(passed, passed.now_s + 100, 30, "source: silent")
+    assert len(passed.records) == before + 2, "immediately, and after a minute"
 
 
-def test_one_that_comes_and_goes_is_said_once_a_minute(said):
+def test_a_warning_that_comes_and_goes_is_logged_once_a_minute(passed):
     for _ in range(600):
         PORCH.warning("source: silent")
-        said.now_s += 1
+        passed.now_s += 1
         PORCH.info("online")
-    assert said.texts.count("source: silent") == 10
-    assert said.texts.count("online") == 600, "else the last one said would not be how it is"
+    assert passed.texts.count("source: silent") == 10
+    assert passed.texts.count("online") == 600, "so that the last line shows the current state"
 
 
-def test_a_flood_is_few_lines_of_any_thread(stderr):
+def test_a_flood_from_several_threads_is_a_few_lines(stderr):
     logs.configure_logging(LogSettings())
 
     def flood():
@@ -423,7 +422,7 @@ def test_a_flood_is_few_lines_of_any_thread(stderr):
     assert 1 <= len(stderr().splitlines()) <= 3
 
 
-def test_many_places_do_not_fill_the_memory():
+def test_memory_for_places_is_limited():
     repeats = RepeatFilter()
     for number in range(20_000):
         record = logging.LogRecord("a", logging.WARNING, f"/file{number}.py", number, "text", (), None)
