@@ -34,7 +34,7 @@ def pytest_collection_modifyitems(items):
                 item.add_marker(marker)
         if item.get_closest_marker("mosquitto") and not HAS_MOSQUITTO:
             item.add_marker(pytest.mark.skip(reason="no Mosquitto here: apt-get install mosquitto mosquitto-clients"))
-        if item.get_closest_marker("browser") and (reason := browser.why_not()):
+        if item.get_closest_marker("browser") and (reason := browser.missing_requirement()):
             item.add_marker(pytest.mark.skip(reason=reason))
         if item.get_closest_marker("home_assistant") and (reason := why_not()):
             item.add_marker(pytest.mark.skip(reason=reason))
@@ -162,14 +162,14 @@ def cli():
 
 @pytest.fixture
 def complaints():
-    """What the browser's page complains of; a test that expects something takes it out."""
+    """The errors and warnings in the browser's console. A test removes those that it expects."""
     return []
 
 
 @pytest.fixture
 def browser_page(complaints, request):
     """A page of a real browser; a parameter is the context's options. Only for tests that are not `async`."""
-    with browser.opened(complaints, **getattr(request, "param", {})) as page:
+    with browser.open_page(complaints, **getattr(request, "param", {})) as page:
         yield page
     assert complaints == []
 

@@ -1,4 +1,4 @@
-"""What the page reckons for itself is what the daemon reckons: the checks of zones and lines, and their YAML."""
+"""The page checks zones and lines as the daemon does, and writes them as YAML that the daemon reads."""
 
 import json
 import random
@@ -139,7 +139,7 @@ NAMES = [
 
 
 def yaml_of(page, areas):
-    """As JSON, as the daemon gives it: Playwright's own way loses a key `__proto__`."""
+    """Pass the areas as JSON, as the daemon does: Playwright's own encoding loses a key `__proto__`."""
     make = "async (areas) => (await import('/assets/yaml.js')).areasYaml(JSON.parse(areas))"
     return page.evaluate(make, json.dumps(areas))
 
@@ -148,7 +148,7 @@ def read(text):
     return yaml.safe_load("cameras:\n  porch:\n" + text)["cameras"]["porch"]
 
 
-def test_the_yaml_is_as_one_would_write_it(browser_page):
+def test_the_yaml_is_as_a_person_would_write_it(browser_page):
     serve(browser_page)
     areas = {
         "zones": {
@@ -177,15 +177,15 @@ def test_the_yaml_is_as_one_would_write_it(browser_page):
     assert yaml_of(browser_page, {"zones": {}, "lines": {}}) == ""
 
 
-def test_yaml_is_read_as_the_very_same_names_labels_and_numbers(browser_page):
+def test_the_yaml_keeps_names_labels_and_numbers_exactly(browser_page):
     serve(browser_page)
-    chance = random.Random(8)
-    signs = "".join(map(chr, range(0x2100))) + "aaabc019 -_.:#'\"\\,[]{}&*!|>%@`?~=\n\t" * 60
-    labels = LABELS + ["".join(chance.choices(signs, k=chance.randint(1, 12))) for _ in range(3000)]
-    names = NAMES + ["".join(chance.choices("abeonxy0123456789_-", k=chance.randint(1, 6))) for _ in range(1000)]
-    points = [[chance.random() * 10 ** -chance.randint(0, 12), round(chance.random(), 3)] for _ in names]
+    rng = random.Random(8)
+    characters = "".join(map(chr, range(0x2100))) + "aaabc019 -_.:#'\"\\,[]{}&*!|>%@`?~=\n\t" * 60
+    labels = LABELS + ["".join(rng.choices(characters, k=rng.randint(1, 12))) for _ in range(3000)]
+    names = NAMES + ["".join(rng.choices("abeonxy0123456789_-", k=rng.randint(1, 6))) for _ in range(1000)]
+    points = [[rng.random() * 10 ** -rng.randint(0, 12), round(rng.random(), 3)] for _ in names]
     zones = {
-        name: {"polygon": [point, [0, 1], [1, 0.25]], "labels": chance.choices(labels, k=3), "anchor": "top_left"}
+        name: {"polygon": [point, [0, 1], [1, 0.25]], "labels": rng.choices(labels, k=3), "anchor": "top_left"}
         for name, point in zip(names, points, strict=True)
     }
     lines = {"gate": {"from": [1e-7, 0], "to": [1, 5e-324], "labels": labels, "anchor": "center"}}
@@ -193,18 +193,18 @@ def test_yaml_is_read_as_the_very_same_names_labels_and_numbers(browser_page):
 
 
 def polygons():
-    """Yield corners of all kinds: anywhere, on a grid (they touch, and lie on lines), tiny ones, and outside."""
-    chance = random.Random(9)
+    """Yield polygons of all kinds: anywhere, on a grid (touching sides), tiny, and outside the frame."""
+    rng = random.Random(9)
     for _ in range(1500):
-        yield [[chance.random(), chance.random()] for _ in range(chance.randint(3, 7))]
-        yield [[chance.randint(0, 4) / 4, chance.randint(0, 4) / 4] for _ in range(chance.randint(1, 6))]
-        x, y = chance.random() * 0.98, chance.random() * 0.98
-        yield [[x + chance.random() * 0.02, y + chance.random() * 0.02] for _ in range(chance.randint(3, 5))]
-        yield [[round(chance.uniform(-0.05, 1.05), 3), round(chance.random(), 3)] for _ in range(chance.randint(2, 5))]
+        yield [[rng.random(), rng.random()] for _ in range(rng.randint(3, 7))]
+        yield [[rng.randint(0, 4) / 4, rng.randint(0, 4) / 4] for _ in range(rng.randint(1, 6))]
+        x, y = rng.random() * 0.98, rng.random() * 0.98
+        yield [[x + rng.random() * 0.02, y + rng.random() * 0.02] for _ in range(rng.randint(3, 5))]
+        yield [[round(rng.uniform(-0.05, 1.05), 3), round(rng.random(), 3)] for _ in range(rng.randint(2, 5))]
 
 
-def why(settings, value):
-    """Return what the daemon has against it: its own words, or pydantic's kind of error; None if nothing."""
+def mistake(settings, value):
+    """Return the daemon's error: its message, or the type of pydantic's error; None if there is none."""
     try:
         settings.model_validate(value)
     except ValidationError as error:
@@ -213,32 +213,32 @@ def why(settings, value):
     return None
 
 
-def is_on_the_edge(polygon):
-    """Whether its area is the least one but for the last digits: Pythons differ in how they add them up."""
+def is_near_minimum(polygon):
+    """Return whether the area is the minimum up to rounding: Python versions differ in how they sum."""
     corners = zip(polygon, [*polygon[1:], polygon[0]], strict=True)
     return abs(abs(sum(x1 * y2 - x2 * y1 for (x1, y1), (x2, y2) in corners)) / 2 - 1e-4) < 1e-12
 
 
-def test_a_zone_that_the_page_takes_is_one_that_the_daemon_takes(browser_page):
+def test_the_page_accepts_the_zones_that_the_daemon_accepts(browser_page):
     serve(browser_page)
-    given = [each for each in polygons() if not is_on_the_edge(each)]
+    given = [polygon for polygon in polygons() if not is_near_minimum(polygon)]
     check = "async (given) => { const {polygonMistake: f} = await import('/assets/geometry.js'); return given.map(f); }"
-    said = browser_page.evaluate(check, given)
-    expected = [why(ZoneSettings, {"polygon": each}) for each in given]
-    words = {"too_short": "polygon needs at least 3 corners"}
-    differing = [each for each in zip(given, said, expected, strict=True) if each[1] != words.get(each[2], each[2])]
+    found = browser_page.evaluate(check, given)
+    expected = [mistake(ZoneSettings, {"polygon": polygon}) for polygon in given]
+    messages = {"too_short": "polygon needs at least 3 corners"}
+    differing = [row for row in zip(given, found, expected, strict=True) if row[1] != messages.get(row[2], row[2])]
     assert differing == []
-    assert {expected.count(each) > 100 for each in set(expected)} == {True}, "all kinds of mistakes, and none"
+    assert {expected.count(message) > 100 for message in set(expected)} == {True}, "all kinds of mistakes, and none"
     assert len(set(expected)) == 5
 
 
-def test_a_line_that_the_page_takes_is_one_that_the_daemon_takes(browser_page):
+def test_the_page_accepts_the_lines_that_the_daemon_accepts(browser_page):
     serve(browser_page)
-    chance = random.Random(10)
-    given = [[[chance.randint(-1, 5) / 4, chance.randint(0, 4) / 4] for _ in range(2)] for _ in range(1000)]
+    rng = random.Random(10)
+    given = [[[rng.randint(-1, 5) / 4, rng.randint(0, 4) / 4] for _ in range(2)] for _ in range(1000)]
     check = (
         "async (all) => { const m = await import('/assets/geometry.js'); return all.map((a) => m.lineMistake(...a)); }"
     )
-    said = browser_page.evaluate(check, given)
-    assert said == [why(LineSettings, {"from": start, "to": end}) for start, end in given]
-    assert len(set(said)) == 3
+    found = browser_page.evaluate(check, given)
+    assert found == [mistake(LineSettings, {"from": start, "to": end}) for start, end in given]
+    assert len(set(found)) == 3

@@ -1,4 +1,4 @@
-"""A page that is stopped in the middle of everything costs the others nothing, and is not waited for."""
+"""A live page whose process is stopped does not slow down others, and does not delay the daemon's stop."""
 
 import contextlib
 import signal
@@ -22,13 +22,13 @@ from tests.support.waiting import free_port, wait_until
 pytestmark = [pytest.mark.mosquitto, pytest.mark.faults]
 
 STOPPED_S = 60
-LOOK_S = 10
+SAMPLE_S = 10
 FPS = 20
 UPGRADE = (
     b"GET /cameras/cam/live HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
     b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n"
 )
-QUESTION = bytes([0x81, 0x82, 0, 0, 0, 0]) + b"30"  # RFC 6455: a text, under a mask of zeros
+REQUEST = bytes([0x81, 0x82, 0, 0, 0, 0]) + b"30"  # RFC 6455: a text frame with a zero mask
 GREEDY = f"""
 import socket
 page = socket.socket()
@@ -36,7 +36,7 @@ page.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
 page.connect(("127.0.0.1", PORT))
 page.sendall({UPGRADE!r})
 page.recv(1)
-page.sendall(1000 * {QUESTION!r})
+page.sendall(1000 * {REQUEST!r})
 print(page.getsockname()[1], flush=True)
 input()
 try:
@@ -47,16 +47,16 @@ except ConnectionError:
 """
 
 
-class Look(NamedTuple):
-    """How it goes."""
+class Sample(NamedTuple):
+    """Rates and memory over some seconds."""
 
-    pictures: float  # a second, of the page that goes on
-    messages: float  # a second
-    memory_mb: float  # the least: frames that are under way come and go
+    pictures: float  # per second, of the page that keeps running
+    messages: float  # per second
+    memory_mb: float  # the minimum, because frames in progress come and go
 
 
 class Site:
-    """A daemon with a camera, a page that watches it, and a subscriber."""
+    """A daemon with a camera, a live page and a subscriber."""
 
     def __init__(self, daemon, http, reader, page):
         self.daemon = daemon
@@ -66,38 +66,38 @@ class Site:
         self._process = psutil.Process(daemon.process.pid)
         self._reader = reader
 
-    def seen(self):
-        """Return how many pictures and messages there were."""
+    def counts(self):
+        """Return the number of pictures and messages so far."""
         assert not self.page.close_reasons
         return len(self.page.pictures), len(self._reader.detections())
 
-    def look(self):
-        (pictures, messages), memory, end_s = self.seen(), [], time.monotonic() + LOOK_S
+    def sample(self):
+        (pictures, messages), memory, end_s = self.counts(), [], time.monotonic() + SAMPLE_S
         while time.monotonic() < end_s:
             memory.append(self._process.memory_info().rss / 1e6)
             time.sleep(0.1)
-        more_pictures, more_messages = self.seen()
-        return Look((more_pictures - pictures) / LOOK_S, (more_messages - messages) / LOOK_S, min(memory))
+        more_pictures, more_messages = self.counts()
+        return Sample((more_pictures - pictures) / SAMPLE_S, (more_messages - messages) / SAMPLE_S, min(memory))
 
-    def has_a_seat(self):
+    def has_free_slot(self):
         """Return whether one more page would be served."""
         with socket.create_connection(("127.0.0.1", self.http), 30) as page, page.makefile("rb") as answer:
             page.sendall(UPGRADE)
             while answer.readline() != b"\r\n":
                 pass
-            page.sendall(QUESTION)
-            return answer.read(1) == b"\x81"  # a text; it would be told goodbye
+            page.sendall(REQUEST)
+            return answer.read(1) == b"\x81"  # a text frame; else the page would be closed
 
     def connections(self):
         tcp = psutil.net_connections("tcp")
-        return [each for each in tcp if each.laddr.port == self.http and each.status == psutil.CONN_ESTABLISHED]
+        return [entry for entry in tcp if entry.laddr.port == self.http and entry.status == psutil.CONN_ESTABLISHED]
 
     def unread_bytes(self, port):
-        """Return what the kernel keeps for the client that has this port."""
+        """Return the number of bytes in the kernel's send queue for the client with this port."""
         ends = f":{self.http:04X}", f":{port:04X}"
         for line in Path("/proc/net/tcp").read_text().splitlines():
-            ours, theirs, _, queues = line.split()[1:5]
-            if ours.endswith(ends[0]) and theirs.endswith(ends[1]):
+            local, remote, _, queues = line.split()[1:5]
+            if local.endswith(ends[0]) and remote.endswith(ends[1]):
                 return int(queues.split(":")[0], 16)
         return 0
 
@@ -118,7 +118,7 @@ def site(tmp_path, mosquitto, run_daemon, studio, subscribe):
 
 @contextlib.contextmanager
 def polite(site):
-    """Stop a page that asks for the next picture when it has got one."""
+    """Stop a page that requests a picture only after it has received the last."""
     with live_pages(site.url, 1, 5) as pages:
         wait_until(lambda: len(pages.pictures) > 10, "pictures")
         pages.process.send_signal(signal.SIGSTOP)
@@ -127,19 +127,19 @@ def polite(site):
 
 @contextlib.contextmanager
 def greedy(site):
-    """Stop a page that has asked for a thousand pictures and read none, when all that can be full of them is."""
+    """Stop a page that has requested a thousand pictures and read none, once all buffers are full."""
     command = [sys.executable, "-c", GREEDY.replace("PORT", str(site.http))]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
         try:
-            port, seen = int(process.stdout.readline()), [0]
+            port, queued = int(process.stdout.readline()), [0]
             process.send_signal(signal.SIGSTOP)
 
             def full():
                 time.sleep(1)
-                seen.append(site.unread_bytes(port))
-                return seen[-1] == seen[-2] > 100_000
+                queued.append(site.unread_bytes(port))
+                return queued[-1] == queued[-2] > 100_000
 
-            wait_until(full, "that no more is taken")
+            wait_until(full, "a full send queue")
             process.stdin.write(b"\n")
             process.stdin.flush()
             yield process
@@ -147,31 +147,31 @@ def greedy(site):
             process.kill()
 
 
-def test_pages_that_are_stopped_for_a_minute_cost_the_others_nothing(site):
-    before = site.look()
+def test_pages_stopped_for_a_minute_do_not_slow_down_others(site):
+    before = site.sample()
     with greedy(site) as one, polite(site) as other:
-        began_s, (pictures, messages) = time.monotonic(), site.seen()
-        assert not site.has_a_seat()
-        while not site.has_a_seat():
-            assert time.monotonic() < began_s + 40, "a seat is given back"
+        began_s, (pictures, messages) = time.monotonic(), site.counts()
+        assert not site.has_free_slot()
+        while not site.has_free_slot():
+            assert time.monotonic() < began_s + 40, "a slot is freed"
             time.sleep(1)
         wait_until(lambda: len(site.connections()) == 1, "the end of their connections", 30)
-        print(f"after {time.monotonic() - began_s:.0f} s their seats are given back and their connections have ended")
-        meanwhile = site.look()
-        until(began_s + STOPPED_S - LOOK_S)
-        after, seconds = site.look(), time.monotonic() - began_s
-        more_pictures, more_messages = site.seen()
+        print(f"after {time.monotonic() - began_s:.0f} s their slots are free and their connections closed")
+        during = site.sample()
+        until(began_s + STOPPED_S - SAMPLE_S)
+        after, seconds = site.sample(), time.monotonic() - began_s
+        more_pictures, more_messages = site.counts()
         for page in (one, other):
             page.send_signal(signal.SIGCONT)
-            page.wait(30)  # it ends when its connection has ended
-    print(f"{before}, {meanwhile}, {after}")
+            page.wait(30)  # it exits when its connection is closed
+    print(f"{before}, {during}, {after}")
     assert (more_pictures - pictures) / seconds > before.pictures / 2
     assert (more_messages - messages) / seconds > before.messages / 2
-    assert after.memory_mb < meanwhile.memory_mb + 8, "it is level"
-    assert after.memory_mb < before.memory_mb + 24, "and no more than some pictures above what it was"
+    assert after.memory_mb < during.memory_mb + 8, "the memory does not grow"
+    assert after.memory_mb < before.memory_mb + 24, "and is at most a few pictures above the start"
 
 
-def test_a_daemon_does_not_wait_for_a_page_that_is_stopped(site):
+def test_the_daemon_does_not_wait_for_a_stopped_page(site):
     with greedy(site):
         began_s = time.monotonic()
         assert site.daemon.terminate() == 0

@@ -1,4 +1,4 @@
-"""The demo with its page, and what a hand does there."""
+"""The demo with its web page, and what a user does there."""
 
 import re
 import subprocess
@@ -8,16 +8,15 @@ from tests.support.waiting import WAIT_S, wait_until
 
 PREFIX = "edgepub/demo/face"
 
-
-SEEN_WITHIN_MS = 1000 * WAIT_S
+TIMEOUT_MS = 1000 * WAIT_S
 
 
 class Demo:
-    """`edgepub demo` on a broker."""
+    """`edgepub demo` with a broker."""
 
     def __init__(self, url, folder):
-        self.said = folder / "demo.txt"
-        self._log = self.said.open("wb")
+        self.output = folder / "demo.txt"
+        self._log = self.output.open("wb")
         command = [sys.executable, "-m", "edgepub", "demo", "--broker", url]
         self._process = subprocess.Popen(command, stdout=self._log, stderr=self._log, start_new_session=True)
         self.link = wait_until(self._find_link, "the page's address")
@@ -25,9 +24,9 @@ class Demo:
         self.root = self.address.removesuffix("/cameras/face")
 
     def _find_link(self):
-        assert self._process.poll() is None, self.said.read_text()
-        found = re.search(r"http://127\.0\.0\.1:\d+/cameras/face#token=[0-9a-f]{32}", self.said.read_text())
-        return found and found[0]
+        assert self._process.poll() is None, self.output.read_text()
+        match = re.search(r"http://127\.0\.0\.1:\d+/cameras/face#token=[0-9a-f]{32}", self.output.read_text())
+        return match and match[0]
 
     def close(self):
         self._process.terminate()
@@ -36,9 +35,9 @@ class Demo:
 
 
 def at(page, x, y):
-    """Return where a fraction of the picture is on the screen."""
-    its = page.locator("#overlay").bounding_box()
-    return its["x"] + x * its["width"], its["y"] + y * its["height"]
+    """Convert fractions of the picture to coordinates on the screen."""
+    box = page.locator("#overlay").bounding_box()
+    return box["x"] + x * box["width"], box["y"] + y * box["height"]
 
 
 def draw(page, name, *corners):
@@ -47,6 +46,6 @@ def draw(page, name, *corners):
     page.click("#new-zone")
     for corner in (*corners, corners[0]):
         page.mouse.click(*at(page, *corner))
-        page.wait_for_timeout(400)  # or two clicks would be a double one
+        page.wait_for_timeout(400)  # else two clicks would be a double click
     page.locator("#editor input[type=text]").first.fill(name)
     page.keyboard.press("Enter")

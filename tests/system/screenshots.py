@@ -1,14 +1,14 @@
-"""Makes the pictures of docs/page.md from the demo's page, in a real browser: `python -m tests.system.screenshots`."""
+"""Make the pictures for docs/page.md from the demo's page in a real browser: `python -m tests.system.screenshots`."""
 
 import tempfile
 from pathlib import Path
 
 from tests.support import browser
 from tests.support.brokers import Mosquitto
-from tests.support.demo_page import SEEN_WITHIN_MS, Demo, draw
+from tests.support.demo_page import TIMEOUT_MS, Demo, draw
 
 DOCS = Path(__file__).parents[2] / "docs"
-DESK = {"viewport": {"width": 1280, "height": 1180}}
+DESKTOP = {"viewport": {"width": 1280, "height": 1180}}
 PHONE = {"viewport": {"width": 390, "height": 844}, "is_mobile": True, "has_touch": True, "color_scheme": "dark"}
 
 
@@ -18,12 +18,12 @@ def main():
         broker = Mosquitto(folder).start()
         demo = Demo(broker.url, folder)
         try:
-            for options, picture in ((DESK, "page.png"), (PHONE, "page-phone.png")):
-                with browser.opened([], **options) as page:
+            for options, picture in ((DESKTOP, "page.png"), (PHONE, "page-phone.png")):
+                with browser.open_page([], **options) as page:
                     page.goto(demo.link)
-                    page.wait_for_selector("#boxes rect.box", state="attached", timeout=SEEN_WITHIN_MS)
-                    if options is DESK:
-                        page.wait_for_timeout(90_000)  # for a plot that shows something
+                    page.wait_for_selector("#boxes rect.box", state="attached", timeout=TIMEOUT_MS)
+                    if options is DESKTOP:
+                        page.wait_for_timeout(90_000)  # until the plot has some points
                         draw(page, "seat", (0.3, 0.62), (0.95, 0.6), (0.97, 0.97), (0.25, 0.97))
                     page.evaluate("window.scrollTo(0, 0)")
                     page.screenshot(path=DOCS / picture)
