@@ -111,9 +111,8 @@ def run_daemon(tmp_path):
 @pytest.fixture
 def slow_broker(mosquitto):
     """A Mosquitto behind a slow link."""
-    link = SlowLink(mosquitto.port, 20_000)
-    yield link
-    link.close()
+    with SlowLink(mosquitto.port, 20_000) as link:
+        yield link
 
 
 @pytest.fixture

@@ -205,10 +205,9 @@ TAKEN_OVER = b"\xe0\x01\x8e"
 
 async def test_a_picture_that_takes_longer_than_the_keep_alive_does_not_end_the_session(start):
     broker = start()
-    link = SlowLink(broker.port, 20_000)
-    settings = MqttSettings(url=f"mqtt://127.0.0.1:{link.port}", keepalive_s=1)
     over = asyncio.Event()
-    try:
+    with SlowLink(broker.port, 20_000) as link:
+        settings = MqttSettings(url=f"mqtt://127.0.0.1:{link.port}", keepalive_s=1)
         async with connection.connect(settings, "slow", None, lambda _message, error: error or over.set()) as session:
             began_s = time.monotonic()
             session.send(picture_message("edgepub/test/cam/snapshot", b"x" * 150_000))
@@ -219,8 +218,6 @@ async def test_a_picture_that_takes_longer_than_the_keep_alive_does_not_end_the_
             assert over.is_set(), lost.exception()
             assert time.monotonic() - began_s > 3, "longer than three keep-alives"
             lost.cancel()
-    finally:
-        link.close()
 
 
 def test_another_client_with_our_name_is_recognised_and_there_is_no_storm(run_daemon, studio):

@@ -187,8 +187,7 @@ def test_adaptive_publishes_less_while_the_queue_ages_and_all_of_it_again(
     mosquitto, subscribe, run_daemon, studio, live
 ):
     camera = live(100)
-    link = SlowLink(mosquitto.port, 0)
-    try:
+    with SlowLink(mosquitto.port, 0) as link:
         settings = studio.settings(f"mqtt://127.0.0.1:{link.port}", camera.url, publish={"adaptive": True})
         settings["outbox"] = {"stream": {"size": 100}}
         settings["stats"] = {"interval_s": 1}
@@ -205,8 +204,6 @@ def test_adaptive_publishes_less_while_the_queue_ages_and_all_of_it_again(
         link.bytes_per_s = 0
         seen = len(reader.stats())
         reader.wait_for(lambda r: len(r.stats()) > seen + 2 and published_all(r), "all of it again")
-    finally:
-        link.close()
 
 
 def test_an_ai_server_that_dies_and_one_that_hangs_are_offline_and_healed(

@@ -7,7 +7,7 @@ import threading
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from rich.table import Table
 
@@ -24,7 +24,7 @@ _CHUNK_BYTES = 512
 
 
 class SlowLink:
-    """A TCP relay to a local port with a limited rate; replies are not limited.
+    """A TCP relay to a local port with a limited rate; replies are not limited. A context manager.
 
     Args:
         port: the destination.
@@ -41,10 +41,12 @@ class SlowLink:
         self.port: int = self._listener.getsockname()[1]
         self._open: list[socket.socket] = []
         self._threads = [threading.Thread(target=self._accept, name="slow-link")]
-        self._threads[0].start()
 
-    def close(self) -> None:
-        """Close all connections and stop the threads."""
+    def __enter__(self) -> Self:
+        self._threads[0].start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
         for connection in (self._listener, *self._open):
             with contextlib.suppress(OSError):
                 connection.shutdown(socket.SHUT_RDWR)
@@ -140,8 +142,7 @@ def measure(video: Path, zoo: Path, model: str, port: int, folder: Path) -> Figu
         rates = [stats["fps_inferred"] for stats in camera_stats[first:]]
         return float(sum(rates) / len(rates))
 
-    link = SlowLink(port, 0)
-    with contextlib.closing(link), LiveCamera(video, _FPS) as camera:
+    with SlowLink(port, 0) as link, LiveCamera(video, _FPS) as camera:
         cameras = {"camera": {"source": camera.url}}
         command = edgepub_run(folder, link.port, zoo, model, cameras, stats={"interval_s": 1})
         with watched(command, port, "edgepub/bench/#", folder, take) as process:
