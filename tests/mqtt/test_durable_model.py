@@ -1,4 +1,4 @@
-"""The durable lane against a disk that fails, hangs and loses its file at random: its promises hold all the same."""
+"""The durable lane with a disk that fails, hangs and loses its file at random: its guarantees hold."""
 
 import random
 from collections import Counter
@@ -7,17 +7,16 @@ import pytest
 
 from edgepub.core.errors import SpoolDamagedError, SpoolError
 from edgepub.mqtt.messages import EventReceipt, event_message, json_format
-from edgepub.mqtt.outbox import durable as module
 from edgepub.mqtt.outbox.durable import DurableLane
 from edgepub.mqtt.outbox.spool import Found, Row
 from edgepub.telemetry.metrics import CameraMetrics
 
-FORM = json_format("edgepub.event/1")
+FORMAT = json_format("edgepub.event/1")
 SEEDS = 100
 
 
 class Clock:
-    """What the lane takes for the time."""
+    """The time, as the lane sees it."""
 
     def __init__(self):
         self.now_s = 1000.0
@@ -33,7 +32,7 @@ class Clock:
 
 
 class FakeSpool:
-    """A file in memory; in the midst of each of its works the others go on, and then it may fail."""
+    """A file in memory. During each operation other threads go on (`meanwhile`), and then it may fail."""
 
     def __init__(self, dice, clock, kinds, rows):
         self.dice = dice
@@ -45,18 +44,18 @@ class FakeSpool:
         self.state = "works"
         self.meanwhile = None
 
-    def _others(self):
+    def _run_others(self):
         if self.meanwhile:
             if "hangs" in self.kinds and self.dice.random() < 0.3:
                 self.clock.now_s += 6
             for _ in range(self.dice.randrange(6)):
                 self.meanwhile()
 
-    def _may_fail(self, work):
+    def _may_fail(self, operation):
         if self.meanwhile and "damage" in self.kinds and self.dice.random() < 0.03:
             self.rows, self.numbers, self.is_open = {}, {}, False
             raise SpoolDamagedError("noise")
-        if self.state == "dead" or (self.state == "full" and work == "write"):
+        if self.state == "dead" or (self.state == "full" and operation == "write"):
             if self.state == "dead" and self.dice.random() < 0.3:
                 self.is_open = False
             raise SpoolError(self.state)
@@ -67,21 +66,21 @@ class FakeSpool:
         return Found(dict(self.numbers), Counter(row.topic for row in self.rows.values()), max(self.rows, default=0))
 
     def read(self, after, limit):
-        self._others()
+        self._run_others()
         self._may_fail("read")
         rows = [self.rows[number] for number in sorted(self.rows) if number > after][:limit]
-        self._others()
+        self._run_others()
         return rows
 
-    def write(self, rows, numbers, gone):
-        self._others()
+    def write(self, rows, numbers, removed):
+        self._run_others()
         self._may_fail("write")
         for row in rows:
             self.rows.setdefault(row.id, row)
         self.numbers |= {topic: max(number, self.numbers.get(topic, 0)) for topic, number in numbers.items()}
-        for number in gone:
+        for number in removed:
             self.rows.pop(number, None)
-        self._others()
+        self._run_others()
 
     def shrink(self):
         pass
@@ -96,13 +95,19 @@ class World:
     def __init__(self, seed, kinds, monkeypatch):
         self.dice = random.Random(seed)
         self.clock = Clock()
-        monkeypatch.setattr(module, "time", self.clock)
         self.before = 0 if {"damage", "bad start"} <= kinds else self.dice.randrange(12)
         self.spool = FakeSpool(self.dice, self.clock, kinds, self.before)
         if "bad start" in kinds:
             self.spool.state = "dead"
         self.counts = CameraMetrics()
-        self.lane = DurableLane(self.spool, 40, receipts={"t": EventReceipt(self.counts)})
+        self.lane = DurableLane(
+            self.spool,
+            40,
+            receipts={"t": EventReceipt(self.counts)},
+            max_ready=4,
+            max_incoming=50,
+            clock=self.clock,
+        )
         for name in ("start", "wake", "wake_soon"):
             monkeypatch.setattr(self.lane._worker, name, lambda: None)
         self.lane.open(lambda: None)
@@ -110,10 +115,10 @@ class World:
         self.under_way = []
         self.sent = []  # (row, number), in their order
 
-    def anything(self):
+    def do_anything(self):
         chance = self.dice.random()
         if chance < 0.35:
-            self.lane.put("t", lambda number: event_message("t", str(number).encode(), FORM))
+            self.lane.put("t", lambda number: event_message("t", str(number).encode(), FORMAT))
             self.put += 1
         elif chance < 0.7:
             self.take()
@@ -125,7 +130,7 @@ class World:
 
     def take(self):
         if len(self.under_way) < 8 and (message := self.lane.take()):
-            assert message.row not in [each.row for each in self.under_way], "under way twice"
+            assert message.row not in [other.row for other in self.under_way], "under way twice"
             assert message.row not in [row for row, _ in self.sent], "sent again"
             self.under_way.append(message)
 
@@ -135,19 +140,19 @@ class World:
             self.lane.done(message)
             self.sent.append((message.row, int(message.payload)))
 
-    def live(self, failures):
+    def run(self, failures):
         for _ in range(120):
             if self.dice.random() < 0.1:
                 self.spool.state = self.dice.choice(["works", "works", *failures])
             for _ in range(self.dice.randrange(4)):
-                self.anything()
-            self.spool.meanwhile = self.anything
+                self.do_anything()
+            self.spool.meanwhile = self.do_anything
             if self.dice.random() < 0.5:
                 self.lane._work()
             self.spool.meanwhile = None
             self.clock.now_s += self.dice.choice([0, 1, 3, 11])
 
-    def end_well(self):
+    def finish(self):
         self.spool.state = "works"
         self.clock.now_s += 20
         for _ in range(400):
@@ -158,13 +163,6 @@ class World:
                 self.send()
         self.lane._work()
         self.lane._work()
-
-
-@pytest.fixture(autouse=True)
-def _small_numbers(monkeypatch):
-    monkeypatch.setattr(module, "_MOST_READY", 4)
-    monkeypatch.setattr(module, "_FEW_READY", 2)
-    monkeypatch.setattr(module, "_MOST_IN_MEMORY", 50)
 
 
 @pytest.mark.parametrize(
@@ -183,13 +181,11 @@ def test_every_event_is_sent_once_or_counted_as_lost_and_nothing_is_left_behind(
     for seed in range(SEEDS):
         with pytest.MonkeyPatch.context() as patch:
             world = World(seed, kinds, patch)
-            world.live(failures)
-            world.end_well()
+            world.run(failures)
+            world.finish()
             lost = sum(world.counts.read().dropped.values())
             assert len(world.sent) + lost == world.before + world.put, f"seed {seed}"
-            assert (world.spool.rows, len(world.lane), world.lane._unwritten, world.lane._taken) == ({}, 0, {}, {}), (
-                seed
-            )
+            assert (world.spool.rows, len(world.lane), world.lane._queue.close()) == ({}, 0, (0, 0)), f"seed {seed}"
             numbers = [number for _, number in world.sent]
             if not kinds and failures == ["full"]:
                 assert numbers == sorted(set(numbers)), f"seed {seed}: in order, each number once"

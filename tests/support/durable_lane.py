@@ -8,15 +8,15 @@ from edgepub.mqtt.outbox.spool import Spool
 from edgepub.telemetry.metrics import CameraMetrics
 from tests.support.waiting import wait_until
 
-FORM = json_format("edgepub.event/1")
+FORMAT = json_format("edgepub.event/1")
 
 
 class Lane:
     """A durable lane with a file, and what it counts."""
 
-    def __init__(self, path, **limits):
+    def __init__(self, path, spool=None, **limits):
         self.counts = {topic: CameraMetrics() for topic in "ab"}
-        self.spool = Spool(path)
+        self.spool = spool or Spool(path)
         receipts = {topic: EventReceipt(counts) for topic, counts in self.counts.items()}
         self.lane = DurableLane(self.spool, receipts=receipts, **{"max_messages": 100_000, **limits})
         self.ready = threading.Event()
@@ -24,7 +24,7 @@ class Lane:
 
     def put(self, topic="a", number=1):
         for _ in range(number):
-            self.lane.put(topic, lambda seq: event_message(topic, f"{topic}{seq}".encode(), FORM))
+            self.lane.put(topic, lambda seq: event_message(topic, f"{topic}{seq}".encode(), FORMAT))
 
     def take(self, number=1):
         """Take messages, when they are there."""
@@ -39,6 +39,10 @@ class Lane:
             if sent:
                 self.lane.done(message)
         return [message.payload.decode() for message in messages]
+
+    def wait_until_written(self):
+        """Wait until all messages that wait are in the file."""
+        wait_until(lambda: not self.lane._queue.has_incoming, "all messages in the file")
 
     def dropped(self):
         return {topic: counts.read().dropped for topic, counts in self.counts.items() if counts.read().dropped}
