@@ -13,7 +13,7 @@ from tests.support.mill import CAMERAS, Gate, Reader, Told, mill, on_disk, until
 from tests.support.waiting import wait_until
 
 pytestmark = [pytest.mark.mosquitto, pytest.mark.faults]
-COMPLAINT = "events are kept in memory alone, and lost if edgepub ends before the broker has them"
+COMPLAINT = "events are kept in memory only; they are lost if edgepub stops before the broker has them"
 
 
 @pytest.fixture
@@ -76,7 +76,7 @@ def test_a_disk_that_has_room_again(small_disk, broker, run_daemon, studio):
     daemon.process.kill()
     daemon.wait()
     again = run_daemon(settings, STATE_DIRECTORY=str(small_disk))
-    again.wait_for_log("events of before wait for the broker")
+    again.wait_for_log("events from the last run wait for the broker")
     all_arrive(broker, again, gate)
 
 

@@ -171,7 +171,7 @@ def test_a_daemon_that_is_killed_during_an_outage(site, tmp_path):
         site.daemon.wait()
         waiting = on_disk(tmp_path / "state" / "events.sqlite")
         assert waiting
-        site.run_daemon().wait_for_log(f"{len(waiting)} events of before wait for the broker")
+        site.run_daemon().wait_for_log(f"{len(waiting)} events from the last run wait for the broker")
         site.begin()
         site.wait_for_events(len(waiting))
         site.wait_until_all_is_sent()

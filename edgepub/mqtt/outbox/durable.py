@@ -178,11 +178,12 @@ class DurableLane:
 
     def _count_lost(self, lost: Mapping[str, int], reason: str) -> None:
         if reason == "damaged":
-            _log.error("%d events that waited for the broker cannot be read from the file any more", sum(lost.values()))
+            text = "%d events that waited for the broker are lost: the file does not have them any more"
+            _log.error(text, sum(lost.values()))
         for topic, number in lost.items():
             receipt = self._receipts.get(topic)
             if receipt is None:  # the camera is not in the configuration any more
-                _log.warning("%d events dropped: %s: %s", number, topic, reason)
+                _log.warning("%s: %d dropped: %s", topic, number, reason)
                 continue
             for _ in range(number):
                 receipt.count_dropped(reason)
