@@ -40,7 +40,7 @@ _MAX_AREAS = 100
 
 
 class ZoneSettings(Section):
-    """A part of the frame. An object is in the zone while its anchor point is."""
+    """A zone is a part of the frame. An object is in the zone while its anchor point is."""
 
     polygon: list[Point] = Field(min_length=3, max_length=_MAX_CORNERS)
     """The corners in order around the zone, each `[x, y]` in fractions of the frame, measured from its top left."""
@@ -59,7 +59,7 @@ class ZoneSettings(Section):
 
 
 class LineSettings(Section):
-    """A line in the frame. An object crosses the line when its anchor point does."""
+    """An object crosses the line when its anchor point does."""
 
     start: Point = Field(alias="from")
     """The start of the line, `[x, y]` in fractions of the frame, measured from its top left."""

@@ -18,9 +18,10 @@ class PublishSettings(Section):
     """Which of a camera's results are published. The others are counted as sampled."""
 
     mode: Literal["always", "changes"] = "always"
-    """`always`: publish every result. `changes`: publish a result only if it differs from the last one published: in a
-    label, the number of objects, a track or a zone, in a box that moved by more than 2 % of the frame, or in a score
-    that changed by more than 0.1."""
+    """`always`: publish every result. `changes`: publish only results that differ from the last one published.
+
+    A result differs in mode `changes` if a label, the number of objects, a track or a zone is different, if a box moved
+    by more than 2 % of the frame, or if a score changed by more than 0.1."""
     every: Annotated[int, Number] = Field(default=1, ge=1, le=1_000_000)
     """Publish only every Nth result. In mode `changes`, a change waits for the next result that is due."""
     max_rate_hz: Annotated[float, Field(gt=0, le=1000), Number] | None = None
@@ -42,7 +43,7 @@ class SnapshotSettings(Section):
     """Snapshots: a JPEG when an object appears, and again when a better view of it is available."""
 
     enabled: bool = True
-    """false: no picture leaves this node, and the picture retained on the broker is deleted."""
+    """`false`: no picture leaves this node, and the picture retained on the broker is deleted."""
     boxes: bool = True
     """Draw the boxes and labels of the detections."""
     quality: Annotated[int, Number] = Field(default=80, ge=1, le=100)
@@ -54,7 +55,7 @@ class SnapshotSettings(Section):
 
 
 class CameraSettings(Section):
-    """One camera: its source, its model, and what is published."""
+    """Each camera has a source and a model, and settings for what is published."""
 
     source: str | int | None = None
     """A URL (`rtsp://`, `http://`, ...), a file, or the number of a webcam. Required, unless `source_file` is set."""
@@ -63,33 +64,37 @@ class CameraSettings(Section):
     model: Name
     """The name of one of the `models`."""
     enabled: bool = True
-    """false: the source stays closed and the camera's status is `disabled`."""
+    """`false`: the source stays closed and the camera's status is `disabled`."""
     loop: bool = False
     """Files only: start again when the file ends."""
     realtime: bool = False
     """Files only: play at the file's own frame rate, as a camera would, instead of as fast as the model allows."""
     max_fps: MaxFps | None = None
-    """Maximum frames per second given to the model, evenly spaced; null: as many as the model can process. The other
-    frames are counted as sampled. For a file, the seconds are those of its own clock."""
+    """Maximum frames per second given to the model, evenly spaced; null: as many as the model can process.
+
+    The other frames are counted as sampled. For a file, the seconds are those of its own clock."""
     stall_timeout_s: Annotated[float, Number] = Field(default=10, ge=1, le=3600)
-    """Seconds without a new frame from a live source, or without an answer from the model, before the camera is
-    reported as `offline`."""
+    """Seconds without a frame from a live source, or a result from the model, until the camera is `offline`."""
     labels: Labels | None = None
     """Keep only detections with one of these labels; null: all labels."""
     min_score: MinScore = 0.5
-    """Minimum score of a detection; lower ones are discarded. The model applies its own `output_confidence_threshold`
-    first, so a lower value here has no effect."""
+    """Minimum score of a detection; detections with a lower score are discarded.
+
+    The model applies its own `output_confidence_threshold` first, so a value below that has no effect."""
     publish: PublishSettings = PublishSettings()
     tracking: bool = True
-    """Follow each object from frame to frame and give it a `track_id`. false: there are counts, but no events."""
+    """Follow each object from frame to frame and give it a `track_id`. `false`: there are counts, but no events."""
     track_lost_s: Annotated[float, Number] = Field(default=3, ge=0, le=3600)
     """Seconds for which an undetected object keeps its track. If `occupancy_off_s` is longer, that applies."""
     occupancy_on_frames: Annotated[int, Number] = Field(default=3, ge=1, le=1000)
-    """Frames in which an object must be detected before it counts and the `appeared` event is sent. The same applies to
-    entering a zone. With tracking, frames count from the second detection of the object, where its track begins."""
+    """Frames in which an object must be detected before it counts and its `appeared` event is sent.
+
+    The same applies when an object enters a zone. With tracking, frames count from the second detection of the object,
+    where its track begins."""
     occupancy_off_s: Annotated[float, Number] = Field(default=2, ge=0, le=3600)
-    """Seconds without a detection before an object stops counting and the `left` event is sent. It must also be missing
-    for `occupancy_on_frames` frames."""
+    """Seconds without a detection before an object stops counting and its `left` event is sent.
+
+    The object must also be missing in `occupancy_on_frames` frames."""
     zones: Zones = Field(default_factory=dict)
     """Zones by name. Objects in a zone are also counted separately."""
     lines: Lines = Field(default_factory=dict)

@@ -117,7 +117,7 @@ class OutboxSettings(Section):
 
 
 class ModelSettings(Section):
-    """One model: the fields of `degirum_tools.ModelSpec`, with the same meaning."""
+    """Each model has the fields of `degirum_tools.ModelSpec`, with the same meaning."""
 
     model_config = ConfigDict(protected_namespaces=())
 
@@ -182,17 +182,20 @@ class HttpSettings(Section):
 
     listen: ListenAddress | None = None
     """The address to listen on: `127.0.0.1:9464`, `[::1]:9464`, or only a port, which means loopback; null: no server.
+
     Any address other than loopback requires a token."""
     token_file: ReadableFile | None = None
-    """A file that contains the access token and nothing else: at least 16 characters, for example from
-    `openssl rand -hex 16`. Alternatively, provide the credential `http_token`."""
+    """A file that contains the access token and nothing else, at least 16 characters.
+
+    Make one with `openssl rand -hex 16`. Alternatively, provide the credential `http_token`."""
     allow_edit: bool = False
     """Allow saving zones and lines from the page. They replace those in this file. Requires a token."""
     max_viewers: Annotated[int, Number] = Field(default=16, ge=1, le=1000)
     """Maximum live pages at the same time; further ones have to wait."""
     hosts: list[HostName] = Field(default_factory=list)
-    """Additional host names that browsers may use, such as the name of a reverse proxy. IP addresses, names without a
-    dot and the names of this machine always work."""
+    """Additional host names that browsers may use, such as the name of a reverse proxy.
+
+    IP addresses, names without a dot and the names of this machine always work."""
 
     @property
     def is_on_loopback(self) -> bool:
@@ -213,7 +216,7 @@ class HomeAssistantSettings(Section):
     """Home Assistant discovery: the node and each camera appear as devices in its MQTT integration."""
 
     enabled: bool = True
-    """false: publish no discovery messages, and delete those published before."""
+    """`false`: publish no discovery messages, and delete those published before."""
     discovery_prefix: Topic = "homeassistant"
     """The discovery prefix that is set in the options of Home Assistant's MQTT integration."""
 
@@ -244,5 +247,6 @@ class Settings(NodeSettings):
     http: HttpSettings = HttpSettings()
     log: LogSettings = LogSettings()
     startup_timeout_s: Annotated[float, Number] = Field(default=30, ge=1, le=3600)
-    """Seconds that the service start waits for the first broker session. After that the service counts as started, but
-    degraded, and keeps trying to connect."""
+    """Seconds that the start of the service waits for the first session with the broker.
+
+    After that the service counts as started, but degraded, and keeps trying to connect."""

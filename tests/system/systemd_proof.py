@@ -24,7 +24,7 @@ CONFIGURATION = {
     "cameras": {
         name: {"source": "/srv/face.mp4", "model": "faces", "loop": True, "realtime": True} for name in ("door", "desk")
     },
-    "http": {"listen": "127.0.0.1:9090", "allow_edit": True},  # which wants the credential http_token
+    "http": {"listen": "127.0.0.1:9464", "allow_edit": True},  # which wants the credential http_token
 }
 # So that what takes a minute on a box takes seconds here.
 QUICK = "[Service]\nWatchdogSec=6\nRestartSec=1\n"

@@ -175,7 +175,7 @@ def test_the_next_start_keeps_the_passwords_and_takes_the_rights_anew(secrets, t
 def test_there_is_a_token_which_stays_until_it_is_removed(tmp_path, monkeypatch):
     file = tmp_path / "edgepub" / "http_token"
     monkeypatch.setenv("CREDENTIALS_DIRECTORY", str(file.parent))
-    first = read_http_token(HttpSettings(listen="0.0.0.0:9090"))
+    first = read_http_token(HttpSettings(listen="0.0.0.0:9464"))
     make_passwords(tmp_path)
     assert read_http_token(HttpSettings()) == first
     file.unlink()
