@@ -19,6 +19,18 @@ from tests.support.ha_lab import HomeAssistant, why_not
 from tests.support.studio import BOX, Studio
 from tests.support.waiting import free_port
 
+# What a fixture needs, a test that uses it needs.
+_MARKERS = {
+    "mosquitto": "mosquitto",
+    "browser_page": "browser",
+    "broker": "process",
+    "cli": "process",
+    "demo_assets": "slow",  # the first use downloads them
+    "run_daemon": "process",
+    "live": "process",
+}
+_NOT_QUICK = ("browser", "faults", "home_assistant", "mosquitto", "process", "rtsp", "slow", "systemd")
+
 
 def pytest_addoption(parser):
     help_ = "how long the broker is killed again and again (default 5; 30 shows more of what grows)"
@@ -29,9 +41,10 @@ def pytest_addoption(parser):
 def pytest_collection_modifyitems(items):
     items.sort(key=lambda item: item.get_closest_marker("faults") is None)  # the longest first
     for item in items:
-        for fixture, marker in (("mosquitto", "mosquitto"), ("browser_page", "browser")):
-            if fixture in item.fixturenames:
-                item.add_marker(marker)
+        for marker in {_MARKERS[fixture] for fixture in item.fixturenames if fixture in _MARKERS}:
+            item.add_marker(marker)
+        if not any(item.get_closest_marker(marker) for marker in _NOT_QUICK):
+            item.add_marker("quick")
         if item.get_closest_marker("mosquitto") and not HAS_MOSQUITTO:
             item.add_marker(pytest.mark.skip(reason="no Mosquitto here: apt-get install mosquitto mosquitto-clients"))
         if item.get_closest_marker("browser") and (reason := browser.missing_requirement()):

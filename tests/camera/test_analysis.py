@@ -79,6 +79,7 @@ class Play:
         return [next(same) for _, same in groupby(steps, key=lambda step: step[1])][1:]
 
 
+@pytest.mark.slow
 def test_an_object_appears_and_leaves_once():
     play = Play([*nobody(10), *still(0.3, 50), *nobody(100)], end=False)
     assert play.events == ["appeared 1", "left 1"]
@@ -373,6 +374,7 @@ def scripts(draw):
     return script
 
 
+@pytest.mark.slow
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
 @given(scripts(), st.booleans(), st.integers(1, 4), st.sampled_from([0, 0.2, 2]))
 def test_events_and_counts_are_one_story(script, end, on_frames, off_s):
@@ -394,6 +396,7 @@ def test_events_and_counts_are_one_story(script, end, on_frames, off_s):
 AREAS = [{**MIDDLE, **GATE}, MIDDLE, GATE, {"zones": {**NARROW["zones"], **MIDDLE["zones"]}, **GATE}, {}]
 
 
+@pytest.mark.slow
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
 @given(scripts(), st.dictionaries(st.integers(1, 120), st.sampled_from(AREAS), max_size=6), st.integers(1, 4))
 def test_other_areas_change_nothing_but_themselves(script, drawn, on_frames):

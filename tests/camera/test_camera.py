@@ -5,6 +5,8 @@ import contextlib
 import threading
 import time
 
+import pytest
+
 from edgepub.camera.frames import Frame, Result
 from edgepub.camera.supervisor import CameraSupervisor
 from edgepub.core.errors import ModelError, SourceError
@@ -190,6 +192,7 @@ async def test_a_disabled_camera_ends_when_it_is_stopped():
     assert told.statuses == []
 
 
+@pytest.mark.slow
 async def test_only_so_many_calls_that_hang(caplog):
     hangs, the_end = [], threading.Event()
 
@@ -208,6 +211,7 @@ async def test_only_so_many_calls_that_hang(caplog):
         the_end.set()
 
 
+@pytest.mark.slow
 async def test_a_stop_does_not_wait_for_room_among_the_hung(caplog):
     let_go = threading.Event()
     async with running([Model(1, let_go.wait)]):

@@ -179,6 +179,7 @@ def _signals_of_this_thread():
     signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
+@pytest.mark.process
 def test_an_ai_server(demo_assets):
     with ai_server(demo_assets.zoo) as (port, _):
         model = {"model_name": "blazeface", "inference_host_address": f"127.0.0.1:{port}"}

@@ -18,6 +18,8 @@ from edgepub.cli.demo import assets
 from edgepub.mqtt.payloads import detections
 from tests.support.waiting import wait_until
 
+pytestmark = pytest.mark.process
+
 
 @pytest.fixture(autouse=True)
 def _marked_environment(monkeypatch):

@@ -80,6 +80,7 @@ many_areas = st.builds(
 cameras = st.dictionaries(names.filter(lambda name: name not in {"status", "info", "stats"}), many_areas, max_size=3)
 
 
+@pytest.mark.slow
 @given(cameras)
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
 def test_whatever_can_be_drawn_is_kept_to_the_last_digit(tmp_path, saved):

@@ -287,6 +287,7 @@ async def running():
         task.cancel()
 
 
+@pytest.mark.slow
 async def test_what_is_new_is_announced_once_for_several_and_what_is_gone_stays_removed(running):
     gone = "edgepub/garage/porch/zones/steps/objects/cat"
     announcing = Announcing(settings_of({"porch": {}, "yard": {}}), gone)

@@ -234,6 +234,7 @@ JSON = st.recursive(
 BODIES = st.just(b"") | st.binary(max_size=60) | JSON.map(lambda value: json.dumps(value).encode(errors="replace"))
 
 
+@pytest.mark.slow
 def test_random_requests_cause_no_internal_error(caplog):
     """No 500, no traceback, no file outside the site; with and without the token."""
     limits = HttpLimits(wrong_token_delay_s=0.0, still_timeout_s=0.05)

@@ -154,13 +154,12 @@ async def test_a_client_that_is_too_slow_is_disconnected(start_server):
         await ends(reader)
         writer.close()
     reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
-    began_s = time.monotonic()
     with contextlib.suppress(ConnectionError):
-        while time.monotonic() - began_s < 30:  # a byte now and then, without end
-            writer.write(b"G")
-            await writer.drain()
-            await asyncio.sleep(0.05)
-    assert time.monotonic() - began_s < 20
+        async with asyncio.timeout(20):
+            while not writer.is_closing():  # one byte now and then, without end
+                writer.write(b"G")
+                await writer.drain()
+                await asyncio.sleep(0.05)
     writer.close()
 
 
@@ -193,6 +192,7 @@ def enlarge(server):
     return len(page)
 
 
+@pytest.mark.slow
 async def test_a_client_that_does_not_read_is_disconnected(start_server):
     server = await start_server(limits=HttpLimits(max_connection_s=1.0))
     page_bytes = enlarge(server)
@@ -224,6 +224,7 @@ async def test_a_request_that_is_too_large_is_not_read(start_server):
     assert (await server.request())[0] == 200
 
 
+@pytest.mark.slow
 async def test_it_stops_within_a_second_with_any_client_connected():
     server = await LocalServer("porch").start()
     page_bytes = enlarge(server)
@@ -261,6 +262,7 @@ async def test_it_stops_within_a_second_with_any_client_connected():
         test_no_response_names_the_software_and_invalid_requests_are_not_logged,
     ],
 )
+@pytest.mark.slow
 def test_the_same_in_the_event_loop_of_the_daemon(case, caplog):
     async def run():
         async with server_starter() as start:

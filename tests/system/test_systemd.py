@@ -30,6 +30,7 @@ def why_not():
     return boot_lab.why_not()
 
 
+@pytest.mark.systemd
 @pytest.mark.usefixtures("demo_assets")
 @pytest.mark.skipif(why_not() is not None, reason=str(why_not()))
 def test_the_service(tmp_path):
