@@ -1,4 +1,4 @@
-"""The zones and lines of a camera, which can be replaced as a whole."""
+"""The zones and lines of a camera, which can be replaced together."""
 
 import pytest
 
@@ -13,7 +13,7 @@ def areas(**content):
     return Areas.model_validate(content)
 
 
-def test_all_else_of_a_camera_stays_when_its_areas_are_replaced(tmp_path):
+def test_replacing_areas_keeps_all_other_settings(tmp_path):
     (tmp_path / "url").write_text("rtsp://somewhere/1\n")
     old = {"yard": {"polygon": SQUARE}}
     camera = CameraSettings(source_file=tmp_path / "url", model="m", labels=["person"], zones=old)
@@ -21,7 +21,7 @@ def test_all_else_of_a_camera_stays_when_its_areas_are_replaced(tmp_path):
     other = camera.with_areas(drawn)
     assert other.areas == drawn
     assert other.resolved_source == "rtsp://somewhere/1", "the secret file is not read again"
-    assert camera.areas == areas(zones=old), "the one it was made of is as it was"
+    assert camera.areas == areas(zones=old), "the original is unchanged"
     assert other.with_areas(camera.areas) == camera
     assert Areas.model_validate(other.areas.model_dump(mode="json", by_alias=True)) == drawn
 
@@ -37,9 +37,9 @@ def test_all_else_of_a_camera_stays_when_its_areas_are_replaced(tmp_path):
         ({"tracking": False}, areas(lines=GATE), "lines need tracking: set it to true, or remove lines"),
     ],
 )
-def test_areas_that_a_camera_cannot_have_are_refused_as_in_the_configuration(camera, drawn, why):
-    its = {"source": 0, "model": "m", **camera}
+def test_areas_that_do_not_fit_get_the_error_of_the_configuration(camera, drawn, why):
+    settings = {"source": 0, "model": "m", **camera}
     with pytest.raises(ValueError, match=why):
-        CameraSettings(**its).with_areas(drawn)
+        CameraSettings(**settings).with_areas(drawn)
     with pytest.raises(ValueError, match=why):
-        CameraSettings(**its, **drawn.model_dump(by_alias=True))
+        CameraSettings(**settings, **drawn.model_dump(by_alias=True))

@@ -1,4 +1,4 @@
-"""What a configuration may say, and what is said of a wrong one."""
+"""Reading the configuration, and the line for each mistake."""
 
 import dataclasses
 import os
@@ -53,7 +53,7 @@ def mistakes(folder, text):
 
 
 def changed(**sections):
-    """Return the good configuration with some keys replaced, or taken out (GONE)."""
+    """Return the good configuration with some keys replaced, or removed (GONE)."""
     content = yaml.safe_load(GOOD)
     for path, value in sections.items():
         *above, last = path.split("__")
@@ -75,7 +75,7 @@ def test_a_small_configuration_is_enough(tmp_path):
     assert settings.outbox.stream.size == 256
 
 
-def test_nothing_changes_after_reading(tmp_path):
+def test_settings_are_frozen(tmp_path):
     settings = load(tmp_path, GOOD)
     with pytest.raises(ValueError, match="frozen"):
         settings.node = "other"
@@ -85,7 +85,7 @@ def test_nothing_changes_after_reading(tmp_path):
 
 TRIANGLE = [[0, 0], [1, 0], [1, 1]]
 
-# Every line is a change of the good configuration and what is said of it.
+# Each entry: a change of the good configuration, and the line that reports it.
 WRONG = [
     ({"node": "Garage!"}, "node: a name has 1 to 64 characters of a-z, 0-9, '_' and '-'"),
     ({"node": "x" * 65}, "node: a name has 1 to 64 characters of a-z, 0-9, '_' and '-'"),
@@ -224,7 +224,7 @@ WRONG = [
 
 
 @pytest.mark.parametrize(("change", "line"), WRONG, ids=[line for _, line in WRONG])
-def test_a_wrong_configuration_gets_its_line(tmp_path, change, line):
+def test_a_mistake_gets_its_line(tmp_path, change, line):
     assert mistakes(tmp_path, changed(**change)) == [line]
 
 
@@ -245,7 +245,7 @@ BROKEN = [
 
 
 @pytest.mark.parametrize(("text", "line"), BROKEN)
-def test_a_file_that_is_no_configuration(tmp_path, text, line):
+def test_a_file_that_is_not_a_configuration(tmp_path, text, line):
     assert mistakes(tmp_path, text) == [line]
 
 
@@ -262,7 +262,7 @@ def test_a_file_that_is_not_text(tmp_path):
         load_settings(tmp_path / "edgepub.yaml")
 
 
-def test_all_mistakes_are_listed_at_once(tmp_path):
+def test_all_mistakes_are_listed_together(tmp_path):
     text = changed(node="!", mqtt__keepalive_s=0, cameras__porch__model="nope", cameras__porch__min_score=2)
     assert [line.partition(":")[0] for line in mistakes(tmp_path, text)] == [
         "node",
@@ -331,7 +331,7 @@ def test_a_source_from_a_file(tmp_path):
     assert mistakes(tmp_path, text) == [f"cameras.porch: source_file is empty: {tmp_path / 'url'}"]
 
 
-def test_the_environment_is_above_the_file(tmp_path, monkeypatch):
+def test_the_environment_overrides_the_file(tmp_path, monkeypatch):
     monkeypatch.setenv("EDGEPUB_NODE", "attic")
     monkeypatch.setenv("EDGEPUB_MQTT__URL", "mqtt://10.0.0.9")
     monkeypatch.setenv("EDGEPUB_CAMERAS__PORCH__MIN_SCORE", "0.7")
@@ -367,18 +367,18 @@ def test_a_wrong_variable_gets_its_line(tmp_path, monkeypatch, variable, value, 
     assert said == line or (line.endswith("environment:") and said.startswith(line))
 
 
-def test_a_wrong_variable_stands_beside_the_mistakes_of_the_file(tmp_path, monkeypatch):
+def test_mistakes_of_variables_and_of_the_file_are_listed_together(tmp_path, monkeypatch):
     monkeypatch.setenv("EDGEPUB_MQT__URL", "x")
     assert len(mistakes(tmp_path, changed(node="!", mqtt__keepalive_s=0))) == 3
 
 
-def test_a_source_of_the_environment_takes_the_place_of_a_source_file(tmp_path, monkeypatch):
+def test_a_source_in_the_environment_replaces_the_source_file(tmp_path, monkeypatch):
     (tmp_path / "url").write_text("clips/a.mp4")
     monkeypatch.setenv("EDGEPUB_CAMERAS__PORCH__SOURCE_FILE", "url")
     assert load(tmp_path, GOOD).cameras["porch"].resolved_source == tmp_path / "clips" / "a.mp4"
 
 
-def test_a_variable_that_is_no_json(tmp_path, monkeypatch):
+def test_a_variable_that_is_not_json(tmp_path, monkeypatch):
     monkeypatch.setenv("EDGEPUB_CAMERAS", "{porch")
     (line,) = mistakes(tmp_path, GOOD)
     assert "cameras" in line
@@ -386,7 +386,7 @@ def test_a_variable_that_is_no_json(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("way", ["password", "password_file", "credential", "environment", "environment over file"])
-def test_a_password_comes_from_anywhere_and_is_never_shown(tmp_path, monkeypatch, way):
+def test_a_password_is_read_from_any_source_and_never_shown(tmp_path, monkeypatch, way):
     (tmp_path / "secret").write_text("s3cret\n")
     changes = {"mqtt__username": "me"}
     if way == "password":
@@ -405,7 +405,7 @@ def test_a_password_comes_from_anywhere_and_is_never_shown(tmp_path, monkeypatch
     assert "s3cret" not in repr(settings) + str(settings) + str(settings.model_dump())
 
 
-def test_password_trouble_names_the_way_out(tmp_path, monkeypatch):
+def test_a_mistake_with_the_password_says_how_to_fix_it(tmp_path, monkeypatch):
     (tmp_path / "empty").write_text("\n")
     assert mistakes(tmp_path, changed(mqtt__username="me", mqtt__password_file="empty")) == [
         f"mqtt: the password file is empty: {tmp_path / 'empty'}"
@@ -422,7 +422,7 @@ def test_password_trouble_names_the_way_out(tmp_path, monkeypatch):
     assert mistakes(tmp_path, GOOD) == ["mqtt: username is missing: the credential mqtt_password needs a user name"]
 
 
-def test_a_credential_without_content_is_none_for_a_broker_that_wants_none(tmp_path, monkeypatch):
+def test_an_empty_credential_means_no_password_without_a_user_name(tmp_path, monkeypatch):
     (tmp_path / "mqtt_password").touch()
     monkeypatch.setenv("CREDENTIALS_DIRECTORY", str(tmp_path))
     assert read_broker_password(load(tmp_path, GOOD).mqtt) is None
@@ -443,7 +443,7 @@ def test_loopback_needs_no_token(tmp_path, listen):
 
 
 @pytest.mark.parametrize("listen", ["0.0.0.0:9464", "[::]:9464", "192.168.1.2:9464", "[fe80::1]:9464", "128.0.0.1:80"])
-def test_what_others_can_reach_needs_a_token(tmp_path, listen):
+def test_an_address_other_than_loopback_needs_a_token(tmp_path, listen):
     assert mistakes(tmp_path, changed(http__listen=listen)) == [
         f"http.listen: {listen} is not loopback, so a token is required: {REMEDY}"
     ]
@@ -451,18 +451,18 @@ def test_what_others_can_reach_needs_a_token(tmp_path, listen):
     assert load(tmp_path, changed(http__listen=listen, http__token_file="token"))
 
 
-def test_who_may_edit_needs_a_token(tmp_path):
+def test_editing_needs_a_token(tmp_path):
     text = changed(http__listen=9464, http__allow_edit=True)
     assert mistakes(tmp_path, text) == [
         f"http.allow_edit: a token is required, or every user of this machine could edit: {REMEDY}"
     ]
     (tmp_path / "token").write_text(TOKEN)
     assert load(tmp_path, changed(http__listen=9464, http__allow_edit=True, http__token_file="token"))
-    assert load(tmp_path, changed(http__allow_edit=True)), "nothing is served"
+    assert load(tmp_path, changed(http__allow_edit=True)), "there is no server"
 
 
 @pytest.mark.parametrize("way", ["token_file", "credential", "environment"])
-def test_a_token_comes_from_a_file_or_the_service_manager_and_is_never_shown(tmp_path, monkeypatch, way):
+def test_a_token_is_read_from_a_file_or_a_credential_and_never_shown(tmp_path, monkeypatch, way):
     (tmp_path / "http_token").write_text(f"{TOKEN}\n")
     changes = {"http__listen": "0.0.0.0:9464"}
     if way == "token_file":
@@ -489,30 +489,30 @@ def test_a_token_comes_from_a_file_or_the_service_manager_and_is_never_shown(tmp
         (b"\xff" * 16, "the token file cannot be read as text: PATH"),
     ],
 )  # fmt: skip
-def test_what_is_no_token_is_told(tmp_path, monkeypatch, content, why):
+def test_an_unusable_token_is_reported(tmp_path, monkeypatch, content, why):
     path = tmp_path / "http_token"
     path.write_bytes(content if isinstance(content, bytes) else content.encode())
     why = why.replace("PATH", str(path))
     assert mistakes(tmp_path, changed(http__listen=9464, http__token_file="http_token")) == [f"http.token_file: {why}"]
     monkeypatch.setenv("CREDENTIALS_DIRECTORY", str(tmp_path))
     assert mistakes(tmp_path, changed(http__listen=9464)) == [f"http: {why}"]
-    assert load(tmp_path, GOOD), "nothing is served"
+    assert load(tmp_path, GOOD), "there is no server"
 
 
-def test_root_s_check_finds_the_token_that_systemd_gives_the_service(tmp_path):
+def test_root_s_check_finds_the_token_of_the_service(tmp_path):
     (tmp_path / "edgepub.http_token").write_text(TOKEN)
     open_to_all = load(tmp_path, changed(http__listen="0.0.0.0:9464"), credstore=tmp_path)
     assert read_http_token(open_to_all.http, tmp_path)
     assert read_http_token(load(tmp_path, changed(http__listen=9464)).http, tmp_path) is None, "needs none"
 
 
-def test_hosts_are_as_browsers_send_them(tmp_path):
+def test_hosts_are_stored_as_browsers_send_them(tmp_path):
     settings = load(tmp_path, changed(http__hosts=["Edge.Example.org", "küche.lan"]))
     assert settings.http.hosts == ["edge.example.org", "xn--kche-0ra.lan"]
 
 
-def test_what_a_node_is_to_others_is_read_without_its_cameras(tmp_path, monkeypatch):
-    """Their files may be gone, like credentials of a service that has stopped."""
+def test_node_settings_are_read_without_the_cameras(tmp_path, monkeypatch):
+    """Their files may be gone, like the credentials of a stopped service."""
     path = tmp_path / "edgepub.yaml"
     path.write_text("node: garage\nmqtt: {url: mqtt://h}\ncameras: {porch: {source_file: /nonexistent, model: gone}}\n")
     monkeypatch.setenv("EDGEPUB_MQTT__KEEPALIVE_S", "7")
@@ -528,7 +528,7 @@ def test_what_a_node_is_to_others_is_read_without_its_cameras(tmp_path, monkeypa
         load_node_settings(path)
 
 
-def test_root_s_commands_find_the_password_that_systemd_gives_the_service(tmp_path):
+def test_root_s_commands_find_the_password_of_the_service(tmp_path):
     (tmp_path / "edgepub.mqtt_password").write_text("s3cret\n")
     settings = load(tmp_path, changed(mqtt__username="edge"), credstore=tmp_path)
     assert read_broker_password(settings.mqtt, tmp_path).get_secret_value() == "s3cret"
@@ -549,7 +549,7 @@ def test_no_mistake_shows_a_secret(tmp_path, monkeypatch):
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
-def test_a_file_that_may_not_be_read(tmp_path):
+def test_a_file_without_read_permission(tmp_path):
     (tmp_path / "secret").write_text("x")
     (tmp_path / "secret").chmod(0)
     assert mistakes(tmp_path, changed(mqtt__username="me", mqtt__password_file="secret")) == [

@@ -1,4 +1,4 @@
-"""Zones and lines that were saved on a camera's page, in the state folder."""
+"""Zones and lines saved on a camera's page, in the state folder."""
 
 import signal
 import subprocess
@@ -35,7 +35,7 @@ def mistakes(action):
     return caught.value.mistakes
 
 
-def test_what_is_saved_is_there_again_in_the_configurations_form_and_for_its_owner_alone(tmp_path):
+def test_saved_areas_are_read_back_and_the_file_is_private(tmp_path):
     folder = tmp_path / "state"
     assert overrides.read(folder) == {}
     overrides.write(folder, {"porch": DRAWN, "yard": Areas()})
@@ -56,7 +56,7 @@ def test_what_is_saved_is_there_again_in_the_configurations_form_and_for_its_own
     assert configured(porch=yaml.safe_load(text)["cameras"]["porch"]).cameras["porch"].areas == DRAWN
 
 
-def test_without_a_camera_there_is_no_file(tmp_path):
+def test_without_saved_areas_there_is_no_file(tmp_path):
     overrides.write(tmp_path, {})
     overrides.write(tmp_path, {"porch": DRAWN})
     overrides.write(tmp_path, {})
@@ -83,7 +83,7 @@ cameras = st.dictionaries(names.filter(lambda name: name not in {"status", "info
 @pytest.mark.slow
 @given(cameras)
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
-def test_whatever_can_be_drawn_is_kept_to_the_last_digit(tmp_path, saved):
+def test_all_areas_are_saved_exactly(tmp_path, saved):
     overrides.write(tmp_path, saved)
     again = overrides.read(tmp_path)
     assert again == saved
@@ -115,7 +115,7 @@ overrides.write(pathlib.Path(sys.argv[1]), {"yard": Areas()})
 
 
 @pytest.mark.parametrize("moment", ["written", "on the disk", "renamed"])
-def test_a_kill_leaves_the_old_or_the_new_and_no_half(tmp_path, moment):
+def test_a_kill_leaves_the_old_or_the_new_content(tmp_path, moment):
     overrides.write(tmp_path, {"porch": DRAWN})
     done = subprocess.run([sys.executable, "-c", DIES, tmp_path, moment], timeout=60, check=False)
     assert done.returncode == -signal.SIGKILL
@@ -125,7 +125,7 @@ def test_a_kill_leaves_the_old_or_the_new_and_no_half(tmp_path, moment):
     assert [path.name for path in tmp_path.iterdir()] == ["overrides.yaml"]
 
 
-def test_a_disk_that_does_not_take_it_keeps_what_was_there(tmp_path, monkeypatch):
+def test_a_full_disk_keeps_the_old_content(tmp_path, monkeypatch):
     overrides.write(tmp_path, {"porch": DRAWN})
 
     def full(_):
@@ -159,20 +159,20 @@ def test_a_disk_that_does_not_take_it_keeps_what_was_there(tmp_path, monkeypatch
         ),
     ],
 )
-def test_a_damaged_file_is_told_with_the_way_out(tmp_path, content, why):
+def test_a_mistake_in_the_file_says_how_to_fix_it(tmp_path, content, why):
     file = tmp_path / "overrides.yaml"
     file.write_bytes(content if isinstance(content, bytes) else content.encode())
     assert mistakes(lambda: overrides.read(tmp_path)) == [f"{file}: {why}; correct this file, or delete it"]
 
 
-def test_a_file_that_cannot_be_read_is_not_taken_for_none(tmp_path):
+def test_an_unreadable_file_is_an_error(tmp_path):
     (tmp_path / "overrides.yaml").mkdir()
     assert mistakes(lambda: overrides.read(tmp_path)) == [
         f"{tmp_path / 'overrides.yaml'}: cannot be read: Is a directory"
     ]
 
 
-def test_what_is_saved_takes_the_place_of_what_is_configured_as_a_whole(tmp_path):
+def test_saved_areas_replace_all_configured_areas(tmp_path):
     before = configured(
         porch={"zones": {"old": {"polygon": SQUARE}}, "min_score": 0.7},
         yard={"zones": {"old": {"polygon": SQUARE}}},
@@ -184,24 +184,24 @@ def test_what_is_saved_takes_the_place_of_what_is_configured_as_a_whole(tmp_path
     assert after.cameras["yard"].areas == Areas()
     assert after.cameras["desk"] is before.cameras["desk"]
     assert list(after.cameras) == ["porch", "yard", "desk"]
-    assert "old" in before.cameras["porch"].zones, "what is configured is still known"
+    assert "old" in before.cameras["porch"].zones, "the configured areas are kept"
 
 
-def test_what_does_not_fit_the_camera_any_more_is_told_with_the_way_out(tmp_path):
+def test_saved_areas_that_no_longer_fit_say_how_to_fix_them(tmp_path):
     before = configured(porch={"labels": ["car"]}, yard={"tracking": False}, desk={})
-    file, way_out = (
+    file, remedy = (
         tmp_path / "overrides.yaml",
         "remove this camera from this file to use the zones and lines of the configuration",
     )
     assert mistakes(
         lambda: overrides.apply_overrides(before, {"yard": DRAWN, "porch": DRAWN, "desk": DRAWN}, tmp_path)
     ) == [
-        f"{file}: cameras.porch: zones.driveway.labels: 'person' is not one of the camera's labels; {way_out}",
-        f"{file}: cameras.yard: lines need tracking: set it to true, or remove lines; {way_out}",
+        f"{file}: cameras.porch: zones.driveway.labels: 'person' is not one of the camera's labels; {remedy}",
+        f"{file}: cameras.yard: lines need tracking: set it to true, or remove lines; {remedy}",
     ]
 
 
-def test_the_commands_use_what_is_saved_and_check_says_so(cli, tmp_path):
+def test_the_commands_use_saved_areas_and_check_reports_them(cli, tmp_path):
     file, folder = tmp_path / "edgepub.yaml", tmp_path / "state"
     content = configured(porch={}, yard={}).model_dump(mode="json", include={"models"}, exclude_defaults=True)
     content["cameras"] = {name: {"source": 0, "model": "coco"} for name in ("porch", "yard")}

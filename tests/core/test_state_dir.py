@@ -36,7 +36,7 @@ def holder(folder):
         process.stdin.close()
 
 
-def test_a_folder_is_for_one_edgepub(folder, holder):
+def test_a_folder_is_locked_for_one_edgepub(folder, holder):
     with (
         pytest.raises(StateInUseError, match=r"another edgepub uses this folder.*STATE_DIRECTORY"),
         lock_state_dir(folder, timeout_s=0.2),
@@ -48,13 +48,13 @@ def test_a_folder_is_for_one_edgepub(folder, holder):
         pass
 
 
-def test_another_that_is_just_ending_is_waited_for(folder, holder):
+def test_the_lock_waits_for_another_edgepub_to_end(folder, holder):
     threading.Timer(0.3, holder.stdin.close).start()
     with lock_state_dir(folder):
         assert folder.is_dir()
 
 
-def test_where_it_is(monkeypatch):
+def test_default_state_dir(monkeypatch):
     monkeypatch.setenv("STATE_DIRECTORY", "/var/lib/edgepub:/var/lib/other")
     assert default_state_dir() == Path("/var/lib/edgepub")
     monkeypatch.delenv("STATE_DIRECTORY")

@@ -163,12 +163,12 @@ def test_the_two_commands_that_others_look_for_are_there():
     assert second.endswith(".venv/bin/pytest -n 3")
 
 
-def test_the_page_of_the_settings_is_what_the_settings_are():
+def test_settings_md_is_up_to_date():
     page = (ROOT / "docs" / "settings.md").read_text()
     assert page == make_settings().page() + "\n", "python docs/make_settings.py > docs/settings.md"
 
 
-def test_the_whole_example_has_every_key():
+def test_the_example_has_every_key():
     maker = make_settings()
     keys = {key.path[-1] for section in maker.sections() for key in section.keys}
     missing = [key for key in sorted(keys) if not re.search(rf"\b{key}:", maker.EXAMPLE) and key != "password"]

@@ -24,13 +24,13 @@ HOUR_S = 3600.0
 
 
 @pytest.fixture(autouse=True)
-def _root_as_before(monkeypatch):
+def _restore_root_logger(monkeypatch):
     root = logging.getLogger()
     monkeypatch.setattr(root, "handlers", root.handlers)
     level = root.level
     yield
-    for each in root.handlers:
-        each.close()
+    for handler in root.handlers:
+        handler.close()
     root.setLevel(level)
     LOG.handlers, LOG.propagate, LOG.level = [], True, logging.NOTSET
 
@@ -88,9 +88,9 @@ def fields_of(entry):
 
 @pytest.fixture
 def journal(tmp_path):
-    its = Journal(tmp_path / "socket")
-    yield its
-    its.socket.close()
+    server = Journal(tmp_path / "socket")
+    yield server
+    server.socket.close()
 
 
 @pytest.fixture
@@ -251,8 +251,8 @@ def test_a_stderr_that_is_not_read_does_not_block(unreachable):  # noqa: ARG001
 
 def test_a_redirected_stderr_is_not_the_journal(monkeypatch, stderr, journal):
     """A service of systemd with its stderr redirected to a file."""
-    its = os.fstat(2)
-    monkeypatch.setenv("JOURNAL_STREAM", f"{its.st_dev}:{its.st_ino + 1}")
+    stat = os.fstat(2)
+    monkeypatch.setenv("JOURNAL_STREAM", f"{stat.st_dev}:{stat.st_ino + 1}")
     logs.configure_logging(LogSettings(), journal.path)
     LOG.warning("here")
     assert "WARNING here" in stderr()
@@ -282,10 +282,10 @@ def test_threads_log_in_parallel_and_entries_stay_whole(to_journal):
     threads = [threading.Thread(target=work, args=(name,), name=f"camera-{name}") for name in names]
     entries = []
     reader = threading.Thread(target=lambda: entries.extend(to_journal.entry() for _ in range(1600)))
-    for each in (reader, *threads):
-        each.start()
-    for each in (*threads, reader):
-        each.join()
+    for thread in (reader, *threads):
+        thread.start()
+    for thread in (*threads, reader):
+        thread.join()
     for entry in entries:
         assert entry["MESSAGE"].endswith(f"\nof {entry['CAMERA']}")
         assert entry["THREAD_NAME"] == f"camera-{entry['CAMERA']}"
@@ -415,10 +415,10 @@ def test_a_flood_from_several_threads_is_a_few_lines(stderr):
             PORCH.warning("frame %d is dropped", number)
 
     threads = [threading.Thread(target=flood) for _ in range(4)]
-    for each in threads:
-        each.start()
-    for each in threads:
-        each.join()
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
     assert 1 <= len(stderr().splitlines()) <= 3
 
 
