@@ -1,7 +1,7 @@
 #!/usr/bin/python3
-"""What `test_systemd.py` does inside a machine that has just been booted: edgepub as a service, as the papers say.
+"""What `test_systemd.py` runs inside a container that has just booted: edgepub as a service, as documented.
 
-Each line that it prints is something that was seen; it ends at the first that was not.
+Each printed line is a fact that was checked. It exits at the first that is wrong.
 """
 
 import json
@@ -24,11 +24,11 @@ CONFIGURATION = {
     "cameras": {
         name: {"source": "/srv/face.mp4", "model": "faces", "loop": True, "realtime": True} for name in ("door", "desk")
     },
-    "http": {"listen": "127.0.0.1:9464", "allow_edit": True},  # which wants the credential http_token
+    "http": {"listen": "127.0.0.1:9464", "allow_edit": True},  # which needs the credential http_token
 }
-# So that what takes a minute on a box takes seconds here.
+# What takes a minute in production takes seconds here.
 QUICK = "[Service]\nWatchdogSec=6\nRestartSec=1\n"
-DEVICE = "/dev/hailo0"  # a stand-in, which the lab binds there
+DEVICE = "/dev/hailo0"  # a substitute, which the lab binds there
 EXPOSURE = 2.0
 
 
@@ -66,15 +66,15 @@ def prop(name):
     return sh("systemctl", "show", "edgepub", "--property", name, "--value")
 
 
-def told(topic, count=1, seconds=30):
-    """Return messages of a topic as another client gets them."""
+def received(topic, count=1, seconds=30):
+    """Return messages of a topic as another client receives them."""
     return sh(
         "mosquitto_sub", "-u", "reader", "-P", PASSWORD, "-t", topic, "-C", str(count), "-W", str(seconds), check=False
     )
 
 
 def boot_id():
-    return json.loads(told("edgepub/box/door/detections") or "{}").get("boot_id")
+    return json.loads(received("edgepub/box/door/detections") or "{}").get("boot_id")
 
 
 def configure(change=lambda _: None):
@@ -101,9 +101,9 @@ def install():
     CREDENTIAL.write_text(PASSWORD)
     TOKEN.touch(mode=0o600)
     TOKEN.write_text("0123456789abcdef\n")
-    shutil.copy(PROJECT / "systemd" / "edgepub.daemon.systemd", UNITS)
-    (UNITS / "edgepub.daemon.systemd.d").mkdir()
-    (UNITS / "edgepub.daemon.systemd.d" / "quick.conf").write_text(QUICK)
+    shutil.copy(PROJECT / "systemd" / "edgepub.service", UNITS)
+    (UNITS / "edgepub.service.d").mkdir()
+    (UNITS / "edgepub.service.d" / "quick.conf").write_text(QUICK)
     for name in ("users", "log"):
         Path(f"/tmp/{name}").touch(0o600)
     for user in ("edge", "reader"):
@@ -118,9 +118,12 @@ def install():
 def starts():
     sh("systemctl", "start", "edgepub")
     seen("it is active when `systemctl start` is over", prop("ActiveState") == "active")
-    eventually("its status is told in words", lambda: "2 of 2 cameras online" in prop("StatusText"))
-    payload = json.loads(told("edgepub/box/door/detections"))
-    seen("it publishes what a real model sees on a real video, with the password of the credential", payload["seq"])
+    eventually("its status text is right", lambda: "2 of 2 cameras online" in prop("StatusText"))
+    payload = json.loads(received("edgepub/box/door/detections"))
+    seen(
+        "it publishes the detections of a real model on a real video, with the password of the credential",
+        payload["seq"],
+    )
     pid = prop("MainPID")
     uid = int(sh("stat", "-c", "%u", f"/proc/{pid}"))
     seen("its user is a dynamic one", 61184 <= uid <= 65519, uid)
@@ -132,7 +135,7 @@ def starts():
 
 
 def writes_nowhere_else(uid):
-    # It is no other user, so all that it makes is its own. (Its /tmp and /var/tmp go with it.)
+    # Only the service has this user, so all its files are found. (Its /tmp and /var/tmp are removed with it.)
     elsewhere = ["-path", "/proc", "-o", "-path", "/var/lib/private/edgepub", "-o", "-path", "*/systemd-private-*"]
     elsewhere += ["-o", "-path", "/run/credentials"]
     command = [
@@ -153,16 +156,14 @@ def writes_nowhere_else(uid):
     written = sh(*command, check=False).splitlines()
     seen("nothing is written outside of its state folder", not written, written)
     kept = sorted(path.name for path in Path("/var/lib/private/edgepub").iterdir())
-    seen(
-        "events, states and PySDK's own things are there", {"events.sqlite", "state.json", ".local"} <= set(kept), kept
-    )
+    seen("events, states and PySDK's own files are there", {"events.sqlite", "state.json", ".local"} <= set(kept), kept)
 
 
 def is_in_the_journal():
     entries = sh("journalctl", "-u", "edgepub", "CAMERA=door", "-o", "json", "--no-pager").splitlines()
     entry = json.loads(entries[-1])
     seen("the journal has a camera's lines by its name", entry["MESSAGE"].startswith("door: "), entry)
-    seen("with priorities", {json.loads(each)["PRIORITY"] for each in entries} <= {"4", "6"})
+    seen("with priorities", {json.loads(line)["PRIORITY"] for line in entries} <= {"4", "6"})
 
 
 def comes_back_after_a_kill():
@@ -172,7 +173,7 @@ def comes_back_after_a_kill():
     seen("once", prop("NRestarts") == "1", prop("NRestarts"))
 
 
-def is_ended_by_the_watchdog():
+def is_restarted_by_the_watchdog():
     before = boot_id()
     sh("kill", "-STOP", prop("MainPID"))
     eventually("a stopped process is started again by the watchdog", lambda: boot_id() not in {None, before})
@@ -184,7 +185,7 @@ def reloads():
     before, frames = boot_id(), []
 
     def frame(camera):
-        return json.loads(told(f"edgepub/box/{camera}/detections"))["frame"]
+        return json.loads(received(f"edgepub/box/{camera}/detections"))["frame"]
 
     eventually("both cameras are far enough", lambda: min(frame("door"), frame("desk")) > 30)
     frames = [frame("door"), frame("desk")]
@@ -192,25 +193,25 @@ def reloads():
     sh("systemctl", "reload", "edgepub")
     eventually("a reload says what it did", lambda: "reloaded: desk restarted" in prop("StatusText"))
     seen("it is active after it", prop("ActiveState") == "active", prop("ActiveState"))
-    eventually("the camera that changed begins anew", lambda: frame("desk") < frames[1])
+    eventually("the camera that changed restarts", lambda: frame("desk") < frames[1])
     seen("the other one goes on", frame("door") > frames[0])
     configure(lambda configuration: configuration["cameras"]["desk"].update(min_scor=0.6))
     sh("systemctl", "reload", "edgepub")
-    words = "the new configuration is refused: /etc/edgepub/edgepub.yaml: cameras.desk.min_scor: unknown key"
+    words = "reload refused: /etc/edgepub/edgepub.yaml: cameras.desk.min_scor: unknown key"
     eventually("a wrong configuration is refused", lambda: words in prop("StatusText"))
-    seen("and the old one goes on, in the same life", prop("ActiveState") == "active" and boot_id() == before)
+    seen("and the old one stays in force, in the same run", prop("ActiveState") == "active" and boot_id() == before)
     configure()
 
 
 def refuses_a_wrong_configuration():
     sh("systemctl", "stop", "edgepub")
-    seen("it says goodbye", told("edgepub/box/status") == "offline")
+    seen("it publishes offline", received("edgepub/box/status") == "offline")
     seen("and stops well", prop("Result") == "success", prop("Result"))
     configure(lambda configuration: configuration["cameras"].clear())
     subprocess.run(["systemctl", "start", "edgepub"], capture_output=True, check=False)
-    seen("with a wrong configuration it has failed at once", prop("ActiveState") == "failed", prop("ActiveState"))
+    seen("with a wrong configuration it fails immediately", prop("ActiveState") == "failed", prop("ActiveState"))
     first = prop("InvocationID")
-    time.sleep(3)  # three times the pause before a restart: that none comes cannot be waited for
+    time.sleep(3)  # three times the pause before a restart: one cannot wait for nothing
     seen(
         "and is not started again", (prop("ActiveState"), prop("InvocationID")) == ("failed", first), prop("NRestarts")
     )
@@ -223,8 +224,8 @@ def refuses_a_wrong_configuration():
     seen("and with a right one it starts", prop("ActiveState") == "active")
 
 
-def is_looked_over_and_purged_by_root():
-    """With the service's own password, and without a trace that would lock the service out."""
+def is_checked_and_purged_by_root():
+    """With the service's own password, and without files that would lock the service out."""
     edgepub, file = f"{PROGRAM}/bin/edgepub", f"{ETC}/edgepub.yaml"
     said = sh(edgepub, "check", "--connect", "-c", file)
     seen("root's check --connect reaches all that the service does", said.count(": good: ") == 5, said)
@@ -256,34 +257,32 @@ def starts_without_a_broker():
     sh("systemctl", "stop", "edgepub")
     CREDENTIAL.unlink()
     sh("systemctl", "start", "edgepub")
-    seen("and without a password as well, for a broker that wants none", prop("ActiveState") == "active")
+    seen("and without a password as well, for a broker that needs none", prop("ActiveState") == "active")
     configure()
 
 
-def is_closed():
-    for drop_in in [None, *sorted((PROJECT / "systemd" / "edgepub.daemon.systemd.d").glob("*.conf"))]:
+def is_hardened():
+    for drop_in in [None, *sorted((PROJECT / "systemd" / "edgepub.service.d").glob("*.conf"))]:
         name = drop_in.stem if drop_in else "the unit alone"
         folder = Path("/tmp/units")
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir()
-        text = (PROJECT / "systemd" / "edgepub.daemon.systemd").read_text() + (drop_in.read_text() if drop_in else "")
-        (folder / "edgepub.daemon.systemd").write_text(text)
-        said = sh("systemd-analyze", "verify", "--man=no", str(folder / "edgepub.daemon.systemd"), check=False)
-        seen(f"{name}: systemd takes every line", "edgepub.daemon.systemd" not in said, said)
-        rating = sh(
-            "systemd-analyze", "security", "--offline=yes", str(folder / "edgepub.daemon.systemd")
-        ).splitlines()[-1]
+        text = (PROJECT / "systemd" / "edgepub.service").read_text() + (drop_in.read_text() if drop_in else "")
+        (folder / "edgepub.service").write_text(text)
+        said = sh("systemd-analyze", "verify", "--man=no", str(folder / "edgepub.service"), check=False)
+        seen(f"{name}: systemd accepts every line", "edgepub.service" not in said, said)
+        rating = sh("systemd-analyze", "security", "--offline=yes", str(folder / "edgepub.service")).splitlines()[-1]
         exposure = float(rating.split(":")[1].split()[0])
         seen(f"{name}: exposure {exposure}, at most {EXPOSURE}", exposure <= EXPOSURE, rating)
 
 
 def reaches_devices():
-    unit = (PROJECT / "systemd" / "edgepub.daemon.systemd").read_text()
+    unit = (PROJECT / "systemd" / "edgepub.service").read_text()
     unit = re.sub(r"(?m)^(Exec|Type|Watchdog|Restart|LoadCred).*\n", "", unit)
     opens = f"/usr/bin/python3 -c 'import os; os.open(\"{DEVICE}\", os.O_RDWR)'"
     for drop_in, expected in (
         ("", 1),
-        ((PROJECT / "systemd" / "edgepub.daemon.systemd.d" / "hailo.conf").read_text(), 0),
+        ((PROJECT / "systemd" / "edgepub.service.d" / "hailo.conf").read_text(), 0),
     ):
         (UNITS / "opener.service").write_text(f"{unit}\n[Service]\nType=oneshot\nExecStart={opens}\n{drop_in}")
         sh("systemctl", "daemon-reload")
@@ -298,16 +297,16 @@ def main():
     os.environ["PATH"] = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
     print(sh("systemctl", "--version").splitlines()[0])
     install()
-    is_closed()
+    is_hardened()
     reaches_devices()
     uid = starts()
     is_in_the_journal()
     reloads()
     writes_nowhere_else(uid)
     comes_back_after_a_kill()
-    is_ended_by_the_watchdog()
+    is_restarted_by_the_watchdog()
     refuses_a_wrong_configuration()
-    is_looked_over_and_purged_by_root()
+    is_checked_and_purged_by_root()
     starts_without_a_broker()
 
 
