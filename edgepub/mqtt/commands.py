@@ -1,4 +1,4 @@
-"""The one door for what comes from the broker: a topic and bytes become the change of a setting."""
+"""Commands from the broker: a topic and bytes become a change of a setting."""
 
 import logging
 from collections.abc import Callable, Mapping
@@ -12,17 +12,17 @@ from edgepub.mqtt.topics import Topics
 from edgepub.telemetry.logs import camera_logger
 
 _log = logging.getLogger(__name__)
-_LONGEST_BYTES = 1024
+_MAX_COMMAND_BYTES = 1024
 _NO_LIMIT = {"none", "null"}
 
 
 class Setting(NamedTuple):
-    """A setting that can be set while the daemon runs."""
+    """A setting that can be changed while the daemon runs."""
 
     parse: Callable[[str], Any]
-    """Makes a value of a text, or raises ValueError."""
+    """Returns the value of a text, or raises ValueError."""
     format: Callable[[Any], str]
-    """Makes a text of a value, which `parse` takes."""
+    """Returns the text of a value, which `parse` accepts."""
 
 
 def _number(kind: Any, valid: str) -> Callable[[str], float]:  # noqa: ANN401  (an annotated type)
@@ -48,7 +48,7 @@ _limit = _number(MaxFps, "a number from 0.001 to 1000, or None for no limit")
 SETTINGS = {
     "enabled": Setting(_switch, lambda value: "ON" if value else "OFF"),
     "min_score": Setting(_number(MinScore, "a number from 0 to 1"), lambda value: f"{value:g}"),
-    # `None` is what Home Assistant takes for no number.
+    # Home Assistant takes `None` for no number.
     "max_fps": Setting(
         lambda text: None if text.lower() in _NO_LIMIT else _limit(text),
         lambda value: "None" if value is None else f"{value:g}",
@@ -57,33 +57,33 @@ SETTINGS = {
 
 
 def decode_value(payload: bytes) -> str:
-    """Return a command's text, without the spaces around it; empty: the configuration's value is to be in force again.
+    """Return a command's text without the spaces around it; an empty text restores the configured value.
 
     Raises:
-        ValueError: it is too long, or no text.
+        ValueError: the payload is too long or not text.
 
     """
-    if len(payload) > _LONGEST_BYTES:
-        raise ValueError(f"{len(payload)} bytes are no value")
+    if len(payload) > _MAX_COMMAND_BYTES:
+        raise ValueError(f"must have at most {_MAX_COMMAND_BYTES} bytes, not {len(payload)}")
     try:
         return payload.decode().strip()
     except UnicodeDecodeError:
-        raise ValueError("is not a text in UTF-8") from None
+        raise ValueError("must be UTF-8 text") from None
 
 
 class Settable(Protocol):
-    """The settings of one camera that can be set while the daemon runs."""
+    """The settings of one camera that can be changed while the daemon runs."""
 
     def set(self, name: str, payload: bytes) -> None:
-        """Set one of `SETTINGS`, or raise ValueError; an empty payload restores the configuration's value."""
+        """Set one of `SETTINGS`, or raise ValueError; an empty payload restores the configured value."""
 
 
 class CommandHandler:
-    """Takes what comes from the broker to the camera that it is for.
+    """Applies each command from the broker to its camera.
 
     Args:
-        topics: the node's.
-        controls: of each camera.
+        topics: the topics of the node.
+        controls: the settings of each camera, by its name.
 
     """
 
@@ -92,12 +92,12 @@ class CommandHandler:
         self._controls = controls
 
     def handle(self, message: Received) -> None:
-        """Do what a message says, if it is a command; one that the broker has kept is of another time."""
+        """Apply a message if it is a command. A retained one is ignored: it may be old."""
         camera, name = self._topics.parse_command(message.topic) or ("", "")
         if camera not in self._controls or name not in SETTINGS:
             _log.warning("no such setting: %r", message.topic[:200])
         elif message.retained:
-            text = "a retained command for %s is not obeyed: publish it without retain"
+            text = "a retained command for %s is ignored: publish it without retain"
             camera_logger(_log, camera).warning(text, name)
         else:
             try:

@@ -51,6 +51,7 @@ async def connect(
     max_received_bytes: int | None = _MAX_RECEIVED_BYTES,
     *,
     fast: bool | None = None,
+    timeout_s: float = _TIMEOUT_S,
 ) -> AsyncIterator[Session]:
     """Connect to the broker, and disconnect cleanly at the end.
 
@@ -63,6 +64,7 @@ async def connect(
         will: what the broker publishes when the connection is lost, if anything.
         max_received_bytes: the largest packet that the broker may send (MQTT 5); None: any size.
         fast: whether to publish through private parts of aiomqtt and paho; None: if they are as expected.
+        timeout_s: how long to wait for an answer of the broker.
 
     Raises:
         BrokerError: no connection; one line with the reason.
@@ -74,7 +76,7 @@ async def connect(
     for version in versions:
         log = PahoLog()
         client = client_type(
-            _mqtt_client(settings, client_id, password, will, version, max_received_bytes, log), log, on_done
+            _mqtt_client(settings, client_id, password, will, version, max_received_bytes, timeout_s, log), log, on_done
         )
         try:
             await _open(client, settings, password)
@@ -97,7 +99,7 @@ async def _open(client: Client, settings: MqttSettings, password: SecretStr | No
         await client.open()
     except MqttConnectError as error:
         missing = f" (user {settings.username!r}, and no password given)" if settings.username and not password else ""
-        text = f"the broker refuses us: {describe_error(error)}{missing}"
+        text = f"the broker refuses the connection: {describe_error(error)}{missing}"
         if reason_code(error) == UNSUPPORTED_VERSION:
             raise _NotThisVersionError(text) from None
         raise (BrokerRefusedError if reason_code(error) in UNWANTED else BrokerError)(text) from None
@@ -111,8 +113,8 @@ async def _open(client: Client, settings: MqttSettings, password: SecretStr | No
         reason = client.log.last_error
         if isinstance(error, EndedError) or reason:
             details = f": {describe_error(reason)}" if reason else ""
-            raise _NotThisVersionError(f"it ends the connection without an answer{details}") from None
-        raise _NotThisVersionError("it gives no answer") from None
+            raise _NotThisVersionError(f"the broker closes the connection without an answer{details}") from None
+        raise _NotThisVersionError("no answer") from None
 
 
 def _is_timeout(error: aiomqtt.MqttError) -> bool:
@@ -131,6 +133,7 @@ def _mqtt_client(
     will: Message | None,
     version: str,
     max_received_bytes: int | None,
+    timeout_s: float,
     log: PahoLog,
 ) -> aiomqtt.Client:
     parts = settings.parts
@@ -146,7 +149,7 @@ def _mqtt_client(
         properties=connect_properties(max_received_bytes) if version == "5" and max_received_bytes else None,
         will=aiomqtt.Will(will.topic, will.encoded(), will.qos, will.retain) if will else None,
         transport=_TRANSPORTS.get(parts.scheme, "tcp"),
-        timeout=_TIMEOUT_S,
+        timeout=timeout_s,
         keepalive=settings.keepalive_s,
         max_inflight_messages=MAX_IN_FLIGHT + 1,  # and the last one before the disconnect
         socket_options=[] if is_unix else _SOCKET_OPTIONS,
@@ -162,7 +165,7 @@ def _tls_context(settings: MqttSettings) -> ssl.SSLContext:
         if tls.cert_file:
             context.load_cert_chain(tls.cert_file, tls.key_file)
     except (OSError, ssl.SSLError) as error:
-        raise BrokerError(f"mqtt.tls: a certificate or key cannot be used: {describe_error(error)}") from None
+        raise BrokerError(f"mqtt.tls: cannot use a certificate or key: {describe_error(error)}") from None
     if tls.insecure:
         context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE

@@ -8,16 +8,16 @@ from edgepub.telemetry.metrics import CameraMetrics
 Lane = Literal["announcements", "state", "durable", "pictures", "stream"]
 
 STREAM_EXPIRY_S = 60
-"""What is of the moment is of no use later: a broker need not keep it for a subscriber who is away (MQTT 5)."""
+"""Stream messages are useless later: a broker need not keep them for a subscriber who is away (MQTT 5)."""
 
 
 class PayloadFormat(NamedTuple):
-    """What a payload is, for those who read MQTT 5."""
+    """What a payload is, for subscribers that speak MQTT 5."""
 
     content_type: str
     """A MIME type."""
     schema: str | None = None
-    """The name and version of the payload's schema, in the user property `schema`."""
+    """The name and version of the payload's schema; sent as the user property `schema`."""
 
 
 TEXT = PayloadFormat("text/plain;charset=utf-8")
@@ -26,22 +26,22 @@ JSON = PayloadFormat("application/json")
 
 
 def json_format(schema: str) -> PayloadFormat:
-    """Return the form of a JSON payload."""
+    """Return the format of a JSON payload."""
     return JSON._replace(schema=schema)
 
 
 class Receipt(Protocol):
-    """Whose message it is: what is counted when it leaves or is lost."""
+    """Counts a message when it is sent or dropped."""
 
     @property
     def queued_s(self) -> float:
-        """When it was put into the outbox, on the monotonic clock; where that matters."""
+        """When the message was put into the outbox, on the monotonic clock, in seconds; 0 where nobody needs it."""
 
     def count_sent(self, taken_s: float) -> None:
-        """Count it as published, having been taken from the outbox at this moment."""
+        """Count the message as published; it was taken from the outbox at `taken_s` on the monotonic clock."""
 
     def count_dropped(self, reason: str) -> None:
-        """Count it as dropped."""
+        """Count the message as dropped."""
 
 
 class DetectionsReceipt(NamedTuple):
@@ -53,11 +53,11 @@ class DetectionsReceipt(NamedTuple):
     queued_s: float
 
     def count_sent(self, taken_s: float) -> None:
-        """Count it as published, and time it."""
+        """Count the message as published, and its delays."""
         self.counts.count_published(self.captured_s, self.queued_s, taken_s)
 
     def count_dropped(self, reason: str) -> None:
-        """Count it as dropped."""
+        """Count the message as dropped."""
         self.counts.count_dropped(reason)
 
 
@@ -68,11 +68,11 @@ class EventReceipt(NamedTuple):
     queued_s: float = 0.0
 
     def count_sent(self, taken_s: float) -> None:  # noqa: ARG002
-        """Count it as published."""
+        """Count the event as published."""
         self.counts.count_event()
 
     def count_dropped(self, reason: str) -> None:
-        """Count it as dropped."""
+        """Count the message as dropped."""
         self.counts.count_dropped(f"event_{reason}")
 
 
@@ -83,78 +83,78 @@ class PictureReceipt(NamedTuple):
     queued_s: float = 0.0
 
     def count_sent(self, taken_s: float) -> None:
-        """Count nothing: it was counted when it was made."""
+        """Count nothing: a snapshot is counted when it is made."""
 
     def count_dropped(self, reason: str) -> None:
-        """Count it as dropped."""
+        """Count the message as dropped."""
         self.counts.count_dropped(f"snapshot_{reason}")
 
 
 class Message(NamedTuple):
-    """What is sent to the broker."""
+    """One message to the broker."""
 
     topic: str
     payload: bytes | Callable[[], bytes]
-    """A callable is asked for the bytes at the moment of sending, for figures that are known only then."""
+    """The bytes, or a function that returns them at the moment of sending, for figures that are known only then."""
     qos: Literal[0, 1] = 0
     retain: bool = False
     receipt: Receipt | None = None
     lane: Lane = "stream"
     payload_format: PayloadFormat = TEXT
     expiry_s: int | None = None
-    """For so long from the sending on anybody wants it; None: for ever."""
+    """How many seconds after the sending the message is of use; None: without limit."""
     created_s: float = 0.0
-    """Of an event: when it was put into the outbox, in Unix seconds."""
+    """When an event was put into the outbox, in Unix seconds; 0 for other messages."""
     row: int = 0
-    """Of an event: its place in the file of events."""
+    """The row of an event in the file of events; 0 for other messages."""
 
     def encoded(self) -> bytes:
-        """Return the payload's bytes."""
+        """Return the bytes of the payload."""
         return self.payload if isinstance(self.payload, bytes) else self.payload()
 
     def count_sent(self, taken_s: float) -> None:
-        """Count it as published, where that is counted, having been taken from the outbox at this moment."""
+        """Count the message as published, if it has a receipt; it was taken from the outbox at `taken_s`."""
         if self.receipt is not None:
             self.receipt.count_sent(taken_s)
 
     def count_dropped(self, reason: str) -> None:
-        """Count it as dropped, where that is counted."""
+        """Count the message as dropped, if it has a receipt."""
         if self.receipt is not None:
             self.receipt.count_dropped(reason)
 
 
 class Received(NamedTuple):
-    """What comes from the broker."""
+    """One message from the broker."""
 
     topic: str
     payload: bytes
     retained: bool
-    """It is of the time before we asked for it."""
+    """Whether the broker kept it from before the subscription."""
 
 
 def state_message(topic: str, value: str | bytes, payload_format: PayloadFormat = TEXT) -> Message:
-    """Return the message of a state: retained, and delivered at least once; an empty one takes the topic away."""
+    """Return a state message: retained, delivered at least once. An empty value clears the topic."""
     encoded = value.encode() if isinstance(value, str) else value
     return Message(topic, encoded, qos=1, retain=True, lane="state", payload_format=payload_format)
 
 
 def announcement_message(topic: str, payload: bytes) -> Message:
-    """Return the message that tells others what there is; an empty one, that something is no more."""
+    """Return an announcement of what exists. An empty payload says that it does not exist any more."""
     return Message(topic, payload, qos=1, retain=True, lane="announcements", payload_format=JSON)
 
 
 def event_message(topic: str, payload: bytes, payload_format: PayloadFormat) -> Message:
-    """Return the message of an event: written to disk first, and delivered at least once."""
+    """Return an event message: written to disk first, delivered at least once."""
     return Message(topic, payload, qos=1, lane="durable", payload_format=payload_format)
 
 
 def picture_message(topic: str, jpeg: bytes, receipt: Receipt | None = None) -> Message:
-    """Return the message of a picture: a state, but a large one."""
+    """Return a picture message: a large state."""
     return Message(topic, jpeg, qos=1, retain=True, receipt=receipt, lane="pictures", payload_format=JPEG)
 
 
 def stream_message(
     topic: str, payload: bytes | Callable[[], bytes], payload_format: PayloadFormat, receipt: Receipt | None = None
 ) -> Message:
-    """Return a message of the moment: what is not delivered soon may be dropped."""
+    """Return a stream message: it may be dropped if it is not delivered soon."""
     return Message(topic, payload, receipt=receipt, payload_format=payload_format, expiry_s=STREAM_EXPIRY_S)

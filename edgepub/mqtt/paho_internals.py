@@ -74,8 +74,8 @@ def paho_of(client: aiomqtt.Client) -> Any:  # noqa: ANN401
 def is_fast_path_possible() -> bool:
     """Return whether the private parts are as expected; log what is not. Checked once; in an event loop."""
     if differences := find_differences(aiomqtt.Client("localhost")):  # it is never connected
-        text = "MQTT: messages are published one at a time, which is slower: aiomqtt %s and paho-mqtt %s differ in %s"
-        _log.warning(text, version("aiomqtt"), version("paho-mqtt"), ", ".join(differences))
+        text = "MQTT: unexpected %s: messages are published one at a time, which is slower"
+        _log.warning(text, ", ".join(differences))
     return not differences
 
 

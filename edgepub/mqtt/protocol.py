@@ -22,7 +22,7 @@ QUOTA_EXCEEDED = 0x97
 # The client id, the password, the rights, a ban, the authentication method, another client, another server.
 UNWANTED = {0x85, 0x86, 0x87, 0x8A, 0x8C, TAKEN_OVER, 0x98, 0x9D}
 
-LOST = "the connection is lost"
+LOST = "connection lost"
 
 
 class NoAnswerError(aiomqtt.MqttError):
@@ -68,7 +68,7 @@ def check_acknowledgement(reason: Any) -> None:  # noqa: ANN401  (a reason code 
     if reason.value == QUOTA_EXCEEDED:
         raise aiomqtt.MqttCodeError(reason)
     if reason.value >= UNSPECIFIED_ERROR:
-        raise MessageRejectedError(f"the broker refuses it: {reason}", "refused")
+        raise MessageRejectedError(f"refused by the broker: {reason}", "refused")
 
 
 def describe_error(error: object) -> str:

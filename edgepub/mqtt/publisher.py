@@ -189,7 +189,7 @@ class Publisher:
         """Tell the outbox that a message was sent, or that the broker does not take it."""
         self._outbox.done(message, error)
         if error is not None:
-            _log.warning("broker %s: a message to %s is dropped: %s", self._broker, message.topic, error)
+            _log.warning("broker %s: message to %s dropped: %s", self._broker, message.topic, error)
         self._message_done.set()
 
     async def _wait_for_done(self) -> None:

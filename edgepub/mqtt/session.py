@@ -41,7 +41,7 @@ class Session:
             packed = properties.pack() if properties else b""  # type: ignore[no-untyped-call]
             size = _MAX_HEADER_BYTES + len(message.topic.encode()) + len(packed) + len(payload)
             if size > self._max_packet_bytes:
-                text = f"it has {size} bytes, and the broker takes {self._max_packet_bytes}"
+                text = f"{size} bytes are more than the broker's limit of {self._max_packet_bytes}"
                 raise MessageRejectedError(text, "too_large")
         try:
             self._client.send(message, payload, properties)
@@ -102,6 +102,6 @@ class Session:
         if code == TAKEN_OVER:
             client_id = self._client.mqtt.identifier
             return BrokerRefusedError(
-                f"another client has connected with our id {client_id}: one of the two needs another id"
+                f"another client has connected with the same id {client_id}: one of the two needs another id"
             )
         return (BrokerRefusedError if code in UNWANTED else BrokerError)(describe_error(error))

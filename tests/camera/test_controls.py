@@ -81,8 +81,8 @@ def test_a_setting_is_set_told_and_kept(name, payload, value, shown):
         ("min_score", b"None", "must be a number from 0 to 1"),
         ("max_fps", b"0", "must be a number from 0.001 to 1000, or None for no limit"),
         ("max_fps", b"-inf", "must be a number from 0.001"),
-        ("max_fps", b"9" * 2000, "2000 bytes are no value"),
-        ("max_fps", b"\xff\xfe", "is not a text in UTF-8"),
+        ("max_fps", b"9" * 2000, "must have at most 1024 bytes, not 2000"),
+        ("max_fps", b"\xff\xfe", "must be UTF-8 text"),
     ],
 )
 def test_a_wrong_command_changes_nothing_and_is_answered(caplog, name, payload, why):

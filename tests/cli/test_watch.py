@@ -417,7 +417,7 @@ def strict(tmp_path):
 def test_the_login_comes_from_the_environment_and_is_not_printed(strict, cli, watch):
     done = cli("watch", "--broker", strict.url, EDGEPUB_MQTT__USERNAME="eve", EDGEPUB_MQTT__PASSWORD="s3cret?")
     assert (done.returncode, done.stderr.count("\n")) == (1, 1)
-    assert done.stderr.startswith(f"edgepub: broker {strict.url}: the broker refuses us: ")
+    assert done.stderr.startswith(f"edgepub: broker {strict.url}: the broker refuses the connection: ")
     assert "s3cret" not in done.stdout + done.stderr
     watching = watch("--broker", strict.url, EDGEPUB_MQTT__USERNAME="eve", EDGEPUB_MQTT__PASSWORD="s3cret")
     watching.wait_for("watching")

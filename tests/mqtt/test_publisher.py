@@ -297,3 +297,20 @@ async def test_one_that_takes_too_long_to_connect_is_stuck():
         while not its.is_stuck:
             await asyncio.sleep(0.01)
     task.cancel()
+
+
+def test_pauses_are_bounded_and_longer_after_a_refusal():
+    pauses = ReconnectPauses()
+    lost, refused = BrokerError("lost"), BrokerRefusedError("wrong password")
+    assert [pauses.next_s(lost, None) <= 30 for _ in range(9)] == [True] * 9
+    assert 3 <= pauses.next_s(refused, None) <= 30
+
+
+def test_after_several_short_sessions_another_client_is_suspected():
+    pauses = ReconnectPauses()
+    hints = []
+    for lasted_s in (1, 1, 1, 20):
+        pauses.next_s(BrokerError("lost"), lasted_s)
+        hints.append("edgepub-b" in pauses.hint(BrokerError("lost"), "edgepub-b"))
+    assert hints == [False, False, True, False]
+    assert not pauses.hint(BrokerRefusedError("wrong password"), "edgepub-b")

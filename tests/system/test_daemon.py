@@ -372,7 +372,7 @@ def test_a_password_opens_and_a_wrong_one_is_said(tmp_path, run_daemon, studio):
         for protocol, why in [("5", "Not authorized"), ("3.1.1", "Not authorized")]:
             settings["mqtt"] |= {"username": "me", "password": "wr0ng", "protocol": protocol}
             daemon = run_daemon(settings)
-            daemon.wait_for_log(f"the broker refuses us: {why}; trying again in ")
+            daemon.wait_for_log(f"the broker refuses the connection: {why}; trying again in ")
             assert float(re.findall(r"trying again in ([\d.]+) s", daemon.log)[0]) >= 3, "no storm"
             daemon.close()
             assert "wr0ng" not in daemon.log

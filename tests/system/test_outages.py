@@ -151,7 +151,7 @@ def test_a_connection_that_is_half_open(site):
 def test_a_broker_that_accepts_and_says_nothing(site):
     site.begin()
     site.gate.swallow()
-    site.run_daemon().wait_for_log("it gives no answer; trying again")
+    site.run_daemon().wait_for_log("no answer; trying again")
     site.gate.close()
     site.gate.open()
     site.wait_for_events(500)

@@ -93,7 +93,7 @@ def test_a_broker_that_wants_our_certificate(certificates, start, run_daemon, st
     settings = studio.settings(f"mqtts://127.0.0.1:{broker.port}", "0", enabled=False)
     settings["mqtt"] |= {"protocol": protocol, "tls": {"ca_file": str(certificates.authority)}}
     daemon = run_daemon(settings)
-    daemon.wait_for_log("it ends the connection without an answer: tlsv13 alert certificate required; trying again in")
+    daemon.wait_for_log("closes the connection without an answer: tlsv13 alert certificate required; trying again in")
     assert "connected" not in daemon.log
     daemon.close()
     ours, our_key = certificates.issue("edge", common_name="edge")
@@ -175,7 +175,7 @@ def test_what_the_broker_does_not_allow_is_said_dropped_and_counted(guarded, run
         settings = settings_of(studio, guarded, tracking=True)
         settings |= {"node": "shed", "stats": {"interval_s": 1}}
         daemon = run_daemon(settings, EDGEPUB_MQTT__PASSWORD=PASSWORDS["edge"])
-        daemon.wait_for_log("is dropped: the broker refuses it: Not authorized")
+        daemon.wait_for_log("dropped: refused by the broker: Not authorized")
         daemon.wait_for_log("cam: online")
         assert daemon.terminate() == 0
         assert not [topic for topic, _, _ in home.messages if topic.startswith("edgepub/shed")]

@@ -1,0 +1,278 @@
+"""A session with a broker by both paths: the fast one, and the slow one that uses no private part of paho."""
+
+import asyncio
+import contextlib
+import socket
+import types
+
+import aiomqtt
+import paho.mqtt.client as paho
+import psutil
+import pytest
+from paho.mqtt.enums import CallbackAPIVersion
+
+from edgepub.config.settings import MqttSettings
+from edgepub.core.errors import BrokerError, BrokerRefusedError, MessageRejectedError
+from edgepub.mqtt import connection
+from edgepub.mqtt.client import Client, PahoLog
+from edgepub.mqtt.messages import Message, picture_message, state_message
+from edgepub.mqtt.outbox.outbox import Outbox
+from edgepub.mqtt.paho_internals import find_differences
+from edgepub.mqtt.publisher import Publisher
+from edgepub.mqtt.session import Session
+from edgepub.telemetry.status import BrokerStatus
+from tests.support.broker5 import CONNACK, TAKEN_OVER, Broker5
+from tests.support.brokers import Mosquitto
+
+QUOTA_EXCEEDED = b"\x40\x03{id}\x97"
+NOT_AUTHORIZED = b"\x40\x03{id}\x87"
+
+
+@pytest.fixture(params=[True, False], ids=["fast", "slow"])
+def fast(request):
+    return request.param
+
+
+class Done:
+    """The messages that are done, and errors of those that the broker does not take."""
+
+    def __init__(self):
+        self.messages = []
+        self.errors = []
+        self._changed = asyncio.Event()
+
+    def __call__(self, message, error):
+        self.messages.append(message)
+        self.errors.append(error)
+        self._changed.set()
+
+    async def wait_for(self, number):
+        async with asyncio.timeout(30):
+            while len(self.messages) < number:
+                self._changed.clear()
+                await self._changed.wait()
+
+
+@contextlib.asynccontextmanager
+async def connected(broker, fast, on_done=lambda *_: None, **settings):
+    settings = MqttSettings(url=broker.url, **settings)
+    async with asyncio.timeout(60), connection.connect(settings, "edgepub-test", None, on_done, fast=fast) as session:
+        yield session
+
+
+async def read(session):
+    async for _ in session.messages():
+        pass
+
+
+@pytest.mark.parametrize("protocol", ["3.1.1", "5"])
+async def test_messages_arrive_in_their_order_and_each_is_done_once(mosquitto, subscribe, fast, protocol):
+    reader, outbox, status = subscribe(mosquitto.port), Outbox(1000), BrokerStatus()
+    for n in range(400):
+        topic = f"site/{'ab'[n % 2]}"
+        outbox.put(Message(topic, str(n).encode(), qos=n % 2))
+    outbox.drain()
+
+    def connect(on_done):
+        settings = MqttSettings(url=mosquitto.url, protocol=protocol)
+        return connection.connect(settings, "edgepub-test", None, on_done, fast=fast)
+
+    publisher = Publisher(
+        outbox, connect, "broker", "edgepub-test", state_message("site/status", "offline"), [], print, status
+    )
+    await asyncio.wait_for(publisher.run(), 60)
+    assert status.sessions == 1
+    assert (outbox.in_flight, outbox.is_drained) == (0, True)
+    await asyncio.to_thread(reader.wait_for, lambda r: r.last("site/status") == b"offline", "the goodbye")
+    for n, topic in enumerate(["site/a", "site/b"]):
+        assert [int(payload) for payload in reader.payloads(topic)] == list(range(n, 400, 2))
+
+
+@pytest.mark.mosquitto
+@pytest.mark.parametrize("most", [1, 5])
+async def test_the_window_is_what_the_broker_allows(tmp_path, fast, most):
+    lines = ("listener {port} 127.0.0.1", "allow_anonymous true", f"max_inflight_messages {most}")
+    broker = Mosquitto(tmp_path, *lines).start()
+    try:
+        async with connected(broker, fast) as session:
+            assert session.window == (most if fast else 1)
+    finally:
+        broker.stop()
+
+
+@pytest.mark.mosquitto
+async def test_what_is_too_large_for_the_broker_is_not_sent(tmp_path, fast):
+    lines = ("listener {port} 127.0.0.1", "allow_anonymous true", "max_packet_size 2000")
+    broker, done = Mosquitto(tmp_path, *lines).start(), Done()
+    try:
+        async with connected(broker, fast, done) as session:
+            with pytest.raises(MessageRejectedError) as caught:
+                session.send(picture_message("site/picture", b"x" * 3000))
+            assert caught.value.reason == "too_large"
+            session.send(state_message("site/state", "x"))
+            await done.wait_for(1)
+    finally:
+        broker.stop()
+
+
+async def test_a_message_that_the_broker_refuses_is_done_with_the_reason(fast):
+    broker, done = Broker5([CONNACK, NOT_AUTHORIZED, NOT_AUTHORIZED]), Done()
+    async with connected(broker, fast, done) as session:
+        message = state_message("site/state", "x")
+        session.send(message)
+        await done.wait_for(1)
+        assert done.messages[0] is message
+        assert done.errors[0].reason == "refused"
+        with pytest.raises(MessageRejectedError):
+            await session.publish(message)
+        session.send(message)
+        await done.wait_for(2)
+        assert done.errors[1] is None
+    broker.close()
+
+
+async def test_a_topic_that_is_not_valid_costs_nothing_else(mosquitto, fast):
+    done = Done()
+    async with connected(mosquitto, fast, done) as session:
+        try:
+            session.send(Message("site/#", b"x"))
+        except MessageRejectedError as error:
+            done("site/#", error)
+        await done.wait_for(1)
+        assert done.errors[0].reason == "refused"
+        session.send(Message("site/state", b"x"))
+        await done.wait_for(2)
+
+
+async def test_a_broker_that_has_no_room_ends_the_session_and_nothing_is_done(fast):
+    """Quota exceeded: it may take the message in another session."""
+    broker, done = Broker5([CONNACK, QUOTA_EXCEEDED]), Done()
+    async with connected(broker, fast, done) as session:
+        session.send(state_message("site/state", "x"))
+        with pytest.raises(BrokerError) as caught:
+            await read(session)
+    assert "Quota exceeded" in str(caught.value)
+    assert done.messages == []
+    broker.close()
+
+
+async def test_a_session_that_another_client_takes_over_is_refused(fast):
+    broker = Broker5([CONNACK, TAKEN_OVER])
+    async with connected(broker, fast) as session:
+        session.send(state_message("site/state", "x"))
+        with pytest.raises(BrokerRefusedError) as caught:
+            await read(session)
+    assert "edgepub-test" in str(caught.value)
+    broker.close()
+
+
+async def test_a_broker_that_is_killed_ends_the_session_with_what_was_in_flight(mosquitto, fast):
+    async with connected(mosquitto, fast) as session:
+        reading = asyncio.create_task(read(session))
+        await session.publish(state_message("site/state", "x"))
+        mosquitto.stop()
+        with pytest.raises(BrokerError):
+            await reading
+
+
+async def test_a_broker_that_closes_without_an_answer_is_noticed(fast):
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+
+        async def answer_nothing(_reader, writer):
+            writer.close()
+
+        server = await asyncio.start_server(answer_nothing, sock=listener.dup())
+        broker = types.SimpleNamespace(url=f"mqtt://127.0.0.1:{listener.getsockname()[1]}")
+        with pytest.raises(BrokerError):
+            async with connected(broker, fast, protocol="5"):
+                pass
+        server.close()
+
+
+async def test_a_broker_that_never_answers_is_given_up(fast):
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        settings = MqttSettings(url=f"mqtt://127.0.0.1:{listener.getsockname()[1]}", protocol="5")
+        with pytest.raises(BrokerError):
+            async with connection.connect(settings, "edgepub-test", None, fast=fast, timeout_s=0.2):
+                pass
+        peer, _ = listener.accept()
+        with peer:
+            peer.settimeout(30)
+            while peer.recv(1000):  # CONNECT, and perhaps DISCONNECT
+                pass  # until the end: the broker must not know two of us after the next try
+
+
+async def test_a_connect_that_is_cancelled_leaves_no_connection(mosquitto, subscribe, fast):
+    """It would be a second one of ours, and its end would say that we are offline."""
+    mosquitto.pause()
+
+    async def connect():
+        will = state_message("garage/status", "offline")
+        settings = MqttSettings(url=mosquitto.url)
+        async with connection.connect(settings, "edgepub-garage", None, will=will, fast=fast):
+            pass
+
+    def ours():
+        return [each for each in psutil.Process().net_connections() if each.raddr and each.raddr.port == mosquitto.port]
+
+    task = asyncio.create_task(connect())
+    async with asyncio.timeout(30):
+        while not ours():
+            await asyncio.sleep(0.01)
+        await asyncio.sleep(0.1)  # and CONNECT is written
+        task.cancel()
+        await asyncio.wait([task])
+    assert task.cancelled()
+    await asyncio.sleep(0)
+    assert not [each for each in ours() if each.status == psutil.CONN_ESTABLISHED]
+    mosquitto.resume()
+    assert "garage/status" not in subscribe(mosquitto.port).retained()
+
+
+class OtherPaho(paho.Client):
+    """A paho that keeps its packets elsewhere."""
+
+    def __init__(self):
+        super().__init__(CallbackAPIVersion.VERSION2)
+        self._out_packet = []
+
+
+async def test_private_parts_that_are_not_as_expected_are_named():
+    client = aiomqtt.Client("localhost")
+    assert find_differences(client) == []
+    client._client = OtherPaho()
+    assert find_differences(client) == ["paho.Client._out_packet"]
+    assert "aiomqtt.Client._client" in find_differences(types.SimpleNamespace())
+
+
+class HiddenPaho:
+    """A paho client that is not recognised as one."""
+
+    def __init__(self, inner):
+        object.__setattr__(self, "inner", inner)
+
+    def __getattr__(self, name):
+        return getattr(self.inner, name)
+
+    def __setattr__(self, name, value):
+        setattr(self.inner, name, value)
+
+
+async def test_without_the_paho_client_the_slow_path_still_delivers(mosquitto, subscribe):
+    """As if aiomqtt kept it elsewhere: only then a refusal is not known."""
+    reader, done, log = subscribe(mosquitto.port), Done(), PahoLog()
+    mqtt = aiomqtt.Client("127.0.0.1", mosquitto.port, protocol=aiomqtt.ProtocolVersion.V5, logger=log)
+    mqtt._client = HiddenPaho(mqtt._client)
+    client = Client(mqtt, log, done)
+    await client.open()
+    session = Session(client, "5")
+    await session.subscribe("site/command")
+    for n in range(20):
+        session.send(Message("site/a", str(n).encode(), qos=n % 2))
+        await done.wait_for(n + 1)
+    await session.publish(state_message("site/status", "offline"))
+    reader.publish("site/command", "go")
+    assert (await anext(session.messages())).payload == b"go"
+    await client.close()
+    await asyncio.to_thread(reader.wait_for, lambda r: r.last("site/status"), "the goodbye")
+    assert [int(payload) for payload in reader.payloads("site/a")] == list(range(20))

@@ -1,0 +1,62 @@
+"""A broker that says what Mosquitto 2.0 does not."""
+
+import contextlib
+import socket
+import threading
+
+
+class Broker5:
+    """A broker with one session after another, each with a script.
+
+    A script is what is answered to CONNECT, then to the first PUBLISH, and so on; `{id}` is its packet identifier, and
+    `{before}` that of the one before.
+    """
+
+    def __init__(self, *scripts):
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.url = f"mqtt://127.0.0.1:{self._listener.getsockname()[1]}"
+        self.sessions = 0
+        self.published = []
+        self._ids = [b""]
+        threading.Thread(target=self._serve, args=(scripts,), daemon=True).start()
+
+    def _serve(self, scripts):
+        with contextlib.suppress(OSError):
+            for script in scripts:
+                client, _ = self._listener.accept()
+                self.sessions += 1
+                with client, client.makefile("rb") as packets:
+                    answers = iter(script)
+                    while (answer := self._answer(packets, answers)) is not None:
+                        client.sendall(answer)
+
+    def _answer(self, packets, answers):
+        """Read a packet, and return what is said to it; None at the end."""
+        kind, length, shift = packets.read(1), 0, 0
+        if not kind:
+            return None
+        while True:
+            (byte,) = packets.read(1)
+            length |= (byte & 0x7F) << shift
+            shift += 7
+            if byte < 0x80:
+                break
+        body = packets.read(length)
+        if kind[0] >> 4 == 1:  # CONNECT
+            return next(answers)
+        if kind[0] >> 4 == 8:  # SUBSCRIBE
+            return b"\x90\x04" + body[:2] + b"\x00\x01"
+        if kind[0] >> 4 != 3 or not kind[0] & 6:
+            return b""
+        end = 2 + int.from_bytes(body[:2], "big")
+        self.published.append(body[2:end].decode())
+        self._ids.append(body[end : end + 2])
+        answer = next(answers, b"\x40\x02{id}")
+        return answer.replace(b"{id}", self._ids[-1]).replace(b"{before}", self._ids[-2])
+
+    def close(self):
+        self._listener.close()
+
+
+CONNACK = b"\x20\x03\x00\x00\x00"
+TAKEN_OVER = b"\xe0\x01\x8e"
