@@ -72,7 +72,7 @@ class Editor:
         self._writing = asyncio.create_task(writing, name="overrides")
         done, _ = await asyncio.wait([self._writing], timeout=_WRITE_TIMEOUT_S)
         if not done:
-            # The exception is read because nobody waits for the task any more, and asyncio would complain.
+            # Reads the exception: otherwise asyncio logs that it was never retrieved.
             self._writing.add_done_callback(lambda task: task.cancelled() or task.exception())
             raise timed_out
         try:

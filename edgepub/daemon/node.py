@@ -32,7 +32,7 @@ _EVENTS_FILE = "events.sqlite"
 
 
 class Part(Protocol):
-    """What runs beside the cameras, as one task."""
+    """A part of the node that runs as one task, next to the cameras."""
 
     async def run(self) -> None:
         """Work until cancelled."""
@@ -113,7 +113,7 @@ class Node:
         self._publish_settings()
         replaced = [name for name in PartSettings._fields if getattr(new_parts, name) != getattr(old_parts, name)]
         if "publisher" in replaced:
-            self.outbox.reset_failures()  # it is another broker, perhaps
+            self.outbox.reset_failures()  # a new broker may accept what the old one refused
         self._build_parts(replaced)
         return Applied([self._cameras.add(name) for name in changes.started], replaced)
 

@@ -39,8 +39,8 @@ def components(settings, published=(), topic=PORCH_TOPIC):
     return build_messages(settings, published)[topic]["components"]
 
 
-def test_unique_ids_are_those_of_the_first_version_for_ever():
-    """Whoever changes one takes away its history, its name and its automations from everybody who has it."""
+def test_unique_ids_never_change():
+    """A changed id loses the entity's history, name and automations in every Home Assistant that has it."""
     settings = settings_of(
         {"porch": {"labels": ["person", "Big dog"], "zones": {"steps": {**ZONE, "labels": ["person"]}}}}
     )

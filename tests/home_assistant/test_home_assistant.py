@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.brokers import Mosquitto
-from tests.support.ha_lab import strangers
+from tests.support.ha_lab import schema_errors
 from tests.support.studio import BOX
 from tests.support.waiting import wait_until
 
@@ -47,8 +47,8 @@ DISABLED = {
 ABSENT = {None, "unknown", "unavailable"}
 
 
-def come_true(home, expected):
-    """Wait until states are as expected, and return all of that moment."""
+def wait_for_states(home, expected):
+    """Wait until the states are as expected; return all states of that moment."""
 
     def right():
         states = home.states()
@@ -60,7 +60,7 @@ def come_true(home, expected):
 
 
 def porch(studio, url, results, **camera):
-    """Return a configuration with one camera, in front of which a script is played for ever, as in life."""
+    """Return a configuration with one camera that sees a script in a loop, in real time."""
     settings = studio.settings(url, studio.video(results), realtime=True, loop=True, tracking=True)
     settings["node"] = "garage"
     settings["home_assistant"] = {"enabled": True}
@@ -76,14 +76,14 @@ def ours(home):
     states = home.states()
     return {
         entity: states.get(entity, {}).get("state")
-        for entity, its in registered.items()
-        if its["unique_id"].startswith("edgepub/") and not its["disabled_by"]
+        for entity, entry in registered.items()
+        if entry["unique_id"].startswith("edgepub/") and not entry["disabled_by"]
     }
 
 
 @pytest.fixture
 def film(mosquitto, demo_assets, home, run_daemon, subscribe):
-    """A Home Assistant, a daemon that looks at a real video with a real model, and a subscriber, when all has begun."""
+    """A Home Assistant, a daemon with a real model on a real video, and a subscriber, when all of them are running."""
     ha = home(mosquitto.port)
     blazeface = {"model_name": "blazeface", "zoo_url": str(demo_assets.zoo), "inference_host_address": "@local"}
     camera = {
@@ -97,7 +97,7 @@ def film(mosquitto, demo_assets, home, run_daemon, subscribe):
     settings = {"node": "garage", "mqtt": {"url": mosquitto.url}, "models": {"blazeface": blazeface}}
     daemon = run_daemon({**settings, "cameras": {"porch": camera}, "stats": {"interval_s": 2}})
     watch = subscribe(mosquitto.port)
-    return ha, daemon, watch, come_true(ha, {entity: its[0] for entity, its in APPEARS.items()})
+    return ha, daemon, watch, wait_for_states(ha, {entity: row[0] for entity, row in APPEARS.items()})
 
 
 def test_a_real_video_becomes_devices_with_their_entities(film, subscribe, cli):
@@ -129,52 +129,53 @@ def test_a_real_video_becomes_devices_with_their_entities(film, subscribe, cli):
     assert ha.image("image.porch_snapshot").startswith(b"\xff\xd8\xff")
 
     retained = subscribe(watch.port).retained()
-    announced = {topic: json.loads(its) for topic, its in retained.items() if topic.startswith("homeassistant/")}
+    announced = {
+        topic: json.loads(payload) for topic, payload in retained.items() if topic.startswith("homeassistant/")
+    }
     assert announced == json.loads(cli("discovery", "-c", daemon.file).stdout)
-    assert strangers(announced) == ""
+    assert schema_errors(announced) == ""
     assert daemon.terminate() == 0
-    wait_until(lambda: set(ours(ha).values()) == {"unavailable"}, "a box that is gone")
+    wait_until(lambda: set(ours(ha).values()) == {"unavailable"}, "a node that is offline")
     assert ha.problems() == []
 
 
 def test_the_switch_and_the_numbers_control_the_daemon(film):
-    ha, daemon, watch, _ = film
+    ha, _, watch, _ = film
     score, rate, switch = "number.porch_minimum_score", "number.porch_frame_rate_limit", "switch.porch_enabled"
     topic = "edgepub/garage/porch/"
 
-    assert ha.call("number", "set_value", entity_id=score, value=1) is None  # nothing is as sure as that
-    come_true(ha, {score: "1", "binary_sensor.porch_face": "off", "sensor.porch_face_count": "0"})
+    assert ha.call("number", "set_value", entity_id=score, value=1) is None  # no score is that high
+    wait_for_states(ha, {score: "1", "binary_sensor.porch_face": "off", "sensor.porch_face_count": "0"})
     watch.wait_for(lambda w: w.last(topic + "min_score") == b"1", "the new value")
     assert "outside valid range" in ha.call("number", "set_value", entity_id=score, value=1.5)
     ha.call("number", "set_value", entity_id=score, value=0.5)
-    come_true(ha, {score: "0.5", "binary_sensor.porch_face": "on", "sensor.porch_face_count": "1"})
+    wait_for_states(ha, {score: "0.5", "binary_sensor.porch_face": "on", "sensor.porch_face_count": "1"})
 
     ha.call("number", "set_value", entity_id=rate, value=5)
-    come_true(ha, {rate: "5"})
+    wait_for_states(ha, {rate: "5"})
     inferred = lambda w: w.stats("garage")[-1]["cameras"]["porch"]["fps_inferred"]  # noqa: E731
     watch.wait_for(lambda w: w.stats("garage") and inferred(w) < 8, "five frames a second")
-    told = len(watch.payloads(topic + "max_fps"))
+    count = len(watch.payloads(topic + "max_fps"))
     ha.call("number", "set_value", entity_id=rate, value=0.0005)  # which the daemon refuses
-    daemon.wait_for_log("max_fps cannot be set to '0.0005'")
-    watch.wait_for(lambda w: len(w.payloads(topic + "max_fps")) > told, "the old value again")
-    come_true(ha, {rate: "5"})
+    watch.wait_for(lambda w: len(w.payloads(topic + "max_fps")) > count, "the old value again")
+    wait_for_states(ha, {rate: "5"})
     ha.call("number", "set_value", entity_id=rate, value=0)
-    come_true(ha, {rate: "0"})
+    wait_for_states(ha, {rate: "0"})
     watch.wait_for(lambda w: w.last(topic + "max_fps") == b"None", "no limit")
 
     ha.call("switch", "turn_off", entity_id=switch)
-    wait_until(lambda: ha.state("binary_sensor.porch_face") == "unavailable", "a camera that is off")
+    wait_until(lambda: ha.state("binary_sensor.porch_face") == "unavailable", "a disabled camera")
     watch.wait_for(lambda w: w.last(topic + "status") == b"disabled", "a disabled camera")
-    come_true(ha, {switch: "off"})
-    # The end of each stay comes when the camera is disabled already.
+    wait_for_states(ha, {switch: "off"})
+    # Each `left` comes when the camera is already disabled.
     wait_until(lambda: ha.attributes("event.porch_events").get("event_type") == "left", "that it has left")
     assert ha.state("binary_sensor.porch_connectivity") == "unknown"  # it is no alarm
     ha.call("switch", "turn_on", entity_id=switch)
-    come_true(ha, {switch: "on", "binary_sensor.porch_face": "on", "binary_sensor.porch_connectivity": "on"})
+    wait_for_states(ha, {switch: "on", "binary_sensor.porch_face": "on", "binary_sensor.porch_connectivity": "on"})
     assert ha.problems() == []
 
 
-def test_what_is_new_comes_and_what_is_gone_goes(mosquitto, studio, home, run_daemon, cli):
+def test_new_entities_appear_and_obsolete_ones_are_removed(mosquitto, studio, home, run_daemon, cli):
     boxes = [{**BOX, **LEFT}, {**BOX, **RIGHT, "label": "dog"}]
     settings = porch(studio, mosquitto.url, [boxes] * 25, zones={"driveway": DRIVEWAY}, labels=["person", "car"])
     settings["home_assistant"] = {"discovery_prefix": "ha"}
@@ -183,14 +184,14 @@ def test_what_is_new_comes_and_what_is_gone_goes(mosquitto, studio, home, run_da
     daemon.wait_for_log("yard: online")
     ha = home(mosquitto.port, prefix="ha")
     daemon.wait_for_log("Home Assistant has started")
-    come_true(
+    wait_for_states(
         ha,
         {
             "binary_sensor.porch_person": "on",
             "binary_sensor.porch_driveway_person": "on",
             "sensor.porch_driveway_person_count": "1",
             "binary_sensor.porch_car": "off",
-            "binary_sensor.yard_dog": "on",  # was not known before it was seen
+            "binary_sensor.yard_dog": "on",  # no configuration names it
             "sensor.yard_person_count": "1",
             "image.porch_snapshot": any,
         },
@@ -204,24 +205,24 @@ def test_what_is_new_comes_and_what_is_gone_goes(mosquitto, studio, home, run_da
     stay = {"binary_sensor.porch_person": "on", "sensor.porch_person_count": "1", "switch.porch_enabled": "on"}
     gone = ["binary_sensor.porch_driveway_person", "sensor.porch_driveway_person_count", "binary_sensor.porch_car"]
     gone += ["sensor.porch_car_count", "image.porch_snapshot", "event.porch_events", "switch.yard_enabled"]
-    come_true(ha, stay)
-    wait_until(lambda: not ours(ha).keys() & set(gone), "that they are gone")
+    wait_for_states(ha, stay)
+    wait_until(lambda: not ours(ha).keys() & set(gone), "their removal")
     assert ha.devices().keys() == {"edgepub garage", "Porch"}
     assert daemon.terminate() == 0
 
     renamed = {**smaller, "node": "shed"}
     daemon = run_daemon(renamed)
-    come_true(ha, stay)  # by the same names: automations go on
-    wait_until(lambda: all("/shed/" in its["unique_id"] for its in ha.entities().values()), "no ghost")
+    wait_for_states(ha, stay)  # with the same names: automations still work
+    wait_until(lambda: all("/shed/" in entry["unique_id"] for entry in ha.entities().values()), "no ghost")
     assert ha.devices().keys() == {"edgepub shed", "Porch"}
     assert daemon.terminate() == 0
 
     assert cli("discovery", "--purge", "-c", daemon.file).returncode == 0
-    wait_until(lambda: not ha.entities() and not ha.devices(), "that all is gone")
+    wait_until(lambda: not ha.entities() and not ha.devices(), "the removal of everything")
     assert ha.problems() == []
 
 
-def test_whatever_is_killed_or_started_again_all_is_right_soon(tmp_path, studio, home, run_daemon, subscribe, request):
+def test_whatever_is_killed_or_restarted_all_is_right_soon(tmp_path, studio, home, run_daemon, subscribe, request):
     mosquitto = Mosquitto(tmp_path).start()
     request.addfinalizer(mosquitto.stop)
     ha = home(mosquitto.port)
@@ -236,37 +237,37 @@ def test_whatever_is_killed_or_started_again_all_is_right_soon(tmp_path, studio,
         "image.porch_snapshot": any,
         "sensor.edgepub_garage_memory_use": any,
     }
-    come_true(ha, everything)
+    wait_for_states(ha, everything)
 
     daemon.close()  # kill -9
     wait_until(lambda: set(ours(ha).values()) == {"unavailable"}, "all of it unavailable")
     daemon = run_daemon(settings)
-    come_true(ha, everything)
+    wait_for_states(ha, everything)
 
-    def right_soon_after(begin, what):
-        began = time.monotonic()
-        begin()
-        come_true(ha, everything)
-        took = time.monotonic() - began
-        print(f"{what}: all is right after {took:.1f} s")
-        assert took < RIGHT_AGAIN_S
+    def right_soon_after(action, what):
+        started_s = time.monotonic()
+        action()
+        wait_for_states(ha, everything)
+        took_s = time.monotonic() - started_s
+        print(f"{what}: all is right after {took_s:.1f} s")
+        assert took_s < RIGHT_AGAIN_S
 
     ha.stop()
     subscribe(mosquitto.port).publish("edgepub/garage/porch/min_score/set", "0.25")
     everything["number.porch_minimum_score"] = "0.25"
-    right_soon_after(ha.start, "Home Assistant was started again")
+    right_soon_after(ha.start, "Home Assistant was restarted")
     daemon.wait_for_log("Home Assistant has started")  # later than that
 
     mosquitto.stop()
     wait_until(lambda: set(ours(ha).values()) == {"unavailable"}, "all of it unavailable")
-    right_soon_after(mosquitto.start, "the broker, which has forgotten everything, was started again")
-    of_the_broker = re.compile(
+    right_soon_after(mosquitto.start, "the broker, which has lost everything, was restarted")
+    about_the_broker = re.compile(
         "Error returned from MQTT server: The connection was lost|Failed to connect to MQTT server"
     )
-    assert [each for each in ha.problems() if not of_the_broker.search(each)] == []
+    assert [line for line in ha.problems() if not about_the_broker.search(line)] == []
 
 
-STAND_INS = """
+SUBSTITUTES = """
 notify:
   - platform: group
     name: mobile_app_phone
@@ -278,23 +279,25 @@ automation:
 
 
 def as_list(automation):
-    """Return an automation as it stands in automations.yaml."""
+    """Return an automation as an entry of automations.yaml."""
     return textwrap.indent(automation, "  ").replace("  ", "- ", 1)
 
 
-def test_the_automations_of_the_page_load_and_fire(mosquitto, studio, home, run_daemon, subscribe):
+def test_the_automations_in_the_documentation_load_and_fire(mosquitto, studio, home, run_daemon, subscribe):
     automations = re.findall(r"```yaml\n(alias: .*?)```", PAGE, re.DOTALL)
     assert len(automations) == 3
-    text = "".join(map(as_list, automations)).replace('for: "00:02:00"', 'for: "00:00:05"')  # tests have no minutes
+    text = "".join(map(as_list, automations)).replace(
+        'for: "00:02:00"', 'for: "00:00:05"'
+    )  # tests cannot wait for minutes
     assert text.count('for: "00:00:05"') == 2
     hour = time.gmtime().tm_hour
-    # Where it is about one at night now; a zone's sign is that of POSIX, the other way round.
+    # Where it is about one at night now. The sign in a zone's name is that of POSIX: reversed.
     ahead = (25 - hour) % 24
     zone = f"Etc/GMT-{ahead}" if ahead <= 12 else f"Etc/GMT+{24 - ahead}"
-    ha = home(mosquitto.port, more=STAND_INS + text, time_zone=zone)
+    ha = home(mosquitto.port, more=SUBSTITUTES + text, time_zone=zone)
     states = ha.states()
     assert sum(entity.startswith("automation.") for entity in states) == 3
-    assert {its["state"] for entity, its in states.items() if entity.startswith("automation.")} == {"on"}
+    assert {state["state"] for entity, state in states.items() if entity.startswith("automation.")} == {"on"}
 
     nobody, somebody = [[]] * 25 * 3, [[{**BOX, **LEFT}]] * 25 * 30
     settings = porch(studio, mosquitto.url, nobody + somebody, zones={"driveway": DRIVEWAY}, labels=["person"])
@@ -303,17 +306,19 @@ def test_the_automations_of_the_page_load_and_fire(mosquitto, studio, home, run_
     watch.wait_for(lambda w: b"ON" in w.payloads("lab/light"), "light")
 
     def note(title):
-        return next((its for its in ha.ask({"type": "persistent_notification/get"})[0] if its["title"] == title), None)
+        return next(
+            (note for note in ha.ask({"type": "persistent_notification/get"})[0] if note["title"] == title), None
+        )
 
     assert wait_until(lambda: note("Somebody is in the driveway"), "a note")["message"] == "1 there now"
     ha.call("switch", "turn_off", entity_id="switch.porch_enabled")  # somebody is still there
     watch.wait_for(lambda w: w.payloads("lab/light")[-1] == b"OFF", "dark")
-    assert note("The porch camera is offline") is None, "who disables it knows"
+    assert note("The porch camera is offline") is None, "no alarm for whoever disables it"
     ha.call("switch", "turn_on", entity_id="switch.porch_enabled")
     watch.wait_for(lambda w: w.payloads("lab/light")[-1] == b"ON", "light again")
     ha.call("number", "set_value", entity_id="number.porch_minimum_score", value=1)
     watch.wait_for(lambda w: w.payloads("lab/light")[-1] == b"OFF", "dark again")
     daemon.close()
-    message = wait_until(lambda: note("The porch camera is offline"), "a note of a camera that is gone")["message"]
+    message = wait_until(lambda: note("The porch camera is offline"), "a note about an offline camera")["message"]
     assert re.fullmatch(r"Since \d\d:\d\d", message)
     assert ha.problems() == []

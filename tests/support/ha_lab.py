@@ -1,8 +1,8 @@
 """A real Home Assistant, headless, for tests.
 
-`python3 tests/support/ha_lab.py` installs it, once (two minutes, 1.7 GB, as root, on Debian and its like): Home
-Assistant needs a newer Python than most machines have, so a Debian that has it is unpacked into a folder, and Home
-Assistant runs in there by chroot. ha_lab.lock.txt beside this file pins every package of it.
+`python3 tests/support/ha_lab.py` installs it once (two minutes, 1.7 GB, as root, on Debian or a derivative). Home
+Assistant needs a newer Python than most machines have. So a Debian that has it is unpacked into a directory, and Home
+Assistant runs there in a chroot. ha_lab.lock.txt pins all its packages.
 """
 
 import asyncio
@@ -34,14 +34,14 @@ logger: {{default: warning, logs: {{homeassistant.components.mqtt: info}}}}
 
 
 def why_not():
-    """Return why there is no Home Assistant here; None if there is."""
+    """Return why Home Assistant cannot run here; None if it can."""
     if os.geteuid():
-        return "Home Assistant is run by chroot here, which needs root"
+        return "Home Assistant runs in a chroot, which needs root"
     return None if _INSTALLED.exists() else "no Home Assistant here: python3 tests/support/ha_lab.py installs one"
 
 
 def install():
-    """Install it, unless it is; return why that cannot be."""
+    """Install it unless it is installed; return why it cannot run, or None."""
     if os.geteuid() or _INSTALLED.exists():
         return why_not()
     if not shutil.which("debootstrap"):
@@ -53,7 +53,7 @@ def install():
     )
     mirror = next(uri for uri in listed.stdout.split() if "security" not in uri)  # the one that apt uses here
     packages = f"{PYTHON}-venv,{PYTHON}-dev,g++,ca-certificates,libturbojpeg0"
-    how = "sid"  # the script that knows how to unpack, for an older debootstrap does not know the suite's name
+    how = "sid"  # the script to use: an older debootstrap does not know the suite
     debootstrap = ["debootstrap", "--variant=minbase", f"--include={packages}", SUITE, str(ROOT), mirror, how]
     subprocess.run(debootstrap, check=True, stdout=subprocess.DEVNULL)
     for name in ("resolv.conf", "hosts", "pip.conf", "ssl/certs/ca-certificates.crt"):
@@ -87,8 +87,8 @@ asyncio.run(main())
 """
 
 
-def strangers(messages):
-    """Return what is wrong in discovery messages to the letter: what it does not know in one, it leaves out in silence.
+def schema_errors(messages):
+    """Return what is wrong in discovery messages, strictly: Home Assistant itself drops unknown keys silently.
 
     Args:
         messages: the payloads by topic.
@@ -100,20 +100,20 @@ def strangers(messages):
 
 
 def _inside(*command):
-    """Return a command that runs in there; its mounts vanish with it."""
+    """Return a command that runs in the chroot. Its mounts end with it."""
     script = 'mount -t proc proc "$0/proc" && mount --rbind /dev "$0/dev" && exec chroot "$0" "$@"'
     return ["unshare", "--mount", "sh", "-c", script, str(ROOT), *command]
 
 
 class HomeAssistant:
-    """One Home Assistant, with the MQTT integration and nothing else but what every one has.
+    """One Home Assistant, with the default integrations and MQTT.
 
     Args:
-        http_port: where it listens.
-        broker_port: of its broker, on 127.0.0.1.
-        prefix: the discovery prefix that it listens to.
-        more: more of configuration.yaml.
-        time_zone: where it is.
+        http_port: the port of its HTTP server.
+        broker_port: the port of its broker, on 127.0.0.1.
+        prefix: its discovery prefix.
+        more: more lines of configuration.yaml.
+        time_zone: its time zone.
 
     """
 
@@ -144,16 +144,16 @@ class HomeAssistant:
         }
         stored = {"version": 1, "minor_version": 2, "key": "core.config_entries", "data": {"entries": [entry]}}
         (storage / "core.config_entries").write_text(json.dumps(stored))
-        # All but the owner's account, which is left for `_become_owner`.
+        # All steps but the owner's account, which `_become_owner` creates.
         done = {"version": 4, "minor_version": 1, "key": "onboarding"}
         steps = {"done": ["core_config", "analytics", "integration"]}
         (storage / "onboarding").write_text(json.dumps({**done, "data": steps}))
 
     def start(self):
-        """Start it, and wait until it has said so on MQTT."""
+        """Start it, and wait until it has sent its birth message."""
         births = self._read_log().count("birth message sent")
         inside = "/" + str(self._folder.relative_to(ROOT))
-        with self._log.open("ab") as log:  # over restarts; its own begins anew with each
+        with self._log.open("ab") as log:  # over restarts; its own log is replaced at each
             command = _inside("/venv/bin/hass", "-c", inside, "--skip-pip", "--log-no-color")
             self._process = subprocess.Popen(
                 command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env={**os.environ, "TZ": "UTC"}
@@ -166,7 +166,7 @@ class HomeAssistant:
         return self
 
     def stop(self):
-        """End it in order, and keep what it knows for the next start."""
+        """Stop it gracefully, and keep its state for the next start."""
         if self._process and self._process.poll() is None:
             self._process.send_signal(signal.SIGTERM)
             try:
@@ -176,7 +176,7 @@ class HomeAssistant:
                 self._process.wait()
 
     def remove(self):
-        """End it for good."""
+        """Stop it, and delete its state."""
         self.stop()
         shutil.rmtree(self._folder, ignore_errors=True)
 
@@ -193,7 +193,7 @@ class HomeAssistant:
         return self.states().get(entity_id, {}).get("attributes", {})
 
     def entities(self):
-        """Return what is registered of MQTT's entities, by entity."""
+        """Return the registry entries of MQTT's entities, by entity."""
         (listed,) = self.ask({"type": "config/entity_registry/list"})
         return {each["entity_id"]: each for each in listed if each["platform"] == "mqtt"}
 
@@ -218,7 +218,7 @@ class HomeAssistant:
         return asyncio.run(self._ask(commands))
 
     def problems(self):
-        """Return what its log complains of, but for what is not about MQTT, templates or automations at all."""
+        """Return the warnings and errors in its log that are about MQTT, discovery, templates or automations."""
         records = re.split(r"(?m)^(?=\d{4}-\d\d-\d\d \d\d:\d\d:\d\d)", self._read_log())
         bad = [r for r in records if re.match(r"\S+ \S+ (WARNING|ERROR|CRITICAL) ", r) or "No matching payload" in r]
         return [r for r in bad if re.search("mqtt|discovery|template|automation", r, re.IGNORECASE)]
@@ -260,7 +260,7 @@ class HomeAssistant:
         form = {"grant_type": "authorization_code", "code": code, **client}
         self._token = self._http("POST", "/auth/token", form=form)["access_token"]
         wanted = {"type": "auth/long_lived_access_token", "client_name": "lab", "lifespan": 365}
-        # It tries a new port for five minutes only, and would then start again on its usual one, unless told.
+        # Without this, it tries a new port for five minutes only, and then restarts on its default one.
         self._token, _ = self.ask(wanted, {"type": "http/config/promote"})
 
     def _until(self, ready):
