@@ -261,26 +261,26 @@ async def test_one_that_sleeps_over_its_work_is_stuck():
 
     sleeps = asyncio.Event()
     outbox, broker = Deaf(10), FakeBroker()
-    its = publisher(outbox, broker.connect, wake_timeout_s=0.1)
+    tested = publisher(outbox, broker.connect, wake_timeout_s=0.1)
     async with asyncio.timeout(30):
-        task = asyncio.create_task(its.run())
+        task = asyncio.create_task(tested.run())
         await sleeps.wait()
         await asyncio.sleep(0.2)  # longer than it may sleep
-        assert not its.is_stuck, "there is nothing to do"
+        assert not tested.is_stuck, "there is nothing to do"
         outbox.put(Message("t", b"1"))
-        assert its.is_stuck
+        assert tested.is_stuck
     task.cancel()
 
 
 async def test_one_that_is_busy_all_the_time_is_not_stuck():
     """Whenever it is looked at, it waits for a moment, and there is something to be sent."""
     outbox, broker = Outbox(100), FakeBroker()
-    its = publisher(outbox, broker.connect)
-    task = asyncio.create_task(its.run())
+    tested = publisher(outbox, broker.connect)
+    task = asyncio.create_task(tested.run())
     while len(broker.received) < 500:
         outbox.put(Message("t", b"1"))
         await asyncio.sleep(0.001)
-        assert not its.is_stuck
+        assert not tested.is_stuck
     task.cancel()
 
 
@@ -290,11 +290,11 @@ async def test_one_that_takes_too_long_to_connect_is_stuck():
         await asyncio.Event().wait()
         yield
 
-    its = publisher(Outbox(10), never, connect_timeout_s=0.1)
-    assert not its.is_stuck
-    task = asyncio.create_task(its.run())
+    tested = publisher(Outbox(10), never, connect_timeout_s=0.1)
+    assert not tested.is_stuck
+    task = asyncio.create_task(tested.run())
     async with asyncio.timeout(30):
-        while not its.is_stuck:
+        while not tested.is_stuck:
             await asyncio.sleep(0.01)
     task.cancel()
 

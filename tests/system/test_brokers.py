@@ -31,8 +31,8 @@ def start(tmp_path):
         return started[-1]
 
     yield run
-    for each in started:
-        each.stop()
+    for broker in started:
+        broker.stop()
 
 
 @pytest.fixture(params=["fast", "slow"])
@@ -88,13 +88,13 @@ def test_messages_say_what_they_are_and_how_long_they_are_wanted(start, run_daem
         run_daemon(busy(studio, broker))
         for topic, (content_type, schema, expiry_s) in FORMS.items():
             reader.wait_for(lambda r, topic=topic: r.last(f"edgepub/test/{topic}"), topic)
-            its = reader.properties[f"edgepub/test/{topic}"].json()
-            assert its.get("ContentType") == content_type
-            assert its.get("UserProperty") == ([("schema", schema)] if schema else None)
+            properties = reader.properties[f"edgepub/test/{topic}"].json()
+            assert properties.get("ContentType") == content_type
+            assert properties.get("UserProperty") == ([("schema", schema)] if schema else None)
             if expiry_s is None:
-                assert "MessageExpiryInterval" not in its
+                assert "MessageExpiryInterval" not in properties
             else:
-                assert expiry_s - 60 < its["MessageExpiryInterval"] <= expiry_s
+                assert expiry_s - 60 < properties["MessageExpiryInterval"] <= expiry_s
             if schema:
                 assert json.loads(reader.last(f"edgepub/test/{topic}"))["schema"] == schema
     finally:
@@ -240,7 +240,7 @@ def test_an_announcement_too_large_for_the_broker_costs_nothing_else(
     for topic in ("cam/detections", "cam/events", "cam/snapshot", "yard/events"):
         reader.wait_for(lambda r, topic=topic: r.last(f"edgepub/test/{topic}"), topic)
     reader.wait_for(lambda r: any(t == "edgepub/test/stats" for t, _, _ in r.messages[began:]), "figures")
-    assert {reason for its in reader.stats()[-1]["cameras"].values() for reason in its["dropped"]} <= {"queue_full"}
+    assert {reason for cam in reader.stats()[-1]["cameras"].values() for reason in cam["dropped"]} <= {"queue_full"}
     assert daemon.terminate() == 0
     retained = subscribe(broker.port).retained()
     assert retained.keys() >= {"homeassistant/device/edgepub_test/config", "edgepub/test/info"}

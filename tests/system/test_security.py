@@ -23,14 +23,15 @@ class Certificates:
     def __init__(self, folder):
         self._folder = folder
         self._authority = trustme.CA()
-        self.authority = self._written("ca.pem", self._authority.cert_pem)
+        self.authority = self._write("ca.pem", self._authority.cert_pem)
 
     def issue(self, name, **options):
         """Return the files of a certificate and of its key."""
-        its = self._authority.issue_cert(name, **options)
-        return self._written(f"{name}.pem", its.cert_chain_pems[0]), self._written(f"{name}.key", its.private_key_pem)
+        issued = self._authority.issue_cert(name, **options)
+        certificate = self._write(f"{name}.pem", issued.cert_chain_pems[0])
+        return certificate, self._write(f"{name}.key", issued.private_key_pem)
 
-    def _written(self, name, blob):
+    def _write(self, name, blob):
         path = self._folder / name
         blob.write_to_path(path)
         return path
@@ -51,22 +52,22 @@ def start(tmp_path):
         return started[-1]
 
     yield run
-    for each in started:
-        each.stop()
+    for broker in started:
+        broker.stop()
 
 
 YESTERDAY = dt.datetime.now(dt.UTC) - dt.timedelta(days=1)
 SERVERS = {
-    "right": (("127.0.0.1",), {}, "connected, MQTT 5"),
+    "right": (("127.0.0.1",), {}, "connected"),
     "expired": (
         ("127.0.0.1",),
         {"not_before": YESTERDAY - dt.timedelta(days=9), "not_after": YESTERDAY},
-        "certificate verify failed: certificate has expired; trying again in",
+        "certificate has expired",
     ),
     "wrong host": (
         ("broker.lan",),
         {},
-        "IP address mismatch, certificate is not valid for '127.0.0.1'; trying again in",
+        "certificate is not valid for '127.0.0.1'",
     ),
 }
 
@@ -93,7 +94,7 @@ def test_a_broker_that_wants_our_certificate(certificates, start, run_daemon, st
     settings = studio.settings(f"mqtts://127.0.0.1:{broker.port}", "0", enabled=False)
     settings["mqtt"] |= {"protocol": protocol, "tls": {"ca_file": str(certificates.authority)}}
     daemon = run_daemon(settings)
-    daemon.wait_for_log("closes the connection without an answer: tlsv13 alert certificate required; trying again in")
+    daemon.wait_for_log("tlsv13 alert certificate required")
     assert "connected" not in daemon.log
     daemon.close()
     ours, our_key = certificates.issue("edge", common_name="edge")
@@ -158,10 +159,11 @@ def test_the_access_control_list_of_the_page(guarded, run_daemon, studio):
         assert home.payloads("edgepub/garage/cam/status").count(b"offline") <= 1, "only edgepub says so"
         assert b"" not in home.payloads(config)
         home.publish("homeassistant/status", "online")
-        daemon.wait_for_log("Home Assistant has started")
+        announced = len(home.payloads(config))
+        home.wait_for(lambda r: len(r.payloads(config)) > announced, "the announcement after its start")
         assert guest.messages == []
         daemon.terminate()
-        assert "refuses" not in daemon.log
+        assert "Not authorized" not in daemon.log
         assert not any(secret in daemon.log for secret in PASSWORDS.values())
     finally:
         home.close()
@@ -175,7 +177,7 @@ def test_what_the_broker_does_not_allow_is_said_dropped_and_counted(guarded, run
         settings = settings_of(studio, guarded, tracking=True)
         settings |= {"node": "shed", "stats": {"interval_s": 1}}
         daemon = run_daemon(settings, EDGEPUB_MQTT__PASSWORD=PASSWORDS["edge"])
-        daemon.wait_for_log("dropped: refused by the broker: Not authorized")
+        daemon.wait_for_log("Not authorized")
         daemon.wait_for_log("cam: online")
         assert daemon.terminate() == 0
         assert not [topic for topic, _, _ in home.messages if topic.startswith("edgepub/shed")]

@@ -55,6 +55,7 @@ class Outbox:
         durable: the durable lane; None: one in memory.
         ledger: remembers which topics are retained.
         disk_poll_s: how often to check whether messages have waited long enough for a disk that hangs.
+        clock: the time of which only differences matter, in seconds.
 
     """
 
@@ -64,13 +65,14 @@ class Outbox:
         durable: DurableLane | None = None,
         ledger: Ledger | None = None,
         disk_poll_s: float = _DISK_POLL_S,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._lock = threading.Lock()
-        singles: list[Message] = []
-        self._announcements = AnnouncementLane(singles, ledger)
+        self._clock = clock
+        self._announcements = AnnouncementLane(ledger, clock)
         self._state = StateLane(ledger)
         self._durable = DurableLane() if durable is None else durable
-        self._pictures = SingleLane(singles, ledger)
+        self._pictures = SingleLane(ledger)
         self._stream = StreamLane(stream_size)
         self._lanes: dict[str, Lane] = {
             "announcements": self._announcements,
@@ -128,7 +130,7 @@ class Outbox:
                     lane.release_all()
             message = self._take_next()
         if message is not None:
-            self._in_flight.append((message, time.monotonic()))
+            self._in_flight.append((message, self._clock()))
         return message
 
     def done(self, message: Message, error: MessageRejectedError | None = None) -> None:
@@ -151,13 +153,16 @@ class Outbox:
             if error is None and message.retain and not message.payload:  # a refused clear is tried at the next start
                 self._forget_retained(message.topic)
         if isinstance(lane, SingleLane):
-            asyncio.get_running_loop().call_later(time.monotonic() - taken_s, self._end_pause, lane)
+            asyncio.get_running_loop().call_later(self._clock() - taken_s, self._end_pause, lane)
 
     def put_back(self, message: Message) -> None:
         """Return a message in flight that was not sent to its old place; in the event loop."""
-        self._land(message)
+        lane = self._lanes[message.lane]
         with self._lock:
-            dropped = self._lanes[message.lane].put_back(message)
+            if isinstance(lane, SingleLane) and self._is_first_of_single_lanes(message):
+                lane.add_failure(message.topic)  # the session ended over it
+            self._land(message)
+            dropped = lane.put_back(message)
             self._wakeup.notify()
         if dropped is not None:
             dropped.count_dropped("queue_full" if dropped.lane == "stream" else "given_up")
@@ -251,6 +256,12 @@ class Outbox:
                 del self._in_flight[index]
                 return taken_s
         return None
+
+    def _is_first_of_single_lanes(self, message: Message) -> bool:
+        in_single_lanes = (
+            candidate for candidate, _ in self._in_flight if isinstance(self._lanes[candidate.lane], SingleLane)
+        )
+        return next(in_single_lanes, None) is message
 
     def _forget_retained(self, topic: str) -> None:
         """Remove a topic that was cleared from the ledger, unless a lane has a value for it."""

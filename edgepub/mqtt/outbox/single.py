@@ -6,6 +6,7 @@ few are under way it is clear which it was: the one that left first.
 
 import logging
 import time
+from collections.abc import Callable
 
 from edgepub.core.backoff import Backoff
 from edgepub.mqtt.messages import Message
@@ -23,14 +24,12 @@ class SingleLane(StateLane):
     One over which session after session ended is given up.
 
     Args:
-        under_way: the messages of all such lanes that are under way, in the order in which they were taken.
         ledger: where it is written that a topic is retained, if anywhere.
 
     """
 
-    def __init__(self, under_way: list[Message], ledger: Ledger | None = None) -> None:
+    def __init__(self, ledger: Ledger | None = None) -> None:
         super().__init__(ledger)
-        self._under_way = under_way
         self._resting = False
         self._tries: dict[str, int] = {}  # sessions that ended over a message, by its topic
 
@@ -40,15 +39,14 @@ class SingleLane(StateLane):
             return None
         message = super().take()
         self._resting = message is not None
-        if message is not None:
-            self._under_way.append(message)
         return message
+
+    def add_failure(self, topic: str) -> None:
+        """Count a session that ended over a message; it is put back next."""
+        self._tries[topic] = self._tries.get(topic, 0) + 1
 
     def put_back(self, message: Message) -> Message | None:
         """Let a message that was taken and not sent be sent, unless there is a newer one; return it to be given up."""
-        if self._under_way and self._under_way[0] is message:
-            self._tries[message.topic] = self._tries.get(message.topic, 0) + 1
-        self._arrived(message)
         self.end_pause()
         if self._tries.get(message.topic) != _MOST_TRIES:
             return super().put_back(message)
@@ -58,7 +56,6 @@ class SingleLane(StateLane):
     def done(self, message: Message) -> None:
         """Begin to count its tries anew."""
         self._tries.pop(message.topic, None)
-        self._arrived(message)
         super().done(message)
 
     def reset_failures(self) -> None:
@@ -71,9 +68,6 @@ class SingleLane(StateLane):
 
     def __bool__(self) -> bool:
         return not self._resting and super().__bool__()
-
-    def _arrived(self, message: Message) -> None:
-        self._under_way[:] = [each for each in self._under_way if each is not message]
 
     def _give_up(self, message: Message) -> Message | None:
         if self._newest.get(message.topic) is message:
@@ -89,8 +83,9 @@ class AnnouncementLane(SingleLane):
     before it.
     """
 
-    def __init__(self, under_way: list[Message], ledger: Ledger | None = None) -> None:
-        super().__init__(under_way, ledger)
+    def __init__(self, ledger: Ledger | None = None, clock: Callable[[], float] = time.monotonic) -> None:
+        super().__init__(ledger)
+        self._clock = clock
         self._quiet_until_s = 0.0
         self._pauses: dict[str, Backoff] = {}  # after each topic that was given up
 
@@ -116,11 +111,11 @@ class AnnouncementLane(SingleLane):
 
     @property
     def _is_quiet(self) -> bool:
-        return time.monotonic() < self._quiet_until_s
+        return self._clock() < self._quiet_until_s
 
     def _give_up(self, message: Message) -> Message | None:
         pause_s = self._pauses.setdefault(message.topic, Backoff(_QUIET_S, _LONGEST_QUIET_S)).next_s()
-        self._quiet_until_s = time.monotonic() + pause_s
+        self._quiet_until_s = self._clock() + pause_s
         if self._newest.get(message.topic) is message:
             self._newest[message.topic] = self._newest.pop(message.topic)  # the last to be sent again
         text = "%s: %d sessions ended over it: is it not allowed there, or too large? Trying again in %.0f s"
