@@ -158,8 +158,8 @@ def test_the_access_control_list_of_the_page(guarded, run_daemon, studio):
         assert b"0.1" not in home.payloads("edgepub/garage/cam/min_score")
         assert home.payloads("edgepub/garage/cam/status").count(b"offline") <= 1, "only edgepub says so"
         assert b"" not in home.payloads(config)
-        home.publish("homeassistant/status", "online")
         announced = len(home.payloads(config))
+        home.publish("homeassistant/status", "online")
         home.wait_for(lambda r: len(r.payloads(config)) > announced, "the announcement after its start")
         assert guest.messages == []
         daemon.terminate()
