@@ -178,15 +178,15 @@ def test_mistakes_are_shown_at_the_zone_and_cannot_be_saved(editor):
 
 def test_saving_sends_what_was_drawn_and_shows_the_servers_mistakes(editor, complaints):
     page = editor.start(YARD).page
-    asked = []
+    saved = []
 
     def answer(route):
-        asked.append(json.loads(route.request.post_data or "null"))
-        if len(asked) == 1:
+        saved.append(json.loads(route.request.post_data or "null"))
+        if len(saved) == 1:
             why = {"mistakes": [{"place": ["zones", "hof", "polygon"], "why": "not so"}]}
             route.fulfill(status=422, json=why)
         else:
-            route.fulfill(json={**(asked[-1] or YARD), "saved": asked[-1] is not None})
+            route.fulfill(json={**(saved[-1] or YARD), "saved": saved[-1] is not None})
 
     page.route(f"{ORIGIN}/cameras/porch/areas", answer)
     editor.click((0.5, 0.5))
@@ -197,7 +197,7 @@ def test_saving_sends_what_was_drawn_and_shows_the_servers_mistakes(editor, comp
     page.select_option("#area-anchor", "center")
     page.click("#save")
     page.wait_for_selector("#revert:visible")
-    assert asked[-1] == {"zones": {"hof": {"polygon": SQUARE, "labels": None, "anchor": "center"}}, "lines": {}}
+    assert saved[-1] == {"zones": {"hof": {"polygon": SQUARE, "labels": None, "anchor": "center"}}, "lines": {}}
     page.click("#revert")
     page.wait_for_selector("#revert", state="hidden")
     assert page.evaluate("editor.areas") == YARD

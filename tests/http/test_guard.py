@@ -244,8 +244,8 @@ def test_random_requests_cause_no_internal_error(caplog):
 
         @settings(max_examples=1000, deadline=None, suppress_health_check=list(HealthCheck), derandomize=True)
         @given(ASKED, st.just("") | TEXTS.map(quote) | TEXTS, HEADERS, BODIES, st.booleans())
-        def ask(asked, query, headers, body, knows_token):
-            method, target = asked
+        def ask(method_and_target, query, headers, body, knows_token):
+            method, target = method_and_target
             given = {"Host": "a", "Content-Length": str(len(body)), "Connection": "close"}
             if knows_token:
                 given["Authorization"] = f"Bearer {TOKEN}"

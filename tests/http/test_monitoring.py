@@ -213,9 +213,9 @@ def alerts():
 def test_dashboard_and_alerts_query_existing_metrics(query, words):
     metrics = {**exported(), "up": TARGET}
     any_label = set().union(*metrics.values())
-    asked = set(re.findall(r"\b(?:edgepub|process)_[a-z_]+|\bup\b", query))
-    assert asked, query
-    assert asked <= set(metrics)
+    queried = set(re.findall(r"\b(?:edgepub|process)_[a-z_]+|\bup\b", query))
+    assert queried, query
+    assert queried <= set(metrics)
     assert set(re.findall(r"\bedgepub_[a-z_]+", words)) <= set(metrics)
     for metric, matchers in re.findall(r"\b([a-z_]+){(.*?)}", query):
         assert set(re.findall(r"([a-z_]+)\s*[=!]", matchers)) <= metrics[metric], query

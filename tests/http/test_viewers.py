@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import gc
+import itertools
 import json
 import socket
 import time
@@ -18,6 +19,8 @@ from edgepub.camera.frames import Frame
 from edgepub.http import pictures
 from edgepub.http.limits import HttpLimits
 from tests.support.http_server import LocalServer, server_starter
+
+FRAME_NUMBERS = itertools.count(1)
 
 
 def detections(x=0.25):
@@ -79,6 +82,12 @@ def unreading_page(server):
     request = b"\x81\x82\x00\x00\x00\x0030"
     page.send(request * 20)
     return page
+
+
+def is_watched(viewfinder, image):
+    """Show an image. Return whether the viewfinder keeps it for a viewer."""
+    viewfinder.show(Frame(image, next(FRAME_NUMBERS), 0.0, 0.0, 0.0), [])
+    return viewfinder.newest is not None
 
 
 def connections_of(server):
@@ -243,13 +252,10 @@ async def test_a_page_that_requests_and_does_not_read_is_disconnected(start_serv
     noise = np.random.default_rng(1).integers(0, 255, (2000, 3000, 3), np.uint8)
     viewfinder = server.views["porch"].viewfinder
     page = unreading_page(server)
-    number = 0
     async with asyncio.timeout(60):
-        while not viewfinder._watchers:
+        while not is_watched(viewfinder, noise):
             await asyncio.sleep(0.01)
-        while viewfinder._watchers:
-            number += 1
-            viewfinder.show(Frame(noise, number, 0.0, 0.0, 0.0), [])
+        while is_watched(viewfinder, noise):
             await asyncio.sleep(0.05)
         while connections_of(server):  # no buffer and no file descriptor is kept for it
             await asyncio.sleep(0.05)
@@ -263,12 +269,8 @@ async def test_a_page_that_does_not_read_does_not_delay_the_stop(start_server):
     viewfinder = server.views["porch"].viewfinder
     page = unreading_page(server)
     async with asyncio.timeout(60):
-        while not viewfinder._watchers:
-            await asyncio.sleep(0.01)
-        number = 0
-        while not (there := connections_of(server)) or not there[0].get_write_buffer_size():
-            number += 1
-            viewfinder.show(Frame(noise, number, 0.0, 0.0, 0.0), [])
+        while not (transports := connections_of(server)) or not transports[0].get_write_buffer_size():
+            is_watched(viewfinder, noise)
             await asyncio.sleep(0.05)
     began_s = time.monotonic()
     await server.stop()

@@ -44,7 +44,7 @@ export class AreaForm {
 
   constructor(state, item) {
     [this.#state, this.#id] = [state, item.id];
-    const verb = item.kind === "zone" ? "is in the zone" : "crosses the line";
+    const condition = item.kind === "zone" ? "be in the zone" : "cross the line";
     const attributes = { type: "button", id: "reverse-line", click: () => this.#reverse() };
     const reverse = html("button", attributes, "Reverse direction");
     this.element = html(
@@ -54,7 +54,7 @@ export class AreaForm {
       this.#mistake,
       html("fieldset", {}, html("legend", {}, "Labels"), this.#labels, this.#all, this.#adding),
       html("div", { class: "row" }, html("label", { for: "area-anchor" }, "Anchor"), this.#anchor),
-      html("p", { class: "note" }, `An object ${verb} if this point of its box ${item.kind === "zone" ? "is" : "does"}.`),
+      html("p", { class: "note" }, `The point of an object's box that must ${condition}.`),
       ...(item.kind === "line" ? [html("div", { class: "row" }, reverse)] : []),
     );
   }
