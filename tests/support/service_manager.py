@@ -1,5 +1,6 @@
 """A service manager, as far as the daemon reports to it (sd_notify)."""
 
+import asyncio
 import signal
 import socket
 
@@ -58,3 +59,10 @@ class ServiceManager:
     def close(self):
         """Remove the socket."""
         self._socket.close()
+
+
+async def no_progress(caplog, part):
+    """Wait until an error names the part, which makes no progress."""
+    async with asyncio.timeout(30):
+        while not any(record.levelname == "ERROR" and part in record.getMessage() for record in caplog.records):
+            await asyncio.sleep(0.01)

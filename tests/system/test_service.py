@@ -3,8 +3,6 @@
 import asyncio
 import contextlib
 import json
-import os
-import socket
 import time
 import urllib.error
 import urllib.request
@@ -17,9 +15,8 @@ from edgepub.config.settings import Settings
 from edgepub.core.state_dir import default_state_dir
 from edgepub.daemon.run import serve
 from edgepub.daemon.signals import Requests
-from edgepub.daemon.systemd import Service, notify, watchdog_timeout_s
-from edgepub.telemetry.status import Status
-from tests.support.service_manager import ServiceManager
+from edgepub.daemon.systemd import Service
+from tests.support.service_manager import ServiceManager, no_progress
 from tests.support.studio import BOX
 from tests.support.waiting import free_port, wait_until
 
@@ -71,39 +68,6 @@ def test_without_a_broker_the_start_is_over_after_its_time_and_degraded(manager,
     assert int(first["EXTEND_TIMEOUT_USEC"]) >= 2e6, "the manager must wait that long"
 
 
-async def no_progress(caplog, part):
-    """Wait until the part is reported as stuck."""
-    async with asyncio.timeout(30):
-        while not any(record.levelname == "ERROR" and part in record.getMessage() for record in caplog.records):
-            await asyncio.sleep(0.01)
-
-
-async def test_the_watchdog_is_fed_while_nothing_is_stuck_for_long(manager, monkeypatch, caplog):
-    monkeypatch.setenv("NOTIFY_SOCKET", manager.path)
-    monkeypatch.setenv("WATCHDOG_USEC", "600000")
-    status, stuck = Status(["porch"]), []
-    task = asyncio.create_task(Service(30, poll_s=0.02, stuck_after_s=0.5).follow(status, lambda: list(stuck)))
-
-    async def fed(number):
-        while sum("WATCHDOG" in message for message in manager.messages()) < number:
-            await asyncio.sleep(0.01)
-
-    async with asyncio.timeout(30):
-        await fed(3)
-        stuck.append("porch")
-        while not any("WATCHDOG" in message for message in manager.messages()[-1:]):
-            await asyncio.sleep(0.01)
-        await no_progress(caplog, "porch")
-        number = sum("WATCHDOG" in message for message in manager.messages())
-        await asyncio.sleep(0.8)  # longer than its timeout: one cannot wait for nothing
-        assert sum("WATCHDOG" in message for message in manager.messages()) == number, (
-            "the manager would kill the daemon now"
-        )
-        stuck.clear()
-        await fed(number + 2)
-    task.cancel()
-
-
 @pytest.mark.mosquitto
 @pytest.mark.parametrize("what", ["camera", "publisher"])
 async def test_what_is_stuck_is_left_to_the_watchdog(manager, monkeypatch, caplog, studio, mosquitto, what):
@@ -135,39 +99,6 @@ async def test_what_is_stuck_is_left_to_the_watchdog(manager, monkeypatch, caplo
     assert await fed()
     requests.stop()
     assert await task == 0
-
-
-def test_without_a_service_manager_nothing_is_sent(monkeypatch):
-    monkeypatch.delenv("NOTIFY_SOCKET", raising=False)
-    notify("READY=1")
-    monkeypatch.setenv("NOTIFY_SOCKET", "/nonexistent/socket")
-    notify("READY=1")
-    monkeypatch.setenv("WATCHDOG_USEC", "5000000")
-    assert watchdog_timeout_s() == 5.0
-    monkeypatch.setenv("WATCHDOG_PID", str(os.getpid() + 1))
-    assert watchdog_timeout_s() is None, "another process is watched"
-
-
-def test_an_abstract_socket_works_too(monkeypatch):
-    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as abstract:
-        abstract.bind(f"\0edgepub-test-{os.getpid()}")
-        monkeypatch.setenv("NOTIFY_SOCKET", f"@edgepub-test-{os.getpid()}")
-        notify("READY=1", "STATUS=two\nlines of film-\udcff.avi")
-        assert abstract.recv(100) == b"READY=1\nSTATUS=two lines of film-\\udcff.avi"
-
-
-async def test_what_a_busy_manager_does_not_take_is_sent_later(manager, monkeypatch):
-    monkeypatch.setenv("NOTIFY_SOCKET", manager.path)
-    while notify("X=1"):
-        pass
-    status = Status([])
-    status.broker.sessions = 1
-    task = asyncio.create_task(Service(30, poll_s=0.02).follow(status, list))
-    await asyncio.sleep(0.2)  # several polls; nothing can be sent
-    async with asyncio.timeout(30):
-        while not any("READY" in message for message in manager.messages()):
-            await asyncio.sleep(0.01)
-    task.cancel()
 
 
 @pytest.mark.mosquitto
