@@ -74,18 +74,18 @@ class _NativeThread(threading.Thread):
 
 
 def start_native_thread(name: str, target: Callable[[], None]) -> threading.Thread:
-    """Start a daemon thread that calls PySDK or OpenCV, and return it; `has_native_threads` knows of it."""
+    """Start a daemon thread that calls PySDK or OpenCV, and return it; `native_threads` lists it."""
     thread = _NativeThread(target=target, name=name, daemon=True)
     thread.start()
     return thread
 
 
-def has_native_threads() -> bool:
-    """Return whether a thread may still be inside PySDK or OpenCV.
+def native_threads() -> list[threading.Thread]:
+    """Return the running threads that may be inside PySDK or OpenCV.
 
     Both abort the process when the interpreter ends during such a call.
     """
-    return any(isinstance(thread, _NativeThread) for thread in threading.enumerate())
+    return [thread for thread in threading.enumerate() if isinstance(thread, _NativeThread)]
 
 
 async def run_in_thread(name: str, work: Callable[[], Answer], *, native: bool = False) -> Answer:
@@ -97,7 +97,7 @@ async def run_in_thread(name: str, work: Callable[[], Answer], *, native: bool =
     Args:
         name: the thread's name.
         work: what to run.
-        native: it calls PySDK or OpenCV; see `has_native_threads`.
+        native: it calls PySDK or OpenCV; see `native_threads`.
 
     """
     loop = asyncio.get_running_loop()

@@ -15,7 +15,7 @@ from edgepub.config.settings import Settings
 from edgepub.core.errors import ConfigurationError, StateInUseError
 from edgepub.core.process import exit_now
 from edgepub.core.state_dir import default_state_dir, lock_state_dir
-from edgepub.core.threads import has_native_threads
+from edgepub.core.threads import native_threads
 from edgepub.core.versions import installed_versions
 from edgepub.daemon.fleet import Fleet
 from edgepub.daemon.node import Node
@@ -59,7 +59,7 @@ def run(path: Path) -> int:
         except Exception:
             _log.exception("internal error, please report it")
             code = FAILED
-        if has_native_threads():
+        if native_threads():
             # PySDK and OpenCV abort the process if the interpreter ends while a thread is still inside them.
             exit_now(code)
     return code

@@ -1,4 +1,4 @@
-"""Settings that are set while the daemon runs: what is obeyed, what is refused, what is kept."""
+"""Settings that are set while the daemon runs: which commands are executed, rejected and stored."""
 
 import pytest
 from hypothesis import given
@@ -15,7 +15,7 @@ from edgepub.mqtt.topics import Topics
 TOPICS = Topics("site/edgepub", "garage")
 
 
-class Box:
+class Node:
     """A node with one camera, `porch`."""
 
     def __init__(self, store=None, **camera):
@@ -41,8 +41,8 @@ class Box:
 
 
 def test_at_the_start_every_setting_has_its_state():
-    box = Box(min_score=0.25, max_fps=None)
-    assert box.started_with == {"enabled": "ON", "min_score": "0.25", "max_fps": "None"}
+    node = Node(min_score=0.25, max_fps=None)
+    assert node.started_with == {"enabled": "ON", "min_score": "0.25", "max_fps": "None"}
 
 
 @pytest.mark.parametrize(
@@ -57,17 +57,17 @@ def test_at_the_start_every_setting_has_its_state():
         ("max_fps", b"null", None, "None"),
     ],
 )
-def test_a_setting_is_set_told_and_kept(name, payload, value, shown):
-    box = Box(max_fps=3)
-    box.send(name, payload)
-    assert box.applied == [(name, value)]
-    assert box.states() == {name: shown}
-    again = Box(box.store, max_fps=3)
+def test_a_setting_is_set_published_and_stored(name, payload, value, shown):
+    node = Node(max_fps=3)
+    node.send(name, payload)
+    assert node.applied == [(name, value)]
+    assert node.states() == {name: shown}
+    again = Node(node.store, max_fps=3)
     assert again.controls.value(name) == value
     again.send(name, b"")
     assert again.applied == [(name, {"enabled": True, "min_score": 0.5, "max_fps": 3}[name])], "the configuration's"
-    assert Box(box.store, min_score=0.1).controls.value("min_score") in (0.1, 0.75, 1.0)
-    assert box.store.setting("porch", name) is None
+    assert Node(node.store, min_score=0.1).controls.value("min_score") in (0.1, 0.75, 1.0)
+    assert node.store.setting("porch", name) is None
 
 
 @pytest.mark.parametrize(
@@ -85,14 +85,14 @@ def test_a_setting_is_set_told_and_kept(name, payload, value, shown):
         ("max_fps", b"\xff\xfe", "must be UTF-8 text"),
     ],
 )
-def test_a_wrong_command_changes_nothing_and_is_answered(caplog, name, payload, why):
-    box = Box(min_score=0.5, max_fps=10)
-    box.send(name, payload)
-    assert box.applied == []
-    assert box.states() == {name: {"enabled": "ON", "min_score": "0.5", "max_fps": "10"}[name]}
-    assert f"{name} cannot be set to" in caplog.text
-    assert caplog.records[0].camera == "porch"
-    assert why in caplog.text
+def test_an_invalid_command_changes_nothing_and_is_answered(caplog, name, payload, why):
+    node = Node(min_score=0.5, max_fps=10)
+    node.send(name, payload)
+    assert node.applied == []
+    assert node.states() == {name: {"enabled": "ON", "min_score": "0.5", "max_fps": "10"}[name]}
+    assert [(r.levelname, r.camera) for r in caplog.records] == [("WARNING", "porch")]
+    assert name in caplog.messages[0]
+    assert why in caplog.messages[0]
     assert len(caplog.messages[0]) < 200
 
 
@@ -106,35 +106,35 @@ def test_a_wrong_command_changes_nothing_and_is_answered(caplog, name, payload, 
         "status",
     ],
 )
-def test_other_topics_are_no_settings(caplog, topic):
-    box = Box()
-    box.command_handler.handle(Received(topic, b"OFF", retained=False))
-    assert box.applied == []
-    assert box.states() == {}
-    assert "no such setting" in caplog.text
+def test_other_topics_are_ignored(caplog, topic):
+    node = Node()
+    node.command_handler.handle(Received(topic, b"OFF", retained=False))
+    assert node.applied == []
+    assert node.states() == {}
+    assert [r.levelname for r in caplog.records] == ["WARNING"]
 
 
-def test_a_retained_command_is_of_another_time(caplog):
-    box = Box()
-    box.send("enabled", b"OFF", retained=True)
-    assert box.applied == []
-    assert "publish it without retain" in caplog.text
+def test_a_retained_command_is_ignored(caplog):
+    node = Node()
+    node.send("enabled", b"OFF", retained=True)
+    assert node.applied == []
+    assert [r.levelname for r in caplog.records] == ["WARNING"]
 
 
-def test_what_another_version_has_kept_is_no_reason_to_fail(caplog):
-    box = Box()
-    box.store.save_setting("porch", "max_fps", "fast")
-    assert box.controls.value("max_fps") is None
+def test_an_invalid_stored_value_falls_back_to_the_configuration(caplog):
+    node = Node()
+    node.store.save_setting("porch", "max_fps", "fast")
+    assert node.controls.value("max_fps") is None
     assert [(r.levelname, r.camera) for r in caplog.records] == [("WARNING", "porch")]
     assert "max_fps" in caplog.messages[0]
 
 
 @given(st.sampled_from(sorted(SETTINGS)), st.binary(max_size=30))
-def test_whatever_is_sent_is_a_value_or_is_refused(name, payload):
+def test_any_payload_is_a_value_or_is_rejected(name, payload):
     try:
         value = SETTINGS[name].parse(decode_value(payload))
     except ValueError as error:
         assert str(error)
     else:
         shown = SETTINGS[name].format(value)
-        assert SETTINGS[name].format(SETTINGS[name].parse(shown)) == shown, "what is told can be sent"
+        assert SETTINGS[name].format(SETTINGS[name].parse(shown)) == shown, "what is published can be sent back"

@@ -1,4 +1,4 @@
-"""From any result to a payload that is valid, or to a drop that says why."""
+"""Any result gives a valid payload, or an error with the reason."""
 
 import json
 import math
@@ -63,12 +63,12 @@ def test_a_detection_of_a_model_becomes_this_payload():
     assert list(payload)[:2] == ["timestamp", "detections"], "as in DeGirum's streaming example"
 
 
-def test_an_empty_result_is_a_payload_too():
+def test_an_empty_result_gives_a_payload():
     assert on_the_wire([])["detections"] == []
 
 
 @pytest.mark.parametrize("number", [np.float32, np.float64, np.int64, np.uint8, int, float])
-def test_numpy_becomes_plain_json(number):
+def test_numpy_values_become_plain_json(number):
     (detection,) = on_the_wire(
         [
             {
@@ -96,7 +96,7 @@ def test_boxes_are_in_the_frame_and_in_order(box, clamped):
     assert on_the_wire([{"bbox": box, "label": "a", "score": 0.5}])["detections"][0]["bbox"] == clamped
 
 
-def test_a_classification_is_of_the_whole_frame():
+def test_a_classification_covers_the_whole_frame():
     (detection,) = on_the_wire([{"category_id": 3, "label": "cat", "score": 0.8}])["detections"]
     assert detection["bbox"] == [0, 0, 640, 480]
     assert detection["bbox_norm"] == [0, 0, 1, 1]
@@ -164,7 +164,7 @@ GOOD = {"bbox": [1, 2, 3, 4], "label": "a", "score": 0.5}
         ([{"data": np.zeros(4), "results": 5}], "is a list, this one is of type int"),
     ],
 )
-def test_what_cannot_be_valid_says_why(objects, why):
+def test_an_invalid_result_gives_a_reason(objects, why):
     with pytest.raises(InvalidResultError, match=why):
         build(objects)
 
@@ -204,7 +204,7 @@ objects = st.recursive(
 
 @given(st.one_of(st.lists(st.one_of(objects, numbers), max_size=4), numbers, objects))
 @settings(max_examples=600, deadline=None)
-def test_any_result_is_valid_on_the_wire_or_refused(result):
+def test_any_result_gives_a_valid_payload_or_is_rejected(result):
     try:
         payload = on_the_wire(result)
     except InvalidResultError as error:
@@ -220,13 +220,13 @@ def test_any_result_is_valid_on_the_wire_or_refused(result):
 
 @given(st.lists(st.tuples(st.floats(0, 1), st.floats(-100, 900, allow_nan=False)), min_size=1, max_size=20))
 @settings(max_examples=200, deadline=None)
-def test_a_good_result_loses_nothing(scores_and_places):
+def test_a_valid_result_loses_nothing(scores_and_places):
     result = [{"bbox": [x, x, x + 10, x + 20], "label": "a", "score": score} for score, x in scores_and_places]
     kept = on_the_wire(result, min_score=0.5)["detections"]
     assert [d["score"] for d in kept] == [s for s in (round(score, 4) for score, _ in scores_and_places) if s >= 0.5]
 
 
-def test_the_printed_schema_refuses_what_is_wrong():
+def test_the_printed_schema_rejects_invalid_payloads():
     jsonschema.Draft202012Validator.check_schema(detections.json_schema())
     good = orjson.loads(detections.encode(build([GOOD]), 1.0, 0))
     VALIDATOR.validate(good)

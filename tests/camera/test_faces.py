@@ -1,4 +1,4 @@
-"""A real face in a real video, found by a real model: what happens was counted by hand, by watching the clip."""
+"""A real face in a real video, found by a real model; the expected events were counted by hand in the clip."""
 
 import json
 
@@ -77,7 +77,7 @@ def ended(reader):
     return reader.last("edgepub/test/status") == b"offline" and reader.payloads("edgepub/test/info")
 
 
-# What one sees in a visit, by the frame of the clip, counted by hand: the face can be made out from the 86th on, its
+# A visit by the frame of the clip, counted by hand: the face can be recognised from the 86th frame on, its
 # middle is in the zone from the 98th to the 207th and over the line in the 212th; after the 217th it is cut off.
 VISIT = [
     ("appeared", 1, 89, None),
@@ -89,7 +89,9 @@ VISIT = [
 
 
 @pytest.mark.parametrize(("max_fps", "tolerance"), [(None, 4), (5, 18)])
-def test_two_visits_are_two_and_nothing_else(mosquitto, subscribe, run_daemon, demo_assets, a_clip, max_fps, tolerance):
+def test_two_visits_give_two_visits_and_nothing_else(
+    mosquitto, subscribe, run_daemon, demo_assets, a_clip, max_fps, tolerance
+):
     path, middles = a_clip
     reader = subscribe(mosquitto.port)
     daemon = run_daemon(the_settings(mosquitto, demo_assets, path, max_fps=max_fps, min_score=0.7))

@@ -36,7 +36,7 @@ def infer(model, video, *, live, number=None):
 
 @pytest.mark.parametrize("live", [False, True])
 def test_each_frame_has_its_own_result(studio, tmp_path, live):
-    """In a batch and one by one: what is said of a frame is what was in it."""
+    """In a batch and one by one: the result of a frame is what was in it."""
     script = [[{**BOX, "category_id": n}] * (n % 3) for n in range(40)]
     results = infer(studio.model(), tmp_path / studio.video(script), live=live)
     assert [r.objects for r in results] == script
@@ -58,8 +58,8 @@ def test_the_real_model_finds_the_face_in_every_frame(demo_assets):
         assert set(result.timing_ms) == {"preprocess", "inference", "postprocess"}
 
 
-def test_the_worker_of_postprocessors_listens_on_loopback_alone(demo_assets):
-    """It unpickles what it is sent, by whomever."""
+def test_the_postprocessor_worker_listens_on_loopback_only(demo_assets):
+    """It unpickles whatever any sender sends."""
     model = {"model_name": "blazeface", "zoo_url": str(demo_assets.zoo), "inference_host_address": "@local"}
     with load_model(ModelSettings(**model)) as ready:
         frame = Frame(np.zeros((99, 99, 3), np.uint8), 1, 0.0, time.monotonic(), 0.0)
@@ -71,19 +71,19 @@ def test_the_worker_of_postprocessors_listens_on_loopback_alone(demo_assets):
     assert {address.ip for address in listening} == {"127.0.0.1"}
 
 
-def test_the_heavier_model_finds_it_too(demo_assets):
+def test_the_larger_model_finds_the_face_too(demo_assets):
     model = {"model_name": "blazeface_full_range", "zoo_url": str(demo_assets.zoo), "inference_host_address": "@local"}
     results = infer(model, demo_assets.video, live=True, number=20)
     assert [len(r.objects) for r in results] == [1] * 20
 
 
 @pytest.fixture
-def _no_way_to_the_cloud(monkeypatch):
+def _no_cloud(monkeypatch):
     """The same on a machine that has a network."""
     monkeypatch.setenv("HTTPS_PROXY", "http://127.0.0.1:9")
 
 
-@pytest.mark.usefixtures("_no_way_to_the_cloud")
+@pytest.mark.usefixtures("_no_cloud")
 @pytest.mark.parametrize(
     ("change", "why"),
     [
@@ -98,21 +98,21 @@ def _no_way_to_the_cloud(monkeypatch):
         ({"zoo_url": "degirum/hailo"}, r"^Unable to access server hub\.degirum\.com; is there a network\?$"),
     ],
 )
-def test_a_model_that_cannot_be_loaded_is_one_line(studio, change, why):
+def test_a_model_that_cannot_be_loaded_gives_one_line(studio, change, why):
     with pytest.raises(ModelError, match=why) as caught, load_model(ModelSettings(**{**studio.model(), **change})):
         pass
     assert "\n" not in str(caught.value)
 
 
 @pytest.mark.parametrize("live", [False, True])
-def test_a_model_that_fails_on_a_frame_is_one_line(studio, tmp_path, live):
+def test_a_model_that_fails_on_a_frame_gives_one_line(studio, tmp_path, live):
     """The runtime is asked to fail; then a corrupt model file fails by itself."""
     video = tmp_path / studio.video([[BOX]] * 3)
     with pytest.raises(ModelError, match="inference failed"):
         infer(studio.model("failing", SimulateFail=1), video, live=live)
 
 
-def test_a_corrupt_model_file_is_one_line(demo_assets, tmp_path):
+def test_a_corrupt_model_file_gives_one_line(demo_assets, tmp_path):
     folder = tmp_path / "zoo" / "blazeface"
     folder.mkdir(parents=True)
     for file in (demo_assets.zoo / "blazeface").iterdir():
@@ -123,8 +123,8 @@ def test_a_corrupt_model_file_is_one_line(demo_assets, tmp_path):
 
 
 @pytest.mark.parametrize("live", [False, True])
-def test_a_lost_source_is_no_fault_of_the_model_and_loses_no_frame(studio, live):
-    """PySDK would make an error of its own of it, and forget the frames that are on their way."""
+def test_a_lost_source_is_no_model_error_and_loses_no_frame(studio, live):
+    """PySDK would replace the error by its own, and lose the frames in flight."""
 
     def frames():
         for number in range(1, 6):
@@ -190,7 +190,7 @@ def test_an_ai_server(demo_assets):
 
 
 class Lost:
-    """PySDK whose connection is lost: it answers so many frames, and looks after the connection at the end of them."""
+    """PySDK with a lost connection: gives a number of results, and checks the connection when the frames end."""
 
     frame_queue_depth = 4
 
@@ -220,8 +220,8 @@ def endless():
         yield Frame(None, number, time.time(), time.monotonic(), 0.0)
 
 
-def test_a_connection_that_is_lost_with_frames_under_way_is_cured_or_fails():
-    """PySDK looks after it only when no more frames come; a fake, for there is no cloud here."""
+def test_a_connection_lost_with_frames_in_flight_recovers_or_fails():
+    """PySDK checks it only when no more frames come. A fake: there is no cloud here."""
     kind = {"overlaps": True, "in_flight": 3, "quiet_timeout_s": 0.1}
     lost = Lost(answers=5, cure=7)
     results = list(islice(Model(lost, **kind).infer(endless(), live=True), 25))
@@ -232,7 +232,7 @@ def test_a_connection_that_is_lost_with_frames_under_way_is_cured_or_fails():
 
 
 class Steady:
-    """PySDK with a model that takes 4 ms, so much of it for its longest step."""
+    """PySDK with a model that takes 4 ms, of which `step_ms` for its longest step."""
 
     frame_queue_depth = 8
 
@@ -250,8 +250,8 @@ class Steady:
 
 
 @pytest.mark.parametrize(("step_ms", "expected"), [(4.0, 1), (0.01, 8)])
-def test_how_many_live_frames_are_under_way_is_found_out(step_ms, expected):
-    """As many as the longest step of the runtime fits into the whole time of a frame."""
+def test_the_number_of_live_frames_in_flight_is_measured(step_ms, expected):
+    """It is how often the longest step of the runtime fits into the whole time of a frame."""
     model = Model(Steady(step_ms), overlaps=True)
     results = list(islice(model.infer(endless(), live=True), 40))
     assert [result.frame.number for result in results] == list(range(1, 41))
@@ -259,7 +259,7 @@ def test_how_many_live_frames_are_under_way_is_found_out(step_ms, expected):
 
 
 @pytest.mark.parametrize("in_flight", [None, 1, 2])
-def test_a_fault_of_our_own_among_the_frames_is_no_fault_of_pysdk(in_flight):
+def test_an_internal_error_of_the_source_is_no_model_error(in_flight):
     def wrong():
         yield Frame(None, 1, 0.0, 0.0, 0.0)
         raise KeyError("a mistake of ours")
@@ -282,7 +282,7 @@ print(os.environ["PATH"].split(":")[0] == os.path.dirname(sys.executable))
 """
 
 
-def test_a_home_that_cannot_be_written_is_a_line_not_an_abort():
+def test_an_unwritable_home_gives_an_error_not_an_abort():
     done = subprocess.run(
         [sys.executable, "-c", PREPARE],
         env={"HOME": "/proc/none", "PATH": "/bin"},

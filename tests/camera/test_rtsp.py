@@ -37,7 +37,7 @@ pytestmark = [
 
 
 class RtspServer:
-    """A camera that can be frozen, and thrown away for another one at the same address."""
+    """A camera that can be frozen, or replaced by another one at the same address."""
 
     def __init__(self, video, folder):
         self._arguments = [
@@ -89,7 +89,7 @@ def settings(mosquitto, demo_assets, rtsp):
     }
 
 
-def test_a_camera_is_seen_soon_and_the_face_in_it(mosquitto, subscribe, run_daemon, settings):
+def test_a_camera_is_online_soon_and_the_face_is_found(mosquitto, subscribe, run_daemon, settings):
     reader = subscribe(mosquitto.port)
     daemon = run_daemon(settings)
     reader.wait_for(lambda r: r.last(STATUS) == b"online", "online")
@@ -101,7 +101,7 @@ def test_a_camera_is_seen_soon_and_the_face_in_it(mosquitto, subscribe, run_daem
     assert daemon.terminate() == 0
 
 
-def test_it_is_lost_and_found_twenty_times_and_nothing_is_left_of_it(mosquitto, subscribe, run_daemon, settings, rtsp):
+def test_a_camera_lost_and_found_twenty_times_leaks_nothing(mosquitto, subscribe, run_daemon, settings, rtsp):
     """In turn: killed and another one started, frozen (SIGSTOP) and thawed."""
     reader = subscribe(mosquitto.port)
     daemon = run_daemon(settings)
@@ -120,9 +120,9 @@ def test_it_is_lost_and_found_twenty_times_and_nothing_is_left_of_it(mosquitto, 
         silent_s.append(time.monotonic() - began_s)
         rtsp.thaw() if number % 2 else rtsp.start()
     print(f"offline after {silent_s}, threads {threads}, files {files}, memory {memory}")
-    assert sorted(silent_s)[-3] < 3, "2 s are promised; a machine may stumble"
-    assert max(threads[5:]) <= min(threads[:5]) + 2, "an abandoned read may be on its way out"
+    assert sorted(silent_s)[-3] < 3, "2 s are promised; a busy machine may be late sometimes"
+    assert max(threads[5:]) <= min(threads[:5]) + 2, "an abandoned read may still be ending"
     assert max(files[5:]) <= min(files[:5]) + 4
     assert max(memory[15:]) < max(memory[:5]) + 20e6
-    assert "an error of edgepub's own" not in daemon.log
+    assert "internal error" not in daemon.log
     assert daemon.terminate() == 0

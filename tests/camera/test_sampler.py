@@ -1,4 +1,4 @@
-"""Which results are published: by rule, evenly, and without losing a change. All of it on clocks made up here."""
+"""Which results are published: by rule, evenly, and without losing a change. All on simulated clocks."""
 
 from itertools import pairwise
 
@@ -15,11 +15,11 @@ def thing(label="person", at=0.5, score=0.9, **more):
     return {"label": label, "score": score, "bbox_norm": (at, at, at + 0.1, at + 0.1), **more}
 
 
-NOBODY, PERSON, CAR = [], [thing()], [thing("car")]
+EMPTY, PERSON, CAR = [], [thing()], [thing("car")]
 
 
 def run(settings, results, fps=25.0):
-    """Offer results at an even rate; return which of them were published at which of these moments, and why not."""
+    """Offer results at an even rate; return (moment, result) of each published one, and the reasons for the others."""
     sampler = Sampler(PublishSettings(**settings))
     verdicts = [sampler.offer(number, objects, number / fps) for number, objects in enumerate(results)]
     published = [(moment, v.publish) for moment, v in enumerate(verdicts) if v.publish is not None]
@@ -27,20 +27,20 @@ def run(settings, results, fps=25.0):
 
 
 def test_by_default_every_result_is_published():
-    published, left_out, _ = run({}, [NOBODY] * 5)
+    published, left_out, _ = run({}, [EMPTY] * 5)
     assert published == [(n, n) for n in range(5)]
     assert left_out == []
 
 
 def test_every_nth():
-    published, left_out, _ = run({"every": 3}, [PERSON, NOBODY, CAR] * 3)
+    published, left_out, _ = run({"every": 3}, [PERSON, EMPTY, CAR] * 3)
     assert published == [(0, 0), (3, 3), (6, 6)]
     assert left_out == ["every"] * 6
 
 
 @pytest.mark.parametrize(("rate_hz", "expected"), [(1, 10), (10, 100), (7, 70), (24, 240), (25, 250), (100, 250)])
 def test_a_limited_rate_is_reached_and_even(rate_hz, expected):
-    """Also where it is no part of the camera's rate."""
+    """Also when the camera's rate is no multiple of it."""
     published, left_out, _ = run({"max_rate_hz": rate_hz}, [PERSON] * 250)
     assert len(published) == pytest.approx(expected, rel=0.04, abs=2)
     gaps = [b - a for (a, _), (b, _) in pairwise(published)]
@@ -49,14 +49,14 @@ def test_a_limited_rate_is_reached_and_even(rate_hz, expected):
 
 
 @pytest.mark.parametrize("more", [{"max_rate_hz": 1000}, {"adaptive": True}])
-def test_every_nth_is_exact_beside_limits_that_do_not_bind(more):
-    published, left_out, _ = run({"every": 3, **more}, [PERSON, NOBODY, CAR] * 3)
+def test_every_nth_is_exact_with_limits_that_do_not_apply(more):
+    published, left_out, _ = run({"every": 3, **more}, [PERSON, EMPTY, CAR] * 3)
     assert published == [(0, 0), (3, 3), (6, 6)]
     assert left_out == ["every"] * 6
 
 
 def test_only_changes():
-    published, left_out, _ = run({"mode": "changes"}, [NOBODY] * 3 + [PERSON] * 3 + [CAR] + [NOBODY] * 2)
+    published, left_out, _ = run({"mode": "changes"}, [EMPTY] * 3 + [PERSON] * 3 + [CAR] + [EMPTY] * 2)
     assert published == [(0, 0), (3, 3), (6, 6), (7, 7)]
     assert left_out == ["unchanged"] * 5
 
@@ -70,34 +70,34 @@ def test_no_heartbeat():
     assert run({"mode": "changes", "heartbeat_s": None}, [PERSON] * 10_000)[0] == [(0, 0)]
 
 
-def test_a_change_that_comes_too_early_comes_at_the_next_allowed_moment():
-    results = [NOBODY] * 5 + [PERSON] * 50
+def test_an_early_change_is_published_at_the_next_allowed_moment():
+    results = [EMPTY] * 5 + [PERSON] * 50
     published, left_out, _ = run({"mode": "changes", "max_rate_hz": 1}, results)
     assert published == [(0, 0), (25, 25)]
-    assert left_out.count("max_rate_hz") == 20, "the newest was told, not the first"
+    assert left_out.count("max_rate_hz") == 20, "the newest is published, not the first"
 
 
 @pytest.mark.parametrize("mode", ["always", "changes"])
-def test_a_change_that_is_over_before_the_next_allowed_moment_is_told_and_then_that_it_is_over(mode):
+def test_a_change_over_before_the_next_allowed_moment_is_published_and_then_its_end(mode):
     """An object for a single frame, between two allowed moments."""
-    results = [NOBODY] * 5 + [PERSON] + [NOBODY] * 60
+    results = [EMPTY] * 5 + [PERSON] + [EMPTY] * 60
     published, _, _ = run({"mode": mode, "max_rate_hz": 1}, results)
-    told = [results[number] for _, number in published]
+    last_scene = [results[number] for _, number in published]
     assert published[1] == (25, 5)
-    assert told[:3] == [NOBODY, PERSON, NOBODY]
+    assert last_scene[:3] == [EMPTY, PERSON, EMPTY]
 
 
-def test_a_change_that_is_held_when_the_results_end_is_told_at_the_end():
-    _, _, sampler = run({"mode": "changes", "max_rate_hz": 1}, [NOBODY, PERSON])
+def test_a_held_change_is_published_at_the_end():
+    _, _, sampler = run({"mode": "changes", "max_rate_hz": 1}, [EMPTY, PERSON])
     assert sampler.flush() == [1]
     assert sampler.flush() == []
-    _, _, sampler = run({"mode": "changes", "max_rate_hz": 1}, [NOBODY, PERSON, NOBODY, NOBODY])
-    assert sampler.flush() == [1, 3], "and that it was over"
-    assert sampler.offer(2, PERSON, 10.0).publish == 2, "what comes after an end is new"
+    _, _, sampler = run({"mode": "changes", "max_rate_hz": 1}, [EMPTY, PERSON, EMPTY, EMPTY])
+    assert sampler.flush() == [1, 3], "the change and its end"
+    assert sampler.offer(2, PERSON, 10.0).publish == 2, "after a flush everything is new"
 
 
-def test_every_makes_a_change_wait_in_mode_changes():
-    published, _, _ = run({"mode": "changes", "every": 10}, [NOBODY] * 3 + [PERSON] + [NOBODY] * 30)
+def test_every_delays_a_change_in_mode_changes():
+    published, _, _ = run({"mode": "changes", "every": 10}, [EMPTY] * 3 + [PERSON] + [EMPTY] * 30)
     assert published == [(0, 0), (10, 3), (20, 20)]
 
 
@@ -129,7 +129,7 @@ def test_what_a_change_is(before, now, changed):
     assert differ(before, now) is changed
 
 
-def test_many_small_steps_are_a_change_in_the_end():
+def test_many_small_steps_add_up_to_a_change():
     published, _, _ = run({"mode": "changes"}, [[thing(at=0.003 * n)] for n in range(30)])
     assert [number for _, number in published] == [0, 7, 14, 21, 28], "measured from what was published last"
 
@@ -138,7 +138,7 @@ def test_many_small_steps_are_a_change_in_the_end():
 
 gaps = st.lists(st.floats(0, 3, allow_nan=False), min_size=1, max_size=150)
 rates_hz = st.floats(0.2, 50)
-scenes = st.sampled_from([NOBODY, PERSON, CAR, PERSON + CAR])
+scenes = st.sampled_from([EMPTY, PERSON, CAR, PERSON + CAR])
 
 
 def clock(gaps):
@@ -149,7 +149,7 @@ def clock(gaps):
 
 
 @given(gaps, rates_hz)
-def test_spacing_on_a_random_clock(gaps, rate_hz):
+def test_the_rate_limiter_on_a_random_clock(gaps, rate_hz):
     spacing, period_s = RateLimiter(rate_hz), 1 / rate_hz
     admitted = []
     for now_s in clock(gaps):
@@ -162,7 +162,7 @@ def test_spacing_on_a_random_clock(gaps, rate_hz):
     for first in range(len(admitted)):
         for last in range(first, len(admitted)):
             most = 1.5 + (admitted[last] - admitted[first]) * rate_hz
-            assert last - first + 1 <= most + 1e-3, "never more than the rate, but for the first"
+            assert last - first + 1 <= most + 1e-3, "never more than the rate, except for the first"
 
 
 @given(gaps, st.floats(0.5, 20))
@@ -179,7 +179,7 @@ def test_the_heartbeat_on_a_random_clock(gaps, heartbeat_s):
 @given(st.lists(st.tuples(st.floats(0, 2), scenes), min_size=1, max_size=150), st.integers(1, 5), rates_hz | st.none())
 def test_no_change_is_lost_on_a_random_clock(steps, every, rate_hz):
     settings = PublishSettings(mode="changes", every=every, max_rate_hz=rate_hz, heartbeat_s=None)
-    sampler, told, waiting_since = Sampler(settings), None, None
+    sampler, last_scene, waiting_since = Sampler(settings), None, None
     now_s = last_s = 0.0
     since = published = left_out = 0
     for number, (gap, scene) in enumerate(steps):
@@ -187,38 +187,38 @@ def test_no_change_is_lost_on_a_random_clock(steps, every, rate_hz):
         since += 1
         verdict = sampler.offer(number, scene, now_s)
         left_out += len(verdict.left_out)
-        if waiting_since is None and scene != told:
+        if waiting_since is None and scene != last_scene:
             waiting_since = number
-        allowed = told is None or (since >= every and (rate_hz is None or now_s - last_s >= 1 / rate_hz))
+        allowed = last_scene is None or (since >= every and (rate_hz is None or now_s - last_s >= 1 / rate_hz))
         if verdict.publish is not None:
-            assert waiting_since is not None, "nothing is told that was told before"
+            assert waiting_since is not None, "nothing is published twice"
             assert verdict.publish >= waiting_since, "nor anything older than the change"
-            assert steps[verdict.publish][1] != told
-            told, last_s, since = steps[verdict.publish][1], now_s, 0
+            assert steps[verdict.publish][1] != last_scene
+            last_scene, last_s, since = steps[verdict.publish][1], now_s, 0
             published += 1
-            waiting_since = number if scene != told else None
+            waiting_since = number if scene != last_scene else None
         else:
-            assert waiting_since is None or not allowed, "a change is told at the first allowed moment"
+            assert waiting_since is None or not allowed, "a change is published at the first allowed moment"
     for held in sampler.flush():
-        told = steps[held][1]
+        last_scene = steps[held][1]
         published += 1
-    assert told == steps[-1][1], "in the end everybody knows how it is"
+    assert last_scene == steps[-1][1], "the last state is published in the end"
     assert published + left_out == len(steps), "each result is published or left out, and counted once"
 
 
 @given(st.lists(st.tuples(st.floats(0, 2), scenes, st.floats(0, 5)), min_size=1, max_size=150), st.booleans())
-def test_nor_while_the_rate_adapts(steps, only_changes):
+def test_no_change_is_lost_while_the_rate_adapts(steps, only_changes):
     sampler = Sampler(PublishSettings(mode="changes" if only_changes else "always", adaptive=True))
-    now_s, told, counted = 0.0, None, 0
+    now_s, last_scene, counted = 0.0, None, 0
     for number, (gap, scene, age_s) in enumerate(steps):
         now_s += gap
         verdict = sampler.offer(number, scene, now_s, age_s)
         counted += (verdict.publish is not None) + len(verdict.left_out)
         if verdict.publish is not None:
-            told = steps[verdict.publish][1]
+            last_scene = steps[verdict.publish][1]
     for held in sampler.flush():
-        told, counted = steps[held][1], counted + 1
-    assert told == steps[-1][1]
+        last_scene, counted = steps[held][1], counted + 1
+    assert last_scene == steps[-1][1]
     assert counted == len(steps)
 
 
@@ -226,7 +226,7 @@ def test_nor_while_the_rate_adapts(steps, only_changes):
 
 
 def admitted(adaptive, from_s, seconds, age_s, fps=20):
-    """Return how many of the results of a while are let through."""
+    """Return how many results of a period are admitted."""
     number = 0
     for n in range(int(seconds * fps)):
         if adaptive.allows(from_s + n / fps, age_s):
@@ -244,7 +244,7 @@ def test_the_rate_is_halved_every_second_while_the_queue_ages_and_comes_back_by_
     assert admitted(adaptive, 0, 1, 0.0) == 20
     falling = [admitted(adaptive, second, 1, 2.0) for second in range(1, 6)]
     assert falling == pytest.approx([10, 5, 2.5, 1.25, 0.6], abs=1)
-    assert admitted(adaptive, 6, 120, 60.0) <= 20, "as good as nothing, when it does not get better"
+    assert admitted(adaptive, 6, 120, 60.0) <= 20, "almost nothing while the queue stays old"
     rising = [admitted(adaptive, 126 + second, 1, 0.0) for second in range(12)]
     assert all(b - a <= 3 for a, b in pairwise(rising)), "by a tenth of what comes"
     assert rising[-1] == 20, "all again"
