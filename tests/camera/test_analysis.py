@@ -331,9 +331,7 @@ def test_a_new_zone_is_entered_by_the_objects_in_it():
     assert play.events == ["appeared 1", "zone_entered 1 middle", "zone_entered 1 narrow"]
     assert play.counts("narrow") == [(33, 1)], "found there in three frames"
     assert play.counts("middle") == [(4, 1)]
-    assert [o[0]["zones"] for o in play.objects[29:31]] == [["middle"], ["narrow", "middle"]], (
-        "in the order of the settings"
-    )
+    assert [o[0]["zones"] for o in play.objects[29:31]] == [["middle"], ["narrow", "middle"]], "in settings order"
 
 
 @pytest.mark.parametrize("other", [{"anchor": "top_center"}, {"labels": ["person"]}, NARROW["zones"]["narrow"]])

@@ -1,4 +1,4 @@
-"""A camera whose model hangs or fails. The models here are fakes that do so on demand; `test_live` has a real AI server."""
+"""A camera whose model hangs or fails: fakes that do so on demand. `test_live` has a real AI server."""
 
 import asyncio
 import contextlib
