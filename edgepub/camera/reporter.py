@@ -78,7 +78,7 @@ class Reporter:
         self._metrics = metrics
 
     def report(self, result: Result) -> None:
-        """Publish what a result brings. Never waits; invalid content is logged and counted, not raised."""
+        """Publish the messages of a result. Never waits; invalid content is logged and counted, not raised."""
         self._metrics.count_inferred(result.frame.captured_s, result.began_s, result.ended_s, result.timing_ms)
         try:
             objects = self._builder.objects(result)
