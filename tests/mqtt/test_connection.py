@@ -175,6 +175,7 @@ async def test_a_broker_that_is_killed_ends_the_session_with_what_was_in_flight(
             await reading
 
 
+@pytest.mark.slow  # the slow path waits for its timeout
 async def test_a_broker_that_closes_without_an_answer_is_noticed(fast):
     with socket.create_server(("127.0.0.1", 0)) as listener:
 
