@@ -150,6 +150,23 @@ def test_every_test_that_is_named_is_there():
     assert not missing
 
 
+def test_every_station_of_the_code_is_there():
+    stations = re.findall(
+        r"^\| \d+ \| `([\w/]+\.py)` \| `([\w.]+)` \|", (ROOT / "docs/how-it-works.md").read_text(), re.MULTILINE
+    )
+    assert len(stations) > 30
+    missing = [f"{file}: {name}" for file, name in stations if name not in definitions(ROOT / "edgepub" / file)]
+    assert not missing
+
+
+def definitions(file):
+    """Return the names of a file's functions and classes, and of the methods in these."""
+    kinds = (ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
+    top = [node for node in ast.parse(file.read_text()).body if isinstance(node, kinds)]
+    below = [(node, child) for node in top for child in ast.iter_child_nodes(node) if isinstance(child, kinds)]
+    return {node.name for node in top} | {f"{node.name}.{child.name}" for node, child in below}
+
+
 def test_every_page_is_in_the_readme_and_the_readme_is_short():
     readme = (ROOT / "README.md").read_text()
     assert [page.name for page in PAGES[1:] if f"](docs/{page.name})" not in readme] == []
