@@ -18,6 +18,7 @@ from typing import Protocol
 from edgepub.core.errors import MessageRejectedError
 from edgepub.mqtt.messages import Message
 from edgepub.mqtt.outbox.durable import DurableLane
+from edgepub.mqtt.outbox.in_flight import InFlight
 from edgepub.mqtt.outbox.single import AnnouncementLane, SingleLane
 from edgepub.mqtt.outbox.state import Ledger, StateLane
 from edgepub.mqtt.outbox.stream import StreamLane
@@ -26,6 +27,7 @@ from edgepub.mqtt.outbox.wakeup import Wakeup
 _MAX_DURABLE_IN_TURN = 3
 """Durable messages before one of another lane."""
 _DISK_POLL_S = 1.0
+_SINGLE_LANES = {"announcements", "pictures"}
 
 
 class Lane(Protocol):
@@ -46,7 +48,7 @@ class Lane(Protocol):
 
 
 class Outbox:
-    """The lanes, and the messages in flight: these are written down here alone, from `take` to `done` or `put_back`.
+    """The lanes, and the messages in flight: from `take` to `done` or `put_back`.
 
     A put never waits.
 
@@ -85,7 +87,7 @@ class Outbox:
             name: lane for name, lane in self._lanes.items() if isinstance(lane, StateLane)
         }
         self._ledger = ledger
-        self._in_flight: list[tuple[Message, float]] = []  # with the time when they were taken, in that order
+        self._in_flight = InFlight(clock)
         self._durable_in_turn = 0
         self._is_draining = False
         # Nobody calls when messages have waited long enough for a disk that hangs.
@@ -130,7 +132,7 @@ class Outbox:
                     lane.release_all()
             message = self._take_next()
         if message is not None:
-            self._in_flight.append((message, self._clock()))
+            self._in_flight.add(message)
         return message
 
     def done(self, message: Message, error: MessageRejectedError | None = None) -> None:
@@ -138,7 +140,7 @@ class Outbox:
 
         A message that is not in flight is ignored.
         """
-        taken_s = self._land(message)
+        taken_s = self._in_flight.remove(message)
         if taken_s is None:
             return
         if error is None:
@@ -159,9 +161,9 @@ class Outbox:
         """Return a message in flight that was not sent to its old place; in the event loop."""
         lane = self._lanes[message.lane]
         with self._lock:
-            if isinstance(lane, SingleLane) and self._is_first_of_single_lanes(message):
+            if isinstance(lane, SingleLane) and self._in_flight.first(_SINGLE_LANES) is message:
                 lane.add_failure(message.topic)  # the session ended over it
-            self._land(message)
+            self._in_flight.remove(message)
             dropped = lane.put_back(message)
             self._wakeup.notify()
         if dropped is not None:
@@ -169,8 +171,8 @@ class Outbox:
 
     def put_back_all(self) -> None:
         """Return all messages in flight to their old places, the last taken first; in the event loop."""
-        while self._in_flight:
-            self.put_back(self._in_flight[-1][0])
+        while message := self._in_flight.last():
+            self.put_back(message)
 
     @property
     def in_flight(self) -> int:
@@ -248,20 +250,6 @@ class Outbox:
                 lane.put(message)
             else:
                 lane.remove(message.topic)
-
-    def _land(self, message: Message) -> float | None:
-        """Remove a message from those in flight; return when it was taken, or None if it is not in flight."""
-        for index, (candidate, taken_s) in enumerate(self._in_flight):  # nearly always the first
-            if candidate is message:
-                del self._in_flight[index]
-                return taken_s
-        return None
-
-    def _is_first_of_single_lanes(self, message: Message) -> bool:
-        in_single_lanes = (
-            candidate for candidate, _ in self._in_flight if isinstance(self._lanes[candidate.lane], SingleLane)
-        )
-        return next(in_single_lanes, None) is message
 
     def _forget_retained(self, topic: str) -> None:
         """Remove a topic that was cleared from the ledger, unless a lane has a value for it."""

@@ -1,0 +1,44 @@
+"""The messages in flight: taken from the outbox, and neither done nor put back."""
+
+import time
+from collections.abc import Callable, Collection
+
+from edgepub.mqtt.messages import Message
+
+
+class InFlight:
+    """The one place where a message in flight is written down, with the time when it was taken; in the event loop.
+
+    The message itself is the handle. The same message may be in flight twice.
+
+    Args:
+        clock: the time, in seconds.
+
+    """
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._entries: list[tuple[Message, float]] = []  # in the order in which they were taken
+
+    def add(self, message: Message) -> None:
+        """Add a message that is taken now."""
+        self._entries.append((message, self._clock()))
+
+    def remove(self, message: Message) -> float | None:
+        """Remove a message; return when it was taken, or None if it is not in flight."""
+        for index, (candidate, taken_s) in enumerate(self._entries):  # nearly always the first
+            if candidate is message:
+                del self._entries[index]
+                return taken_s
+        return None
+
+    def first(self, lanes: Collection[str]) -> Message | None:
+        """Return the message of these lanes that was taken first, if there is one."""
+        return next((message for message, _ in self._entries if message.lane in lanes), None)
+
+    def last(self) -> Message | None:
+        """Return the message that was taken last, if there is one."""
+        return self._entries[-1][0] if self._entries else None
+
+    def __len__(self) -> int:
+        return len(self._entries)
