@@ -1,4 +1,4 @@
-"""What is kept over restarts, in a small file in the state folder: settings that were set, and retained topics."""
+"""What is saved across restarts, in a small file in the state directory: changed settings, and retained topics."""
 
 import logging
 import threading
@@ -14,16 +14,16 @@ from edgepub.core.state_dir import replace_file, set_aside_damaged_file
 from edgepub.core.threads import Worker
 
 _FILE = "state.json"
-_TRY_AGAIN_S = 10.0
-_GRACE_S = 5.0
+_RETRY_S = 10.0
+_CLOSE_TIMEOUT_S = 5.0
 _log = logging.getLogger(__name__)
 
 
 class SavedState(TypedDict):
-    """The file's content."""
+    """The content of the file."""
 
     settings: dict[str, dict[str, str]]
-    """By camera and name."""
+    """Values by camera and setting."""
     retained: list[str]
 
 
@@ -31,37 +31,38 @@ _VALIDATOR = TypeAdapter(SavedState)
 
 
 class Store:
-    """Memory answers, and a thread writes the file anew soon after each change.
+    """Answers from memory; a thread rewrites the file soon after each change. Thread-safe.
 
-    A folder or a disk that does not take it is complained of, and tried again; what it never took is forgotten at the
-    next start. For any thread.
+    A failed write is logged and tried again. What was never written is lost at the next restart.
 
     Args:
-        path: of the file; None: memory alone.
+        path: the file's path; None: memory only.
+        retry_s: pause after a failed write.
 
     """
 
-    def __init__(self, path: Path | None) -> None:
+    def __init__(self, path: Path | None, retry_s: float = _RETRY_S) -> None:
         self._path = path
+        self._retry_s = retry_s
         self._lock = threading.Lock()
-        kept = self._read() or {"settings": {}, "retained": []}
+        saved = self._read() or {"settings": {}, "retained": []}
         self._settings = {
-            (camera, name): value for camera, of in kept["settings"].items() for name, value in of.items()
+            (camera, name): value for camera, settings in saved["settings"].items() for name, value in settings.items()
         }
-        self._retained = dict.fromkeys(kept["retained"])
+        self._retained = dict.fromkeys(saved["retained"])
         self._changed = False
-        self._kept = set(self._retained)  # topics in the file
-        self._fails = self._path is None
-        self._set_on_saved: Callable[[], None] = lambda: None
+        self._saved_topics = set(self._retained)
+        self._is_failing = self._path is None
+        self._on_saved: Callable[[], None] = lambda: None
         self._worker = Worker("store", self._save)
 
     def setting(self, camera: str, name: str) -> str | None:
-        """Return what a setting was set to, or None if it is the configuration's."""
+        """Return the value that a setting was changed to, or None if the configuration's value applies."""
         with self._lock:
             return self._settings.get((camera, name))
 
     def save_setting(self, camera: str, name: str, value: str | None) -> None:
-        """Keep what a setting was set to; None: it is the configuration's again."""
+        """Save the value that a setting was changed to; None: the configuration's value applies again."""
         with self._lock:
             if value is None:
                 self._settings.pop((camera, name), None)
@@ -70,38 +71,38 @@ class Store:
             self._change()
 
     def add_retained(self, topic: str) -> bool:
-        """Remember that something is retained at a topic; return False while it will be in the file soon."""
+        """Remember that a topic has a retained message; return False if it will be in the file soon."""
         with self._lock:
             if topic not in self._retained:
                 self._retained[topic] = None
                 self._change()
-            return topic in self._kept or self._fails
+            return topic in self._saved_topics or self._is_failing
 
-    def set_on_saved(self, kept: Callable[[], None]) -> None:
-        """Call this in the thread that writes, each time when it has written, or could not."""
-        self._set_on_saved = kept
+    def set_on_saved(self, on_saved: Callable[[], None]) -> None:
+        """Set what is called in the writing thread after each write, also after one that failed."""
+        self._on_saved = on_saved
 
     def remove_retained(self, topic: str) -> None:
-        """Forget a topic where nothing is retained any more."""
+        """Forget a topic that has no retained message any more."""
         with self._lock:
             if topic in self._retained:
                 del self._retained[topic]
                 self._change()
 
     def retained_topics(self) -> list[str]:
-        """Return the topics where this state folder's edgepub has something retained."""
+        """Return the topics where this state directory's edgepub has retained messages."""
         with self._lock:
             return sorted(self._retained)
 
     def start(self) -> None:
-        """Begin to write changes."""
+        """Start to write changes."""
         if self._path:
             self._worker.start()
 
     def close(self) -> None:
-        """Write what has changed, and end."""
+        """Write what has changed, and stop."""
         if self._path:
-            self._worker.close(_GRACE_S)
+            self._worker.close(_CLOSE_TIMEOUT_S)
 
     def _change(self) -> None:
         self._changed = True
@@ -117,17 +118,17 @@ class Store:
         except OSError as error:
             self._set_aside(f"cannot be read: {error.strerror}")
         except (orjson.JSONDecodeError, ValidationError):
-            self._set_aside("it is not what edgepub wrote")
+            self._set_aside("not written by edgepub")
         return None
 
-    def _set_aside(self, why: object) -> None:
+    def _set_aside(self, reason: object) -> None:
         assert self._path is not None  # noqa: S101
         try:
-            set_aside_damaged_file(self._path, why)
+            set_aside_damaged_file(self._path, reason)
         except OSError as error:
-            text = "%s cannot be used (%s), nor renamed (%s): nothing is kept over restarts until that is mended"
-            _log.error(text, self._path, why, error.strerror)
-            self._path = None  # so that it is not written over
+            text = "%s cannot be used (%s) or renamed (%s); nothing is saved across restarts until you fix that"
+            _log.error(text, self._path, reason, error.strerror)
+            self._path = None  # do not overwrite it
 
     def _save(self) -> float | None:
         with self._lock:
@@ -137,24 +138,24 @@ class Store:
             settings: dict[str, dict[str, str]] = {}
             for (camera, name), value in self._settings.items():
                 settings.setdefault(camera, {})[name] = value
-            kept = SavedState(settings=settings, retained=sorted(self._retained))
-            self._kept &= self._retained.keys()
+            saved = SavedState(settings=settings, retained=sorted(self._retained))
+            self._saved_topics &= self._retained.keys()
         pause_s = None
         assert self._path is not None  # noqa: S101
         try:
-            replace_file(self._path, orjson.dumps(kept, option=orjson.OPT_INDENT_2))
-            self._fails = False
-            self._kept = set(kept["retained"])
+            replace_file(self._path, orjson.dumps(saved, option=orjson.OPT_INDENT_2))
+            self._is_failing = False
+            self._saved_topics = set(saved["retained"])
         except OSError as error:
-            self._changed = self._fails = True
-            _log.error("%s: %s: what changes now is forgotten at the next start", self._path, error.strerror)
-            pause_s = _TRY_AGAIN_S
-        self._set_on_saved()
+            self._changed = self._is_failing = True
+            _log.error("%s: %s: changes are lost at the next restart", self._path, error.strerror)
+            pause_s = self._retry_s
+        self._on_saved()
         return pause_s
 
 
 def read_retained_topics(folder: Path) -> list[str] | None:
-    """Return where the edgepub of a folder, which may be running, has something retained; None if that is unknown."""
+    """Return the topics where the edgepub of a folder has retained messages; None if unknown. It may be running."""
     try:
         return _VALIDATOR.validate_python(orjson.loads((folder / _FILE).read_bytes()))["retained"]
     except (OSError, orjson.JSONDecodeError, ValidationError):
@@ -162,9 +163,9 @@ def read_retained_topics(folder: Path) -> list[str] | None:
 
 
 @contextmanager
-def open_store(folder: Path) -> Iterator[Store]:
-    """Open the store of a folder, and close it at the end."""
-    store = Store(folder / _FILE)
+def open_store(folder: Path, retry_s: float = _RETRY_S) -> Iterator[Store]:
+    """Open the store of a folder, and close it at the end; see `Store` for `retry_s`."""
+    store = Store(folder / _FILE, retry_s)
     store.start()
     try:
         yield store

@@ -1,24 +1,24 @@
-"""The topic tree: ``<prefix>/<node>/...``, as section 4 of the contract draws it."""
+"""The topic tree: ``<prefix>/<node>/...``."""
 
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-_NOT_A_LEVEL = re.compile(r"[^a-z0-9_-]+")
+_NOT_IN_A_LEVEL = re.compile(r"[^a-z0-9_-]+")
 
 
 def topic_level(label: str) -> str:
     """Return a label as a topic level."""
-    return _NOT_A_LEVEL.sub("_", label.lower())
+    return _NOT_IN_A_LEVEL.sub("_", label.lower())
 
 
-def is_level_of(its_level: str, labels: Iterable[str] | None) -> bool:
-    """Return whether a topic level is that of one of these labels; None: of any."""
-    return labels is None or its_level in map(topic_level, labels)
+def is_level_of(level: str, labels: Iterable[str] | None) -> bool:
+    """Return whether a topic level is the level of one of these labels; None: of any label."""
+    return labels is None or level in map(topic_level, labels)
 
 
 OCCUPANCY_SUFFIX = "/occupancy"
-"""What the topic of a count is followed by, where it is told whether there is any."""
+"""Follows the topic of a count: whether there is at least one object."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,54 +30,54 @@ class Topics:
 
     @property
     def root(self) -> str:
-        """What every topic of this node begins with."""
+        """The start of every topic of this node."""
         return f"{self.prefix}/{self.node}"
 
     @property
     def status(self) -> str:
-        """`online` or `offline`, retained; also the last will."""
+        """`online` or `offline`; retained, and also the last will."""
         return f"{self.root}/status"
 
     @property
     def info(self) -> str:
-        """What runs here, retained."""
+        """The node's versions, cameras and models; retained."""
         return f"{self.root}/info"
 
     @property
     def stats(self) -> str:
-        """Figures of the node and its cameras, every so often."""
+        """Figures of the node and its cameras, at an interval."""
         return f"{self.root}/stats"
 
     def camera_status(self, camera: str) -> str:
-        """`online`, `offline` or `disabled`, retained."""
+        """Return the topic of `online`, `offline` or `disabled`; retained."""
         return f"{self.root}/{camera}/status"
 
     def detections(self, camera: str) -> str:
-        """One message for each published frame."""
+        """Return the topic with one message for each published frame."""
         return f"{self.root}/{camera}/detections"
 
-    def object_count(self, camera: str, zone: str | None, its_level: str) -> str:
-        """How many objects there are of a label, given as a topic level; in a zone, or in the whole frame."""
+    def object_count(self, camera: str, zone: str | None, level: str) -> str:
+        """Return the topic of a label's object count in a zone or the whole frame; `level` is from `topic_level`."""
         place = camera if zone is None else f"{camera}/zones/{zone}"
-        return f"{self.root}/{place}/objects/{its_level}"
+        return f"{self.root}/{place}/objects/{level}"
 
     def events(self, camera: str) -> str:
-        """One message for each event."""
+        """Return the topic with one message for each event."""
         return f"{self.root}/{camera}/events"
 
     def snapshot(self, camera: str) -> str:
-        """Where a picture is, retained."""
+        """Return the topic of the newest picture; retained."""
         return f"{self.root}/{camera}/snapshot"
 
     def setting(self, camera: str, name: str) -> str:
-        """Where the value in force of a setting is, retained."""
+        """Return the topic of a setting's value in force; retained."""
         return f"{self.root}/{camera}/{name}"
 
     def command_filters(self, settings: Iterable[str]) -> list[str]:
-        """Where settings are set, for all cameras: filters to subscribe to."""
+        """Return the filters to subscribe to for commands that change these settings, of all cameras."""
         return [f"{self.root}/+/{name}/set" for name in settings]
 
     def parse_command(self, topic: str) -> tuple[str, str] | None:
-        """Return the camera and the setting that a topic of a command names; None for another topic."""
+        """Return the camera and the setting that a command's topic names; None for another topic."""
         levels = topic.removeprefix(self.root).split("/")
         return (levels[1], levels[2]) if len(levels) == len(["", "camera", "setting", "set"]) else None

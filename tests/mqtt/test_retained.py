@@ -1,4 +1,4 @@
-"""What is retained from before: what the configuration still produces stays, and everything else goes."""
+"""Retained messages of earlier runs: what the configuration still produces stays, and everything else is cleared."""
 
 import pytest
 
@@ -21,7 +21,7 @@ CAMERAS = {
 
 
 @pytest.mark.parametrize(
-    ("topic", "then"),
+    ("topic", "expected"),
     [
         ("status", None),
         ("info", None),
@@ -36,7 +36,7 @@ CAMERAS = {
         ("porch/zones/steps/objects/person", b""),
         ("porch/zones/path/objects/person/occupancy", b"OFF"),
         ("porch/zones/gone/objects/person", b""),
-        ("porch/snapshot", None),  # which is cleared by the node, also when nobody knows of it
+        ("porch/snapshot", None),  # the node clears it, whether it is listed or not
         ("porch/something", b""),
         ("yard/objects/occupancy", b"0"),
         ("yard/objects/occupancy/occupancy", b"OFF"),
@@ -48,18 +48,18 @@ CAMERAS = {
         ("gone", b""),
     ],
 )
-def test_each_topic(topic, then):
+def test_each_topic(topic, expected):
     outbox = Outbox(9)
-    for tidy in (retained.clear_obsolete, retained.reset_counts):
-        tidy([f"edgepub/garage/{topic}"], CAMERAS, Topics("edgepub", "garage"), outbox)
+    for update in (retained.clear_obsolete, retained.reset_counts):
+        update([f"edgepub/garage/{topic}"], CAMERAS, Topics("edgepub", "garage"), outbox)
     message = outbox.take()
-    assert (message and message.payload) == then
+    assert (message and message.payload) == expected
     if message:
         assert (message.topic, message.retain, message.qos) == (f"edgepub/garage/{topic}", True, 1)
 
 
 @pytest.mark.parametrize("topic", ["edgepub/old/status", "other/garage/status", "edgepub/garage2/status", "x"])
-def test_what_is_of_another_name_goes(topic):
+def test_topics_of_another_prefix_or_node_are_cleared(topic):
     outbox = Outbox(9)
     retained.clear_obsolete([topic], CAMERAS, Topics("edgepub", "garage"), outbox)
     assert outbox.take()[:2] == (topic, b"")

@@ -85,7 +85,7 @@ def test_a_state_folder_that_is_read_only_from_the_start(small_disk, broker, run
     gate = Gate(broker.port)
     daemon = run_daemon(mill(studio, f"mqtt://127.0.0.1:{gate.port}"), STATE_DIRECTORY=str(small_disk))
     daemon.wait_for_log("Read-only file system: " + COMPLAINT)
-    daemon.wait_for_log("state.json: Read-only file system: what changes now is forgotten at the next start")
+    daemon.wait_for_log("state.json: Read-only file system: changes are lost at the next restart")
     until(time.monotonic() + 12)  # it is tried again meanwhile
     all_arrive(broker, daemon, gate)
     assert daemon.log.count(COMPLAINT) == 1

@@ -123,7 +123,7 @@ class DurableLane:
     def take(self) -> Message | None:
         """Take and return the oldest message that may be sent now."""
         queue = self._queue
-        if not (queue.has_ready or queue.has_incoming):
+        if not queue.is_in_memory:
             return None  # the usual case, checked without the lock because the lock costs more
         with self._lock:
             now_s = self._now_s()

@@ -62,6 +62,7 @@ class DurableQueue:
     ) -> None:
         self._max_messages = max_messages
         self._max_ready = max_ready
+        self._min_ready = max_ready // 2
         self._max_incoming = max_incoming
         self._on_lost = on_lost
         self._ready: deque[Message] = deque()
@@ -128,6 +129,11 @@ class DurableQueue:
         return len(self._ready) + self._backlog.total() + len(self._incoming)
 
     @property
+    def is_in_memory(self) -> bool:
+        """Whether any event that waits is in memory."""
+        return bool(self._ready or self._incoming)
+
+    @property
     def has_ready(self) -> bool:
         """Whether `take` has an event."""
         return bool(self._ready)
@@ -145,7 +151,7 @@ class DurableQueue:
     @property
     def needs_load(self) -> bool:
         """Whether few events are ready, and more of them are in the file."""
-        return bool(self._backlog) and len(self._ready) < self._max_ready // 2
+        return len(self._ready) < self._min_ready and bool(self._backlog)
 
     def start_rows_after(self, row: int) -> None:
         """Give new events rows behind this one, because the rows in the file are not known."""
@@ -160,8 +166,8 @@ class DurableQueue:
             self._is_file_known = True
             self._last_row = max(self._last_row, found.newest)
             self._backlog = found.waiting
-        elif found.waiting.total() < len(self._ready) + self._backlog.total():
-            self.replace_file()  # it is not the file that it was
+        elif found.waiting.total() < self._known_in_file():
+            self.replace_file()  # it is another file than before
 
     def replace_file(self) -> None:
         """Give up the file: its backlog is lost, and everything in memory is unwritten again."""
@@ -228,6 +234,11 @@ class DurableQueue:
         if lost:
             self._on_lost(Counter(message.topic for message in lost), "stopped")
         return len(lost), kept
+
+    def _known_in_file(self) -> int:
+        """Return how many events are in the file, without those whose rows are to be deleted."""
+        taken = sum(row not in self._unwritten and row not in self._writing for row in self._taken)
+        return len(self._ready) + self._backlog.total() + taken
 
     def _take_from(self, queue: deque[Message]) -> Message | None:
         if not queue:

@@ -1,4 +1,4 @@
-"""The file in which events wait for the broker: SQLite in WAL mode."""
+"""The file of events that wait for the broker: SQLite in WAL mode."""
 
 import sqlite3
 from collections import Counter
@@ -17,11 +17,13 @@ CREATE TABLE IF NOT EXISTS events (
 );
 CREATE TABLE IF NOT EXISTS numbers (topic TEXT PRIMARY KEY, newest INTEGER NOT NULL) WITHOUT ROWID;
 """
-_BUSY_S = 1.0
-_MANY_PAGES = 256  # a megabyte
-_LONGEST_WAL_BYTES = 4_000_000
-_DAMAGE = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CONSTRAINT, sqlite3.SQLITE_MISMATCH}
-_NUMBER = "INSERT INTO numbers VALUES (?, ?) ON CONFLICT (topic) DO UPDATE SET newest = max(newest, excluded.newest)"
+_LOCK_TIMEOUT_S = 1.0
+_MIN_FREE_PAGES = 256  # 1 MB; fewer are not worth a shrink
+_MAX_WAL_BYTES = 4_000_000
+_DAMAGE_CODES = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CONSTRAINT, sqlite3.SQLITE_MISMATCH}
+_SET_NUMBER = (
+    "INSERT INTO numbers VALUES (?, ?) ON CONFLICT (topic) DO UPDATE SET newest = max(newest, excluded.newest)"
+)
 
 
 class Row(NamedTuple):
@@ -35,7 +37,7 @@ class Row(NamedTuple):
 
 
 class Found(NamedTuple):
-    """What is in a file when it is opened."""
+    """The content of a file when it is opened."""
 
     numbers: dict[str, int]
     """The newest number of each topic."""
@@ -46,12 +48,12 @@ class Found(NamedTuple):
 
 
 class Spool:
-    """The file, while it can be used; each method raises SpoolError when it cannot.
+    """The file. Each method raises SpoolError when the file cannot be used.
 
-    One that turns out to be damaged is set aside and is empty when it is opened again.
+    A damaged file is renamed, and SpoolDamagedError is raised; `open` then makes a new file.
 
     Args:
-        path: of the file.
+        path: the file's path.
 
     """
 
@@ -61,15 +63,17 @@ class Spool:
 
     @property
     def is_open(self) -> bool:
-        """Whether it can be read and, unless the disk is full, written."""
+        """Whether the file can be read and, unless the disk is full, written."""
         return self._database is not None
 
     def open(self) -> Found:
-        """Open the file, which is made if there is none, and return what is in it."""
+        """Open the file, make it if there is none, and return its content."""
         with self._errors():
             self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             create_private_file(self._path)
-            database = sqlite3.connect(self._path, timeout=_BUSY_S, isolation_level=None, check_same_thread=False)
+            database = sqlite3.connect(
+                self._path, timeout=_LOCK_TIMEOUT_S, isolation_level=None, check_same_thread=False
+            )
             try:
                 found = _prepare(database)
             except sqlite3.Error:
@@ -79,38 +83,38 @@ class Spool:
             return found
 
     def read(self, after: int, limit: int) -> list[Row]:
-        """Return the first rows behind an id, in their order."""
+        """Return up to `limit` rows behind an id, in order."""
         query = "SELECT id, topic, schema, payload, created_s FROM events WHERE id > ? ORDER BY id LIMIT ?"
         with self._errors():
-            return [Row(*row) for row in self._opened().execute(query, (after, limit))]
+            return [Row(*row) for row in self._connection().execute(query, (after, limit))]
 
-    def write(self, rows: Sequence[Row], numbers: Mapping[str, int], gone: Iterable[int]) -> None:
-        """Add rows, keep the newest numbers and remove rows by their ids: all of it or nothing.
+    def write(self, rows: Sequence[Row], numbers: Mapping[str, int], removed: Iterable[int]) -> None:
+        """Add rows, save the newest numbers and delete rows by id, in one transaction.
 
-        Rows and numbers are on the disk then. Of what is only removed, a power cut may bring the last back.
+        Rows and numbers are on disk when it returns. A power failure may undo the last deletions.
         """
         with self._errors():
-            database = self._opened()
+            database = self._connection()
             database.execute(f"PRAGMA synchronous = {'FULL' if rows or numbers else 'NORMAL'}")
             try:
                 database.execute("BEGIN IMMEDIATE")
-                # It may be there: of a commit that went well and then said otherwise.
+                # A row may be there already, from a commit that succeeded and yet reported an error.
                 database.executemany("INSERT OR IGNORE INTO events VALUES (?, ?, ?, ?, ?)", rows)
-                database.executemany(_NUMBER, numbers.items())
-                database.executemany("DELETE FROM events WHERE id = ?", ((id_,) for id_ in gone))
+                database.executemany(_SET_NUMBER, numbers.items())
+                database.executemany("DELETE FROM events WHERE id = ?", ((id_,) for id_ in removed))
                 database.execute("COMMIT")
             except sqlite3.Error:
-                if database.in_transaction:  # SQLite itself has ended it when the disk is full
+                if database.in_transaction:  # when the disk is full, SQLite has rolled it back itself
                     with suppress(sqlite3.Error):
                         database.execute("ROLLBACK")
                 raise
 
     def shrink(self) -> None:
-        """Give the disk back what is not used any more."""
+        """Return unused space to the disk."""
         with self._errors():
-            (pages,) = self._opened().execute("PRAGMA freelist_count").fetchone()
-            if pages > _MANY_PAGES:
-                self._opened().executescript("PRAGMA incremental_vacuum")  # `execute` frees one page and no more
+            (pages,) = self._connection().execute("PRAGMA freelist_count").fetchone()
+            if pages > _MIN_FREE_PAGES:
+                self._connection().executescript("PRAGMA incremental_vacuum")  # `execute` would free only one page
 
     def close(self) -> None:
         """Close the file."""
@@ -119,9 +123,9 @@ class Spool:
             with suppress(sqlite3.Error):
                 database.close()
 
-    def _opened(self) -> sqlite3.Connection:
+    def _connection(self) -> sqlite3.Connection:
         if self._database is None:
-            raise SpoolError("it is not open")
+            raise SpoolError(f"{self._path} is not open")
         return self._database
 
     @contextmanager
@@ -131,21 +135,21 @@ class Spool:
         except OSError as error:
             raise SpoolError(f"{self._path}: {error.strerror}") from None
         except sqlite3.Error as error:
-            why = redact_line(error)
+            reason = redact_line(error)
             if not _is_damage(error):
-                raise SpoolError(f"{self._path}: {why}") from None
+                raise SpoolError(f"{self._path}: {reason}") from None
             self.close()
             try:
-                set_aside_damaged_file(self._path, why)
-            except OSError as again:
-                raise SpoolError(f"{self._path} is damaged and cannot be renamed: {again.strerror}") from None
-            raise SpoolDamagedError(f"{self._path} was damaged: {why}") from None
+                set_aside_damaged_file(self._path, reason)
+            except OSError as rename_error:
+                raise SpoolError(f"{self._path} is damaged and cannot be renamed: {rename_error.strerror}") from None
+            raise SpoolDamagedError(f"{self._path} was damaged: {reason}") from None
 
 
 def _prepare(database: sqlite3.Connection) -> Found:
     database.execute("PRAGMA auto_vacuum = INCREMENTAL")
     database.execute("PRAGMA journal_mode = WAL")
-    database.execute(f"PRAGMA journal_size_limit = {_LONGEST_WAL_BYTES}")
+    database.execute(f"PRAGMA journal_size_limit = {_MAX_WAL_BYTES}")
     database.executescript(_TABLES)
     numbers = dict(database.execute("SELECT topic, newest FROM numbers"))
     waiting = Counter(dict(database.execute("SELECT topic, count(*) FROM events GROUP BY topic")))
@@ -156,7 +160,7 @@ def _prepare(database: sqlite3.Connection) -> Found:
 
 def _is_damage(error: sqlite3.Error) -> bool:
     code = getattr(error, "sqlite_errorcode", None)
-    if code is None:  # of Python's own: a text that is none
+    if code is None:  # Python's own error, for a text that cannot be decoded
         return isinstance(error, sqlite3.OperationalError)
-    # Or a database, but not ours.
-    return code & 0xFF in _DAMAGE or (code == sqlite3.SQLITE_ERROR and "no such" in str(error))
+    # SQLITE_ERROR with "no such table" or the like: a database, but not edgepub's.
+    return code & 0xFF in _DAMAGE_CODES or (code == sqlite3.SQLITE_ERROR and "no such" in str(error))

@@ -1,4 +1,4 @@
-"""The state lane: of each topic, only the newest value matters."""
+"""The state lane: only the newest value of each topic matters."""
 
 import time
 from collections.abc import Callable
@@ -6,42 +6,42 @@ from typing import Protocol
 
 from edgepub.mqtt.messages import Message
 
-HELD_S = 1.0
-"""For so long a new topic waits for the disk, which may hang."""
+_MAX_HELD_S = 1.0
+"""How long a new topic waits for the disk, which may hang."""
 
 
 class Ledger(Protocol):
-    """Remembers where something is retained (the seam to `edgepub.mqtt.store`)."""
+    """Remembers the topics of retained messages. `edgepub.mqtt.store` implements it."""
 
     def add_retained(self, topic: str) -> bool:
-        """Remember a topic; return whether it is on the disk already. At once, from any thread."""
+        """Remember a topic; return whether it is on disk already. Does not wait. Thread-safe."""
 
     def remove_retained(self, topic: str) -> None:
         """Forget a topic that was cleared."""
 
-    def set_on_saved(self, kept: Callable[[], None]) -> None:
-        """Call this, from any thread, each time that more topics are on the disk."""
+    def set_on_saved(self, on_saved: Callable[[], None]) -> None:
+        """Set what is called, in any thread, each time that more topics are on disk."""
 
 
 class StateLane:
     """The newest message of each topic, and which of them are still to be sent.
 
-    A topic is published when it is on the disk that it is: else a kill at the wrong moment would leave something that
-    nobody clears.
+    A topic is published only after the ledger has it on disk. Otherwise a kill at the wrong moment would leave a
+    retained message that no later start clears.
 
     Args:
-        ledger: where that is written, if anywhere.
+        ledger: remembers the topics; None: nothing does.
 
     """
 
     def __init__(self, ledger: Ledger | None = None) -> None:
         self._ledger = ledger
         self._newest: dict[str, Message] = {}
-        self._unsent: dict[str, None] = {}  # in the order of their change
-        self._held: dict[str, float] = {}  # which are not in the ledger yet, and since when
+        self._unsent: dict[str, None] = {}  # topics, the longest waiting first
+        self._held: dict[str, float] = {}  # topics that the ledger does not have on disk yet, and since when
 
     def put(self, message: Message) -> None:
-        """Let this be the topic's value; an older one that was not sent never will be, and is no loss."""
+        """Replace the topic's value. An older one that was not sent is never sent, which does not count as a loss."""
         self._newest[message.topic] = message
         self._unsent.pop(message.topic, None)
         self._unsent[message.topic] = None
@@ -49,13 +49,13 @@ class StateLane:
             self._held.setdefault(message.topic, time.monotonic())
 
     def put_back(self, message: Message) -> Message | None:
-        """Let a value that was taken and not sent be sent, unless there is a newer one."""
+        """Put a value that was taken and not sent back, unless there is a newer one."""
         if self._newest.get(message.topic) is message:
             self._unsent.setdefault(message.topic)
         return None
 
     def take(self) -> Message | None:
-        """Return the value that has waited longest."""
+        """Take the value that has waited longest."""
         if not self._unsent:
             return None
         topic = self._first()
@@ -65,13 +65,13 @@ class StateLane:
         return self._newest[topic]
 
     def done(self, message: Message) -> None:
-        """Forget a topic that was to be cleared: once is enough for this life."""
+        """Forget a topic that was cleared: clearing it once is enough in this run."""
         if not message.payload and self._newest.get(message.topic) is message:
             del self._newest[message.topic]
-            self._unsent.pop(message.topic, None)  # which it is if all was to be sent again meanwhile
+            self._unsent.pop(message.topic, None)  # where it is if `resend` was called meanwhile
 
     def remove(self, topic: str) -> None:
-        """Let a topic be another lane's: nothing of it is sent from here any more."""
+        """Remove a topic, because another lane sends it now."""
         self._newest.pop(topic, None)
         self._unsent.pop(topic, None)
         self._held.pop(topic, None)
@@ -81,16 +81,16 @@ class StateLane:
         return topic in self._newest
 
     def resend(self) -> None:
-        """Let every value be sent again."""
+        """Send every value again."""
         self._unsent = dict.fromkeys(self._newest)
 
     def release_saved(self) -> None:
-        """Let those be taken that are in the ledger by now."""
+        """Release the topics that the ledger has on disk now."""
         for topic in [topic for topic in self._held if self._ledger and self._ledger.add_retained(topic)]:
             del self._held[topic]
 
     def release_all(self) -> None:
-        """Let all be taken, whatever the disk does."""
+        """Release all topics, whatever the disk does."""
         self._held.clear()
 
     def __len__(self) -> int:
@@ -102,5 +102,5 @@ class StateLane:
     def _first(self) -> str | None:
         if not self._held:
             return next(iter(self._unsent), None)
-        since_s = time.monotonic() - HELD_S
-        return next((topic for topic in self._unsent if self._held.get(topic, since_s) <= since_s), None)
+        latest_s = time.monotonic() - _MAX_HELD_S
+        return next((topic for topic in self._unsent if self._held.get(topic, latest_s) <= latest_s), None)

@@ -1,70 +1,72 @@
-"""The stream lane: the newest matter most, and no topic more than another."""
+"""The stream lane: the newest messages matter most, and all topics matter equally."""
 
 from collections import OrderedDict, deque
 
 from edgepub.mqtt.messages import Message
 
-_MOST_UNDER_WAY = 16
-"""What has left the lane can be dropped no more; on a slow link it would be old before it arrives."""
+_MAX_IN_FLIGHT = 16
+"""A message that was taken cannot be dropped any more, and on a slow link it would be old when it arrives."""
 
 
 class StreamLane:
-    """A bounded queue that takes its topics in turn, and for a new message drops the oldest of the topic with the most.
+    """A bounded queue that takes its topics in turn. A full one drops the oldest message of the fullest topic.
 
-    So a camera with many frames a second pushes out its own messages, never those of a slower one, and the node's few
-    `stats` come through a broker that takes less than the cameras give.
+    So a camera with many frames a second pushes out its own messages, never those of a slower camera. And the node's
+    few `stats` messages get through a broker that takes less than the cameras give.
 
     Source: J. Nagle, "On Packet Switches with Infinite Storage", RFC 970, 1985.
 
     Args:
-        size: messages that it holds.
+        size: how many messages it holds.
 
     """
 
     def __init__(self, size: int) -> None:
-        self._size = size
-        self._number = 0
-        self._under_way = 0
-        self._topics: OrderedDict[str, deque[Message]] = OrderedDict()  # those with messages, in their turn
+        self._max_size = size
+        self._size = 0
+        self._in_flight = 0
+        self._topics: OrderedDict[str, deque[Message]] = (
+            OrderedDict()
+        )  # those with messages, the next to be taken first
 
     def put(self, message: Message) -> Message | None:
-        """Add a message behind those of its topic; return one that had to go for it."""
+        """Add a message; return the message that is dropped for it, if the lane is full."""
         queue = self._topics.get(message.topic)
         if queue is None:
             queue = self._topics[message.topic] = deque()
         queue.append(message)
-        self._number += 1
-        if self._number <= self._size:
+        self._size += 1
+        if self._size <= self._max_size:
             return None
         fullest = max(self._topics, key=lambda topic: len(self._topics[topic]))
         return self._pop(fullest)
 
     def put_back(self, message: Message) -> Message | None:
-        """Return a message to the front of its topic; return it again if newer ones have taken its place."""
-        self._under_way -= 1
-        if self._number >= self._size:
+        """Put a message that was taken back to the front of its topic; return it if the lane is full of newer ones."""
+        self._in_flight -= 1
+        if self._size >= self._max_size:
             return message
         self._topics.setdefault(message.topic, deque()).appendleft(message)
-        self._number += 1
+        self._size += 1
         return None
 
     def take(self) -> Message | None:
-        """Remove and return the oldest message of the topic whose turn it is, unless many are under way."""
+        """Take the oldest message of the topic whose turn it is, unless too many are in flight."""
         if not self:
             return None
-        self._under_way += 1
+        self._in_flight += 1
         return self._pop_in_turn()
 
     def done(self, message: Message) -> None:  # noqa: ARG002
-        """Let another one be under way."""
-        self._under_way -= 1
+        """Note that a message that was taken will not be put back."""
+        self._in_flight -= 1
 
     def discard(self) -> list[Message]:
-        """Remove and return all that wait."""
-        return [self._pop_in_turn() for _ in range(self._number)]
+        """Remove and return all messages that wait."""
+        return [self._pop_in_turn() for _ in range(self._size)]
 
     def oldest(self, topic: str) -> Message | None:
-        """Return the oldest message of a topic, and leave it where it is."""
+        """Return the oldest message of a topic without taking it."""
         return self._topics[topic][0] if topic in self._topics else None
 
     def _pop_in_turn(self) -> Message:
@@ -75,13 +77,13 @@ class StreamLane:
     def _pop(self, topic: str) -> Message:
         queue = self._topics[topic]
         message = queue.popleft()
-        self._number -= 1
+        self._size -= 1
         if not queue:
             del self._topics[topic]
         return message
 
     def __len__(self) -> int:
-        return self._number
+        return self._size
 
     def __bool__(self) -> bool:
-        return self._number > 0 and self._under_way < _MOST_UNDER_WAY
+        return self._size > 0 and self._in_flight < _MAX_IN_FLIGHT
