@@ -46,7 +46,7 @@ Required are only `models`, `cameras`, and for each camera `source` (or `source_
   that sets no key is an error.
 - **Unknown keys** are errors; the message suggests the most similar key. All mistakes are listed together, and the exit
   code is 78.
-- **Paths** are relative to the folder of the file. `~` is the home of the user who runs edgepub.
+- **Paths** are relative to the directory of the file. `~` is the home of the user who runs edgepub.
 - **Names** of nodes, cameras, models, zones and lines have 1 to 64 characters of `a-z`, `0-9`, `_` and `-`. A camera
   cannot be named `status`, `info` or `stats`: these are topics of the node.
 - **Units** are in the names: `_s` is seconds, `_fps` frames per second, `_hz` messages per second.

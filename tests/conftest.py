@@ -111,9 +111,9 @@ def run_daemon(tmp_path):
     started = []
 
     def run(settings, **environment):
-        folder = tmp_path / f"daemon-{len(started)}"
-        folder.mkdir()
-        started.append(Daemon(folder, settings, **environment))
+        directory = tmp_path / f"daemon-{len(started)}"
+        directory.mkdir()
+        started.append(Daemon(directory, settings, **environment))
         return started[-1]
 
     yield run
@@ -187,6 +187,6 @@ def browser_page(complaints, request):
 
 
 @pytest.fixture
-def in_folder(tmp_path, monkeypatch):
+def in_directory(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     return Path(tmp_path)

@@ -55,7 +55,7 @@ class ObjectCounts:
         self._published = {key: count for key, count in self._published.items() if self._is_counted(*key)}
         self._publish_named()
 
-    def show(self, counts: Mapping[tuple[str | None, str], int]) -> None:
+    def update(self, counts: Mapping[tuple[str | None, str], int]) -> None:
         """Publish the counts that have changed.
 
         Args:

@@ -10,7 +10,7 @@ from math import inf
 from edgepub.camera.frames import Frames
 from edgepub.core.threads import start_native_thread
 
-WARM_UP_S = 300.0
+WARM_UP_TIMEOUT_S = 300.0
 """Time to load a model, which some runtimes compile first, and to get its first result."""
 POLL_S = 0.25
 """How often the deadline is checked."""
@@ -31,9 +31,9 @@ class InferenceThread:
         self.stopping = threading.Event()
         """Set to request the end of the thread."""
         self.ended = asyncio.Event()
-        self.frame_timeout_s = WARM_UP_S
+        self.frame_timeout_s = WARM_UP_TIMEOUT_S
         """How long the model may take for one frame."""
-        self._deadline_s = time.monotonic() + WARM_UP_S
+        self._deadline_s = time.monotonic() + WARM_UP_TIMEOUT_S
 
     def start(self) -> None:
         """Start the thread. Call this in the event loop that waits for its end."""

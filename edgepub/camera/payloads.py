@@ -44,7 +44,7 @@ class DetectionsBuilder:
         """
         height, width = result.frame.image.shape[:2]
         labels, min_score = self._labels, self._min_score
-        kept = [_detection(raw, width, height) for raw in _flatten(result.objects)]
+        kept = [_convert_detection(raw, width, height) for raw in _flatten(result.objects)]
         return [d for d in kept if d["score"] >= min_score and (labels is None or d["label"] in labels)]
 
     def build(self, result: Result, objects: list[dict[str, Any]], seq: int) -> detections.Detections:
@@ -128,7 +128,7 @@ def _flatten(objects: object) -> list[dict[str, Any]]:
     return flat
 
 
-def _detection(raw: dict[str, Any], width: int, height: int) -> dict[str, Any]:
+def _convert_detection(raw: dict[str, Any], width: int, height: int) -> dict[str, Any]:
     """Return one object in the payload's form, its box clipped to the frame."""
     try:
         score = float(raw["score"])
@@ -139,7 +139,7 @@ def _detection(raw: dict[str, Any], width: int, height: int) -> dict[str, Any]:
         raise InvalidResultError(f"a detection with a score or bbox that is no number: {error}") from None
     if not isfinite(score + x1 + y1 + x2 + y2):
         raise InvalidResultError("a detection with a score or bbox that is not finite")
-    label, category = _label(raw)
+    label, category = _find_label(raw)
     # Some models give the corners in another order, or outside the frame.
     if x1 > x2:
         x1, x2 = x2, x1
@@ -170,11 +170,11 @@ def _detection(raw: dict[str, Any], width: int, height: int) -> dict[str, Any]:
     if landmarks is not None:
         if not isinstance(landmarks, list | tuple):
             raise InvalidResultError(f"landmarks are a list, these are of type {type(landmarks).__name__}")
-        detection["landmarks"] = [_landmark(mark) for mark in landmarks]
+        detection["landmarks"] = [_convert_landmark(mark) for mark in landmarks]
     return detection
 
 
-def _label(raw: Mapping[str, Any]) -> tuple[object, object]:
+def _find_label(raw: Mapping[str, Any]) -> tuple[object, object]:
     """Return an object's label and its category, if any; without a label the category takes its place."""
     category = raw.get("category_id")
     label = raw.get("label")
@@ -185,7 +185,7 @@ def _label(raw: Mapping[str, Any]) -> tuple[object, object]:
     return label, category
 
 
-def _landmark(mark: Mapping[str, Any]) -> dict[str, Any]:
+def _convert_landmark(mark: Mapping[str, Any]) -> dict[str, Any]:
     try:
         x, y = map(float, mark["landmark"][:2])
         landmark: dict[str, Any] = {

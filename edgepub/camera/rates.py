@@ -6,7 +6,7 @@ _ROUNDING_S = 1e-6  # clocks are sums of periods
 
 
 class RateLimiter:
-    """Allows at most so many events a second, evenly spaced.
+    """Allows at most `rate_hz` events a second, evenly spaced.
 
     An event that is late by up to half a period does not delay the ones after it. So a source whose rate is no multiple
     of the limit still comes near the limit, and a source that jitters around it loses nothing. The average never

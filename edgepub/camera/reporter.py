@@ -45,7 +45,7 @@ class Reporter:
         viewfinder: shows frames and events on the pages.
         sampler: decides which results are published.
         outbox: takes the messages.
-        metrics: the camera's counters.
+        metrics: the camera's metrics.
 
     """
 
@@ -123,7 +123,7 @@ class Reporter:
         for occurrence in findings.occurrences:
             self._publish_event(occurrence)
         if findings.counts is not None:
-            self._object_counts.show(findings.counts)
+            self._object_counts.update(findings.counts)
         if findings.gone:
             self._snapshots.forget(findings.gone)
 

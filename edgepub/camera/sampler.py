@@ -8,9 +8,9 @@ from typing import Any, Generic, NamedTuple, TypeVar
 from edgepub.camera.rates import AdaptiveRateLimiter, RateLimiter
 from edgepub.config.camera import PublishSettings
 
-MOVED = 0.02
+MIN_MOVE = 0.02
 """A box is a change if one of its sides moved by more than this part of the frame."""
-SCORE_CHANGED = 0.1
+MIN_SCORE_CHANGE = 0.1
 """A score is a change if it differs by more than this."""
 
 Objects = Sequence[Mapping[str, Any]]
@@ -128,7 +128,7 @@ def differ(before: Objects, now: Objects) -> bool:
     """Return whether two results differ by more than the tolerances.
 
     Labels, tracks, zones and the number of objects of each kind must be the same. Each object is compared to the
-    nearest unmatched object of its kind: each side may differ by `MOVED`, the score by `SCORE_CHANGED`.
+    nearest unmatched object of its kind: each side may differ by `MIN_MOVE`, the score by `MIN_SCORE_CHANGE`.
     """
     if len(before) != len(now) or Counter(map(_kind, before)) != Counter(map(_kind, now)):
         return True
@@ -136,7 +136,7 @@ def differ(before: Objects, now: Objects) -> bool:
     for detection in now:
         kind = _kind(detection)
         moved, match = min((_distance(detection, o), i) for i, o in enumerate(unmatched) if _kind(o) == kind)
-        if moved > MOVED or abs(detection["score"] - unmatched[match]["score"]) > SCORE_CHANGED:
+        if moved > MIN_MOVE or abs(detection["score"] - unmatched[match]["score"]) > MIN_SCORE_CHANGE:
             return True
         del unmatched[match]
     return False

@@ -16,9 +16,8 @@ from edgepub.core.threads import start_native_thread
 from edgepub.telemetry.logs import camera_logger
 from edgepub.telemetry.metrics import CameraMetrics
 
-BETTER = 1.2
-"""An object is seen better by this factor: its score times the part of the frame that it covers."""
-
+_MIN_IMPROVEMENT = 1.2
+"""The factor by which an object must be seen better: by its score times the part of the frame that it covers."""
 _OBJECT_KEYS = ("label", "score", "track_id", "bbox")
 _POLL_S = 0.02
 _MAX_OBJECTS = 200  # in the comment: a JPEG's comment is shorter than 64 kB
@@ -92,7 +91,7 @@ class Snapshots:
         settings: the camera's `snapshot` settings.
         thread: makes the pictures.
         publish: takes the pictures, in that thread.
-        metrics: the camera's counters.
+        metrics: the camera's metrics.
 
     """
 
@@ -126,7 +125,7 @@ class Snapshots:
         if not settings.enabled or frame.source_s - self._last_s < settings.min_interval_s:
             return
         qualities = {key: _quality(sighting.object) for key, sighting in present.items()}
-        if not any(key not in self._best or now >= BETTER * self._best[key][0] for key, now in qualities.items()):
+        if not any(self._is_better(key, quality) for key, quality in qualities.items()):
             return
         if self._thread.submit(lambda: self._make(frame, objects)):
             self._last_s = frame.source_s
@@ -146,6 +145,9 @@ class Snapshots:
     def reset(self) -> None:
         """Prepare for a new source, whose clock may differ."""
         self._last_s = -inf
+
+    def _is_better(self, key: _Key, quality: float) -> bool:
+        return key not in self._best or quality >= _MIN_IMPROVEMENT * self._best[key][0]
 
     def _make(self, frame: Frame, objects: Sequence[Mapping[str, Any]]) -> None:
         settings = self._settings

@@ -10,7 +10,7 @@ from contextlib import AbstractContextManager
 from typing import Protocol
 
 from edgepub.camera.frames import Frames, FrameSource, Result
-from edgepub.camera.inference_thread import POLL_S, WARM_UP_S, InferenceThread
+from edgepub.camera.inference_thread import POLL_S, WARM_UP_TIMEOUT_S, InferenceThread
 from edgepub.config.camera import CameraSettings
 from edgepub.core.backoff import Backoff
 from edgepub.core.errors import ModelError, RetryableError, SourceError
@@ -55,7 +55,7 @@ class CameraSupervisor:
         source: gives the frames.
         load: loads the model for the lifetime of the context.
         sink: takes the results and the status; called by one thread at a time.
-        metrics: the camera's counters.
+        metrics: the camera's metrics.
         state: the camera's state, kept up to date here.
         stall_timeout_s: how long a model that has answered may take for the next answer.
         enabled: whether the camera is enabled at the start.
@@ -96,11 +96,11 @@ class CameraSupervisor:
         self._thread: InferenceThread | None = None
         self._waits_for_hung = False
         self._has_ended = False
-        self._status = state.status = self._down
+        self._status = state.status = self._inactive_status
         state.problem = STARTING if enabled else None
         self._was_online = False
-        self._since_s = 0.0
-        self._last_s = 0.0
+        self._status_since_s = 0.0
+        self._last_result_s = 0.0
 
     @property
     def may_work(self) -> bool:
@@ -168,10 +168,10 @@ class CameraSupervisor:
             if self._thread:
                 self._thread.stopping.set()
             self._thread = None
-            self._set_status(self._down, problem)
+            self._set_status(self._inactive_status, problem)
 
     @property
-    def _down(self) -> CameraStatus:
+    def _inactive_status(self) -> CameraStatus:
         return "offline" if self._enabled else "disabled"
 
     def _abandon(self, thread: InferenceThread) -> float:
@@ -183,7 +183,7 @@ class CameraSupervisor:
             self._thread = None
             pause_s = self._next_pause_s()
             problem = f"model: no answer within {thread.frame_timeout_s:.1f} s"
-            self._set_status(self._down, problem)
+            self._set_status(self._inactive_status, problem)
         self._log.warning("%s; its thread is abandoned; trying again in %.1f s", problem, pause_s)
         return pause_s
 
@@ -194,8 +194,8 @@ class CameraSupervisor:
     def _work(self, thread: InferenceThread) -> None:
         while not thread.stopping.is_set():
             try:
-                thread.frame_timeout_s = WARM_UP_S
-                thread.set_deadline(WARM_UP_S)
+                thread.frame_timeout_s = WARM_UP_TIMEOUT_S
+                thread.set_deadline(WARM_UP_TIMEOUT_S)
                 with self._load() as model:
                     self._run_source(thread, model)
                 break
@@ -232,7 +232,7 @@ class CameraSupervisor:
             if thread is not self._thread:
                 return False
             self._sink.report(result)
-            self._last_s = result.ended_s
+            self._last_result_s = result.ended_s
             self._set_status("online", None)
             return True
 
@@ -241,14 +241,14 @@ class CameraSupervisor:
             if thread is not self._thread:
                 return
             pause_s = self._next_pause_s()
-            self._set_status(self._down, text % error)
+            self._set_status(self._inactive_status, text % error)
         self._log.warning(text + "; trying again in %.1f s", error, pause_s)
-        thread.set_deadline(pause_s + WARM_UP_S)
+        thread.set_deadline(pause_s + WARM_UP_TIMEOUT_S)
         thread.stopping.wait(pause_s)
 
     def _next_pause_s(self) -> float:
         """Return the pause before the next try; the shortest if the camera was online for longer than a stall takes."""
-        if self._status == "online" and self._last_s - self._since_s > self._stall_timeout_s:
+        if self._status == "online" and self._last_result_s - self._status_since_s > self._stall_timeout_s:
             self._backoff.reset()
         return self._backoff.next_s()
 
@@ -257,7 +257,7 @@ class CameraSupervisor:
         if status == self._status:
             return
         self._status = self._state.status = status
-        self._since_s = time.monotonic()
+        self._status_since_s = time.monotonic()
         if status == "online":
             if self._was_online:
                 self._metrics.count_reconnect()

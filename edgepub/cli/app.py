@@ -88,7 +88,7 @@ def check(
     path = config or default_config_path()
     effective = load_effective(path)
     settings = effective.settings
-    counts = [_counted(len(settings.cameras), "camera"), _counted(len(settings.models), "model")]
+    counts = [_count_text(len(settings.cameras), "camera"), _count_text(len(settings.models), "model")]
     typer.echo(f"{path}: good: {', '.join(counts)}, broker {settings.mqtt.url}")
     for line in effective.override_notes():
         typer.echo(line)
@@ -252,7 +252,7 @@ def _require_system_libraries() -> None:
     system_libraries.check()
 
 
-def _counted(number: int, noun: str) -> str:
+def _count_text(number: int, noun: str) -> str:
     return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
@@ -262,12 +262,12 @@ def _print_discovery(path: Path) -> None:
     from edgepub.mqtt import store
 
     effective = load_effective(path)
-    settings, folder = effective.settings, effective.state_dir
-    published = store.read_retained_topics(folder)
+    settings, directory = effective.settings, effective.state_dir
+    published = store.read_retained_topics(directory)
     if not settings.home_assistant.enabled:
         typer.echo("home_assistant.enabled is false: nothing is sent", err=True)
     elif open_ended := [name for name, camera in settings.cameras.items() if None in camera.labels_by_zone.values()]:
-        known = f"{folder} has none yet" if published is None else f"this output contains those in {folder}"
+        known = f"{directory} has none yet" if published is None else f"this output contains those in {directory}"
         typer.echo(f"{', '.join(open_ended)}: no labels configured, so they are added when detected; {known}", err=True)
     typer.echo(json.dumps(build_messages(settings, published or []), indent=2, ensure_ascii=False))
 
@@ -280,4 +280,4 @@ def _purge(path: Path) -> None:
     topics = purge(node)
     for topic in topics:
         typer.echo(topic)
-    typer.echo(f"{_counted(len(topics), 'retained topic')} cleared on {node.mqtt.url}", err=True)
+    typer.echo(f"{_count_text(len(topics), 'retained topic')} cleared on {node.mqtt.url}", err=True)

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from edgepub.camera.frames import Frame, Frames
 from edgepub.camera.inference.loading import load_model
-from edgepub.camera.inference_thread import WARM_UP_S
+from edgepub.camera.inference_thread import WARM_UP_TIMEOUT_S
 from edgepub.camera.sources.capture import Gate
 from edgepub.camera.sources.factory import make_source
 from edgepub.config.camera import CameraSettings
@@ -45,12 +45,11 @@ def inspect(settings: Settings) -> Iterator[_Outcome]:
     for wait_for_outcome in sources:
         yield wait_for_outcome()
     for name, model in settings.models.items():
-        cameras = {camera: own for camera, own in settings.cameras.items() if own.model == name}
-        frame = next((frames[camera] for camera in cameras if camera in frames), None)
-        labels = {camera: own.all_labels for camera, own in cameras.items()}
+        labels = {key: camera.all_labels for key, camera in settings.cameras.items() if camera.model == name}
+        frame = next((frames[camera] for camera in labels if camera in frames), None)
         label_errors: list[str] = []
         run = functools.partial(_run_model, model, frame, labels, label_errors)
-        yield _start_check(WARM_UP_S, f"model {name}", run)()
+        yield _start_check(WARM_UP_TIMEOUT_S, f"model {name}", run)()
         yield from ((False, line) for line in label_errors)
 
 
@@ -117,7 +116,7 @@ def _run_model(
             break
         took_ms = 1000 * (time.monotonic() - began_s)
         for camera, configured in labels.items():
-            label_errors += [f"{camera}: FAILED: {line}" for line in model.unknown_labels(configured)]
+            label_errors += [f"{camera}: FAILED: {line}" for line in model.find_unknown_labels(configured)]
         return f"{model.device}, {took_ms:.0f} ms for a frame"
 
 

@@ -22,7 +22,7 @@ _QUIET_S = 2.0
 """Retained messages arrive immediately, one after the other, but nothing marks the last one."""
 
 
-def clear_known(settings: NodeSettings, folder: Path) -> None:
+def clear_known(settings: NodeSettings, directory: Path) -> None:
     """Clear the retained topics that are recorded in a node's state directory, and no others.
 
     Raises:
@@ -30,7 +30,7 @@ def clear_known(settings: NodeSettings, folder: Path) -> None:
         BrokerError: there is no session with the broker, or it broke.
 
     """
-    with lock_state_dir(folder), store.open_store(folder) as node_store:
+    with lock_state_dir(directory), store.open_store(directory) as node_store:
         asyncio.run(_clear_known(settings, node_store))
 
 
@@ -47,8 +47,8 @@ def purge(settings: NodeSettings) -> list[str]:
         BrokerError: there is no session with the broker, or it broke.
 
     """
-    folder = default_state_dir()
-    with lock_state_dir(folder), store.open_store(folder) as node_store:
+    directory = default_state_dir()
+    with lock_state_dir(directory), store.open_store(directory) as node_store:
         try:
             return asyncio.run(_purge(settings, node_store))
         except BrokerError as error:

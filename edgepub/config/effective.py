@@ -21,7 +21,7 @@ class EffectiveSettings(NamedTuple):
     saved: Mapping[str, Areas]
     """The saved zones and lines, by camera."""
     state_dir: Path
-    """The folder in which they are saved."""
+    """The directory in which they are saved."""
     settings: Settings
     """The configuration with the saved areas applied."""
 
@@ -65,7 +65,7 @@ class InForce:
 
 
 def load_effective(path: Path) -> EffectiveSettings:
-    """Read the configuration and the areas saved in the state folder.
+    """Read the configuration and the areas saved in the state directory.
 
     Raises:
         ConfigurationError: with every mistake, one line each.

@@ -78,16 +78,16 @@ def _check_topic(value: str) -> str:
 
 
 def absolute_path(path: Path | str, info: ValidationInfo) -> Path:
-    """Return an absolute path. Relative paths start at the folder of the configuration, which is passed as context."""
-    folder = (info.context or {}).get("folder", Path())
+    """Return an absolute path. Relative paths start at the configuration's directory, passed as context."""
+    directory = (info.context or {}).get("directory", Path())
     try:
-        return Path(folder, Path(path).expanduser()).absolute()
+        return Path(directory, Path(path).expanduser()).absolute()
     except RuntimeError as error:  # ~somebody
         raise ValueError(f"{str(error).lower().rstrip('.')}: {path}") from None
 
 
 def is_dir(path: Path) -> bool:
-    """Return whether the path is a folder; False if it cannot be accessed."""
+    """Return whether the path is a directory; False if it cannot be accessed."""
     try:
         return path.is_dir()
     except OSError:  # no permission, or not a valid file name
@@ -107,14 +107,14 @@ def _check_readable(path: Path, info: ValidationInfo) -> Path:
         raise ValueError("not a valid file name") from None
 
 
-def _check_folder(path: Path, info: ValidationInfo) -> Path:
+def _check_directory(path: Path, info: ValidationInfo) -> Path:
     path = absolute_path(path, info)
     try:
         is_file = path.exists() and not path.is_dir()
     except OSError as error:
         raise ValueError(f"cannot be used: {error.strerror}: {path}") from None
     if is_file:
-        raise ValueError(f"is a file, not a folder: {path}")
+        raise ValueError(f"is a file, not a directory: {path}")
     return path
 
 
@@ -158,7 +158,7 @@ ListenAddress = Annotated[str, BeforeValidator(_parse_listen_address)]
 CameraName = Annotated[str, AfterValidator(_check_camera_name)]
 Topic = Annotated[str, Field(min_length=1, max_length=256), AfterValidator(_check_topic)]
 Number = BeforeValidator(_reject_bool)
-Folder = Annotated[Path, AfterValidator(_check_folder)]
+Directory = Annotated[Path, AfterValidator(_check_directory)]
 ReadableFile = Annotated[Path, AfterValidator(_check_readable)]
 BrokerUrl = Annotated[str, AfterValidator(_check_broker_url)]
 

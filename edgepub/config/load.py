@@ -63,7 +63,7 @@ def load_settings(path: Path, credstore: Path = CREDSTORE) -> Settings:
 
     Args:
         path: the configuration file.
-        credstore: the folder of systemd's credentials.
+        credstore: the directory of systemd's credentials.
 
     Raises:
         ConfigurationError: with every mistake, one line each.
@@ -74,7 +74,7 @@ def load_settings(path: Path, credstore: Path = CREDSTORE) -> Settings:
     merged = _merge(from_file, from_environment)
     settings = None
     try:
-        settings = Settings.model_validate(merged, context={"folder": path.absolute().parent})
+        settings = Settings.model_validate(merged, context={"directory": path.absolute().parent})
     except ValidationError as error:
         mistakes += [mistake_line(path, *explain(detail)) for detail in error.errors(include_url=False)]
     mistakes += [mistake_line(path, key_path, why) for key_path, why in _find_unknown_models(merged)]
@@ -113,7 +113,7 @@ def load_node_settings(path: Path | None, url: str | None = None) -> NodeSetting
     merged = _merge(from_file, _merge(from_environment, {"mqtt": {"url": url}} if url else {}))
     node_keys = {key: value for key, value in merged.items() if key in NodeSettings.model_fields}
     try:
-        settings = NodeSettings.model_validate(node_keys, context={"folder": label.absolute().parent})
+        settings = NodeSettings.model_validate(node_keys, context={"directory": label.absolute().parent})
     except ValidationError as error:
         details = error.errors(include_url=False)
         raise ConfigurationError([mistake_line(label, *explain(detail)) for detail in details]) from None

@@ -1,4 +1,4 @@
-"""Zones and lines saved on a camera's page: kept in the state folder, they override those of the configuration."""
+"""Zones and lines saved on a camera's page: kept in the state directory, they override those of the configuration."""
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path

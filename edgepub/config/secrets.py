@@ -11,7 +11,7 @@ PASSWORD_CREDENTIAL, TOKEN_CREDENTIAL = "mqtt_password", "http_token"
 """Names of the credentials that the service manager may pass."""
 CREDSTORE = Path("/etc/credstore")
 """systemd reads the credentials here, each as `edgepub.<credential>`. Commands that root runs read them here too, so
-that they use and check the same secrets as the service. Only root can list this folder."""
+that they use and check the same secrets as the service. Only root can list this directory."""
 HOW_TO_MAKE_ONE = "make one with `openssl rand -hex 16`"
 _MIN_TOKEN_LENGTH = 16
 
@@ -21,7 +21,7 @@ def read_broker_password(mqtt: MqttSettings, credstore: Path = CREDSTORE) -> Sec
 
     Args:
         mqtt: the settings of the broker.
-        credstore: the folder of systemd's credentials, read if a user name is configured.
+        credstore: the directory of systemd's credentials, read if a user name is configured.
 
     Raises:
         ValueError: the file is empty or cannot be read, or there is a credential but no user name.
@@ -47,7 +47,7 @@ def read_http_token(http: HttpSettings, credstore: Path = CREDSTORE) -> SecretSt
 
     Args:
         http: the settings of the HTTP server.
-        credstore: the folder of systemd's credentials, read if these settings require a token.
+        credstore: the directory of systemd's credentials, read if these settings require a token.
 
     Raises:
         ValueError: the file cannot be read, or its token is not usable.

@@ -13,7 +13,7 @@ from edgepub.config.camera import CameraSettings
 from edgepub.config.fields import (
     BrokerUrl,
     CameraName,
-    Folder,
+    Directory,
     HostName,
     ListenAddress,
     Name,
@@ -101,8 +101,8 @@ class StreamSettings(Section):
 class DurableSettings(Section):
     """The queue of events, on disk."""
 
-    path: Folder | None = None
-    """The folder of the event file; null: the state folder, `$STATE_DIRECTORY` or else `~/.local/state/edgepub`."""
+    path: Directory | None = None
+    """The directory of the event file; null: the state directory, `$STATE_DIRECTORY` or `~/.local/state/edgepub`."""
     max_messages: Annotated[int, Number] = Field(default=100_000, ge=1, le=10_000_000)
     """Maximum events kept while the broker is unreachable. The oldest is dropped first, and counted."""
     max_age_s: Annotated[float, Number] = Field(default=86_400, ge=1, le=31_536_000)
@@ -124,7 +124,7 @@ class ModelSettings(Section):
     model_name: str = ""
     """The name of the model in its zoo."""
     zoo_url: str = ""
-    """A cloud zoo (`degirum/hailo`) or a folder (`/opt/zoo`, `./zoo`); empty: the zoo of the AI server."""
+    """A cloud zoo (`degirum/hailo`) or a directory (`/opt/zoo`, `./zoo`); empty: the zoo of the AI server."""
     model_url: str = ""
     """Zoo and model in one, `<zoo_url>/<model_name>`, instead of these two keys."""
     inference_host_address: str = "@cloud"
@@ -147,9 +147,9 @@ class ModelSettings(Section):
         """Make every path absolute, because PySDK takes a relative path like `a/b` for a cloud zoo."""
         if not value or "://" in value or (info.field_name == "model_url" and "/" not in value):
             return value
-        folder = absolute_path(value, info)
-        is_path = value[0] in "./~" or value.count("/") != (1 if info.field_name == "zoo_url" else 2) or is_dir(folder)
-        return str(folder) if is_path else value
+        path = absolute_path(value, info)
+        is_path = value[0] in "./~" or value.count("/") != (1 if info.field_name == "zoo_url" else 2) or is_dir(path)
+        return str(path) if is_path else value
 
     @model_validator(mode="after")
     def _check_model_spec(self) -> Self:
@@ -164,7 +164,7 @@ class ModelSettings(Section):
         if not address or (address.startswith("@") and address not in {"@local", "@cloud"}):
             raise ValueError("inference_host_address must be @local, @cloud, or the host of an AI server")
         if address != "@local" and (self.zoo_url or self.model_url).startswith("/"):
-            raise ValueError('the zoo is a folder on this machine: set inference_host_address to "@local"')
+            raise ValueError('the zoo is a directory on this machine: set inference_host_address to "@local"')
         if self.inference_host_address.startswith("@") and not (self.zoo_url or self.model_url):
             raise ValueError(f"zoo_url is missing: {self.inference_host_address} needs one")
         return self

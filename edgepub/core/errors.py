@@ -5,7 +5,7 @@
     EdgepubError
     ├── ConfigurationError       the user has to change something: not retried, exit code 78
     ├── MissingLibraryError      a system library is missing on this machine: not retried
-    ├── StateInUseError          another edgepub uses the state folder: this one exits with code 1
+    ├── StateInUseError          another edgepub uses the state directory: this one exits with code 1
     ├── StateError               state could not be saved: nothing has changed
     ├── InvalidResultError       a result that cannot be converted to a valid payload: dropped and counted, not retried
     ├── MessageRejectedError     a message that the broker rejects: dropped and counted, not retried
@@ -42,7 +42,7 @@ class MissingLibraryError(EdgepubError):
 
 
 class StateInUseError(EdgepubError):
-    """Another edgepub uses the state folder."""
+    """Another edgepub uses the state directory."""
 
 
 class StateError(EdgepubError):

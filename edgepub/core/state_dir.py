@@ -1,4 +1,4 @@
-"""The state folder, and files in it that survive restarts and power cuts."""
+"""The state directory, and files in it that survive restarts and power cuts."""
 
 import errno
 import fcntl
@@ -25,26 +25,26 @@ def default_state_dir() -> Path:
 
 
 @contextmanager
-def lock_state_dir(folder: Path, timeout_s: float = LOCK_TIMEOUT_S) -> Iterator[None]:
-    """Create the folder if necessary, accessible only to its owner, and keep any other edgepub out of it.
+def lock_state_dir(directory: Path, timeout_s: float = LOCK_TIMEOUT_S) -> Iterator[None]:
+    """Create the directory if necessary, accessible only to its owner, and keep any other edgepub out of it.
 
-    Continue if the folder cannot be created or locked: the code that writes there reports the error.
+    Continue if the directory cannot be created or locked: the code that writes there reports the error.
 
     Args:
-        folder: the state folder.
+        directory: the state directory.
         timeout_s: how long to wait for another edgepub to end.
 
     Raises:
-        StateInUseError: another edgepub uses the folder.
+        StateInUseError: another edgepub uses the directory.
 
     """
     lock = None
     try:
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        lock = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-        _lock(lock, folder, timeout_s)
+        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        lock = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
+        _lock(lock, directory, timeout_s)
     except OSError as error:
-        _log.debug("%s: %s", folder, error)
+        _log.debug("%s: %s", directory, error)
     try:
         yield
     finally:
@@ -52,7 +52,7 @@ def lock_state_dir(folder: Path, timeout_s: float = LOCK_TIMEOUT_S) -> Iterator[
             os.close(lock)
 
 
-def _lock(descriptor: int, folder: Path, timeout_s: float) -> None:
+def _lock(descriptor: int, directory: Path, timeout_s: float) -> None:
     end_s = time.monotonic() + timeout_s
     while True:
         try:
@@ -63,8 +63,8 @@ def _lock(descriptor: int, folder: Path, timeout_s: float) -> None:
             if time.monotonic() > end_s:
                 os.close(descriptor)
                 raise StateInUseError(
-                    f"{folder}: another edgepub uses this folder; stop it, or set STATE_DIRECTORY to another "
-                    "folder for this one"
+                    f"{directory}: another edgepub uses this directory; stop it, or set STATE_DIRECTORY to another "
+                    "directory for this one"
                 ) from None
             time.sleep(_POLL_S)
         else:
@@ -84,8 +84,8 @@ def create_private_file(path: Path) -> None:
 def replace_file(path: Path, content: bytes) -> None:
     """Replace the content of a file atomically, and sync it to disk.
 
-    Create the file and its folder if necessary, accessible only to their owner. After a crash or a power cut the file
-    has either the old content or the new one.
+    Create the file and its directory if necessary, accessible only to their owner. After a crash or a power cut the
+    file has either the old content or the new one.
 
     Raises:
         OSError: the file cannot be written; it keeps the old content.
@@ -105,7 +105,7 @@ def replace_file(path: Path, content: bytes) -> None:
 
 
 def remove_file(path: Path) -> None:
-    """Delete a file if it exists, and sync its folder to disk.
+    """Delete a file if it exists, and sync its directory to disk.
 
     Raises:
         OSError: the file cannot be deleted.
@@ -135,9 +135,9 @@ def set_aside_damaged_file(path: Path, why: object) -> None:
             path.with_name(path.name + suffix).rename(path.with_name(aside + suffix))
 
 
-def _sync(folder: Path) -> None:
+def _sync(directory: Path) -> None:
     """Sync a change of file names to disk; without it, a power cut may restore the old file."""
-    descriptor = os.open(folder, os.O_RDONLY)
+    descriptor = os.open(directory, os.O_RDONLY)
     try:
         os.fsync(descriptor)
     finally:

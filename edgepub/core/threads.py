@@ -11,7 +11,7 @@ from typing import TypeVar
 _BATCH_S = 0.01
 _BUG_PAUSE_S = 10.0
 _log = logging.getLogger(__name__)
-Answer = TypeVar("Answer")
+Value = TypeVar("Value")
 
 
 class Worker:
@@ -46,11 +46,11 @@ class Worker:
         if not self._woken.is_set():  # cheaper than to set it again
             self._woken.set()
 
-    def close(self, grace_s: float) -> None:
-        """Do the work once more and end the thread; wait for that up to `grace_s` seconds."""
+    def close(self, timeout_s: float) -> None:
+        """Do the work once more and end the thread; wait for that up to `timeout_s` seconds."""
         self._closing.set()
         self.wake()
-        self._thread.join(grace_s)
+        self._thread.join(timeout_s)
 
     def _run(self) -> None:
         pause_s = None
@@ -88,7 +88,7 @@ def native_threads() -> list[threading.Thread]:
     return [thread for thread in threading.enumerate() if isinstance(thread, _NativeThread)]
 
 
-async def run_in_thread(name: str, work: Callable[[], Answer], *, native: bool = False) -> Answer:
+async def run_in_thread(name: str, work: Callable[[], Value], *, native: bool = False) -> Value:
     """Run `work` once in a thread of its own, and return its result or raise its error.
 
     If this is cancelled, the thread goes on and its result is dropped. The event loop's own threads are no alternative:
@@ -101,7 +101,7 @@ async def run_in_thread(name: str, work: Callable[[], Answer], *, native: bool =
 
     """
     loop = asyncio.get_running_loop()
-    done: asyncio.Future[Answer] = loop.create_future()
+    done: asyncio.Future[Value] = loop.create_future()
 
     def finish(set_outcome: Callable[[], None]) -> None:
         if not done.done():

@@ -1,4 +1,4 @@
-"""The wiring of the cameras: settings become a supervisor, with all that it works with."""
+"""The wiring of the cameras: builds each camera's supervisor and its parts from the settings."""
 
 import contextlib
 import functools
@@ -35,7 +35,7 @@ from edgepub.telemetry.status import CameraState, Status
 _log = logging.getLogger(__name__)
 
 
-class _Lasting(NamedTuple):
+class _Carryover(NamedTuple):
     """What a camera keeps when it restarts: to subscribers it is the same camera."""
 
     metrics: CameraMetrics
@@ -44,7 +44,7 @@ class _Lasting(NamedTuple):
 
 
 class CameraWiring:
-    """Builds cameras from the settings in force, and holds what others look up by a camera's name.
+    """Builds cameras from the settings in force. Other parts look up metrics, controls and views here, by name.
 
     Args:
         in_force: the settings in force.
@@ -52,9 +52,9 @@ class CameraWiring:
         topics: the node's topics.
         outbox: takes the messages.
         store: keeps the settings that were set by command.
-        status: of the node; each camera has its state there.
+        status: the node's status; each camera has its state there.
         receipts: the receipt of each topic of events.
-        on_new_count: is called, from any thread, when a label is counted for the first time.
+        on_new_count: called, from any thread, when a label is counted for the first time.
 
     """
 
@@ -82,14 +82,14 @@ class CameraWiring:
         self._receipts = receipts
         self._on_new_count = on_new_count
         self._supervisors: dict[str, CameraSupervisor] = {}
-        self._lasting: dict[str, _Lasting] = {}
+        self._carryovers: dict[str, _Carryover] = {}
 
     def add(self, name: str) -> CameraSupervisor:
         """Build a camera and put its first states into the outbox; return its supervisor, not yet running."""
-        settings, lasting = self._settings(name), self._lasting.get(name)
-        if lasting is None:
-            lasting = self._lasting[name] = _Lasting(CameraMetrics(), itertools.count(1), Viewfinder())
-        metrics = self.metrics[name] = lasting.metrics
+        settings, carryover = self._settings(name), self._carryovers.get(name)
+        if carryover is None:
+            carryover = self._carryovers[name] = _Carryover(CameraMetrics(), itertools.count(1), Viewfinder())
+        metrics = self.metrics[name] = carryover.metrics
         self._receipts[self._topics.events(name)] = EventReceipt(metrics)
         state = self._status.cameras[name] = CameraState()
         current = functools.partial(read_setting, camera=name, settings=settings, store=self._store)
@@ -109,7 +109,7 @@ class CameraWiring:
                 metrics=metrics,
             ),
             self._model_loader(name, settings),
-            self._build_reporter(name, settings, lasting, builder, object_counts),
+            self._build_reporter(name, settings, carryover, builder, object_counts),
             metrics,
             state,
             settings.stall_timeout_s,
@@ -118,13 +118,13 @@ class CameraWiring:
         setters = {"enabled": supervisor.set_enabled, "min_score": builder.set_min_score, "max_fps": gate.set_max_fps}
         controls = Controls(name, settings, self._topics, self._outbox, self._store, setters)
         self.controls[name] = controls
-        self.views[name] = CameraView(lasting.viewfinder, controls)
+        self.views[name] = CameraView(carryover.viewfinder, controls)
         return supervisor
 
     def remove(self, name: str) -> None:
-        """Forget a camera that has been stopped, but for what lasts if it comes back."""
-        for holdings in (self.metrics, self.controls, self.views, self._supervisors, self._status.cameras):
-            holdings.pop(name, None)
+        """Forget a camera that has been stopped, except for what it keeps if it comes back."""
+        for by_name in (self.metrics, self.controls, self.views, self._supervisors, self._status.cameras):
+            by_name.pop(name, None)
 
     def set_areas(self, name: str) -> None:
         """Apply a camera's zones and lines in force, from its next result on."""
@@ -148,20 +148,20 @@ class CameraWiring:
         self,
         name: str,
         settings: CameraSettings,
-        lasting: _Lasting,
+        carryover: _Carryover,
         builder: DetectionsBuilder,
         object_counts: ObjectCounts,
     ) -> Reporter:
-        identity, metrics = self._identity(name), lasting.metrics
+        identity, metrics = self._identity(name), carryover.metrics
         publish_snapshot = self._snapshot_publisher(name, metrics)
         return Reporter(
             identity,
             self._topics,
             builder,
-            Analysis(name, settings, lasting.track_ids),
+            Analysis(name, settings, carryover.track_ids),
             object_counts,
             Snapshots(identity, settings.snapshot, self.snapshot_thread, publish_snapshot, metrics),
-            lasting.viewfinder,
+            carryover.viewfinder,
             Sampler(settings.publish),
             self._outbox,
             metrics,
@@ -185,6 +185,6 @@ class CameraWiring:
 def _load_checked(settings: ModelSettings, labels: Callable[[], Sequence[str]], log: CameraLogger) -> Iterator[Model]:
     """Load a model, and warn of labels that it does not know."""
     with load_model(settings) as model:
-        for line in model.unknown_labels(labels()):
+        for line in model.find_unknown_labels(labels()):
             log.warning("%s", line)
         yield model

@@ -1,4 +1,4 @@
-"""The running cameras. Each is a task that is started, stopped and waited for."""
+"""The running cameras: starts, stops and abandons their tasks."""
 
 import asyncio
 import logging
@@ -14,8 +14,8 @@ class Fleet:
     """Runs cameras.
 
     Args:
-        group: the tasks' lifetime.
-        on_end: is called when a camera's task has ended.
+        group: runs the tasks.
+        on_end: called when a camera's task has ended.
 
     """
 

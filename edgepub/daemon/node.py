@@ -1,4 +1,4 @@
-"""The wiring of a node: settings become objects that know each other."""
+"""The wiring of a node: builds its parts from the settings and connects them."""
 
 import functools
 import time

@@ -1,4 +1,4 @@
-"""What a reload has to do, from the old and the new settings. Pure functions."""
+"""Compares the old and the new settings of a reload: what restarts, what goes on. Pure functions."""
 
 from typing import NamedTuple
 
@@ -30,7 +30,7 @@ class Changes(NamedTuple):
             "removed": [name for name in self.stopped if name not in self.started],
             "with new zones and lines": self.areas_changed,
         }
-        return "; ".join(f"{', '.join(names)} {what}" for what, names in parts.items() if names)
+        return "; ".join(f"{', '.join(names)} {change}" for change, names in parts.items() if names)
 
 
 def find_changes(old: Settings, new: Settings) -> Changes:

@@ -1,4 +1,4 @@
-"""The daemon's life: start, serve, reload, stop. What produces stops first, then what is queued is sent."""
+"""The daemon: start, serve, reload, stop. A stop first ends the sources, then sends what is queued."""
 
 import asyncio
 import contextlib
@@ -35,7 +35,7 @@ def run(path: Path) -> int:
     """Run the daemon until a signal, or until every camera has ended.
 
     Args:
-        path: of the configuration. Each reload reads it again.
+        path: the configuration file. Each reload reads it again.
 
     Returns:
         The exit code: 0, or 1 if the cameras ended and not everything could be published.
@@ -76,7 +76,7 @@ async def serve(effective: EffectiveSettings, load: _Load, requests: Requests, s
 
     A reload that changes what everything depends on starts another run, in the same process.
     """
-    service.starting()
+    service.report_starting()
     while True:
         outcome = await _run_once(effective, load, requests, service)
         if isinstance(outcome, int):
@@ -102,7 +102,7 @@ async def _run_once(
         async with asyncio.TaskGroup() as group:
             daemon_run = _Run(node, in_force, load, requests, service, group)
             daemon_run.start()
-            next_settings = await daemon_run.until_over()
+            next_settings = await daemon_run.wait_until_over()
             ended = next_settings is None and not requests.is_stopping
             unsent = await daemon_run.stop()
     return next_settings or (FAILED if ended and unsent else 0)
@@ -137,7 +137,7 @@ class _Run:
         reports = self._service.follow(self._node.status, lambda: [*self._node.stuck, *self._fleet.stuck])
         self._tasks["service"] = self._group.create_task(reports, name="service")
 
-    async def until_over(self) -> EffectiveSettings | None:
+    async def wait_until_over(self) -> EffectiveSettings | None:
         """Handle requests; return when the run is over: None, or the settings of the next run."""
         requests = self._requests
         while True:
@@ -145,7 +145,7 @@ class _Run:
             requests.changed.clear()
             if requests.is_stopping or self._fleet.is_over:
                 _log.info("stopping" if requests.is_stopping else "all cameras have ended")
-                self._service.stopping()
+                self._service.report_stopping()
                 self._node.editor.close()
                 return None
             if requests.is_reload_due:
@@ -165,7 +165,7 @@ class _Run:
 
     async def _reload(self) -> EffectiveSettings | None:
         """Read the configuration and apply it; return it if it needs another run."""
-        self._service.reloading()
+        self._service.report_reloading()
         configure_logging(self._in_force.settings.log)  # so that a repeated mistake is logged again, to be seen
         try:
             effective = self._load()
@@ -211,11 +211,11 @@ class _Run:
     def _refuse(self, mistakes: Sequence[str]) -> None:
         _log.error("reload refused, the old configuration stays in force: %s", "; ".join(mistakes))
         more = f" (and {len(mistakes) - 1} more, see the log)" if len(mistakes) > 1 else ""
-        self._service.reloaded(f"reload refused: {mistakes[0]}{more}")
+        self._service.report_reloaded(f"reload refused: {mistakes[0]}{more}")
 
     def _report_reload(self, result: str) -> None:
         _log.info("%s", result)
-        self._service.reloaded(result)
+        self._service.report_reloaded(result)
 
     def _start_parts(self, names: Iterable[str]) -> None:
         for name in names:

@@ -22,7 +22,7 @@ class Service:
 
     Args:
         startup_timeout_s: how long the start waits for the first session with the broker.
-        poll_s: seconds between two looks at the status.
+        poll_s: seconds between two reports of the status.
         stuck_after_s: how long a part must be stuck before the watchdog is no longer fed.
 
     """
@@ -43,7 +43,7 @@ class Service:
         self._next_ping_s = 0.0
         self._stuck_since_s: dict[str, float] = {}
 
-    def starting(self) -> None:
+    def report_starting(self) -> None:
         """Report that the start has begun, and how long it may take: the manager's own limit may be shorter."""
         limit_s = self._startup_timeout_s + _STARTUP_MARGIN_S
         notify(f"EXTEND_TIMEOUT_USEC={int(1e6 * limit_s)}", "STATUS=starting")
@@ -52,7 +52,7 @@ class Service:
         """Report the node's status until cancelled.
 
         Args:
-            status: of the node.
+            status: the node's status.
             stuck: returns the names of the parts that make no progress and cannot recover on their own.
 
         """
@@ -67,17 +67,17 @@ class Service:
             self._ping_watchdog(stuck())
             await asyncio.sleep(self._poll_s)
 
-    def reloading(self) -> None:
+    def report_reloading(self) -> None:
         """Report that a reload has begun."""
         if self._is_ready:
             notify("RELOADING=1", monotonic_usec(), "STATUS=reloading")
 
-    def reloaded(self, result: str) -> None:
+    def report_reloaded(self, result: str) -> None:
         """Report that the reload is over. Its result is a part of the status text until the next reload."""
         self._reload_result, self._sent_status = result, ""
         self._is_ready_due = self._is_ready
 
-    def stopping(self) -> None:
+    def report_stopping(self) -> None:
         """Report that the stop has begun. No status is reported after that."""
         self._is_stopping = True
         notify("STOPPING=1", "STATUS=stopping")

@@ -22,14 +22,17 @@ _DISCARD = logging.Logger("aiohttp", logging.CRITICAL + 1)  # noqa: LOG001  (in 
 
 
 @asynccontextmanager
-async def listening(host: str, port: int, app: web.Application, limits: HttpLimits) -> AsyncIterator[None]:
-    """Serve an application at an address, one request per connection. Raise OSError if the address is not available.
+async def listen_at(host: str, port: int, app: web.Application, limits: HttpLimits) -> AsyncIterator[None]:
+    """Serve an application at an address, one request per connection.
 
     Args:
         host: an address of this computer, or `0.0.0.0` or `::` for all of them.
         port: the port.
         app: makes the responses.
         limits: limits of each connection and of their number.
+
+    Raises:
+        OSError: the address is not available.
 
     """
     runner = web.AppRunner(app, shutdown_timeout=_SHUTDOWN_TIMEOUT_S)
@@ -149,16 +152,16 @@ class _Connection(web.RequestHandler):
         if "Expect" in request.headers and isinstance(exc, UnicodeEncodeError):
             status = HTTPStatus.EXPECTATION_FAILED  # aiohttp fails to quote such a header in its own response
         if status != HTTPStatus.INTERNAL_SERVER_ERROR:
-            return _finished(text_response(status, "invalid HTTP request"))
+            return _finish_response(text_response(status, "invalid HTTP request"))
         _log.error("http: %s: internal error, please report it", request.path, exc_info=exc)
-        return _finished(text_response(status, "internal error; edgepub's log has the details"))
+        return _finish_response(text_response(status, "internal error; edgepub's log has the details"))
 
     def _abort(self) -> None:
         if self._own_transport:
             self._connections.abort(self._own_transport)
 
 
-def _finished(response: web.StreamResponse) -> web.StreamResponse:
+def _finish_response(response: web.StreamResponse) -> web.StreamResponse:
     response.headers["Server"] = "edgepub"
     response.headers["Cache-Control"] = "no-store"
     response.force_close()

@@ -97,16 +97,15 @@ class LivePages:
                 request = await _receive(socket)
             if request.type is not WSMsgType.TEXT and request.type is not WSMsgType.BINARY:
                 return WSCloseCode.OK, ""
-            fps = _requested_fps(request)
+            fps = _parse_request(request)
             if fps is None:
                 return WSCloseCode.POLICY_VIOLATION, f"request 0 to {_MAX_FPS} pictures per second"
             update = await updates.next(fps)
             if update is None:
                 return WSCloseCode.POLICY_VIOLATION, "this camera was removed"
             text, picture = update
-            async with asyncio.timeout(
-                self._limits.live_send_timeout_s
-            ):  # then drop the page, with what it has not read
+            # After the timeout the page is dropped, with what it has not read.
+            async with asyncio.timeout(self._limits.live_send_timeout_s):
                 await socket.send_str(text.decode())
                 if picture:
                     await socket.send_bytes(picture)
@@ -129,7 +128,7 @@ async def _close(socket: web.WebSocketResponse, code: WSCloseCode, reason: str) 
             await socket.close(code=code, message=reason.encode())
 
 
-def _requested_fps(request: WSMessage) -> int | None:
+def _parse_request(request: WSMessage) -> int | None:
     """Return the number of pictures per second that a page wants; None if the request is invalid."""
     if request.type is not WSMsgType.TEXT or not request.data.isascii() or not request.data.isdecimal():
         return None

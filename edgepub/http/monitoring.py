@@ -103,11 +103,11 @@ class _NodeCollector(Collector):
 
     def collect(self) -> Iterator[Metric]:
         """Yield all metrics with their current values."""
-        yield from self._of_node()
-        yield from self._of_status()
-        yield from self._of_cameras({name: metrics.read() for name, metrics in self._cameras.items()})
+        yield from self._node_metrics()
+        yield from self._status_metrics()
+        yield from self._camera_metrics({name: metrics.read() for name, metrics in self._cameras.items()})
 
-    def _of_node(self) -> Iterator[Metric]:
+    def _node_metrics(self) -> Iterator[Metric]:
         version, broker = installed_versions(), self._status.broker
         names = ("version", "pysdk", "python", "node")
         family = GaugeMetricFamily("edgepub_build_info", "versions in use on the node; always 1", labels=names)
@@ -126,7 +126,7 @@ class _NodeCollector(Collector):
             family.add_metric((lane,), count)
         yield family
 
-    def _of_status(self) -> Iterator[Metric]:
+    def _status_metrics(self) -> Iterator[Metric]:
         text = "1 if the camera is online: frames arrive and the model answers; else 0"
         up = GaugeMetricFamily("edgepub_camera_up", text, labels=("camera",))
         enabled = GaugeMetricFamily(
@@ -139,7 +139,7 @@ class _NodeCollector(Collector):
             enabled.add_metric((name,), int(camera.status != "disabled"))
         yield from (up, enabled)
 
-    def _of_cameras(self, now: Mapping[str, Reading]) -> Iterator[Metric]:
+    def _camera_metrics(self, now: Mapping[str, Reading]) -> Iterator[Metric]:
         for name, key, value in _COUNTS:
             counter = CounterMetricFamily(f"edgepub_{name}", self._descriptions[key], labels=("camera",))
             for camera, reading in now.items():

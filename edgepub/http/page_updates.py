@@ -14,9 +14,8 @@ from edgepub.http.context import HttpContext
 from edgepub.http.history import CameraHistory
 from edgepub.http.pictures import Picture, PictureEncoder
 
-_FIGURES_PERIOD_S = (
-    0.95  # a little less than a second, so that a page that requests once per second gets them each time
-)
+# A little less than a second, so that a page that requests once per second gets them each time.
+_FIGURES_PERIOD_S = 0.95
 
 
 class PageUpdates:

@@ -23,8 +23,8 @@ class PictureEncoder:
 
     Args:
         viewfinder: holds the newest frame.
-        max_width: of the JPEG, in pixels; wider frames are scaled down.
-        quality: of the JPEG, 1 to 100.
+        max_width: the JPEG's width in pixels, at most; wider frames are scaled down.
+        quality: the JPEG's quality, 1 to 100.
         boxes: whether to draw the boxes of the detections.
 
     """
@@ -59,8 +59,8 @@ class PictureEncoders:
     """One encoder for each camera that is watched, shared by its viewers.
 
     Args:
-        max_width: of the JPEGs, in pixels; wider frames are scaled down.
-        quality: of the JPEGs, 1 to 100.
+        max_width: the JPEGs' width in pixels, at most; wider frames are scaled down.
+        quality: the JPEGs' quality, 1 to 100.
         boxes: whether to draw the boxes of the detections.
 
     """

@@ -1,4 +1,4 @@
-"""Helpers for responses that several handlers share."""
+"""Responses with text or JSON, and the camera that a request names."""
 
 import orjson
 from aiohttp import web

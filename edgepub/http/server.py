@@ -59,14 +59,14 @@ class HttpServer:
 
     async def _serve(self, histories: Histories) -> None:
         from edgepub.http.application import make_application
-        from edgepub.http.connections import listening
+        from edgepub.http.connections import listen_at
 
         host, _, port = self._listen.rpartition(":")
         backoff, logged = Backoff(self._limits.first_retry_s, self._limits.max_retry_s), None
         while True:
             try:
                 app = make_application(self._settings, self._token, self._context, histories, self._limits)
-                async with listening(host.strip("[]"), int(port), app, self._limits):
+                async with listen_at(host.strip("[]"), int(port), app, self._limits):
                     _log.info(
                         "http: the page is at http://%s/; /healthz and /metrics are on the same port", self._listen
                     )

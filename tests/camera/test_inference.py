@@ -113,10 +113,10 @@ def test_a_model_that_fails_on_a_frame_gives_one_line(studio, tmp_path, live):
 
 
 def test_a_corrupt_model_file_gives_one_line(demo_assets, tmp_path):
-    folder = tmp_path / "zoo" / "blazeface"
-    folder.mkdir(parents=True)
+    directory = tmp_path / "zoo" / "blazeface"
+    directory.mkdir(parents=True)
     for file in (demo_assets.zoo / "blazeface").iterdir():
-        (folder / file.name).write_bytes(b"garbage" if file.suffix == ".tflite" else file.read_bytes())
+        (directory / file.name).write_bytes(b"garbage" if file.suffix == ".tflite" else file.read_bytes())
     model = {"model_name": "blazeface", "zoo_url": str(tmp_path / "zoo"), "inference_host_address": "@local"}
     with pytest.raises(ModelError, match="Loading model failed"):
         infer(model, demo_assets.video, live=True)

@@ -39,13 +39,13 @@ pytestmark = [
 class RtspServer:
     """A camera that can be frozen, or replaced by another one at the same address."""
 
-    def __init__(self, video, folder):
+    def __init__(self, video, directory):
         self._arguments = [
             SYSTEM_PYTHON,
             Path(__file__).parents[1] / "support/rtsp_server.py",
             video,
             str(free_port()),
-            folder,
+            directory,
         ]
         self.url = f"rtsp://127.0.0.1:{self._arguments[3]}/live"
         self.start()

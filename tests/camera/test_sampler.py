@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edgepub.camera.rates import AdaptiveRateLimiter, RateLimiter
-from edgepub.camera.sampler import MOVED, SCORE_CHANGED, Sampler, differ
+from edgepub.camera.sampler import MIN_MOVE, MIN_SCORE_CHANGE, Sampler, differ
 from edgepub.config.camera import PublishSettings
 
 
@@ -110,10 +110,10 @@ def test_every_delays_a_change_in_mode_changes():
         (PERSON, CAR, True),
         (PERSON, PERSON * 2, True),
         (PERSON + CAR, CAR + PERSON, False),
-        (PERSON, [thing(at=0.5 + 0.9 * MOVED)], False),
-        (PERSON, [thing(at=0.5 + 1.1 * MOVED)], True),
-        (PERSON, [thing(score=0.9 - 0.9 * SCORE_CHANGED)], False),
-        (PERSON, [thing(score=0.9 - 1.1 * SCORE_CHANGED)], True),
+        (PERSON, [thing(at=0.5 + 0.9 * MIN_MOVE)], False),
+        (PERSON, [thing(at=0.5 + 1.1 * MIN_MOVE)], True),
+        (PERSON, [thing(score=0.9 - 0.9 * MIN_SCORE_CHANGE)], False),
+        (PERSON, [thing(score=0.9 - 1.1 * MIN_SCORE_CHANGE)], True),
         ([thing(at=0.1), thing(at=0.8)], [thing(at=0.8), thing(at=0.1)], False),
         ([thing(at=0.1), thing(at=0.8)], [thing(at=0.1), thing(at=0.1)], True),
         ([thing(at=0.5), thing(at=0.515)], [thing(at=0.51), thing(at=0.49)], False),

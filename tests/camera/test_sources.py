@@ -151,7 +151,7 @@ def test_only_our_own_error_is_printed_without_secrets(tmp_path):
 
 @pytest.fixture
 def http_server(tmp_path):
-    """A server of the test's folder on loopback."""
+    """A server of the test's directory on loopback."""
 
     class Quiet(http.server.SimpleHTTPRequestHandler):
         def log_message(self, *_):

@@ -27,14 +27,14 @@ finally:
 """
 
 
-def heavy_imports(folder, *command):
+def heavy_imports(directory, *command):
     """Run a command in a fresh interpreter. Return its exit code and the heavy modules that it imported."""
     done = subprocess.run(
         [sys.executable, "-c", LIST_MODULES, ",".join(HEAVY), *command],
         capture_output=True,
         text=True,
         timeout=100,
-        cwd=folder,
+        cwd=directory,
         env={**os.environ, "EDGEPUB_MQTT__URL": f"mqtt://127.0.0.1:{free_port()}"},
         check=False,
     )
@@ -44,7 +44,7 @@ def heavy_imports(folder, *command):
 
 
 @pytest.fixture
-def folder(tmp_path):
+def directory(tmp_path):
     (tmp_path / "edgepub.yaml").write_text(yaml.safe_dump(CONFIGURATION))
     return tmp_path
 
@@ -64,11 +64,11 @@ def folder(tmp_path):
         ("watch", 1),
     ],
 )
-def test_a_quick_command_imports_neither_the_daemon_nor_opencv_nor_pysdk(folder, command, returncode):
-    assert heavy_imports(folder, *command.split()) == (returncode, set())
+def test_a_quick_command_imports_neither_the_daemon_nor_opencv_nor_pysdk(directory, command, returncode):
+    assert heavy_imports(directory, *command.split()) == (returncode, set())
 
 
-def test_the_daemon_imports_them(folder):
+def test_the_daemon_imports_them(directory):
     """So the test above would notice them."""
-    _, imported = heavy_imports(folder, "run", "-c", "missing.yaml")
+    _, imported = heavy_imports(directory, "run", "-c", "missing.yaml")
     assert {"cv2", "numpy", "edgepub.camera", "edgepub.daemon"} <= imported

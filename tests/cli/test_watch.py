@@ -427,26 +427,26 @@ def test_the_login_comes_from_the_environment_and_is_not_printed(strict, cli, wa
 
 @pytest.mark.mosquitto
 @pytest.mark.parametrize("how", ["named", "found"])
-def test_the_broker_of_a_configuration_is_used_even_if_its_cameras_are_wrong(strict, in_folder, watch, how):
+def test_the_broker_of_a_configuration_is_used_even_if_its_cameras_are_wrong(strict, in_directory, watch, how):
     login = {"username": "eve", "password": "s3cret"}
     content = {"mqtt": {"url": strict.url, **login, "topic_prefix": "site/edge"}, "cameras": {"p": {"modell": 1}}}
-    (in_folder / "edgepub.yaml").write_text(yaml.safe_dump(content))
+    (in_directory / "edgepub.yaml").write_text(yaml.safe_dump(content))
     watching = watch(*(["-c", "edgepub.yaml"] if how == "named" else []))
     watching.wait_for(f"watching site/edge/# on {strict.url}")
     watching.end()
 
 
 @pytest.mark.mosquitto
-def test_with_a_given_broker_no_configuration_is_read(mosquitto, in_folder, watch):
-    (in_folder / "edgepub.yaml").write_text("mqtt: [broken")
+def test_with_a_given_broker_no_configuration_is_read(mosquitto, in_directory, watch):
+    (in_directory / "edgepub.yaml").write_text("mqtt: [broken")
     watching = watch("--broker", mosquitto.url)
     watching.wait_for(f"watching edgepub/# on {mosquitto.url}")
 
 
 @pytest.mark.mosquitto
-def test_a_given_broker_is_used_with_the_login_of_a_given_configuration(strict, in_folder, watch):
+def test_a_given_broker_is_used_with_the_login_of_a_given_configuration(strict, in_directory, watch):
     content = {"mqtt": {"url": "mqtt://127.0.0.1:9", "username": "eve", "password": "s3cret"}}
-    (in_folder / "my.yaml").write_text(yaml.safe_dump(content))
+    (in_directory / "my.yaml").write_text(yaml.safe_dump(content))
     watching = watch("-c", "my.yaml", "--broker", strict.url, EDGEPUB_MQTT__URL="mqtt://127.0.0.1:8")
     watching.wait_for(f"watching edgepub/# on {strict.url}")
 
@@ -460,9 +460,9 @@ def test_a_given_broker_is_used_with_the_login_of_a_given_configuration(strict, 
         (None, {"EDGEPUB_CONFIG": "none.yaml"}, "none.yaml: cannot be read: No such file or directory; "),
     ],
 )
-def test_a_mistake_about_the_broker_is_one_line(cli, in_folder, text, environment, line):
+def test_a_mistake_about_the_broker_is_one_line(cli, in_directory, text, environment, line):
     if text:
-        (in_folder / "my.yaml").write_text(text)
+        (in_directory / "my.yaml").write_text(text)
     done = cli("watch", *(["-c", "my.yaml"] if text else []), **environment)
     assert (done.returncode, done.stdout, done.stderr.count("\n")) == (78, "", 1)
     assert done.stderr.startswith(line)

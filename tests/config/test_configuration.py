@@ -40,16 +40,16 @@ coco:
 """
 
 
-def load(folder, text, **options):
-    path = folder / "edgepub.yaml"
+def load(directory, text, **options):
+    path = directory / "edgepub.yaml"
     path.write_text(text)
     return load_settings(path, **options)
 
 
-def mistakes(folder, text):
+def mistakes(directory, text):
     with pytest.raises(ConfigurationError) as caught:
-        load(folder, text)
-    return [line.removeprefix(f"{folder / 'edgepub.yaml'}: ") for line in caught.value.mistakes]
+        load(directory, text)
+    return [line.removeprefix(f"{directory / 'edgepub.yaml'}: ") for line in caught.value.mistakes]
 
 
 def changed(**sections):
@@ -141,7 +141,7 @@ WRONG = [
     ({"outbox__stream__sise": 9}, "outbox.stream.sise: unknown key; did you mean 'size'?"),
     ({"outbox__durable__max_messages": 0}, "outbox.durable.max_messages: must be greater than or equal to 1"),
     ({"outbox__durable__max_age": 9}, "outbox.durable.max_age: unknown key; did you mean 'max_age_s'?"),
-    ({"outbox__durable__path": "/etc/passwd"}, "outbox.durable.path: is a file, not a folder: /etc/passwd"),
+    ({"outbox__durable__path": "/etc/passwd"}, "outbox.durable.path: is a file, not a directory: /etc/passwd"),
     ({"log__level": "loud"}, "log.level: must be 'debug', 'info', 'warning' or 'error'"),
     ({"models": GONE}, "models: is missing"),
     ({"models__coco": GONE}, "models: needs at least one"),
@@ -161,7 +161,7 @@ WRONG = [
     ({"cameras__porch__url": "rtsp://h"}, "cameras.porch.url: unknown key; did you mean 'source'?"),
     ({"models__coco__model": "yolo"}, "models.coco.model: unknown key; did you mean 'model_name'?"),
     ({"mqtt__host": "h"}, "mqtt.host: unknown key; did you mean 'url'?"),
-    ({"models__coco": {"model_name": "m", "zoo_url": "./zoo"}}, "models.coco: the zoo is a folder on this machine: set inference_host_address to \"@local\""),
+    ({"models__coco": {"model_name": "m", "zoo_url": "./zoo"}}, "models.coco: the zoo is a directory on this machine: set inference_host_address to \"@local\""),
     ({"cameras": []}, "cameras: must be a mapping (keys and values below it), not a list"),
     ({"cameras__Porch": {"source": 0, "model": "coco"}}, "cameras.Porch: a name has 1 to 64 characters of a-z, 0-9, '_' and '-'"),
     ({"cameras__status": {"source": 0, "model": "coco"}}, "cameras.status: a camera cannot be named 'status': this is a topic of the node"),
@@ -305,7 +305,7 @@ def test_a_model_has_exactly_the_fields_of_model_spec():
     assert list(ModelSettings.model_fields) == [field.name for field in dataclasses.fields(ModelSpec)]
 
 
-def test_a_folder_is_a_folder_even_where_pysdk_would_see_a_cloud_zoo(tmp_path):
+def test_a_directory_is_a_directory_even_where_pysdk_would_see_a_cloud_zoo(tmp_path):
     (tmp_path / "my" / "zoo").mkdir(parents=True)
     for zoo in ("my/zoo", "./my/zoo", str(tmp_path / "my/zoo")):
         model = load(tmp_path, changed(models__coco__zoo_url=zoo)).models["coco"]
@@ -557,9 +557,9 @@ def test_a_file_without_read_permission(tmp_path):
     ]
 
 
-def test_the_default_path(in_folder, monkeypatch):
+def test_the_default_path(in_directory, monkeypatch):
     assert str(default_config_path()) == "/etc/edgepub/edgepub.yaml"
-    (in_folder / "edgepub.yaml").write_text(GOOD)
+    (in_directory / "edgepub.yaml").write_text(GOOD)
     assert str(default_config_path()) == "edgepub.yaml"
     monkeypatch.setenv("EDGEPUB_CONFIG", "/srv/edge.yaml")
     assert str(default_config_path()) == "/srv/edge.yaml"

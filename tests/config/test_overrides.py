@@ -1,4 +1,4 @@
-"""Zones and lines saved on a camera's page, in the state folder."""
+"""Zones and lines saved on a camera's page, in the state directory."""
 
 import signal
 import subprocess
@@ -36,12 +36,12 @@ def mistakes(action):
 
 
 def test_saved_areas_are_read_back_and_the_file_is_private(tmp_path):
-    folder = tmp_path / "state"
-    assert overrides.read(folder) == {}
-    overrides.write(folder, {"porch": DRAWN, "yard": Areas()})
-    assert overrides.read(folder) == {"porch": DRAWN, "yard": Areas()}
-    file = folder / "overrides.yaml"
-    assert (folder.stat().st_mode & 0o777, file.stat().st_mode & 0o777) == (0o700, 0o600)
+    directory = tmp_path / "state"
+    assert overrides.read(directory) == {}
+    overrides.write(directory, {"porch": DRAWN, "yard": Areas()})
+    assert overrides.read(directory) == {"porch": DRAWN, "yard": Areas()}
+    file = directory / "overrides.yaml"
+    assert (directory.stat().st_mode & 0o777, file.stat().st_mode & 0o777) == (0o700, 0o600)
     text = file.read_text()
     assert text.startswith("# ")
     assert yaml.safe_load(text) == {
@@ -202,16 +202,16 @@ def test_saved_areas_that_no_longer_fit_say_how_to_fix_them(tmp_path):
 
 
 def test_the_commands_use_saved_areas_and_check_reports_them(cli, tmp_path):
-    file, folder = tmp_path / "edgepub.yaml", tmp_path / "state"
+    file, saved = tmp_path / "edgepub.yaml", tmp_path / "state" / "overrides.yaml"
     content = configured(porch={}, yard={}).model_dump(mode="json", include={"models"}, exclude_defaults=True)
     content["cameras"] = {name: {"source": 0, "model": "coco"} for name in ("porch", "yard")}
     file.write_text(yaml.safe_dump({"node": "garage", **content}))
-    overrides.write(folder, {"porch": DRAWN, "gone": DRAWN})
+    overrides.write(saved.parent, {"porch": DRAWN, "gone": DRAWN})
     done = cli("check", "-c", file)
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout.splitlines()[1:] == [
-        f"{file}: porch: uses the zones and lines saved on its page ({folder}/overrides.yaml), not those in this file",
-        f"{folder}/overrides.yaml: gone: no camera with this name is configured; these zones and lines have no effect",
+        f"{file}: porch: uses the zones and lines saved on its page ({saved}), not those in this file",
+        f"{saved}: gone: no camera with this name is configured; these zones and lines have no effect",
     ]
     assert "driveway" in cli("discovery", "-c", file).stdout
 
@@ -220,4 +220,4 @@ def test_the_commands_use_saved_areas_and_check_reports_them(cli, tmp_path):
     for command in ("check", "discovery"):
         done = cli(command, "-c", file)
         assert (done.returncode, done.stdout) == (78, "")
-        assert done.stderr.startswith(f"{folder}/overrides.yaml: cameras.porch: zones.driveway.labels: 'person' is not")
+        assert done.stderr.startswith(f"{saved}: cameras.porch: zones.driveway.labels: 'person' is not")

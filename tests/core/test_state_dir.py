@@ -1,4 +1,4 @@
-"""The state folder, which belongs to one edgepub at a time."""
+"""The state directory, which belongs to one edgepub at a time."""
 
 import subprocess
 import sys
@@ -12,7 +12,7 @@ from edgepub.core.state_dir import default_state_dir, lock_state_dir
 
 
 @pytest.fixture
-def folder(tmp_path):
+def directory(tmp_path):
     return tmp_path / "state" / "edgepub"
 
 
@@ -27,31 +27,31 @@ with lock_state_dir(Path(sys.argv[1])):
 
 
 @pytest.fixture
-def holder(folder):
-    """Another process in the folder."""
-    command = [sys.executable, "-c", HOLDER, folder]
+def holder(directory):
+    """Another process in the directory."""
+    command = [sys.executable, "-c", HOLDER, directory]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout.readline() == "held\n"
         yield process
         process.stdin.close()
 
 
-def test_a_folder_is_locked_for_one_edgepub(folder, holder):
+def test_a_directory_is_locked_for_one_edgepub(directory, holder):
     with (
-        pytest.raises(StateInUseError, match=r"another edgepub uses this folder.*STATE_DIRECTORY"),
-        lock_state_dir(folder, timeout_s=0.2),
+        pytest.raises(StateInUseError, match=r"another edgepub uses this directory.*STATE_DIRECTORY"),
+        lock_state_dir(directory, timeout_s=0.2),
     ):
         pass
     holder.kill()
     holder.wait()
-    with lock_state_dir(folder):
+    with lock_state_dir(directory):
         pass
 
 
-def test_the_lock_waits_for_another_edgepub_to_end(folder, holder):
+def test_the_lock_waits_for_another_edgepub_to_end(directory, holder):
     threading.Timer(0.3, holder.stdin.close).start()
-    with lock_state_dir(folder):
-        assert folder.is_dir()
+    with lock_state_dir(directory):
+        assert directory.is_dir()
 
 
 def test_default_state_dir(monkeypatch):

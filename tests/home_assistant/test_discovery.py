@@ -359,7 +359,7 @@ def test_the_daemon_answers_a_birth_and_takes_everything_back_when_disabled(mosq
 
 
 @pytest.mark.mosquitto
-def test_purge_finds_what_was_announced_without_the_state_folder(
+def test_purge_finds_what_was_announced_without_the_state_directory(
     mosquitto, studio, run_daemon, subscribe, cli, tmp_path
 ):
     settings = studio.settings(mosquitto.url, studio.video([[BOX]] * 9), realtime=True, loop=True)
@@ -388,8 +388,8 @@ def test_discovery_prints_what_would_be_sent(cli, studio, tmp_path):
     done = cli("discovery", "-c", file)
     assert done.returncode == 0, done.stderr
     assert list(json.loads(done.stdout)) == [f"ha/device/edgepub_test{its}/config" for its in ("", "_CAMERA_cam")]
-    folder = os.environ["STATE_DIRECTORY"]
-    assert done.stderr == f"cam: no labels configured, so they are added when detected; {folder} has none yet\n"
+    directory = os.environ["STATE_DIRECTORY"]
+    assert done.stderr == f"cam: no labels configured, so they are added when detected; {directory} has none yet\n"
     settings["home_assistant"] = {"enabled": False}
     file.write_text(json.dumps(settings))
     done = cli("discovery", "-c", file)

@@ -38,7 +38,7 @@ if [ "$root" != / ]; then
 fi
 exec bash -c "$@"
 """
-# The layers' folders are in memory.
+# The layers' directories are in memory.
 _STEPS = """
 units=$0 layer=$1 seconds=$2
 shift 2

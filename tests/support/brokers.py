@@ -20,10 +20,10 @@ HAS_MOSQUITTO = bool(MOSQUITTO and shutil.which("mosquitto_passwd") and shutil.w
 class Mosquitto:
     """A real broker, which can be started and ended at will on one and the same port."""
 
-    def __init__(self, folder, *lines):
+    def __init__(self, directory, *lines):
         self.port = free_port()
         self.url = f"mqtt://127.0.0.1:{self.port}"
-        self._file = folder / "mosquitto.conf"
+        self._file = directory / "mosquitto.conf"
         text = lines or (f"listener {self.port} 127.0.0.1", "allow_anonymous true")
         self._file.write_text("\n".join(line.format(port=self.port) for line in text) + "\nuser root\nlog_type error\n")
         self._process = None

@@ -13,10 +13,10 @@ from tests.support.waiting import WAIT_S, wait_until
 class Daemon:
     """`edgepub run` in a process of its own."""
 
-    def __init__(self, folder, settings, **environment):
-        self.file = folder / "edgepub.yaml"
+    def __init__(self, directory, settings, **environment):
+        self.file = directory / "edgepub.yaml"
         self.file.write_text(yaml.safe_dump(settings))
-        self._log = folder / "edgepub.log"
+        self._log = directory / "edgepub.log"
         with self._log.open("wb") as log:
             self.process = subprocess.Popen(
                 [sys.executable, "-m", "edgepub", "run", "-c", self.file],

@@ -14,8 +14,8 @@ TIMEOUT_MS = 1000 * WAIT_S
 class Demo:
     """`edgepub demo` with a broker."""
 
-    def __init__(self, url, folder):
-        self.output = folder / "demo.txt"
+    def __init__(self, url, directory):
+        self.output = directory / "demo.txt"
         self._log = self.output.open("wb")
         command = [sys.executable, "-m", "edgepub", "demo", "--broker", url]
         self._process = subprocess.Popen(command, stdout=self._log, stderr=self._log, start_new_session=True)

@@ -120,14 +120,12 @@ class HomeAssistant:
     def __init__(self, http_port, broker_port, prefix="homeassistant", more="", time_zone="UTC"):
         self._url = f"http://127.0.0.1:{http_port}"
         self._token = None
-        self._folder = ROOT / "run" / uuid.uuid4().hex
-        self._log = self._folder / "log"
+        self._dir = ROOT / "run" / uuid.uuid4().hex
+        self._log = self._dir / "log"
         self._process = None
-        storage = self._folder / ".storage"
+        storage = self._dir / ".storage"
         storage.mkdir(parents=True)
-        (self._folder / "configuration.yaml").write_text(
-            _CONFIGURATION.format(port=http_port, time_zone=time_zone) + more
-        )
+        (self._dir / "configuration.yaml").write_text(_CONFIGURATION.format(port=http_port, time_zone=time_zone) + more)
         entry = {
             "entry_id": uuid.uuid4().hex,
             "version": 1,
@@ -152,7 +150,7 @@ class HomeAssistant:
     def start(self):
         """Start it, and wait until it has sent its birth message."""
         births = self._read_log().count("birth message sent")
-        inside = "/" + str(self._folder.relative_to(ROOT))
+        inside = "/" + str(self._dir.relative_to(ROOT))
         with self._log.open("ab") as log:  # over restarts; its own log is replaced at each
             command = _inside("/venv/bin/hass", "-c", inside, "--skip-pip", "--log-no-color")
             self._process = subprocess.Popen(
@@ -178,7 +176,7 @@ class HomeAssistant:
     def remove(self):
         """Stop it, and delete its state."""
         self.stop()
-        shutil.rmtree(self._folder, ignore_errors=True)
+        shutil.rmtree(self._dir, ignore_errors=True)
 
     def states(self):
         """Return all states, by entity."""

@@ -12,8 +12,8 @@ gi.require_version("Gst", "1.0")
 gi.require_version("GstRtspServer", "1.0")
 from gi.repository import GLib, Gst, GstRtspServer  # noqa: E402
 
-video, port, folder = sys.argv[1:]
-stream = f"{folder}/stream.h264"
+video, port, directory = sys.argv[1:]
+stream = f"{directory}/stream.h264"
 
 Gst.init(None)
 # A bare stream can be repeated without an end; a file in a container cannot.

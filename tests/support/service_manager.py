@@ -11,12 +11,12 @@ class ServiceManager:
     """The socket of a service manager, and what it has received.
 
     Args:
-        folder: for the socket.
+        directory: for the socket.
 
     """
 
-    def __init__(self, folder):
-        self.path = str(folder / "notify")
+    def __init__(self, directory):
+        self.path = str(directory / "notify")
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         self._socket.bind(self.path)
         self._socket.setblocking(False)

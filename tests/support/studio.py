@@ -8,9 +8,9 @@ BOX = {"bbox": [8, 16, 24, 48], "label": "person", "score": 0.9, "category_id": 
 class Studio:
     """A zoo with the echo model, and videos that it turns into the results that a test wants."""
 
-    def __init__(self, folder):
-        self.zoo = folder / "zoo"
-        self.folder = folder
+    def __init__(self, directory):
+        self.zoo = directory / "zoo"
+        self.directory = directory
 
     def model(self, name="echo", **device):
         if not (self.zoo / name).exists():
@@ -18,7 +18,7 @@ class Studio:
         return {"model_name": name, "zoo_url": str(self.zoo), "inference_host_address": "@local"}
 
     def video(self, results, name="video.avi", fps=25.0):
-        path = self.folder / name
+        path = self.directory / name
         echo.make_video(path, results, fps)
         return str(path)
 

@@ -35,7 +35,7 @@ TOOLS = {
 GRACE_S, WAIT_S = 15, 60
 SKIPPED = 77
 
-# What a container runtime does, in a few words: arguments are the root folder, the user, the groups, then
+# What a container runtime does, in a few words: arguments are the root directory, the user, the groups, then
 # SOURCE:TARGET:MODE for each mount, `--`, and the command.
 _RUN = r"""
 root=$1 user=$2 groups=$3; shift 3
@@ -71,9 +71,9 @@ def main():
     began_s = time.monotonic()
     make_base()
     image = build()
-    with tempfile.TemporaryDirectory() as folder:
-        Path(folder).chmod(0o755)
-        with_broker(Path(folder), image)
+    with tempfile.TemporaryDirectory() as directory:
+        Path(directory).chmod(0o755)
+        with_broker(Path(directory), image)
     print(f"all is well, in {time.monotonic() - began_s:.0f} s")
     return 0
 
@@ -143,9 +143,9 @@ def build():
     return config
 
 
-def with_broker(folder, image):
+def with_broker(directory, image):
     """Start Mosquitto as compose.yaml does, and try the container with it."""
-    volumes = {name: folder / name for name in ("secrets", "edgepub-secrets", "socket", "data", "state")}
+    volumes = {name: directory / name for name in ("secrets", "edgepub-secrets", "socket", "data", "state")}
     for each in volumes.values():
         each.mkdir()
     os.chown(volumes["data"], 1883, 1883)
@@ -156,19 +156,19 @@ def with_broker(folder, image):
     here = {"/mosquitto/secrets": "secrets", "/mosquitto/data": "data", "/run/mosquitto": "socket"}
     for theirs, ours in here.items():
         conf = conf.replace(theirs, str(volumes[ours]))
-    (folder / "mosquitto.conf").write_text(conf.replace("listener 1883\n", ""))
+    (directory / "mosquitto.conf").write_text(conf.replace("listener 1883\n", ""))
     as_user = ["setpriv", "--reuid", "1883", "--regid", "1883", "--clear-groups", "--bounding-set=-all"]
     broker = subprocess.Popen(
         [*as_user, "sh", "-c", "umask 007; exec mosquitto -c mosquitto.conf"],
-        cwd=folder,
+        cwd=directory,
         stdout=subprocess.DEVNULL,
-        stderr=(folder / "mosquitto.log").open("w"),
+        stderr=(directory / "mosquitto.log").open("w"),
     )
     try:
         check("Mosquitto starts with docker/'s files", wait_until((volumes["socket"] / "mosquitto.sock").exists))
-        said = (folder / "mosquitto.log").read_text()
+        said = (directory / "mosquitto.log").read_text()
         check("and complains of nothing", "Warning" not in said and "Error" not in said, said)
-        with_container(folder, image, volumes)
+        with_container(directory, image, volumes)
     finally:
         broker.kill()
         broker.wait()
@@ -188,7 +188,7 @@ class Reader:
         )
 
 
-def with_container(folder, image, volumes):
+def with_container(directory, image, volumes):
     root = Path(mounted())
     command = [*image["Entrypoint"], *image["Cmd"]]
     mounts = {
@@ -202,7 +202,7 @@ def with_container(folder, image, volumes):
     before = listing(root)
     environment = [*image["Env"], "CREDENTIALS_DIRECTORY=/run/credentials/edgepub"]
     given = [f"{source}:{target}:{mode}" for target, (source, mode) in mounts.items()]
-    log = folder / "edgepub.log"
+    log = directory / "edgepub.log"
     runtime = [
         "unshare",
         "--mount",
@@ -301,7 +301,7 @@ def try_it(container, reader, log):
 
 
 def mounted():
-    """Return the folder of a container of the image, until the end."""
+    """Return the directory of a container of the image, until the end."""
     container = buildah("from", IMAGE)
     atexit.register(buildah, "rm", container)
     return buildah("mount", container)

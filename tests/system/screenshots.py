@@ -14,9 +14,9 @@ PHONE = {"viewport": {"width": 390, "height": 844}, "is_mobile": True, "has_touc
 
 def main():
     with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        broker = Mosquitto(folder).start()
-        demo = Demo(broker.url, folder)
+        directory = Path(name)
+        broker = Mosquitto(directory).start()
+        demo = Demo(broker.url, directory)
         try:
             for options, picture in ((DESKTOP, "page.png"), (PHONE, "page-phone.png")):
                 with browser.open_page([], **options) as page:

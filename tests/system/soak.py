@@ -38,14 +38,14 @@ ROOM = {"memory MB": 4, "threads": 2, "files": 4}
 class Soak:
     """A broker, a link to it, cameras, a daemon, and a subscriber of everything."""
 
-    def __init__(self, folder):
-        self.broker = Mosquitto(folder).start()
+    def __init__(self, directory):
+        self.broker = Mosquitto(directory).start()
         self.gate = Gate(self.broker.port)
         self.gate.open()
         self.told = Told()
         self.reader = Reader(self.broker.port, self.told)
-        studio, demo = Studio(folder), assets.fetch()
-        video = folder / "live.avi"
+        studio, demo = Studio(directory), assets.fetch()
+        video = directory / "live.avi"
         echo.make_video(video, [[{**BOX, "category_id": n}] for n in range(300)], fps=25)
         self.camera = LiveCamera(video, 25)
         self.http = free_port()
@@ -65,9 +65,9 @@ class Soak:
         self.settings["home_assistant"] = {"enabled": True}
         self.settings["http"] = {"listen": self.http}
         self.camera.__enter__()
-        self.manager = ServiceManager(folder)
-        environment = {"STATE_DIRECTORY": str(folder / "state"), "NOTIFY_SOCKET": self.manager.path}
-        self.daemon = Daemon(folder, self.settings, **environment)
+        self.manager = ServiceManager(directory)
+        environment = {"STATE_DIRECTORY": str(directory / "state"), "NOTIFY_SOCKET": self.manager.path}
+        self.daemon = Daemon(directory, self.settings, **environment)
         self.process = psutil.Process(self.daemon.process.pid)
         self.guests = itertools.count(1)
 
@@ -171,9 +171,9 @@ def grows(curve):
     return found
 
 
-def soak(folder, minutes):
+def soak(directory, minutes):
     """Disturb it for this time, with every disturbance once at least; return the curve, and what else is wrong."""
-    running, curve = Soak(folder), []
+    running, curve = Soak(directory), []
     try:
         running.daemon.wait_for_log("face: online")
         started_s = time.monotonic()

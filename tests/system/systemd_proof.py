@@ -154,7 +154,7 @@ def writes_nowhere_else(uid):
         "-print",
     ]
     written = sh(*command, check=False).splitlines()
-    seen("nothing is written outside of its state folder", not written, written)
+    seen("nothing is written outside of its state directory", not written, written)
     kept = sorted(path.name for path in Path("/var/lib/private/edgepub").iterdir())
     seen("events, states and PySDK's own files are there", {"events.sqlite", "state.json", ".local"} <= set(kept), kept)
 
@@ -264,14 +264,14 @@ def starts_without_a_broker():
 def is_hardened():
     for drop_in in [None, *sorted((PROJECT / "systemd" / "edgepub.service.d").glob("*.conf"))]:
         name = drop_in.stem if drop_in else "the unit alone"
-        folder = Path("/tmp/units")
-        shutil.rmtree(folder, ignore_errors=True)
-        folder.mkdir()
+        directory = Path("/tmp/units")
+        shutil.rmtree(directory, ignore_errors=True)
+        directory.mkdir()
         text = (PROJECT / "systemd" / "edgepub.service").read_text() + (drop_in.read_text() if drop_in else "")
-        (folder / "edgepub.service").write_text(text)
-        said = sh("systemd-analyze", "verify", "--man=no", str(folder / "edgepub.service"), check=False)
+        (directory / "edgepub.service").write_text(text)
+        said = sh("systemd-analyze", "verify", "--man=no", str(directory / "edgepub.service"), check=False)
         seen(f"{name}: systemd accepts every line", "edgepub.service" not in said, said)
-        rating = sh("systemd-analyze", "security", "--offline=yes", str(folder / "edgepub.service")).splitlines()[-1]
+        rating = sh("systemd-analyze", "security", "--offline=yes", str(directory / "edgepub.service")).splitlines()[-1]
         exposure = float(rating.split(":")[1].split()[0])
         seen(f"{name}: exposure {exposure}, at most {EXPOSURE}", exposure <= EXPOSURE, rating)
 

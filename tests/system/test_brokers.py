@@ -214,12 +214,12 @@ def test_where_the_broker_does_not_say_it_it_is_guessed_when_it_happens_again_an
         other.disconnect()
 
 
-def test_a_second_daemon_with_the_same_state_folder_is_refused(start, run_daemon, studio):
+def test_a_second_daemon_with_the_same_state_directory_is_refused(start, run_daemon, studio):
     broker = start()
     run_daemon(busy(studio, broker)).wait_for_log("connected")
     second = run_daemon(busy(studio, broker))
     assert second.wait() == 1
-    assert "another edgepub uses this folder" in second.log
+    assert "another edgepub uses this directory" in second.log
     assert "Traceback" not in second.log
 
 
@@ -258,7 +258,7 @@ def test_purge_clears_everything_of_the_node_and_nothing_else(start, run_daemon,
         other._client.publish("edgepub/test/old/objects/cat", "1", qos=1, retain=True).wait_for_publish(30)
         daemon = run_daemon(settings)
         other.wait_for(lambda r: r.last("edgepub/test/cam/snapshot"), "a picture")
-        refused = cli("discovery", "--purge", "-c", daemon.file, STATE_DIRECTORY=str(studio.folder / "another"))
+        refused = cli("discovery", "--purge", "-c", daemon.file, STATE_DIRECTORY=str(studio.directory / "another"))
         assert refused.returncode == 1
         assert refused.stderr.startswith("edgepub: edgepub/test/status is online: stop edgepub first")
         assert "edgepub/test/info" in subscribe(broker.port).retained()

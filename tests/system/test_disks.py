@@ -19,13 +19,13 @@ COMPLAINT = "events are kept in memory only; they are lost if edgepub stops befo
 @pytest.fixture
 def small_disk(tmp_path):
     """A file system of half a megabyte, which only root can make."""
-    folder = tmp_path / "disk"
-    folder.mkdir()
-    command = ["mount", "-t", "tmpfs", "-o", "size=512k,mode=700", "tmpfs", folder]
+    directory = tmp_path / "disk"
+    directory.mkdir()
+    command = ["mount", "-t", "tmpfs", "-o", "size=512k,mode=700", "tmpfs", directory]
     if subprocess.run(command, capture_output=True, check=False).returncode:
         pytest.skip("mounting a file system is not allowed here")
-    yield folder
-    subprocess.run(["umount", "-l", folder], check=True)
+    yield directory
+    subprocess.run(["umount", "-l", directory], check=True)
 
 
 @pytest.fixture
@@ -80,7 +80,7 @@ def test_a_disk_that_has_room_again(small_disk, broker, run_daemon, studio):
     all_arrive(broker, again, gate)
 
 
-def test_a_state_folder_that_is_read_only_from_the_start(small_disk, broker, run_daemon, studio):
+def test_a_state_directory_that_is_read_only_from_the_start(small_disk, broker, run_daemon, studio):
     subprocess.run(["mount", "-o", "remount,ro", small_disk], check=True)
     gate = Gate(broker.port)
     daemon = run_daemon(mill(studio, f"mqtt://127.0.0.1:{gate.port}"), STATE_DIRECTORY=str(small_disk))

@@ -84,15 +84,15 @@ def test_its_configuration_is_good_with_and_without_what_is_commented(configured
     assert list(settings.cameras) == ["face"]
     assert Path(settings.cameras["face"].source).name == demo_assets.video.name
     assert (demo_assets.zoo / settings.models["blazeface"].model_name).is_dir()
-    socket_folder = str(Path(settings.mqtt.parts.path).parent)
-    assert f"mosquitto-socket:{socket_folder}" in compose["services"]["mosquitto"]["volumes"]
+    socket_dir = str(Path(settings.mqtt.parts.path).parent)
+    assert f"mosquitto-socket:{socket_dir}" in compose["services"]["mosquitto"]["volumes"]
     more = configured(re.sub(r"(?m)^  # (?=(coco|porch|  \w+):)", "  ", text))
     assert list(more.cameras) == ["face", "porch"]
     assert list(more.models) == ["blazeface", "coco"]
 
 
-def make_passwords(folder):
-    made = [folder / name for name in ("mosquitto", "edgepub", "socket")]
+def make_passwords(directory):
+    made = [directory / name for name in ("mosquitto", "edgepub", "socket")]
     for each in made:
         each.mkdir(exist_ok=True)
     subprocess.run(["sh", DOCKER / "passwords.sh", *made, DOCKER / "mosquitto.acl"], check=True)

@@ -19,8 +19,8 @@ pytestmark = [pytest.mark.mosquitto, pytest.mark.faults]
 class Site:
     """A broker, a way to it, a daemon at the other end, and somebody who reads all."""
 
-    def __init__(self, folder, run_daemon, studio):
-        self.broker = Mosquitto(folder)
+    def __init__(self, directory, run_daemon, studio):
+        self.broker = Mosquitto(directory)
         self.gate = Gate(self.broker.port)
         self.told = Told()
         self.settings = mill(studio, f"mqtt://127.0.0.1:{self.gate.port}")

@@ -20,8 +20,8 @@ PASSWORDS = {"edge": "s3cret-edge", "homeassistant": "s3cret-ha", "guest": "s3cr
 class Certificates:
     """A test authority, and files of what it has signed."""
 
-    def __init__(self, folder):
-        self._folder = folder
+    def __init__(self, directory):
+        self._dir = directory
         self._authority = trustme.CA()
         self.authority = self._write("ca.pem", self._authority.cert_pem)
 
@@ -32,7 +32,7 @@ class Certificates:
         return certificate, self._write(f"{name}.key", issued.private_key_pem)
 
     def _write(self, name, blob):
-        path = self._folder / name
+        path = self._dir / name
         blob.write_to_path(path)
         return path
 

@@ -41,7 +41,7 @@ def test_the_service(tmp_path):
         f"{device}:/dev/hailo0",
         f"{HERE.parents[1]}:/run/proof/project",
         f"{sysconfig.get_path('purelib')}:/run/proof/dependencies",
-        f"{assets.cache_folder()}:/run/proof/demo",
+        f"{assets.cache_dir()}:/run/proof/demo",
     ]
     code, said = boot_lab.boot(HERE / "systemd_proof.py", binds)
     print(said)

@@ -108,14 +108,14 @@ class Analysis:
         zones, lines = settings.zones, settings.lines
         kept = {name: zone for name, zone in self._zones.items() if zones.get(name) == zone.zone.settings}
         kept_lines = {name: line for name, line in self._lines.items() if lines.get(name) == line.settings}
-        left = self._leave({name: zone for name, zone in self._zones.items() if name not in kept})
+        left = self._empty_zones({name: zone for name, zone in self._zones.items() if name not in kept})
         self._zones = {name: kept.get(name) or self._new_zone(zone) for name, zone in zones.items()}
         self._lines = {name: kept_lines.get(name) or Line(line) for name, line in lines.items()}
         return Findings(left if self._tracker else [], self._counts(), {}, [])
 
     def reset(self) -> Findings:
         """Count all objects as gone: no more frames come, or frames of another scene."""
-        occurrences = self._leave(self._zones)
+        occurrences = self._empty_zones(self._zones)
         changes: rules.Changes = ([], self._presence.reset())
         occurrences += rules.find_camera_occurrences(changes, {})[1]
         gone = self._forget(changes)
@@ -129,7 +129,7 @@ class Analysis:
     def _new_presence(self) -> Presence[Key]:
         return Presence(self._on_frames, self._off_s)
 
-    def _leave(self, zones: Mapping[str, _ZonePresence]) -> list[Occurrence]:
+    def _empty_zones(self, zones: Mapping[str, _ZonePresence]) -> list[Occurrence]:
         """Count the objects in these zones as gone from there; return the events of it."""
         return [
             occurrence

@@ -80,7 +80,7 @@ class Presence(Generic[Key]):
                 started.append(key)
         if len(self._stays) == len(found):
             return started, []
-        return started, list(self._miss(found, now_s))
+        return started, list(self._forget_missing(found, now_s))
 
     def reset(self) -> list[tuple[Key, Stay]]:
         """Forget all objects, and return them."""
@@ -96,7 +96,7 @@ class Presence(Generic[Key]):
         """Yield the objects that are present."""
         return (key for key, stay in self._stays.items() if stay.present)
 
-    def _miss(self, found: Mapping[Key, Sighting], now_s: float) -> Iterator[tuple[Key, Stay]]:
+    def _forget_missing(self, found: Mapping[Key, Sighting], now_s: float) -> Iterator[tuple[Key, Stay]]:
         for key in [key for key in self._stays if key not in found]:
             stay = self._stays[key]
             stay.missed += 1

@@ -17,7 +17,7 @@ _MAX_PERIOD_S = 1.0
 _DEFAULT_PERIOD_S = 0.2
 """The frame period until it is known."""
 _SMOOTHING = 0.1
-_STILL = 0.8
+_MIN_STILL_IOU = 0.8
 """A frame is not given to the tracker if all its boxes overlap by more than this (intersection over union) with the
 boxes given last: a call takes some tenths of a millisecond, and the tracker only needs what moves."""
 _SECOND_FRAME = 2
@@ -102,7 +102,7 @@ class Tracker:
         numbers: list[int | None] = []
         for detection in objects:
             for index, (label, box, number) in enumerate(before):
-                if number is not None and label == detection["label"] and _iou(box, detection["bbox"]) > _STILL:
+                if number is not None and label == detection["label"] and _iou(box, detection["bbox"]) > _MIN_STILL_IOU:
                     numbers.append(number)
                     del before[index]
                     break

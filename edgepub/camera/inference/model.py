@@ -57,10 +57,10 @@ class Model:
         """The device it runs on, like `TFLITE/CPU`."""
         return str(self.pysdk.device_type)
 
-    def unknown_labels(self, labels: Iterable[str]) -> list[str]:
+    def find_unknown_labels(self, labels: Iterable[str]) -> list[str]:
         """Return an error text for each label that the model does not have, if the model lists its labels."""
         known = list(self.pysdk.label_dictionary.values())
-        return [_unknown_label(label, known) for label in labels if known and label not in known]
+        return [_describe_unknown_label(label, known) for label in labels if known and label not in known]
 
     def infer(self, frames: Frames, *, live: bool) -> Iterator[Result]:
         """Yield the result of each frame, in order.
@@ -192,7 +192,7 @@ class _Feed:
         return None
 
 
-def _unknown_label(label: str, known: list[str]) -> str:
+def _describe_unknown_label(label: str, known: list[str]) -> str:
     by_lower = {name.lower(): name for name in known}
     close = difflib.get_close_matches(label.lower(), by_lower, n=1)
     return f"the model has no label {label!r}{f'; did you mean {by_lower[close[0]]!r}?' if close else ''}"

@@ -61,7 +61,7 @@ class Gate:
 
     Args:
         max_fps: frames a second, at most; None: no limit.
-        metrics: the camera's counters.
+        metrics: the camera's metrics.
 
     """
 

@@ -29,7 +29,7 @@ def make_source(
         loop: files only: start again at the end.
         realtime: files only: play at the file's own rate, as a camera would.
         stall_timeout_s: how long a live source may give no frame.
-        metrics: the camera's counters.
+        metrics: the camera's metrics.
 
     """
     if isinstance(source, Path):

@@ -11,7 +11,7 @@ from edgepub.camera.sources.capture import Gate, grab, open_capture
 from edgepub.core.errors import SourceError
 
 _DEFAULT_FPS = 25.0  # for a file without a frame rate
-_SMALL_PIXELS = 640 * 480
+_MAX_SMALL_PIXELS = 640 * 480
 
 
 class FileSource:
@@ -103,5 +103,5 @@ def _decoder_parameters(capture: cv2.VideoCapture) -> list[int]:
     than it gains.
     """
     pixels = capture.get(cv2.CAP_PROP_FRAME_WIDTH) * capture.get(cv2.CAP_PROP_FRAME_HEIGHT)
-    small = pixels <= _SMALL_PIXELS and capture.getBackendName() == "FFMPEG"
+    small = pixels <= _MAX_SMALL_PIXELS and capture.getBackendName() == "FFMPEG"
     return [cv2.CAP_PROP_N_THREADS, 1] if small else []

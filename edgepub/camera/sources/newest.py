@@ -26,7 +26,7 @@ class NewestFrameSource:
         source: the source.
         camera: the camera's name.
         stall_timeout_s: how long a source that has given a frame may give none.
-        metrics: the camera's counters.
+        metrics: the camera's metrics.
 
     """
 

@@ -23,8 +23,8 @@ def broker() -> Iterator[tuple[str, int]]:
             yield "aMQTT (install mosquitto for realistic figures)", port
         return
     port = free_port()
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder, "mosquitto.conf")
+    with tempfile.TemporaryDirectory() as directory:
+        path = Path(directory, "mosquitto.conf")
         path.write_text(f"listener {port} 127.0.0.1\nallow_anonymous true\nlog_type error\n")
         process = subprocess.Popen([program, "-c", str(path)], stderr=subprocess.DEVNULL)
         try:

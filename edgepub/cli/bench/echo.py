@@ -24,14 +24,14 @@ def make_model(zoo: Path, name: str = "echo", **device: Any) -> None:  # noqa: A
     """Write the model into a local zoo.
 
     Args:
-        zoo: the zoo's folder.
+        zoo: the zoo's directory.
         name: the model's name.
         device: additional keys of its DEVICE section, like `SimulateTime_ms`.
 
     """
-    folder = zoo / name
-    folder.mkdir(parents=True)
-    (folder / f"{name}.bin").write_bytes(b"echo")
+    directory = zoo / name
+    directory.mkdir(parents=True)
+    (directory / f"{name}.bin").write_bytes(b"echo")
     description = {
         "ConfigVersion": 11,
         "Checksum": "0" * 64,
@@ -51,7 +51,7 @@ def make_model(zoo: Path, name: str = "echo", **device: Any) -> None:  # noqa: A
         "MODEL_PARAMETERS": [{"ModelPath": f"{name}.bin"}],
         "POST_PROCESS": [{"OutputPostprocessType": "Detection"}],
     }
-    (folder / f"{name}.json").write_text(json.dumps(description))
+    (directory / f"{name}.json").write_text(json.dumps(description))
 
 
 def make_video(path: Path, results: Iterable[Any], fps: float = 25.0, size: tuple[int, int] = _SQUARE) -> None:

@@ -11,7 +11,7 @@ from rich.table import Table
 from edgepub.cli.bench import echo
 from edgepub.cli.bench.live_camera import LiveCamera
 from edgepub.cli.bench.tables import table
-from edgepub.cli.bench.watching import edgepub_run, watched
+from edgepub.cli.bench.watching import edgepub_run, run_watched
 
 _FRAMES = 8000  # more than one measurement sends, so that each frame is identifiable
 _WARM_UP_S = 8.0  # until FFmpeg has delivered what it buffered while probing the stream
@@ -45,33 +45,33 @@ class Ages:
 CASES = (Case(2, 5, 30), Case(60, 5, 30), Case(60, 100, 60))
 
 
-def make_inputs(folder: Path) -> Path:
+def make_inputs(directory: Path) -> Path:
     """Write the video and the models. Return the path of the video."""
-    video = folder / "named.avi"
+    video = directory / "named.avi"
     box = {"bbox": [1, 2, 30, 40], "label": "person", "score": 0.9}
     echo.make_video(video, ([{**box, "category_id": n}] for n in range(_FRAMES)), _FPS)
     for inference_ms in {case.inference_ms for case in CASES}:
-        echo.make_model(folder / "zoo", f"echo{inference_ms}", SimulateTime_ms=inference_ms)
+        echo.make_model(directory / "zoo", f"echo{inference_ms}", SimulateTime_ms=inference_ms)
     return video
 
 
-def measure_daemon(case: Case, video: Path, port: int, folder: Path) -> Ages:
+def measure_daemon(case: Case, video: Path, port: int, directory: Path) -> Ages:
     """Measure `edgepub run`."""
     with LiveCamera(video, case.fps) as camera:
         model = f"echo{case.inference_ms}"
-        command = edgepub_run(folder, port, folder / "zoo", model, {"camera": {"source": camera.url}})
-        return _measure(command, camera, port, "edgepub/bench/camera/detections", folder, case.seconds)
+        command = edgepub_run(directory, port, directory / "zoo", model, {"camera": {"source": camera.url}})
+        return _measure(command, camera, port, "edgepub/bench/camera/detections", directory, case.seconds)
 
 
-def measure_bare_loop(case: Case, video: Path, port: int, folder: Path) -> Ages:
+def measure_bare_loop(case: Case, video: Path, port: int, directory: Path) -> Ages:
     """Measure DeGirum's streaming loop."""
     with LiveCamera(video, case.fps) as camera:
-        arguments = [str(folder / "zoo"), f"echo{case.inference_ms}", camera.url, str(port), "bench/bare"]
+        arguments = [str(directory / "zoo"), f"echo{case.inference_ms}", camera.url, str(port), "bench/bare"]
         command = ["-m", "edgepub.cli.bench.bare_loop", *arguments]
-        return _measure(command, camera, port, "bench/bare", folder, case.seconds)
+        return _measure(command, camera, port, "bench/bare", directory, case.seconds)
 
 
-def _measure(command: list[str], camera: LiveCamera, port: int, topic: str, folder: Path, seconds: float) -> Ages:
+def _measure(command: list[str], camera: LiveCamera, port: int, topic: str, directory: Path, seconds: float) -> Ages:
     ages_ms: list[float] = []
 
     def take(_topic: str, payload: bytes) -> None:
@@ -79,7 +79,7 @@ def _measure(command: list[str], camera: LiveCamera, port: int, topic: str, fold
         (detection,) = json.loads(payload)["detections"]
         ages_ms.append(1000 * (now_s - camera.sent_s[detection["category_id"]]))
 
-    with watched(command, port, topic, folder, take) as process:
+    with run_watched(command, port, topic, directory, take) as process:
         process.wait_for_first()
         time.sleep(_WARM_UP_S)
         ages_ms.clear()
@@ -93,7 +93,7 @@ def _quantile(values: Iterable[float], part: float) -> float:
     return ordered[int(part * (len(ordered) - 1) + 0.5)]
 
 
-def freshness(port: int, folder: Path) -> Table:
+def freshness(port: int, directory: Path) -> Table:
     """Measure the ages of results, and return the table."""
     rows = table(
         "Milliseconds from when a camera sends a frame until a subscriber has its result",
@@ -107,9 +107,9 @@ def freshness(port: int, folder: Path) -> Table:
         "at the end",
         "results/s",
     )
-    video = make_inputs(folder)
+    video = make_inputs(directory)
     for case in CASES:
-        edgepub, bare = measure_daemon(case, video, port, folder), measure_bare_loop(case, video, port, folder)
+        edgepub, bare = measure_daemon(case, video, port, directory), measure_bare_loop(case, video, port, directory)
         rows.add_row(
             f"{case.fps:g} fps",
             f"{case.inference_ms} ms",

@@ -56,7 +56,7 @@ def objects() -> Table:
     return rows
 
 
-def everything(port: int, folder: Path) -> Table:
+def everything(port: int, directory: Path) -> Table:
     """Compare all features on with all of them off, and return the table."""
     rows = table(
         "Frames/s of edgepub run with tracking, 3 zones, a line, counts, events and snapshots, and without all of them",
@@ -65,8 +65,8 @@ def everything(port: int, folder: Path) -> Table:
         "off",
         "ratio",
     )
-    for case in [*make_real_cases(folder), *_echo_cases(folder)]:
-        measure = functools.partial(measure_daemon, case, port, folder)
+    for case in [*make_real_cases(directory), *_echo_cases(directory)]:
+        measure = functools.partial(measure_daemon, case, port, directory)
         pairs = measure_pairs(functools.partial(measure, **_ON), measure)
         ratio = median(on.fps / off.fps for on, off in pairs)
         cells = (f"{median(figures.fps for figures in side):.0f}" for side in zip(*pairs, strict=True))
@@ -74,11 +74,11 @@ def everything(port: int, folder: Path) -> Table:
     return rows
 
 
-def _echo_cases(folder: Path) -> Iterator[Case]:
-    zoo = folder / "zoo"
+def _echo_cases(directory: Path) -> Iterator[Case]:
+    zoo = directory / "zoo"
     echo.make_model(zoo, "slow", SimulateTime_ms=_MODEL_MS)
     for number in _NUMBERS:
-        video = folder / f"objects-{number}.avi"
+        video = directory / f"objects-{number}.avi"
         frames = itertools.islice(_frames(number), _ECHO_FRAMES)
         echo.make_video(video, map(_to_model_results, frames))
         yield Case(f"a model that takes {_MODEL_MS} ms, {number} object{'s' if number > 1 else ''}", zoo, "slow", video)
@@ -111,14 +111,14 @@ def _to_model_results(frame: list[dict[str, Any]]) -> list[dict[str, Any]]:
 def _frame_ms(number: int, settings: dict[str, Any]) -> float:
     camera = CameraSettings(source="camera.mp4", model="any", **settings)
     analysis = Analysis("camera", camera)
-    numbers = ObjectCounts("camera", camera, Topics("edgepub", "bench"), Outbox(256))
+    object_counts = ObjectCounts("camera", camera, Topics("edgepub", "bench"), Outbox(256))
     image = _make_image(640, 480)
     times = []
     for frame, things in zip(range(_FRAMES), _frames(number), strict=False):
         began_s = time.perf_counter()
         findings = analysis.update(things, Frame(image, frame + 1, 0.0, 0.0, frame / _FPS))
         if findings.counts is not None:
-            numbers.show(findings.counts)
+            object_counts.update(findings.counts)
         times.append(1000 * (time.perf_counter() - began_s))
     return fmean(times[_WARM_UP:])  # the first frame loads the tracker
 

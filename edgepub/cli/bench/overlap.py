@@ -27,7 +27,7 @@ _FRAMES = 400
 _PYSDK_DEFAULT = 8
 
 
-def overlap(folder: Path) -> Table:
+def overlap(directory: Path) -> Table:
     """Measure the ages of results, and return the table."""
     rows = table(
         "Several live frames in progress: results per second, and their age p50 / p99 in milliseconds",
@@ -37,10 +37,10 @@ def overlap(folder: Path) -> Table:
         "number",
         f"{_PYSDK_DEFAULT}, PySDK's default",
     )
-    video = folder / "overlap.avi"
+    video = directory / "overlap.avi"
     echo.make_video(video, ([] for _ in range(_FRAMES)), 25.0)
     files = assets.fetch()
-    local = {"zoo_url": str(folder / "overlap-zoo"), "inference_host_address": "@local"}
+    local = {"zoo_url": str(directory / "overlap-zoo"), "inference_host_address": "@local"}
     with ai_server(files.zoo) as (port, _):
         served = {"model_name": "blazeface", "inference_host_address": f"127.0.0.1:{port}"}
         for name, model, fps in (
@@ -50,9 +50,9 @@ def overlap(folder: Path) -> Table:
             ("AI server, BlazeFace", served, 30),
             ("AI server, BlazeFace", served, 500),
         ):
-            if model is not served and not (folder / "overlap-zoo" / model["model_name"]).exists():
+            if model is not served and not (directory / "overlap-zoo" / model["model_name"]).exists():
                 milliseconds = int(model["model_name"].removeprefix("echo"))
-                echo.make_model(folder / "overlap-zoo", model["model_name"], SimulateTime_ms=milliseconds)
+                echo.make_model(directory / "overlap-zoo", model["model_name"], SimulateTime_ms=milliseconds)
             cells = []
             with load_model(ModelSettings.model_validate(model)) as loaded:
                 for in_flight in (1, None, _PYSDK_DEFAULT):
@@ -65,10 +65,12 @@ def overlap(folder: Path) -> Table:
 
 
 def _measure(model: Model, video: Path, fps: float) -> str:
-    counts, stopping, ages_ms = CameraMetrics(), threading.Event(), []
+    metrics, stopping, ages_ms = CameraMetrics(), threading.Event(), []
     with LiveCamera(video, fps) as camera:
-        gate = Gate(None, counts)
-        source = make_source("camera", camera.url, gate, loop=False, realtime=False, stall_timeout_s=10, metrics=counts)
+        gate = Gate(None, metrics)
+        source = make_source(
+            "camera", camera.url, gate, loop=False, realtime=False, stall_timeout_s=10, metrics=metrics
+        )
         with closing(source.frames(stopping)) as frames:
             began_s = time.monotonic()
             for result in model.infer(frames, live=True):

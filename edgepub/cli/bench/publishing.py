@@ -73,7 +73,7 @@ def make_result(objects: int) -> list[dict[str, Any]]:
     return [{"bbox": box, "category_id": 0, "label": "face", "score": 0.9487605690956116}] * objects
 
 
-def make_reporter(outbox: Outbox, counts: CameraMetrics) -> Reporter:
+def make_reporter(outbox: Outbox, metrics: CameraMetrics) -> Reporter:
     """Return a reporter for one camera, with all features off that the bare loop does not have."""
     identity = {"node": "bench", "camera": "camera", "boot_id": "boot"}
     topics = Topics("edgepub", "bench")
@@ -86,18 +86,18 @@ def make_reporter(outbox: Outbox, counts: CameraMetrics) -> Reporter:
         DetectionsBuilder(identity, None, 0.5),
         Analysis("camera", settings),
         ObjectCounts("camera", settings, topics, outbox),
-        Snapshots(identity, settings.snapshot, SnapshotThread(), lambda _: None, counts),
+        Snapshots(identity, settings.snapshot, SnapshotThread(), lambda _: None, metrics),
         Viewfinder(),
         Sampler(settings.publish),
         outbox,
-        counts,
+        metrics,
     )
 
 
 def _edgepub(port: int, objects: int) -> float:
     outbox = Outbox(256)
-    counts = CameraMetrics()
-    reporter = make_reporter(outbox, counts)
+    metrics = CameraMetrics()
+    reporter = make_reporter(outbox, metrics)
     connect = functools.partial(connection.connect, MqttSettings(url=f"mqtt://127.0.0.1:{port}"), "bench", None)
     publisher = Publisher(
         outbox,
@@ -114,13 +114,13 @@ def _edgepub(port: int, objects: int) -> float:
 
     def produce() -> None:
         def burst(number: int) -> None:
-            sent = counts.published
+            sent = metrics.published
             for _ in range(number):
                 frame = Frame(image, 1, time.time(), time.monotonic(), 0.0)
                 reporter.report(
                     Result(frame, make_result(objects), {"inference": 1.234}, frame.captured_s, frame.captured_s)
                 )
-            while counts.published < sent + number:
+            while metrics.published < sent + number:
                 time.sleep(0.0005)
 
         burst(_BURST)  # the connection, and everything that is done once

@@ -57,22 +57,22 @@ def report(subjects: Sequence[Subject]) -> int:
     console.print(f"edgepub {versions['edgepub']}, PySDK {versions['pysdk']}, Python {platform.python_version()}")
     with tempfile.TemporaryDirectory() as name, broker() as (kind, port):
         console.print(f"Broker: {kind}. Compared programs run alternately; figures are medians of {ROUNDS} rounds.\n")
-        folder = Path(name)
+        directory = Path(name)
         tables: dict[Subject, Callable[[], Table]] = {
             Subject.PAYLOADS: payloads,
             Subject.PUBLISHING: functools.partial(publishing, port),
             Subject.DELIVERY: functools.partial(delivery, port),
-            Subject.SPOOLING: functools.partial(spooling, port, folder),
-            Subject.STREAMING: functools.partial(streaming, port, folder),
-            Subject.FRESHNESS: functools.partial(freshness, port, folder),
-            Subject.OVERLAP: functools.partial(overlap, folder),
-            Subject.SLOW_LINK: functools.partial(slow_link, port, folder),
-            Subject.SCALING: functools.partial(scaling, port, folder),
+            Subject.SPOOLING: functools.partial(spooling, port, directory),
+            Subject.STREAMING: functools.partial(streaming, port, directory),
+            Subject.FRESHNESS: functools.partial(freshness, port, directory),
+            Subject.OVERLAP: functools.partial(overlap, directory),
+            Subject.SLOW_LINK: functools.partial(slow_link, port, directory),
+            Subject.SCALING: functools.partial(scaling, port, directory),
             Subject.SHARING: sharing,
             Subject.OBJECTS: objects,
-            Subject.EVERYTHING: functools.partial(everything, port, folder),
-            Subject.VIEWERS: functools.partial(viewers, port, folder),
-            Subject.STARTUP: functools.partial(startup, folder),
+            Subject.EVERYTHING: functools.partial(everything, port, directory),
+            Subject.VIEWERS: functools.partial(viewers, port, directory),
+            Subject.STARTUP: functools.partial(startup, directory),
         }
         for subject in subjects or list(Subject):
             console.print(tables[subject]())

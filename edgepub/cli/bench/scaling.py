@@ -9,7 +9,7 @@ from typing import Any
 from rich.table import Table
 
 from edgepub.cli.bench.tables import table
-from edgepub.cli.bench.watching import edgepub_run, watched
+from edgepub.cli.bench.watching import edgepub_run, run_watched
 from edgepub.cli.demo import assets
 
 NUMBERS = (1, 2, 4, 8)
@@ -31,7 +31,7 @@ class Figures:
     rss_bytes: int
 
 
-def scaling(port: int, folder: Path) -> Table:
+def scaling(port: int, directory: Path) -> Table:
     """Measure 1, 2, 4 and 8 cameras, and return the table."""
     rows = table(
         "Several cameras in one daemon, with the demo's video; CPU and memory include PySDK's worker process",
@@ -49,7 +49,7 @@ def scaling(port: int, folder: Path) -> Table:
         ("BlazeFace at 5 fps", {**camera, "realtime": True, "max_fps": 5}),
         ("BlazeFace, as fast as it can", camera),
     ):
-        figures = [measure(number, files.zoo, "blazeface", kind, port, folder) for number in NUMBERS]
+        figures = [measure(number, files.zoo, "blazeface", kind, port, directory) for number in NUMBERS]
         for row in figures:
             additional_mb = (row.rss_bytes - figures[0].rss_bytes) / 1e6 / (row.cameras - 1) if row.cameras > 1 else 0
             rows.add_row(
@@ -64,7 +64,7 @@ def scaling(port: int, folder: Path) -> Table:
     return rows
 
 
-def measure(number: int, zoo: Path, model: str, camera: dict[str, Any], port: int, folder: Path) -> Figures:
+def measure(number: int, zoo: Path, model: str, camera: dict[str, Any], port: int, directory: Path) -> Figures:
     """Run the daemon with a number of equal cameras."""
     inferred: dict[str, int] = {}
 
@@ -72,8 +72,8 @@ def measure(number: int, zoo: Path, model: str, camera: dict[str, Any], port: in
         inferred.update({name: camera["inferred"] for name, camera in json.loads(payload)["cameras"].items()})
 
     cameras = {f"camera{n}": camera for n in range(number)}
-    command = edgepub_run(folder, port, zoo, model, cameras, stats={"interval_s": 1})
-    with watched(command, port, "edgepub/bench/stats", folder, take) as process:
+    command = edgepub_run(directory, port, zoo, model, cameras, stats={"interval_s": 1})
+    with run_watched(command, port, "edgepub/bench/stats", directory, take) as process:
         process.wait_for_first()
         while not all(inferred.values()):
             time.sleep(0.1)

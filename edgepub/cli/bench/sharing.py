@@ -115,9 +115,9 @@ def _one_frame(frame: Frame | None) -> Frames:
 
 
 def _frames(video: Path, stopping: threading.Event) -> Frames:
-    counts = CameraMetrics()
-    gate = Gate(None, counts)
-    source = make_source("camera", video, gate, loop=True, realtime=False, stall_timeout_s=10.0, metrics=counts)
+    metrics = CameraMetrics()
+    gate = Gate(None, metrics)
+    source = make_source("camera", video, gate, loop=True, realtime=False, stall_timeout_s=10.0, metrics=metrics)
     return source.frames(stopping)
 
 

@@ -14,7 +14,7 @@ from rich.table import Table
 from edgepub.cli.bench import echo
 from edgepub.cli.bench.live_camera import LiveCamera
 from edgepub.cli.bench.tables import table
-from edgepub.cli.bench.watching import edgepub_run, watched
+from edgepub.cli.bench.watching import edgepub_run, run_watched
 
 SLOW_BYTES_PER_S = 20_000
 _FPS = 200.0
@@ -76,7 +76,7 @@ class SlowLink:
         self._threads[-1].start()
 
 
-def slow_link(port: int, folder: Path) -> Table:
+def slow_link(port: int, directory: Path) -> Table:
     """Measure the daemon with a free and with a slow link, and return the table."""
     rows = table(
         f"A camera at {_FPS:g} fps, and a broker behind a link of {SLOW_BYTES_PER_S // 1000} kB/s for {_SLOW_S:g} s",
@@ -89,11 +89,11 @@ def slow_link(port: int, folder: Path) -> Table:
         "+ dropped",
         "received",
     )
-    video = folder / "link.avi"
+    video = directory / "link.avi"
     box = {"bbox": [1, 2, 30, 40], "label": "person", "score": 0.9, "category_id": 0}
     echo.make_video(video, [[box]] * 200, _FPS)
-    echo.make_model(folder / "link-zoo", "link")
-    figures = measure(video, folder / "link-zoo", "link", port, folder)
+    echo.make_model(directory / "link-zoo", "link")
+    figures = measure(video, directory / "link-zoo", "link", port, directory)
     rows.add_row("free", f"{figures.free_fps:.1f}", f"{figures.free_rss_bytes / 1e6:.0f}")
     rows.add_row(
         "slow",
@@ -123,7 +123,7 @@ class Figures:
     """Detections messages that a subscriber received."""
 
 
-def measure(video: Path, zoo: Path, model: str, port: int, folder: Path) -> Figures:
+def measure(video: Path, zoo: Path, model: str, port: int, directory: Path) -> Figures:
     """Run the daemon with a camera that produces more than the slow link carries."""
     camera_stats: list[dict[str, Any]] = []
     received = 0
@@ -144,8 +144,8 @@ def measure(video: Path, zoo: Path, model: str, port: int, folder: Path) -> Figu
 
     with SlowLink(port, 0) as link, LiveCamera(video, _FPS) as camera:
         cameras = {"camera": {"source": camera.url}}
-        command = edgepub_run(folder, link.port, zoo, model, cameras, stats={"interval_s": 1})
-        with watched(command, port, "edgepub/bench/#", folder, take) as process:
+        command = edgepub_run(directory, link.port, zoo, model, cameras, stats={"interval_s": 1})
+        with run_watched(command, port, "edgepub/bench/#", directory, take) as process:
             while not (camera_stats and camera_stats[-1]["inferred"]):
                 process.wait_for_first()
                 time.sleep(0.1)

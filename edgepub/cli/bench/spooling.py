@@ -31,13 +31,13 @@ _GRACE_S = 60.0
 _TOPIC = "bench/camera/events"
 
 
-def spooling(port: int, folder: Path) -> Table:
+def spooling(port: int, directory: Path) -> Table:
     """Measure events written, delayed and replayed, and return the table."""
     size = len(_make_event(1).encoded())
     rows = table(f"{_EVENTS} events of {size} bytes through the disk to the broker, median of {_ROUNDS}", "", "")
     spooled, replayed, waited_ms, bytes_per_event = [], [], [], []
     for number in range(_ROUNDS):
-        path = folder / f"spool-{number}" / "events.sqlite"
+        path = directory / f"spool-{number}" / "events.sqlite"
         waited_ms.append(1000 * _wait_s(path))
         spooled.append(_EVENTS / _spool_s(path))
         bytes_per_event.append(path.stat().st_size / _EVENTS)

@@ -20,15 +20,15 @@ _IMPORT = "import of the daemon and all it needs"
 _COMMANDS = ("--version", "check", "schema detections", "discovery")
 
 
-def startup(folder: Path) -> Table:
+def startup(directory: Path) -> Table:
     """Return the table of start-up times."""
     rows = table("Start-up: CPU time of the whole process, milliseconds", "command", "CPU ms", "ratio to the import")
-    (folder / "edgepub.yaml").write_text(yaml.safe_dump(_configuration()))
+    (directory / "edgepub.yaml").write_text(yaml.safe_dump(_configuration()))
     commands = {f"edgepub {name}": ["-m", "edgepub", *name.split()] for name in _COMMANDS}
     commands[_IMPORT] = ["-c", _IMPORT_ALL]
     for command in commands.values():
-        _cpu_ms(command, folder)  # writes the bytecode
-    rounds = [{name: _cpu_ms(command, folder) for name, command in commands.items()} for _ in range(ROUNDS)]
+        _cpu_ms(command, directory)  # writes the bytecode
+    rounds = [{name: _cpu_ms(command, directory) for name, command in commands.items()} for _ in range(ROUNDS)]
     for name in commands:
         ratio = median(figures[name] / figures[_IMPORT] for figures in rounds)
         rows.add_row(name, f"{median(figures[name] for figures in rounds):.0f}", f"{ratio:.2f}")
@@ -42,13 +42,17 @@ def _configuration() -> dict[str, object]:
     }
 
 
-def _cpu_ms(arguments: list[str], folder: Path) -> float:
+def _cpu_ms(arguments: list[str], directory: Path) -> float:
     """Run Python once and return the CPU time of the process in milliseconds."""
     # Python compiles again at each start when it may not write bytecode: that would be measured instead.
     environment = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
-    environment |= {"PYTHONPYCACHEPREFIX": str(folder / "bytecode"), "STATE_DIRECTORY": str(folder / "state")}
+    environment |= {"PYTHONPYCACHEPREFIX": str(directory / "bytecode"), "STATE_DIRECTORY": str(directory / "state")}
     process = subprocess.Popen(
-        [sys.executable, *arguments], cwd=folder, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        [sys.executable, *arguments],
+        cwd=directory,
+        env=environment,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
     )
     _, status, usage = os.wait4(process.pid, 0)
     process.returncode = os.waitstatus_to_exitcode(status)

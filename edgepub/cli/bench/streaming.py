@@ -14,7 +14,7 @@ from rich.table import Table
 
 from edgepub.cli.bench import echo
 from edgepub.cli.bench.tables import measure_pairs, table
-from edgepub.cli.bench.watching import edgepub_run, watched
+from edgepub.cli.bench.watching import edgepub_run, run_watched
 from edgepub.cli.demo import assets
 
 _WARM_UP_S = 0.5
@@ -45,7 +45,7 @@ class Figures:
     """The share of the frames that was published."""
 
 
-def streaming(port: int, folder: Path) -> Table:
+def streaming(port: int, directory: Path) -> Table:
     """Measure both programs alternately, and return the table."""
     rows = table(
         "Whole processes: edgepub run and DeGirum's streaming loop (predict_stream, json.dumps, paho)",
@@ -58,10 +58,10 @@ def streaming(port: int, folder: Path) -> Table:
         "ratio",
         "published",
     )
-    for case in _make_cases(folder):
+    for case in _make_cases(directory):
         pairs = measure_pairs(
-            functools.partial(measure_daemon, case, port, folder),
-            functools.partial(measure_bare_loop, case, port, folder),
+            functools.partial(measure_daemon, case, port, directory),
+            functools.partial(measure_bare_loop, case, port, directory),
         )
         edgepub, bare = zip(*pairs, strict=True)
         rows.add_row(
@@ -77,24 +77,24 @@ def streaming(port: int, folder: Path) -> Table:
     return rows
 
 
-def _make_cases(folder: Path) -> list[Case]:
-    detections = folder / "detections.avi"
+def _make_cases(directory: Path) -> list[Case]:
+    detections = directory / "detections.avi"
     boxes = (
         [{"bbox": [1, 2, 30 + n % 10, 40], "label": "person", "score": 0.9, "category_id": 0}]
         for n in range(_ECHO_FRAMES)
     )
     echo.make_video(detections, boxes)
-    echo.make_model(folder / "zoo")
+    echo.make_model(directory / "zoo")
     return [
-        *make_real_cases(folder),
-        Case("echo (no model: PySDK and edgepub alone)", folder / "zoo", "echo", detections),
+        *make_real_cases(directory),
+        Case("echo (no model: PySDK and edgepub alone)", directory / "zoo", "echo", detections),
     ]
 
 
-def make_real_cases(folder: Path) -> list[Case]:
+def make_real_cases(directory: Path) -> list[Case]:
     """Return the cases with a real model and a real video."""
     files = assets.fetch()
-    faces = folder / "faces.avi"
+    faces = directory / "faces.avi"
     _repeat(files.video, faces)
     return [
         Case("BlazeFace 128x128 (TFLITE/CPU)", files.zoo, "blazeface", faces),
@@ -115,21 +115,23 @@ def _repeat(video: Path, longer: Path) -> None:
     writer.release()
 
 
-def measure_bare_loop(case: Case, port: int, folder: Path) -> Figures:
+def measure_bare_loop(case: Case, port: int, directory: Path) -> Figures:
     """Measure DeGirum's streaming loop."""
     topic = "bench/bare"
     command = ["-m", "edgepub.cli.bench.bare_loop", str(case.zoo), case.model, str(case.video), str(port), topic]
-    return _measure(command, port, topic, folder, None)
+    return _measure(command, port, topic, directory, None)
 
 
-def measure_daemon(case: Case, port: int, folder: Path, **camera: Any) -> Figures:  # noqa: ANN401  (YAML)
+def measure_daemon(case: Case, port: int, directory: Path, **camera: Any) -> Figures:  # noqa: ANN401  (YAML)
     """Measure `edgepub run` with these camera settings."""
     cameras = {"camera": {"source": str(case.video), "loop": True, **camera}}
-    command = edgepub_run(folder, port, case.zoo, case.model, cameras)
-    return _measure(command, port, "edgepub/bench/camera/detections", folder, lambda payload: int(payload["frame"]))
+    command = edgepub_run(directory, port, case.zoo, case.model, cameras)
+    return _measure(command, port, "edgepub/bench/camera/detections", directory, lambda payload: int(payload["frame"]))
 
 
-def _measure(command: list[str], port: int, topic: str, folder: Path, frame_of: Callable[[Any], int] | None) -> Figures:
+def _measure(
+    command: list[str], port: int, topic: str, directory: Path, frame_of: Callable[[Any], int] | None
+) -> Figures:
     """Run a command and measure it for a while after its first message.
 
     `frame_of` returns the number of frames inferred up to a payload; None: one frame per message.
@@ -142,7 +144,7 @@ def _measure(command: list[str], port: int, topic: str, folder: Path, frame_of: 
         number += 1
         last = payload
 
-    with watched(command, port, topic, folder, take) as process:
+    with run_watched(command, port, topic, directory, take) as process:
 
         def sample() -> tuple[float, float, int, int]:
             frames = number if frame_of is None else frame_of(json.loads(last))

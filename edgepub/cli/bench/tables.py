@@ -1,4 +1,4 @@
-"""Shared parts of the benchmarks' tables."""
+"""The benchmarks' tables, and measuring two programs alternately for them."""
 
 from collections.abc import Callable
 from typing import TypeVar

@@ -24,7 +24,7 @@ from edgepub.cli.bench.live_camera import LiveCamera
 from edgepub.cli.bench.live_pages import live_pages
 from edgepub.cli.bench.publishing import make_reporter, make_result
 from edgepub.cli.bench.tables import ROUNDS, table
-from edgepub.cli.bench.watching import Watched, edgepub_run, watched
+from edgepub.cli.bench.watching import Watched, edgepub_run, run_watched
 from edgepub.mqtt.outbox.outbox import Outbox
 from edgepub.telemetry.metrics import CameraMetrics
 
@@ -78,9 +78,9 @@ class Round:
     """Pictures per second that each page received."""
 
 
-def viewers(port: int, folder: Path) -> Table:
+def viewers(port: int, directory: Path) -> Table:
     """Measure all cases, and return the table."""
-    by_case = measure(port, folder)
+    by_case = measure(port, directory)
     rows = table(
         f"Pages that watch a camera of {SIZE[0]}x{SIZE[1]} at {FPS:g} fps; medians of {_ROUNDS} rounds",
         "pages",
@@ -96,10 +96,7 @@ def viewers(port: int, folder: Path) -> Table:
     )
     no_pages = by_case[CASES[0]]
     unset = [measured.unset for measured in no_pages]
-    rows.add_row(
-        "http.listen unset",
-        *_cells(unset, "", "", "", _ages(unset), "", ""),
-    )
+    rows.add_row("http.listen unset", *_cells(unset, "", "", "", _ages(unset), "", ""))
     for case, rounds in by_case.items():
         rows.add_row(
             str(case),
@@ -122,19 +119,19 @@ def viewers(port: int, folder: Path) -> Table:
     return rows
 
 
-def measure(port: int, folder: Path) -> dict[Case, list[Round]]:
+def measure(port: int, directory: Path) -> dict[Case, list[Round]]:
     """Measure each case in each round."""
-    video = folder / "watched.avi"
+    video = directory / "watched.avi"
     box = {"label": "person", "score": 0.9, "category_id": 0}
     echo.make_video(video, ([{**box, "bbox": [n % 40, 20, n % 40 + 16, 50]}] for n in range(_FRAMES)), FPS, SIZE)
-    echo.make_model(folder / "watched-zoo")
+    echo.make_model(directory / "watched-zoo")
     by_case: dict[Case, list[Round]] = {case: [] for case in CASES}
     for number in range(_ROUNDS):
         address = f"127.0.0.1:{free_port()}"
         with (
             LiveCamera(video, FPS) as camera,
-            _daemon(f"unset-{number}", camera.url, port, folder) as unset,
-            _daemon(f"on-{number}", camera.url, port, folder, http={"listen": address}) as on,
+            _daemon(f"unset-{number}", camera.url, port, directory) as unset,
+            _daemon(f"on-{number}", camera.url, port, directory, http={"listen": address}) as on,
         ):
             for case, rounds in by_case.items():
                 rounds.append(_measure_round(unset, on, case, f"http://{address}/cameras/camera"))
@@ -177,12 +174,12 @@ class _Daemon:
 
 
 @contextmanager
-def _daemon(node: str, camera: str, port: int, folder: Path, **more: Any) -> Iterator[_Daemon]:  # noqa: ANN401  (YAML)
-    daemon, own_folder = _Daemon(), folder / node
-    own_folder.mkdir()
+def _daemon(node: str, camera: str, port: int, directory: Path, **more: Any) -> Iterator[_Daemon]:  # noqa: ANN401  (YAML)
+    daemon, node_dir = _Daemon(), directory / node
+    node_dir.mkdir()
     more = {"node": node, "stats": {"interval_s": 1}, **more}
-    command = edgepub_run(own_folder, port, folder / "watched-zoo", "echo", {"camera": {"source": camera}}, **more)
-    with watched(command, port, f"edgepub/{node}/#", own_folder, daemon.take) as daemon.process:
+    command = edgepub_run(node_dir, port, directory / "watched-zoo", "echo", {"camera": {"source": camera}}, **more)
+    with run_watched(command, port, f"edgepub/{node}/#", node_dir, daemon.take) as daemon.process:
         daemon.process.wait_for_first()
         while not daemon.has_detections:
             time.sleep(0.1)

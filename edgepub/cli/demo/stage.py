@@ -1,4 +1,4 @@
-"""The demo's surroundings: its folder, a configuration to copy, the daemon process, and the cleanup."""
+"""The demo's surroundings: its directory, a configuration to copy, the daemon process, and the cleanup."""
 
 import contextlib
 import fcntl
@@ -33,28 +33,28 @@ _POLL_S = 0.1
 
 
 @contextmanager
-def lock_folder() -> Iterator[Path]:
-    """Lock a folder that no other demo uses, and yield it: `demo`, else `demo-2`, and so on."""
+def lock_demo_dir() -> Iterator[Path]:
+    """Lock a directory that no other demo uses, and yield it: `demo`, else `demo-2`, and so on."""
     for number in itertools.count(1):
-        folder = assets.cache_folder() / ("demo" if number == 1 else f"demo-{number}")
-        folder.mkdir(exist_ok=True)
-        lock = os.open(folder, os.O_RDONLY)
+        directory = assets.cache_dir() / ("demo" if number == 1 else f"demo-{number}")
+        directory.mkdir(exist_ok=True)
+        lock = os.open(directory, os.O_RDONLY)
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             os.close(lock)
             continue
-        shutil.rmtree(folder / _STATE, ignore_errors=True)  # a new demo starts without the settings of the last one
+        shutil.rmtree(directory / _STATE, ignore_errors=True)  # a new demo starts without the settings of the last one
         try:
-            yield folder
+            yield directory
         finally:
             os.close(lock)
         return
 
 
-def write_configuration(folder: Path, connection: dict[str, str], files: assets.Assets) -> Path:
+def write_configuration(directory: Path, connection: dict[str, str], files: assets.Assets) -> Path:
     """Write the demo's configuration, and return its path."""
-    path, token = folder / "edgepub.yaml", folder / _TOKEN
+    path, token = directory / "edgepub.yaml", directory / _TOKEN
     create_private_file(token)
     token.write_text(secrets.token_hex(16), encoding="ascii")
     content = {
@@ -83,9 +83,9 @@ def write_configuration(folder: Path, connection: dict[str, str], files: assets.
     return path
 
 
-def page_url(settings: Settings, folder: Path) -> str:
+def page_url(settings: Settings, directory: Path) -> str:
     """Return the address of the camera's page, with its token."""
-    token = (folder / _TOKEN).read_text(encoding="ascii")
+    token = (directory / _TOKEN).read_text(encoding="ascii")
     return f"http://{settings.http.listen}/cameras/{CAMERA}#token={token}"
 
 
@@ -129,7 +129,7 @@ def run_daemon(path: Path, log: Path) -> Iterator[subprocess.Popen[bytes]]:
             process.wait()
 
 
-def clear_broker(settings: Settings, folder: Path) -> None:
+def clear_broker(settings: Settings, directory: Path) -> None:
     """Clear the demo's retained topics from the user's broker; this also removes its devices from Home Assistant."""
     with contextlib.suppress(BrokerError):  # the watcher reports a broker that is not there
-        clear_known(settings, folder / _STATE)
+        clear_known(settings, directory / _STATE)

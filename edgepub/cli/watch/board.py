@@ -22,7 +22,7 @@ UNKNOWN, STARTING, OFFLINE = "unknown", "starting", "offline"
 _MAX_NODES = 100
 _MAX_CAMERAS = 500
 _MAX_VALUE_LENGTH = 12
-_STALE_INTERVALS = 2.5
+_MAX_AGE_INTERVALS = 2.5
 """Stats older than this many of their intervals are not shown."""
 _MALFORMED = (ArithmeticError, AttributeError, LookupError, OSError, TypeError, ValueError)
 
@@ -127,7 +127,7 @@ class Board:
     def _update_stats(self, node: Node, stats: "_Stats") -> None:
         size = f"{stats['rss_bytes'] / 1e6:.0f} MB"
         node.figures = clean(f"up {format_duration(stats['uptime_s'])}, {stats['cpu_percent']:.0f} % CPU, {size}")
-        valid_until_s = time.monotonic() + _STALE_INTERVALS * stats["interval_s"]
+        valid_until_s = time.monotonic() + _MAX_AGE_INTERVALS * stats["interval_s"]
         for name, figures in stats["cameras"].items():
             if camera := node.cameras.get(name):
                 total = figures["latency_ms"].get("total")

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from edgepub.cli.watch.tally import Summary, Tally
 
 _MAX_LABELS = 100
-_NEARLY_ALL = 0.9
+_MIN_FULL_SHARE = 0.9
 
 
 @dataclass(slots=True)
@@ -77,5 +77,5 @@ class Camera:
         figures = self.figures
         if figures is None or time.monotonic() > figures.valid_until_s:
             return None
-        is_all_published = self.tally.is_fresh and figures.fps_published >= _NEARLY_ALL * figures.fps
+        is_all_published = self.tally.is_fresh and figures.fps_published >= _MIN_FULL_SHARE * figures.fps
         return None if is_all_published else figures
