@@ -158,7 +158,7 @@ class Snapshots:
         drawn = objects if settings.boxes else []
         try:
             picture = encode_jpeg(frame.image, drawn, settings.max_width, settings.quality, comment)
-        except Exception as error:  # noqa: BLE001  (from OpenCV; the thread must go on, for all cameras)
+        except Exception as error:  # noqa: BLE001  (from OpenCV; the thread must continue, for all cameras)
             self._log.warning("no snapshot of frame %d: %s", frame.number, error)
             return
         self._metrics.count_snapshot()

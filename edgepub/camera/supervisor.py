@@ -109,12 +109,12 @@ class CameraSupervisor:
 
     @property
     def is_stuck(self) -> bool:
-        """Whether the camera cannot go on: too many model calls hang, or one hangs and was not abandoned."""
+        """Whether the camera cannot continue: too many model calls hang, or one hangs and was not abandoned."""
         thread = self._thread
         return self._waits_for_hung or (thread is not None and thread.overdue_s > _STUCK_AFTER_S)
 
     async def run(self) -> None:
-        """Work while enabled, until the source has ended or until `stop`. The work runs in a thread: it blocks."""
+        """Run the inference thread while enabled, until the source has ended or until `stop`."""
         hung: list[InferenceThread] = []
         try:
             while not self._stop.is_set():
@@ -201,7 +201,7 @@ class CameraSupervisor:
                 break
             except ModelError as error:
                 self._fail(thread, "model: %s", error)
-            except BaseException:  # whatever it is, the camera goes on
+            except BaseException:  # whatever it is, the camera continues
                 self._log.exception("internal error, please report it")
                 self._fail(thread, "%s", RetryableError("internal error, see the log"))
 

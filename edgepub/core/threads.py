@@ -28,7 +28,7 @@ class Worker:
         self._work = work
         self._woken = threading.Event()
         self._urgent = threading.Event()
-        self._closing = threading.Event()
+        self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name=name, daemon=True)
 
     def start(self) -> None:
@@ -46,26 +46,26 @@ class Worker:
         if not self._woken.is_set():  # cheaper than to set it again
             self._woken.set()
 
-    def close(self, timeout_s: float) -> None:
-        """Do the work once more and end the thread; wait for that up to `timeout_s` seconds."""
-        self._closing.set()
+    def stop(self, timeout_s: float) -> None:
+        """Do the work a last time and end the thread; wait for that up to `timeout_s` seconds."""
+        self._stopping.set()
         self.wake()
         self._thread.join(timeout_s)
 
     def _run(self) -> None:
         pause_s = None
-        closing = False
-        while not closing:
+        stopping = False
+        while not stopping:
             if self._woken.wait(pause_s):
                 self._urgent.wait(_BATCH_S)
             self._urgent.clear()
             self._woken.clear()
-            closing = self._closing.is_set()
+            stopping = self._stopping.is_set()
             try:
                 pause_s = self._work()
             except Exception:  # no other thread does this work
                 _log.exception("internal error, please report it")
-                self._closing.wait(_BUG_PAUSE_S)
+                self._stopping.wait(_BUG_PAUSE_S)
                 pause_s = 0.0
 
 
@@ -91,8 +91,8 @@ def native_threads() -> list[threading.Thread]:
 async def run_in_thread(name: str, work: Callable[[], Value], *, native: bool = False) -> Value:
     """Run `work` once in a thread of its own, and return its result or raise its error.
 
-    If this is cancelled, the thread goes on and its result is dropped. The event loop's own threads are no alternative:
-    one of them that hangs delays the end of the process without limit.
+    If this is cancelled, the thread continues and its result is dropped. The event loop's own threads are no
+    alternative: one of them that hangs delays the end of the process without limit.
 
     Args:
         name: the thread's name.

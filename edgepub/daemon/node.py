@@ -35,7 +35,7 @@ class Part(Protocol):
     """A part of the node that runs as one task, next to the cameras."""
 
     async def run(self) -> None:
-        """Work until cancelled."""
+        """Run until cancelled."""
 
 
 class Applied(NamedTuple):

@@ -1,4 +1,4 @@
-"""Compares the old and the new settings of a reload: what restarts, what goes on. Pure functions."""
+"""Compares the old and the new settings of a reload: what restarts, what continues. Pure functions."""
 
 from typing import NamedTuple
 

@@ -14,7 +14,7 @@ from edgepub.telemetry.logs import camera_logger
 from edgepub.telemetry.metrics import CameraMetrics, Reading
 from edgepub.telemetry.status import BrokerStatus
 
-LINE_INTERVAL_S = 60.0
+_LINE_INTERVAL_S = 60.0
 _MIN_CLOCK_STEP_S = 10.0  # smaller differences are drift
 _log = logging.getLogger(__name__)
 
@@ -46,7 +46,7 @@ class StatsPublisher:
         broker: BrokerStatus,
         started_s: float,
         *,
-        line_interval_s: float = LINE_INTERVAL_S,
+        line_interval_s: float = _LINE_INTERVAL_S,
     ) -> None:
         self._header = {"schema": stats.SCHEMA, "node": node, "boot_id": boot_id}
         self._topic = topic

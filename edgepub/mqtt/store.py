@@ -102,7 +102,7 @@ class Store:
     def close(self) -> None:
         """Write what has changed, and stop."""
         if self._path:
-            self._worker.close(_CLOSE_TIMEOUT_S)
+            self._worker.stop(_CLOSE_TIMEOUT_S)
 
     def _change(self) -> None:
         self._changed = True

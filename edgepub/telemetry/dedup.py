@@ -8,9 +8,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from math import inf
 
-_FIRST_S = 60.0
-_MAX_S = 3600.0
-_QUIET_S = 600.0
+_MIN_INTERVAL_S = 60.0
+_MAX_INTERVAL_S = 3600.0
+_NEW_AFTER_S = 600.0
 """A warning that did not come for this long is treated as new. Longer than any pause between two attempts."""
 _MAX_PLACES = 1000
 _MAX_TEXTS = 10
@@ -26,22 +26,22 @@ _Place = tuple[str, int, str | None]
 class _Repeat:
     logged_s: float
     last_s: float
-    interval_s: float = _FIRST_S
+    interval_s: float = _MIN_INTERVAL_S
     unsaid: int = 0
     """How many were suppressed since the last one was logged."""
 
     def update(self, now_s: float, changed_s: float) -> bool:
         """Return whether to log the record now; otherwise count it as suppressed."""
-        is_new = changed_s > self.last_s or now_s - self.last_s >= _QUIET_S
+        is_new = changed_s > self.last_s or now_s - self.last_s >= _NEW_AFTER_S
         if is_new:
-            self.interval_s = _FIRST_S
+            self.interval_s = _MIN_INTERVAL_S
         self.last_s = now_s
         if now_s - self.logged_s < self.interval_s:
             self.unsaid += 1
             return False
         self.logged_s = now_s
         if not is_new:
-            self.interval_s = min(2 * self.interval_s, _MAX_S)
+            self.interval_s = min(2 * self.interval_s, _MAX_INTERVAL_S)
         return True
 
 
@@ -99,7 +99,7 @@ class RepeatFilter(logging.Filter):
 def _key(repeats: dict[int, _Repeat], key: int, now_s: float) -> int:
     """Return the key of a text, or `_OTHER_TEXTS` if the place has too many different texts."""
     if key not in repeats and len(repeats) >= _MAX_TEXTS:
-        for old in [old for old, repeat in repeats.items() if now_s - repeat.last_s >= _QUIET_S]:
+        for old in [old for old, repeat in repeats.items() if now_s - repeat.last_s >= _NEW_AFTER_S]:
             del repeats[old]
         if len(repeats) >= _MAX_TEXTS:
             return _OTHER_TEXTS

@@ -68,7 +68,7 @@ class Tracker:
         self._tracker: Any = None
 
     def reset(self) -> None:
-        """Forget all objects; the numbers go on."""
+        """Forget all objects; numbers are not used again."""
         self._tracks, self._numbers_by_tracker_id, self._given, self._tracker = {}, {}, [], None
         self._frame, self._newest_tracker_id, self._last_s, self._period_s = 0, 0, None, _DEFAULT_PERIOD_S
 

@@ -94,10 +94,10 @@ class Model:
                 continue
             began_s = time.monotonic()
             try:
-                answer = self.pysdk.predict(frame.image)
+                pysdk_result = self.pysdk.predict(frame.image)
             except Exception as error:  # noqa: BLE001  (PySDK raises Exception itself, and more)
                 raise ModelError(clean_error(error)) from None
-            yield _make_result(frame, began_s, answer)
+            yield _make_result(frame, began_s, pysdk_result)
 
     def _measure(self, frames: Frames) -> Generator[Result, None, int | None]:
         """Yield some results one by one, and return how many frames to keep in flight.
@@ -120,18 +120,18 @@ class Model:
         self.pysdk.non_blocking_batch_predict = max_in_flight is not None
         feed = _Feed(frames, max_in_flight, self._quiet_timeout_s)
         while not feed.ended:
-            answers = self.pysdk.predict_batch(feed)
+            pysdk_results = self.pysdk.predict_batch(feed)
             while True:
                 try:
-                    answer = next(answers, _END)
+                    pysdk_result = next(pysdk_results, _END)
                 except Exception as error:  # noqa: BLE001  (as above)
                     raise ModelError(clean_error(error)) from None
-                if answer is _END:
+                if pysdk_result is _END:
                     break
-                if answer is not None:
-                    feed.count_answer()
-                    frame, began_s = answer.info
-                    yield _make_result(frame, began_s, answer)
+                if pysdk_result is not None:
+                    feed.count_result()
+                    frame, began_s = pysdk_result.info
+                    yield _make_result(frame, began_s, pysdk_result)
         if feed.error is not None:
             raise feed.error
 
@@ -140,7 +140,7 @@ class _Feed:
     """The iterable from which PySDK takes its frames, in a loop that polls for results whenever it gets None.
 
     In that loop PySDK waits without limit when a connection is lost; it checks the connection only when there are no
-    more frames. So when no result comes for a while the frames end here, and start again once all are answered.
+    more frames. So when no result comes for a while the frames end here, and start again once all have their results.
 
     Args:
         frames: the frames.
@@ -154,28 +154,28 @@ class _Feed:
         self._max_in_flight = max_in_flight
         self._quiet_timeout_s = quiet_timeout_s
         self._in_flight = 0
-        self._answered_s = 0.0
+        self._last_result_s = 0.0
         self.ended = False
         """Whether the source gives no more frames."""
         self.error: Exception | None = None
         """The error of the source. PySDK would replace it by its own, and lose the frames in flight."""
 
-    def count_answer(self) -> None:
-        """Count a frame as answered."""
+    def count_result(self) -> None:
+        """Count a frame as no longer in flight: its result has come."""
         self._in_flight -= 1
-        self._answered_s = time.monotonic()
+        self._last_result_s = time.monotonic()
 
     def __iter__(self) -> Iterator[tuple[Any, tuple[Frame, float]] | None]:
         self._in_flight = 0
         try:
-            while not self._in_flight or time.monotonic() - self._answered_s < self._quiet_timeout_s:
+            while not self._in_flight or time.monotonic() - self._last_result_s < self._quiet_timeout_s:
                 frame = self._next()
                 if frame is None:
                     yield None
                     continue
                 now_s = time.monotonic()
                 if not self._in_flight:
-                    self._answered_s = now_s
+                    self._last_result_s = now_s
                 self._in_flight += 1
                 yield frame.image, (frame, now_s)
         except StopIteration:
@@ -198,7 +198,7 @@ def _describe_unknown_label(label: str, known: list[str]) -> str:
     return f"the model has no label {label!r}{f'; did you mean {by_lower[close[0]]!r}?' if close else ''}"
 
 
-def _make_result(frame: Frame, began_s: float, answer: Any) -> Result:  # noqa: ANN401  (PySDK is untyped)
-    timing = getattr(answer, "timing", None) or {}
+def _make_result(frame: Frame, began_s: float, pysdk_result: Any) -> Result:  # noqa: ANN401  (PySDK is untyped)
+    timing = getattr(pysdk_result, "timing", None) or {}
     timing_ms = {name: round(timing[key], 3) for key, name in _TIMINGS.items() if key in timing}
-    return Result(frame, answer.results, timing_ms, began_s, time.monotonic())
+    return Result(frame, pysdk_result.results, timing_ms, began_s, time.monotonic())

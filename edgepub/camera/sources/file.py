@@ -20,7 +20,7 @@ class FileSource:
     Args:
         path: the file's path.
         gate: limits the frame rate, by the file's own clock.
-        loop: start again at the end; the frame numbers go on.
+        loop: start again at the end; the frame numbers continue.
         realtime: play at the file's own rate, as a camera would: no frame comes before its time.
 
     """

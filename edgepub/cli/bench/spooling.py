@@ -27,7 +27,7 @@ from edgepub.telemetry.status import BrokerStatus
 _ROUNDS = 5
 _EVENTS = 10_000
 _ONE_BY_ONE = 200
-_GRACE_S = 60.0
+_STOP_TIMEOUT_S = 60.0
 _TOPIC = "bench/camera/events"
 
 
@@ -83,7 +83,7 @@ def _wait_s(path: Path) -> float:
         took_s.append(time.monotonic() - began_s)
         if message := lane.take():
             lane.done(message)
-    lane.close(_GRACE_S)
+    lane.close(_STOP_TIMEOUT_S)
     return median(took_s)
 
 
@@ -94,7 +94,7 @@ def _spool_s(path: Path) -> float:
     began_s = time.monotonic()
     for _ in range(_EVENTS):
         lane.put(_TOPIC, _make_event)
-    lane.close(_GRACE_S)
+    lane.close(_STOP_TIMEOUT_S)
     return time.monotonic() - began_s
 
 
@@ -112,5 +112,5 @@ def _replay_s(path: Path, port: int) -> float:
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(publisher.run())
     took_s = time.monotonic() - began_s
-    lane.close(_GRACE_S)
+    lane.close(_STOP_TIMEOUT_S)
     return took_s

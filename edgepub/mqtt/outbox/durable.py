@@ -94,7 +94,7 @@ class DurableLane:
         """
         self._closing = True
         if self._sync is not None:
-            self._worker.close(grace_s)
+            self._worker.stop(grace_s)
         with self._lock:
             return self._queue.close()
 
