@@ -35,16 +35,15 @@ RULES = """\
 | `cameras.<camera>.max_fps` | the maximum frames per second given to the model |
 | `http.listen` | the port of [the page](page.md), `/healthz` and `/metrics`, for example `9464` |
 
-Required are only `models`, `cameras`, and for each camera `source` (or `source_file`) and `model`.
+Only these keys are required: `models`, `cameras`, and for each camera `source` (or `source_file`) and `model`.
 
 ## Rules for all keys
 
 - **File**: `-c FILE`, else `$EDGEPUB_CONFIG`, else `./edgepub.yaml`, else `/etc/edgepub/edgepub.yaml`.
-- **Environment variables** override the file. The name of a variable is `EDGEPUB_` and the path of the key in capitals,
-  with `__` between its parts: `EDGEPUB_MQTT__URL` sets `mqtt.url`. Names of cameras, models, zones and lines are in
-  capitals as well. Lists and objects are written as JSON: `EDGEPUB_CAMERAS__PORCH__LABELS='["person"]'`. A variable
-  that sets no key is an error.
-- **Unknown keys** are errors; the message suggests the most similar key. All mistakes are listed together, and the exit
+- **Environment variables** override the file. Write `EDGEPUB_`, then the path of the key in capitals, with `__` between
+  its parts: `EDGEPUB_MQTT__URL` sets `mqtt.url`. Names of cameras, models, zones and lines are in capitals, too. Write
+  lists and objects as JSON: `EDGEPUB_CAMERAS__PORCH__LABELS='["person"]'`. A variable that sets no key is an error.
+- **Unknown keys** are errors; the message suggests the most similar key. All errors are listed together, and the exit
   code is 78.
 - **Paths** are relative to the directory of the file. `~` is the home of the user who runs edgepub.
 - **Names** of nodes, cameras, models, zones and lines have 1 to 64 characters of `a-z`, `0-9`, `_` and `-`. A camera

@@ -8,8 +8,10 @@ from typing import Annotated, Any
 
 import typer
 
+from edgepub.cli.bench.subjects import Subject
+
 app = typer.Typer(
-    help="Cameras and a DeGirum-supported accelerator in, clean and timely MQTT out.",
+    help="Publish on MQTT what cameras see, with a model on a DeGirum-supported accelerator.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -21,7 +23,8 @@ Config = Annotated[
         "-c",
         "--config",
         metavar="FILE",
-        help="The configuration. \\[default: $EDGEPUB_CONFIG, ./edgepub.yaml, /etc/edgepub/edgepub.yaml]",
+        help="The configuration file. "
+        "\\[default: $EDGEPUB_CONFIG, else ./edgepub.yaml, else /etc/edgepub/edgepub.yaml]",
         show_default=False,
     ),
 ]
@@ -81,7 +84,7 @@ def check(
         ),
     ] = False,
 ) -> None:
-    """Check the configuration and list all mistakes in it."""
+    """Check the configuration, and list every error in it."""
     from edgepub.config.effective import load_effective
     from edgepub.config.load import default_config_path
 
@@ -105,7 +108,7 @@ def check(
 
 
 @app.command()
-def schema(name: Annotated[SchemaName, typer.Argument(help="Which schema.", show_default=False)]) -> None:
+def schema(name: Annotated[SchemaName, typer.Argument(help="The schema to print.", show_default=False)]) -> None:
     """Print a JSON Schema (draft 2020-12)."""
     typer.echo(json.dumps(json_schema(name), indent=2))
 
@@ -118,7 +121,7 @@ def discovery(
         typer.Option("--purge", help="Clear all retained topics of this node from the broker. Stop edgepub first."),
     ] = False,
 ) -> None:
-    """Print the Home Assistant discovery messages, by topic, without sending them."""
+    """Print the Home Assistant discovery messages without sending them."""
     from edgepub.config.load import default_config_path
 
     path = config or default_config_path()
@@ -134,17 +137,17 @@ def watch(
         str | None,
         typer.Argument(
             metavar="TOPIC",
-            help="Only what is below it, for example edgepub/garage or edgepub/+/porch.",
+            help="Show only topics below this one, for example edgepub/garage or edgepub/+/porch.",
             show_default=False,
         ),
     ] = None,
     config: Config = None,
     broker: Broker = None,
 ) -> None:
-    """Watch live what nodes publish: cameras, rates, events.
+    """Show live what nodes publish: cameras, rates, events.
 
-    Without --broker, uses the broker in the configuration, or mqtt://127.0.0.1:1883.
-    A login for --broker: EDGEPUB_MQTT__USERNAME, EDGEPUB_MQTT__PASSWORD_FILE.
+    Without --broker, this uses the broker in the configuration, or mqtt://127.0.0.1:1883.
+    To log in to --broker, set EDGEPUB_MQTT__USERNAME and EDGEPUB_MQTT__PASSWORD_FILE.
     """
     from edgepub.cli.watch.choice import choose
     from edgepub.cli.watch.show import show
@@ -162,12 +165,13 @@ def watch(
 @app.command()
 def demo(
     seconds: Annotated[
-        float | None, typer.Option(help="Stop after this many seconds.", min=1, show_default=False)
+        float | None,
+        typer.Option(help="Stop after this many seconds. \\[default: run until Ctrl-C]", min=1, show_default=False),
     ] = None,
     broker: Broker = None,
-    json: Annotated[bool, typer.Option("--json", help="Print one payload per line and nothing else.")] = False,
+    json: Annotated[bool, typer.Option("--json", help="Print only payloads, one per line.")] = False,
 ) -> None:
-    """Run a complete demo: a broker, a video, and a real model on the CPU. Nothing to set up."""
+    """Run a complete demo with its own broker, a video, and a real model on the CPU."""
     _require_system_libraries()
     from edgepub.cli.demo.show import show
 
@@ -178,18 +182,18 @@ def demo(
 def bench(
     subject: Annotated[
         list[str] | None,
-        typer.Argument(help="Only these. \\[default: all, in fifty minutes]", show_default=False),
+        typer.Argument(
+            help=f"Measure only these: {', '.join(Subject)}. \\[default: all, in fifty minutes]", show_default=False
+        ),
     ] = None,
 ) -> None:
     """Measure edgepub. Where possible, compare it with DeGirum's own streaming loop in the same run."""
     _require_system_libraries()
-    from edgepub.cli.bench.report import Subject, report
+    from edgepub.cli.bench.report import report
 
-    try:
-        chosen = [Subject(name) for name in subject or []]
-    except ValueError as error:
-        raise typer.BadParameter(f"{error}; it is one of {', '.join(Subject)}") from None
-    raise typer.Exit(report(chosen))
+    if unknown := [name for name in subject or [] if name not in list(Subject)]:
+        raise typer.BadParameter(f"{unknown[0]!r} is not one of {', '.join(Subject)}")
+    raise typer.Exit(report([Subject(name) for name in subject or []]))
 
 
 def json_schema(name: SchemaName) -> dict[str, Any]:

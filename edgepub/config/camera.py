@@ -20,8 +20,8 @@ class PublishSettings(Section):
     mode: Literal["always", "changes"] = "always"
     """`always`: publish every result. `changes`: publish only results that differ from the last one published.
 
-    A result differs in mode `changes` if a label, the number of objects, a track or a zone is different, if a box moved
-    by more than 2 % of the frame, or if a score changed by more than 0.1."""
+    These differences count: another label, number of objects, track or zone; a box that moved by more than 2 % of the
+    frame; a score that changed by more than 0.1."""
     every: Annotated[int, Number] = Field(default=1, ge=1, le=1_000_000)
     """Publish only every Nth result. In mode `changes`, a change waits for the next result that is due."""
     max_rate_hz: Annotated[float, Field(gt=0, le=1000), Number] | None = None
@@ -74,7 +74,7 @@ class CameraSettings(Section):
 
     The other frames are counted as sampled. For a file, the seconds are those of its own clock."""
     stall_timeout_s: Annotated[float, Number] = Field(default=10, ge=1, le=3600)
-    """Seconds without a frame from a live source, or a result from the model, until the camera is `offline`."""
+    """After this many seconds without a frame from a live source, or a result of the model, a camera is `offline`."""
     labels: Labels | None = None
     """Keep only detections with one of these labels; null: all labels."""
     min_score: MinScore = 0.5
@@ -89,8 +89,8 @@ class CameraSettings(Section):
     occupancy_on_frames: Annotated[int, Number] = Field(default=3, ge=1, le=1000)
     """Frames in which an object must be detected before it counts and its `appeared` event is sent.
 
-    The same applies when an object enters a zone. With tracking, frames count from the second detection of the object,
-    where its track begins."""
+    The same applies when an object enters a zone. With tracking, counting begins with the second detection of the
+    object, where its track begins."""
     occupancy_off_s: Annotated[float, Number] = Field(default=2, ge=0, le=3600)
     """Seconds without a detection before an object stops counting and its `left` event is sent.
 

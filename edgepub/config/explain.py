@@ -19,6 +19,12 @@ _SYNONYMS = {
     **dict.fromkeys(("host", "broker", "server", "address"), "url"),
     "user": "username",
 }
+_PYDANTIC_WORDS = {
+    "Input should be": "must be",
+    "greater than or equal to": "at least",
+    "less than or equal to": "at most",
+    "greater than": "more than",
+}
 _PHRASES = {
     "bool_parsing": "must be true or false",
     "bool_type": "must be true or false",
@@ -55,7 +61,7 @@ def explain(detail: ErrorDetails, root: type[BaseModel] = Settings) -> tuple[tup
     elif kind in {"model_type", "dict_type"} and isinstance(detail["input"], list | None):
         why = "is empty" if detail["input"] is None else "must be a mapping (keys and values below it), not a list"
     else:
-        why = _PHRASES.get(kind) or detail["msg"].replace("Input should be", "must be")
+        why = _PHRASES.get(kind) or _rephrase(detail["msg"])
     return key_path, why
 
 
@@ -71,6 +77,13 @@ def mistake_line(path: Path, key_path: tuple[str | int, ...], why: str) -> str:
     variable = ENV_PREFIX + "__".join(map(str, key_path)).upper()
     origin = f" (set by {variable})" if variable in os.environ else ""
     return f"{path}: {key}: {why}{origin}" if key else f"{path}: {why}{origin}"
+
+
+def _rephrase(text: str) -> str:
+    """Return pydantic's own text in shorter words."""
+    for old, new in _PYDANTIC_WORDS.items():
+        text = text.replace(old, new)
+    return text
 
 
 def _explain_unknown(key_path: tuple[str | int, ...], root: type[BaseModel]) -> tuple[tuple[str | int, ...], str]:

@@ -59,7 +59,7 @@ def _check_broker_url(value: str) -> str:
 
 def _check_name(value: str) -> str:
     if not is_valid_name(value):
-        raise ValueError("a name has 1 to 64 characters of a-z, 0-9, '_' and '-'")
+        raise ValueError("the name must have 1 to 64 characters of a-z, 0-9, '_' and '-'")
     return value
 
 

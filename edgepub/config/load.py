@@ -137,14 +137,14 @@ def _check_token(http: HttpSettings, credstore: Path) -> Iterator[tuple[tuple[st
     if token is None and not http.is_on_loopback:
         yield ("listen",), f"{http.listen} is not loopback, so a token is required: {remedy}"
     if token is None and http.allow_edit:
-        yield ("allow_edit",), f"a token is required, or every user of this machine could edit: {remedy}"
+        yield ("allow_edit",), f"a token is required, or every user of this host could edit: {remedy}"
 
 
 def _read_file(path: Path) -> dict[str, Any]:
     try:
         content = read_yaml(path)
     except OSError as error:
-        remedy = "; name one with -c FILE or in EDGEPUB_CONFIG" if isinstance(error, FileNotFoundError) else ""
+        remedy = "; set another file with -c FILE or EDGEPUB_CONFIG" if isinstance(error, FileNotFoundError) else ""
         raise ConfigurationError([f"{path}: cannot be read: {error.strerror}{remedy}"]) from None
     if content is None:
         raise ConfigurationError([f"{path}: is empty; it needs models and cameras"])

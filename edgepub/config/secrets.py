@@ -61,9 +61,9 @@ def read_http_token(http: HttpSettings, credstore: Path = CREDSTORE) -> SecretSt
     if not token:
         raise ValueError(f"the token file is empty: {path}; {HOW_TO_MAKE_ONE}")
     if not all("!" <= character <= "~" for character in token):
-        raise ValueError(f"a token is printable ASCII on one line, without spaces: {path}; {HOW_TO_MAKE_ONE}")
+        raise ValueError(f"the token must be printable ASCII on one line, without spaces: {path}; {HOW_TO_MAKE_ONE}")
     if len(token) < _MIN_TOKEN_LENGTH:
-        raise ValueError(f"a token has at least {_MIN_TOKEN_LENGTH} characters: {path}; {HOW_TO_MAKE_ONE}")
+        raise ValueError(f"the token must have at least {_MIN_TOKEN_LENGTH} characters: {path}; {HOW_TO_MAKE_ONE}")
     return SecretStr(token)
 
 

@@ -64,7 +64,7 @@ class MqttSettings(Section):
     keepalive_s: Annotated[int, Number] = Field(default=15, ge=1, le=65535)
     """MQTT keepalive: after this many seconds without traffic, client and broker check the connection."""
     topic_prefix: Topic = "edgepub"
-    """The first level or levels of every topic."""
+    """The first level, or levels, of every topic."""
     tls: TlsSettings = TlsSettings()
     """Only for `mqtts://` and `wss://`."""
 
@@ -126,7 +126,7 @@ class ModelSettings(Section):
     zoo_url: str = ""
     """A cloud zoo (`degirum/hailo`) or a directory (`/opt/zoo`, `./zoo`); empty: the zoo of the AI server."""
     model_url: str = ""
-    """Zoo and model in one, `<zoo_url>/<model_name>`, instead of these two keys."""
+    """Zoo and model in one, `<zoo_url>/<model_name>`, instead of those two keys."""
     inference_host_address: str = "@cloud"
     """Where the model runs: `@local`, `@cloud`, or an AI server as `host` or `host:port`."""
     token: SecretStr | None = None
@@ -195,7 +195,7 @@ class HttpSettings(Section):
     hosts: list[HostName] = Field(default_factory=list)
     """Additional host names that browsers may use, such as the name of a reverse proxy.
 
-    IP addresses, names without a dot and the names of this machine always work."""
+    IP addresses, names without a dot and the names of the node's own host always work."""
 
     @property
     def is_on_loopback(self) -> bool:

@@ -45,7 +45,10 @@ class _Loader(yaml.SafeLoader):
 
 
 def _without_names(problem: str) -> str:
-    """Return YAML's own text without names after & ! or *: such a name may be a password that begins so."""
+    """Return YAML's own text, with a hint for tabs.
+
+    Leave out names after & ! or *: such a name may be a password that begins so.
+    """
     if any(word in problem for word in ("alias", "anchor", "tag")):
         return re.sub(r"'[^']*'", "", problem).strip() + "; put a value that begins with & ! or * in quotes"
-    return problem
+    return problem + "; indent with spaces, not tabs" * (r"'\t'" in problem)

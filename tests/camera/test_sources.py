@@ -144,7 +144,7 @@ def test_only_our_own_error_is_printed_without_secrets(tmp_path):
     assert done.stderr == ""
     assert done.stdout.splitlines() == [
         f"not a video that OpenCV can read: {tmp_path / 'x.mp4'}",
-        "rtsp://127.0.0.1:9: cannot be opened: not there, refused, or not a video",
+        "rtsp://127.0.0.1:9: cannot be opened: unreachable, refused, or not a video",
         "webcam 77: cannot be opened: there is no /dev/video77",
     ]
 

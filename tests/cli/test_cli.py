@@ -51,7 +51,7 @@ def test_a_missing_configuration(cli, command, tmp_path):
     assert done.returncode == 78
     assert done.stderr == (
         f"{tmp_path / 'none.yaml'}: cannot be read: No such file or directory; "
-        "name one with -c FILE or in EDGEPUB_CONFIG\n"
+        "set another file with -c FILE or EDGEPUB_CONFIG\n"
     )
 
 

@@ -172,7 +172,7 @@ def test_two_demos_run_at_the_same_time():
         used = set()
         for demo in demos:
             for line in iter(demo.stdout.readline, ""):
-                if line.strip().startswith("its configuration:"):
+                if line.strip().startswith("configuration:"):
                     used.add(line)
                 if "sees 1 face" in line:
                     break

@@ -87,8 +87,8 @@ TRIANGLE = [[0, 0], [1, 0], [1, 1]]
 
 # Each entry: a change of the good configuration, and the line that reports it.
 WRONG = [
-    ({"node": "Garage!"}, "node: a name has 1 to 64 characters of a-z, 0-9, '_' and '-'"),
-    ({"node": "x" * 65}, "node: a name has 1 to 64 characters of a-z, 0-9, '_' and '-'"),
+    ({"node": "Garage!"}, "node: the name must have 1 to 64 characters of a-z, 0-9, '_' and '-'"),
+    ({"node": "x" * 65}, "node: the name must have 1 to 64 characters of a-z, 0-9, '_' and '-'"),
     ({"node": False}, "node: must be a valid string"),
     ({"nodes": "garage"}, "nodes: unknown key; did you mean 'node'?"),
     ({"http__listen": "example.org:9464"}, "http.listen: must be an address and a port like 127.0.0.1:9464 or [::1]:9464, or only a port, 1 to 65535"),
@@ -98,11 +98,11 @@ WRONG = [
     ({"http__hosts": ["edge.lan/x"]}, "http.hosts.0: must be only a host name like edge.example.org, without http://, port and path"),
     ({"http__hosts": ["*"]}, "http.hosts.0: must be only a host name like edge.example.org, without http://, port and path"),
     ({"http__hosts": "edge.lan"}, "http.hosts: must be a list, like [person, car]"),
-    ({"http__max_viewers": 0}, "http.max_viewers: must be greater than or equal to 1"),
+    ({"http__max_viewers": 0}, "http.max_viewers: must be at least 1"),
     ({"http__token": "a-token-in-this-file"}, "http.token: unknown key; did you mean 'token_file'?"),
     ({"http__token_file": "/nowhere"}, "http.token_file: no such file: /nowhere"),
     ({"log": {"format": "xml"}}, "log.format: must be 'auto' or 'json'"),
-    ({"startup_timeout_s": 0}, "startup_timeout_s: must be greater than or equal to 1"),
+    ({"startup_timeout_s": 0}, "startup_timeout_s: must be at least 1"),
     ({"mqtt": "mqtt://127.0.0.1"}, "mqtt: must be a mapping (keys and values below it), not a single value"),
     ({"mqtt__url": "127.0.0.1"}, "mqtt.url: must begin with one of mqtt://, mqtts://, ws://, wss://, unix://, like mqtt://127.0.0.1:1883"),
     ({"mqtt__url": "http://h"}, "mqtt.url: must begin with one of mqtt://, mqtts://, ws://, wss://, unix://, like mqtt://127.0.0.1:1883"),
@@ -126,7 +126,7 @@ WRONG = [
     ({"mqtt__username": ""}, "mqtt.username: must not be empty"),
     ({"mqtt__password": "secret"}, "mqtt: a password needs a username"),
     ({"mqtt__password_file": "/nowhere"}, "mqtt.password_file: no such file: /nowhere"),
-    ({"mqtt__keepalive_s": 0}, "mqtt.keepalive_s: must be greater than or equal to 1"),
+    ({"mqtt__keepalive_s": 0}, "mqtt.keepalive_s: must be at least 1"),
     ({"mqtt__keepalive_s": "often"}, "mqtt.keepalive_s: must be a whole number, without a unit"),
     ({"mqtt__keepalive": 15}, "mqtt.keepalive: unknown key; did you mean 'keepalive_s'?"),
     ({"mqtt__protocol": "4"}, "mqtt.protocol: must be 'auto', '5' or '3.1.1'"),
@@ -137,15 +137,15 @@ WRONG = [
     ({"mqtt__tls": {"insecure": True}}, "mqtt: tls has no effect with mqtt://; use mqtts:// or wss://, or remove tls"),
     ({"mqtt__tls": {"ca_file": "/no/ca.pem"}}, "mqtt.tls.ca_file: no such file: /no/ca.pem"),
     ({"mqtt__tls": {"cafile": "x"}}, "mqtt.tls.cafile: unknown key; did you mean 'ca_file'?"),
-    ({"outbox__stream__size": 0}, "outbox.stream.size: must be greater than or equal to 1"),
+    ({"outbox__stream__size": 0}, "outbox.stream.size: must be at least 1"),
     ({"outbox__stream__sise": 9}, "outbox.stream.sise: unknown key; did you mean 'size'?"),
-    ({"outbox__durable__max_messages": 0}, "outbox.durable.max_messages: must be greater than or equal to 1"),
+    ({"outbox__durable__max_messages": 0}, "outbox.durable.max_messages: must be at least 1"),
     ({"outbox__durable__max_age": 9}, "outbox.durable.max_age: unknown key; did you mean 'max_age_s'?"),
     ({"outbox__durable__path": "/etc/passwd"}, "outbox.durable.path: is a file, not a directory: /etc/passwd"),
     ({"log__level": "loud"}, "log.level: must be 'debug', 'info', 'warning' or 'error'"),
     ({"models": GONE}, "models: is missing"),
     ({"models__coco": GONE}, "models: needs at least one"),
-    ({"models__Coco": {"model_name": "a", "zoo_url": "b", "inference_host_address": "@local"}}, "models.Coco: a name has 1 to 64 characters of a-z, 0-9, '_' and '-'"),
+    ({"models__Coco": {"model_name": "a", "zoo_url": "b", "inference_host_address": "@local"}}, "models.Coco: the name must have 1 to 64 characters of a-z, 0-9, '_' and '-'"),
     ({"models__coco__model_name": GONE}, "models.coco: model_name is missing (or model_url)"),
     ({"models__coco__zoo_url": GONE}, "models.coco: zoo_url is missing: @local needs one"),
     ({"models__coco__inference_host_address": ""}, "models.coco: inference_host_address must be @local, @cloud, or the host of an AI server"),
@@ -163,7 +163,7 @@ WRONG = [
     ({"mqtt__host": "h"}, "mqtt.host: unknown key; did you mean 'url'?"),
     ({"models__coco": {"model_name": "m", "zoo_url": "./zoo"}}, "models.coco: the zoo is a directory on this machine: set inference_host_address to \"@local\""),
     ({"cameras": []}, "cameras: must be a mapping (keys and values below it), not a list"),
-    ({"cameras__Porch": {"source": 0, "model": "coco"}}, "cameras.Porch: a name has 1 to 64 characters of a-z, 0-9, '_' and '-'"),
+    ({"cameras__Porch": {"source": 0, "model": "coco"}}, "cameras.Porch: the name must have 1 to 64 characters of a-z, 0-9, '_' and '-'"),
     ({"cameras__status": {"source": 0, "model": "coco"}}, "cameras.status: a camera cannot be named 'status': this is a topic of the node"),
     ({"cameras__porch__source": GONE}, "cameras.porch: set either source or source_file"),
     ({"cameras__porch__source": ""}, "cameras.porch.source: must be a URL (rtsp://...), a file, or the number of a webcam (0 or more)"),
@@ -176,30 +176,30 @@ WRONG = [
     ({"cameras__porch__model": "cocco"}, "cameras.porch.model: no such model: 'cocco'; did you mean 'coco'?"),
     ({"cameras__porch__loop": True}, "cameras.porch: loop is for files only: remove it"),
     ({"cameras__porch__realtime": True}, "cameras.porch: realtime is for files only: remove it"),
-    ({"cameras__porch__min_score": 1.5}, "cameras.porch.min_score: must be less than or equal to 1"),
+    ({"cameras__porch__min_score": 1.5}, "cameras.porch.min_score: must be at most 1"),
     ({"cameras__porch__min_score": True}, "cameras.porch.min_score: must be a number, not yes or no"),
     ({"cameras__porch__min_scores": 0.5}, "cameras.porch.min_scores: unknown key; did you mean 'min_score'?"),
-    ({"cameras__porch__max_fps": 0}, "cameras.porch.max_fps: must be greater than or equal to 0.001"),
+    ({"cameras__porch__max_fps": 0}, "cameras.porch.max_fps: must be at least 0.001"),
     ({"cameras__porch__max_fps": float("nan")}, "cameras.porch.max_fps: must be a finite number"),
     ({"cameras__porch__max_fsp": 5}, "cameras.porch.max_fsp: unknown key; did you mean 'max_fps'?"),
-    ({"cameras__porch__stall_timeout_s": 0.5}, "cameras.porch.stall_timeout_s: must be greater than or equal to 1"),
+    ({"cameras__porch__stall_timeout_s": 0.5}, "cameras.porch.stall_timeout_s: must be at least 1"),
     ({"cameras__porch__publish": "changes"}, "cameras.porch.publish: must be a mapping (keys and values below it), not a single value"),
     ({"cameras__porch__publish": {"mode": "change"}}, "cameras.porch.publish.mode: must be 'always' or 'changes'"),
-    ({"cameras__porch__publish": {"every": 0}}, "cameras.porch.publish.every: must be greater than or equal to 1"),
+    ({"cameras__porch__publish": {"every": 0}}, "cameras.porch.publish.every: must be at least 1"),
     ({"cameras__porch__publish": {"max_rate": 1}}, "cameras.porch.publish.max_rate: unknown key; did you mean 'max_rate_hz'?"),
-    ({"cameras__porch__publish": {"max_rate_hz": 0}}, "cameras.porch.publish.max_rate_hz: must be greater than 0"),
-    ({"cameras__porch__publish": {"heartbeat_s": 0}}, "cameras.porch.publish.heartbeat_s: must be greater than 0"),
+    ({"cameras__porch__publish": {"max_rate_hz": 0}}, "cameras.porch.publish.max_rate_hz: must be more than 0"),
+    ({"cameras__porch__publish": {"heartbeat_s": 0}}, "cameras.porch.publish.heartbeat_s: must be more than 0"),
     ({"cameras__porch__publish": {"mode": "changes", "max_rate_hz": 0.01}}, "cameras.porch.publish: heartbeat_s is shorter than max_rate_hz allows: set it to 100 or more, or to null"),
     ({"cameras__porch__tracking": "maybe"}, "cameras.porch.tracking: must be true or false"),
-    ({"cameras__porch__track_lost_s": -1}, "cameras.porch.track_lost_s: must be greater than or equal to 0"),
-    ({"cameras__porch__occupancy_on_frames": 0}, "cameras.porch.occupancy_on_frames: must be greater than or equal to 1"),
+    ({"cameras__porch__track_lost_s": -1}, "cameras.porch.track_lost_s: must be at least 0"),
+    ({"cameras__porch__occupancy_on_frames": 0}, "cameras.porch.occupancy_on_frames: must be at least 1"),
     ({"cameras__porch__ocupancy_off_s": 1}, "cameras.porch.ocupancy_off_s: unknown key; did you mean 'occupancy_off_s'?"),
     ({"cameras__porch__snapshot": False}, "cameras.porch.snapshot: must be a mapping (keys and values below it), not a single value"),
     ({"cameras__porch__snapshot__enable": False}, "cameras.porch.snapshot.enable: unknown key; did you mean 'enabled'?"),
-    ({"cameras__porch__snapshot__quality": 0}, "cameras.porch.snapshot.quality: must be greater than or equal to 1"),
+    ({"cameras__porch__snapshot__quality": 0}, "cameras.porch.snapshot.quality: must be at least 1"),
     ({"cameras__porch__zones": [TRIANGLE]}, "cameras.porch.zones: must be a mapping (keys and values below it), not a list"),
     ({"cameras__porch__zones__a": TRIANGLE}, "cameras.porch.zones.a: must be a mapping (keys and values below it), not a list"),
-    ({"cameras__porch__zones__A b": {"polygon": TRIANGLE}}, "cameras.porch.zones.A b: a name has 1 to 64 characters of a-z, 0-9, '_' and '-'"),
+    ({"cameras__porch__zones__A b": {"polygon": TRIANGLE}}, "cameras.porch.zones.A b: the name must have 1 to 64 characters of a-z, 0-9, '_' and '-'"),
     ({"cameras__porch__zones__a": {"polygons": TRIANGLE, "polygon": TRIANGLE}}, "cameras.porch.zones.a.polygons: unknown key; did you mean 'polygon'?"),
     ({"cameras__porch__zones__a__polygon": [[0, 0], [1, 1]]}, "cameras.porch.zones.a.polygon: needs at least 3"),
     ({"cameras__porch__zones__a__polygon": [[0, 0], [1, 0], [1]]}, "cameras.porch.zones.a.polygon.2: a point is [x, y]"),
@@ -214,7 +214,7 @@ WRONG = [
     ({"cameras__porch__lines__g": {"from": [0, 0], "to": [0, 1], "frm": 1}}, "cameras.porch.lines.g.frm: unknown key; did you mean 'from'?"),
     ({"cameras__porch__lines__g": {"from": [0, 1], "to": [0, 1]}}, "cameras.porch.lines.g: from and to are the same point: set two different points"),
     ({"cameras__porch__tracking": False, "cameras__porch__lines__g": {"from": [0, 0], "to": [0, 1]}}, "cameras.porch: lines need tracking: set it to true, or remove lines"),
-    ({"stats": {"interval_s": 0}}, "stats.interval_s: must be greater than or equal to 1"),
+    ({"stats": {"interval_s": 0}}, "stats.interval_s: must be at least 1"),
     ({"stats": {"interval": 10}}, "stats.interval: unknown key; did you mean 'interval_s'?"),
     ({"cameras__porch__labels": []}, "cameras.porch.labels: needs at least one"),
     ({"cameras__porch__labels": "person"}, "cameras.porch.labels: must be a list, like [person, car]"),
@@ -251,7 +251,7 @@ def test_a_file_that_is_not_a_configuration(tmp_path, text, line):
 
 def test_a_missing_file_says_how_to_name_one(tmp_path):
     with pytest.raises(
-        ConfigurationError, match="No such file or directory; name one with -c FILE or in EDGEPUB_CONFIG"
+        ConfigurationError, match="No such file or directory; set another file with -c FILE or EDGEPUB_CONFIG"
     ):
         load_settings(tmp_path / "none.yaml")
 
@@ -454,7 +454,7 @@ def test_an_address_other_than_loopback_needs_a_token(tmp_path, listen):
 def test_editing_needs_a_token(tmp_path):
     text = changed(http__listen=9464, http__allow_edit=True)
     assert mistakes(tmp_path, text) == [
-        f"http.allow_edit: a token is required, or every user of this machine could edit: {REMEDY}"
+        f"http.allow_edit: a token is required, or every user of this host could edit: {REMEDY}"
     ]
     (tmp_path / "token").write_text(TOKEN)
     assert load(tmp_path, changed(http__listen=9464, http__allow_edit=True, http__token_file="token"))
@@ -482,10 +482,10 @@ def test_a_token_is_read_from_a_file_or_a_credential_and_never_shown(tmp_path, m
     [
         ("", "the token file is empty: PATH; make one with `openssl rand -hex 16`"),
         ("\n", "the token file is empty: PATH; make one with `openssl rand -hex 16`"),
-        ("0123456789abcde\n", "a token has at least 16 characters: PATH; make one with `openssl rand -hex 16`"),
-        ("0123456789 abcdef", "a token is printable ASCII on one line, without spaces: PATH; make one with `openssl rand -hex 16`"),
-        ("0123456789\nabcdef0", "a token is printable ASCII on one line, without spaces: PATH; make one with `openssl rand -hex 16`"),
-        ("0123456789abcdefé", "a token is printable ASCII on one line, without spaces: PATH; make one with `openssl rand -hex 16`"),
+        ("0123456789abcde\n", "the token must have at least 16 characters: PATH; make one with `openssl rand -hex 16`"),
+        ("0123456789 abcdef", "the token must be printable ASCII on one line, without spaces: PATH; make one with `openssl rand -hex 16`"),
+        ("0123456789\nabcdef0", "the token must be printable ASCII on one line, without spaces: PATH; make one with `openssl rand -hex 16`"),
+        ("0123456789abcdefé", "the token must be printable ASCII on one line, without spaces: PATH; make one with `openssl rand -hex 16`"),
         (b"\xff" * 16, "the token file cannot be read as text: PATH"),
     ],
 )  # fmt: skip
@@ -524,7 +524,7 @@ def test_node_settings_are_read_without_the_cameras(tmp_path, monkeypatch):
         "edgepub-garage",
     )
     path.write_text("node: Garage!\n")
-    with pytest.raises(ConfigurationError, match="node: a name has"):
+    with pytest.raises(ConfigurationError, match="node: the name must have"):
         load_node_settings(path)
 
 

@@ -146,7 +146,7 @@ def test_a_full_disk_keeps_the_old_content(tmp_path, monkeypatch):
         ("cameras: {porch: {}", "line 1, column 20: expected ',' or '}', but got '<stream end>'"),
         ("cameras: {porch: {}, porch: {}}", "line 1, column 22: the key 'porch' occurs twice"),
         ("cameras:", "cameras: is empty"),
-        ("cameras: {Porch: {}}", "cameras.Porch: a name has 1 to 64 characters of a-z, 0-9, '_' and '-'"),
+        ("cameras: {Porch: {}}", "cameras.Porch: the name must have 1 to 64 characters of a-z, 0-9, '_' and '-'"),
         ("cameras: {porch: {zone: {}}}", "cameras.porch.zone: unknown key; did you mean 'zones'?"),
         ("cameras: {porch: {min_score: 1}}", "cameras.porch.min_score: unknown key"),
         (

@@ -181,5 +181,7 @@ class Analysis:
             return False
         self._labels.add(label)
         if len(self._labels) == _MAX_LABELS:
-            self._log.warning("%d labels; objects with other labels are not counted; see `labels`", _MAX_LABELS)
+            self._log.warning(
+                "%d labels are counted, the maximum; objects with other labels are not: set `labels`", _MAX_LABELS
+            )
         return True

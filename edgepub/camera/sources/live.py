@@ -57,7 +57,7 @@ class LiveSource:
                     continue
                 while not stopping.is_set():
                     if not grab(capture):
-                        raise SourceError(f"{self}: gives no more frames")
+                        raise SourceError(f"{self}: no more frames")
                     captured_s, timestamp = time.monotonic(), time.time()
                     if stopping.is_set():
                         return  # the read hung and was abandoned
@@ -71,7 +71,7 @@ class LiveSource:
     def _reason(self) -> str:
         device = Path(f"/dev/video{self._source}")
         if isinstance(self._source, str):
-            return "not there, refused, or not a video"
+            return "unreachable, refused, or not a video"
         if not device.exists():
             return f"there is no {device}"
         if not os.access(device, os.R_OK | os.W_OK):

@@ -51,7 +51,7 @@ class NewestFrameSource:
         """
         self._abandoned = [thread for thread in self._abandoned if thread.is_alive()]
         if len(self._abandoned) >= _MAX_HUNG:
-            raise SourceError(f"{self}: {_MAX_HUNG} reads of it hang; it is opened again when one of them has ended")
+            raise SourceError(f"{self}: {_MAX_HUNG} reads hang; waiting until one of them ends")
         slot = _Slot(self._metrics)
         thread = start_native_thread(f"camera-{self._camera}-capture", lambda: self._read(slot, stopping))
         self._abandoned.append(thread)
@@ -65,7 +65,7 @@ class NewestFrameSource:
         except EOFError:
             pass
         except TimeoutError:
-            raise SourceError(f"{self}: silent for {timeout_s:.0f} s; this read of it is abandoned") from None
+            raise SourceError(f"{self}: no frame for {timeout_s:.0f} s; this read is abandoned") from None
         finally:
             slot.close()
             if stopping.is_set():

@@ -4,7 +4,6 @@ import functools
 import platform
 import tempfile
 from collections.abc import Callable, Sequence
-from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -23,31 +22,13 @@ from edgepub.cli.bench.slow_link import slow_link
 from edgepub.cli.bench.spooling import spooling
 from edgepub.cli.bench.startup import startup
 from edgepub.cli.bench.streaming import streaming
+from edgepub.cli.bench.subjects import Subject
 from edgepub.cli.bench.tables import ROUNDS
 from edgepub.cli.bench.viewers import viewers
 from edgepub.core.versions import installed_versions
 
 if TYPE_CHECKING:
     from rich.table import Table
-
-
-class Subject(StrEnum):
-    """The subjects that can be measured."""
-
-    PAYLOADS = "payloads"
-    PUBLISHING = "publishing"
-    DELIVERY = "delivery"
-    SPOOLING = "spooling"
-    STREAMING = "streaming"
-    FRESHNESS = "freshness"
-    OVERLAP = "overlap"
-    SLOW_LINK = "slow-link"
-    SCALING = "scaling"
-    SHARING = "sharing"
-    OBJECTS = "objects"
-    EVERYTHING = "everything"
-    VIEWERS = "viewers"
-    STARTUP = "startup"
 
 
 def report(subjects: Sequence[Subject]) -> int:

@@ -96,9 +96,9 @@ def _hint(settings: Settings, path: Path, log: Path, page: str, *, on_user_broke
     parts = settings.mqtt.parts
     lines = [
         "edgepub is running with a real model on a real video.",
-        f"  its configuration: {path}",
-        f"  its log:           {log}",
-        "See it in a browser, where you can draw zones:",
+        f"  configuration: {path}",
+        f"  log:           {log}",
+        "Open the web page, where you can draw zones:",
         f"  {page}",
     ]
     where = {

@@ -115,7 +115,7 @@ export class EditedAreas {
     const others = this.items.filter((other) => other !== item && other.kind === item.kind);
     const unknown = labels && item.labels?.find((label) => !labels.includes(label));
     return [
-      !NAME.test(item.name) && "a name has 1 to 64 characters of a-z, 0-9, '_' and '-'",
+      !NAME.test(item.name) && "the name must have 1 to 64 characters of a-z, 0-9, '_' and '-'",
       others.some(({ name }) => name === item.name) && `there is another ${item.kind} with this name`,
       item.kind === "zone" ? polygonMistake(item.points) : lineMistake(...item.points),
       unknown && `'${unknown}' is not one of the camera's labels`,
