@@ -271,8 +271,8 @@ def _print_discovery(path: Path) -> None:
     if not settings.home_assistant.enabled:
         typer.echo("home_assistant.enabled is false: nothing is sent", err=True)
     elif open_ended := [name for name, camera in settings.cameras.items() if None in camera.labels_by_zone.values()]:
-        known = f"{directory} has none yet" if published is None else f"this output contains those in {directory}"
-        typer.echo(f"{', '.join(open_ended)}: no labels configured, so they are added when detected; {known}", err=True)
+        known = f"none yet in {directory}" if published is None else f"this output contains those in {directory}"
+        typer.echo(f"{', '.join(open_ended)}: no labels configured, so they are added when detected: {known}", err=True)
     typer.echo(json.dumps(build_messages(settings, published or []), indent=2, ensure_ascii=False))
 
 

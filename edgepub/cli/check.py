@@ -117,7 +117,7 @@ def _run_model(
         took_ms = 1000 * (time.monotonic() - began_s)
         for camera, configured in labels.items():
             label_errors += [f"{camera}: FAILED: {line}" for line in model.find_unknown_labels(configured)]
-        return f"{model.device}, {took_ms:.0f} ms for a frame"
+        return f"{model.device}, {took_ms:.0f} ms per frame"
 
 
 def _one_frame(image: NDArray[Any]) -> Frames:

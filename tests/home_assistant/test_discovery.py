@@ -389,7 +389,7 @@ def test_discovery_prints_what_would_be_sent(cli, studio, tmp_path):
     assert done.returncode == 0, done.stderr
     assert list(json.loads(done.stdout)) == [f"ha/device/edgepub_test{its}/config" for its in ("", "_CAMERA_cam")]
     directory = os.environ["STATE_DIRECTORY"]
-    assert done.stderr == f"cam: no labels configured, so they are added when detected; {directory} has none yet\n"
+    assert done.stderr == f"cam: no labels configured, so they are added when detected: none yet in {directory}\n"
     settings["home_assistant"] = {"enabled": False}
     file.write_text(json.dumps(settings))
     done = cli("discovery", "-c", file)
