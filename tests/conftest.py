@@ -77,8 +77,8 @@ def home():
         return started[-1].start()
 
     yield start
-    for each in started:
-        each.remove()
+    for resource in started:
+        resource.remove()
 
 
 @pytest.fixture(params=[pytest.param("mosquitto", marks=pytest.mark.mosquitto), "amqtt"])
@@ -101,8 +101,8 @@ def subscribe():
         return made[-1]
 
     yield make
-    for each in made:
-        each.close()
+    for resource in made:
+        resource.close()
 
 
 @pytest.fixture
@@ -117,8 +117,8 @@ def run_daemon(tmp_path):
         return started[-1]
 
     yield run
-    for each in started:
-        each.close()
+    for resource in started:
+        resource.close()
 
 
 @pytest.fixture
@@ -145,8 +145,8 @@ def live(tmp_path):
         return started[-1]
 
     yield start
-    for each in started:
-        each.__exit__()
+    for resource in started:
+        resource.__exit__()
 
 
 @pytest.fixture(scope="session")

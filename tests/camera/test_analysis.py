@@ -57,13 +57,13 @@ class Play:
                 self._take(
                     frame, analysis.set_areas(CameraSettings(source="cam.mp4", model="m", **{**camera, **areas}))
                 )
-            self.objects.append([dict(each) for each in objects])
+            self.objects.append([dict(occurrence) for occurrence in objects])
             self._take(frame, analysis.update(self.objects[-1], Frame(IMAGE, frame, 1e9 + frame, 0.0, frame / fps)))
         if end:
             self._take(frame + 1, analysis.reset())
 
     def _take(self, frame, findings):
-        self.occurrences += [(frame, each) for each in findings.occurrences]
+        self.occurrences += [(frame, occurrence) for occurrence in findings.occurrences]
         if findings.counts is not None:
             self.count_changes.append((frame, {key: n for key, n in findings.counts.items() if n}))
 
@@ -270,7 +270,7 @@ def test_without_tracking_there_are_only_counts():
     assert play.events == []
     assert [number for _, number in play.counts()] == [1, 2, 1, 0] or [n for _, n in play.counts()] == [1, 2, 0]
     assert [number for _, number in play.counts("middle")] == [1, 0]
-    assert not any("track_id" in each for frame in play.objects for each in frame)
+    assert not any("track_id" in occurrence for frame in play.objects for occurrence in frame)
 
 
 @pytest.mark.parametrize("moving", [False, True])
@@ -288,7 +288,7 @@ def test_a_pause_of_the_camera_changes_nothing(moved):
     for frame in range(1, 101):
         now_s = frame / FPS + (6.0 if frame > 50 else 0.0)
         findings = analysis.update([at(0.3 + moved * (frame > 50))], Frame(IMAGE, frame, 0.0, 0.0, now_s))
-        events += [each.event_type for each in findings.occurrences]
+        events += [occurrence.event_type for occurrence in findings.occurrences]
     assert events == ["appeared"]
 
 
@@ -385,10 +385,12 @@ def test_events_and_counts_agree(script, end, on_frames, off_s):
     numbers, shown = dict(play.count_changes), Counter()
     visits = Visits()
     for frame in range(1, len(script) + 2):
-        for each in (occurrence for at_frame, occurrence in play.occurrences if at_frame == frame):
-            assert each.sighting.moment.frame <= frame
-            assert each.sighting.object in play.objects[each.sighting.moment.frame - 1], "from the frame that it names"
-            visits.add(each)
+        for occurrence in (occurrence for at_frame, occurrence in play.occurrences if at_frame == frame):
+            assert occurrence.sighting.moment.frame <= frame
+            assert occurrence.sighting.object in play.objects[occurrence.sighting.moment.frame - 1], (
+                "from the frame that it names"
+            )
+            visits.add(occurrence)
         shown = numbers.get(frame, shown)
         assert shown == visits.counts(), "a change is reported immediately"
     assert not end or not visits.counts()
@@ -412,9 +414,9 @@ def test_new_areas_change_nothing_else(script, drawn, on_frames):
         assert tracks(play) == tracks(calm)
         assert play.counts() == calm.counts()
         visits = Counter(), Counter()
-        for _, each in play.occurrences:
-            if each.zone:
-                visits[each.event_type == "zone_left"][each.zone] += 1
+        for _, occurrence in play.occurrences:
+            if occurrence.zone:
+                visits[occurrence.event_type == "zone_left"][occurrence.zone] += 1
         assert visits[0] == visits[1], "each visit ends"
 
 
@@ -427,7 +429,7 @@ def events_in(play, *zones):
 
 
 def tracks(play):
-    return [[each.get("track_id") for each in objects] for objects in play.objects]
+    return [[occurrence.get("track_id") for occurrence in objects] for objects in play.objects]
 
 
 class Visits:
@@ -436,8 +438,8 @@ class Visits:
     def __init__(self):
         self.present, self.inside = set(), set()
 
-    def add(self, each):
-        getattr(self, each.event_type)(each.key)
+    def add(self, occurrence):
+        getattr(self, occurrence.event_type)(occurrence.key)
 
     def appeared(self, key):
         assert key not in self.present
@@ -465,7 +467,7 @@ class Visits:
 @settings(max_examples=60, deadline=None)
 @given(st.lists(st.floats(0.1, 0.9).filter(lambda x: abs(x - 0.5) > 2 * MARGIN), min_size=1, max_size=6))
 def test_a_line_is_crossed_as_often_as_its_side_changes(stops):
-    """Someone walks from one place to the next, and stays at each for a while."""
+    """Someone walks from one place to the next, and stays at occurrence for a while."""
     script, x = still(0.2, 10), 0.2
     for stop in stops:
         script += [*walk(x, stop, 25), *still(stop, 3)]

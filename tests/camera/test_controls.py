@@ -33,8 +33,8 @@ class Node:
 
     def states(self):
         states = {}
-        while self.outbox._state:
-            message = self.outbox._state.take()
+        while message := self.outbox.take():
+            self.outbox.done(message)
             assert (message.qos, message.retain) == (1, True)
             states[message.topic.removeprefix("site/edgepub/garage/porch/")] = message.payload.decode()
         return states

@@ -97,20 +97,20 @@ def test_two_visits_give_two_visits_and_nothing_else(
     daemon = run_daemon(the_settings(mosquitto, demo_assets, path, max_fps=max_fps, min_score=0.7))
     assert daemon.wait() == 0, daemon.log
     reader.wait_for(ended, "the end")
-    told = [json.loads(payload) for payload in reader.payloads("edgepub/test/cam/events")]
+    events = [json.loads(payload) for payload in reader.payloads("edgepub/test/cam/events")]
     expected = [*VISIT, *((what, 2, frame + 9 * FPS, way) for what, _, frame, way in VISIT)]
-    assert [(e["event_type"], e["track_id"], e.get("direction")) for e in told] == [
+    assert [(e["event_type"], e["track_id"], e.get("direction")) for e in events] == [
         (what, track, way) for what, track, _, way in expected
     ]
-    assert [e["frame"] for e in told] == [pytest.approx(frame, abs=tolerance) for _, _, frame, _ in expected]
-    assert [e["dwell_s"] for e in told if e["event_type"] == "left"] == [pytest.approx(5.3, abs=0.5)] * 2
-    assert [e["seq"] for e in told] == list(range(1, 11))
+    assert [e["frame"] for e in events] == [pytest.approx(frame, abs=tolerance) for _, _, frame, _ in expected]
+    assert [e["dwell_s"] for e in events if e["event_type"] == "left"] == [pytest.approx(5.3, abs=0.5)] * 2
+    assert [e["seq"] for e in events] == list(range(1, 11))
     for topic in ("objects/face", "zones/middle/objects/face"):
         counts = [payload.decode() for payload in reader.payloads(f"edgepub/test/cam/{topic}")]
         occupancy = [payload.decode() for payload in reader.payloads(f"edgepub/test/cam/{topic}/occupancy")]
         # The first value waits until it is on the disk that something is retained there, and may be over by then.
         visits = (["1", "0"] * 2, ["ON", "OFF"] * 2)
-        assert (counts, occupancy) in (visits, tuple(each[1:] for each in visits))
+        assert (counts, occupancy) in (visits, tuple(visit[1:] for visit in visits))
     if max_fps is None:
         seen = [bool(payload["detections"]) for payload in reader.detections()]
         there = [middle is not None and SIDE / 3 < middle < WIDTH - SIDE / 3 for middle in middles]

@@ -63,10 +63,12 @@ def test_the_postprocessor_worker_listens_on_loopback_only(demo_assets):
     model = {"model_name": "blazeface", "zoo_url": str(demo_assets.zoo), "inference_host_address": "@local"}
     with load_model(ModelSettings(**model)) as ready:
         frame = Frame(np.zeros((99, 99, 3), np.uint8), 1, 0.0, time.monotonic(), 0.0)
-        list(ready.infer((each for each in [frame]), live=False))
+        list(ready.infer((process for process in [frame]), live=False))
         children = psutil.Process().children(recursive=True)
         workers = [child for child in children if "pproc_worker.py" in str(child.as_dict(["cmdline"]))]  # or a zombie
-        listening = [c.laddr for each in workers for c in each.net_connections() if c.status == psutil.CONN_LISTEN]
+        listening = [
+            c.laddr for process in workers for c in process.net_connections() if c.status == psutil.CONN_LISTEN
+        ]
     assert listening
     assert {address.ip for address in listening} == {"127.0.0.1"}
 
@@ -211,8 +213,8 @@ class Lost:
             raise RuntimeError("Timeout")
         self.cured += 1
         self.answers = self.cure
-        for each in waiting:
-            yield SimpleNamespace(info=each, results=[])
+        for frame in waiting:
+            yield SimpleNamespace(info=frame, results=[])
 
 
 def endless():
@@ -225,7 +227,7 @@ def test_a_connection_lost_with_frames_in_flight_recovers_or_fails():
     kind = {"overlaps": True, "in_flight": 3, "quiet_timeout_s": 0.1}
     lost = Lost(answers=5, cure=7)
     results = list(islice(Model(lost, **kind).infer(endless(), live=True), 25))
-    assert [result.frame.number for result in results] == list(range(1, 26)), "each, and in order"
+    assert [result.frame.number for result in results] == list(range(1, 26)), "all of them, in order"
     assert lost.cured == 2
     with pytest.raises(ModelError, match="Timeout"):
         list(Model(Lost(answers=5, cure=0), **kind).infer(endless(), live=True))

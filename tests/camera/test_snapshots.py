@@ -114,9 +114,9 @@ class Camera:
         frame = Frame(np.zeros((48, 64, 3), np.uint8), self.frame, 1e9 + now_s, 0.0, now_s)
         moment = Moment(self.frame, 0.0, now_s, 64, 48)
         before = len(self.pictures)
-        present = {(each["label"], n): Sighting(moment, each) for n, each in enumerate(objects)}
+        present = {(detection["label"], n): Sighting(moment, detection) for n, detection in enumerate(objects)}
         self.snapshots.update(frame, objects, present)
-        return [comment(each)["frame"] for each in self.pictures[before:]]
+        return [comment(picture)["frame"] for picture in self.pictures[before:]]
 
 
 FAR, NEAR = (0.4, 0.4, 0.5, 0.6), (0.3, 0.3, 0.6, 0.9)

@@ -207,8 +207,8 @@ def start_camera(tmp_path):
         return started[-1]
 
     yield start
-    for each in started:
-        each.__exit__()
+    for resource in started:
+        resource.__exit__()
 
 
 def test_a_slow_consumer_gets_the_newest_frame_and_the_others_are_counted(start_camera):

@@ -90,32 +90,32 @@ def test_the_printed_command_works_on_the_users_broker(cli, mosquitto, subscribe
 
 @pytest.mark.usefixtures("demo_assets")
 def test_a_terminal_gets_a_table_and_ctrl_c_stops_it():
-    ours, theirs = pty.openpty()
+    controller, terminal = pty.openpty()
     demo = subprocess.Popen(
         [sys.executable, "-m", "edgepub", "demo"],
-        stdin=theirs,
-        stdout=theirs,
+        stdin=terminal,
+        stdout=terminal,
         stderr=subprocess.PIPE,
         text=True,
         start_new_session=True,
         env={**os.environ, "TERM": "xterm", "COLUMNS": "120"},
     )
-    os.close(theirs)
+    os.close(terminal)
     shown = ""
     try:
         while "1 face" not in shown:
-            shown += os.read(ours, 4096).decode()
+            shown += os.read(controller, 4096).decode()
         demo.send_signal(signal.SIGINT)
         with pytest.raises(OSError, match="Input/output error"):  # the other end of the terminal is closed
             while True:
-                shown += os.read(ours, 4096).decode()
+                shown += os.read(controller, 4096).decode()
         assert demo.wait(60) == 0
         assert "with objects" in demo.stderr.read()
     finally:
         demo.kill()
         demo.wait()
         demo.stderr.close()
-        os.close(ours)
+        os.close(controller)
     for word in ("camera", "fps", "sees", "online", "mosquitto_sub -h 127.0.0.1"):
         assert word in shown
     wait_until(lambda: not children(), "all processes of the demo to end")

@@ -103,20 +103,20 @@ def watch(tmp_path):
         return started[-1]
 
     yield start
-    for each in started:
-        each.close()
+    for resource in started:
+        resource.close()
 
 
 class Terminal:
     """A window of 80 columns in which `edgepub watch` runs."""
 
     def __init__(self, *arguments, rows=24):
-        self.ours, theirs = pty.openpty()
-        fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", rows, 80, 0, 0))
-        self._theirs = theirs
-        self.before = termios.tcgetattr(theirs)
+        self.controller, terminal = pty.openpty()
+        fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack("HHHH", rows, 80, 0, 0))
+        self._terminal = terminal
+        self.before = termios.tcgetattr(terminal)
         # The process that opens the terminal first in a new session receives Ctrl-C.
-        command = ["sh", "-c", 'exec "$@" <"$0" >"$0" 2>&1', os.ttyname(theirs)]
+        command = ["sh", "-c", 'exec "$@" <"$0" >"$0" 2>&1', os.ttyname(terminal)]
         self.process = subprocess.Popen(
             [*command, sys.executable, "-m", "edgepub", "watch", *arguments],
             start_new_session=True,
@@ -129,15 +129,15 @@ class Terminal:
         return self.shown.split("\x1b[H")[1:]
 
     def read(self):
-        while select.select([self.ours], [], [], 0)[0]:
-            self.shown += os.read(self.ours, 65_536).decode()
+        while select.select([self.controller], [], [], 0)[0]:
+            self.shown += os.read(self.controller, 65_536).decode()
         return self.shown
 
     def wait_for(self, text, after=0):
         wait_until(lambda: text in self.read()[after:], f"{text!r} on the terminal; last: {self.shown[-2000:]!r}")
 
     def type(self, key):
-        os.write(self.ours, key)
+        os.write(self.controller, key)
 
     def end(self):
         wait_until(lambda: self.read() and self.process.poll() is not None, "its exit")
@@ -149,14 +149,14 @@ class Terminal:
         return (
             self.shown.rfind("\x1b[?25h") > self.shown.rfind("\x1b[?25l")
             and self.shown.count("\x1b[?1049h") == self.shown.count("\x1b[?1049l")
-            and termios.tcgetattr(self._theirs) == self.before
+            and termios.tcgetattr(self._terminal) == self.before
         )
 
     def close(self):
         self.process.kill()
         self.process.wait()
-        os.close(self.ours)
-        os.close(self._theirs)
+        os.close(self.controller)
+        os.close(self._terminal)
 
 
 @pytest.fixture
@@ -169,8 +169,8 @@ def terminal():
         return started[-1]
 
     yield start
-    for each in started:
-        each.close()
+    for resource in started:
+        resource.close()
 
 
 def test_a_pipe_gets_a_line_per_event_and_per_camera(broker, studio, run_daemon, watch):

@@ -87,7 +87,7 @@ def test_all_areas_are_saved_exactly(tmp_path, saved):
     overrides.write(tmp_path, saved)
     again = overrides.read(tmp_path)
     assert again == saved
-    assert [list(each.zones) for each in again.values()] == [list(each.zones) for each in saved.values()]
+    assert [list(areas.zones) for areas in again.values()] == [list(areas.zones) for areas in saved.values()]
 
 
 DIES = """

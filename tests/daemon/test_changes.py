@@ -37,7 +37,7 @@ BASE = {
         ("node", "other", (True, [], [], [])),
     ],
 )
-def test_what_a_change_costs(place, value, expected):
+def test_cameras_that_a_change_restarts(place, value, expected):
     new = copy.deepcopy(BASE)
     *above, key = place.split(".")
     section = new

@@ -30,7 +30,7 @@ def test_quantiles_are_right_to_two_percent():
     assert len(histogram.copy()) < 500, "little memory"
 
 
-def test_a_window_is_what_came_between_two_copies():
+def test_the_difference_of_two_copies_is_the_time_between_them():
     histogram = Histogram()
     for value in (1, 2, 3):
         histogram.add(value)
@@ -42,7 +42,7 @@ def test_a_window_is_what_came_between_two_copies():
     assert quantile(window, 0) == pytest.approx(100, rel=0.021)
 
 
-def test_the_ends_of_what_can_be_counted():
+def test_extreme_values_are_counted():
     histogram = Histogram()
     assert quantile(histogram.copy(), 0.5) is None
     for value in (0, -1, 1e-9, 1e12):
@@ -76,7 +76,7 @@ async def running(cameras, outbox, interval_s=3600.0, **options):
     return task
 
 
-async def test_a_line_a_minute_for_a_person(caplog):
+async def test_one_log_line_a_minute(caplog):
     caplog.set_level(logging.INFO)
     cameras = {"porch": CameraMetrics()}
     task = await running(cameras, Outbox(9), line_interval_s=0.5)

@@ -1,4 +1,4 @@
-"""Discovery messages: ids that never change, entities that are removed, and when all is sent again."""
+"""Discovery messages: ids that never change, entities that are removed, and sending all again."""
 
 import asyncio
 import json
@@ -18,7 +18,7 @@ from tests.support.studio import BOX
 from tests.support.waiting import take
 
 ZONE = {"polygon": [[0.1, 0.1], [0.9, 0.1], [0.9, 0.9]]}
-BOX_TOPIC, PORCH_TOPIC = (f"homeassistant/device/edgepub_garage{its}/config" for its in ("", "_CAMERA_porch"))
+NODE_TOPIC, PORCH_TOPIC = (f"homeassistant/device/edgepub_garage{suffix}/config" for suffix in ("", "_CAMERA_porch"))
 NAMES = st.from_regex(r"[a-z0-9_-]{1,8}", fullmatch=True).filter(lambda name: name not in {"status", "info", "stats"})
 
 
@@ -45,17 +45,17 @@ def test_unique_ids_never_change():
         {"porch": {"labels": ["person", "Big dog"], "zones": {"steps": {**ZONE, "labels": ["person"]}}}}
     )
     ids = {
-        topic: {(its["platform"], its["unique_id"]) for its in message["components"].values()}
+        topic: {(entity["platform"], entity["unique_id"]) for entity in message["components"].values()}
         for topic, message in build_messages(settings, []).items()
     }
-    box, porch = "edgepub/garage/", "edgepub/garage/porch/"
+    node, porch = "edgepub/garage/", "edgepub/garage/porch/"
     assert ids == {
-        BOX_TOPIC: {
-            ("sensor", box + "stats/cpu_percent"),
-            ("sensor", box + "stats/rss_bytes"),
-            ("sensor", box + "stats/started"),
-            ("sensor", box + "stats/outbox"),
-            ("sensor", box + "stats/reconnects"),
+        NODE_TOPIC: {
+            ("sensor", node + "stats/cpu_percent"),
+            ("sensor", node + "stats/rss_bytes"),
+            ("sensor", node + "stats/started"),
+            ("sensor", node + "stats/outbox"),
+            ("sensor", node + "stats/reconnects"),
         },
         PORCH_TOPIC: {
             ("event", porch + "events"),
@@ -83,26 +83,26 @@ def test_unique_ids_never_change():
 @given(st.lists(st.tuples(NAMES, NAMES), min_size=2, max_size=2, unique=True))
 def test_no_two_nodes_or_cameras_share_an_id(pairs):
     built = [build_messages(settings_of({camera: {}}, node), []) for node, camera in pairs]
-    (_, one), (_, other) = (list(its) for its in built)
+    (_, one), (_, other) = (list(messages) for messages in built)
     assert one != other
-    boxes = {node: next(iter(its)) for (node, _), its in zip(pairs, built, strict=True)}
-    assert len({*boxes.values(), one, other}) == len(boxes) + 2
+    node_topics = {node: next(iter(messages)) for (node, _), messages in zip(pairs, built, strict=True)}
+    assert len({*node_topics.values(), one, other}) == len(node_topics) + 2
     ids = [
-        {c["unique_id"] for c in its[topic]["components"].values()}
-        for its, topic in zip(built, (one, other), strict=True)
+        {c["unique_id"] for c in messages[topic]["components"].values()}
+        for messages, topic in zip(built, (one, other), strict=True)
     ]
     assert not ids[0] & ids[1]
 
 
-def test_names_read_well():
+def test_display_names_are_readable():
     camera = {
         "labels": ["person", "TV", "t-shirt", "traffic light", "人"],
         "zones": {"front-steps": {**ZONE, "labels": ["person"]}},
     }
     settings = settings_of({"front_door": camera}, "barn")
-    (box, door) = build_messages(settings, []).values()
-    assert (box["device"]["name"], door["device"]["name"]) == ("edgepub barn", "Front door")
-    assert {its["name"] for its in door["components"].values() if its.get("device_class") == "occupancy"} == {
+    (node, door) = build_messages(settings, []).values()
+    assert (node["device"]["name"], door["device"]["name"]) == ("edgepub barn", "Front door")
+    assert {entity["name"] for entity in door["components"].values() if entity.get("device_class") == "occupancy"} == {
         "Person",
         "TV",
         "T-shirt",
@@ -113,8 +113,8 @@ def test_names_read_well():
     assert door["components"]["objects/tv"]["name"] == "TV count"
 
 
-def test_a_camera_without_labels_has_those_that_it_has_seen():
-    its = components(
+def test_a_camera_without_labels_has_entities_for_the_labels_it_detected():
+    built = components(
         settings_of({"porch": {"zones": {"steps": ZONE}}}),
         [
             "edgepub/garage/porch/objects/fire_truck",
@@ -124,7 +124,7 @@ def test_a_camera_without_labels_has_those_that_it_has_seen():
             "edgepub/other/porch/objects/person",
         ],
     )
-    counts = {key: component.get("name") for key, component in its.items() if "objects" in key}
+    counts = {key: component.get("name") for key, component in built.items() if "objects" in key}
     assert counts == {
         "objects/fire_truck": "Fire truck count",
         "objects/fire_truck/occupancy": "Fire truck",
@@ -133,11 +133,11 @@ def test_a_camera_without_labels_has_those_that_it_has_seen():
     }
 
 
-def test_what_the_configuration_no_longer_has_is_removed():
+def test_entities_that_are_no_longer_configured_are_removed():
     gone = ["porch/objects/car", "porch/zones/steps/objects/person/occupancy"]
     settings = settings_of({"porch": {"labels": ["person"], "tracking": False, "snapshot": {"enabled": False}}})
-    its = components(settings, [f"edgepub/garage/{topic}" for topic in gone])
-    assert {key: component for key, component in its.items() if "unique_id" not in component} == {
+    built = components(settings, [f"edgepub/garage/{topic}" for topic in gone])
+    assert {key: component for key, component in built.items() if "unique_id" not in component} == {
         "events": {"platform": "event"},
         "snapshot": {"platform": "image"},
         "objects/car": {"platform": "sensor"},
@@ -149,9 +149,9 @@ def test_what_the_configuration_no_longer_has_is_removed():
 
 def test_labels_with_one_topic_have_the_name_of_the_first():
     labels = ["人", "车", "TV", "tv", "occupancy"]
-    its = components(settings_of({"porch": {"labels": labels}}), ["edgepub/garage/porch/objects/occupancy/occupancy"])
+    built = components(settings_of({"porch": {"labels": labels}}), ["edgepub/garage/porch/objects/occupancy/occupancy"])
     names = {
-        key: component["name"] for key, component in its.items() if key.startswith("objects") and "name" in component
+        key: component["name"] for key, component in built.items() if key.startswith("objects") and "name" in component
     }
     assert names == {
         "objects/_": "人 count",
@@ -163,33 +163,36 @@ def test_labels_with_one_topic_have_the_name_of_the_first():
     }
 
 
-def test_what_was_counted_under_another_prefix_is_removed():
+def test_counts_under_another_prefix_are_removed():
     old = [
         "old/garage/porch/objects/bear",
         "old/garage/porch/zones/gone/objects/person",
         "old/garage/porch/objects/cat",
     ]
-    its = components(settings_of({"porch": {}}), [*old, "edgepub/garage/porch/objects/cat"])
-    removed = {key for key, component in its.items() if "unique_id" not in component}
+    built = components(settings_of({"porch": {}}), [*old, "edgepub/garage/porch/objects/cat"])
+    removed = {key for key, component in built.items() if "unique_id" not in component}
     places = {"objects/bear", "zones/gone/objects/person"}
     assert removed == places | {f"{place}/occupancy" for place in places}
-    assert its["objects/cat"]["state_topic"] == "edgepub/garage/porch/objects/cat"
+    assert built["objects/cat"]["state_topic"] == "edgepub/garage/porch/objects/cat"
 
 
-def test_births_are_heard_where_home_assistant_says_them_and_where_one_would_look():
+def test_birth_topics_are_the_default_and_the_one_below_the_discovery_prefix():
     assert birth_topics(settings_of({"porch": {}})) == ["homeassistant/status"]
     elsewhere = settings_of({"porch": {}}, home_assistant={"discovery_prefix": "ha"})
     assert birth_topics(elsewhere) == ["ha/status", "homeassistant/status"]
     assert birth_topics(settings_of({"porch": {}}, home_assistant={"enabled": False})) == []
 
 
-def test_a_camera_is_there_when_it_and_the_box_are_but_can_be_controlled_when_it_is_not():
+def test_a_camera_needs_its_node_and_itself_but_its_settings_need_only_the_node():
     message = build_messages(settings_of({"porch": {"labels": ["person"]}}), [])[PORCH_TOPIC]
     assert message["availability_mode"] == "all"
-    assert [its["topic"] for its in message["availability"]] == ["edgepub/garage/status", "edgepub/garage/porch/status"]
-    of_the_box_alone = {key for key, its in message["components"].items() if "availability" in its}
-    assert of_the_box_alone == {"enabled", "min_score", "max_fps", "status", "events"}
-    for key in of_the_box_alone:
+    assert [item["topic"] for item in message["availability"]] == [
+        "edgepub/garage/status",
+        "edgepub/garage/porch/status",
+    ]
+    node_only = {key for key, entity in message["components"].items() if "availability" in entity}
+    assert node_only == {"enabled", "min_score", "max_fps", "status", "events"}
+    for key in node_only:
         assert message["components"][key]["availability"] == [{"topic": "edgepub/garage/status"}]
 
 
@@ -209,7 +212,7 @@ def test_secrets_are_not_published():
     assert "s3cret" not in built
 
 
-def test_when_disabled_nothing_is_told():
+def test_when_disabled_no_messages_are_built():
     settings = settings_of({"porch": {}}, home_assistant={"enabled": False})
     assert build_messages(settings, ["edgepub/garage/porch/objects/cat"]) == {}
 
@@ -217,7 +220,7 @@ def test_when_disabled_nothing_is_told():
 @pytest.mark.parametrize(
     ("topic", "is_one"),
     [
-        (BOX_TOPIC, True),
+        (NODE_TOPIC, True),
         (PORCH_TOPIC, True),
         ("a/b/device/edgepub_x-y_CAMERA_z/config", True),
         ("edgepub/garage/porch/zones/device/objects/config", False),
@@ -225,12 +228,12 @@ def test_when_disabled_nothing_is_told():
         ("homeassistant/status", False),
     ],
 )
-def test_a_discovery_topic_is_known_by_its_looks(topic, is_one):
+def test_discovery_topics_are_recognised(topic, is_one):
     assert is_discovery(topic) is is_one
 
 
 class Announcing:
-    """An announcer with all that it needs; the store knows what earlier runs have published."""
+    """An announcer with a store and an outbox; the store has the topics that earlier runs published."""
 
     def __init__(self, settings, *published, **options):
         self.store = Store(None)
@@ -254,28 +257,28 @@ class Announcing:
         return any(self.outbox.sizes().values())
 
 
-async def test_what_was_announced_before_and_is_not_any_more_is_taken_back_first():
+async def test_obsolete_announcements_are_cleared_first():
     old = "homeassistant/device/edgepub_shed_CAMERA_yard/config"
-    announcing = Announcing(settings_of({"porch": {}}), old, "edgepub/shed/status", BOX_TOPIC)
+    announcing = Announcing(settings_of({"porch": {}}), old, "edgepub/shed/status", NODE_TOPIC)
     announcing.announcer.announce()
     built = await announcing.send(3)
     assert built[0] == (old, b"")
-    assert [topic for topic, _ in built[1:]] == [BOX_TOPIC, PORCH_TOPIC]
+    assert [topic for topic, _ in built[1:]] == [NODE_TOPIC, PORCH_TOPIC]
     assert all(payload for _, payload in built[1:])
     assert not announcing.has_more()
 
 
-async def test_when_disabled_everything_is_taken_back():
+async def test_when_disabled_all_announcements_are_cleared():
     settings = settings_of({"porch": {}}, home_assistant={"enabled": False})
-    announcing = Announcing(settings, BOX_TOPIC, PORCH_TOPIC, "edgepub/garage/info")
+    announcing = Announcing(settings, NODE_TOPIC, PORCH_TOPIC, "edgepub/garage/info")
     announcing.announcer.announce()
-    assert set(await announcing.send(2)) == {(BOX_TOPIC, b""), (PORCH_TOPIC, b"")}
+    assert set(await announcing.send(2)) == {(NODE_TOPIC, b""), (PORCH_TOPIC, b"")}
     assert not announcing.has_more()
 
 
 @pytest.fixture
 async def running():
-    """Return a function that lets an announcer run."""
+    """Return a function that runs an announcer."""
     tasks = []
 
     async def run(announcing):
@@ -288,7 +291,7 @@ async def running():
 
 
 @pytest.mark.slow
-async def test_what_is_new_is_announced_once_for_several_and_what_is_gone_stays_removed(running):
+async def test_several_new_labels_are_announced_together_and_removed_entities_stay_removed(running):
     gone = "edgepub/garage/porch/zones/steps/objects/cat"
     announcing = Announcing(settings_of({"porch": {}, "yard": {}}), gone)
     announcing.announcer.announce()
@@ -309,7 +312,7 @@ async def test_what_is_new_is_announced_once_for_several_and_what_is_gone_stays_
     assert not announcing.has_more()
 
 
-async def test_a_birth_has_everything_sent_again_and_then_all_states_but_no_picture(running):
+async def test_after_a_birth_all_announcements_and_then_all_states_are_sent_again_without_pictures(running):
     announcing = Announcing(settings_of({"porch": {}}), settle_s=0.2, max_birth_delay_s=0)
     announcing.announcer.announce()
     announcing.outbox.put(state_message("edgepub/garage/status", "online"))
@@ -322,14 +325,14 @@ async def test_a_birth_has_everything_sent_again_and_then_all_states_but_no_pict
     assert not announcing.has_more()
     announcing.announcer.on_birth(Received("homeassistant/status", b"online", retained=False))
     announced = await announcing.send(2)
-    assert [topic for topic, _ in announced] == [BOX_TOPIC, PORCH_TOPIC]
+    assert [topic for topic, _ in announced] == [NODE_TOPIC, PORCH_TOPIC]
     assert set(announced) < set(before)
     assert await announcing.send(1) == [("edgepub/garage/status", b"online")]
     assert not announcing.has_more()
 
 
 @pytest.mark.mosquitto
-def test_the_daemon_answers_a_birth_and_takes_everything_back_when_disabled(mosquitto, studio, run_daemon, subscribe):
+def test_the_daemon_answers_a_birth_and_clears_everything_when_disabled(mosquitto, studio, run_daemon, subscribe):
     settings = studio.settings(mosquitto.url, studio.video([[BOX]] * 50), realtime=True, loop=True)
     settings["home_assistant"] = {"discovery_prefix": "ha"}
     daemon = run_daemon(settings)
@@ -341,7 +344,7 @@ def test_the_daemon_answers_a_birth_and_takes_everything_back_when_disabled(mosq
     watch.publish("ha/status", "online")
     again = lambda w: [t for t, _, _ in w.messages[began:] if t != "ha/status"]  # noqa: E731
     watch.wait_for(lambda w: {topic, "edgepub/test/cam/objects/person"} <= set(again(w)), "all of it again")
-    built = [its for its in again(watch) if not its.endswith(("/detections", "/stats"))]
+    built = [sent for sent in again(watch) if not sent.endswith(("/detections", "/stats"))]
     assert (
         built.index("ha/device/edgepub_test/config")
         < built.index(topic)
@@ -359,35 +362,33 @@ def test_the_daemon_answers_a_birth_and_takes_everything_back_when_disabled(mosq
 
 
 @pytest.mark.mosquitto
-def test_purge_finds_what_was_announced_without_the_state_directory(
-    mosquitto, studio, run_daemon, subscribe, cli, tmp_path
-):
+def test_purge_finds_announcements_without_the_state_directory(mosquitto, studio, run_daemon, subscribe, cli, tmp_path):
     settings = studio.settings(mosquitto.url, studio.video([[BOX]] * 9), realtime=True, loop=True)
     del settings["home_assistant"]  # enabled by default
     daemon = run_daemon(settings)
     watch = subscribe(mosquitto.port)
     doorbell = {"device": {"identifiers": ["doorbell"]}, "availability": [{"topic": "edgepub/test/status"}]}
-    for topic, theirs in [("other", {}), ("edgepub_x", {}), ("doorbell", doorbell)]:
+    for topic, payload in [("other", {}), ("edgepub_x", {}), ("doorbell", doorbell)]:
         config = f"homeassistant/device/{topic}/config"
-        watch._client.publish(config, json.dumps(theirs), qos=1, retain=True).wait_for_publish(30)
+        watch.publish(config, json.dumps(payload), retain=True)
     watch.wait_for(lambda w: w.last("edgepub/test/cam/objects/person") == b"1", "somebody")
     assert daemon.terminate() == 0
     done = cli("discovery", "--purge", "-c", daemon.file, STATE_DIRECTORY=str(tmp_path / "new"))
     assert done.returncode == 0, done.stderr
     first, second, *_ = done.stdout.split()
-    assert {first, second} == {f"homeassistant/device/edgepub_test{its}/config" for its in ("", "_CAMERA_cam")}
+    assert {first, second} == {f"homeassistant/device/edgepub_test{suffix}/config" for suffix in ("", "_CAMERA_cam")}
     left = {topic.split("/")[2] for topic in subscribe(mosquitto.port).retained()}
     assert left == {"other", "edgepub_x", "doorbell"}
 
 
-def test_discovery_prints_what_would_be_sent(cli, studio, tmp_path):
+def test_discovery_prints_the_messages_without_sending_them(cli, studio, tmp_path):
     file = tmp_path / "edgepub.yaml"
     settings = studio.settings("mqtt://127.0.0.1:1", studio.video([[BOX]]))
     settings["home_assistant"] = {"discovery_prefix": "ha"}
     file.write_text(json.dumps(settings))
     done = cli("discovery", "-c", file)
     assert done.returncode == 0, done.stderr
-    assert list(json.loads(done.stdout)) == [f"ha/device/edgepub_test{its}/config" for its in ("", "_CAMERA_cam")]
+    assert list(json.loads(done.stdout)) == [f"ha/device/edgepub_test{suffix}/config" for suffix in ("", "_CAMERA_cam")]
     directory = os.environ["STATE_DIRECTORY"]
     assert done.stderr == f"cam: no labels configured, so they are added when detected: none yet in {directory}\n"
     settings["home_assistant"] = {"enabled": False}

@@ -222,7 +222,7 @@ def test_new_entities_appear_and_obsolete_ones_are_removed(mosquitto, studio, ho
     assert ha.problems() == []
 
 
-def test_whatever_is_killed_or_restarted_all_is_right_soon(tmp_path, studio, home, run_daemon, subscribe, request):
+def test_all_states_are_right_soon_after_any_kill_or_restart(tmp_path, studio, home, run_daemon, subscribe, request):
     mosquitto = Mosquitto(tmp_path).start()
     request.addfinalizer(mosquitto.stop)
     ha = home(mosquitto.port)

@@ -123,7 +123,7 @@ async def test_an_internal_error_is_logged_and_not_shown(monkeypatch, caplog):
     assert "a secret" in caplog.text
 
 
-async def test_hundreds_of_idle_connections_lock_nobody_out(start_server):
+async def test_hundreds_of_idle_connections_lock_no_client_out(start_server):
     server = await start_server(limits=HttpLimits(max_connection_s=3600))
     idle = [await asyncio.open_connection("127.0.0.1", server.port) for _ in range(300)]
     assert (await server.request())[0] == 200
@@ -254,7 +254,7 @@ async def test_it_stops_within_a_second_with_any_client_connected():
 @pytest.mark.parametrize(
     "case",
     [
-        test_hundreds_of_idle_connections_lock_nobody_out,
+        test_hundreds_of_idle_connections_lock_no_client_out,
         test_a_client_that_is_too_slow_is_disconnected,
         test_a_client_that_does_not_read_is_disconnected,
         test_a_request_that_is_too_large_is_not_read,

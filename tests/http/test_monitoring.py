@@ -36,12 +36,12 @@ def samples(page, accept=""):
     for family in families:
         assert family.documentation, family
         assert family.type in {"counter", "gauge", "histogram"}, family
-    series = [(each.name, frozenset(each.labels.items())) for family in families for each in family.samples]
+    series = [(sample.name, frozenset(sample.labels.items())) for family in families for sample in family.samples]
     assert len(set(series)) == len(series), "each series once"
     for name, labels in series:
         assert re.fullmatch(r"[a-z_]+", name)
         assert all(re.fullmatch(r"[a-z_]+", label) for label, _ in labels)
-    return dict(zip(series, [each.value for family in families for each in family.samples], strict=True))
+    return dict(zip(series, [sample.value for family in families for sample in family.samples], strict=True))
 
 
 def value(series, name, **labels):
@@ -68,7 +68,7 @@ def test_health_reports_problems_and_where_they_are():
     assert json.loads(body)["cameras"]["yard"] == {"status": "disabled", "fault": None}
 
 
-def test_health_is_json_whatever_a_fault_contains():
+def test_health_is_json_whatever_a_problem_contains():
     status = ready("porch")
     status.cameras["porch"].problem = fault = 'no "file" \udcff\n\\ é'
     assert json.loads(health_response("garage", status)[1])["cameras"]["porch"]["fault"] == fault
@@ -161,8 +161,8 @@ def test_a_histogram_agrees_with_its_values_to_two_percent():
     rng = random.Random(3)
     values = [rng.lognormvariate(3, 1.5) for _ in range(5000)]
     histogram = Histogram()
-    for each in values:
-        histogram.add(each)
+    for value in values:
+        histogram.add(value)
     bounds = [1.0, 5.0, 20.0, 100.0, 1000.0]
     numbers, total = cumulative_counts(histogram.copy(), bounds)
     assert numbers == sorted(numbers)
@@ -229,7 +229,7 @@ def test_dashboard_and_alerts_query_existing_metrics(query, words):
 
 def test_the_dashboard_can_be_imported_anywhere():
     board = json.loads((DOCS / "grafana.json").read_text())
-    variables = {each["name"] for each in board["templating"]["list"]}
+    variables = {variable["name"] for variable in board["templating"]["list"]}
     assert variables == {"datasource", "node", "camera"}
     assert set(re.findall(r"\$\{?([a-z]+)", json.dumps(board))) <= variables
     assert len({panel["id"] for panel in board["panels"]}) == len(board["panels"])

@@ -57,7 +57,7 @@ def box(page):
     }""")
 
 
-def test_it_shows_a_moving_face_with_its_box_where_the_payload_says(page, demo, mosquitto, subscribe):
+def test_the_page_shows_a_moving_face_with_the_box_of_the_payload(page, demo, mosquitto, subscribe):
     reader = subscribe(mosquitto.port)
     first = pixels(page)
     wait_until(lambda: pixels(page) != first, "another picture")

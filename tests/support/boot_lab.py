@@ -74,7 +74,7 @@ def boot(script, binds=()):
         layer.mkdir()
         (units / "edgepub-proof.target").write_text(_TARGET)
         (units / "edgepub-proof.service").write_text(_SERVICE)
-        seen = [f"--bind-ro={each}" for each in (f"{Path(script).resolve()}:/proof", *binds)]
+        seen = [f"--bind-ro={path}" for path in (f"{Path(script).resolve()}:/proof", *binds)]
         view = ["nsenter", "--mount=/proc/self/ns/mnt", "unshare", "--mount", "--propagation", "private"]
         steps = [_STEPS, units, layer, str(_TIMEOUT_S), *seen]
         command = [*view, "bash", "-c", _ENTER, str(os.getpid()), *steps]

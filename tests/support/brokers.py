@@ -1,4 +1,4 @@
-"""Real brokers, and a client that remembers what it receives."""
+"""Real brokers, and a client that keeps the messages it receives."""
 
 import contextlib
 import json
@@ -18,7 +18,7 @@ HAS_MOSQUITTO = bool(MOSQUITTO and shutil.which("mosquitto_passwd") and shutil.w
 
 
 class Mosquitto:
-    """A real broker, which can be started and ended at will on one and the same port."""
+    """A real broker that can be started and stopped several times on the same port."""
 
     def __init__(self, directory, *lines):
         self.port = free_port()
@@ -26,29 +26,29 @@ class Mosquitto:
         self._file = directory / "mosquitto.conf"
         text = lines or (f"listener {self.port} 127.0.0.1", "allow_anonymous true")
         self._file.write_text("\n".join(line.format(port=self.port) for line in text) + "\nuser root\nlog_type error\n")
-        self._process = None
+        self.process = None
 
     def start(self):
-        self._process = subprocess.Popen([MOSQUITTO, "-c", self._file], stderr=subprocess.DEVNULL)
+        self.process = subprocess.Popen([MOSQUITTO, "-c", self._file], stderr=subprocess.DEVNULL)
         wait_until(self._answers, "a listening Mosquitto")
         return self
 
     def _answers(self):
-        assert self._process.poll() is None, "Mosquitto ended at once"
+        assert self.process.poll() is None, "Mosquitto ended immediately"
         with contextlib.suppress(OSError):
             socket.create_connection(("127.0.0.1", self.port), 1).close()
             return True
 
     def pause(self):
-        self._process.send_signal(signal.SIGSTOP)
+        self.process.send_signal(signal.SIGSTOP)
 
     def resume(self):
-        self._process.send_signal(signal.SIGCONT)
+        self.process.send_signal(signal.SIGCONT)
 
     def stop(self):
-        if self._process:
-            self._process.kill()
-            self._process.wait()
+        if self.process:
+            self.process.kill()
+            self.process.wait()
 
 
 class Amqtt:
@@ -60,7 +60,7 @@ class Amqtt:
 
 
 class Subscriber:
-    """Another client of the broker, which remembers everything that it is told."""
+    """A client of the broker that keeps all messages it receives."""
 
     protocol = paho.MQTTv311
 
@@ -72,33 +72,33 @@ class Subscriber:
         self._client = paho.Client(CallbackAPIVersion.VERSION2, protocol=self.protocol)
         if user:
             self._client.username_pw_set(*user)
-        self._client.on_message = self._take
+        self._client.on_message = self.take
         self._client.on_connect = lambda client, *_: client.subscribe(topic, qos=1)
         self._client.on_subscribe = lambda *_: self._ready.set()
         self._client.connect("127.0.0.1", port)
         self._client.loop_start()
         assert self._ready.wait(WAIT_S)
 
-    def _take(self, _client, _userdata, message):
+    def take(self, _client, _userdata, message):
         with self._changed:
             self.messages.append((message.topic, message.payload, message.retain))
             self._changed.notify_all()
 
     def wait_for(self, condition, what, seconds=WAIT_S):
-        """Return the first true value of a condition on this subscriber, looked at whenever a message comes."""
+        """Return the first true value of a condition on this subscriber, checked after each message."""
         with self._changed:
             value = self._changed.wait_for(lambda: condition(self), seconds)
         assert value, f"did not come: {what}; last: {self.messages[-3:]}"
         return value
 
     def retained(self):
-        """Return what the broker kept for this subscriber to `#`, by topic: its own last word comes after all of it."""
-        self._client.publish("test/end-of-what-was-retained", qos=1)
-        self.wait_for(lambda r: r.payloads("test/end-of-what-was-retained"), "the own message")
+        """Return the retained messages of this subscriber to `#`, by topic. A message of its own marks their end."""
+        self._client.publish("test/end-of-retained", qos=1)
+        self.wait_for(lambda r: r.payloads("test/end-of-retained"), "the own message")
         return {topic: payload for topic, payload, retained in self.messages if retained}
 
-    def publish(self, topic, payload):
-        self._client.publish(topic, payload, qos=1).wait_for_publish(WAIT_S)
+    def publish(self, topic, payload, retain=False):
+        self._client.publish(topic, payload, qos=1, retain=retain).wait_for_publish(WAIT_S)
 
     def payloads(self, topic):
         return [payload for name, payload, _ in self.messages if name == topic]

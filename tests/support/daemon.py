@@ -1,4 +1,4 @@
-"""The daemon in a process of its own."""
+"""The daemon in a separate process."""
 
 import os
 import signal
@@ -11,7 +11,7 @@ from tests.support.waiting import WAIT_S, wait_until
 
 
 class Daemon:
-    """`edgepub run` in a process of its own."""
+    """`edgepub run` in a separate process."""
 
     def __init__(self, directory, settings, **environment):
         self.file = directory / "edgepub.yaml"
@@ -35,7 +35,7 @@ class Daemon:
         assert text in self.log, self.log
 
     def wait(self):
-        return self.process.wait(2 * WAIT_S)  # a whole film, perhaps on a processor that others use as well
+        return self.process.wait(2 * WAIT_S)  # a whole video, perhaps on a processor with other load
 
     def terminate(self):
         self.process.send_signal(signal.SIGTERM)

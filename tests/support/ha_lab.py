@@ -180,7 +180,7 @@ class HomeAssistant:
 
     def states(self):
         """Return all states, by entity."""
-        return {each["entity_id"]: each for each in self._http("GET", "/api/states")}
+        return {state["entity_id"]: state for state in self._http("GET", "/api/states")}
 
     def state(self, entity_id):
         """Return the state of an entity; None if there is no such entity."""
@@ -193,12 +193,12 @@ class HomeAssistant:
     def entities(self):
         """Return the registry entries of MQTT's entities, by entity."""
         (listed,) = self.ask({"type": "config/entity_registry/list"})
-        return {each["entity_id"]: each for each in listed if each["platform"] == "mqtt"}
+        return {entity["entity_id"]: entity for entity in listed if entity["platform"] == "mqtt"}
 
     def devices(self):
         """Return MQTT's devices by their names."""
         (listed,) = self.ask({"type": "config/device_registry/list"})
-        return {each["name"]: each for each in listed if any(kind == "mqtt" for kind, _ in each["identifiers"])}
+        return {device["name"]: device for device in listed if any(kind == "mqtt" for kind, _ in device["identifiers"])}
 
     def call(self, domain, service, **data):
         """Call a service; return the HTTP error's text if it is refused."""

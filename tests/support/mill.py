@@ -1,4 +1,4 @@
-"""A daemon with very many events, somebody who checks that each of them arrives, and a way to the broker that fails."""
+"""A daemon with very many events, a subscriber that checks them all, and a relay to the broker that fails."""
 
 import contextlib
 import json
@@ -15,7 +15,7 @@ CAMERAS = ("north", "south")
 
 
 def mill(studio, url, **mqtt):
-    """Return a configuration with two cameras, before which three people walk to and fro over twenty lines.
+    """Return a configuration with two cameras, each with three people who walk to and fro over twenty lines.
 
     Together that is more than 50 events a second, for as long as it runs.
     """
@@ -33,8 +33,8 @@ def mill(studio, url, **mqtt):
     return settings
 
 
-class Told:
-    """All that subscribers, one after another, were told by the node."""
+class ReceivedMessages:
+    """Everything that the node published to several subscribers, one after the other."""
 
     def __init__(self):
         self.events = []  # (camera, seq, event_id) in the order of their arrival
@@ -65,10 +65,10 @@ class Told:
         return {camera: len(self.numbers(camera)) for camera in CAMERAS}, self.statuses[-3:], self.stats[-1:]
 
     def numbers(self, camera):
-        return [seq for its, seq, _ in self.events if its == camera]
+        return [seq for name, seq, _ in self.events if name == camera]
 
     def rate(self, seconds):
-        """Return how many different events came a second in so many seconds."""
+        """Return the number of different events per second, over this many seconds."""
         return len({id_ for _, _, id_ in self.events}) / seconds
 
     def duplicates(self):
@@ -81,39 +81,39 @@ class Told:
             missing = sorted(set(range(1, max(numbers) + 1)) - set(numbers))
             assert not missing, f"{camera}: {len(missing)} of {max(numbers)} are missing: {missing[:20]}"
             assert numbers == sorted(numbers), f"{camera}: not in order"
-            identities = {(seq, id_) for its, seq, id_ in self.events if its == camera}
+            identities = {(seq, id_) for name, seq, id_ in self.events if name == camera}
             assert len(identities) == len(numbers), f"{camera}: two events have one number"
 
 
 class Gate:
-    """A way to a port of this machine that can be closed, or let nothing through while it seems to work."""
+    """A TCP relay to a local port. It can be closed, or stay open without passing on anything."""
 
     def __init__(self, port):
-        self._to = port
+        self._port = port
         self._open = threading.Event()
         self._pairs = []
         self._listener = None
         self.port = free_port()
 
     def open(self):
-        """Let connections through from now on."""
+        """Pass on everything from now on."""
         self._open.set()
         if self._listener is None:
             self._listener = socket.create_server(("127.0.0.1", self.port))
             threading.Thread(target=self._accept, args=(self._listener,), name="gate", daemon=True).start()
 
     def swallow(self):
-        """Let no byte through any more, and tell nobody."""
+        """Pass on nothing any more, but keep the connections open."""
         self._open.clear()
 
     def close(self):
-        """End what is connected, and refuse connections."""
+        """Close all connections, and refuse new ones."""
         listener, self._listener = self._listener, None
-        for each in [listener, *(end for pair in self._pairs for end in pair)]:
-            if each is not None:
+        for end in [listener, *(end for pair in self._pairs for end in pair)]:
+            if end is not None:
                 with contextlib.suppress(OSError):
-                    each.shutdown(socket.SHUT_RDWR)
-                each.close()
+                    end.shutdown(socket.SHUT_RDWR)
+                end.close()
         self._pairs = []
         self._open.set()
 
@@ -121,7 +121,7 @@ class Gate:
         with contextlib.suppress(OSError):
             while True:
                 client, _ = listener.accept()
-                pair = client, socket.create_connection(("127.0.0.1", self._to))
+                pair = client, socket.create_connection(("127.0.0.1", self._port))
                 self._pairs.append(pair)
                 for one, other in (pair, pair[::-1]):
                     threading.Thread(target=self._carry, args=(one, other), name="gate", daemon=True).start()
@@ -131,17 +131,17 @@ class Gate:
             while data := one.recv(65536):
                 if not self._open.is_set():
                     self._open.wait()
-                    return  # what was swallowed stays so
+                    return  # what was swallowed is lost
                 other.sendall(data)
-        for each in (one, other):
+        for end in (one, other):
             with contextlib.suppress(OSError):
-                each.shutdown(socket.SHUT_RDWR)
+                end.shutdown(socket.SHUT_RDWR)
 
 
 class Reader:
-    """A subscriber at QoS 0, which says nothing itself: so all that a broker wrote before a kill reaches it."""
+    """A subscriber at QoS 0. It sends nothing itself, so all that a broker wrote before a kill reaches it."""
 
-    def __init__(self, port, told):
+    def __init__(self, port, received):
         import paho.mqtt.client as paho
         from paho.mqtt.enums import CallbackAPIVersion
 
@@ -150,14 +150,14 @@ class Reader:
         self._client = paho.Client(CallbackAPIVersion.VERSION2, reconnect_on_failure=False)
         self._client.on_connect = lambda client, *_: client.subscribe("edgepub/test/#", qos=0)
         self._client.on_subscribe = lambda *_: self._ready.set()
-        self._client.on_message = lambda _c, _u, message: told.take(message.topic, message.payload)
+        self._client.on_message = lambda _c, _u, message: received.take(message.topic, message.payload)
         self._client.on_disconnect = lambda *_: self._ended.set()
         self._client.connect("127.0.0.1", port, keepalive=3600)
         self._client.loop_start()
         assert self._ready.wait(30)
 
     def wait_for_the_end(self):
-        """Wait until all is read that the broker had written before its end."""
+        """Wait until everything is read that the broker had written before its end."""
         assert self._ended.wait(30)
         self._client.loop_stop()
 

@@ -1,4 +1,4 @@
-"""Wait for what must come, and get a port for what is to come and go."""
+"""Waiting for conditions and messages, and free ports."""
 
 import asyncio
 import contextlib
@@ -6,14 +6,14 @@ import random
 import socket
 import time
 
-WAIT_S = 60  # for what must come; on a machine of any speed
+WAIT_S = 60  # enough on a computer of any speed
 
 
 def free_port():
-    """Return a port for a server that is to come and go.
+    """Return a free port for a server that is stopped and started again.
 
-    It is below those that the kernel gives to clients: one of them would take it while the server is away, and even a
-    client that tries to reach just this port is connected to itself when it is given the same.
+    It is below the ports that the kernel gives to clients: one of them would take it while the server is stopped. Even
+    a client that connects to this port would be connected to itself if the kernel gave it the same port.
     """
     while True:
         with contextlib.suppress(OSError), socket.socket() as listener:
@@ -22,7 +22,7 @@ def free_port():
 
 
 def wait_until(condition, what, seconds=WAIT_S):
-    """Return the first true value of a condition; for things that cannot tell when they happen."""
+    """Return the first true value of a condition; for conditions without an event to wait for."""
     end = time.monotonic() + seconds
     while not (value := condition()):
         assert time.monotonic() < end, f"did not come: {what}"
@@ -31,7 +31,7 @@ def wait_until(condition, what, seconds=WAIT_S):
 
 
 async def take(outbox):
-    """Return the next message as the publisher gets it; None when there will be none."""
+    """Return the next message as the publisher gets it; None when the outbox is drained."""
     while (message := outbox.take()) is None and not outbox.is_drained:
         await asyncio.wait_for(outbox.wait(), 30)
     return message

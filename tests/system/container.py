@@ -146,16 +146,16 @@ def build():
 def with_broker(directory, image):
     """Start Mosquitto as compose.yaml does, and try the container with it."""
     volumes = {name: directory / name for name in ("secrets", "edgepub-secrets", "socket", "data", "state")}
-    for each in volumes.values():
-        each.mkdir()
+    for path in volumes.values():
+        path.mkdir()
     os.chown(volumes["data"], 1883, 1883)
     os.chown(volumes["state"], *map(int, image["User"].split(":")))
     made = [volumes[name] for name in ("secrets", "edgepub-secrets", "socket")]
     subprocess.run(["sh", HERE / "docker/passwords.sh", *made, HERE / "docker/mosquitto.acl"], check=True)
     conf = (HERE / "docker/mosquitto.conf").read_text()
     here = {"/mosquitto/secrets": "secrets", "/mosquitto/data": "data", "/run/mosquitto": "socket"}
-    for theirs, ours in here.items():
-        conf = conf.replace(theirs, str(volumes[ours]))
+    for container_path, volume in here.items():
+        conf = conf.replace(container_path, str(volumes[volume]))
     (directory / "mosquitto.conf").write_text(conf.replace("listener 1883\n", ""))
     as_user = ["setpriv", "--reuid", "1883", "--regid", "1883", "--clear-groups", "--bounding-set=-all"]
     broker = subprocess.Popen(
@@ -274,7 +274,7 @@ def try_it(container, reader, log):
     payloads = [
         json.loads(line) for line in reader.read("edgepub/demo/face/detections", "-C", "30").stdout.splitlines()
     ]
-    labels = {each["label"] for payload in payloads for each in payload["detections"]}
+    labels = {detection["label"] for payload in payloads for detection in payload["detections"]}
     check("30 more, of the demo's face", len(payloads) == 30 and labels == {"face"}, payloads)
     refused = reader.read("#", "-C", "1", XDG_CONFIG_HOME="/nowhere")
     check("a client without a password gets nothing", refused.returncode and not refused.stdout, refused)

@@ -25,7 +25,7 @@ from edgepub.cli.bench.live_camera import LiveCamera
 from edgepub.cli.demo import assets
 from tests.support.brokers import Mosquitto, Subscriber
 from tests.support.daemon import Daemon
-from tests.support.mill import Gate, Reader, Told, mill, until
+from tests.support.mill import Gate, Reader, ReceivedMessages, mill, until
 from tests.support.service_manager import ServiceManager
 from tests.support.studio import BOX, Studio
 from tests.support.waiting import free_port
@@ -42,8 +42,8 @@ class Soak:
         self.broker = Mosquitto(directory).start()
         self.gate = Gate(self.broker.port)
         self.gate.open()
-        self.told = Told()
-        self.reader = Reader(self.broker.port, self.told)
+        self.received = ReceivedMessages()
+        self.reader = Reader(self.broker.port, self.received)
         studio, demo = Studio(directory), assets.fetch()
         video = directory / "live.avi"
         echo.make_video(video, [[{**BOX, "category_id": n}] for n in range(300)], fps=25)
@@ -101,7 +101,7 @@ class Soak:
         self.gate.close()
         time.sleep(1)
         self.broker.start()
-        self.reader = Reader(self.broker.port, self.told)
+        self.reader = Reader(self.broker.port, self.received)
         self.gate.open()
 
     def reload(self, change, expected="reloaded: "):
@@ -141,13 +141,13 @@ class Soak:
 
     def stop(self):
         """Stop the daemon; return what is wrong."""
-        seen = len(self.told.stats)
-        self.told.wait_for(
-            lambda: self.told.stats[seen:] and self.told.stats[-1]["outbox"]["durable"] < 5, "an empty outbox"
+        seen = len(self.received.stats)
+        self.received.wait_for(
+            lambda: self.received.stats[seen:] and self.received.stats[-1]["outbox"]["durable"] < 5, "an empty outbox"
         )
         code = self.daemon.terminate()
-        self.told.wait_for(lambda: self.told.statuses[-1] == "offline", "the last status")
-        self.told.check()
+        self.received.wait_for(lambda: self.received.statuses[-1] == "offline", "the last status")
+        self.received.check()
         problems = [] if code == 0 else [f"it exited with {code}"]
         return problems + [line for line in self.daemon.log.splitlines() if "please report it" in line]
 
@@ -185,7 +185,7 @@ def soak(directory, minutes):
             passed_min = (time.monotonic() - started_s) / 60
             if int(passed_min) > int(passed_min - EVERY_S / 60) or passed_min >= minutes:
                 shown = "  ".join(f"{curve[-1][name]:{len(name)}.0f}" for name in ROOM)
-                print(f"{passed_min:6.1f}  {shown}  {len(running.told.events):6}  {number + 1:12}", flush=True)
+                print(f"{passed_min:6.1f}  {shown}  {len(running.received.events):6}  {number + 1:12}", flush=True)
             if passed_min >= minutes and number + 1 >= len(running.disturbances()):
                 break
         return curve, running.stop()

@@ -65,9 +65,9 @@ class Reader5(Subscriber):
 
     protocol = paho.MQTTv5
 
-    def _take(self, client, userdata, message):
+    def take(self, client, userdata, message):
         self.__dict__.setdefault("properties", {})[message.topic] = message.properties
-        super()._take(client, userdata, message)
+        super().take(client, userdata, message)
 
 
 FORMS = {
@@ -81,7 +81,7 @@ FORMS = {
 }
 
 
-def test_messages_say_what_they_are_and_how_long_they_are_wanted(start, run_daemon, studio):
+def test_messages_have_their_format_and_expiry(start, run_daemon, studio):
     broker = start()
     reader = Reader5(broker.port)
     try:
@@ -134,7 +134,7 @@ def test_a_picture_that_ends_each_session_is_given_up(start, run_daemon, studio,
 
 
 @pytest.mark.parametrize("most", [1, 5])
-def test_no_more_are_in_flight_than_the_broker_takes(start, run_daemon, studio, subscribe, path, most):
+def test_no_more_messages_are_in_flight_than_the_broker_allows(start, run_daemon, studio, subscribe, path, most):
     """Mosquitto ends a session of version 5 with more."""
     broker = start(f"max_inflight_messages {most}")
     reader = subscribe(broker.port)
@@ -144,7 +144,7 @@ def test_no_more_are_in_flight_than_the_broker_takes(start, run_daemon, studio, 
     assert daemon.log.count("connected") == 1
 
 
-def test_the_brokers_keep_alive_is_the_one_that_is_kept(start, run_daemon, studio, subscribe):
+def test_the_brokers_keep_alive_applies(start, run_daemon, studio, subscribe):
     """A broker that wants to hear from us more often than we would speak."""
     broker = start("max_keepalive 10")
     reader = subscribe(broker.port)
@@ -179,7 +179,7 @@ async def test_a_picture_that_takes_longer_than_the_keep_alive_does_not_end_the_
             lost.cancel()
 
 
-def test_another_client_with_our_name_is_recognised_and_there_is_no_storm(run_daemon, studio, path):
+def test_another_client_with_our_id_is_named_and_causes_no_storm(run_daemon, studio, path):
     broker = Broker5([CONNACK, TAKEN_OVER], [CONNACK])
     daemon = run_daemon(busy(studio, broker), **path)
     pause_s = wait_until(lambda: re.search(r"client .* edgepub-test\b.* ([\d.]+) s$", daemon.log, re.MULTILINE), "it")
@@ -187,7 +187,7 @@ def test_another_client_with_our_name_is_recognised_and_there_is_no_storm(run_da
     broker.close()
 
 
-def test_a_broker_that_has_enough_for_now_gets_it_later(run_daemon, studio):
+def test_a_message_over_the_brokers_quota_is_sent_later(run_daemon, studio):
     """Quota exceeded: it is not refused for good, so nothing is dropped, however many it says it of."""
     broker = Broker5([CONNACK, b"", b"\x40\x03{before}\x97\x40\x03{id}\x97"], [CONNACK])
     daemon = run_daemon(busy(studio, broker))
@@ -198,7 +198,7 @@ def test_a_broker_that_has_enough_for_now_gets_it_later(run_daemon, studio):
     broker.close()
 
 
-def test_where_the_broker_does_not_say_it_it_is_guessed_when_it_happens_again_and_again(start, run_daemon, studio):
+def test_after_several_short_sessions_another_client_is_suspected(start, run_daemon, studio):
     """So does Mosquitto 2.0, and so do all before version 5."""
     broker = start()
     daemon = run_daemon(busy(studio, broker))
@@ -254,8 +254,8 @@ def test_purge_clears_everything_of_the_node_and_nothing_else(start, run_daemon,
     settings = busy(studio, broker)
     other = Subscriber(broker.port)
     try:
-        other._client.publish("edgepub/other/status", "online", qos=1, retain=True).wait_for_publish(30)
-        other._client.publish("edgepub/test/old/objects/cat", "1", qos=1, retain=True).wait_for_publish(30)
+        other.publish("edgepub/other/status", "online", retain=True)
+        other.publish("edgepub/test/old/objects/cat", "1", retain=True)
         daemon = run_daemon(settings)
         other.wait_for(lambda r: r.last("edgepub/test/cam/snapshot"), "a picture")
         refused = cli("discovery", "--purge", "-c", daemon.file, STATE_DIRECTORY=str(studio.directory / "another"))

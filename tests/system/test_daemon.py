@@ -37,7 +37,7 @@ def ended(subscriber):
     return subscriber.last("edgepub/test/status") == b"offline" and subscriber.payloads("edgepub/test/info")
 
 
-def test_what_is_in_the_frames_is_what_comes_out(broker, subscribe, run_daemon, studio):
+def test_detections_in_the_frames_are_published_exactly(broker, subscribe, run_daemon, studio):
     reader = subscribe(broker.port)
     daemon = run_daemon(studio.settings(broker.url, studio.video(SCRIPT), loop=True))
     reader.wait_for(lambda r: len(r.detections()) >= 60, "detections")
@@ -112,7 +112,7 @@ def test_another_client_sees_the_last_will_after_kill_9(broker, subscribe, run_d
 
 
 @needs_mosquitto
-def test_the_broker_may_come_later_and_go_and_come_again(tmp_path, subscribe, run_daemon, studio):
+def test_the_broker_may_start_later_and_restart(tmp_path, subscribe, run_daemon, studio):
     broker = Mosquitto(tmp_path)
     settings = studio.settings(broker.url, studio.video(SCRIPT), loop=True, realtime=True)
     daemon = run_daemon(settings | {"outbox": {"stream": {"size": 5}}})
@@ -143,7 +143,7 @@ def test_the_broker_may_come_later_and_go_and_come_again(tmp_path, subscribe, ru
 
 
 @needs_mosquitto
-def test_sigterm_sends_what_is_queued_and_says_offline(mosquitto, subscribe, run_daemon, studio):
+def test_sigterm_sends_queued_messages_and_offline(mosquitto, subscribe, run_daemon, studio):
     reader = subscribe(mosquitto.port)
     daemon = run_daemon(studio.settings(mosquitto.url, studio.video(SCRIPT), loop=True))
     reader.wait_for(lambda r: len(r.detections()) > 20, "detections")
@@ -205,7 +205,7 @@ def test_one_camera_without_its_file_leaves_the_other_alone(broker, subscribe, r
 
 
 @needs_mosquitto
-def test_results_that_are_no_detections_are_dropped_counted_and_leave_a_hole(mosquitto, subscribe, run_daemon, studio):
+def test_invalid_results_are_dropped_and_counted_and_leave_a_gap(mosquitto, subscribe, run_daemon, studio):
     reader = subscribe(mosquitto.port)
     script = [[BOX], [{**BOX, "score": None}], {"error": 1}, [BOX], [{"label": "x"}], [BOX]]
     daemon = run_daemon(studio.settings(mosquitto.url, studio.video(script)))
@@ -219,7 +219,7 @@ def test_results_that_are_no_detections_are_dropped_counted_and_leave_a_hole(mos
 
 
 @needs_mosquitto
-def test_a_full_queue_drops_the_oldest_and_inference_goes_on(mosquitto, subscribe, run_daemon, studio):
+def test_a_full_queue_drops_the_oldest_and_inference_continues(mosquitto, subscribe, run_daemon, studio):
     """The broker stands still (SIGSTOP): nothing is refused, and nothing is taken."""
     reader = subscribe(mosquitto.port)
     settings = studio.settings(mosquitto.url, studio.video(SCRIPT * 20), loop=True)
@@ -228,11 +228,11 @@ def test_a_full_queue_drops_the_oldest_and_inference_goes_on(mosquitto, subscrib
     settings["cameras"]["end"] = {"source": studio.video(SCRIPT * 200, name="end.avi"), "model": "echo"}
     daemon = run_daemon(settings)
     reader.wait_for(lambda r: len(r.detections()) > 20, "detections")
-    mosquitto._process.send_signal(signal.SIGSTOP)
+    mosquitto.process.send_signal(signal.SIGSTOP)
     try:
         wait_until(lambda: re.search(r" end: .*\b12000 frames", daemon.log), "the end of the other source")
     finally:
-        mosquitto._process.send_signal(signal.SIGCONT)
+        mosquitto.process.send_signal(signal.SIGCONT)
     seen = len(reader.detections())
     reader.wait_for(lambda r: len(r.detections()) > seen + 200, "detections again")
     payloads = reader.detections()
@@ -259,7 +259,7 @@ def test_unsent_messages_are_a_failure_when_the_files_have_ended(run_daemon, stu
 
 @needs_mosquitto
 @pytest.mark.parametrize(("protocol", "spoken"), [("auto", "5"), ("5", "5"), ("3.1.1", "3.1.1")])
-def test_the_protocol_of_the_settings_is_spoken(mosquitto, run_daemon, studio, protocol, spoken):
+def test_the_configured_protocol_is_used(mosquitto, run_daemon, studio, protocol, spoken):
     settings = studio.settings(mosquitto.url, studio.video([[BOX]]))
     settings["mqtt"]["protocol"] = protocol
     daemon = run_daemon(settings)
@@ -324,7 +324,7 @@ LISTENERS = {
 
 @needs_mosquitto
 @pytest.mark.parametrize("scheme", list(LISTENERS))
-def test_every_way_to_the_broker(certificates, run_daemon, studio, subscribe, scheme):
+def test_every_transport_to_the_broker(certificates, run_daemon, studio, subscribe, scheme):
     plain = free_port()
     lines = [line.replace("FOLDER", str(certificates)) for line in LISTENERS[scheme]]
     # Listeners open in their order: once the last one answers, all of them do.
@@ -363,7 +363,7 @@ def test_a_broker_that_cannot_prove_its_identity_is_refused(certificates, run_da
 
 
 @needs_mosquitto
-def test_a_password_opens_and_a_wrong_one_is_said(tmp_path, run_daemon, studio):
+def test_a_password_is_accepted_and_a_wrong_one_is_logged(tmp_path, run_daemon, studio):
     passwords = tmp_path / "passwords"
     subprocess.run(["mosquitto_passwd", "-c", "-b", passwords, "me", "s3cret"], check=True, stderr=subprocess.DEVNULL)
     broker = Mosquitto(tmp_path, "listener {port} 127.0.0.1", f"password_file {passwords}").start()
@@ -398,7 +398,7 @@ def test_a_webcam_and_a_url_that_are_not_there_do_not_end_the_daemon(mosquitto, 
 
 
 @needs_mosquitto
-def test_a_slow_model_does_not_hold_up_the_stop(mosquitto, subscribe, run_daemon, studio):
+def test_a_slow_model_does_not_delay_the_stop(mosquitto, subscribe, run_daemon, studio):
     """A thread that is still inside PySDK when the interpreter ends would abort the process with 134."""
     video = studio.video(SCRIPT)
     settings = studio.settings(mosquitto.url, video, loop=True)

@@ -9,7 +9,7 @@ from statistics import median
 import pytest
 
 from tests.support.brokers import Mosquitto
-from tests.support.mill import CAMERAS, Gate, Reader, Told, mill, on_disk, until
+from tests.support.mill import CAMERAS, Gate, Reader, ReceivedMessages, mill, on_disk, until
 from tests.support.waiting import wait_until
 
 pytestmark = [pytest.mark.mosquitto, pytest.mark.faults]
@@ -37,20 +37,21 @@ def broker(tmp_path):
 
 def all_arrive(broker, daemon, gate):
     """Let the broker be there; every event of this life arrives."""
-    told = Told()
+    received = ReceivedMessages()
     broker.start()
-    Reader(broker.port, told)
+    Reader(broker.port, received)
     gate.open()
-    told.wait_for(
-        lambda: len(told.stats) > 3 and told.stats[-1]["outbox"]["durable"] < 5 and len(told.events) > 100, "all events"
+    received.wait_for(
+        lambda: len(received.stats) > 3 and received.stats[-1]["outbox"]["durable"] < 5 and len(received.events) > 100,
+        "all events",
     )
-    fps = [its["cameras"][camera]["fps_inferred"] for its in told.stats[2:] for camera in CAMERAS]
+    fps = [stats["cameras"][camera]["fps_inferred"] for stats in received.stats[2:] for camera in CAMERAS]
     assert median(fps) > 15, "inference went on, at nearly 25"
     assert daemon.terminate() == 0
-    told.wait_for(lambda: told.statuses[-1] == "offline", "the goodbye")
-    told.check()
-    assert [told.numbers(camera)[0] for camera in CAMERAS] == [1, 1]
-    return told
+    received.wait_for(lambda: received.statuses[-1] == "offline", "the goodbye")
+    received.check()
+    assert [received.numbers(camera)[0] for camera in CAMERAS] == [1, 1]
+    return received
 
 
 def test_a_disk_that_is_full(small_disk, broker, run_daemon, studio):
@@ -59,8 +60,8 @@ def test_a_disk_that_is_full(small_disk, broker, run_daemon, studio):
     daemon = run_daemon(mill(studio, f"mqtt://127.0.0.1:{gate.port}"), STATE_DIRECTORY=str(small_disk))
     daemon.wait_for_log("database or disk is full: " + COMPLAINT)
     until(time.monotonic() + 10)
-    told = all_arrive(broker, daemon, gate)
-    assert len(told.events) > 500
+    received = all_arrive(broker, daemon, gate)
+    assert len(received.events) > 500
     assert daemon.log.count(COMPLAINT) == 1
     assert "Traceback" not in daemon.log
 
@@ -92,7 +93,7 @@ def test_a_state_directory_that_is_read_only_from_the_start(small_disk, broker, 
     assert "Traceback" not in daemon.log
 
 
-def test_a_file_of_noise(broker, run_daemon, studio, tmp_path):
+def test_a_file_with_garbage_in_it(broker, run_daemon, studio, tmp_path):
     """It is set aside and reported, once; and the daemon does not begin a loop of crashes."""
     gate = Gate(broker.port)
     settings = mill(studio, f"mqtt://127.0.0.1:{gate.port}")

@@ -24,7 +24,7 @@ def compose():
     return yaml.safe_load((DOCKER / "compose.yaml").read_text())
 
 
-def test_what_compose_builds_and_mounts_is_here(compose):
+def test_files_that_compose_builds_and_mounts_exist(compose):
     for name, service in compose["services"].items():
         for mount in service["volumes"]:
             source = mount.split(":")[0]
@@ -37,7 +37,7 @@ def test_what_compose_builds_and_mounts_is_here(compose):
     assert (DOCKER / build["context"] / build["dockerfile"]).is_file()
 
 
-def test_nobody_else_is_on_edgepubs_network(compose):
+def test_edgepubs_network_has_no_other_service(compose):
     """PySDK's worker listens there, and trusts whoever connects."""
     services = compose["services"]
     (ours,) = services["edgepub"]["networks"]
@@ -45,7 +45,7 @@ def test_nobody_else_is_on_edgepubs_network(compose):
     assert not {"ports", "network_mode"} & services["edgepub"].keys()
 
 
-def test_an_update_comes_when_it_is_asked_for(compose):
+def test_an_update_happens_only_on_request(compose):
     images = [service["image"] for service in compose["services"].values() if "image" in service]
     images += re.findall(r"(?m)^ARG BASE=(.*)$", (DOCKER / "Dockerfile").read_text())
     assert len(images) == 4
@@ -78,7 +78,7 @@ def configured(tmp_path, monkeypatch):
     return load
 
 
-def test_its_configuration_is_good_with_and_without_what_is_commented(configured, compose, demo_assets):
+def test_the_configuration_is_valid_with_and_without_the_commented_lines(configured, compose, demo_assets):
     text = (DOCKER / "edgepub.yaml").read_text()
     settings = configured(text)
     assert list(settings.cameras) == ["face"]
@@ -93,8 +93,8 @@ def test_its_configuration_is_good_with_and_without_what_is_commented(configured
 
 def make_passwords(directory):
     made = [directory / name for name in ("mosquitto", "edgepub", "socket")]
-    for each in made:
-        each.mkdir(exist_ok=True)
+    for path in made:
+        path.mkdir(exist_ok=True)
     subprocess.run(["sh", DOCKER / "passwords.sh", *made, DOCKER / "mosquitto.acl"], check=True)
     return made[0]
 
@@ -110,8 +110,8 @@ def secrets(tmp_path):
 def broker(tmp_path, secrets):
     """A Mosquitto with the files of docker/."""
     text = (DOCKER / "mosquitto.conf").read_text().replace("listener 1883", "listener {port} 127.0.0.1")
-    for theirs in ("/mosquitto/secrets", "/run/mosquitto", "/mosquitto/data"):
-        text = text.replace(theirs, {"/mosquitto/secrets": str(secrets)}.get(theirs, str(tmp_path)))
+    for container_path in ("/mosquitto/secrets", "/run/mosquitto", "/mosquitto/data"):
+        text = text.replace(container_path, {"/mosquitto/secrets": str(secrets)}.get(container_path, str(tmp_path)))
     broker = Mosquitto(tmp_path, *text.splitlines()).start()
     yield broker
     broker.stop()
@@ -136,7 +136,7 @@ def test_the_first_start_makes_users_that_the_broker_accepts_and_refuses_others(
 
 
 @pytest.mark.mosquitto
-def test_each_user_may_do_what_it_needs(broker, secrets):
+def test_each_user_has_the_rights_that_it_needs(broker, secrets):
     users = {name: (name, (secrets / name).read_text().strip()) for name in ("edgepub", "homeassistant", "me")}
     clients = {name: Subscriber(broker.port, user=user) for name, user in users.items()}
     edgepub, home, me = clients["edgepub"], clients["homeassistant"], clients["me"]
@@ -155,12 +155,12 @@ def test_each_user_may_do_what_it_needs(broker, secrets):
         edgepub.wait_for(lambda r: r.payloads("edgepub/demo/face/min_score/set"), "what Home Assistant sets")
         edgepub.wait_for(lambda r: r.payloads("edgepub/demo/face/enabled/set"), "what you set")
     finally:
-        for each in clients.values():
-            each.close()
+        for client in clients.values():
+            client.close()
 
 
 @pytest.mark.mosquitto
-def test_the_next_start_keeps_the_passwords_and_takes_the_rights_anew(secrets, tmp_path):
+def test_the_next_start_keeps_the_passwords_and_renews_the_rights(secrets, tmp_path):
     before = {path.name: path.read_bytes() for path in secrets.iterdir()}
     (secrets / "acl").write_text("user nobody\n")
     make_passwords(tmp_path)
@@ -172,7 +172,7 @@ def test_the_next_start_keeps_the_passwords_and_takes_the_rights_anew(secrets, t
 
 @pytest.mark.mosquitto
 @pytest.mark.usefixtures("secrets")
-def test_there_is_a_token_which_stays_until_it_is_removed(tmp_path, monkeypatch):
+def test_the_token_stays_until_it_is_removed(tmp_path, monkeypatch):
     file = tmp_path / "edgepub" / "http_token"
     monkeypatch.setenv("CREDENTIALS_DIRECTORY", str(file.parent))
     first = read_http_token(HttpSettings(listen="0.0.0.0:9464"))
@@ -223,7 +223,7 @@ def test_the_health_check_has_the_token_that_the_container_has(healthz, tmp_path
 
 
 @pytest.mark.mosquitto
-def test_a_password_is_its_owners_alone(secrets, tmp_path):
+def test_only_its_owner_can_read_a_password(secrets, tmp_path):
     """Mosquitto 2 warns of others, and means to refuse them."""
     ours = [tmp_path / "edgepub" / name for name in ("mqtt_password", "http_token")]
     kept = [*secrets.iterdir(), *ours]

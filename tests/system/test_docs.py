@@ -123,7 +123,7 @@ def test_each_payload_has_an_example():
     assert all(f'"edgepub.{name}/1", "' in examples for name in SCHEMAS)
 
 
-def test_every_link_leads_somewhere():
+def test_every_link_has_a_target():
     dead = [
         f"{page}: {target.name}#{anchor}"
         for page, target, anchor in links()
@@ -230,8 +230,11 @@ def fragments():
 
 def test_every_log_line_on_a_page_is_the_programs():
     """Without the words of the program and the values of the example nothing is left of it."""
-    own = [re.sub(r"^(?=\w)|(?<=\w)$", r"\\b", re.escape(each)) for each in fragments()]
-    long, short = [each for each in own if r"\ " in each], [each for each in own if r"\ " not in each]
+    own = [re.sub(r"^(?=\w)|(?<=\w)$", r"\\b", re.escape(fragment)) for fragment in fragments()]
+    long, short = (
+        [part for part in own if r"\ " in part],
+        [part for part in own if r"\ " not in part],
+    )
     known = re.compile("|".join([*long, LOG_VALUES, *short]))
     strange = [
         f"{block}: {line!r}: {rest.split()}"

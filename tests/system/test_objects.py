@@ -37,8 +37,8 @@ VISIT = [
 
 def events_of(reader, camera="cam"):
     events = [json.loads(payload) for payload in reader.payloads(f"edgepub/test/{camera}/events")]
-    for each in events:
-        EVENT.validate(each)
+    for payload in events:
+        EVENT.validate(payload)
     return events
 
 
@@ -73,13 +73,13 @@ def test_a_visit_through_a_zone_and_over_a_line(mosquitto, subscribe, run_daemon
     by_frame = {p["frame"]: p for p in reader.detections()}
     for payload in by_frame.values():
         DETECTIONS.validate(payload)
-    for each in events:
-        frame = by_frame[each["frame"]]
+    for payload in events:
+        frame = by_frame[payload["frame"]]
         (same,) = frame["detections"]
-        assert {key: each[key] for key in ("bbox", "bbox_norm", "score", "label", "track_id")} == {
+        assert {key: payload[key] for key in ("bbox", "bbox_norm", "score", "label", "track_id")} == {
             key: same[key] for key in ("bbox", "bbox_norm", "score", "label", "track_id")
         }
-        assert each["timestamp"] == frame["timestamp"]
+        assert payload["timestamp"] == frame["timestamp"]
     zones = [p["detections"][0]["zones"] for n, p in sorted(by_frame.items()) if p["detections"]]
     assert zones == [["left"]] * 52 + [[]] * 48
     tracks = [p["detections"][0].get("track_id") for n, p in sorted(by_frame.items()) if p["detections"]]
@@ -174,12 +174,12 @@ def test_objects_leave_when_the_camera_goes_offline(mosquitto, subscribe, run_da
         "zones/left/objects/person",
         "zones/left/objects/person/occupancy",
     )
-    reader.wait_for(lambda r: all(states(r, each) for each in here), "that somebody is there")
+    reader.wait_for(lambda r: all(states(r, event) for event in here), "that somebody is there")
     publish(reader, "cam/enabled/set", "OFF")
     reader.wait_for(lambda r: states(r, "status")[-1] == "disabled" and states(r, "objects/person")[-1] == "0", "none")
     reader.wait_for(lambda r: len(events_of(r)) == 4, "the end of each")
     publish(reader, "cam/enabled/set", "ON")
-    reader.wait_for(lambda r: [states(r, each)[-1] for each in here] == ["1", "ON", "1", "ON"], "somebody again")
+    reader.wait_for(lambda r: [states(r, event)[-1] for event in here] == ["1", "ON", "1", "ON"], "somebody again")
     assert daemon.terminate() == 0
     assert [e["event_type"] for e in events_of(reader)] == ["appeared", "zone_entered", "zone_left", "left"] * 2
     assert states(reader, "objects/person") == ["1", "0", "1", "0"]
@@ -213,7 +213,7 @@ def test_after_a_kill_counts_are_zero_and_obsolete_topics_are_cleared(mosquitto,
 
 
 def publish(reader, topic, payload):
-    reader._client.publish(f"edgepub/test/{topic}", payload, qos=1).wait_for_publish(60)
+    reader.publish(f"edgepub/test/{topic}", payload)
 
 
 def test_settings_are_set_stored_and_restored(mosquitto, subscribe, run_daemon, studio):
@@ -322,7 +322,9 @@ def test_a_snapshot_shows_its_frame_and_each_event_names_it(mosquitto, subscribe
         assert (says["node"], says["camera"], says["boot_id"]) == ("test", "cam", events[0]["boot_id"])
         frame = by_frame[says["frame"]]
         assert says["timestamp"] == frame["timestamp"]
-        listed = [{key: each[key] for key in ("label", "score", "track_id", "bbox")} for each in frame["detections"]]
+        listed = [
+            {key: detection[key] for key in ("label", "score", "track_id", "bbox")} for detection in frame["detections"]
+        ]
         assert says["objects"] == listed
         image = cv2.imdecode(np.frombuffer(picture, np.uint8), cv2.IMREAD_COLOR)
         assert image.shape == (frame["height"], frame["width"], 3)

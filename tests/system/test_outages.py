@@ -10,7 +10,7 @@ import psutil
 import pytest
 
 from tests.support.brokers import Mosquitto
-from tests.support.mill import CAMERAS, Gate, Reader, Told, mill, on_disk, until
+from tests.support.mill import CAMERAS, Gate, Reader, ReceivedMessages, mill, on_disk, until
 from tests.support.waiting import wait_until
 
 pytestmark = [pytest.mark.mosquitto, pytest.mark.faults]
@@ -22,7 +22,7 @@ class Site:
     def __init__(self, directory, run_daemon, studio):
         self.broker = Mosquitto(directory)
         self.gate = Gate(self.broker.port)
-        self.told = Told()
+        self.received = ReceivedMessages()
         self.settings = mill(studio, f"mqtt://127.0.0.1:{self.gate.port}")
         self._run = run_daemon
         self._reader = None
@@ -30,7 +30,7 @@ class Site:
     def begin(self):
         """Let the broker be there, first for the reader, so that it misses nothing."""
         self.broker.start()
-        self._reader = Reader(self.broker.port, self.told)
+        self._reader = Reader(self.broker.port, self.received)
         self.gate.open()
 
     def kill_broker(self):
@@ -44,26 +44,26 @@ class Site:
 
     def wait_for_events(self, number=100):
         """Wait for so many events more."""
-        wanted = len(self.told.events) + number
-        self.told.wait_for(lambda: len(self.told.events) >= wanted, f"{number} events")
+        wanted = len(self.received.events) + number
+        self.received.wait_for(lambda: len(self.received.events) >= wanted, f"{number} events")
 
     def wait_until_all_is_sent(self):
-        seen = len(self.told.stats)
-        self.told.wait_for(
-            lambda: self.told.stats[seen:] and self.told.stats[-1]["outbox"]["durable"] < 5, "an empty outbox"
+        seen = len(self.received.stats)
+        self.received.wait_for(
+            lambda: self.received.stats[seen:] and self.received.stats[-1]["outbox"]["durable"] < 5, "an empty outbox"
         )
 
     def end(self):
         assert self.daemon.terminate() == 0, self.daemon.log
         assert "wait for the next start" not in self.daemon.log
         assert not self.dropped()
-        self.told.wait_for(lambda: self.told.statuses[-1] == "offline", "the goodbye")
-        self.told.check()
+        self.received.wait_for(lambda: self.received.statuses[-1] == "offline", "the goodbye")
+        self.received.check()
 
     def dropped(self):
         """Return what the last stats say was lost of events."""
-        cameras = self.told.stats[-1]["cameras"].values()
-        return [reason for its in cameras for reason in its["dropped"] if reason.startswith("event")]
+        cameras = self.received.stats[-1]["cameras"].values()
+        return [reason for stats in cameras for reason in stats["dropped"] if reason.startswith("event")]
 
     def close(self):
         self.gate.close()
@@ -102,11 +102,13 @@ def test_a_broker_that_is_killed_again_and_again(site, request):
     site.wait_until_all_is_sent()
     took_s = time.monotonic() - began_s
     site.end()
-    rate, duplicates = site.told.rate(took_s), site.told.duplicates()
+    rate, duplicates = site.received.rate(took_s), site.received.duplicates()
     third = max(1, len(levels) // 3)
-    first, last = ([median(each) for each in zip(*part, strict=True)] for part in (levels[:third], levels[-third:]))
-    print(f"{kills} kills in {took_s:.0f} s, {rate:.0f} events/s, {len(site.told.events)} in all, {duplicates} twice")
-    most = [max(each) for each in zip(*levels, strict=True)]
+    first, last = ([median(values) for values in zip(*part, strict=True)] for part in (levels[:third], levels[-third:]))
+    print(
+        f"{kills} kills in {took_s:.0f} s, {rate:.0f} events/s, {len(site.received.events)} in all, {duplicates} twice"
+    )
+    most = [max(values) for values in zip(*levels, strict=True)]
     print(f"memory MB, files, threads: first third {first}, last third {last}, most {most}")
     assert rate >= 50
     assert duplicates < 2 * 20 * max(1, kills / 10), "two windows; Mosquitto lets 20 be in flight"
@@ -119,15 +121,15 @@ def test_a_broker_that_is_frozen_for_half_a_minute(site):
     site.begin()
     site.run_daemon()
     site.wait_for_events()
-    process = psutil.Process(site.broker._process.pid)
+    process = psutil.Process(site.broker.process.pid)
     process.send_signal(signal.SIGSTOP)
-    seen = len(site.told.stats)
+    seen = len(site.received.stats)
     until(time.monotonic() + 30)
     process.send_signal(signal.SIGCONT)
     site.wait_for_events(1500)
     site.wait_until_all_is_sent()
     site.end()
-    meanwhile = [its["cameras"][camera]["fps_inferred"] for its in site.told.stats[seen:] for camera in CAMERAS]
+    meanwhile = [stats["cameras"][camera]["fps_inferred"] for stats in site.received.stats[seen:] for camera in CAMERAS]
     assert median(meanwhile) > 15, "inference went on, at nearly 25"
 
 
@@ -144,11 +146,11 @@ def test_a_connection_that_is_half_open(site):
     site.gate.open()
     site.wait_for_events(500)
     site.wait_until_all_is_sent()
-    assert site.told.statuses[-1] == "online"
+    assert site.received.statuses[-1] == "online"
     site.end()
 
 
-def test_a_broker_that_accepts_and_says_nothing(site):
+def test_a_broker_that_accepts_and_is_silent(site):
     site.begin()
     site.gate.swallow()
     site.run_daemon().wait_for_log("no answer; trying again")
@@ -175,15 +177,15 @@ def test_a_daemon_that_is_killed_during_an_outage(site, tmp_path):
         site.begin()
         site.wait_for_events(len(waiting))
         site.wait_until_all_is_sent()
-        assert waiting <= {id_ for _, _, id_ in site.told.events}
+        assert waiting <= {id_ for _, _, id_ in site.received.events}
     site.end()
     assert on_disk(tmp_path / "state" / "events.sqlite") == set()
 
 
-def test_a_link_that_takes_less_than_there_is(site, slow_broker, subscribe):
+def test_a_link_that_is_too_slow(site, slow_broker, subscribe):
     """Events and what is of the moment share it; and when it is free again, every event is there."""
     site.settings["mqtt"]["url"] = f"mqtt://127.0.0.1:{slow_broker.port}"
-    reader = subscribe(slow_broker._to, "edgepub/test/#")
+    reader = subscribe(slow_broker.target_port, "edgepub/test/#")
     site.run_daemon()
     reader.wait_for(lambda r: len(r.payloads("edgepub/test/stats")) >= 3, "stats")
     seen = len(reader.messages)
@@ -192,14 +194,14 @@ def test_a_link_that_takes_less_than_there_is(site, slow_broker, subscribe):
     assert came.count("events") > came.count("detections") > 40
     assert came.count("stats") >= 10
     assert reader.stats()[-1]["outbox"]["durable"] > 100, "it is too slow"
-    assert median(its["fps_inferred"] for its in reader.stats()[-1]["cameras"].values()) > 15
+    assert median(stats["fps_inferred"] for stats in reader.stats()[-1]["cameras"].values()) > 15
     slow_broker.bytes_per_s = 0
     reader.wait_for(lambda r: r.stats()[-1]["outbox"]["durable"] < 5, "an empty outbox")
     assert site.daemon.terminate() == 0
     reader.wait_for(lambda r: r.last("edgepub/test/status") == b"offline", "the goodbye")
     for topic, payload, _ in reader.messages:
-        site.told.take(topic, payload)
-    site.told.check()
+        site.received.take(topic, payload)
+    site.received.check()
 
 
 def test_states_are_right_after_an_outage_and_each_is_sent_once(site, subscribe):

@@ -47,7 +47,7 @@ def node(studio, run_daemon, mosquitto, tmp_path):
 
 
 def numbers(subscriber, camera, key):
-    return [each[key] for each in subscriber.detections(camera)]
+    return [detection[key] for detection in subscriber.detections(camera)]
 
 
 def online(subscriber, *cameras):
@@ -79,7 +79,7 @@ def test_only_the_camera_that_changed_restarts_and_it_is_the_same_camera(node, m
     frames = numbers(client, "north", "frame")
     assert frames == sorted(frames), "north was not affected"
     assert client.payloads("edgepub/test/status") == [b"online"], "nor was the session"
-    boots = {each["boot_id"] for each in client.detections("north") + client.detections("south")}
+    boots = {detection["boot_id"] for detection in client.detections("north") + client.detections("south")}
     assert len(boots) == 1
     newest = max(numbers(client, "south", "frame"))
     client.wait_for(
@@ -88,7 +88,7 @@ def test_only_the_camera_that_changed_restarts_and_it_is_the_same_camera(node, m
     assert client.stats()[-1]["broker"] == {"reconnects": 0}
 
 
-def test_a_camera_comes_and_another_goes_and_nothing_is_left_of_it(node, mosquitto, subscribe):
+def test_a_camera_is_added_and_another_removed_with_all_its_topics(node, mosquitto, subscribe):
     client = subscribe(mosquitto.port)
     daemon = node("north", "south", labels=["person"], snapshot={"enabled": True, "min_interval_s": 0}, tracking=True)
     client.wait_for(lambda s: online(s, "north", "south") and s.payloads("edgepub/test/south/snapshot"), "both")
@@ -127,14 +127,14 @@ def ghosts(broker, subscribe, *parts):
     return found
 
 
-def test_a_camera_that_goes_while_the_broker_is_away_leaves_nothing(node, subscribe, tmp_path):
+def test_a_camera_removed_while_the_broker_is_away_leaves_nothing(node, subscribe, tmp_path):
     keeps = ("persistence true", f"persistence_location {tmp_path}/")
     broker = Mosquitto(tmp_path, "listener {port} 127.0.0.1", "allow_anonymous true", *keeps).start()
     try:
         daemon = node("north", "south", url=broker.url)
         subscribe(broker.port).wait_for(lambda s: online(s, "north", "south"), "both cameras")
-        broker._process.terminate()  # so that it writes down what it has
-        broker._process.wait()
+        broker.process.terminate()  # so that it writes down what it has
+        broker.process.wait()
         daemon.wait_for_broker_problem()
         daemon.reload(lambda settings: settings["cameras"].pop("south"))
         broker.start()
@@ -145,7 +145,7 @@ def test_a_camera_that_goes_while_the_broker_is_away_leaves_nothing(node, subscr
         broker.stop()
 
 
-def test_home_assistant_forgets_a_picture_before_it_goes(node, mosquitto, subscribe):
+def test_home_assistant_removes_a_picture_before_it_is_cleared(node, mosquitto, subscribe):
     """An image whose topic is cleared while it is there is an error in its log."""
     client = subscribe(mosquitto.port)
     daemon = node("north", "south", snapshot={"enabled": True, "min_interval_s": 0}, tracking=True)
@@ -188,7 +188,7 @@ def test_the_broker_changes_and_no_camera_is_affected(node, mosquitto, subscribe
         other.stop()
 
 
-def test_a_wrong_configuration_is_refused_and_the_old_one_goes_on(node, mosquitto, subscribe):
+def test_a_wrong_configuration_is_refused_and_the_old_one_stays_in_force(node, mosquitto, subscribe):
     client = subscribe(mosquitto.port)
     daemon = node("north")
     client.wait_for(lambda s: online(s, "north"), "the camera")
@@ -229,7 +229,7 @@ def test_a_new_node_name_starts_another_run(node, mosquitto, subscribe):
     assert daemon.terminate() == 0
 
 
-def test_what_was_set_by_a_command_stays_in_force(node, mosquitto, subscribe):
+def test_values_set_by_commands_stay_in_force(node, mosquitto, subscribe):
     client = subscribe(mosquitto.port)
     daemon = node("north")
     client.wait_for(lambda s: online(s, "north"), "the camera")
@@ -248,14 +248,14 @@ def test_closing_the_terminal_stops_it(studio, mosquitto, subscribe, tmp_path):
     path.write_text(
         yaml.safe_dump(studio.settings(mosquitto.url, studio.video([[BOX]] * 50), realtime=True, loop=True))
     )
-    ours, theirs = pty.openpty()
-    command = ["sh", "-c", 'exec "$@" <"$0" >"$0" 2>&1', os.ttyname(theirs)]  # which makes it this session's terminal
+    controller, terminal = pty.openpty()
+    command = ["sh", "-c", 'exec "$@" <"$0" >"$0" 2>&1', os.ttyname(terminal)]  # which makes it this session's terminal
     command += [sys.executable, "-m", "edgepub", "run", "-c", str(path)]
     process = subprocess.Popen(command, start_new_session=True)
     try:
         client.wait_for(lambda s: online(s, "cam"), "the camera")
-        os.close(theirs)
-        os.close(ours)
+        os.close(terminal)
+        os.close(controller)
         client.wait_for(lambda s: s.last("edgepub/test/status") == b"offline", "the goodbye")
         assert process.wait(30) == 0
     finally:
@@ -271,7 +271,7 @@ WHERE = "edgepub/test/north/zones"
 
 def zones_of(subscriber, camera="north"):
     """Return the zones of each object in the camera's payloads, one after another, without repeats."""
-    seen = [each.get("zones") for payload in subscriber.detections(camera) for each in payload["detections"]]
+    seen = [detection.get("zones") for payload in subscriber.detections(camera) for detection in payload["detections"]]
     return [zones for zones, _ in itertools.groupby(seen)]
 
 
@@ -286,10 +286,10 @@ def draw(**zones):
     return lambda settings: settings["cameras"]["north"].update(zones=zones)
 
 
-def test_a_camera_goes_on_while_its_zones_are_drawn(node, mosquitto, subscribe):
+def test_a_camera_keeps_running_while_its_zones_change(node, mosquitto, subscribe):
     client = subscribe(mosquitto.port)
-    its = {"labels": ["person"], "zones": {"left": LEFT}, "tracking": True, "occupancy_on_frames": 1}
-    daemon = node("north", **its)
+    options = {"labels": ["person"], "zones": {"left": LEFT}, "tracking": True, "occupancy_on_frames": 1}
+    daemon = node("north", **options)
     client.wait_for(lambda s: online(s, "north"), "the camera")
     daemon.reload(lambda settings: settings.update(home_assistant={"enabled": True}))
     client.wait_for(lambda s: s.last(f"{WHERE}/left/objects/person") == b"1", "who is in the first zone")
@@ -317,7 +317,9 @@ def test_a_camera_goes_on_while_its_zones_are_drawn(node, mosquitto, subscribe):
     client.wait_for(lambda s: len(s.detections("north")) > many + 20, "more of it")
     assert happened(client) == ["appeared 1", "zone_entered 1 left", "zone_entered 1 floor", "zone_left 1 left"]
     assert zones_of(client) == [["left"], ["floor", "left"], ["floor"]]
-    tracks = [each.get("track_id") for payload in client.detections("north") for each in payload["detections"]]
+    tracks = [
+        detection.get("track_id") for payload in client.detections("north") for detection in payload["detections"]
+    ]
     assert [track for track, _ in itertools.groupby(tracks)] == [None, 1]
     frames, seqs = numbers(client, "north", "frame"), numbers(client, "north", "seq")
     assert frames == sorted(set(frames)), "its source stayed open"
@@ -330,7 +332,7 @@ def test_a_camera_goes_on_while_its_zones_are_drawn(node, mosquitto, subscribe):
     assert not ghosts(mosquitto, subscribe, "/zones/left/")
 
 
-def test_a_zone_of_another_form_starts_empty_and_lines_are_drawn_too(node, mosquitto, subscribe):
+def test_a_changed_zone_starts_empty_and_lines_change_too(node, mosquitto, subscribe):
     client = subscribe(mosquitto.port)
     daemon = node("north", zones={"yard": LEFT}, tracking=True, occupancy_on_frames=1)
     topic = f"{WHERE}/yard/objects/person"
@@ -351,11 +353,11 @@ def test_a_zone_of_another_form_starts_empty_and_lines_are_drawn_too(node, mosqu
     assert client.payloads("edgepub/test/north/status").count(b"online") == 1
 
 
-def test_no_count_of_a_zone_that_is_gone_comes_back(studio, run_daemon, mosquitto, subscribe):
+def test_no_count_of_a_removed_zone_comes_back(studio, run_daemon, mosquitto, subscribe):
     """The counts change with every frame, at the model's speed, while a zone comes and goes."""
     video = studio.video([[BOX], []] * 50)
-    its = {"loop": True, "occupancy_on_frames": 1, "occupancy_off_s": 0}
-    settings = studio.settings(mosquitto.url, video, **its)
+    options = {"loop": True, "occupancy_on_frames": 1, "occupancy_off_s": 0}
+    settings = studio.settings(mosquitto.url, video, **options)
     client = subscribe(mosquitto.port)
     daemon = run_daemon(settings)
     client.wait_for(lambda s: s.last("edgepub/test/cam/objects/person"), "the camera")
@@ -375,14 +377,14 @@ def test_no_count_of_a_zone_that_is_gone_comes_back(studio, run_daemon, mosquitt
     assert not ghosts(mosquitto, subscribe, "/zones/")
 
 
-def test_a_zone_that_goes_while_the_broker_is_away_leaves_nothing(node, subscribe, tmp_path):
+def test_a_zone_removed_while_the_broker_is_away_leaves_nothing(node, subscribe, tmp_path):
     keeps = ("persistence true", f"persistence_location {tmp_path}/")
     broker = Mosquitto(tmp_path, "listener {port} 127.0.0.1", "allow_anonymous true", *keeps).start()
     try:
         daemon = node("north", url=broker.url, zones={"left": LEFT}, tracking=True)
         subscribe(broker.port).wait_for(lambda s: s.last(f"{WHERE}/left/objects/person") == b"1", "who is in it")
-        broker._process.terminate()  # so that it writes down what it has
-        broker._process.wait()
+        broker.process.terminate()  # so that it writes down what it has
+        broker.process.wait()
         daemon.wait_for_broker_problem()
         daemon.reload(draw(floor=FLOOR))
         broker.start()
@@ -393,7 +395,7 @@ def test_a_zone_that_goes_while_the_broker_is_away_leaves_nothing(node, subscrib
         broker.stop()
 
 
-def test_zones_are_drawn_while_a_camera_is_disabled(node, mosquitto, subscribe):
+def test_zones_change_while_a_camera_is_disabled(node, mosquitto, subscribe):
     client = subscribe(mosquitto.port)
     daemon = node("north", labels=["person"], zones={"left": LEFT}, tracking=True, occupancy_on_frames=1)
     client.wait_for(lambda s: s.last(f"{WHERE}/left/objects/person") == b"1", "who is in it")
@@ -410,11 +412,11 @@ def test_zones_are_drawn_while_a_camera_is_disabled(node, mosquitto, subscribe):
     client.wait_for(lambda s: happened(s) == expected, "all that has happened")
 
 
-def test_a_result_that_is_held_back_has_the_zones_of_its_frame(studio, run_daemon, mosquitto, subscribe):
+def test_a_held_result_has_the_zones_of_its_frame(studio, run_daemon, mosquitto, subscribe):
     """A change waits for the next allowed moment; each payload is right for its frame, and they stay in order."""
     there = [{**BOX, "bbox": [8 + 10 * (n % 3), 16, 24 + 10 * (n % 3), 48]} for n in range(48)]
     publish = {"mode": "changes", "max_rate_hz": 2}
-    video = studio.video([[each] for each in there])
+    video = studio.video([[detection] for detection in there])
     settings = studio.settings(mosquitto.url, video, realtime=True, loop=True, publish=publish)
     settings["cameras"]["cam"]["zones"] = {"all": {"polygon": [[0, 0], [1, 0], [1, 1], [0, 1]]}}
     client = subscribe(mosquitto.port)
@@ -429,6 +431,6 @@ def test_a_result_that_is_held_back_has_the_zones_of_its_frame(studio, run_daemo
         client.wait_for(lambda s, zone=zone: zones_of(s, "cam")[-1] == [zone], "the new zone")
     assert zones_of(client, "cam") == [["all"], ["floor"], ["left"], ["all"]], "never back"
     payloads = client.detections()
-    assert [each["seq"] for each in payloads] == list(range(1, len(payloads) + 1))
-    frames = [each["frame"] for each in payloads]
+    assert [detection["seq"] for detection in payloads] == list(range(1, len(payloads) + 1))
+    frames = [detection["frame"] for detection in payloads]
     assert frames == sorted(set(frames))

@@ -35,14 +35,14 @@ def imported_modules():
     return found - sys.stdlib_module_names - {"edgepub"}
 
 
-def test_declared_is_what_is_imported():
+def test_declared_packages_are_the_imported_ones():
     distributions = packages_distributions()
     imported = {canonicalize_name(distributions.get(module, [module])[0]) for module in imported_modules()}
     run = {"pip"}  # the demo runs it
     assert imported | run == names(DEPENDENCIES + DEMO)
 
 
-def test_a_new_major_version_is_not_installed_unseen():
+def test_new_major_versions_are_excluded():
     without = [
         str(requirement)
         for requirement in DEPENDENCIES
@@ -52,7 +52,7 @@ def test_a_new_major_version_is_not_installed_unseen():
 
 
 @pytest.mark.parametrize("name", LOCKS)
-def test_a_lock_holds_what_is_declared(name):
+def test_a_lock_contains_the_declared_packages(name):
     """`.ci/lock` renews it."""
     entries = re.findall(
         r"^([a-z]\S*==\S+(?: ; .*?)?) \\\n((?:    .*\n)+)",

@@ -72,11 +72,11 @@ def box(studio, run_daemon, mosquitto, tmp_path):
     manager.close()
 
 
-def test_what_is_saved_is_in_force_immediately_and_after_a_kill(box, mosquitto, subscribe, cli):
+def test_saved_areas_apply_immediately_and_after_a_kill(box, mosquitto, subscribe, cli):
     reader = subscribe(mosquitto.port)
     reader.wait_for(lambda r: zones_of_last(r) == [], "a payload without a zone")
-    status, told = box.save(zones={"drive": {**ALL, "labels": ["person"]}}, lines={})
-    assert (status, told["saved"], list(told["zones"])) == (200, True, ["drive"])
+    status, answer = box.save(zones={"drive": {**ALL, "labels": ["person"]}}, lines={})
+    assert (status, answer["saved"], list(answer["zones"])) == (200, True, ["drive"])
     before = reader.detections()[-1]
     reader.wait_for(lambda r: zones_of_last(r) == ["drive"], "a payload with the zone")
     reader.wait_for(lambda r: r.last("edgepub/test/cam/zones/drive/objects/person") == b"1", "the zone's count")
@@ -101,23 +101,23 @@ def test_what_is_saved_is_in_force_immediately_and_after_a_kill(box, mosquitto, 
         lambda r: r.detections()[-1]["boot_id"] != boot_id and zones_of_last(r) == ["drive"], "the zone after a kill"
     )
 
-    status, told = box.ask("DELETE", "/cameras/cam/areas")
-    assert (status, told["saved"], list(told["zones"])) == (200, False, ["corner"])
+    status, answer = box.ask("DELETE", "/cameras/cam/areas")
+    assert (status, answer["saved"], list(answer["zones"])) == (200, False, ["corner"])
     reader.wait_for(lambda r: zones_of_last(r) == [], "the configuration's zones")
     assert "saved on its page" not in cli("check", "-c", box.daemon.file).stdout
     wait_until(lambda: "zones/drive" not in str(subscribe(mosquitto.port).retained()), "the end of its topics")
     assert box.daemon.terminate() == 0
 
 
-def test_what_cannot_be_saved_changes_nothing_and_says_why(box, mosquitto, subscribe, tmp_path):
-    status, told = box.save(zones={"drive": {"polygon": [[0, 0], [1, 1], [1, 0], [0, 1]]}})
+def test_areas_that_cannot_be_saved_change_nothing_and_get_the_reason(box, mosquitto, subscribe, tmp_path):
+    status, answer = box.save(zones={"drive": {"polygon": [[0, 0], [1, 1], [1, 0], [0, 1]]}})
     assert status == 422
-    assert "crosses itself" in told["mistakes"][0]["why"]
+    assert "crosses itself" in answer["mistakes"][0]["why"]
     state = tmp_path / "state"
     (state / "overrides.yaml.new").mkdir()  # nothing can be written there, not even by root
-    status, told = box.save(zones={"drive": ALL})
+    status, answer = box.save(zones={"drive": ALL})
     assert status == 422
-    (mistake,) = told["mistakes"]
+    (mistake,) = answer["mistakes"]
     assert mistake["why"].startswith(f"not saved, nothing has changed: {state}")
     reader = subscribe(mosquitto.port)
     reader.wait_for(lambda r: zones_of_last(r) == [], "a payload without the zone")
@@ -126,20 +126,20 @@ def test_what_cannot_be_saved_changes_nothing_and_says_why(box, mosquitto, subsc
     assert box.save(zones={"drive": ALL})[0] == 200
     by_hand = "cameras: {cam: {zones: {mine: {polygon: [[0, 0], [1, 0], [1, 1]]}}}}"
     (state / "overrides.yaml").write_text(by_hand)
-    status, told = box.save(zones={"other": ALL})
+    status, answer = box.save(zones={"other": ALL})
     assert status == 422
-    assert "overrides.yaml: was changed by hand, which would be lost: reload edgepub first" in str(told)
+    assert "overrides.yaml: was changed by hand, which would be lost: reload edgepub first" in str(answer)
     assert (state / "overrides.yaml").read_text() == by_hand
     assert "cam" in box.reload(box.settings)
     assert box.save(zones={"other": ALL})[0] == 200
 
 
-def test_a_disk_that_hangs_holds_up_nothing(box, mosquitto, subscribe, tmp_path):
+def test_a_disk_that_hangs_delays_nothing_else(box, mosquitto, subscribe, tmp_path):
     reader = subscribe(mosquitto.port)
     os.mkfifo(tmp_path / "state" / "overrides.yaml.new")  # nobody reads it
-    status, told = box.save(zones={"drive": ALL})
+    status, answer = box.save(zones={"drive": ALL})
     assert status == 422
-    assert "does not answer" in told["mistakes"][0]["why"]
+    assert "does not answer" in answer["mistakes"][0]["why"]
     assert "does not answer" in box.save(zones={"drive": ALL})[1]["mistakes"][0]["why"], "immediately"
     assert "cam:" not in box.reload(box.settings)
     number = len(reader.detections())
@@ -149,7 +149,7 @@ def test_a_disk_that_hangs_holds_up_nothing(box, mosquitto, subscribe, tmp_path)
     reader.wait_for(lambda r: r.last("edgepub/test/status") == b"offline", "the goodbye")
 
 
-def test_what_was_answered_to_be_saved_is_saved_whatever_is_reloaded_meanwhile(box, mosquitto, subscribe, tmp_path):
+def test_confirmed_areas_are_saved_despite_concurrent_reloads(box, mosquitto, subscribe, tmp_path):
     saved, over = [], threading.Event()
 
     def save():
@@ -178,7 +178,7 @@ def test_what_was_answered_to_be_saved_is_saved_whatever_is_reloaded_meanwhile(b
     assert "Traceback" not in box.daemon.log
 
 
-def test_a_reload_leaves_what_is_saved_and_a_configuration_that_it_does_not_fit_is_refused(box, mosquitto, subscribe):
+def test_a_reload_keeps_saved_areas_and_refuses_a_configuration_they_do_not_fit(box, mosquitto, subscribe):
     assert box.save(zones={"drive": {**ALL, "labels": ["person"]}})[0] == 200
     reader = subscribe(mosquitto.port)
     reader.wait_for(lambda r: zones_of_last(r) == ["drive"], "the zone")

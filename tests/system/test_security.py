@@ -73,7 +73,7 @@ SERVERS = {
 
 
 @pytest.mark.parametrize("kind", list(SERVERS))
-def test_a_broker_must_prove_who_it_is(certificates, start, run_daemon, studio, kind):
+def test_a_broker_must_prove_its_identity(certificates, start, run_daemon, studio, kind):
     names, options, said = SERVERS[kind]
     certificate, key = certificates.issue(*names, **options)
     broker = start(f"certfile {certificate}", f"keyfile {key}", "allow_anonymous true")
@@ -85,7 +85,7 @@ def test_a_broker_must_prove_who_it_is(certificates, start, run_daemon, studio, 
 
 
 @pytest.mark.parametrize("protocol", ["auto", "5", "3.1.1"])
-def test_a_broker_that_wants_our_certificate(certificates, start, run_daemon, studio, protocol):
+def test_a_broker_that_requires_a_client_certificate(certificates, start, run_daemon, studio, protocol):
     certificate, key = certificates.issue("127.0.0.1")
     broker = start(
         f"cafile {certificates.authority}", f"certfile {certificate}", f"keyfile {key}", "require_certificate true",
@@ -170,7 +170,7 @@ def test_the_access_control_list_of_the_page(guarded, run_daemon, studio):
         guest.close()
 
 
-def test_what_the_broker_does_not_allow_is_said_dropped_and_counted(guarded, run_daemon, studio):
+def test_messages_that_the_broker_does_not_allow_are_logged_dropped_and_counted(guarded, run_daemon, studio):
     """Version 5: the broker says so. The other topics go on."""
     home = subscriber(guarded, "homeassistant")
     try:
@@ -185,7 +185,7 @@ def test_what_the_broker_does_not_allow_is_said_dropped_and_counted(guarded, run
         home.close()
 
 
-def test_a_password_is_nowhere_to_be_seen(guarded, run_daemon, studio, tmp_path):
+def test_a_password_is_never_shown(guarded, run_daemon, studio, tmp_path):
     secret = PASSWORDS["edge"]
     (tmp_path / "password").write_text(secret)
     settings = settings_of(studio, guarded)

@@ -39,7 +39,7 @@ def healthz(port):
 
 
 @pytest.mark.mosquitto
-def test_a_run_as_the_service_manager_sees_it(manager, studio, mosquitto, run_daemon):
+def test_a_run_as_reported_to_the_service_manager(manager, studio, mosquitto, run_daemon):
     settings = studio.settings(mosquitto.url, studio.video([[BOX]] * 50), realtime=True, loop=True)
     run = run_daemon(settings, NOTIFY_SOCKET=manager.path, WATCHDOG_USEC="3000000")
     manager.wait_for("the first session", READY="1")
@@ -59,7 +59,7 @@ def test_a_run_as_the_service_manager_sees_it(manager, studio, mosquitto, run_da
     assert {"STOPPING": "1", "STATUS": "stopping"} in manager.messages()
 
 
-def test_without_a_broker_the_start_is_over_after_its_time_and_degraded(manager, studio, run_daemon):
+def test_without_a_broker_the_start_times_out_and_is_degraded(manager, studio, run_daemon):
     settings = studio.settings(f"mqtt://127.0.0.1:{free_port()}", studio.video([[BOX]] * 9), realtime=True, loop=True)
     run_daemon({**settings, "startup_timeout_s": 2}, NOTIFY_SOCKET=manager.path)
     manager.wait_for_status("1 of 1 cameras online", "broker: ")
@@ -70,7 +70,7 @@ def test_without_a_broker_the_start_is_over_after_its_time_and_degraded(manager,
 
 @pytest.mark.mosquitto
 @pytest.mark.parametrize("what", ["camera", "publisher"])
-async def test_what_is_stuck_is_left_to_the_watchdog(manager, monkeypatch, caplog, studio, mosquitto, what):
+async def test_a_stuck_part_is_left_to_the_watchdog(manager, monkeypatch, caplog, studio, mosquitto, what):
     """In the whole daemon, whose part says that it is stuck."""
     monkeypatch.setenv("NOTIFY_SOCKET", manager.path)
     monkeypatch.setenv("WATCHDOG_USEC", "300000")
@@ -102,9 +102,7 @@ async def test_what_is_stuck_is_left_to_the_watchdog(manager, monkeypatch, caplo
 
 
 @pytest.mark.mosquitto
-def test_healthz_says_that_a_camera_is_dead_within_the_stall_time_and_that_it_is_back(
-    studio, mosquitto, run_daemon, live
-):
+def test_healthz_reports_a_dead_camera_within_the_stall_timeout_and_its_return(studio, mosquitto, run_daemon, live):
     camera, port = live(25), free_port()
     settings = studio.settings(mosquitto.url, camera.url, stall_timeout_s=2)
     run_daemon({**settings, "http": {"listen": port}})
@@ -120,7 +118,7 @@ def test_healthz_says_that_a_camera_is_dead_within_the_stall_time_and_that_it_is
 
 
 @pytest.mark.mosquitto
-def test_healthz_says_that_the_broker_is_gone(studio, mosquitto, run_daemon):
+def test_healthz_reports_that_the_broker_is_gone(studio, mosquitto, run_daemon):
     port = free_port()
     settings = studio.settings(mosquitto.url, studio.video([[BOX]] * 50), realtime=True, loop=True)
     run = run_daemon({**settings, "http": {"listen": port}})

@@ -8,7 +8,7 @@ pytestmark = [pytest.mark.mosquitto, pytest.mark.faults]
 
 
 @pytest.mark.usefixtures("demo_assets")
-def test_everything_is_disturbed_once_and_no_event_is_lost(tmp_path):
+def test_every_disturbance_once_loses_no_event(tmp_path):
     curve, problems = soak(tmp_path, 0)
     assert not problems
     assert curve

@@ -17,13 +17,13 @@ HERE = Path(__file__).parent
 
 
 def why_not():
-    its = subprocess.run(
+    version = subprocess.run(
         ["/usr/bin/python3", "-c", "import sys; print(sys.version_info[:2])"],
         capture_output=True,
         text=True,
         check=False,
     )
-    if its.stdout.strip() != str(sys.version_info[:2]):
+    if version.stdout.strip() != str(sys.version_info[:2]):
         return "the service is tried with Debian's own Python, and this one is another"
     if not HAS_MOSQUITTO:
         return "no Mosquitto here: apt-get install mosquitto mosquitto-clients"

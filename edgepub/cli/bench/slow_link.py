@@ -34,7 +34,7 @@ class SlowLink:
 
     def __init__(self, port: int, bytes_per_s: int) -> None:
         self.bytes_per_s = bytes_per_s
-        self._to = port
+        self.target_port = port
         self._listener = socket.create_server(("127.0.0.1", 0))
         # Bytes that the kernel buffers count as sent for the client; a slow link buffers little.
         self._listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
@@ -58,7 +58,7 @@ class SlowLink:
         with contextlib.suppress(OSError):
             while True:
                 client, _ = self._listener.accept()
-                server = socket.create_connection(("127.0.0.1", self._to))
+                server = socket.create_connection(("127.0.0.1", self.target_port))
                 self._open += [client, server]
                 self._relay(client, server, limited=True)
                 self._relay(server, client, limited=False)
