@@ -1,7 +1,7 @@
 """The detections payload, schema ``edgepub.detections/1``.
 
-The payload is a validated dictionary, not a model instance: pydantic checks it against the same types that the JSON
-Schema is printed from, and orjson writes it without another copy (``edgepub bench`` shows the cost).
+The payload is a validated dictionary, not a model instance. Pydantic checks it against the types that the JSON Schema
+is generated from, and orjson encodes it without another copy (``edgepub bench`` measures the cost).
 """
 
 from collections.abc import Mapping
@@ -23,9 +23,9 @@ NormCorners = tuple[Fraction, Fraction, Fraction, Fraction]
 
 
 class Landmark(TypedDict):
-    """A point of an object, like an eye or a joint."""
+    """A keypoint of an object, such as an eye or a joint."""
 
-    label: Annotated[str, Field(description="which point it is")]
+    label: Annotated[str, Field(description="name of the point")]
     landmark: Annotated[tuple[Number, Number], Field(description="[x, y] in pixels of the frame")]
     score: NotRequired[Number]
 
@@ -33,55 +33,61 @@ class Landmark(TypedDict):
 class Detection(TypedDict):
     """One object in one result."""
 
-    label: Annotated[str, Field(min_length=1, description="the object's class, in words")]
-    score: Annotated[float, Field(allow_inf_nan=False, description="how sure the model is, usually 0 to 1")]
-    bbox: Annotated[Corners, Field(description="[x1, y1, x2, y2] in pixels of the frame, clamped to it")]
+    label: Annotated[str, Field(min_length=1, description="class of the object, as text")]
+    score: Annotated[float, Field(allow_inf_nan=False, description="confidence of the model, usually 0 to 1")]
+    bbox: Annotated[
+        Corners, Field(description="bounding box [x1, y1, x2, y2] in pixels of the frame, clamped to the frame")
+    ]
     bbox_norm: Annotated[NormCorners, Field(description="the same as fractions of the frame, 0 to 1")]
     category_id: NotRequired[
         Annotated[
-            int, Field(ge=-(2**31), lt=2**31, description="the object's class, as a number, if the model has one")
+            int, Field(ge=-(2**31), lt=2**31, description="class of the object, as a number, if the model has one")
         ]
     ]
     track_id: NotRequired[
-        Annotated[int, Field(ge=1, description="the same for one object from frame to frame; from its second frame on")]
+        Annotated[int, Field(ge=1, description="identifies one object from frame to frame, from its second frame on")]
     ]
     zones: NotRequired[
-        Annotated[list[str], Field(description="the names of the zones that the object is in, where there are any")]
+        Annotated[list[str], Field(description="names of the zones that contain the object, if the camera has zones")]
     ]
     landmarks: NotRequired[
-        Annotated[list[Landmark], Field(description="points of the object, where the model finds them")]
+        Annotated[list[Landmark], Field(description="keypoints of the object, if the model finds them")]
     ]
 
 
 class Timing(TypedDict):
-    """How long the steps took, in milliseconds; the first three where the runtime reports them."""
+    """Duration of each step, in milliseconds. The first three are present if the runtime reports them."""
 
     preprocess: NotRequired[Number]
     inference: NotRequired[Number]
     postprocess: NotRequired[Number]
     capture_to_publish: Annotated[
-        float, Field(allow_inf_nan=False, description="from the capture to the sending, queues included")
+        float, Field(allow_inf_nan=False, description="from capture to sending, including queues")
     ]
 
 
 @with_config(ConfigDict(title=SCHEMA))
 class Detections(TypedDict):
-    """What was seen in one frame."""
+    """The objects that were detected in one frame."""
 
     timestamp: Annotated[float, Field(allow_inf_nan=False, description="when the frame was captured, Unix seconds")]
     detections: list[Detection]
-    schema: Annotated[Literal["edgepub.detections/1"], Field(description="the name and version of this form")]
+    schema: Annotated[Literal["edgepub.detections/1"], Field(description="name and version of this schema")]
     node: str
     camera: str
     boot_id: Annotated[str, Field(description="changes at every start of the daemon")]
     seq: Annotated[
-        int, Field(ge=1, description="counts this camera's detections messages since boot, from 1: a hole is a drop")
+        int,
+        Field(
+            ge=1,
+            description="number of this camera's detections message, from 1 at each start; a gap is a dropped message",
+        ),
     ]
-    frame: Annotated[int, Field(ge=1, description="the frame's number from its source, from 1")]
-    width: Annotated[int, Field(ge=1, description="of the frame, in pixels")]
-    height: Annotated[int, Field(ge=1, description="of the frame, in pixels")]
+    frame: Annotated[int, Field(ge=1, description="number of the frame from its source, from 1")]
+    width: Annotated[int, Field(ge=1, description="size of the frame, in pixels")]
+    height: Annotated[int, Field(ge=1, description="size of the frame, in pixels")]
     timing_ms: Timing
-    dropped: Annotated[int, Field(ge=0, description="messages of this camera dropped since boot")]
+    dropped: Annotated[int, Field(ge=0, description="dropped messages of this camera since the start")]
 
 
 _VALIDATOR = TypeAdapter(Detections)
@@ -96,7 +102,7 @@ def validate(payload: Mapping[str, Any]) -> Detections:
     """Return the payload, validated.
 
     Raises:
-        InvalidResultError: it holds something that JSON or the schema cannot hold.
+        InvalidResultError: it has a value that JSON or the schema does not allow.
 
     """
     try:
@@ -106,12 +112,12 @@ def validate(payload: Mapping[str, Any]) -> Detections:
 
 
 def encode(payload: Detections, age_ms: float, dropped: int) -> bytes:
-    """Return the payload as JSON, stamped with what is only known at the moment of sending.
+    """Return the payload as JSON, with the values that are known only at the time of sending.
 
     Args:
-        payload: from `validate`.
-        age_ms: how long ago the frame was captured, in milliseconds.
-        dropped: messages of this camera dropped since boot.
+        payload: a payload from `validate`; it is changed.
+        age_ms: time since the frame was captured, in milliseconds.
+        dropped: dropped messages of this camera since the start.
 
     """
     payload["timing_ms"]["capture_to_publish"] = round(age_ms, 3)
@@ -120,6 +126,6 @@ def encode(payload: Detections, age_ms: float, dropped: int) -> bytes:
 
 
 def first_error(error: ValidationError) -> str:
-    """Return where the first mistake in a payload is, and what it is."""
+    """Return the place and the text of the first error in a payload."""
     first = error.errors(include_url=False, include_input=False)[0]
     return f"{'.'.join(map(str, first['loc']))}: {first['msg']}"

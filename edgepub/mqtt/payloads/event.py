@@ -23,26 +23,33 @@ class Event(TypedDict):
         str,
         Field(
             pattern="^[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$",
-            description="a UUID of version 7 (RFC 9562): the key for removing duplicates",
+            description="a version 7 UUID (RFC 9562), the key for removing duplicates",
         ),
     ]
     seq: Annotated[
-        int, Field(ge=1, description="counts this camera's events from 1, over restarts, without a hole: one is a loss")
+        int,
+        Field(
+            ge=1,
+            description="number of this camera's event, from 1, continued after a restart; a gap is a lost event",
+        ),
     ]
     timestamp: Annotated[
         float,
         Field(
             allow_inf_nan=False,
-            description="when the frame was captured, Unix seconds: of `left` and `zone_left` the last frame with the "
-            "object there, else the one that settled it",
+            description="when the frame was captured, Unix seconds; for `left` and `zone_left` the last frame with the "
+            "object there, else the frame that decided the event",
         ),
     ]
-    label: Annotated[str, Field(min_length=1, description="the object's class, in words")]
+    label: Annotated[str, Field(min_length=1, description="class of the object, as text")]
     track_id: Annotated[int, Field(ge=1, description="the object: the same in all its events and detections")]
-    zone: NotRequired[Annotated[str, Field(description="which zone, for `zone_entered` and `zone_left`")]]
-    line: NotRequired[Annotated[str, Field(description="which line, for `line_crossed`")]]
+    zone: NotRequired[Annotated[str, Field(description="the zone, for `zone_entered` and `zone_left`")]]
+    line: NotRequired[Annotated[str, Field(description="the line, for `line_crossed`")]]
     direction: NotRequired[
-        Annotated[Literal["left", "right"], Field(description="to which side, looking from the line's `from` to `to`")]
+        Annotated[
+            Literal["left", "right"],
+            Field(description="the side to which it crossed, looking from the line's `from` to its `to`"),
+        ]
     ]
     dwell_s: NotRequired[
         Annotated[
@@ -50,21 +57,23 @@ class Event(TypedDict):
             Field(
                 ge=0,
                 allow_inf_nan=False,
-                description="for `zone_left` and `left`: how long it was there, from the first frame with its track "
-                "to the last, in seconds of the source",
+                description="for `left` and `zone_left`: how long the object was there, from its first to its last "
+                "frame, in seconds of the source's time",
             ),
         ]
     ]
-    score: Annotated[float, Field(allow_inf_nan=False, description="how sure the model is, usually 0 to 1")]
-    bbox: Annotated[Corners, Field(description="[x1, y1, x2, y2] in pixels of the frame, clamped to it")]
-    bbox_norm: Annotated[NormCorners, Field(description="the same as fractions of the frame, 0 to 1")]
-    frame: Annotated[int, Field(ge=1, description="the frame's number from its source, from 1")]
-    width: Annotated[int, Field(ge=1, description="of the frame, in pixels")]
-    height: Annotated[int, Field(ge=1, description="of the frame, in pixels")]
-    snapshot: NotRequired[
-        Annotated[int, Field(ge=1, description="the number of the frame in the newest snapshot that shows the object")]
+    score: Annotated[float, Field(allow_inf_nan=False, description="confidence of the model, usually 0 to 1")]
+    bbox: Annotated[
+        Corners, Field(description="bounding box [x1, y1, x2, y2] in pixels of the frame, clamped to the frame")
     ]
-    schema: Annotated[Literal["edgepub.event/1"], Field(description="the name and version of this form")]
+    bbox_norm: Annotated[NormCorners, Field(description="the same as fractions of the frame, 0 to 1")]
+    frame: Annotated[int, Field(ge=1, description="number of the frame from its source, from 1")]
+    width: Annotated[int, Field(ge=1, description="size of the frame, in pixels")]
+    height: Annotated[int, Field(ge=1, description="size of the frame, in pixels")]
+    snapshot: NotRequired[
+        Annotated[int, Field(ge=1, description="frame number of the newest snapshot that shows the object")]
+    ]
+    schema: Annotated[Literal["edgepub.event/1"], Field(description="name and version of this schema")]
     node: str
     camera: str
     boot_id: Annotated[str, Field(description="changes at every start of the daemon")]
@@ -82,7 +91,7 @@ def validate(payload: Mapping[str, Any]) -> Event:
     """Return the payload, validated.
 
     Raises:
-        InvalidResultError: it holds something that JSON or the schema cannot hold.
+        InvalidResultError: it has a value that JSON or the schema does not allow.
 
     """
     try:

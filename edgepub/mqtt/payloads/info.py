@@ -15,18 +15,16 @@ SCHEMA = "edgepub.info/1"
 
 
 class CameraInfo(TypedDict):
-    """A camera, as the node tells of itself: never with its source."""
+    """A camera, without its source, which may contain a password."""
 
-    model: Annotated[str, Field(description="which of the models looks at its frames")]
-    enabled: Annotated[
-        bool, Field(description="by the configuration; what is in force is told by `P/<camera>/enabled`")
-    ]
+    model: Annotated[str, Field(description="name of the model that processes its frames")]
+    enabled: Annotated[bool, Field(description="as configured; `P/<camera>/enabled` has the value in force")]
 
 
 class ModelInfo(TypedDict):
-    """A model, as the node tells of itself: never with its token."""
+    """A model, without its token."""
 
-    model_name: Annotated[str, Field(description="the name, or the URL, that the model is loaded by")]
+    model_name: Annotated[str, Field(description="name or URL that the model is loaded by")]
     zoo_url: str
     inference_host_address: str
 
@@ -35,13 +33,13 @@ class ModelInfo(TypedDict):
 class Info(TypedDict):
     """What runs on a node."""
 
-    schema: Annotated[Literal["edgepub.info/1"], Field(description="the name and version of this form")]
+    schema: Annotated[Literal["edgepub.info/1"], Field(description="name and version of this schema")]
     node: str
     boot_id: Annotated[str, Field(description="changes at every start of the daemon")]
-    versions: Annotated[dict[str, str], Field(description="of edgepub, PySDK, the MQTT libraries and Python")]
+    versions: Annotated[dict[str, str], Field(description="versions of edgepub, PySDK, the MQTT libraries and Python")]
     cameras: dict[str, CameraInfo]
     models: dict[str, ModelInfo]
-    schemas: Annotated[list[str], Field(description="the payload schemas that this node publishes")]
+    schemas: Annotated[list[str], Field(description="payload schemas that this node publishes")]
 
 
 _VALIDATOR = TypeAdapter(Info)
@@ -53,7 +51,7 @@ def json_schema() -> dict[str, Any]:
 
 
 def build(settings: Settings, boot_id: str) -> bytes:
-    """Return the info payload of a configuration in this life of the daemon."""
+    """Return the info payload of a configuration, as JSON."""
     payload = _VALIDATOR.validate_python(
         {
             "schema": SCHEMA,

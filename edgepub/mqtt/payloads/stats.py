@@ -1,4 +1,4 @@
-"""The stats payload, schema ``edgepub.stats/1``: what a node and its cameras did in the last interval."""
+"""The stats payload, schema ``edgepub.stats/1``: statistics of a node and its cameras."""
 
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
@@ -17,7 +17,7 @@ Figure = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 
 
 class Quantiles(TypedDict):
-    """How long something took, in milliseconds, right to 2 %."""
+    """Quantiles of a duration in milliseconds, accurate to 2 %."""
 
     p50: Figure
     p95: Figure
@@ -25,51 +25,53 @@ class Quantiles(TypedDict):
 
 
 class CameraStats(TypedDict):
-    """A camera; rates and latencies are those of the interval, all counts are since the daemon's start."""
+    """A camera. Rates and latencies cover the interval; counts are totals since the daemon's start."""
 
-    fps_in: Annotated[float, Field(ge=0, description="frames a second that the source gave")]
-    fps_inferred: Annotated[float, Field(ge=0, description="frames a second that the model answered")]
-    fps_published: Annotated[float, Field(ge=0, description="detections messages a second that left")]
-    captured: Annotated[int, Field(ge=0, description="frames that the source gave")]
-    inferred: Annotated[int, Field(ge=0, description="frames that the model answered")]
-    published: Annotated[int, Field(ge=0, description="detections messages that left")]
+    fps_in: Annotated[float, Field(ge=0, description="frames per second from the source")]
+    fps_inferred: Annotated[float, Field(ge=0, description="frames per second processed by the model")]
+    fps_published: Annotated[float, Field(ge=0, description="detections messages sent per second")]
+    captured: Annotated[int, Field(ge=0, description="frames from the source")]
+    inferred: Annotated[int, Field(ge=0, description="frames processed by the model")]
+    published: Annotated[int, Field(ge=0, description="detections messages sent")]
     sampled: Annotated[
         dict[str, Count],
         Field(
-            description="left out on purpose, by reason: before inference `max_fps` and `busy` (the model was at "
-            "work), after it `unchanged`, `every`, `max_rate_hz` and `adaptive`"
+            description="frames and results left out on purpose, by reason: before inference `max_fps` and `busy` "
+            "(the model was busy), after it `unchanged`, `every`, `max_rate_hz` and `adaptive`"
         ),
     ]
     dropped: Annotated[
         dict[str, Count],
         Field(
-            description="messages lost, by reason: `queue_full`, `invalid` (not a result of detections), `stopped`; of "
+            description="lost messages, by reason: `queue_full`, `invalid` (not valid detections), `stopped`; for "
             "events `event_queue_full` (more than `outbox.durable.max_messages` waited), `event_expired` (older than "
-            "`max_age_s`), `event_damaged` (the file), `event_invalid`, `event_stopped` (the disk did not take it); of "
-            "snapshots `snapshot_given_up`; and of each what the broker does not take, `too_large` and `refused`"
+            "`max_age_s`), `event_damaged` (the file was damaged), `event_invalid`, `event_stopped` (the disk did not "
+            "accept it); for snapshots `snapshot_given_up`; and `too_large` and `refused` for what the broker does not "
+            "accept, also with the prefix `event_` or `snapshot_`"
         ),
     ]
-    events: Annotated[int, Field(ge=0, description="events that were published")]
-    snapshots: Annotated[int, Field(ge=0, description="pictures that were made")]
-    reconnects: Annotated[int, Field(ge=0, description="how often it came back after it was offline")]
+    events: Annotated[int, Field(ge=0, description="published events")]
+    snapshots: Annotated[int, Field(ge=0, description="snapshots made")]
+    reconnects: Annotated[int, Field(ge=0, description="how often the camera came back after it was offline")]
     latency_ms: Annotated[
         dict[str, Quantiles],
         Field(
-            description="by stage: `capture_to_inference`, `inference`, `queue` (in the outbox), `publish` (out of it "
-            "until the socket has taken it), `total` (from the capture on); without those in which nothing happened"
+            description="by stage: `capture_to_inference`, `inference`, `queue` (time in the outbox), `publish` (from "
+            "the outbox until the socket has accepted it), `total` (from the capture); stages without a message in the "
+            "interval are absent"
         ),
     ]
     model_ms: Annotated[
         dict[str, Quantiles],
-        Field(description="`preprocess`, `inference`, `postprocess` inside the runtime, where it reports them"),
+        Field(description="`preprocess`, `inference`, `postprocess` inside the runtime, if it reports them"),
     ]
 
 
 class OutboxStats(TypedDict):
-    """Messages that wait."""
+    """Waiting messages, by lane."""
 
     stream: Count
-    announcements: Annotated[int, Field(ge=0, description="what Home Assistant is told")]
+    announcements: Annotated[int, Field(ge=0, description="Home Assistant discovery")]
     state: Count
     durable: Annotated[int, Field(ge=0, description="events, on disk")]
     pictures: Count
@@ -83,13 +85,13 @@ class BrokerStats(TypedDict):
 
 @with_config(ConfigDict(title=SCHEMA))
 class Stats(TypedDict):
-    """What a node and its cameras did in the last interval."""
+    """Statistics of a node and its cameras. Rates and latencies cover the last interval."""
 
-    timestamp: Annotated[float, Field(allow_inf_nan=False, description="the end of the interval, Unix seconds")]
-    schema: Annotated[Literal["edgepub.stats/1"], Field(description="the name and version of this form")]
+    timestamp: Annotated[float, Field(allow_inf_nan=False, description="end of the interval, Unix seconds")]
+    schema: Annotated[Literal["edgepub.stats/1"], Field(description="name and version of this schema")]
     node: str
     boot_id: Annotated[str, Field(description="changes at every start of the daemon")]
-    interval_s: Annotated[float, Field(gt=0, description="the time that rates and latencies are about")]
+    interval_s: Annotated[float, Field(gt=0, description="length of the interval that rates and latencies cover")]
     uptime_s: Figure
     started: Annotated[
         float,
@@ -98,8 +100,8 @@ class Stats(TypedDict):
             description="when the daemon started, Unix seconds; the same in each message, unless the clock was set",
         ),
     ]
-    rss_bytes: Annotated[int, Field(ge=0, description="the daemon's memory")]
-    cpu_percent: Annotated[float, Field(ge=0, description="the daemon's processor time in the interval; 100: one core")]
+    rss_bytes: Annotated[int, Field(ge=0, description="memory of the daemon")]
+    cpu_percent: Annotated[float, Field(ge=0, description="CPU time of the daemon in the interval; 100 is one core")]
     outbox: OutboxStats
     broker: BrokerStats
     cameras: dict[str, CameraStats]
@@ -120,7 +122,7 @@ def encode(payload: Mapping[str, Any]) -> bytes:
 
 
 def camera_stats(before: Reading, now: Reading) -> CameraStats:
-    """Return what a camera did between two readings."""
+    """Return the statistics of a camera between two readings."""
     seconds = max(now.at_s - before.at_s, 1e-3)
     return _CAMERA.validate_python(
         {
@@ -144,10 +146,12 @@ def camera_stats(before: Reading, now: Reading) -> CameraStats:
 def _quantiles(before: Mapping[str, Buckets], now: Mapping[str, Buckets]) -> dict[str, dict[str, float]]:
     windows = {name: difference(before.get(name, {}), buckets) for name, buckets in now.items()}
     return {
-        name: {f"p{part}": _part(window, part) for part in (50, 95, 99)} for name, window in windows.items() if window
+        name: {f"p{percent}": _percentile(window, percent) for percent in (50, 95, 99)}
+        for name, window in windows.items()
+        if window
     }
 
 
-def _part(window: Buckets, part: int) -> float:
-    value = quantile(window, part / 100)
+def _percentile(window: Buckets, percent: int) -> float:
+    value = quantile(window, percent / 100)
     return 0.0 if value is None else round(value, 3)
