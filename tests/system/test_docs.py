@@ -134,7 +134,7 @@ def test_every_link_has_a_target():
 
 def test_every_file_of_the_repository_that_is_named_is_there():
     """Of systemd, Docker and the tests."""
-    pattern = r"(?<![\w/])(?:systemd|docker|tests|requirements)/[\w./@-]+\.(?:service|conf|yaml|py|txt)"
+    pattern = r"(?<![\w/])(?:systemd|docker|tests)/[\w./@-]+\.(?:service|conf|yaml|py|txt)"
     missing = [f"{page}: {path}" for page, path in named(pattern) if not (ROOT / path).exists()]
     assert not missing
 

@@ -1,4 +1,4 @@
-"""What pyproject.toml declares is what the program imports, and the locks in requirements/ hold it."""
+"""What pyproject.toml declares is what the program imports, and the locked requirements hold it."""
 
 import ast
 import re
@@ -16,7 +16,7 @@ PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 DEPENDENCIES = [Requirement(line) for line in PROJECT["dependencies"]]
 DEMO = [Requirement(line) for line in PROJECT["optional-dependencies"]["demo"]]
 TEST = [Requirement(line) for line in PROJECT["optional-dependencies"]["test"] if not line.startswith("edgepub")]
-LOCKS = {"service": DEPENDENCIES, "image": DEPENDENCIES, "test": DEPENDENCIES + DEMO + TEST}
+LOCKS = {"systemd": DEPENDENCIES, "docker": DEPENDENCIES, "tests": DEPENDENCIES + DEMO + TEST}
 
 
 def names(requirements):
@@ -56,7 +56,7 @@ def test_a_lock_contains_the_declared_packages(name):
     """`.ci/lock` renews it."""
     entries = re.findall(
         r"^([a-z]\S*==\S+(?: ; .*?)?) \\\n((?:    .*\n)+)",
-        (ROOT / f"requirements/{name}.txt").read_text(),
+        (ROOT / name / "requirements.txt").read_text(),
         re.MULTILINE,
     )
     pins = {}
@@ -74,7 +74,7 @@ def test_a_lock_contains_the_declared_packages(name):
 
 @pytest.mark.parametrize("name", LOCKS)
 def test_a_lock_has_hashes_and_no_address(name):
-    lines = (ROOT / f"requirements/{name}.txt").read_text().splitlines()
+    lines = (ROOT / name / "requirements.txt").read_text().splitlines()
     packages = [line for line in lines if re.match(r"[a-z]", line)]
     hashes = [line for line in lines if re.fullmatch(r"    --hash=sha256:[0-9a-f]{64}(?: \\)?", line)]
     comments = [line for line in lines if line.startswith("#")]
