@@ -17,7 +17,14 @@ from edgepub.core.errors import MessageRejectedError
 from edgepub.mqtt.client import MAX_IN_FLIGHT, Client, OnDone, PahoLog
 from edgepub.mqtt.messages import Message
 from edgepub.mqtt.paho_internals import PackedProperties, PahoInternals, packed_publish_properties
-from edgepub.mqtt.protocol import KEEP_ALIVE_TIMEOUT, LOST, EndedError, NoAnswerError, check_acknowledgement
+from edgepub.mqtt.protocol import (
+    KEEP_ALIVE_TIMEOUT,
+    LOST,
+    UNSPECIFIED_ERROR,
+    EndedError,
+    NoAnswerError,
+    check_acknowledgement,
+)
 
 _TLS_REFUSAL_TIMEOUT_S = 0.1
 """With TLS 1.3 a broker refuses us after the handshake (RFC 8446, 4.4.2.4), and its reason is lost if we write then."""
@@ -103,21 +110,22 @@ class FastClient(Client):
 
     def _on_puback(self, _client: object, _userdata: object, packet_id: int, reason: Any, _properties: object) -> None:  # noqa: ANN401
         refusal = None
-        try:
-            check_acknowledgement(reason)
-        except MessageRejectedError as error:
-            refusal = error
-        except aiomqtt.MqttError as error:
-            self._internals.fail(error)
-            return
-        match self._unacknowledged.pop(packet_id, None):
-            case Message() as message:
-                self._on_done(message, refusal)
-            case asyncio.Future() as answer if not answer.done():
-                if refusal:
-                    answer.set_exception(refusal)
-                else:
-                    answer.set_result(None)
+        if reason.value >= UNSPECIFIED_ERROR:
+            try:
+                check_acknowledgement(reason)
+            except MessageRejectedError as error:
+                refusal = error
+            except aiomqtt.MqttError as error:
+                self._internals.fail(error)
+                return
+        waiting = self._unacknowledged.pop(packet_id, None)
+        if isinstance(waiting, Message):
+            self._on_done(waiting, refusal)
+        elif waiting and not waiting.done():
+            if refusal:
+                waiting.set_exception(refusal)
+            else:
+                waiting.set_result(None)
 
     def _on_socket_register_write(self, _client: object, _userdata: object, sock: Any) -> None:  # noqa: ANN401
         def write() -> None:

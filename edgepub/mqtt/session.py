@@ -3,7 +3,6 @@
 from collections.abc import AsyncIterator
 
 import aiomqtt
-from paho.mqtt.properties import Properties
 
 from edgepub.core.errors import BrokerError, BrokerRefusedError, MessageRejectedError, SubscriptionRefusedError
 from edgepub.mqtt.client import Client
@@ -26,6 +25,7 @@ class Session:
         self._client = client
         self.version = version
         self.window = min(client.max_in_flight, client.granted("ReceiveMaximum", client.max_in_flight))
+        self._properties = client.properties if version == "5" else _no_properties
         self._max_packet_bytes = client.granted("MaximumPacketSize", 0)
 
     def send(self, message: Message) -> None:
@@ -92,9 +92,6 @@ class Session:
                 raise BrokerError(LOST) from None
             raise self._session_error(error) from None
 
-    def _properties(self, message: Message) -> Properties | None:
-        return self._client.properties(message) if self.version == "5" else None
-
     def _session_error(self, error: aiomqtt.MqttError) -> BrokerError:
         """Return the error that says why the session is over."""
         cause = error.__cause__ if isinstance(error.__cause__, aiomqtt.MqttCodeError) else error
@@ -105,3 +102,7 @@ class Session:
                 f"another client has connected with the same id {client_id}: one of the two needs another id"
             )
         return (BrokerRefusedError if code in UNWANTED else BrokerError)(describe_error(error))
+
+
+def _no_properties(_message: Message) -> None:
+    """Return the properties of a message before MQTT 5."""

@@ -1,6 +1,7 @@
 """The messages in flight: taken from the outbox, and neither done nor put back."""
 
 import time
+from collections import deque
 from collections.abc import Callable, Collection
 
 from edgepub.mqtt.messages import Message
@@ -14,31 +15,33 @@ class InFlight:
     Args:
         clock: the time, in seconds.
 
+    Attributes:
+        entries: each message and when it was taken, in that order; to be read only.
+
     """
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
-        self._entries: list[tuple[Message, float]] = []  # in the order in which they were taken
+        self.entries: deque[tuple[Message, float]] = deque()
 
     def add(self, message: Message) -> None:
         """Add a message that is taken now."""
-        self._entries.append((message, self._clock()))
+        self.entries.append((message, self._clock()))
 
     def remove(self, message: Message) -> float | None:
         """Remove a message; return when it was taken, or None if it is not in flight."""
-        for index, (candidate, taken_s) in enumerate(self._entries):  # nearly always the first
+        if self.entries and self.entries[0][0] is message:  # as nearly always
+            return self.entries.popleft()[1]
+        for index, (candidate, taken_s) in enumerate(self.entries):
             if candidate is message:
-                del self._entries[index]
+                del self.entries[index]
                 return taken_s
         return None
 
     def first(self, lanes: Collection[str]) -> Message | None:
         """Return the message of these lanes that was taken first, if there is one."""
-        return next((message for message, _ in self._entries if message.lane in lanes), None)
+        return next((message for message, _ in self.entries if message.lane in lanes), None)
 
     def last(self) -> Message | None:
         """Return the message that was taken last, if there is one."""
-        return self._entries[-1][0] if self._entries else None
-
-    def __len__(self) -> int:
-        return len(self._entries)
+        return self.entries[-1][0] if self.entries else None

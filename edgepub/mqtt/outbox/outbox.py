@@ -177,7 +177,7 @@ class Outbox:
     @property
     def in_flight(self) -> int:
         """How many messages are in flight."""
-        return len(self._in_flight)
+        return len(self._in_flight.entries)
 
     async def wait(self) -> None:
         """Wait until there may be something to take, after `take` had nothing."""
