@@ -5,8 +5,8 @@ import contextlib
 import functools
 import logging
 import math
-from collections.abc import AsyncIterator, Callable
-from typing import Any
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from typing import Any, TypeVar
 
 import aiomqtt
 from paho.mqtt.properties import Properties
@@ -22,6 +22,7 @@ OnDone = Callable[[Message, MessageRejectedError | None], None]
 MAX_IN_FLIGHT = 64
 """Messages in flight at once, unless the broker allows fewer."""
 _DISCONNECT_TIMEOUT_S = 1.0
+_T = TypeVar("_T")
 
 _publish_properties = functools.lru_cache(maxsize=1024)(publish_properties)
 
@@ -136,12 +137,22 @@ class Client:
     ) -> None:
         """Send a message and wait until it is done; errors as in `send`, and if the broker refuses it."""
         self._acknowledgement = None
+        call = self.mqtt.publish(message.topic, payload, message.qos, message.retain, properties, timeout=timeout_s)
         try:
-            await self.mqtt.publish(message.topic, payload, message.qos, message.retain, properties, timeout=timeout_s)
+            await self._unless_lost(call)
         except ValueError as error:
             raise MessageRejectedError(str(error), "refused") from None
         if self._acknowledgement is not None:
             check_acknowledgement(self._acknowledgement)
+
+    async def subscribe(self, topic: str) -> Sequence[Any]:
+        """Subscribe to a topic at QoS 1; return the reason codes.
+
+        Raises:
+            MqttError: the session is over, or the broker gives no answer.
+
+        """
+        return await self._unless_lost(self.mqtt.subscribe(topic, qos=1))
 
     async def messages(self) -> AsyncIterator[aiomqtt.Message]:
         """Yield each message from the broker.
@@ -151,14 +162,7 @@ class Client:
 
         """
         while True:
-            incoming = asyncio.ensure_future(anext(self.mqtt.messages))
-            try:
-                await asyncio.wait((incoming, self._failure), return_when=asyncio.FIRST_COMPLETED)
-                if not incoming.done():
-                    raise aiomqtt.MqttError from self._failure.result()
-                yield incoming.result()
-            finally:
-                incoming.cancel()
+            yield await self._unless_lost(anext(self.mqtt.messages))
 
     async def _send(self, message: Message, payload: bytes, properties: Properties | None) -> None:
         refusal = None
@@ -167,10 +171,24 @@ class Client:
         except MessageRejectedError as error:
             refusal = error
         except aiomqtt.MqttError as error:
-            if not self._failure.done():
-                self._failure.set_result(error.__cause__ if isinstance(error.__cause__, aiomqtt.MqttError) else error)
+            self._fail(error.__cause__ if isinstance(error.__cause__, aiomqtt.MqttError) else error)
             return
         self._on_done(message, refusal)
+
+    async def _unless_lost(self, call: Awaitable[_T]) -> _T:
+        """Return what a call of aiomqtt returns; raise MqttError if the session ends first, which aiomqtt ignores."""
+        task = asyncio.ensure_future(call)
+        try:
+            await asyncio.wait((task, self._failure), return_when=asyncio.FIRST_COMPLETED)
+            if self._failure.done() and (not task.done() or task.exception()):
+                raise aiomqtt.MqttError from self._failure.result()  # which says why, and aiomqtt's error may not
+            return task.result()
+        finally:
+            task.cancel()
+
+    def _fail(self, error: aiomqtt.MqttError) -> None:
+        if not self._failure.done():
+            self._failure.set_result(error)
 
     def _close_socket(self) -> None:
         """Close the socket; by its public API, paho does that only after a DISCONNECT."""
@@ -199,8 +217,8 @@ class Client:
         self._granted = granted
         self._has_connack = True
 
-    def _on_disconnect(self, *args: Any) -> None:  # noqa: ANN401
-        """Do nothing more than aiomqtt."""
+    def _on_disconnect(self, _client: object, _userdata: object, _flags: object, reason: Any, *_: object) -> None:  # noqa: ANN401
+        self._fail(aiomqtt.MqttCodeError(reason))
 
     def _on_publish(self, _client: object, _userdata: object, _mid: int, reason: Any, _properties: object) -> None:  # noqa: ANN401
         self._acknowledgement = reason

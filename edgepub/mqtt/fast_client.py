@@ -104,7 +104,8 @@ class FastClient(Client):
     def _close_socket(self) -> None:
         self._internals.close_socket()
 
-    def _on_disconnect(self, _client: object, _userdata: object, _flags: object, reason: Any, *_: object) -> None:  # noqa: ANN401
+    def _on_disconnect(self, client: object, userdata: object, flags: object, reason: Any, *_: object) -> None:  # noqa: ANN401
+        super()._on_disconnect(client, userdata, flags, reason)
         if self._is_opening:
             self._internals.fail_connect(NoAnswerError() if reason == KEEP_ALIVE_TIMEOUT else EndedError())
 

@@ -70,7 +70,7 @@ class Session:
 
         """
         try:
-            answers = await self._client.mqtt.subscribe(topic, qos=1)
+            answers = await self._client.subscribe(topic)
         except aiomqtt.MqttError as error:
             raise self._session_error(error) from None
         if any(getattr(answer, "value", answer) >= UNSPECIFIED_ERROR for answer in answers):

@@ -166,6 +166,14 @@ async def test_a_session_that_another_client_takes_over_is_refused(fast):
     broker.close()
 
 
+async def test_a_session_that_ends_during_a_subscription_is_noticed_at_once(fast):
+    broker = Broker5([CONNACK], suback=TAKEN_OVER)
+    async with connected(broker, fast) as session:
+        with pytest.raises(BrokerRefusedError):
+            await session.subscribe("site/command")
+    broker.close()
+
+
 async def test_a_broker_that_is_killed_ends_the_session_with_what_was_in_flight(mosquitto, fast):
     async with connected(mosquitto, fast) as session:
         reading = asyncio.create_task(read(session))

@@ -9,10 +9,11 @@ class Broker5:
     """A broker with one session after another, each with a script.
 
     A script is what is answered to CONNECT, then to the first PUBLISH, and so on; `{id}` is its packet identifier, and
-    `{before}` that of the one before.
+    `{before}` that of the one before. `suback` is what is answered to each SUBSCRIBE.
     """
 
-    def __init__(self, *scripts):
+    def __init__(self, *scripts, suback=b"\x90\x04{id}\x00\x01"):
+        self._suback = suback
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.url = f"mqtt://127.0.0.1:{self._listener.getsockname()[1]}"
         self.sessions = 0
@@ -45,7 +46,7 @@ class Broker5:
         if kind[0] >> 4 == 1:  # CONNECT
             return next(answers)
         if kind[0] >> 4 == 8:  # SUBSCRIBE
-            return b"\x90\x04" + body[:2] + b"\x00\x01"
+            return self._suback.replace(b"{id}", body[:2])
         if kind[0] >> 4 != 3 or not kind[0] & 6:
             return b""
         end = 2 + int.from_bytes(body[:2], "big")
