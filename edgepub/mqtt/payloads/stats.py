@@ -47,7 +47,7 @@ class CameraStats(TypedDict):
             "events `event_queue_full` (more than `outbox.durable.max_messages` waited), `event_expired` (older than "
             "`max_age_s`), `event_damaged` (the file was damaged), `event_invalid`, `event_stopped` (the disk did not "
             "accept it); for snapshots `snapshot_given_up`; and `too_large` and `refused` for what the broker does not "
-            "accept, also with the prefix `event_` or `snapshot_`"
+            "accept, also with the prefix event_ or snapshot_"
         ),
     ]
     events: Annotated[int, Field(ge=0, description="published events")]
