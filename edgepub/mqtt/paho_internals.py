@@ -11,8 +11,8 @@ aiomqtt 2.5:
 
 paho 2.2:
 
-- `Client._out_packet`, a deque of dictionaries: what is not written yet. paho calls the kernel
-  and sends a TCP segment for each. Several PUBLISH are joined here into one.
+- `Client._out_packet`, a deque of dictionaries: what is not written yet. paho calls the kernel and sends a TCP segment
+  for each. Several PUBLISH are joined here into one. `Client._packet_queue` fills it, and the check looks what comes.
 - `Client._last_bytes_received` and `Client._ping_t`, times: paho measures the keep-alive by them. A large message on a
   slow link takes longer than that, and the ping waits behind it.
 - `Client._sock_close`, a method: closes the socket without a DISCONNECT. aiomqtt leaves the socket open when a session
