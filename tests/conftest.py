@@ -1,4 +1,4 @@
-"""What the tests share: real brokers, real processes, scripted videos. Everything ends with the test that began it."""
+"""Shared fixtures: real brokers, real processes, scripted videos. Each ends with the test that started it."""
 
 import os
 import subprocess
@@ -135,7 +135,7 @@ def studio(tmp_path):
 
 @pytest.fixture
 def live(tmp_path):
-    """Return a function that starts a camera on loopback; its results tell the frame's place in a video of 300."""
+    """Return a function that starts a camera on loopback; its results contain the frame's index in a video of 300."""
     started = []
 
     def start(fps):
@@ -151,7 +151,7 @@ def live(tmp_path):
 
 @pytest.fixture(scope="session")
 def demo_assets():
-    """The demo's real models and video; the first test that asks for them on a machine needs the package index."""
+    """The demo's real models and video; the first use on a machine needs the package index."""
     return assets.fetch()
 
 

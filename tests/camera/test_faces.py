@@ -28,7 +28,7 @@ def frames_of(video):
 def clip(video, path, visits=2):
     """Write a clip: a face comes in from the left within a second, stays 4 s, leaves to the right within a second.
 
-    Before each visit are 3 s, and after the last 4 s, in which nobody is there. Returns the middle of the face in each
+    Before each visit there are 3 s without a face, and 4 s after the last one. Returns the middle of the face in each
     frame, in pixels, or None.
     """
     faces = frames_of(video)

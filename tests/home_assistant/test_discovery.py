@@ -371,7 +371,7 @@ def test_purge_finds_announcements_without_the_state_directory(mosquitto, studio
     for topic, payload in [("other", {}), ("edgepub_x", {}), ("doorbell", doorbell)]:
         config = f"homeassistant/device/{topic}/config"
         watch.publish(config, json.dumps(payload), retain=True)
-    watch.wait_for(lambda w: w.last("edgepub/test/cam/objects/person") == b"1", "somebody")
+    watch.wait_for(lambda w: w.last("edgepub/test/cam/objects/person") == b"1", "a person")
     assert daemon.terminate() == 0
     done = cli("discovery", "--purge", "-c", daemon.file, STATE_DIRECTORY=str(tmp_path / "new"))
     assert done.returncode == 0, done.stderr

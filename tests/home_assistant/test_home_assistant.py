@@ -311,9 +311,9 @@ def test_the_automations_in_the_documentation_load_and_fire(mosquitto, studio, h
         )
 
     assert wait_until(lambda: note("Somebody is in the driveway"), "a note")["message"] == "1 there now"
-    ha.call("switch", "turn_off", entity_id="switch.porch_enabled")  # somebody is still there
+    ha.call("switch", "turn_off", entity_id="switch.porch_enabled")  # a person is still there
     watch.wait_for(lambda w: w.payloads("lab/light")[-1] == b"OFF", "dark")
-    assert note("The porch camera is offline") is None, "no alarm for whoever disables it"
+    assert note("The porch camera is offline") is None, "no alarm when a user disables it"
     ha.call("switch", "turn_on", entity_id="switch.porch_enabled")
     watch.wait_for(lambda w: w.payloads("lab/light")[-1] == b"ON", "light again")
     ha.call("number", "set_value", entity_id="number.porch_minimum_score", value=1)

@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
-"""Boots a real systemd on this machine's own files, in a throw-away layer over them: `boot_lab.py SCRIPT [BIND...]`.
+"""Boots a real systemd on this machine's files, in a temporary layer over them: `boot_lab.py SCRIPT [BIND...]`.
 
-SCRIPT (an executable) is run as a service there, what it prints is printed, and its exit code is this one's. Nothing
-that it does to the files stays, it has no network, and no service of this machine starts there. BIND is
-SOURCE:TARGET, to be seen there for reading. Needs root, and of Debian systemd-sysv, dbus and systemd-container.
+Runs SCRIPT (an executable) as a service there. Prints its output and exits with its exit code. Changes of files are
+discarded, there is no network, and no service of this machine starts. BIND is SOURCE:TARGET, mounted read-only. Needs
+root, and Debian's systemd-sysv, dbus and systemd-container.
 """
 
 import os
@@ -29,8 +29,8 @@ StandardOutput=append:/out
 StandardError=inherit
 ExecStopPost=/bin/sh -c 'echo "$EXIT_STATUS" >/status; systemctl --force --force poweroff'
 """
-# In a private view of the file systems, which ends with it. Who is in a chroot may not have what a service's
-# sandbox needs: so a chroot's root becomes the root of that view, which is entered anew, at its true root, for that.
+# In a mount namespace of its own. A process in a chroot cannot set up a service's sandbox: so a chroot's root becomes
+# the root of that namespace, and the process enters it at its true root.
 _ENTER = """
 root=$(readlink "/proc/$0/root") || exit 125
 if [ "$root" != / ]; then
@@ -45,7 +45,7 @@ shift 2
 mount -t tmpfs tmpfs "$layer" && mkdir "$layer"/{up,work,root} &&
     mount -t overlay overlay -o "lowerdir=/,upperdir=$layer/up,workdir=$layer/work" "$layer/root" || exit 125
 root=$layer/root
-# In a bare chroot nobody has mounted it.
+# A bare chroot has not mounted it.
 [ -e /sys/fs/cgroup/cgroup.procs ] || mount -t cgroup2 cgroup2 /sys/fs/cgroup || exit 125
 cp "$units"/* "$root/etc/systemd/system/"
 : >"$root/etc/machine-id"
@@ -58,7 +58,7 @@ exit "$(cat "$root/status" 2>/dev/null || echo 124)"
 
 
 def why_not():
-    """Return why it cannot be done here; None if it can."""
+    """Return why this cannot run here; None if it can."""
     if os.geteuid():
         return "a systemd of its own needs root"
     if not shutil.which("systemd-nspawn") or not Path("/usr/lib/systemd/systemd").exists():
@@ -67,7 +67,7 @@ def why_not():
 
 
 def boot(script, binds=()):
-    """Run a script there; return its exit code, 124 when it took too long, and what it printed."""
+    """Run a script there; return its exit code (124: it took too long) and its output."""
     with tempfile.TemporaryDirectory(prefix="edgepub-boot-") as scratch:
         units, layer = Path(scratch, "units"), Path(scratch, "layer")
         units.mkdir()

@@ -1,4 +1,4 @@
-"""A broker that says what Mosquitto 2.0 does not."""
+"""A scripted broker for responses that Mosquitto 2.0 does not give."""
 
 import contextlib
 import socket
@@ -32,7 +32,7 @@ class Broker5:
                         client.sendall(answer)
 
     def _answer(self, packets, answers):
-        """Read a packet, and return what is said to it; None at the end."""
+        """Read a packet, and return the response; None at the end."""
         kind, length, shift = packets.read(1), 0, 0
         if not kind:
             return None

@@ -1,4 +1,4 @@
-"""The demo with its web page, and what a user does there."""
+"""The demo with its web page, and actions of a user there."""
 
 import re
 import subprocess

@@ -1,4 +1,4 @@
-"""A durable lane with a file of its own, as the tests use it."""
+"""A durable lane with a separate file, for tests."""
 
 import threading
 

@@ -1,4 +1,4 @@
-"""The pages as the tests read them: their blocks of code, their headings, their links."""
+"""The documentation's pages: their blocks of code, headings and links."""
 
 import re
 import shlex
@@ -56,7 +56,7 @@ def anchors(page):
 
 
 def commands():
-    """Return the arguments of each `edgepub` command line, with where it stands."""
+    """Return the arguments of each `edgepub` command line, with its place."""
     found = [(_name(page), words[1:]) for page in PAGES for words in _inline(page) if words[0] == "edgepub"]
     for block in blocks("sh"):
         for line in block.text.replace("\\\n", " ").splitlines():
@@ -69,7 +69,7 @@ def commands():
 
 
 def named(pattern):
-    """Return all that matches a pattern, on all pages, with the page."""
+    """Return all matches of a pattern on all pages, with the page."""
     return sorted({(_name(page), match) for page in PAGES for match in re.findall(pattern, page.read_text())})
 
 

@@ -62,7 +62,7 @@ class ServiceManager:
 
 
 async def no_progress(caplog, part):
-    """Wait until an error names the part, which makes no progress."""
+    """Wait until an error names the part that makes no progress."""
     async with asyncio.timeout(30):
         while not any(record.levelname == "ERROR" and part in record.getMessage() for record in caplog.records):
             await asyncio.sleep(0.01)

@@ -1,4 +1,4 @@
-"""The echo model, and videos that it turns into the results that a test wants."""
+"""The echo model, and videos for which it gives scripted results."""
 
 from edgepub.cli.bench import echo
 
@@ -6,7 +6,7 @@ BOX = {"bbox": [8, 16, 24, 48], "label": "person", "score": 0.9, "category_id": 
 
 
 class Studio:
-    """A zoo with the echo model, and videos that it turns into the results that a test wants."""
+    """A zoo with the echo model, and videos for which it gives scripted results."""
 
     def __init__(self, directory):
         self.zoo = directory / "zoo"

@@ -1,9 +1,9 @@
-"""The image, built and run on this machine: `python3 tests/system/container.py`, as root, on Debian and its like.
+"""Builds and runs the image on this machine: `python3 tests/system/container.py`, as root, on Debian or a derivative.
 
-There is no Docker in it. buildah builds docker/Dockerfile on a Debian of debootstrap's, in the place of the official
-Python image, and mounts run it as compose.yaml wants it run: on a root file system that nobody can write, by a user
-that is nobody, without capabilities; and here without any network. The broker is a real Mosquitto, with the files of
-docker/. One line a check; 1 at the first that fails, 77 where it cannot be tried.
+It uses no Docker. buildah builds docker/Dockerfile on a Debian made by debootstrap, in place of the official Python
+image. Mounts run it as compose.yaml says: with a read-only root file system, as a user without rights, without
+capabilities; here also without any network. The broker is a real Mosquitto with the files of docker/. Prints one line
+per check. Exits with 1 at the first that fails, and with 77 where it cannot run.
 """
 
 import atexit
@@ -98,7 +98,7 @@ def wait_until(condition, seconds=WAIT_S):
 
 
 def buildah(*arguments):
-    """Run buildah on storage of our own; return what it prints."""
+    """Run buildah with separate storage; return its output."""
     where = ["--root", CACHE / "storage", "--runroot", CACHE / "run", "--storage-driver", "vfs"]
     environment = {**os.environ, "BUILDAH_ISOLATION": "chroot"}
     done = subprocess.run(
@@ -175,7 +175,7 @@ def with_broker(directory, image):
 
 
 class Reader:
-    """`mosquitto_sub` as a person runs it in the broker's container."""
+    """`mosquitto_sub` as a user runs it in the broker's container."""
 
     def __init__(self, volumes):
         self._socket = volumes["socket"] / "mosquitto.sock"
@@ -230,14 +230,14 @@ def with_container(directory, image, volumes):
         process.kill()
         process.wait()
     said = log.read_text()
-    check("nobody missed a place to write", not re.search("Read-only|ermission denied|Traceback", said), said)
+    check("no process lacked a place to write", not re.search("Read-only|ermission denied|Traceback", said), said)
     check("nothing is written outside of the volume", listing(root) == before, set(listing(root)) ^ set(before))
     written = sorted(str(path.relative_to(volumes["state"])) for path in volumes["state"].rglob("*") if path.is_file())
     check(f"in it: {', '.join(written)}", "events.sqlite" in written)
 
 
 class Container:
-    """What runs, from outside."""
+    """A running container, seen from outside."""
 
     def __init__(self, process, image, environment):
         self.process = process
@@ -251,11 +251,11 @@ class Container:
         return int(children.split()[0])
 
     def status(self):
-        """Return what the kernel says of it, by key."""
+        """Return its `/proc` status, by key."""
         return dict(line.split(":\t", 1) for line in Path(f"/proc/{self.pid}/status").read_text().splitlines())
 
     def execute(self, *command):
-        """Run a command in there, as `docker exec` does."""
+        """Run a command in the container, as `docker exec` does."""
         user, group = self.image["User"].split(":")
         enter = ["nsenter", "--target", str(self.pid), "--mount", "--pid", "--net", "--ipc", "--uts", "--root", "--wd"]
         as_user = ["setpriv", "--reuid", user, "--regid", group, "--clear-groups", "--bounding-set=-all"]
@@ -308,7 +308,7 @@ def mounted():
 
 
 def listing(root):
-    """Return each file there, with when it was written."""
+    """Return each file there, with its modification time."""
     found = [path for path in root.rglob("*") if not path.is_dir() or path.is_symlink()]
     return {(str(path), path.lstat().st_mtime_ns, path.lstat().st_size) for path in found}
 

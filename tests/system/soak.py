@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""A long run in which everything is disturbed, again and again: `python -m tests.system.soak [--minutes 20]`.
+"""A long run with repeated disturbances of everything: `python -m tests.system.soak [--minutes 20]`.
 
 Cameras freeze, hang up, and are switched off and on. The broker is killed. The configuration is reloaded: cameras and
 zones are added, changed and removed, and a wrong one is refused. HTTP requests come in between. A line per minute shows
@@ -140,7 +140,7 @@ class Soak:
         }
 
     def stop(self):
-        """Stop the daemon; return what is wrong."""
+        """Stop the daemon; return the problems."""
         seen = len(self.received.stats)
         self.received.wait_for(
             lambda: self.received.stats[seen:] and self.received.stats[-1]["outbox"]["durable"] < 5, "an empty outbox"
@@ -172,7 +172,7 @@ def grows(curve):
 
 
 def soak(directory, minutes):
-    """Disturb it for this time, with every disturbance once at least; return the curve, and what else is wrong."""
+    """Run for this time, with every disturbance at least once; return the curve and all other problems."""
     running, curve = Soak(directory), []
     try:
         running.daemon.wait_for_log("face: online")

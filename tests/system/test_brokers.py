@@ -1,4 +1,4 @@
-"""What MQTT 5 brings, limits of brokers, and other clients with our name; on a real Mosquitto."""
+"""MQTT 5 features, limits of brokers, and other clients with our id; on a real Mosquitto."""
 
 import asyncio
 import json
@@ -61,7 +61,7 @@ def busy(studio, broker, **mqtt):
 
 
 class Reader5(Subscriber):
-    """A subscriber that speaks version 5, and keeps what a message says of itself."""
+    """A subscriber with MQTT 5 that keeps the properties of messages."""
 
     protocol = paho.MQTTv5
 
@@ -122,7 +122,7 @@ def test_a_message_that_is_too_large_is_dropped_and_counted_and_nothing_else_suf
 
 
 def test_a_picture_that_ends_each_session_is_given_up(start, run_daemon, studio, subscribe, path):
-    """All that a broker can do before version 5, when a message is too large for it."""
+    """Before MQTT 5, ending the session is all that a broker can do with a message that is too large for it."""
     broker = start("max_packet_size 2000")
     reader = subscribe(broker.port)
     daemon = run_daemon(busy(studio, broker, protocol="3.1.1"), **path)
@@ -135,7 +135,7 @@ def test_a_picture_that_ends_each_session_is_given_up(start, run_daemon, studio,
 
 @pytest.mark.parametrize("most", [1, 5])
 def test_no_more_messages_are_in_flight_than_the_broker_allows(start, run_daemon, studio, subscribe, path, most):
-    """Mosquitto ends a session of version 5 with more."""
+    """Mosquitto ends an MQTT 5 session with more."""
     broker = start(f"max_inflight_messages {most}")
     reader = subscribe(broker.port)
     daemon = run_daemon(busy(studio, broker), **path)
@@ -145,7 +145,7 @@ def test_no_more_messages_are_in_flight_than_the_broker_allows(start, run_daemon
 
 
 def test_the_brokers_keep_alive_applies(start, run_daemon, studio, subscribe):
-    """A broker that wants to hear from us more often than we would speak."""
+    """The broker asks for a shorter keep-alive than the configured one."""
     broker = start("max_keepalive 10")
     reader = subscribe(broker.port)
     settings = studio.settings(broker.url, "0", enabled=False)
@@ -188,7 +188,7 @@ def test_another_client_with_our_id_is_named_and_causes_no_storm(run_daemon, stu
 
 
 def test_a_message_over_the_brokers_quota_is_sent_later(run_daemon, studio):
-    """Quota exceeded: it is not refused for good, so nothing is dropped, however many it says it of."""
+    """Quota exceeded is no final refusal: nothing is dropped, however many messages it is about."""
     broker = Broker5([CONNACK, b"", b"\x40\x03{before}\x97\x40\x03{id}\x97"], [CONNACK])
     daemon = run_daemon(busy(studio, broker))
     daemon.wait_for_log("Quota exceeded")
@@ -199,7 +199,7 @@ def test_a_message_over_the_brokers_quota_is_sent_later(run_daemon, studio):
 
 
 def test_after_several_short_sessions_another_client_is_suspected(start, run_daemon, studio):
-    """So does Mosquitto 2.0, and so do all before version 5."""
+    """Mosquitto 2.0, and every broker before MQTT 5, does not give the reason."""
     broker = start()
     daemon = run_daemon(busy(studio, broker))
     daemon.wait_for_log("connected")
@@ -273,7 +273,7 @@ def test_purge_clears_everything_of_the_node_and_nothing_else(start, run_daemon,
         again = cli("discovery", "--purge", "-c", daemon.file)
         assert (again.stdout, again.stderr) == ("", f"0 retained topics cleared on {broker.url}\n")
         broker.stop()
-        nobody = cli("discovery", "--purge", "-c", daemon.file)
-        assert (nobody.returncode, nobody.stderr) == (1, f"edgepub: broker {broker.url}: Connection refused\n")
+        refused = cli("discovery", "--purge", "-c", daemon.file)
+        assert (refused.returncode, refused.stderr) == (1, f"edgepub: broker {broker.url}: Connection refused\n")
     finally:
         other.close()

@@ -220,7 +220,7 @@ def test_invalid_results_are_dropped_and_counted_and_leave_a_gap(mosquitto, subs
 
 @needs_mosquitto
 def test_a_full_queue_drops_the_oldest_and_inference_continues(mosquitto, subscribe, run_daemon, studio):
-    """The broker stands still (SIGSTOP): nothing is refused, and nothing is taken."""
+    """The broker is stopped (SIGSTOP): it refuses nothing and accepts nothing."""
     reader = subscribe(mosquitto.port)
     settings = studio.settings(mosquitto.url, studio.video(SCRIPT * 20), loop=True)
     settings["outbox"] = {"stream": {"size": 10}}
@@ -408,7 +408,7 @@ def test_a_slow_model_does_not_delay_the_stop(mosquitto, subscribe, run_daemon, 
     reader.wait_for(lambda r: r.last("edgepub/test/cam/status"), "the start")
     process = psutil.Process(daemon.process.pid)
     wait_until(lambda: video in [file.path for file in process.open_files()], "the source in use")
-    time.sleep(1)  # nothing shows from outside that the thread has gone on from the source into the model
+    time.sleep(1)  # nothing shows from outside that the thread has moved on from the source to the model
     assert daemon.terminate() == 0
     assert warnings_of("cam", daemon), "the camera is named"
     reader.wait_for(ended, "offline")

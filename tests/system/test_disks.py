@@ -1,4 +1,4 @@
-"""What disks do to us: full, read-only, overwritten; with the real daemon, on real file systems."""
+"""Disks that are full, read-only or overwritten; with the real daemon, on real file systems."""
 
 import json
 import shutil
@@ -18,7 +18,7 @@ COMPLAINT = "events are kept in memory only; they are lost if edgepub stops befo
 
 @pytest.fixture
 def small_disk(tmp_path):
-    """A file system of half a megabyte, which only root can make."""
+    """A file system of half a megabyte. Needs root."""
     directory = tmp_path / "disk"
     directory.mkdir()
     command = ["mount", "-t", "tmpfs", "-o", "size=512k,mode=700", "tmpfs", directory]
@@ -36,7 +36,7 @@ def broker(tmp_path):
 
 
 def all_arrive(broker, daemon, gate):
-    """Let the broker be there; every event of this life arrives."""
+    """Start the broker; check that every event of this run arrives."""
     received = ReceivedMessages()
     broker.start()
     Reader(broker.port, received)
@@ -46,7 +46,7 @@ def all_arrive(broker, daemon, gate):
         "all events",
     )
     fps = [stats["cameras"][camera]["fps_inferred"] for stats in received.stats[2:] for camera in CAMERAS]
-    assert median(fps) > 15, "inference went on, at nearly 25"
+    assert median(fps) > 15, "inference continued, at nearly 25"
     assert daemon.terminate() == 0
     received.wait_for(lambda: received.statuses[-1] == "offline", "the goodbye")
     received.check()
@@ -55,7 +55,7 @@ def all_arrive(broker, daemon, gate):
 
 
 def test_a_disk_that_is_full(small_disk, broker, run_daemon, studio):
-    """It fills while the broker is away. Nothing is lost, and the log says it once."""
+    """The disk fills while the broker is away. Nothing is lost, and it is logged once."""
     gate = Gate(broker.port)
     daemon = run_daemon(mill(studio, f"mqtt://127.0.0.1:{gate.port}"), STATE_DIRECTORY=str(small_disk))
     daemon.wait_for_log("database or disk is full: " + COMPLAINT)
@@ -67,7 +67,7 @@ def test_a_disk_that_is_full(small_disk, broker, run_daemon, studio):
 
 
 def test_a_disk_that_has_room_again(small_disk, broker, run_daemon, studio):
-    """What was in memory is on the disk soon, and a kill then loses nothing."""
+    """Events in memory are soon on the disk, and a kill then loses nothing."""
     gate = Gate(broker.port)
     settings = mill(studio, f"mqtt://127.0.0.1:{gate.port}")
     daemon = run_daemon(settings, STATE_DIRECTORY=str(small_disk))
@@ -94,7 +94,7 @@ def test_a_state_directory_that_is_read_only_from_the_start(small_disk, broker, 
 
 
 def test_a_file_with_garbage_in_it(broker, run_daemon, studio, tmp_path):
-    """It is set aside and reported, once; and the daemon does not begin a loop of crashes."""
+    """The file is renamed and reported once, and the daemon does not crash in a loop."""
     gate = Gate(broker.port)
     settings = mill(studio, f"mqtt://127.0.0.1:{gate.port}")
     state = tmp_path / "state"

@@ -1,4 +1,4 @@
-"""What docker/ has; tests/system/container.py builds the image and runs it."""
+"""The files in docker/; tests/system/container.py builds the image and runs it."""
 
 import http.server
 import os
@@ -38,7 +38,7 @@ def test_files_that_compose_builds_and_mounts_exist(compose):
 
 
 def test_edgepubs_network_has_no_other_service(compose):
-    """PySDK's worker listens there, and trusts whoever connects."""
+    """PySDK's worker listens there, and trusts every client."""
     services = compose["services"]
     (ours,) = services["edgepub"]["networks"]
     assert [name for name, service in services.items() if ours in service.get("networks", [])] == ["edgepub"]
@@ -118,7 +118,7 @@ def broker(tmp_path, secrets):
 
 
 def listen(broker, *options, **environment):
-    """Return how `mosquitto_sub` ends that wants to know the broker's version."""
+    """Return the result of a `mosquitto_sub` that asks for the broker's version."""
     command = ["mosquitto_sub", "-p", str(broker.port), "-t", "$SYS/broker/version", "-C", "1", "-W", "60", *options]
     environment = {"PATH": os.environ["PATH"], "HOME": "/nonexistent", **environment}
     return subprocess.run(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, check=False)
@@ -185,7 +185,7 @@ def test_the_token_stays_until_it_is_removed(tmp_path, monkeypatch):
 
 @pytest.fixture
 def healthz():
-    """An HTTP server that says it is healthy, to who has the token if it has one."""
+    """An HTTP server that reports healthy, if a client sends the token that it requires."""
 
     class Answer(http.server.BaseHTTPRequestHandler):
         def do_GET(self):
@@ -224,7 +224,7 @@ def test_the_health_check_has_the_token_that_the_container_has(healthz, tmp_path
 
 @pytest.mark.mosquitto
 def test_only_its_owner_can_read_a_password(secrets, tmp_path):
-    """Mosquitto 2 warns of others, and means to refuse them."""
+    """Mosquitto 2 warns of files that others can read, and will refuse them."""
     ours = [tmp_path / "edgepub" / name for name in ("mqtt_password", "http_token")]
     kept = [*secrets.iterdir(), *ours]
     assert {path.stat().st_mode & 0o077 for path in kept} == {0}

@@ -1,4 +1,4 @@
-"""The pages say what is so: their examples work, and each file, test, key and log line that they name is there."""
+"""The pages are right: their examples work, and each file, test, key and log line that they name exists."""
 
 import ast
 import importlib.util
@@ -72,7 +72,7 @@ CONFIGURATIONS = [block for block in blocks("yaml") if is_configuration(block)]
 
 @pytest.mark.parametrize("block", CONFIGURATIONS, ids=ids(CONFIGURATIONS))
 def test_a_configuration_on_a_page_is_one(block, tmp_path, monkeypatch):
-    """With the files that it names, and the service manager's token; and what a fragment leaves out is there."""
+    """It gets the files that it names and a token; missing parts of a fragment are added."""
     (tmp_path / "http_token").write_text("0123456789abcdef")
     monkeypatch.setenv("CREDENTIALS_DIRECTORY", str(tmp_path))
     content = yaml.safe_load(block.text.replace("/run/credentials/edgepub.service", str(tmp_path)))
@@ -208,7 +208,7 @@ def test_every_key_of_a_payload_is_explained(name):
 
 def test_every_topic_is_in_the_table():
     public = {name for name in vars(Topics) if not name.startswith("_")} - {"prefix", "node", "root", "parse_command"}
-    assert public == TOPICS.keys(), "a topic that is new is to be explained"
+    assert public == TOPICS.keys(), "a new topic must be explained"
     page = (ROOT / "docs/topics.md").read_text()
     table = re.sub(r"\s", "", page[page.index("| topic |") : page.index("A label becomes")])
     named_topics = [topic.replace("P/N", "P") for topics in TOPICS.values() for topic in topics]
@@ -216,7 +216,7 @@ def test_every_topic_is_in_the_table():
 
 
 def fragments():
-    """Return the words that the program's own messages are made of, the longest first."""
+    """Return the parts of the program's own messages, longest first."""
     found = set()
     for path in (ROOT / "edgepub").rglob("*.py"):
         tree = ast.parse(path.read_text())
@@ -229,7 +229,7 @@ def fragments():
 
 
 def test_every_log_line_on_a_page_is_the_programs():
-    """Without the words of the program and the values of the example nothing is left of it."""
+    """Each line consists of parts of the program's messages and of the example's values, and nothing else."""
     own = [re.sub(r"^(?=\w)|(?<=\w)$", r"\\b", re.escape(fragment)) for fragment in fragments()]
     long, short = (
         [part for part in own if r"\ " in part],

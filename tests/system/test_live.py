@@ -1,4 +1,4 @@
-"""Live cameras under load: the newest frame, sampling by rule, recovery without help, and the stats of it."""
+"""Live cameras under load: the newest frame, sampling by rule, recovery, and their stats."""
 
 import os
 import signal
@@ -130,7 +130,7 @@ def test_sampling_follows_the_settings(mosquitto, subscribe, run_daemon, studio)
 def test_a_slow_broker_costs_messages_counted_exactly_and_no_inference(
     mosquitto, slow_broker, subscribe, run_daemon, studio, live
 ):
-    """Two cameras: one sends more than the link takes, the other little. Each loses only of its own."""
+    """Two cameras: one sends more than the link takes, the other little. Each loses only its own messages."""
     much, little = live(200), live(2)
     settings = studio.settings(f"mqtt://127.0.0.1:{slow_broker.port}", much.url)
     settings["cameras"]["little"] = {"source": little.url, "model": "echo"}
@@ -171,7 +171,7 @@ def test_a_slow_broker_costs_messages_counted_exactly_and_no_inference(
 
 
 def test_messages_through_a_slow_link_are_young(mosquitto, slow_broker, subscribe, run_daemon, studio, live):
-    """The kernel would hold megabytes of them, and a reader would see what was minutes ago."""
+    """Otherwise the kernel would hold megabytes of them, and a subscriber would get messages that are minutes old."""
     camera = live(100)
     settings = studio.settings(f"mqtt://127.0.0.1:{slow_broker.port}", camera.url)
     settings["outbox"] = {"stream": {"size": 5}}
@@ -233,7 +233,7 @@ def test_cameras_recover_from_an_ai_server_that_dies_and_one_that_hangs(mosquitt
 
 
 def test_cameras_do_not_affect_each_other(mosquitto, subscribe, run_daemon, studio, live):
-    """One with a model that hangs, one that is not there, one that freezes: the fourth goes on at its rate."""
+    """One has a model that hangs, one does not exist, one freezes. The fourth keeps its rate."""
     good, frozen, reader = live(20), live(20), subscribe(mosquitto.port)
     settings = studio.settings(mosquitto.url, good.url)
     silent = socket.create_server(("127.0.0.1", 0))  # an AI server that accepts and never answers

@@ -87,7 +87,7 @@ def test_a_visit_through_a_zone_and_over_a_line(mosquitto, subscribe, run_daemon
 
 
 def test_counts_start_and_end_at_zero(mosquitto, subscribe, run_daemon, studio):
-    """In real time, so that no value is overtaken by the next before it is sent."""
+    """In real time, so that no value is replaced by the next before it is sent."""
     script = [
         *[[]] * 5,
         *[[thing(0.25)]] * 20,
@@ -174,12 +174,12 @@ def test_objects_leave_when_the_camera_goes_offline(mosquitto, subscribe, run_da
         "zones/left/objects/person",
         "zones/left/objects/person/occupancy",
     )
-    reader.wait_for(lambda r: all(states(r, event) for event in here), "that somebody is there")
+    reader.wait_for(lambda r: all(states(r, event) for event in here), "a person")
     publish(reader, "cam/enabled/set", "OFF")
     reader.wait_for(lambda r: states(r, "status")[-1] == "disabled" and states(r, "objects/person")[-1] == "0", "none")
     reader.wait_for(lambda r: len(events_of(r)) == 4, "the end of each")
     publish(reader, "cam/enabled/set", "ON")
-    reader.wait_for(lambda r: [states(r, event)[-1] for event in here] == ["1", "ON", "1", "ON"], "somebody again")
+    reader.wait_for(lambda r: [states(r, event)[-1] for event in here] == ["1", "ON", "1", "ON"], "a person again")
     assert daemon.terminate() == 0
     assert [e["event_type"] for e in events_of(reader)] == ["appeared", "zone_entered", "zone_left", "left"] * 2
     assert states(reader, "objects/person") == ["1", "0", "1", "0"]

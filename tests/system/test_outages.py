@@ -1,4 +1,4 @@
-"""What brokers and networks do to us, on a real Mosquitto: nothing that matters is lost, and inference goes on."""
+"""Failures of a real Mosquitto and of the network: no event is lost, and inference continues."""
 
 import random
 import signal
@@ -17,7 +17,7 @@ pytestmark = [pytest.mark.mosquitto, pytest.mark.faults]
 
 
 class Site:
-    """A broker, a way to it, a daemon at the other end, and somebody who reads all."""
+    """A broker, a relay to it, a daemon behind the relay, and a subscriber of everything."""
 
     def __init__(self, directory, run_daemon, studio):
         self.broker = Mosquitto(directory)
@@ -28,7 +28,7 @@ class Site:
         self._reader = None
 
     def begin(self):
-        """Let the broker be there, first for the reader, so that it misses nothing."""
+        """Start the broker; connect the reader before the daemon, so that it misses nothing."""
         self.broker.start()
         self._reader = Reader(self.broker.port, self.received)
         self.gate.open()
@@ -43,7 +43,7 @@ class Site:
         return self.daemon
 
     def wait_for_events(self, number=100):
-        """Wait for so many events more."""
+        """Wait for this number of further events."""
         wanted = len(self.received.events) + number
         self.received.wait_for(lambda: len(self.received.events) >= wanted, f"{number} events")
 
@@ -61,7 +61,7 @@ class Site:
         self.received.check()
 
     def dropped(self):
-        """Return what the last stats say was lost of events."""
+        """Return the reasons for which the last stats count lost events."""
         cameras = self.received.stats[-1]["cameras"].values()
         return [reason for stats in cameras for reason in stats["dropped"] if reason.startswith("event")]
 
@@ -134,7 +134,7 @@ def test_a_broker_that_is_frozen_for_half_a_minute(site):
 
 
 def test_a_connection_that_is_half_open(site):
-    """Nobody closes it, and nothing comes through: it is noticed within three times the keep-alive."""
+    """It stays open and passes on nothing. It is noticed within three times the keep-alive."""
     site.begin()
     site.run_daemon()
     site.wait_for_events()
@@ -183,7 +183,7 @@ def test_a_daemon_that_is_killed_during_an_outage(site, tmp_path):
 
 
 def test_a_link_that_is_too_slow(site, slow_broker, subscribe):
-    """Events and what is of the moment share it; and when it is free again, every event is there."""
+    """Events and detections share the link. When it is fast again, every event arrives."""
     site.settings["mqtt"]["url"] = f"mqtt://127.0.0.1:{slow_broker.port}"
     reader = subscribe(slow_broker.target_port, "edgepub/test/#")
     site.run_daemon()
@@ -205,7 +205,7 @@ def test_a_link_that_is_too_slow(site, slow_broker, subscribe):
 
 
 def test_states_are_right_after_an_outage_and_each_is_sent_once(site, subscribe):
-    """Nobody gets the values in between."""
+    """Subscribers do not get the values in between."""
     site.begin()
     site.run_daemon()
     site.wait_for_events()

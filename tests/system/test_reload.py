@@ -204,7 +204,7 @@ def test_a_wrong_configuration_is_refused_and_the_old_one_stays_in_force(node, m
     assert "outbox.durable.path: cannot be used: File name too long" in daemon.log
     assert "Traceback" not in daemon.log
     many = len(client.detections("north"))
-    client.wait_for(lambda s: len(s.detections("north")) > many + 5, "the camera goes on")
+    client.wait_for(lambda s: len(s.detections("north")) > many + 5, "more from the camera")
 
     def mend(settings):
         settings["cameras"]["north"]["max_fps"] = settings["cameras"]["north"].pop("max_fsp")
@@ -338,7 +338,7 @@ def test_a_changed_zone_starts_empty_and_lines_change_too(node, mosquitto, subsc
     topic = f"{WHERE}/yard/objects/person"
     client.wait_for(lambda s: s.last(topic) == b"1", "who is in it")
     daemon.reload(draw(yard=RIGHT))
-    client.wait_for(lambda s: s.last(topic) == b"0", "nobody is in it")
+    client.wait_for(lambda s: s.last(topic) == b"0", "an empty zone")
     daemon.reload(draw(yard=FLOOR))
     client.wait_for(lambda s: s.last(topic) == b"1", "who is in it")
     expected = ["appeared 1", "zone_entered 1 yard", "zone_left 1 yard", "zone_entered 1 yard"]
@@ -402,7 +402,7 @@ def test_zones_change_while_a_camera_is_disabled(node, mosquitto, subscribe):
     client.publish("edgepub/test/north/enabled/set", b"OFF")
     client.wait_for(lambda s: s.last("edgepub/test/north/status") == b"disabled", "what was set")
     daemon.reload(draw(floor=FLOOR))
-    client.wait_for(lambda s: s.last(f"{WHERE}/floor/objects/person/occupancy") == b"OFF", "nobody yet")
+    client.wait_for(lambda s: s.last(f"{WHERE}/floor/objects/person/occupancy") == b"OFF", "an empty zone at first")
     client.wait_for(lambda s: s.last(f"{WHERE}/left/objects/person/occupancy") == b"", "the end of the other one")
     daemon.reload(draw(floor=FLOOR, left=RIGHT))
     client.wait_for(lambda s: s.last(f"{WHERE}/left/objects/person/occupancy") == b"OFF", "its name is another's now")

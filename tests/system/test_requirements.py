@@ -1,4 +1,4 @@
-"""What pyproject.toml declares is what the program imports, and the locked requirements hold it."""
+"""pyproject.toml declares exactly what the program imports, and the locked requirements contain it."""
 
 import ast
 import re

@@ -136,7 +136,7 @@ def test_areas_that_cannot_be_saved_change_nothing_and_get_the_reason(box, mosqu
 
 def test_a_disk_that_hangs_delays_nothing_else(box, mosquitto, subscribe, tmp_path):
     reader = subscribe(mosquitto.port)
-    os.mkfifo(tmp_path / "state" / "overrides.yaml.new")  # nobody reads it
+    os.mkfifo(tmp_path / "state" / "overrides.yaml.new")  # no process reads it
     status, answer = box.save(zones={"drive": ALL})
     assert status == 422
     assert "does not answer" in answer["mistakes"][0]["why"]

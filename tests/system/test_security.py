@@ -1,4 +1,4 @@
-"""Who may be the broker, who may be its client, and what each may do; on a real Mosquitto."""
+"""Identity of the broker and of its clients, and their rights; on a real Mosquitto."""
 
 import datetime as dt
 import re
@@ -18,7 +18,7 @@ PASSWORDS = {"edge": "s3cret-edge", "homeassistant": "s3cret-ha", "guest": "s3cr
 
 
 class Certificates:
-    """A test authority, and files of what it has signed."""
+    """A test authority, and the files that it has signed."""
 
     def __init__(self, directory):
         self._dir = directory
@@ -171,7 +171,7 @@ def test_the_access_control_list_of_the_page(guarded, run_daemon, studio):
 
 
 def test_messages_that_the_broker_does_not_allow_are_logged_dropped_and_counted(guarded, run_daemon, studio):
-    """Version 5: the broker says so. The other topics go on."""
+    """With MQTT 5 the broker gives the reason. Other topics are not affected."""
     home = subscriber(guarded, "homeassistant")
     try:
         settings = settings_of(studio, guarded, tracking=True)

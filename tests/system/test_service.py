@@ -71,7 +71,7 @@ def test_without_a_broker_the_start_times_out_and_is_degraded(manager, studio, r
 @pytest.mark.mosquitto
 @pytest.mark.parametrize("what", ["camera", "publisher"])
 async def test_a_stuck_part_is_left_to_the_watchdog(manager, monkeypatch, caplog, studio, mosquitto, what):
-    """In the whole daemon, whose part says that it is stuck."""
+    """In the whole daemon, with a part that reports being stuck."""
     monkeypatch.setenv("NOTIFY_SOCKET", manager.path)
     monkeypatch.setenv("WATCHDOG_USEC", "300000")
     classes = {

@@ -1,4 +1,4 @@
-"""Every disturbance of the soak, once. `python -m tests.system.soak` runs it for long and looks for growth."""
+"""Every disturbance of the soak, once. `python -m tests.system.soak` runs for longer and checks for growth."""
 
 import pytest
 
