@@ -171,13 +171,16 @@ def test_check_connect_prints_a_line_for_broker_sources_and_models(cli, studio, 
 
 @pytest.mark.mosquitto
 def test_check_connect_finds_labels_that_the_model_lacks(cli, studio, mosquitto, demo_assets, tmp_path):
-    settings = studio.settings(mosquitto.url, str(demo_assets.video), labels=["Face"])
+    settings = studio.settings(mosquitto.url, str(demo_assets.video), labels=["Face", "car"])
     settings["models"]["echo"].update(model_name="blazeface", zoo_url=str(demo_assets.zoo))
     path = tmp_path / "edgepub.yaml"
     path.write_text(yaml.safe_dump(settings))
     done = cli("check", "--connect", "-c", path)
     assert done.returncode == 1
-    assert done.stdout.splitlines()[-1] == "cam: FAILED: the model has no label 'Face'; did you mean 'face'?"
+    assert done.stdout.splitlines()[-2:] == [
+        "cam: FAILED: the model has no label 'Face'; did you mean 'face'?",
+        "cam: FAILED: the model has no label 'car'; it has: face",
+    ]
 
 
 def test_check_connect_continues_after_failures(cli, studio, demo_assets, tmp_path):

@@ -20,6 +20,7 @@ _MEASURED_RESULTS = 20
 _MIN_STEP_MS = 0.01  # for steps that a runtime reports as 0
 _POLL_S = 0.001  # how often to poll for results while live frames are in flight
 _QUIET_TIMEOUT_S = 2.0
+_MAX_LABELS_SHOWN = 10
 _TIMINGS = {
     "CorePreprocessDuration_ms": "preprocess",
     "CoreInferenceDuration_ms": "inference",
@@ -195,7 +196,10 @@ class _Feed:
 def _describe_unknown_label(label: str, known: list[str]) -> str:
     by_lower = {name.lower(): name for name in known}
     close = difflib.get_close_matches(label.lower(), by_lower, n=1)
-    return f"the model has no label {label!r}{f'; did you mean {by_lower[close[0]]!r}?' if close else ''}"
+    if close:
+        return f"the model has no label {label!r}; did you mean {by_lower[close[0]]!r}?"
+    shown = ", ".join(known[:_MAX_LABELS_SHOWN]) + ", ..." * (len(known) > _MAX_LABELS_SHOWN)
+    return f"the model has no label {label!r}; it has: {shown}"
 
 
 def _make_result(frame: Frame, began_s: float, pysdk_result: Any) -> Result:  # noqa: ANN401  (PySDK is untyped)
