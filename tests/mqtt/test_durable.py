@@ -13,7 +13,7 @@ import pytest
 from edgepub.core.errors import SpoolError
 from edgepub.mqtt.messages import event_message, json_format
 from edgepub.mqtt.outbox.spool import Row, Spool
-from tests.support.durable_lane import Lane
+from tests.support.durable_lane import LaneWithFile
 from tests.support.waiting import wait_until
 
 FORMAT = json_format("edgepub.event/1")
@@ -25,7 +25,7 @@ def lanes(tmp_path):
     lanes = []
 
     def make(**limits):
-        lanes.append(Lane(tmp_path / "state" / "events.sqlite", **limits))
+        lanes.append(LaneWithFile(tmp_path / "state" / "events.sqlite", **limits))
         return lanes[-1]
 
     yield make
@@ -49,13 +49,13 @@ def names_the_file(caplog):
 
 
 def test_a_message_is_in_the_file_before_it_can_be_taken_and_leaves_it_when_it_was_sent(lanes, tmp_path):
-    its = lanes()
-    its.put()
+    tested = lanes()
+    tested.put()
     path = tmp_path / "state" / "events.sqlite"
-    (message,) = its.take()
+    (message,) = tested.take()
     assert rows(path) == ["a1"]
     assert (message.qos, message.retain, message.payload_format) == (1, False, FORMAT)
-    its.lane.done(message)
+    tested.lane.done(message)
     wait_until(lambda: not rows(path), "an empty file")
     assert path.stat().st_mode & 0o777 == 0o600
     assert path.parent.stat().st_mode & 0o777 == 0o700
@@ -79,12 +79,12 @@ def test_what_was_not_sent_is_there_again_in_order_after_a_restart_and_numbers_g
 KILLED = """
 import os, signal, sys, time
 from pathlib import Path
-from tests.support.durable_lane import Lane
-its = Lane(Path(sys.argv[1]))
-its.put("a", 300)
-for message in its.take(100):
-    its.lane.done(message)
-its.put("a", 200)
+from tests.support.durable_lane import LaneWithFile
+tested = LaneWithFile(Path(sys.argv[1]))
+tested.put("a", 300)
+for message in tested.take(100):
+    tested.lane.done(message)
+tested.put("a", 200)
 print("put", flush=True)
 time.sleep(float(sys.argv[2]))
 os.kill(os.getpid(), signal.SIGKILL)
@@ -95,57 +95,57 @@ os.kill(os.getpid(), signal.SIGKILL)
 def test_a_kill_leaves_neither_a_hole_nor_a_number_twice(tmp_path, after_s):
     path = tmp_path / "state" / "events.sqlite"
     subprocess.run([sys.executable, "-c", KILLED, path, str(after_s)], check=False, timeout=60, stdout=subprocess.PIPE)
-    its = Lane(path)
-    its.put("a")
-    waiting = len(its.lane)
-    numbers = [int(text[1:]) for text in its.texts(waiting)]
-    its.close()
+    tested = LaneWithFile(path)
+    tested.put("a")
+    waiting = len(tested.lane)
+    numbers = [int(text[1:]) for text in tested.texts(waiting)]
+    tested.close()
     assert numbers == list(range(numbers[0], numbers[-1] + 1)), "no hole"
     assert numbers[0] <= 101, "all that was not sent"
     assert numbers[-1] >= 100, "all that had been ready"
 
 
 def test_more_than_the_memory_holds_comes_back_in_order(lanes):
-    its = lanes(max_ready=10)
-    its.put("a", 100)
-    assert its.texts(60) == [f"a{n}" for n in range(1, 61)]
-    its.put("a", 50)
-    assert its.close() == (0, 90)
+    tested = lanes(max_ready=10)
+    tested.put("a", 100)
+    assert tested.texts(60) == [f"a{n}" for n in range(1, 61)]
+    tested.put("a", 50)
+    assert tested.close() == (0, 90)
     again = lanes()
     assert again.texts(90) == [f"a{n}" for n in range(61, 151)]
 
 
 def test_what_was_taken_and_not_sent_comes_first_again(lanes):
-    its = lanes()
-    its.put("a", 4)
-    taken = its.take(3)
+    tested = lanes()
+    tested.put("a", 4)
+    taken = tested.take(3)
     for message in reversed(taken):
-        its.lane.put_back(message)
-    assert its.texts(4) == ["a1", "a2", "a3", "a4"]
+        tested.lane.put_back(message)
+    assert tested.texts(4) == ["a1", "a2", "a3", "a4"]
 
 
 def test_the_oldest_is_dropped_when_there_are_too_many(lanes):
-    its = lanes(max_messages=50, max_ready=10)
+    tested = lanes(max_messages=50, max_ready=10)
     for _ in range(10):
-        its.put("a", 4)
-        its.put("b", 6)
-        its.wait_until_written()
-    its.put("a")
-    assert len(its.lane) == 50
-    assert its.close() == (0, 50)
-    assert its.dropped() == {"a": {"event_queue_full": 21}, "b": {"event_queue_full": 30}}
+        tested.put("a", 4)
+        tested.put("b", 6)
+        tested.wait_until_written()
+    tested.put("a")
+    assert len(tested.lane) == 50
+    assert tested.close() == (0, 50)
+    assert tested.dropped() == {"a": {"event_queue_full": 21}, "b": {"event_queue_full": 30}}
     again = lanes()
     assert again.texts(50)[-1] == "a41"
 
 
 def test_a_message_that_is_too_old_is_dropped_and_a_clock_that_jumps_makes_none_old(lanes, monkeypatch):
-    its = lanes(max_age_s=100)
-    its.put("a", 3)
-    its.wait_until_written()
+    tested = lanes(max_age_s=100)
+    tested.put("a", 3)
+    tested.wait_until_written()
     real = time.time
     monkeypatch.setattr(time, "time", lambda: real() + 1000)  # a computer without a battery has got the time at last
-    assert its.texts(1) == ["a1"]
-    assert its.close() == (0, 2)
+    assert tested.texts(1) == ["a1"]
+    assert tested.close() == (0, 2)
     again = lanes(max_age_s=100)  # 1000 seconds later
     again.put("a")
     (message,) = again.take()
@@ -167,33 +167,33 @@ def test_a_damaged_file_is_set_aside_and_reported(lanes, tmp_path, caplog, conte
         other = sqlite3.connect(path)
         other.execute("CREATE TABLE events (something TEXT)")
         other.close()
-    its = lanes()
-    its.put("a")
-    assert its.texts(1) == ["a1"]
+    tested = lanes()
+    tested.put("a")
+    assert tested.texts(1) == ["a1"]
     assert names_the_file(caplog)
     assert len(list(path.parent.glob("events.sqlite.damaged-*"))) == 1
-    its.close()
+    tested.close()
     again = lanes()
     again.put("a")
     assert again.texts(1) == ["a2"]
 
 
 def test_a_file_that_is_damaged_while_it_is_used_is_set_aside_too(lanes, tmp_path, caplog):
-    its = lanes(max_ready=10)
-    its.put("a", 200)
-    its.wait_until_written()
-    its.spool._database.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    tested = lanes(max_ready=10)
+    tested.put("a", 200)
+    tested.wait_until_written()
+    tested.spool._database.execute("PRAGMA wal_checkpoint(TRUNCATE)")
     path = tmp_path / "state" / "events.sqlite"
-    its.spool._database.execute("PRAGMA cache_size = 0")
+    tested.spool._database.execute("PRAGMA cache_size = 0")
     with path.open("r+b") as file:
         file.seek(4096)
         file.write(b"noise" * 4000)
-    ready = its.texts(10)
+    ready = tested.texts(10)
     assert ready == [f"a{n}" for n in range(1, 11)]
     wait_until(lambda: [*path.parent.glob("*.damaged-*")], "the damaged file, set aside")
-    its.put("a")
-    assert its.texts(1) == ["a201"]
-    lost = its.dropped()["a"]["event_damaged"]
+    tested.put("a")
+    assert tested.texts(1) == ["a201"]
+    lost = tested.dropped()["a"]["event_damaged"]
     assert lost == 190
     assert any(record.levelname == "ERROR" and str(lost) in record.getMessage() for record in caplog.records)
 
@@ -214,21 +214,21 @@ class FullDisk(Spool):
 def test_while_the_disk_takes_nothing_messages_go_from_memory_and_nothing_is_lost(tmp_path, caplog):
     caplog.set_level(logging.INFO)
     path = tmp_path / "events.sqlite"
-    its = Lane(path, FullDisk(path), retry_s=0.05)
-    its.put("a", 2)
-    assert its.texts(1) == ["a1"]
-    its.spool.full = True
-    its.put("a", 4)
-    assert its.texts(3) == ["a2", "a3", "a4"], "in order, first from the file"
+    tested = LaneWithFile(path, FullDisk(path), retry_s=0.05)
+    tested.put("a", 2)
+    assert tested.texts(1) == ["a1"]
+    tested.spool.full = True
+    tested.put("a", 4)
+    assert tested.texts(3) == ["a2", "a3", "a4"], "in order, first from the file"
     assert names_the_file(caplog)
-    its.spool.full = False
+    tested.spool.full = False
     wait_until(lambda: rows(path) == ["a5", "a6"], "what was in memory in the file")
     wait_until(lambda: caplog.records[-1].levelname == "INFO", "the log line that the disk works again")
-    its.put("a")
-    assert its.texts(3) == ["a5", "a6", "a7"]
-    assert its.close() == (0, 0)
-    assert not its.dropped()
-    again = Lane(path)
+    tested.put("a")
+    assert tested.texts(3) == ["a5", "a6", "a7"]
+    assert tested.close() == (0, 0)
+    assert not tested.dropped()
+    again = LaneWithFile(path)
     again.put("a")
     assert again.texts(1) == ["a8"]
     again.close()
@@ -248,13 +248,13 @@ class HangingDisk(Spool):
 
 def test_a_disk_that_hangs_keeps_messages_back_for_a_moment_only(tmp_path, caplog):
     path = tmp_path / "events.sqlite"
-    its = Lane(path, HangingDisk(path), slow_disk_s=0.1)
-    its.put("a", 3)
-    assert its.texts(2) == ["a1", "a2"]
+    tested = LaneWithFile(path, HangingDisk(path), slow_disk_s=0.1)
+    tested.put("a", 3)
+    assert tested.texts(2) == ["a1", "a2"]
     assert {record.levelname for record in caplog.records} == {"ERROR"}, "it says that the disk hangs"
-    its.spool.released.set()
-    assert its.texts(1) == ["a3"]
-    assert its.close() == (0, 0)
+    tested.spool.released.set()
+    assert tested.texts(1) == ["a3"]
+    assert tested.close() == (0, 0)
     assert rows(tmp_path / "events.sqlite") == []
 
 
@@ -262,9 +262,9 @@ def test_a_disk_that_hangs_keeps_messages_back_for_a_moment_only(tmp_path, caplo
 def full_disk(tmp_path, request):
     """A lane whose disk can be full, and is tried again soon."""
     path = tmp_path / "events.sqlite"
-    its = Lane(path, FullDisk(path), **{"retry_s": 0.05, **getattr(request, "param", {})})
-    yield its
-    its.close()
+    tested = LaneWithFile(path, FullDisk(path), **{"retry_s": 0.05, **getattr(request, "param", {})})
+    yield tested
+    tested.close()
 
 
 def test_what_was_under_way_from_memory_is_written_too_when_the_disk_works_again(full_disk, tmp_path):
@@ -276,7 +276,7 @@ def test_what_was_under_way_from_memory_is_written_too_when_the_disk_works_again
     wait_until(lambda: rows(tmp_path / "events.sqlite") == ["a1", "a2"], "both in the file")
     full_disk.lane.put_back(first)
     assert full_disk.close() == (0, 2)
-    again = Lane(tmp_path / "events.sqlite")
+    again = LaneWithFile(tmp_path / "events.sqlite")
     assert again.texts(2) == ["a1", "a2"]
     again.close()
 
@@ -319,21 +319,21 @@ def test_a_start_on_a_disk_that_fails_half_way_goes_on_when_it_works(lanes, tmp_
     other = sqlite3.connect(tmp_path / "state" / "events.sqlite")  # which makes the opening fail after its first steps
     other.execute("PRAGMA locking_mode = EXCLUSIVE")
     other.execute("BEGIN EXCLUSIVE")
-    its = lanes(retry_s=0.05)
-    its.put("a", 3)
-    assert its.texts(3) == ["a1", "a2", "a3"], "those in the file are not known yet"
+    tested = lanes(retry_s=0.05)
+    tested.put("a", 3)
+    assert tested.texts(3) == ["a1", "a2", "a3"], "those in the file are not known yet"
     other.close()
-    wait_until(lambda: len(its.lane) == 20, "those in the file")
-    its.put("a")
-    assert its.texts(21) == [*(f"a{n}" for n in range(1, 21)), "a21"]
+    wait_until(lambda: len(tested.lane) == 20, "those in the file")
+    tested.put("a")
+    assert tested.texts(21) == [*(f"a{n}" for n in range(1, 21)), "a21"]
 
 
 def test_after_damage_what_is_in_memory_is_written_to_the_new_file(lanes, tmp_path):
-    its = lanes()
-    its.put("a", 5)
-    its.take(2)
-    its.spool._database.execute("DROP TABLE events")
-    its.put("a")
+    tested = lanes()
+    tested.put("a", 5)
+    tested.take(2)
+    tested.spool._database.execute("DROP TABLE events")
+    tested.put("a")
     path = tmp_path / "state" / "events.sqlite"
 
     def has_all_rows():
@@ -341,7 +341,7 @@ def test_after_damage_what_is_in_memory_is_written_to_the_new_file(lanes, tmp_pa
             return [*path.parent.glob("*.damaged-*")] and rows(path) == [f"a{n}" for n in range(1, 7)]
 
     wait_until(has_all_rows, "all rows in the new file")
-    assert its.texts(4) == ["a3", "a4", "a5", "a6"]
+    assert tested.texts(4) == ["a3", "a4", "a5", "a6"]
 
 
 def test_a_row_that_is_not_text_is_damage_and_does_not_stop_the_lane(lanes, tmp_path, caplog):
@@ -352,37 +352,37 @@ def test_a_row_that_is_not_text_is_damage_and_does_not_stop_the_lane(lanes, tmp_
     database.execute("UPDATE events SET topic = CAST(x'ff61' AS TEXT) WHERE id = 2")
     database.commit()
     database.close()
-    its = lanes()
-    its.put("a")
-    assert its.texts(1) == ["a1"]
+    tested = lanes()
+    tested.put("a")
+    assert tested.texts(1) == ["a1"]
     assert names_the_file(caplog)
 
 
 def test_without_a_folder_it_works_in_memory_and_with_one_again_on_the_disk(tmp_path):
     folder = tmp_path / "state"
-    before = Lane(folder / "events.sqlite")
+    before = LaneWithFile(folder / "events.sqlite")
     before.put("a", 3)
     before.close()
     folder.rename(tmp_path / "away")
     folder.write_text("in the way")
-    its = Lane(folder / "events.sqlite", retry_s=0.05)
-    its.put("a", 2)
-    assert its.texts(1) == ["a1"], "those in the file are not known yet"
+    tested = LaneWithFile(folder / "events.sqlite", retry_s=0.05)
+    tested.put("a", 2)
+    assert tested.texts(1) == ["a1"], "those in the file are not known yet"
     folder.unlink()
     (tmp_path / "away").rename(folder)
-    wait_until(lambda: len(its.lane) == 4, "those in the file")
-    its.put("a")
-    assert its.texts(5) == ["a1", "a2", "a3", "a2", "a4"], "those in the file, then those of this run"
-    assert its.close() == (0, 0)
+    wait_until(lambda: len(tested.lane) == 4, "those in the file")
+    tested.put("a")
+    assert tested.texts(5) == ["a1", "a2", "a3", "a2", "a4"], "those in the file, then those of this run"
+    assert tested.close() == (0, 0)
 
 
 def test_the_disk_gets_back_what_a_long_outage_took(lanes, tmp_path):
-    its = lanes()
+    tested = lanes()
     for _ in range(20):
-        its.lane.put("a", lambda _: event_message("a", b"x" * 200_000, FORMAT))
-    its.wait_until_written()
-    its.texts(20)
-    its.close()
+        tested.lane.put("a", lambda _: event_message("a", b"x" * 200_000, FORMAT))
+    tested.wait_until_written()
+    tested.texts(20)
+    tested.close()
     assert sum(file.stat().st_size for file in (tmp_path / "state").iterdir()) < 200_000
 
 

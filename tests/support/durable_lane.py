@@ -11,7 +11,7 @@ from tests.support.waiting import wait_until
 FORMAT = json_format("edgepub.event/1")
 
 
-class Lane:
+class LaneWithFile:
     """A durable lane with a file, and what it counts."""
 
     def __init__(self, path, spool=None, **limits):

@@ -104,9 +104,7 @@ class DurableLane:
         It never waits for the disk.
         """
         with self._lock:
-            message = make(self._queue.next_number(topic))
-            row, receipt = self._queue.next_row, self._receipts.get(topic)
-            self._queue.put(message._replace(row=row, created_s=self._now_s(), receipt=receipt))
+            self._queue.put(topic, make, self._now_s(), self._receipts.get(topic))
         self._worker.wake()
 
     def put_back(self, message: Message) -> None:

@@ -4,7 +4,7 @@ from collections import Counter, deque
 from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
-from edgepub.mqtt.messages import Message
+from edgepub.mqtt.messages import Message, Receipt
 from edgepub.mqtt.outbox.spool import Found
 
 
@@ -74,25 +74,17 @@ class DurableQueue:
         self._removed: list[int] = []
         self._loaded = 0
         self._last_row = 0
-        self._numbers: dict[str, int] = {}
+        self._numbers: Counter[str] = Counter()
         self._saved_numbers: dict[str, int] = {}
         self._is_file_known = False
 
-    @property
-    def next_row(self) -> int:
-        """The row of the next event."""
-        return self._last_row + 1
-
-    def next_number(self, topic: str) -> int:
-        """Return the number of a topic's next event."""
-        return self._numbers.get(topic, 0) + 1
-
-    def put(self, message: Message) -> None:
-        """Add an event that was made with `next_row` and its topic's `next_number`."""
-        self._numbers[message.topic] = self.next_number(message.topic)
-        self._last_row = message.row
+    def put(self, topic: str, make: Callable[[int], Message], created_s: float, receipt: Receipt | None = None) -> None:
+        """Add the event that `make` returns for the topic's next number."""
+        number, row = self._numbers[topic] + 1, self._last_row + 1
+        message = make(number)._replace(row=row, created_s=created_s, receipt=receipt)
+        self._numbers[topic], self._last_row = number, row
         self._incoming.append(message)
-        self._unwritten[message.row] = message
+        self._unwritten[row] = message
         while len(self) > self._max_messages and (queue := self._ready or (not self._backlog and self._incoming)):
             self._drop(queue.popleft(), "queue_full")
         if len(self._incoming) > self._max_incoming:
@@ -100,11 +92,11 @@ class DurableQueue:
 
     def take(self) -> Message | None:
         """Take the oldest event, if it is ready."""
-        return self._take_from(self._ready)
+        return self._take_from(self._ready) if self._ready else None
 
     def take_incoming(self) -> Message | None:
         """Take the oldest incoming event, although it is not in the file."""
-        return self._take_from(self._incoming)
+        return self._take_from(self._incoming) if self._incoming else None
 
     def put_back(self, message: Message) -> None:
         """Return an event that was taken to the front."""
@@ -126,7 +118,8 @@ class DurableQueue:
 
     def __len__(self) -> int:
         """Return how many events wait."""
-        return len(self._ready) + self._backlog.total() + len(self._incoming)
+        backlog = self._backlog.total() if self._backlog else 0
+        return len(self._ready) + backlog + len(self._incoming)
 
     @property
     def is_in_memory(self) -> bool:
@@ -161,7 +154,7 @@ class DurableQueue:
         """Take over what was found in the file, after each time that it was opened."""
         self._saved_numbers = dict(found.numbers)
         for topic, number in found.numbers.items():
-            self._numbers[topic] = max(number, self._numbers.get(topic, 0))
+            self._numbers[topic] = max(number, self._numbers[topic])
         if not self._is_file_known:
             self._is_file_known = True
             self._last_row = max(self._last_row, found.newest)
@@ -240,9 +233,7 @@ class DurableQueue:
         taken = sum(row not in self._unwritten and row not in self._writing for row in self._taken)
         return len(self._ready) + self._backlog.total() + taken
 
-    def _take_from(self, queue: deque[Message]) -> Message | None:
-        if not queue:
-            return None
+    def _take_from(self, queue: deque[Message]) -> Message:
         message = queue.popleft()
         self._taken[message.row] = message
         return message
