@@ -20,7 +20,7 @@ OnDone = Callable[[Message, MessageRejectedError | None], None]
 """Takes a message that is done, and the reason if the broker does not take it."""
 
 MAX_IN_FLIGHT = 64
-"""Messages in flight at once, unless the broker allows fewer."""
+"""How many messages may be in flight, unless the broker allows fewer."""
 _DISCONNECT_TIMEOUT_S = 1.0
 _T = TypeVar("_T")
 
@@ -28,7 +28,7 @@ _publish_properties = functools.lru_cache(maxsize=1024)(publish_properties)
 
 
 class PahoLog(logging.Logger):
-    """The log of paho. Nothing of it is of use to an operator, but only here paho says why a connection was lost."""
+    """The log of paho. It tells an operator nothing useful, but it alone has the reason why a connection was lost."""
 
     def __init__(self) -> None:
         super().__init__("edgepub.paho", logging.ERROR)
@@ -149,7 +149,7 @@ class Client:
         """Subscribe to a topic at QoS 1; return the reason codes.
 
         Raises:
-            MqttError: the session is over, or the broker gives no answer.
+            MqttError: the session is over, or the broker does not answer.
 
         """
         return await self._unless_lost(self.mqtt.subscribe(topic, qos=1))
@@ -181,7 +181,7 @@ class Client:
         try:
             await asyncio.wait((task, self._failure), return_when=asyncio.FIRST_COMPLETED)
             if self._failure.done() and (not task.done() or task.exception()):
-                raise aiomqtt.MqttError from self._failure.result()  # which says why, and aiomqtt's error may not
+                raise aiomqtt.MqttError from self._failure.result()  # it has the reason; aiomqtt's error may not
             return task.result()
         finally:
             task.cancel()
@@ -195,7 +195,7 @@ class Client:
         self._disconnect()
 
     def _disconnect(self) -> None:
-        """Write a DISCONNECT, after which paho closes the socket; it may follow CONNECT at once (MQTT 5.0, 3.1.4)."""
+        """Write a DISCONNECT, after which paho closes the socket; it may directly follow CONNECT (MQTT 5.0, 3.1.4)."""
         if self._paho:
             with contextlib.suppress(OSError, ValueError):  # of a connection that is not complete
                 self._paho.disconnect()

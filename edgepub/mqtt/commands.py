@@ -95,7 +95,7 @@ class CommandHandler:
         """Apply a message if it is a command. A retained one is ignored: it may be old."""
         camera, name = self._topics.parse_command(message.topic) or ("", "")
         if camera not in self._controls or name not in SETTINGS:
-            _log.warning("no such setting: %r", message.topic[:200])
+            _log.warning("no such camera or setting: %r", message.topic[:200])
         elif message.retained:
             text = "a retained command for %s is ignored: publish it without retain"
             camera_logger(_log, camera).warning(text, name)

@@ -76,16 +76,16 @@ class FastClient(Client):
         message: Message,
         payload: bytes,
         properties: Properties | None,
-        timeout_s: float | None = None,  # noqa: ARG002  (the session's end is noticed)
+        timeout_s: float | None = None,  # noqa: ARG002  (the end of the session ends the wait)
     ) -> None:
         """Send a message of QoS 1 and wait until it is done; errors as in `Client`."""
         packet_id = self._give_to_paho(message, payload, properties)
-        answer = self._unacknowledged[packet_id] = self._loop.create_future()
+        acknowledgement = self._unacknowledged[packet_id] = self._loop.create_future()
         disconnected = self._internals.disconnected
-        await asyncio.wait([answer, disconnected], return_when=asyncio.FIRST_COMPLETED)
-        if not answer.done():
+        await asyncio.wait([acknowledgement, disconnected], return_when=asyncio.FIRST_COMPLETED)
+        if not acknowledgement.done():
             raise aiomqtt.MqttError(LOST) from disconnected.exception()
-        answer.result()
+        acknowledgement.result()
 
     def messages(self) -> AsyncIterator[aiomqtt.Message]:
         """Yield each message from the broker; errors as in `Client`."""
@@ -119,31 +119,31 @@ class FastClient(Client):
             except aiomqtt.MqttError as error:
                 self._internals.fail(error)
                 return
-        waiting = self._unacknowledged.pop(packet_id, None)
-        if isinstance(waiting, Message):
-            self._on_done(waiting, refusal)
-        elif waiting and not waiting.done():
+        pending = self._unacknowledged.pop(packet_id, None)
+        if isinstance(pending, Message):
+            self._on_done(pending, refusal)
+        elif pending and not pending.done():
             if refusal:
-                waiting.set_exception(refusal)
+                pending.set_exception(refusal)
             else:
-                waiting.set_result(None)
+                pending.set_result(None)
 
     def _on_socket_register_write(self, _client: object, _userdata: object, sock: Any) -> None:  # noqa: ANN401
         def write() -> None:
             for message in self._internals.write():
                 self._on_done(message, None)
-            _acknowledge_at_once(sock)
+            _acknowledge_immediately(sock)
             if self._internals.has_unwritten and sock.fileno() >= 0:  # it may be closed by now
                 self._loop.add_writer(sock.fileno(), write)
 
         if isinstance(sock, ssl.SSLSocket) and not self._has_connack:
             self._loop.call_soon_threadsafe(self._loop.call_later, _TLS_REFUSAL_TIMEOUT_S, write)
-        else:  # at once: a socket nearly always takes it, and to ask it first costs as much
+        else:  # without a check first: a socket nearly always takes the data, and a check costs as much as a write
             self._loop.call_soon_threadsafe(write)
 
 
-def _acknowledge_at_once(sock: Any) -> None:  # noqa: ANN401
-    """Make the kernel acknowledge at once what the broker answers next.
+def _acknowledge_immediately(sock: Any) -> None:  # noqa: ANN401
+    """Make the kernel acknowledge the broker's next data without delay.
 
     A broker in its default state holds its second PUBACK back until the first is acknowledged (Nagle), and the kernel
     would wait 40 ms for data to acknowledge it with. The option must be set again each time (Linux, tcp(7),

@@ -35,7 +35,7 @@ class Receipt(Protocol):
 
     @property
     def queued_s(self) -> float:
-        """When the message was put into the outbox, on the monotonic clock, in seconds; 0 where nobody needs it."""
+        """When the message was put into the outbox, in monotonic seconds; 0 if the receipt does not use it."""
 
     def count_sent(self, taken_s: float) -> None:
         """Count the message as published; it was taken from the outbox at `taken_s` on the monotonic clock."""
@@ -47,39 +47,39 @@ class Receipt(Protocol):
 class DetectionsReceipt(NamedTuple):
     """The receipt of a detections message."""
 
-    counts: CameraMetrics
+    metrics: CameraMetrics
     captured_s: float
     """When its frame was captured, on the monotonic clock."""
     queued_s: float
 
     def count_sent(self, taken_s: float) -> None:
         """Count the message as published, and its delays."""
-        self.counts.count_published(self.captured_s, self.queued_s, taken_s)
+        self.metrics.count_published(self.captured_s, self.queued_s, taken_s)
 
     def count_dropped(self, reason: str) -> None:
         """Count the message as dropped."""
-        self.counts.count_dropped(reason)
+        self.metrics.count_dropped(reason)
 
 
 class EventReceipt(NamedTuple):
     """The receipt of an event."""
 
-    counts: CameraMetrics
+    metrics: CameraMetrics
     queued_s: float = 0.0
 
     def count_sent(self, taken_s: float) -> None:  # noqa: ARG002
         """Count the event as published."""
-        self.counts.count_event()
+        self.metrics.count_event()
 
     def count_dropped(self, reason: str) -> None:
         """Count the message as dropped."""
-        self.counts.count_dropped(f"event_{reason}")
+        self.metrics.count_dropped(f"event_{reason}")
 
 
 class PictureReceipt(NamedTuple):
     """The receipt of a snapshot."""
 
-    counts: CameraMetrics
+    metrics: CameraMetrics
     queued_s: float = 0.0
 
     def count_sent(self, taken_s: float) -> None:
@@ -87,7 +87,7 @@ class PictureReceipt(NamedTuple):
 
     def count_dropped(self, reason: str) -> None:
         """Count the message as dropped."""
-        self.counts.count_dropped(f"snapshot_{reason}")
+        self.metrics.count_dropped(f"snapshot_{reason}")
 
 
 class Message(NamedTuple):
@@ -139,7 +139,7 @@ def state_message(topic: str, value: str | bytes, payload_format: PayloadFormat 
 
 
 def announcement_message(topic: str, payload: bytes) -> Message:
-    """Return an announcement of what exists. An empty payload says that it does not exist any more."""
+    """Return an announcement of what exists. An empty payload says that it no longer exists."""
     return Message(topic, payload, qos=1, retain=True, lane="announcements", payload_format=JSON)
 
 

@@ -4,7 +4,7 @@ Used by the fast path alone, `FastClient`. `Client` needs `paho_of`, and works w
 
 aiomqtt 2.5:
 
-- `Client._client`: the paho client. Its public callbacks tell what aiomqtt keeps to itself: the properties of CONNACK,
+- `Client._client`: the paho client. Its public callbacks provide what aiomqtt hides: the properties of CONNACK,
   the reason codes of PUBACK, and when there is something to write.
 - `Client._connected`, a future: aiomqtt waits for its whole timeout if the connection ends before CONNACK.
 - `Client._disconnected`, a future: ends the iterator of messages, and with it the session, with an error of ours.
@@ -12,7 +12,8 @@ aiomqtt 2.5:
 paho 2.2:
 
 - `Client._out_packet`, a deque of dictionaries: what is not written yet. paho calls the kernel and sends a TCP segment
-  for each. Several PUBLISH are joined here into one. `Client._packet_queue` fills it, and the check looks what comes.
+  for each. Several PUBLISH are joined here into one. `Client._packet_queue` fills it; the check calls it, and inspects
+  the result.
 - `Client._last_bytes_received` and `Client._ping_t`, times: paho measures the keep-alive by them. A large message on a
   slow link takes longer than that, and the ping waits behind it.
 - `Client._sock_close`, a method: closes the socket without a DISCONNECT. aiomqtt leaves the socket open when a session
@@ -41,7 +42,7 @@ _EXPECTED_VERSIONS = {"aiomqtt": "2.5.", "paho-mqtt": "2.2."}
 _PACKET_KEYS = {"command", "qos", "to_process", "packet"}
 _MAX_JOINED_BYTES = 16_384
 _MESSAGES = "edgepub_messages"
-"""The key in a packet for the messages of QoS 0 in it: paho would make three objects to tell that one was written."""
+"""The key in a packet for the messages of QoS 0 in it: paho would make three objects to report that one was written."""
 _log = logging.getLogger(__name__)
 
 
@@ -102,12 +103,12 @@ def _has_packets(inner: Any) -> bool:  # noqa: ANN401
         inner._packet_queue(PacketTypes.DISCONNECT << 4, b"packet", 0, 0)
         packet = inner._out_packet.pop()
         return isinstance(inner._out_packet, deque) and packet.keys() >= _PACKET_KEYS and packet["packet"] == b"packet"
-    except Exception:  # noqa: BLE001  (whatever another paho raises)
+    except Exception:  # noqa: BLE001  (another version of paho may raise anything)
         return False
 
 
 class PahoInternals:
-    """The private parts of one client, which are as expected.
+    """The private parts of one client, after the check that they are as expected.
 
     Args:
         client: of aiomqtt.

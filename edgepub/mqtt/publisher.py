@@ -186,7 +186,7 @@ class Publisher:
                 return
 
     def _on_done(self, message: Message, error: MessageRejectedError | None) -> None:
-        """Tell the outbox that a message was sent, or that the broker does not take it."""
+        """Mark a message in the outbox as sent, or as rejected by the broker."""
         self._outbox.done(message, error)
         if error is not None:
             _log.warning("broker %s: message to %s dropped: %s", self._broker, message.topic, error)

@@ -9,7 +9,7 @@ from edgepub.mqtt.client import Client
 from edgepub.mqtt.messages import Message, Received
 from edgepub.mqtt.protocol import LOST, TAKEN_OVER, UNSPECIFIED_ERROR, UNWANTED, describe_error, reason_code
 
-_MAX_HEADER_BYTES = 9  # of a PUBLISH, beside topic, properties and payload (MQTT 5.0, 3.3)
+_MAX_HEADER_BYTES = 9  # of a PUBLISH, without topic, properties and payload (MQTT 5.0, 3.3)
 
 
 class Session:
@@ -17,7 +17,7 @@ class Session:
 
     Attributes:
         version: the MQTT version spoken, `5` or `3.1.1`.
-        window: how many messages may be in flight at once.
+        window: how many messages may be in flight.
 
     """
 
@@ -70,18 +70,18 @@ class Session:
 
         """
         try:
-            answers = await self._client.subscribe(topic)
+            reason_codes = await self._client.subscribe(topic)
         except aiomqtt.MqttError as error:
             raise self._session_error(error) from None
-        if any(getattr(answer, "value", answer) >= UNSPECIFIED_ERROR for answer in answers):
-            raise SubscriptionRefusedError(f"the broker refuses the subscription to {topic}: {answers[0]}")
+        if any(getattr(code, "value", code) >= UNSPECIFIED_ERROR for code in reason_codes):
+            raise SubscriptionRefusedError(f"the broker refuses the subscription to {topic}: {reason_codes[0]}")
 
     async def messages(self) -> AsyncIterator[Received]:
         """Yield each message from the broker, until the connection ends.
 
         Raises:
             BrokerError: the connection is broken.
-            BrokerRefusedError: the broker does not accept this client any more.
+            BrokerRefusedError: the broker no longer accepts this client.
 
         """
         try:

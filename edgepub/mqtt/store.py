@@ -71,7 +71,7 @@ class Store:
             self._change()
 
     def add_retained(self, topic: str) -> bool:
-        """Remember that a topic has a retained message; return False if it will be in the file soon."""
+        """Add a topic that has a retained message; return False if it will be in the file soon."""
         with self._lock:
             if topic not in self._retained:
                 self._retained[topic] = None
@@ -83,14 +83,14 @@ class Store:
         self._on_saved = on_saved
 
     def remove_retained(self, topic: str) -> None:
-        """Forget a topic that has no retained message any more."""
+        """Remove a topic that no longer has a retained message."""
         with self._lock:
             if topic in self._retained:
                 del self._retained[topic]
                 self._change()
 
     def retained_topics(self) -> list[str]:
-        """Return the topics where this state directory's edgepub has retained messages."""
+        """Return the topics where the node of this state directory has retained messages."""
         with self._lock:
             return sorted(self._retained)
 
@@ -154,18 +154,18 @@ class Store:
         return pause_s
 
 
-def read_retained_topics(folder: Path) -> list[str] | None:
-    """Return the topics where the edgepub of a folder has retained messages; None if unknown. It may be running."""
+def read_retained_topics(state_dir: Path) -> list[str] | None:
+    """Return the topics with retained messages of the node of a state directory; None if unknown. It may be running."""
     try:
-        return _VALIDATOR.validate_python(orjson.loads((folder / _FILE).read_bytes()))["retained"]
+        return _VALIDATOR.validate_python(orjson.loads((state_dir / _FILE).read_bytes()))["retained"]
     except (OSError, orjson.JSONDecodeError, ValidationError):
         return None
 
 
 @contextmanager
-def open_store(folder: Path, retry_s: float = _RETRY_S) -> Iterator[Store]:
-    """Open the store of a folder, and close it at the end; see `Store` for `retry_s`."""
-    store = Store(folder / _FILE, retry_s)
+def open_store(state_dir: Path, retry_s: float = _RETRY_S) -> Iterator[Store]:
+    """Open the store of a state directory, and close it at the end; see `Store` for `retry_s`."""
+    store = Store(state_dir / _FILE, retry_s)
     store.start()
     try:
         yield store

@@ -374,7 +374,7 @@ def test_different_exceptions_are_logged(passed):
 
 def test_texts_that_are_always_new_are_limited(passed):
     for number in range(10_000):
-        PORCH.warning("no such setting: %r", f"edgepub/x{number}/set")
+        PORCH.warning("no such camera or setting: %r", f"edgepub/x{number}/set")
         passed.now_s += 0.01
     assert len(passed.records) < 15
     PORCH.warning("another warning")

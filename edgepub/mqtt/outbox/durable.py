@@ -85,8 +85,8 @@ class DurableLane:
             _log.info("%d events from the last run wait for the broker", waiting)
         self._worker.start()
 
-    def close(self, grace_s: float) -> tuple[int, int]:
-        """Write what is not written, within this many seconds, and stop the worker thread.
+    def close(self, timeout_s: float) -> tuple[int, int]:
+        """Write what is not written, within `timeout_s` seconds, and stop the worker thread.
 
         Returns:
             How many messages were lost because they are not in the file, and how many wait there for the next start.
@@ -94,12 +94,12 @@ class DurableLane:
         """
         self._closing = True
         if self._sync is not None:
-            self._worker.stop(grace_s)
+            self._worker.stop(timeout_s)
         with self._lock:
             return self._queue.close()
 
     def put(self, topic: str, make: Callable[[int], Message]) -> None:
-        """Add the message that `make` returns for the topic's next number, counted from 1 since the very first start.
+        """Add the message that `make` returns for the topic's next number, counted from 1 and across restarts.
 
         It never waits for the disk.
         """
@@ -108,7 +108,7 @@ class DurableLane:
         self._worker.wake()
 
     def put_back(self, message: Message) -> None:
-        """Return a message that was taken and not sent to the front."""
+        """Put a message back to the front that was taken and not sent."""
         with self._lock:
             self._queue.put_back(message)
 
@@ -176,11 +176,11 @@ class DurableLane:
 
     def _count_lost(self, lost: Mapping[str, int], reason: str) -> None:
         if reason == "damaged":
-            text = "%d events that waited for the broker are lost: the file does not have them any more"
+            text = "%d events that waited for the broker are lost: they are no longer in the file"
             _log.error(text, sum(lost.values()))
         for topic, number in lost.items():
             receipt = self._receipts.get(topic)
-            if receipt is None:  # the camera is not in the configuration any more
+            if receipt is None:  # the camera is no longer in the configuration
                 _log.warning("%s: %d dropped: %s", topic, number, reason)
                 continue
             for _ in range(number):

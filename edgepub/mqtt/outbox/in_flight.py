@@ -8,7 +8,7 @@ from edgepub.mqtt.messages import Message
 
 
 class InFlight:
-    """The one place where a message in flight is written down, with the time when it was taken; in the event loop.
+    """Messages in flight, each with the time when it was taken; in the event loop. Nothing else keeps such a list.
 
     The message itself is the handle. The same message may be in flight twice.
 

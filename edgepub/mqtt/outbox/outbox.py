@@ -2,7 +2,7 @@
 
 The lanes, first to last:
 
-- **announcements**: what others are told that exists, or does not exist any more; one at a time.
+- **announcements**: what exists or no longer exists, for Home Assistant; one at a time.
 - **state**: the newest value of each topic.
 - **durable**: each message in its order, and on disk before it leaves. After three of them, one of another lane goes.
 - **pictures**: the newest of each topic, one at a time and for at most half of the link's time.
@@ -19,8 +19,9 @@ from edgepub.core.errors import MessageRejectedError
 from edgepub.mqtt.messages import Message
 from edgepub.mqtt.outbox.durable import DurableLane
 from edgepub.mqtt.outbox.in_flight import InFlight
-from edgepub.mqtt.outbox.single import AnnouncementLane, SingleLane
-from edgepub.mqtt.outbox.state import Ledger, StateLane
+from edgepub.mqtt.outbox.retained_lanes import RetainedLanes
+from edgepub.mqtt.outbox.single import SingleLane
+from edgepub.mqtt.outbox.state import Ledger
 from edgepub.mqtt.outbox.stream import StreamLane
 from edgepub.mqtt.outbox.wakeup import Wakeup
 
@@ -71,10 +72,11 @@ class Outbox:
     ) -> None:
         self._lock = threading.Lock()
         self._clock = clock
-        self._announcements = AnnouncementLane(ledger, clock)
-        self._state = StateLane(ledger)
+        self._retained = RetainedLanes(ledger, clock)
+        self._announcements = self._retained.announcements
+        self._state = self._retained.state
         self._durable = DurableLane() if durable is None else durable
-        self._pictures = SingleLane(ledger)
+        self._pictures = self._retained.pictures
         self._stream = StreamLane(stream_size)
         self._lanes: dict[str, Lane] = {
             "announcements": self._announcements,
@@ -83,14 +85,11 @@ class Outbox:
             "pictures": self._pictures,
             "stream": self._stream,
         }
-        self._retained: dict[str, StateLane] = {
-            name: lane for name, lane in self._lanes.items() if isinstance(lane, StateLane)
-        }
         self._ledger = ledger
         self._in_flight = InFlight(clock)
         self._durable_in_turn = 0
         self._is_draining = False
-        # Nobody calls when messages have waited long enough for a disk that hangs.
+        # It polls: nothing calls `notify` when messages have waited long enough for a disk that hangs.
         self._wakeup = Wakeup(self._lock, self._is_ready, self._is_waiting, disk_poll_s)
 
     def open(self) -> None:
@@ -100,21 +99,21 @@ class Outbox:
             self._ledger.set_on_saved(self._release)
 
     def put(self, message: Message) -> None:
-        """Add a message of any lane but the durable; from any thread, at once."""
+        """Add a message of any lane but the durable; from any thread, without waiting."""
         lost = None
         with self._lock:
             if message.lane == "stream":
                 lost = self._stream.put(message)
             else:
-                self._put_retained(message)
+                self._retained.put(message)
             self._wakeup.notify()
         if lost is not None:
             lost.count_dropped("queue_full")
 
     def put_numbered(self, topic: str, make: Callable[[int], Message]) -> None:
-        """Add the durable message that is made of its topic's next number; from any thread, at once.
+        """Add the durable message that `make` returns for its topic's next number; from any thread, without waiting.
 
-        The numbers of a topic count from 1, over restarts, and each is that of one message.
+        Each topic counts its messages from 1, across restarts. No two messages have the same number.
         """
         self._durable.put(topic, make)
         self._notify()
@@ -125,11 +124,8 @@ class Outbox:
         It is in flight then.
         """
         with self._lock:
-            if self._is_draining:  # wait for no pause and no disk
-                for single in (self._announcements, self._pictures):
-                    single.end_pause()
-                for lane in self._retained.values():
-                    lane.release_all()
+            if self._is_draining:
+                self._retained.release_all()
             message = self._take_next()
         if message is not None:
             self._in_flight.add(message)
@@ -153,12 +149,12 @@ class Outbox:
             if lane:
                 self._wakeup.wake()
             if error is None and message.retain and not message.payload:  # a refused clear is tried at the next start
-                self._forget_retained(message.topic)
+                self._retained.forget(message.topic)
         if isinstance(lane, SingleLane):
             asyncio.get_running_loop().call_later(self._clock() - taken_s, self._end_pause, lane)
 
     def put_back(self, message: Message) -> None:
-        """Return a message in flight that was not sent to its old place; in the event loop."""
+        """Put a message in flight that was not sent back in its place; in the event loop."""
         lane = self._lanes[message.lane]
         with self._lock:
             if isinstance(lane, SingleLane) and self._in_flight.first(_SINGLE_LANES) is message:
@@ -170,7 +166,7 @@ class Outbox:
             dropped.count_dropped("queue_full" if dropped.lane == "stream" else "given_up")
 
     def put_back_all(self) -> None:
-        """Return all messages in flight to their old places, the last taken first; in the event loop."""
+        """Put all messages in flight back in their places, the last taken first; in the event loop."""
         while message := self._in_flight.last():
             self.put_back(message)
 
@@ -201,25 +197,23 @@ class Outbox:
         For a broker or a subscriber that may have lost it.
         """
         with self._lock:
-            for name in lanes or self._retained:
-                self._retained[name].resend()
+            self._retained.resend(*lanes)
             self._wakeup.notify()
 
     def reset_failures(self) -> None:
         """Forget which messages were refused: from now on it is another broker."""
         with self._lock:
-            for single in (self._announcements, self._pictures):
-                single.reset_failures()
+            self._retained.reset_failures()
             self._wakeup.notify()
 
     def drain(self) -> None:
-        """Wait for no pause and no disk any more; `is_drained` is true once every message has been taken."""
+        """From now on wait for no pause and no disk; `is_drained` becomes true when every message has been taken."""
         with self._lock:
             self._is_draining = True
             self._wakeup.notify()
 
-    def stop(self, grace_s: float) -> tuple[int, int]:
-        """Drop the stream lane, and close the file of the durable lane within `grace_s` seconds.
+    def stop(self, timeout_s: float) -> tuple[int, int]:
+        """Drop the stream lane, and close the file of the durable lane within `timeout_s` seconds.
 
         Returns:
             How many messages were lost, and how many wait in the file for the next start.
@@ -229,7 +223,7 @@ class Outbox:
             dropped = self._stream.discard()
         for message in dropped:
             message.count_dropped("stopped")
-        lost, kept = self._durable.close(grace_s)
+        lost, kept = self._durable.close(timeout_s)
         return len(dropped) + lost, kept
 
     def age_s(self, topic: str) -> float:
@@ -243,24 +237,10 @@ class Outbox:
         with self._lock:
             return {name: len(lane) for name, lane in self._lanes.items()}
 
-    def _put_retained(self, message: Message) -> None:
-        """Add a value, and remove older ones of its topic from the other lanes, which might send them later."""
-        for name, lane in self._retained.items():
-            if name == message.lane:
-                lane.put(message)
-            else:
-                lane.remove(message.topic)
-
-    def _forget_retained(self, topic: str) -> None:
-        """Remove a topic that was cleared from the ledger, unless a lane has a value for it."""
-        if self._ledger and not any(topic in lane for lane in self._retained.values()):
-            self._ledger.remove_retained(topic)
-
     def _release(self) -> None:
         """Release the states whose topics are in the ledger on disk by now."""
         with self._lock:
-            for lane in self._retained.values():
-                lane.release_saved()
+            self._retained.release_saved()
             self._wakeup.notify()
 
     def _take_next(self) -> Message | None:

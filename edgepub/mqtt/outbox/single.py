@@ -46,7 +46,7 @@ class SingleLane(StateLane):
         self._failures[topic] = self._failures.get(topic, 0) + 1
 
     def put_back(self, message: Message) -> Message | None:
-        """Put a message that was taken and not sent back, unless there is a newer one; return it if it is given up."""
+        """Put back a message that was taken and not sent, unless there is a newer one; return it if it is given up."""
         self.end_pause()
         if self._failures.get(message.topic) != _MAX_FAILURES:
             return super().put_back(message)
@@ -72,12 +72,12 @@ class SingleLane(StateLane):
     def _give_up(self, message: Message) -> Message | None:
         if self._newest.get(message.topic) is message:
             del self._newest[message.topic]
-        _log.warning("%s: given up: it ended %d sessions", message.topic, _MAX_FAILURES)
+        _log.warning("%s: message given up: %d sessions ended while it was being sent", message.topic, _MAX_FAILURES)
         return message
 
 
 class AnnouncementLane(SingleLane):
-    """Announcements of what exists, and of what does not exist any more. They must not delay the node's own messages.
+    """Announcements of what exists, and of what no longer exists. They must not delay the node's own messages.
 
     After one announcement was given up the lane is quiet for a while, because the broker may allow none of them. Then
     the others are sent before it.
@@ -106,7 +106,7 @@ class AnnouncementLane(SingleLane):
         self._quiet_until_s = 0.0
 
     def release_all(self) -> None:
-        """Release all topics, whatever the disk does. If the lane is quiet, drop them: they may not be allowed."""
+        """Release all topics, even if the disk hangs. If the lane is quiet, drop them: they may not be allowed."""
         super().release_all()
         if self._is_quiet:
             self._unsent.clear()

@@ -14,10 +14,10 @@ class Ledger(Protocol):
     """Remembers the topics of retained messages. `edgepub.mqtt.store` implements it."""
 
     def add_retained(self, topic: str) -> bool:
-        """Remember a topic; return whether it is on disk already. Does not wait. Thread-safe."""
+        """Add a topic; return whether it is on disk already. Does not wait. Thread-safe."""
 
     def remove_retained(self, topic: str) -> None:
-        """Forget a topic that was cleared."""
+        """Remove a topic that was cleared."""
 
     def set_on_saved(self, on_saved: Callable[[], None]) -> None:
         """Set what is called, in any thread, each time that more topics are on disk."""
@@ -49,7 +49,7 @@ class StateLane:
             self._held.setdefault(message.topic, time.monotonic())
 
     def put_back(self, message: Message) -> Message | None:
-        """Put a value that was taken and not sent back, unless there is a newer one."""
+        """Put back a value that was taken and not sent, unless there is a newer one."""
         if self._newest.get(message.topic) is message:
             self._unsent.setdefault(message.topic)
         return None
@@ -90,7 +90,7 @@ class StateLane:
             del self._held[topic]
 
     def release_all(self) -> None:
-        """Release all topics, whatever the disk does."""
+        """Release all topics, even if the disk hangs."""
         self._held.clear()
 
     def __len__(self) -> int:

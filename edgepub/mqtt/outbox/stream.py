@@ -5,7 +5,7 @@ from collections import OrderedDict, deque
 from edgepub.mqtt.messages import Message
 
 _MAX_IN_FLIGHT = 16
-"""A message that was taken cannot be dropped any more, and on a slow link it would be old when it arrives."""
+"""A message that was taken can no longer be dropped, and on a slow link it would be old when it arrives."""
 
 
 class StreamLane:
@@ -42,7 +42,7 @@ class StreamLane:
         return self._pop(fullest)
 
     def put_back(self, message: Message) -> Message | None:
-        """Put a message that was taken back to the front of its topic; return it if the lane is full of newer ones."""
+        """Put a message that was not sent at the front of its topic; return it if the lane is full of newer ones."""
         self._in_flight -= 1
         if self._size >= self._max_size:
             return message

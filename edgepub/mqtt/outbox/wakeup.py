@@ -18,7 +18,7 @@ class Wakeup:
     Args:
         lock: guards what the threads and the loop share.
         has_work: whether the loop must not sleep; called with the lock.
-        must_poll: whether something waits that no thread will tell of; called with the lock.
+        must_poll: whether something waits that may become ready without a `notify`; called with the lock.
         poll_s: how often to call `has_work` then.
 
     """

@@ -1,0 +1,68 @@
+"""The lanes of retained messages as one: a topic has its value in one of them only."""
+
+from collections.abc import Callable
+
+from edgepub.mqtt.messages import Message
+from edgepub.mqtt.outbox.single import AnnouncementLane, SingleLane
+from edgepub.mqtt.outbox.state import Ledger, StateLane
+
+
+class RetainedLanes:
+    """The lanes for announcements, states and pictures.
+
+    Args:
+        ledger: remembers the topics; None: nothing does.
+        clock: returns monotonic seconds.
+
+    Attributes:
+        announcements: the lane of what exists.
+        state: the lane of the newest values.
+        pictures: the lane of the newest pictures.
+
+    """
+
+    def __init__(self, ledger: Ledger | None, clock: Callable[[], float]) -> None:
+        self.announcements = AnnouncementLane(ledger, clock)
+        self.state = StateLane(ledger)
+        self.pictures = SingleLane(ledger)
+        self._ledger = ledger
+        self._lanes: dict[str, StateLane] = {
+            "announcements": self.announcements,
+            "state": self.state,
+            "pictures": self.pictures,
+        }
+
+    def put(self, message: Message) -> None:
+        """Add a value, and remove older ones of its topic from the other lanes, which might send them later."""
+        for name, lane in self._lanes.items():
+            if name == message.lane:
+                lane.put(message)
+            else:
+                lane.remove(message.topic)
+
+    def forget(self, topic: str) -> None:
+        """Remove a topic that was cleared from the ledger, unless a lane has a value for it."""
+        if self._ledger and not any(topic in lane for lane in self._lanes.values()):
+            self._ledger.remove_retained(topic)
+
+    def resend(self, *names: str) -> None:
+        """Send every value of these lanes again; of all lanes if none is named."""
+        for name in names or self._lanes:
+            self._lanes[name].resend()
+
+    def reset_failures(self) -> None:
+        """Reset the failures of all messages."""
+        self.announcements.reset_failures()
+        self.pictures.reset_failures()
+
+    def release_saved(self) -> None:
+        """Release the topics that the ledger has on disk now."""
+        for lane in self._lanes.values():
+            lane.release_saved()
+
+    def release_all(self) -> None:
+        """End all pauses, and release all topics, even if the disk hangs."""
+        self.announcements.end_pause()
+        self.pictures.end_pause()
+        for lane in self._lanes.values():
+            lane.release_all()
