@@ -171,7 +171,7 @@ def test_mistakes_are_shown_at_the_zone_and_cannot_be_saved(editor):
     editor.press("Control+z")
     assert editor.text("#area-mistake") == ""
     editor.page.fill("#area-name", "höf")
-    assert "a name has" in editor.text("#area-mistake")
+    assert "the name must have" in editor.text("#area-mistake")
     editor.page.fill("#area-name", "hof")
     assert not editor.is_off("#save")
 

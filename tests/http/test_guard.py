@@ -178,7 +178,7 @@ async def test_zones_are_saved_only_with_allow_edit(server, locked):
 @pytest.mark.parametrize(
     ("areas", "place", "why"),
     [
-        ({"zones": {"a b": ZONE}}, ["zones", "a b"], "a name has"),
+        ({"zones": {"a b": ZONE}}, ["zones", "a b"], "the name must have"),
         ({"zones": {"a": {"polygon": [[0, 0], [1, 1]]}}}, ["zones", "a", "polygon"], "needs at least 3"),
         ({"zones": {"a": {"polygon": [[0, 0], [1, 1], [1, 0], [0, 1]]}}}, ["zones", "a"], "crosses itself"),
         ({"zones": {"a": {"polygon": [[0, 0], [2, 1], [1, 0]]}}}, ["zones", "a", "polygon", 1], "fractions"),

@@ -66,7 +66,8 @@ def test_only_the_camera_that_changed_restarts_and_it_is_the_same_camera(node, m
     frames = numbers(client, "south", "frame")
     assert frames != sorted(frames), "south restarted"
     statuses = [status for status, _ in itertools.groupby(client.payloads("edgepub/test/south/status"))]
-    assert statuses[-3:] == [b"online", b"offline", b"online"]
+    # If south is back within milliseconds, `offline` is not sent: of a state, only the newest value is.
+    assert statuses in ([b"offline", b"online"], [b"offline", b"online", b"offline", b"online"])
     assert client.payloads("edgepub/test/south/min_score")[-1] == b"0.6"
     seqs = numbers(client, "south", "seq")
     assert seqs == list(range(1, len(seqs) + 1)), "the numbers of its messages continue"
