@@ -54,7 +54,7 @@ class Done:
 
 
 @contextlib.asynccontextmanager
-async def connected(broker, fast, on_done=lambda *_: None, **settings):
+async def connect(broker, fast, on_done=lambda *_: None, **settings):
     settings = MqttSettings(url=broker.url, **settings)
     async with asyncio.timeout(60), connection.connect(settings, "edgepub-test", None, on_done, fast=fast) as session:
         yield session
@@ -66,19 +66,19 @@ async def read(session):
 
 
 @pytest.mark.parametrize("protocol", ["3.1.1", "5"])
-async def test_messages_arrive_in_their_order_and_each_is_done_once(mosquitto, subscribe, fast, protocol):
+async def test_messages_arrive_in_order_and_each_is_done_once(mosquitto, subscribe, fast, protocol):
     reader, outbox, status = subscribe(mosquitto.port), Outbox(1000), BrokerStatus()
     for n in range(400):
         topic = f"site/{'ab'[n % 2]}"
         outbox.put(Message(topic, str(n).encode(), qos=n % 2))
     outbox.drain()
 
-    def connect(on_done):
+    def open_session(on_done):
         settings = MqttSettings(url=mosquitto.url, protocol=protocol)
         return connection.connect(settings, "edgepub-test", None, on_done, fast=fast)
 
     publisher = Publisher(
-        outbox, connect, "broker", "edgepub-test", state_message("site/status", "offline"), [], print, status
+        outbox, open_session, "broker", "edgepub-test", state_message("site/status", "offline"), [], print, status
     )
     await asyncio.wait_for(publisher.run(), 60)
     assert status.sessions == 1
@@ -89,23 +89,23 @@ async def test_messages_arrive_in_their_order_and_each_is_done_once(mosquitto, s
 
 
 @pytest.mark.mosquitto
-@pytest.mark.parametrize("most", [1, 5])
-async def test_the_window_is_what_the_broker_allows(tmp_path, fast, most):
-    lines = ("listener {port} 127.0.0.1", "allow_anonymous true", f"max_inflight_messages {most}")
+@pytest.mark.parametrize("max_in_flight", [1, 5])
+async def test_the_window_is_what_the_broker_allows(tmp_path, fast, max_in_flight):
+    lines = ("listener {port} 127.0.0.1", "allow_anonymous true", f"max_inflight_messages {max_in_flight}")
     broker = Mosquitto(tmp_path, *lines).start()
     try:
-        async with connected(broker, fast) as session:
-            assert session.window == (most if fast else 1)
+        async with connect(broker, fast) as session:
+            assert session.window == (max_in_flight if fast else 1)
     finally:
         broker.stop()
 
 
 @pytest.mark.mosquitto
-async def test_what_is_too_large_for_the_broker_is_not_sent(tmp_path, fast):
+async def test_a_message_too_large_for_the_broker_is_not_sent(tmp_path, fast):
     lines = ("listener {port} 127.0.0.1", "allow_anonymous true", "max_packet_size 2000")
     broker, done = Mosquitto(tmp_path, *lines).start(), Done()
     try:
-        async with connected(broker, fast, done) as session:
+        async with connect(broker, fast, done) as session:
             with pytest.raises(MessageRejectedError) as caught:
                 session.send(picture_message("site/picture", b"x" * 3000))
             assert caught.value.reason == "too_large"
@@ -117,7 +117,7 @@ async def test_what_is_too_large_for_the_broker_is_not_sent(tmp_path, fast):
 
 async def test_a_message_that_the_broker_refuses_is_done_with_the_reason(fast):
     broker, done = Broker5([CONNACK, NOT_AUTHORIZED, NOT_AUTHORIZED]), Done()
-    async with connected(broker, fast, done) as session:
+    async with connect(broker, fast, done) as session:
         message = state_message("site/state", "x")
         session.send(message)
         await done.wait_for(1)
@@ -131,9 +131,9 @@ async def test_a_message_that_the_broker_refuses_is_done_with_the_reason(fast):
     broker.close()
 
 
-async def test_a_topic_that_is_not_valid_costs_nothing_else(mosquitto, fast):
+async def test_an_invalid_topic_does_not_affect_other_messages(mosquitto, fast):
     done = Done()
-    async with connected(mosquitto, fast, done) as session:
+    async with connect(mosquitto, fast, done) as session:
         try:
             session.send(Message("site/#", b"x"))
         except MessageRejectedError as error:
@@ -147,7 +147,7 @@ async def test_a_topic_that_is_not_valid_costs_nothing_else(mosquitto, fast):
 async def test_a_broker_that_has_no_room_ends_the_session_and_nothing_is_done(fast):
     """Quota exceeded: it may take the message in another session."""
     broker, done = Broker5([CONNACK, QUOTA_EXCEEDED]), Done()
-    async with connected(broker, fast, done) as session:
+    async with connect(broker, fast, done) as session:
         session.send(state_message("site/state", "x"))
         with pytest.raises(BrokerError) as caught:
             await read(session)
@@ -158,7 +158,7 @@ async def test_a_broker_that_has_no_room_ends_the_session_and_nothing_is_done(fa
 
 async def test_a_session_that_another_client_takes_over_is_refused(fast):
     broker = Broker5([CONNACK, TAKEN_OVER])
-    async with connected(broker, fast) as session:
+    async with connect(broker, fast) as session:
         session.send(state_message("site/state", "x"))
         with pytest.raises(BrokerRefusedError) as caught:
             await read(session)
@@ -166,16 +166,16 @@ async def test_a_session_that_another_client_takes_over_is_refused(fast):
     broker.close()
 
 
-async def test_a_session_that_ends_during_a_subscription_is_noticed_at_once(fast):
+async def test_a_session_that_ends_during_a_subscription_is_noticed(fast):
     broker = Broker5([CONNACK], suback=TAKEN_OVER)
-    async with connected(broker, fast) as session:
+    async with connect(broker, fast) as session:
         with pytest.raises(BrokerRefusedError):
             await session.subscribe("site/command")
     broker.close()
 
 
 async def test_a_broker_that_is_killed_ends_the_session_with_what_was_in_flight(mosquitto, fast):
-    async with connected(mosquitto, fast) as session:
+    async with connect(mosquitto, fast) as session:
         reading = asyncio.create_task(read(session))
         await session.publish(state_message("site/state", "x"))
         mosquitto.stop()
@@ -187,13 +187,13 @@ async def test_a_broker_that_is_killed_ends_the_session_with_what_was_in_flight(
 async def test_a_broker_that_closes_without_an_answer_is_noticed(fast):
     with socket.create_server(("127.0.0.1", 0)) as listener:
 
-        async def answer_nothing(_reader, writer):
+        async def close_connection(_reader, writer):
             writer.close()
 
-        server = await asyncio.start_server(answer_nothing, sock=listener.dup())
+        server = await asyncio.start_server(close_connection, sock=listener.dup())
         broker = types.SimpleNamespace(url=f"mqtt://127.0.0.1:{listener.getsockname()[1]}")
         with pytest.raises(BrokerError):
-            async with connected(broker, fast, protocol="5"):
+            async with connect(broker, fast, protocol="5"):
                 pass
         server.close()
 
@@ -208,32 +208,32 @@ async def test_a_broker_that_never_answers_is_given_up(fast):
         with peer:
             peer.settimeout(30)
             while peer.recv(1000):  # CONNECT, and perhaps DISCONNECT
-                pass  # until the end: the broker must not know two of us after the next try
+                pass  # until it is closed: the broker must not have two connections of ours after the next try
 
 
 async def test_a_connect_that_is_cancelled_leaves_no_connection(mosquitto, subscribe, fast):
-    """It would be a second one of ours, and its end would say that we are offline."""
+    """It would be a second connection of ours, and its last will would say that we are offline."""
     mosquitto.pause()
 
-    async def connect():
+    async def open_session():
         will = state_message("garage/status", "offline")
         settings = MqttSettings(url=mosquitto.url)
         async with connection.connect(settings, "edgepub-garage", None, will=will, fast=fast):
             pass
 
-    def ours():
-        return [each for each in psutil.Process().net_connections() if each.raddr and each.raddr.port == mosquitto.port]
+    def our_connections():
+        return [conn for conn in psutil.Process().net_connections() if conn.raddr and conn.raddr.port == mosquitto.port]
 
-    task = asyncio.create_task(connect())
+    task = asyncio.create_task(open_session())
     async with asyncio.timeout(30):
-        while not ours():
+        while not our_connections():
             await asyncio.sleep(0.01)
         await asyncio.sleep(0.1)  # and CONNECT is written
         task.cancel()
         await asyncio.wait([task])
     assert task.cancelled()
     await asyncio.sleep(0)
-    assert not [each for each in ours() if each.status == psutil.CONN_ESTABLISHED]
+    assert not [conn for conn in our_connections() if conn.status == psutil.CONN_ESTABLISHED]
     mosquitto.resume()
     assert "garage/status" not in subscribe(mosquitto.port).retained()
 
@@ -246,7 +246,7 @@ class OtherPaho(paho.Client):
         self._out_packet = []
 
 
-async def test_private_parts_that_are_not_as_expected_are_named():
+async def test_unexpected_private_parts_are_named():
     client = aiomqtt.Client("localhost")
     assert find_differences(client) == []
     client._client = OtherPaho()
@@ -268,7 +268,7 @@ class HiddenPaho:
 
 
 async def test_without_the_paho_client_the_slow_path_still_delivers(mosquitto, subscribe):
-    """As if aiomqtt kept it elsewhere: only then a refusal is not known."""
+    """As if aiomqtt kept it elsewhere. Then a refusal is taken for an acknowledgement."""
     reader, done, log = subscribe(mosquitto.port), Done(), PahoLog()
     mqtt = aiomqtt.Client("127.0.0.1", mosquitto.port, protocol=aiomqtt.ProtocolVersion.V5, logger=log)
     mqtt._client = HiddenPaho(mqtt._client)

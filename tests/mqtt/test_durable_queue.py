@@ -111,7 +111,7 @@ class Machine(RuleBasedStateMachine):
     @precondition(lambda self: self.taken)
     @rule(in_order=st.booleans())
     def put_all_back(self, in_order):
-        """As at the end of a session: the newest first. In another order nothing else than the order may suffer."""
+        """As at the end of a session: the newest first. In another order only the order may differ."""
         self.is_in_order &= in_order or len(self.taken) == 1
         for row in sorted(self.taken, reverse=in_order):
             self.queue.put_back(self.taken.pop(row))
@@ -183,10 +183,10 @@ class Machine(RuleBasedStateMachine):
         self.is_open = True
 
     @precondition(lambda self: self.is_idle and self.is_open)
-    @rule(is_noticed=st.booleans())
-    def damage_file(self, is_noticed):
+    @rule(is_reported=st.booleans())
+    def damage_file(self, is_reported):
         self.file, self.saved_numbers = {}, {}
-        if is_noticed:
+        if is_reported:
             self.queue.replace_file()
         self.open_file()
 

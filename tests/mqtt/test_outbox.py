@@ -1,4 +1,4 @@
-"""What waits for the broker: bounded, in order, counted, and never a burden to the threads that fill it."""
+"""The outbox: bounded, in order, counted, and never slow for the threads that fill it."""
 
 import asyncio
 import threading
@@ -17,7 +17,7 @@ def stream(text, counts=None, topic="t", queued_s=0.0):
     return Message(topic, text.encode(), receipt=counts and DetectionsReceipt(counts, 0.0, queued_s))
 
 
-async def taken(outbox, number):
+async def send(outbox, number):
     texts = []
     for _ in range(number):
         message = await take(outbox)
@@ -32,7 +32,7 @@ async def test_the_oldest_goes_first_and_is_counted():
     for text in "abcde":
         outbox.put(stream(text, counts))
     assert counts.read().dropped == {"queue_full": 2}
-    assert await taken(outbox, 3) == ["c", "d", "e"]
+    assert await send(outbox, 3) == ["c", "d", "e"]
 
 
 async def test_a_busy_topic_pushes_out_its_own_messages_and_waits_its_turn():
@@ -43,7 +43,7 @@ async def test_a_busy_topic_pushes_out_its_own_messages_and_waits_its_turn():
         outbox.put(stream(f"b{n}", busy, "busy"))
     outbox.put(stream("s2", slow, "slow"))
     assert (busy.read().dropped, slow.read().dropped) == ({"queue_full": 98}, {})
-    assert await taken(outbox, 4) == ["s1", "b98", "s2", "b99"]
+    assert await send(outbox, 4) == ["s1", "b98", "s2", "b99"]
 
 
 async def test_the_age_of_a_topic_is_that_of_its_oldest_message():
@@ -55,7 +55,7 @@ async def test_the_age_of_a_topic_is_that_of_its_oldest_message():
         outbox.put(stream("x", counts, "t", now_s - ago_s))
     assert 30 <= outbox.age_s("t") < 1000
     assert outbox.sizes() == {"announcements": 0, "state": 0, "durable": 0, "pictures": 0, "stream": 3}
-    await taken(outbox, 3)
+    await send(outbox, 3)
     assert outbox.age_s("t") == 0
     assert not any(outbox.sizes().values())
 
@@ -76,23 +76,23 @@ async def test_every_state_is_sent_again_after_a_reconnect_and_old_values_never(
     outbox.put(state_message("b", "1"))
     outbox.put(state_message("a", "2"))
     outbox.put_back(old)
-    assert await taken(outbox, 2) == ["1", "2"]
+    assert await send(outbox, 2) == ["1", "2"]
     outbox.resend()
     assert [(m.topic, m.payload) for m in [await take(outbox) for _ in range(2)]] == [("a", b"2"), ("b", b"1")]
 
 
-async def test_what_was_not_sent_returns_to_its_place_unless_newer_ones_took_it():
+async def test_messages_put_back_return_to_their_place_unless_newer_ones_fill_it():
     counts = CameraMetrics()
     outbox = Outbox(2)
     outbox.put(stream("a", counts))
     outbox.put(stream("b", counts))
     first = await take(outbox)
     outbox.put_back(first)
-    assert await taken(outbox, 1) == ["a"]
+    assert await send(outbox, 1) == ["a"]
     outbox.put(stream("c", counts))
     outbox.put_back(first)
     assert counts.read().dropped == {"queue_full": 1}
-    assert await taken(outbox, 2) == ["b", "c"]
+    assert await send(outbox, 2) == ["b", "c"]
 
 
 def with_events(counts, size=9, **limits):
@@ -114,7 +114,7 @@ async def test_events_are_numbered_and_keep_their_order_and_go_between_states_an
     first, second = await take(outbox), await take(outbox)
     outbox.put_back(second)
     outbox.put_back(first)
-    assert [text for text in await taken(outbox, 4) if text != "frame"] == ["a1", "b2", "c3"]
+    assert [text for text in await send(outbox, 4) if text != "frame"] == ["a1", "b2", "c3"]
 
 
 async def test_many_events_do_not_starve_the_stream():
@@ -122,25 +122,25 @@ async def test_many_events_do_not_starve_the_stream():
     for n in range(8):
         put_event(outbox, "e")
         outbox.put(stream(f"frame{n}"))
-    order = await taken(outbox, 16)
+    order = await send(outbox, 16)
     assert order.index("frame1") < order.index("e8")
     assert [text for text in order if text.startswith("e")] == [f"e{n}" for n in range(1, 9)]
 
 
-async def test_events_are_let_go_only_when_very_many_wait():
+async def test_events_are_dropped_only_when_too_many_wait():
     counts = CameraMetrics()
     outbox = with_events(counts, max_messages=3)
     for text in "abcd":
         put_event(outbox, text)
     assert counts.read().dropped == {"event_queue_full": 1}
-    assert await taken(outbox, 3) == ["b2", "c3", "d4"]
+    assert await send(outbox, 3) == ["b2", "c3", "d4"]
     assert counts.read().events == 3
     put_event(outbox, "e")
     assert outbox.stop(5) == (1, 0), "in memory alone it is lost"
     assert counts.read().dropped == {"event_queue_full": 1, "event_stopped": 1}
 
 
-async def test_what_the_broker_does_not_take_is_dropped_and_counted():
+async def test_messages_that_the_broker_rejects_are_dropped_and_counted():
     counts = CameraMetrics()
     outbox = with_events(counts)
     outbox.put(stream("frame", counts))
@@ -152,17 +152,17 @@ async def test_what_the_broker_does_not_take_is_dropped_and_counted():
     assert not any(outbox.sizes().values())
 
 
-async def test_only_so_many_of_the_stream_are_under_way_that_they_are_not_old_on_a_slow_link():
+async def test_few_stream_messages_are_in_flight_because_they_would_be_old_on_a_slow_link():
     outbox = Outbox(100)
     for n in range(20):
         outbox.put(stream(str(n)))
-    under_way = [outbox.take() for _ in range(16)]
+    in_flight = [outbox.take() for _ in range(16)]
     assert outbox.take() is None
     outbox.put(state_message("a", "state"))
     assert outbox.take().payload == b"state"
     waiting = asyncio.create_task(take(outbox))
     await asyncio.sleep(0)
-    outbox.done(under_way[0])
+    outbox.done(in_flight[0])
     assert (await asyncio.wait_for(waiting, 30)).payload == b"16"
 
 
@@ -175,14 +175,14 @@ class Ledger:
         self.topics.add(topic)
         return self.works
 
-    def set_on_saved(self, kept):
-        self.kept = kept
+    def set_on_saved(self, on_saved):
+        self.on_saved = on_saved
 
     def remove_retained(self, topic):
         self.topics.remove(topic)
 
 
-async def test_what_is_retained_is_remembered_until_it_is_cleared():
+async def test_retained_topics_are_in_the_ledger_until_they_are_cleared():
     ledger = Ledger()
     outbox = Outbox(9, ledger=ledger)
     outbox.put(stream("frame"))
@@ -204,8 +204,8 @@ async def test_what_is_retained_is_remembered_until_it_is_cleared():
     )
 
 
-async def test_a_state_waits_until_it_is_on_disk_that_its_topic_is_retained():
-    """Else a kill at the wrong moment would leave a topic that nobody clears."""
+async def test_a_state_waits_until_its_topic_is_on_disk():
+    """Otherwise a kill at the wrong moment would leave a topic that no later start clears."""
     ledger = Ledger()
     outbox = Outbox(9, ledger=ledger)
     outbox.open()
@@ -217,13 +217,13 @@ async def test_a_state_waits_until_it_is_on_disk_that_its_topic_is_retained():
     assert outbox.take() is None
     ledger.works = True
     outbox.put(state_message("new", "3"))
-    assert outbox.take() is None, "it has not said so"
-    ledger.kept()
+    assert outbox.take() is None, "the ledger has not reported it"
+    ledger.on_saved()
     assert (await take(outbox)).payload == b"3"
     assert outbox.take() is None
 
 
-async def test_a_disk_that_hangs_keeps_no_state_back():
+async def test_a_disk_that_hangs_does_not_hold_states_back():
     ledger = Ledger()
     ledger.works = False
     outbox = Outbox(9, ledger=ledger, disk_poll_s=0.05)
@@ -233,7 +233,7 @@ async def test_a_disk_that_hangs_keeps_no_state_back():
 
 
 async def test_pictures_leave_room_for_everything_else():
-    """One at a time; and then the link has as long a rest as the picture took."""
+    """One picture is sent at a time; then comes a pause as long as its sending took."""
     outbox = Outbox(9)
     for camera in "ab":
         outbox.put(messages.picture_message(camera, b"old"))
@@ -244,7 +244,7 @@ async def test_pictures_leave_room_for_everything_else():
     assert [(m.topic, m.payload) for m in (first, second)] == [("a", b"picture"), ("t", b"frame")]
     next_one = asyncio.create_task(take(outbox))
     await asyncio.sleep(0.2)
-    assert not next_one.done(), "one is under way"
+    assert not next_one.done(), "one is in flight"
     outbox.done(first)
     sent_s = time.monotonic()
     assert (await asyncio.wait_for(next_one, 30)).topic == "b"
@@ -262,7 +262,7 @@ async def test_a_picture_that_was_not_sent_is_sent_unless_there_is_a_newer_one()
     outbox.put(messages.picture_message("b", b"3"))
     outbox.resend()
     outbox.drain()
-    assert sorted([(await take(outbox)).payload for _ in range(2)]) == [b"2", b"3"], "no rest at the end"
+    assert sorted([(await take(outbox)).payload for _ in range(2)]) == [b"2", b"3"], "no pause at the end"
     assert await take(outbox) is None
 
 
@@ -275,38 +275,38 @@ class Clock:
 
 
 class FussyBroker:
-    """A broker that ends the session over some topics, which is all that it can do before MQTT 5."""
+    """A broker that ends the session at some topics: before MQTT 5 it cannot refuse a message otherwise."""
 
     def __init__(self, outbox, *topics):
         self._outbox = outbox
         self._topics = topics
 
     async def session(self, *expected):
-        """Take all that these topics bring, until one of them is not wanted; return what has arrived."""
+        """Take messages, which must have these topics; return the topics that arrived before the session ended."""
         self._outbox.resend()
-        arrived, under_way = [], []
+        arrived, in_flight = [], []
         for topic in expected:
             while (message := await take(self._outbox)).lane == "state":
                 self._outbox.done(message)
             assert message.topic == topic
-            if topic in self._topics or under_way:
-                under_way.append(message)
+            if topic in self._topics or in_flight:
+                in_flight.append(message)
             else:
                 self._outbox.done(message)
                 arrived.append(topic)
-        for message in reversed(under_way):
+        for message in reversed(in_flight):
             self._outbox.put_back(message)
         return arrived
 
 
-async def test_an_announcement_over_which_sessions_end_waits_and_then_goes_last(caplog):
+async def test_an_announcement_that_ends_sessions_waits_and_is_then_sent_last(caplog):
     clock = Clock()
     outbox = Outbox(9, clock=clock)
     broker = FussyBroker(outbox, "ha/porch")
-    for topic in ("ha/box", "ha/porch", "ha/yard", "ha/gone"):
+    for topic in ("ha/node", "ha/porch", "ha/yard", "ha/gone"):
         outbox.put(messages.announcement_message(topic, b"" if topic == "ha/gone" else b"{}"))
     for _ in range(3):
-        await broker.session("ha/box", "ha/porch")
+        await broker.session("ha/node", "ha/porch")
     assert [record.levelname for record in caplog.records if "ha/porch" in record.getMessage()] == ["WARNING"]
     outbox.resend()
     outbox.put(state_message("status", "online"))
@@ -314,37 +314,37 @@ async def test_an_announcement_over_which_sessions_end_waits_and_then_goes_last(
     assert outbox.take() is None
     assert outbox.sizes()["announcements"] == 4, "they wait"
     clock.now_s += 60
-    assert await broker.session("ha/box", "ha/yard", "ha/gone", "ha/porch") == ["ha/box", "ha/yard", "ha/gone"]
+    assert await broker.session("ha/node", "ha/yard", "ha/gone", "ha/porch") == ["ha/node", "ha/yard", "ha/gone"]
     for _ in range(2):
-        assert await broker.session("ha/box", "ha/yard", "ha/porch") == ["ha/box", "ha/yard"]
+        assert await broker.session("ha/node", "ha/yard", "ha/porch") == ["ha/node", "ha/yard"]
     assert [record.levelname for record in caplog.records if "ha/porch" in record.getMessage()] == ["WARNING"] * 2
     clock.now_s += 120
-    broker = FussyBroker(outbox)  # it has changed its mind
-    assert await broker.session("ha/box", "ha/yard", "ha/porch") == ["ha/box", "ha/yard", "ha/porch"]
+    broker = FussyBroker(outbox)  # now it accepts the topic
+    assert await broker.session("ha/node", "ha/yard", "ha/porch") == ["ha/node", "ha/yard", "ha/porch"]
 
 
-async def test_at_the_end_nothing_is_waited_for_that_was_given_up():
+async def test_at_the_end_an_announcement_that_was_given_up_delays_nothing():
     outbox = Outbox(9, clock=Clock())
-    outbox.put(messages.announcement_message("ha/box", b"{}"))
+    outbox.put(messages.announcement_message("ha/node", b"{}"))
     for _ in range(3):
-        await FussyBroker(outbox, "ha/box").session("ha/box")
+        await FussyBroker(outbox, "ha/node").session("ha/node")
     outbox.drain()
     assert outbox.take() is None
     assert outbox.is_drained
 
 
-async def test_of_several_under_way_the_first_is_to_blame(caplog):
+async def test_of_several_in_flight_only_the_first_counts_as_the_cause(caplog):
     outbox = Outbox(9)
-    outbox.put(messages.announcement_message("ha/box", b"{}"))
+    outbox.put(messages.announcement_message("ha/node", b"{}"))
     outbox.put(messages.picture_message("picture", b"jpeg"))
     for _ in range(3):
-        await FussyBroker(outbox, "ha/box").session("ha/box", "picture")
+        await FussyBroker(outbox, "ha/node").session("ha/node", "picture")
     assert "picture" not in caplog.text
     outbox.resend()
     assert (await take(outbox)).topic == "picture"
 
 
-async def test_a_clear_that_is_to_be_sent_again_while_it_is_under_way_is_done_when_it_arrives():
+async def test_a_clear_in_flight_during_a_resend_is_sent_once():
     outbox = Outbox(9)
     outbox.put(messages.announcement_message("gone", b""))
     clearing = await take(outbox)
@@ -355,7 +355,7 @@ async def test_a_clear_that_is_to_be_sent_again_while_it_is_under_way_is_done_wh
     assert outbox.take() is None
 
 
-async def test_a_closed_outbox_gives_what_it_has_and_then_ends():
+async def test_a_draining_outbox_sends_what_it_has_and_then_ends():
     outbox = Outbox(3)
     waiting = asyncio.create_task(take(outbox))
     await asyncio.sleep(0)
@@ -366,7 +366,7 @@ async def test_a_closed_outbox_gives_what_it_has_and_then_ends():
     assert await take(outbox) is None
 
 
-async def test_what_is_discarded_is_counted():
+async def test_messages_discarded_at_the_end_are_counted():
     counts = CameraMetrics()
     outbox = Outbox(9)
     outbox.put(state_message("a", "1"))
@@ -377,22 +377,22 @@ async def test_what_is_discarded_is_counted():
     assert counts.dropped_total == 3
 
 
-async def test_nothing_is_lost_or_turned_round_between_threads():
+async def test_nothing_is_lost_or_reordered_between_threads():
     outbox = Outbox(100_000)
     threads = [
         threading.Thread(target=lambda n=n: [outbox.put(stream(f"{n} {i}")) for i in range(5000)]) for n in range(3)
     ]
     for thread in threads:
         thread.start()
-    got = [text.split() for text in await taken(outbox, 15_000)]
+    received = [text.split() for text in await send(outbox, 15_000)]
     for thread in threads:
         thread.join()
     for n in range(3):
-        assert [int(i) for m, i in got if int(m) == n] == list(range(5000))
+        assert [int(i) for m, i in received if int(m) == n] == list(range(5000))
 
 
 async def test_a_stalled_event_loop_piles_up_no_callbacks(monkeypatch):
-    """The trap: one `call_soon_threadsafe` a message escapes every bound while the loop stands still."""
+    """One `call_soon_threadsafe` per message would escape every bound while the loop is stalled."""
     outbox = Outbox(10)
     loop = asyncio.get_running_loop()
     crossings = []
@@ -401,7 +401,7 @@ async def test_a_stalled_event_loop_piles_up_no_callbacks(monkeypatch):
     await asyncio.sleep(0.1)  # it has gone to sleep
     producer = threading.Thread(target=lambda: [outbox.put(stream(str(n))) for n in range(50_000)])
     producer.start()
-    producer.join()  # the loop stands still meanwhile
+    producer.join()  # the loop is stalled meanwhile
     assert len(crossings) == 1
     crossings[0]()
     assert (await asyncio.wait_for(taker, 30)).payload == b"49990"

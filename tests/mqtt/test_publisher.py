@@ -1,4 +1,4 @@
-"""The session loop, against sessions that break in ways which no broker can be asked to."""
+"""The session loop, with sessions that break in ways that a real broker cannot be made to."""
 
 import asyncio
 import logging
@@ -18,13 +18,13 @@ GOODBYE = state_message("status", "offline")
 
 
 class FakeBroker:
-    """Sessions that hold every message, or break after so many."""
+    """A broker whose sessions keep every message, or break after a number of them."""
 
-    def __init__(self, *breaks_after, refused=0, refuses_commands=False):
-        self.refuses_commands = refuses_commands
+    def __init__(self, *breaks_after, refused=0, refuses_subscriptions=False):
+        self.refuses_subscriptions = refuses_subscriptions
         self.breaks_after = list(breaks_after)
         self.refused = refused
-        self.not_taken = set()
+        self.rejected = set()
         self.sessions = []
         self.subscribed = []
         self.commands = []
@@ -69,7 +69,7 @@ class FakeSession:
             await self.publish(message)
             self.on_done(message, None)
 
-        if message.topic in self.broker.not_taken:
+        if message.topic in self.broker.rejected:
             raise MessageRejectedError("it is too large", "too_large")
         message.encoded()
         self.tasks.add(asyncio.create_task(work()))
@@ -78,14 +78,14 @@ class FakeSession:
         await asyncio.sleep(0)
         if self.breaks_after is not None and len(self.sent) >= self.breaks_after:
             self.broken.set()
-            await asyncio.Event().wait()  # as in the field: it hangs, and another notices
+            await asyncio.Event().wait()  # as with a real connection: this call hangs, and `messages` raises the error
         self.sent.append(message)
         async with self.broker.changed:
             self.broker.changed.notify_all()
 
     async def subscribe(self, topic):
         self.broker.subscribed.append(topic)
-        if self.broker.refuses_commands:
+        if self.broker.refuses_subscriptions:
             raise SubscriptionRefusedError("no")
 
     async def messages(self):
@@ -95,7 +95,7 @@ class FakeSession:
         raise BrokerError("lost")
 
 
-def publisher(outbox, connect, on_message=None, **options):
+def make_publisher(outbox, connect, on_message=None, **options):
     subscriptions = ["n/+/a/set", "n/+/b/set"]
     options.setdefault("pauses", ReconnectPauses(0.01, 0.02))
     return Publisher(outbox, connect, "b", "edgepub-b", GOODBYE, subscriptions, on_message, BrokerStatus(), **options)
@@ -109,36 +109,36 @@ def numbers(count, counts):
     return [Message("t", str(n).encode(), receipt=DetectionsReceipt(counts, 0.0, 0.0)) for n in range(count)]
 
 
-async def test_what_was_in_flight_when_the_session_broke_is_sent_again_in_order():
+async def test_messages_in_flight_when_the_session_breaks_are_resent_in_order():
     counts = CameraMetrics()
     outbox = Outbox(1000)
     for message in numbers(100, counts):
         outbox.put(message)
     broker = FakeBroker(30, 20, 0)
     outbox.drain()
-    await asyncio.wait_for(publisher(outbox, broker.connect).run(), 30)
+    await asyncio.wait_for(make_publisher(outbox, broker.connect).run(), 30)
     assert broker.received == [str(n).encode() for n in range(100)] + [b"offline"]
     assert counts.published == 100
     assert counts.dropped_total == 0
     assert len(broker.sessions) == 4
 
 
-async def test_it_keeps_trying_until_the_broker_is_there():
+async def test_it_connects_again_until_the_broker_is_there():
     outbox = Outbox(10)
     outbox.put(state_message("status", "online"))
     broker = FakeBroker(refused=5)
-    task = asyncio.create_task(publisher(outbox, broker.connect).run())
+    task = asyncio.create_task(make_publisher(outbox, broker.connect).run())
     await broker.wait_for(lambda: broker.received == [b"online"])
     outbox.drain()
     await asyncio.wait_for(task, 30)
     assert broker.received == [b"online", b"offline"]
 
 
-async def test_goodbye_is_said_when_it_is_cancelled_too():
+async def test_the_goodbye_is_sent_after_a_cancel_too():
     outbox = Outbox(10)
     broker = FakeBroker()
     outbox.put(state_message("status", "online"))
-    task = asyncio.create_task(publisher(outbox, broker.connect).run())
+    task = asyncio.create_task(make_publisher(outbox, broker.connect).run())
     await broker.wait_for(lambda: broker.received)
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
@@ -147,12 +147,12 @@ async def test_goodbye_is_said_when_it_is_cancelled_too():
 
 
 @pytest.mark.parametrize("turns", range(6))
-async def test_a_cancel_that_comes_with_the_break_is_not_forgotten(turns):
-    """Before Python 3.13 a TaskGroup forgets it over the errors of its tasks."""
+async def test_a_cancel_at_the_end_of_a_session_is_not_lost(turns):
+    """Before Python 3.13 a TaskGroup drops it for the errors of its tasks."""
     outbox = Outbox(10)
     outbox.put(state_message("status", "online"))
     broker = FakeBroker()
-    task = asyncio.create_task(publisher(outbox, broker.connect).run())
+    task = asyncio.create_task(make_publisher(outbox, broker.connect).run())
     await broker.wait_for(lambda: broker.received)
     broker.sessions[0].broken.set()
     for _ in range(turns):
@@ -162,26 +162,26 @@ async def test_a_cancel_that_comes_with_the_break_is_not_forgotten(turns):
         await asyncio.wait_for(task, 30)
 
 
-async def test_commands_are_asked_for_in_each_session_and_obeyed():
-    outbox, obeyed = Outbox(10), []
+async def test_commands_are_subscribed_to_in_each_session_and_handled():
+    outbox, handled = Outbox(10), []
     outbox.put(state_message("status", "online"))
     broker = FakeBroker()
     broker.commands = [Received("n/cam/enabled/set", b"OFF", retained=False)]
-    task = asyncio.create_task(publisher(outbox, broker.connect, on_message=obeyed.append).run())
+    task = asyncio.create_task(make_publisher(outbox, broker.connect, on_message=handled.append).run())
     await broker.wait_for(lambda: broker.received)
     broker.sessions[0].broken.set()
     await broker.wait_for(lambda: len(broker.received) == 2)
     outbox.drain()
     await asyncio.wait_for(task, 30)
     assert broker.subscribed == ["n/+/a/set", "n/+/b/set"] * 2
-    assert obeyed == broker.commands * 2
+    assert handled == broker.commands * 2
 
 
-async def test_a_broker_that_allows_no_commands_still_gets_everything(caplog):
+async def test_a_broker_that_refuses_subscriptions_still_gets_everything(caplog):
     outbox = Outbox(10)
     outbox.put(state_message("status", "online"))
-    broker = FakeBroker(refuses_commands=True)
-    task = asyncio.create_task(publisher(outbox, broker.connect).run())
+    broker = FakeBroker(refuses_subscriptions=True)
+    task = asyncio.create_task(make_publisher(outbox, broker.connect).run())
     await broker.wait_for(lambda: broker.received)
     outbox.drain()
     await asyncio.wait_for(task, 30)
@@ -191,40 +191,40 @@ async def test_a_broker_that_allows_no_commands_still_gets_everything(caplog):
     assert "no" in warning, "the broker's reason"
 
 
-async def test_a_bug_is_not_taken_for_a_broken_session():
-    def wrong():
+async def test_a_bug_ends_the_publisher():
+    def fail():
         raise ZeroDivisionError
 
     outbox = Outbox(10)
-    outbox.put(Message("t", wrong))
+    outbox.put(Message("t", fail))
     with pytest.raises(ExceptionGroup) as caught:
-        await asyncio.wait_for(publisher(outbox, FakeBroker().connect).run(), 30)
+        await asyncio.wait_for(make_publisher(outbox, FakeBroker().connect).run(), 30)
     assert caught.group_contains(ZeroDivisionError)
 
 
-async def test_a_message_that_the_broker_does_not_take_is_dropped_and_counted(caplog):
+async def test_a_message_that_the_broker_rejects_is_dropped_and_counted(caplog):
     counts = CameraMetrics()
     outbox = Outbox(10)
     for topic in ("large", "small"):
         outbox.put(Message(topic, topic.encode(), receipt=DetectionsReceipt(counts, 0.0, 0.0)))
     broker = FakeBroker()
-    broker.not_taken.add("large")
+    broker.rejected.add("large")
     outbox.drain()
-    await asyncio.wait_for(publisher(outbox, broker.connect).run(), 30)
+    await asyncio.wait_for(make_publisher(outbox, broker.connect).run(), 30)
     assert broker.received == [b"small", b"offline"]
     assert (counts.published, counts.read().dropped) == (1, {"too_large": 1})
     (warning,) = warnings(caplog)
     assert "large" in warning
 
 
-async def test_a_broker_that_does_not_want_us_is_not_stormed(caplog):
+async def test_after_a_refusal_the_next_connect_comes_late(caplog):
     tries = []
 
     def connect(_on_done):
         tries.append(1)
         raise BrokerRefusedError("wrong password")
 
-    task = asyncio.create_task(publisher(Outbox(10), connect).run())
+    task = asyncio.create_task(make_publisher(Outbox(10), connect).run())
     await asyncio.sleep(0.2)
     task.cancel()
     await asyncio.wait([task])
@@ -233,68 +233,68 @@ async def test_a_broker_that_does_not_want_us_is_not_stormed(caplog):
     assert "wrong password" in warning
 
 
-async def test_no_more_are_under_way_than_the_session_allows():
+async def test_no_more_messages_are_in_flight_than_the_session_allows():
     outbox = Outbox(100)
     for n in range(40):
         outbox.put(state_message(f"topic{n}", "x"))
-    broker, most = FakeBroker(), 0
+    broker, max_in_flight = FakeBroker(), 0
     publish = FakeSession.publish
     outbox.drain()
 
     async def count(session, message):
-        nonlocal most
-        most = max(most, sum(not task.done() for task in session.tasks))
+        nonlocal max_in_flight
+        max_in_flight = max(max_in_flight, sum(not task.done() for task in session.tasks))
         await publish(session, message)
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(FakeSession, "publish", count)
-        await asyncio.wait_for(publisher(outbox, broker.connect).run(), 30)
-    assert most == FakeSession.window
+        await asyncio.wait_for(make_publisher(outbox, broker.connect).run(), 30)
+    assert max_in_flight == FakeSession.window
     assert len(broker.received) == 41
 
 
-async def test_one_that_sleeps_over_its_work_is_stuck():
-    class Deaf(Outbox):
+async def test_a_publisher_that_misses_its_wake_up_is_stuck():
+    class NeverWakes(Outbox):
         async def wait(self):
             sleeps.set()
             await asyncio.Event().wait()
 
     sleeps = asyncio.Event()
-    outbox, broker = Deaf(10), FakeBroker()
-    tested = publisher(outbox, broker.connect, wake_timeout_s=0.1)
+    outbox, broker = NeverWakes(10), FakeBroker()
+    publisher = make_publisher(outbox, broker.connect, wake_timeout_s=0.1)
     async with asyncio.timeout(30):
-        task = asyncio.create_task(tested.run())
+        task = asyncio.create_task(publisher.run())
         await sleeps.wait()
-        await asyncio.sleep(0.2)  # longer than it may sleep
-        assert not tested.is_stuck, "there is nothing to do"
+        await asyncio.sleep(0.2)  # longer than it may wait when there is work
+        assert not publisher.is_stuck, "there is nothing to do"
         outbox.put(Message("t", b"1"))
-        assert tested.is_stuck
+        assert publisher.is_stuck
     task.cancel()
 
 
-async def test_one_that_is_busy_all_the_time_is_not_stuck():
-    """Whenever it is looked at, it waits for a moment, and there is something to be sent."""
+async def test_a_publisher_that_is_always_busy_is_not_stuck():
+    """At each check it has just begun to wait, and there is something to send."""
     outbox, broker = Outbox(100), FakeBroker()
-    tested = publisher(outbox, broker.connect)
-    task = asyncio.create_task(tested.run())
+    publisher = make_publisher(outbox, broker.connect)
+    task = asyncio.create_task(publisher.run())
     while len(broker.received) < 500:
         outbox.put(Message("t", b"1"))
         await asyncio.sleep(0.001)
-        assert not tested.is_stuck
+        assert not publisher.is_stuck
     task.cancel()
 
 
-async def test_one_that_takes_too_long_to_connect_is_stuck():
+async def test_a_publisher_that_takes_too_long_to_connect_is_stuck():
     @asynccontextmanager
     async def never(_on_done):
         await asyncio.Event().wait()
         yield
 
-    tested = publisher(Outbox(10), never, connect_timeout_s=0.1)
-    assert not tested.is_stuck
-    task = asyncio.create_task(tested.run())
+    publisher = make_publisher(Outbox(10), never, connect_timeout_s=0.1)
+    assert not publisher.is_stuck
+    task = asyncio.create_task(publisher.run())
     async with asyncio.timeout(30):
-        while not tested.is_stuck:
+        while not publisher.is_stuck:
             await asyncio.sleep(0.01)
     task.cancel()
 

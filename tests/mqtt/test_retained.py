@@ -42,7 +42,7 @@ CAMERAS = {
         ("yard/objects/occupancy/occupancy", b"OFF"),
         ("porch/objects", b""),
         ("yard/snapshot", None),
-        ("yard/objects/whatever", b"0"),
+        ("yard/objects/something", b"0"),
         ("gone/status", b""),
         ("gone/objects/person/occupancy", b""),
         ("gone", b""),

@@ -1,5 +1,7 @@
-"""A durable lane with a separate file, for tests."""
+"""A durable lane with a file of its own."""
 
+import contextlib
+import sqlite3
 import threading
 
 from edgepub.mqtt.messages import EventReceipt, event_message, json_format
@@ -15,37 +17,69 @@ class LaneWithFile:
     """A durable lane with a file, and what it counts."""
 
     def __init__(self, path, spool=None, **limits):
-        self.counts = {topic: CameraMetrics() for topic in "ab"}
+        self.path = path
         self.spool = spool or Spool(path)
-        receipts = {topic: EventReceipt(counts) for topic, counts in self.counts.items()}
-        self.lane = DurableLane(self.spool, receipts=receipts, **{"max_messages": 100_000, **limits})
-        self.ready = threading.Event()
-        self.lane.open(self.ready.set)
+        self.metrics = {topic: CameraMetrics() for topic in "ab"}
+        self._newest = {}  # number of each topic
+        receipts = {topic: EventReceipt(metrics) for topic, metrics in self.metrics.items()}
+        self._lane = DurableLane(self.spool, receipts=receipts, **{"max_messages": 100_000, **limits})
+        self._lane.open(threading.Event().set)
+        self.put_back = self._lane.put_back
+        self.done = self._lane.done
 
-    def put(self, topic="a", number=1):
+    def __len__(self):
+        return len(self._lane)
+
+    def put(self, topic="a", number=1, padding=b""):
+        """Add events whose payload is the topic and the number, and then the padding."""
+
+        def make(seq):
+            self._newest[topic] = seq
+            return event_message(topic, f"{topic}{seq}".encode() + padding, FORMAT)
+
         for _ in range(number):
-            self.lane.put(topic, lambda seq: event_message(topic, f"{topic}{seq}".encode(), FORMAT))
+            self._lane.put(topic, make)
 
     def take(self, number=1):
         """Take messages, when they are there."""
         taken = []
         while len(taken) < number:
-            taken.append(wait_until(self.lane.take, f"message {len(taken) + 1} of {number}"))
+            taken.append(wait_until(self._lane.take, f"message {len(taken) + 1} of {number}"))
         return taken
 
-    def texts(self, number, sent=True):
+    def send(self, number):
+        """Take messages and mark them as done; return their texts."""
         messages = self.take(number)
         for message in messages:
-            if sent:
-                self.lane.done(message)
+            self.done(message)
         return [message.payload.decode() for message in messages]
 
     def wait_until_written(self):
-        """Wait until all messages that wait are in the file."""
-        wait_until(lambda: not self.lane._queue.has_incoming, "all messages in the file")
+        """Wait until everything that was put is in the file."""
+        wait_until(lambda: self._newest.items() <= read_numbers(self.path).items(), "all events in the file")
 
     def dropped(self):
-        return {topic: counts.read().dropped for topic, counts in self.counts.items() if counts.read().dropped}
+        """Return how many messages were dropped, by topic and reason."""
+        dropped = {topic: metrics.read().dropped for topic, metrics in self.metrics.items()}
+        return {topic: reasons for topic, reasons in dropped.items() if reasons}
 
     def close(self):
-        return self.lane.close(30)
+        """Close the lane; return how many messages were lost, and how many wait in the file."""
+        return self._lane.close(30)
+
+
+def query(path, statement):
+    """Return the rows of a query on a file of events; none while the file is being made."""
+    with contextlib.closing(sqlite3.connect(path)) as database, contextlib.suppress(sqlite3.OperationalError):
+        return database.execute(statement).fetchall()
+    return []
+
+
+def read_payloads(path):
+    """Return the payloads in a file of events, in order."""
+    return [payload.decode() for (payload,) in query(path, "SELECT payload FROM events ORDER BY id")]
+
+
+def read_numbers(path):
+    """Return the newest number of each topic in a file of events."""
+    return dict(query(path, "SELECT topic, newest FROM numbers"))

@@ -31,6 +31,7 @@ class DurableLane:
         slow_disk_s: a disk that takes longer is treated as one that does not work.
         retry_s: pause after a failure of the disk.
         clock: the clock.
+        make_worker: makes the worker thread of a name and its work.
 
     """
 
@@ -46,6 +47,7 @@ class DurableLane:
         slow_disk_s: float = 5.0,
         retry_s: float = 10.0,
         clock: Clock = time,
+        make_worker: Callable[[str, Callable[[], float | None]], Worker] = Worker,
     ) -> None:
         self._max_age_s = max_age_s
         self._slow_disk_s = slow_disk_s
@@ -69,7 +71,7 @@ class DurableLane:
                 clock=clock,
             )
         self._closing = False
-        self._worker = Worker("events", self._work)
+        self._worker = make_worker("events", self._work)
 
     def open(self, on_ready: Callable[[], None]) -> None:
         """Open the file and start the worker thread.
