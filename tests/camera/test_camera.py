@@ -260,12 +260,12 @@ async def test_a_camera_disabled_while_its_model_hangs_has_no_problem():
         hangs.set()
         release.wait()
 
-    async with running([Model(1, hang)]) as (sink, _, _):
+    async with running([Model(1, hang)], stall_timeout_s=1.5) as (sink, _, _):
         await until(hangs.is_set)
         sink.camera.set_enabled(False)
         await until(lambda: sink.statuses == ["online", "disabled"])
         state = sink.state
-        await asyncio.sleep(2.5)  # longer than the model's time limit; there is no event to wait for
+        await asyncio.sleep(1.5)  # longer than the model's time limit; nothing shows from outside that it is over
         assert (state.status, state.problem) == ("disabled", None)
         release.set()
         sink.camera.set_enabled(True)

@@ -76,17 +76,29 @@ async def running(cameras, outbox, interval_s=3600.0, **options):
     return task
 
 
+class WatchedMetrics(CameraMetrics):
+    """Metrics that count how often they are read."""
+
+    reads = 0
+
+    def read(self):
+        self.reads += 1
+        return super().read()
+
+
 async def test_one_log_line_a_minute(caplog):
     caplog.set_level(logging.INFO)
-    cameras = {"porch": CameraMetrics()}
-    task = await running(cameras, Outbox(9), line_interval_s=0.5)
+    cameras = {"porch": WatchedMetrics()}
+    task = await running(cameras, Outbox(9), line_interval_s=0.1)
     a_busy_second(cameras["porch"])
     while len(caplog.messages) < 1:
-        await asyncio.sleep(0.05)
-    await asyncio.sleep(1)  # a minute without frames: the camera itself has logged why
+        await asyncio.sleep(0.01)
+    reads = cameras["porch"].reads
+    while cameras["porch"].reads < reads + 2:  # two intervals without frames: the camera itself has logged why
+        await asyncio.sleep(0.01)
     cameras["porch"].count_captured()
     while len(caplog.messages) < 2:
-        await asyncio.sleep(0.05)
+        await asyncio.sleep(0.01)
     task.cancel()
     first, second = caplog.messages
     assert {record.camera for record in caplog.records} == {"porch"}

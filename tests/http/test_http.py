@@ -12,6 +12,7 @@ import sys
 import time
 
 import aiohttp
+import psutil
 import pytest
 import uvloop
 
@@ -172,6 +173,12 @@ def unread(port, request):
     return client
 
 
+def has_connection(client):
+    """Return whether the server, in this process, has an open connection with a client socket."""
+    ends = [(conn.laddr, conn.raddr) for conn in psutil.Process().net_connections("tcp4")]
+    return (client.getpeername(), client.getsockname()) in ends
+
+
 async def received(client):
     """Return how many bytes a socket receives until it is closed."""
     number = 0
@@ -197,7 +204,11 @@ async def test_a_client_that_does_not_read_is_disconnected(start_server):
     server = await start_server(limits=HttpLimits(max_connection_s=1.0))
     page_bytes = enlarge(server)
     client = unread(server.port, GET_METRICS * 50)
-    await asyncio.sleep(1.5)  # its time is over
+    async with asyncio.timeout(30):
+        while not has_connection(client):
+            await asyncio.sleep(0.01)
+        while has_connection(client):  # until its time is over
+            await asyncio.sleep(0.01)
     assert (await server.request())[0] == 200
     client.settimeout(30)
     assert await received(client) < page_bytes, "the rest of its response is discarded"
@@ -235,7 +246,8 @@ async def test_it_stops_within_a_second_with_any_client_connected():
     keeping[1].write(b"GET /healthz HTTP/1.1\r\nHost: a\r\nConnection: keep-alive\r\n\r\n")
     assert b"200 OK" in await keeping[0].readline()
     unreading = unread(server.port, GET_METRICS)
-    await asyncio.sleep(0.5)  # until the server is in the middle of its response
+    unreading.settimeout(30)
+    await asyncio.to_thread(unreading.recv, 1, socket.MSG_PEEK)  # the server is in the middle of its response
     began_s = time.monotonic()
     await server.stop()
     assert time.monotonic() - began_s < 1
@@ -246,7 +258,6 @@ async def test_it_stops_within_a_second_with_any_client_connected():
     for reader, writer in (idle, partial, keeping):
         await ends(reader)
         writer.close()
-    unreading.settimeout(30)
     assert await received(unreading) < page_bytes, "the rest is discarded"
     unreading.close()
 
