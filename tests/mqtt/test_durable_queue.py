@@ -326,3 +326,18 @@ def test_events_put_back_in_another_order_are_all_sent():
     queue.finish_batch(queue.start_batch())
     assert {queue.take().row, queue.take().row} == {1, 2}
     assert not lost
+
+
+def test_events_that_were_loaded_before_the_file_was_replaced_stay_ready():
+    queue, lost = queue_with(max_ready=2)
+    put(queue, 4)
+    queue.finish_batch(queue.start_batch())
+    taken = [queue.take(), queue.take()]
+    loaded = [event_message("t", b"", TEXT)._replace(row=row) for row in (3, 4)]
+    queue.finish_load(loaded)
+    queue.replace_file()
+    for message in reversed(taken):
+        queue.put_back(message)
+    queue.finish_batch(queue.start_batch())
+    assert [queue.take().row for _ in range(4)] == [1, 2, 3, 4]
+    assert not lost
