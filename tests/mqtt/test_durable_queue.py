@@ -341,3 +341,15 @@ def test_events_that_were_loaded_before_the_file_was_replaced_stay_ready():
     queue.finish_batch(queue.start_batch())
     assert [queue.take().row for _ in range(4)] == [1, 2, 3, 4]
     assert not lost
+
+
+def test_an_event_put_back_while_it_is_written_is_not_ready_before_it_is_in_the_file():
+    queue, _ = queue_with()
+    put(queue)
+    batch = queue.start_batch()
+    queue.put_back(queue.take_incoming())
+    assert queue.take() is None
+    queue.cancel_batch(batch)
+    assert queue.take() is None
+    queue.finish_batch(queue.start_batch())
+    assert queue.take().row == 1
