@@ -117,8 +117,10 @@ def run_daemon(tmp_path):
         return started[-1]
 
     yield run
-    for resource in started:
-        resource.close()
+    for daemon in started:
+        daemon.close()
+    for daemon in started:
+        assert "Traceback" not in daemon.log, daemon.log
 
 
 @pytest.fixture

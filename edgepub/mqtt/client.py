@@ -13,7 +13,7 @@ from paho.mqtt.properties import Properties
 
 from edgepub.core.errors import MessageRejectedError
 from edgepub.mqtt.messages import Message
-from edgepub.mqtt.paho_internals import paho_of
+from edgepub.mqtt.paho_internals import paho_of, retrieve_errors
 from edgepub.mqtt.protocol import check_acknowledgement, publish_properties
 
 OnDone = Callable[[Message, MessageRejectedError | None], None]
@@ -70,6 +70,7 @@ class Client:
         self._on_done = on_done
         self._loop = asyncio.get_running_loop()
         self._paho = paho_of(mqtt)
+        retrieve_errors(mqtt)
         self._granted: Properties | None = None  # in CONNACK
         self._has_connack = False
         self._is_abandoned = False
@@ -197,6 +198,7 @@ class Client:
     def _disconnect(self) -> None:
         """Write a DISCONNECT, after which paho closes the socket; it may directly follow CONNECT (MQTT 5.0, 3.1.4)."""
         if self._paho:
+            self._paho.on_socket_register_write = None  # the event loop would get a socket that is closed by then
             with contextlib.suppress(OSError, ValueError):  # of a connection that is not complete
                 self._paho.disconnect()
                 self._paho.loop_write()

@@ -82,10 +82,13 @@ class FastClient(Client):
         packet_id = self._give_to_paho(message, payload, properties)
         acknowledgement = self._unacknowledged[packet_id] = self._loop.create_future()
         disconnected = self._internals.disconnected
-        await asyncio.wait([acknowledgement, disconnected], return_when=asyncio.FIRST_COMPLETED)
-        if not acknowledgement.done():
-            raise aiomqtt.MqttError(LOST) from disconnected.exception()
-        acknowledgement.result()
+        try:
+            await asyncio.wait([acknowledgement, disconnected], return_when=asyncio.FIRST_COMPLETED)
+            if not acknowledgement.done():
+                raise aiomqtt.MqttError(LOST) from disconnected.exception()
+            acknowledgement.result()
+        finally:
+            acknowledgement.cancel()  # nothing would retrieve the reason of a later refusal
 
     def messages(self) -> AsyncIterator[aiomqtt.Message]:
         """Yield each message from the broker; errors as in `Client`."""

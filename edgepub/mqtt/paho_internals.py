@@ -71,6 +71,16 @@ def paho_of(client: aiomqtt.Client) -> Any:  # noqa: ANN401
     return inner if isinstance(inner, paho.Client) else None
 
 
+def retrieve_errors(client: aiomqtt.Client) -> None:
+    """Retrieve the errors that aiomqtt's futures will have; asyncio logs one that nothing retrieves, with a traceback.
+
+    aiomqtt retrieves them only while it waits for a message or for CONNACK.
+    """
+    for name in ("_connected", "_disconnected"):
+        if isinstance(future := getattr(client, name, None), asyncio.Future):
+            future.add_done_callback(lambda done: done.cancelled() or done.exception())
+
+
 @functools.cache
 def is_fast_path_possible() -> bool:
     """Return whether the private parts are as expected; log what is not. Checked once; in an event loop."""

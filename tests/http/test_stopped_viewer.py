@@ -6,7 +6,6 @@ import socket
 import subprocess
 import sys
 import time
-from pathlib import Path
 from typing import NamedTuple
 
 import psutil
@@ -16,6 +15,7 @@ from edgepub.cli.bench import echo
 from edgepub.cli.bench.live_camera import LiveCamera
 from edgepub.cli.bench.live_pages import live_pages
 from tests.support.mill import until
+from tests.support.sockets import queued_bytes
 from tests.support.studio import BOX
 from tests.support.waiting import free_port, wait_until
 
@@ -92,15 +92,6 @@ class Site:
         tcp = psutil.net_connections("tcp")
         return [entry for entry in tcp if entry.laddr.port == self.http and entry.status == psutil.CONN_ESTABLISHED]
 
-    def unread_bytes(self, port):
-        """Return the number of bytes in the kernel's send queue for the client with this port."""
-        ends = f":{self.http:04X}", f":{port:04X}"
-        for line in Path("/proc/net/tcp").read_text().splitlines():
-            local, remote, _, queues = line.split()[1:5]
-            if local.endswith(ends[0]) and remote.endswith(ends[1]):
-                return int(queues.split(":")[0], 16)
-        return 0
-
 
 @pytest.fixture
 def site(tmp_path, mosquitto, run_daemon, studio, subscribe):
@@ -136,7 +127,7 @@ def greedy(site):
 
             def full():
                 time.sleep(1)
-                queued.append(site.unread_bytes(port))
+                queued.append(queued_bytes(site.http, port).sent)
                 return queued[-1] == queued[-2] > 100_000
 
             wait_until(full, "a full send queue")

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import gc
 import socket
 import types
 
@@ -23,6 +24,7 @@ from edgepub.mqtt.session import Session
 from edgepub.telemetry.status import BrokerStatus
 from tests.support.broker5 import CONNACK, TAKEN_OVER, Broker5
 from tests.support.brokers import Mosquitto
+from tests.support.sockets import queued_bytes
 
 QUOTA_EXCEEDED = b"\x40\x03{id}\x97"
 NOT_AUTHORIZED = b"\x40\x03{id}\x87"
@@ -31,6 +33,17 @@ NOT_AUTHORIZED = b"\x40\x03{id}\x87"
 @pytest.fixture(params=[True, False], ids=["fast", "slow"])
 def fast(request):
     return request.param
+
+
+@pytest.fixture(autouse=True)
+async def nothing_is_reported_by_asyncio():
+    """Fail if an error in a future was not retrieved: asyncio would log it with a traceback."""
+    reports = []
+    asyncio.get_running_loop().set_exception_handler(lambda _loop, context: reports.append(context))
+    yield
+    await asyncio.sleep(0)
+    gc.collect()
+    assert not reports
 
 
 class Done:
@@ -58,6 +71,11 @@ async def connect(broker, fast, on_done=lambda *_: None, **settings):
     settings = MqttSettings(url=broker.url, **settings)
     async with asyncio.timeout(60), connection.connect(settings, "edgepub-test", None, on_done, fast=fast) as session:
         yield session
+
+
+def connections_to(port):
+    """Return the connections of this process to a broker."""
+    return [conn for conn in psutil.Process().net_connections() if conn.raddr and conn.raddr.port == port]
 
 
 async def read(session):
@@ -131,6 +149,19 @@ async def test_a_message_that_the_broker_refuses_is_done_with_the_reason(fast):
     broker.close()
 
 
+async def test_a_refusal_after_the_wait_for_it_is_ignored(fast):
+    late = NOT_AUTHORIZED.replace(b"{id}", b"{before}") + b"\x40\x02{id}"
+    broker, message = Broker5([CONNACK, b"", late]), state_message("site/state", "x")
+    async with connect(broker, fast) as session:
+        given_up = asyncio.create_task(session.publish(message))
+        while not broker.published:
+            await asyncio.sleep(0.01)
+        given_up.cancel()
+        await asyncio.wait([given_up])
+        await session.publish(message)
+    broker.close()
+
+
 async def test_an_invalid_topic_does_not_affect_other_messages(mosquitto, fast):
     done = Done()
     async with connect(mosquitto, fast, done) as session:
@@ -183,6 +214,15 @@ async def test_a_broker_that_is_killed_ends_the_session_with_what_was_in_flight(
             await reading
 
 
+async def test_a_session_that_ends_while_nobody_listens_is_closed(fast):
+    broker = Broker5([CONNACK, TAKEN_OVER])
+    async with connect(broker, fast) as session:
+        session.send(state_message("site/state", "x"))
+        while connections_to(broker.port):
+            await asyncio.sleep(0.01)
+    broker.close()
+
+
 @pytest.mark.slow  # the slow path waits for its timeout
 async def test_a_broker_that_closes_without_an_answer_is_noticed(fast):
     with socket.create_server(("127.0.0.1", 0)) as listener:
@@ -214,6 +254,7 @@ async def test_a_broker_that_never_answers_is_given_up(fast):
 async def test_a_connect_that_is_cancelled_leaves_no_connection(mosquitto, subscribe, fast):
     """It would be a second connection of ours, and its last will would say that we are offline."""
     mosquitto.pause()
+    port = mosquitto.port
 
     async def open_session():
         will = state_message("garage/status", "offline")
@@ -221,19 +262,15 @@ async def test_a_connect_that_is_cancelled_leaves_no_connection(mosquitto, subsc
         async with connection.connect(settings, "edgepub-garage", None, will=will, fast=fast):
             pass
 
-    def our_connections():
-        return [conn for conn in psutil.Process().net_connections() if conn.raddr and conn.raddr.port == mosquitto.port]
-
     task = asyncio.create_task(open_session())
     async with asyncio.timeout(30):
-        while not our_connections():
-            await asyncio.sleep(0.01)
-        await asyncio.sleep(0.1)  # and CONNECT is written
+        while not any(queued_bytes(port, conn.laddr.port).received for conn in connections_to(port)):
+            await asyncio.sleep(0.01)  # until CONNECT is there
         task.cancel()
         await asyncio.wait([task])
     assert task.cancelled()
     await asyncio.sleep(0)
-    assert not [conn for conn in our_connections() if conn.status == psutil.CONN_ESTABLISHED]
+    assert not [conn for conn in connections_to(port) if conn.status == psutil.CONN_ESTABLISHED]
     mosquitto.resume()
     assert "garage/status" not in subscribe(mosquitto.port).retained()
 

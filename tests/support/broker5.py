@@ -15,7 +15,8 @@ class Broker5:
     def __init__(self, *scripts, suback=b"\x90\x04{id}\x00\x01"):
         self._suback = suback
         self._listener = socket.create_server(("127.0.0.1", 0))
-        self.url = f"mqtt://127.0.0.1:{self._listener.getsockname()[1]}"
+        self.port = self._listener.getsockname()[1]
+        self.url = f"mqtt://127.0.0.1:{self.port}"
         self.sessions = 0
         self.published = []
         self._ids = [b""]

@@ -63,7 +63,6 @@ def test_a_disk_that_is_full(small_disk, broker, run_daemon, studio):
     received = all_arrive(broker, daemon, gate)
     assert len(received.events) > 500
     assert daemon.log.count(COMPLAINT) == 1
-    assert "Traceback" not in daemon.log
 
 
 def test_a_disk_that_has_room_again(small_disk, broker, run_daemon, studio):
@@ -91,7 +90,6 @@ def test_a_state_directory_that_is_read_only_from_the_start(small_disk, broker, 
     until(time.monotonic() + 12)  # it is tried again meanwhile
     all_arrive(broker, daemon, gate)
     assert daemon.log.count(COMPLAINT) == 1
-    assert "Traceback" not in daemon.log
 
 
 def test_a_file_with_garbage_in_it(broker, run_daemon, studio, tmp_path):

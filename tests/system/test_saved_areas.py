@@ -121,7 +121,6 @@ def test_areas_that_cannot_be_saved_change_nothing_and_get_the_reason(box, mosqu
     assert mistake["why"].startswith(f"not saved, nothing has changed: {state}")
     reader = subscribe(mosquitto.port)
     reader.wait_for(lambda r: zones_of_last(r) == [], "a payload without the zone")
-    assert "Traceback" not in box.daemon.log
     (state / "overrides.yaml.new").rmdir()
     assert box.save(zones={"drive": ALL})[0] == 200
     by_hand = "cameras: {cam: {zones: {mine: {polygon: [[0, 0], [1, 0], [1, 1]]}}}}"
@@ -175,7 +174,6 @@ def test_confirmed_areas_are_saved_despite_concurrent_reloads(box, mosquitto, su
     ]
     reader = subscribe(mosquitto.port)
     reader.wait_for(lambda r: zones_of_last(r) == [saved[-1]], "the last zone")
-    assert "Traceback" not in box.daemon.log
 
 
 def test_a_reload_keeps_saved_areas_and_refuses_a_configuration_they_do_not_fit(box, mosquitto, subscribe):
