@@ -174,8 +174,11 @@ async def test_areas_change_between_two_results_and_in_every_state(caplog):
 
 async def test_a_camera_that_starts_disabled_waits():
     source = Frames()
-    async with running([Model(10**9, None)], source, enabled=False) as (sink, _, loaded):
-        await asyncio.sleep(0.1)
+    async with (
+        running([Model(10**9, None)], source, enabled=False) as (sink, _, loaded),
+        running([Model(10**9, None)]) as (other, _, _),
+    ):
+        await until(lambda: other.statuses == ["online"])
         assert (sink.statuses, loaded, source.open) == ([], [], 0)
         sink.camera.set_enabled(True)
         await until(lambda: sink.statuses == ["offline", "online"])
@@ -260,12 +263,15 @@ async def test_a_camera_disabled_while_its_model_hangs_has_no_problem():
         hangs.set()
         release.wait()
 
-    async with running([Model(1, hang)], stall_timeout_s=1.5) as (sink, _, _):
+    async with (
+        running([Model(1, hang)], stall_timeout_s=1.5) as (sink, _, _),
+        running([Model(1, release.wait), Model(10**9, None)], stall_timeout_s=2.5) as (other, _, _),
+    ):
         await until(hangs.is_set)
         sink.camera.set_enabled(False)
         await until(lambda: sink.statuses == ["online", "disabled"])
         state = sink.state
-        await asyncio.sleep(1.5)  # longer than the model's time limit; nothing shows from outside that it is over
+        await until(lambda: other.statuses[:2] == ["online", "offline"])  # longer than the first one's time limit
         assert (state.status, state.problem) == ("disabled", None)
         release.set()
         sink.camera.set_enabled(True)

@@ -207,11 +207,9 @@ async def test_the_snapshot_thread_ends_after_its_current_work():
         done.append(threading.current_thread())
 
     assert snapshot_thread.submit(slow)
-    closing = asyncio.create_task(snapshot_thread.stop(60))
-    await asyncio.sleep(0.05)
-    assert not closing.done()
-    go.set()
-    await asyncio.wait_for(closing, 60)
+    asyncio.get_running_loop().call_later(0.05, go.set)
+    await asyncio.wait_for(snapshot_thread.stop(60), 60)
+    assert done, "the stop waits for the work"
     done[0].join(60)
     assert not done[0].is_alive()
     await asyncio.wait_for(SnapshotThread().stop(60), 1)

@@ -70,9 +70,11 @@ async def test_what_a_busy_manager_does_not_take_is_sent_later(manager, monkeypa
         pass
     status = Status([])
     status.broker.sessions = 1
-    task = asyncio.create_task(Service(30, poll_s=0.02).follow(status, list))
-    await asyncio.sleep(0.2)  # several polls; nothing can be sent
+    polls = []
+    task = asyncio.create_task(Service(30, poll_s=0.02).follow(status, lambda: polls.append(1) or []))
     async with asyncio.timeout(30):
+        while len(polls) < 3:  # nothing can be sent
+            await asyncio.sleep(0.01)
         while not any("READY" in message for message in manager.messages()):
             await asyncio.sleep(0.01)
     task.cancel()

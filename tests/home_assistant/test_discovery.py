@@ -321,7 +321,8 @@ async def test_after_a_birth_all_announcements_and_then_all_states_are_sent_agai
     await running(announcing)
     for payload, retained in [(b"online", True), (b"offline", False)]:
         announcing.announcer.on_birth(Received("homeassistant/status", payload, retained))
-    await asyncio.sleep(0.1)
+    for _ in range(5):  # turns of the event loop, in which it would answer
+        await asyncio.sleep(0)
     assert not announcing.has_more()
     announcing.announcer.on_birth(Received("homeassistant/status", b"online", retained=False))
     announced = await announcing.send(2)

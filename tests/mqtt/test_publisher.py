@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import re
 from contextlib import asynccontextmanager
 
 import pytest
@@ -225,12 +226,15 @@ async def test_after_a_refusal_the_next_connect_comes_late(caplog):
         raise BrokerRefusedError("wrong password")
 
     task = asyncio.create_task(make_publisher(Outbox(10), connect).run())
-    await asyncio.sleep(0.2)
+    async with asyncio.timeout(30):
+        while not warnings(caplog):
+            await asyncio.sleep(0)
     task.cancel()
     await asyncio.wait([task])
     assert len(tries) == 1
     (warning,) = warnings(caplog)
     assert "wrong password" in warning
+    assert float(re.search(r"trying again in ([\d.]+) s", warning)[1]) > 1, "other pauses are shorter here"
 
 
 async def test_no_more_messages_are_in_flight_than_the_session_allows():
@@ -256,20 +260,29 @@ async def test_no_more_messages_are_in_flight_than_the_session_allows():
 async def test_a_publisher_that_misses_its_wake_up_is_stuck():
     class NeverWakes(Outbox):
         async def wait(self):
-            sleeps.set()
+            self.sleeps.set()
             await asyncio.Event().wait()
 
-    sleeps = asyncio.Event()
-    outbox, broker = NeverWakes(10), FakeBroker()
-    publisher = make_publisher(outbox, broker.connect, wake_timeout_s=0.1)
+    async def run():
+        outbox = NeverWakes(10)
+        outbox.sleeps = asyncio.Event()
+        publisher = make_publisher(outbox, FakeBroker().connect, wake_timeout_s=0.1)
+        tasks.append(asyncio.create_task(publisher.run()))
+        await outbox.sleeps.wait()
+        return publisher, outbox
+
+    tasks = []
     async with asyncio.timeout(30):
-        task = asyncio.create_task(publisher.run())
-        await sleeps.wait()
-        await asyncio.sleep(0.2)  # longer than it may wait when there is work
-        assert not publisher.is_stuck, "there is nothing to do"
-        outbox.put(Message("t", b"1"))
-        assert publisher.is_stuck
-    task.cancel()
+        idle, no_messages = await run()
+        late, messages = await run()
+        messages.put(Message("t", b"1"))
+        while not late.is_stuck:
+            await asyncio.sleep(0.01)
+        assert not idle.is_stuck, "there is nothing to do"
+        no_messages.put(Message("t", b"1"))
+        assert idle.is_stuck
+    for task in tasks:
+        task.cancel()
 
 
 async def test_a_publisher_that_is_always_busy_is_not_stuck():

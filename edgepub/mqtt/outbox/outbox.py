@@ -35,7 +35,7 @@ class Lane(Protocol):
     """Messages of one kind that wait. A lane is true if it has a message that can be taken now."""
 
     def put_back(self, message: Message) -> Message | None:
-        """Put a message that was taken and not sent back in its place; return it if it is dropped instead."""
+        """Put back a message that was taken and not sent; return it if it is dropped instead."""
 
     def take(self) -> Message | None:
         """Remove and return the next message, if there is one to be sent now."""
@@ -73,16 +73,13 @@ class Outbox:
         self._lock = threading.Lock()
         self._clock = clock
         self._retained = RetainedLanes(ledger, clock)
-        self._announcements = self._retained.announcements
-        self._state = self._retained.state
         self._durable = DurableLane() if durable is None else durable
-        self._pictures = self._retained.pictures
         self._stream = StreamLane(stream_size)
         self._lanes: dict[str, Lane] = {
-            "announcements": self._announcements,
-            "state": self._state,
+            "announcements": self._retained.announcements,
+            "state": self._retained.state,
             "durable": self._durable,
-            "pictures": self._pictures,
+            "pictures": self._retained.pictures,
             "stream": self._stream,
         }
         self._ledger = ledger
@@ -154,7 +151,7 @@ class Outbox:
             asyncio.get_running_loop().call_later(self._clock() - taken_s, self._end_pause, lane)
 
     def put_back(self, message: Message) -> None:
-        """Put a message in flight that was not sent back in its place; in the event loop."""
+        """Put back a message in flight that was not sent; in the event loop."""
         lane = self._lanes[message.lane]
         with self._lock:
             if isinstance(lane, SingleLane) and self._in_flight.first(_SINGLE_LANES) is message:
@@ -166,7 +163,7 @@ class Outbox:
             dropped.count_dropped("queue_full" if dropped.lane == "stream" else "given_up")
 
     def put_back_all(self) -> None:
-        """Put all messages in flight back in their places, the last taken first; in the event loop."""
+        """Put back all messages in flight, the last taken first; in the event loop."""
         while message := self._in_flight.last():
             self.put_back(message)
 
@@ -244,13 +241,13 @@ class Outbox:
             self._wakeup.notify()
 
     def _take_next(self) -> Message | None:
-        if message := self._announcements.take() or self._state.take():
+        if message := self._retained.announcements.take() or self._retained.state.take():
             return message
         if self._durable_in_turn < _MAX_DURABLE_IN_TURN and (message := self._durable.take()):
             self._durable_in_turn += 1
             return message
         self._durable_in_turn = 0
-        return self._pictures.take() or self._stream.take() or self._durable.take()
+        return self._retained.pictures.take() or self._stream.take() or self._durable.take()
 
     def _end_pause(self, lane: SingleLane) -> None:
         with self._lock:
