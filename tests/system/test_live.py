@@ -4,7 +4,6 @@ import os
 import signal
 import socket
 import time
-from itertools import pairwise
 
 import jsonschema
 import psutil
@@ -41,7 +40,8 @@ def test_a_slow_model_gets_the_newest_frame_and_the_rest_is_counted(mosquitto, s
     run_daemon(settings)
     reader.wait_for(lambda r: len(r.detections()) >= 20 and len(r.stats()) >= 3, "detections and stats")
     payloads = reader.detections()
-    assert all(b["frame"] - a["frame"] >= 4 for a, b in pairwise(payloads)), "100 ms apart"
+    # The camera sends five frames in the time of one inference. On a busy machine it sends fewer, then several at once.
+    assert payloads[-1]["frame"] - payloads[0]["frame"] > 2 * (len(payloads) - 1)
     assert [place(p) for p in payloads] == [(p["frame"] - 1) % 300 for p in payloads]
     assert [p["seq"] for p in payloads] == list(range(1, len(payloads) + 1)), "what is sampled leaves no hole"
     # Half of all must be fresh; how many of the others are late depends on the machine. If frames were queued, half

@@ -49,11 +49,11 @@ class EditableDaemon:
         return self.manager.reload(self.daemon)
 
     def ask(self, method, path, body=None):
-        connection = http.client.HTTPConnection("127.0.0.1", self.settings["http"]["listen"], timeout=30)
-        connection.request(method, path, body, {"Authorization": f"Bearer {TOKEN}"})
-        answer = connection.getresponse()
-        text = answer.read().decode()
-        connection.close()
+        address = ("127.0.0.1", self.settings["http"]["listen"])
+        with contextlib.closing(http.client.HTTPConnection(*address, timeout=30)) as connection:
+            connection.request(method, path, body, {"Authorization": f"Bearer {TOKEN}"})
+            answer = connection.getresponse()
+            text = answer.read().decode()
         return answer.status, json.loads(text) if text.startswith("{") else text
 
     def save(self, **areas):
