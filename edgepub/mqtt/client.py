@@ -5,6 +5,7 @@ import contextlib
 import functools
 import logging
 import math
+import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from typing import Any, TypeVar
 
@@ -22,6 +23,8 @@ OnDone = Callable[[Message, MessageRejectedError | None], None]
 MAX_IN_FLIGHT = 64
 """How many messages may be in flight, unless the broker allows fewer."""
 _DISCONNECT_TIMEOUT_S = 1.0
+_TLS_REFUSAL_TIMEOUT_S = 0.1
+"""With TLS 1.3 a broker refuses us after the handshake (RFC 8446, 4.4.2.4), and its reason is lost if we write then."""
 _T = TypeVar("_T")
 
 _publish_properties = functools.lru_cache(maxsize=1024)(publish_properties)
@@ -82,6 +85,7 @@ class Client:
             self._add_callback("on_disconnect", self._on_disconnect)
             self._add_callback("on_publish", self._on_publish)
             self._add_callback("on_socket_open", self._on_socket_open)
+            self._paho.on_socket_register_write = self._on_socket_register_write
 
     async def open(self) -> None:
         """Connect, and wait for CONNACK.
@@ -228,3 +232,26 @@ class Client:
     def _on_socket_open(self, *_: object) -> None:
         if self._is_abandoned:  # in the thread that connects: the broker's name was being resolved
             self._loop.call_soon_threadsafe(self._close_socket)
+
+    def _on_socket_register_write(self, _client: object, _userdata: object, sock: Any) -> None:  # noqa: ANN401
+        """Write in the next turn of the event loop, in place of aiomqtt.
+
+        aiomqtt waits until the socket takes data. uvloop no longer says so after a reset, and the session would stay.
+        """
+
+        def write() -> None:
+            self._write(sock)
+            if self._paho.want_write() and sock.fileno() >= 0:  # it may be closed by now
+                self._loop.add_writer(sock.fileno(), write)
+
+        if isinstance(sock, ssl.SSLSocket) and not self._has_connack:
+            self._loop.call_soon_threadsafe(self._loop.call_later, _TLS_REFUSAL_TIMEOUT_S, write)
+        else:  # without a check first: a socket nearly always takes the data, and a check costs as much as a write
+            self._loop.call_soon_threadsafe(write)
+
+    def _write(self, _sock: Any) -> None:  # noqa: ANN401
+        """Write as much as the socket takes."""
+        try:
+            self._paho.loop_write()
+        except Exception as error:  # noqa: BLE001  (paho's may be any; the session is over then)
+            self._fail(aiomqtt.MqttError(str(error)))

@@ -6,7 +6,6 @@ Tasks and events cost more than the sending.
 import asyncio
 import contextlib
 import socket
-import ssl
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -25,9 +24,6 @@ from edgepub.mqtt.protocol import (
     NoAnswerError,
     check_acknowledgement,
 )
-
-_TLS_REFUSAL_TIMEOUT_S = 0.1
-"""With TLS 1.3 a broker refuses us after the handshake (RFC 8446, 4.4.2.4), and its reason is lost if we write then."""
 
 
 class FastClient(Client):
@@ -48,7 +44,6 @@ class FastClient(Client):
         self._is_opening = False
         self._unacknowledged: dict[int, Message | asyncio.Future[None]] = {}  # of QoS 1, by packet identifier
         self._paho.on_publish = self._on_puback
-        self._paho.on_socket_register_write = self._on_socket_register_write
 
     async def open(self) -> None:
         """Connect, and wait for CONNACK; errors as in `Client`."""
@@ -131,18 +126,10 @@ class FastClient(Client):
             else:
                 pending.set_result(None)
 
-    def _on_socket_register_write(self, _client: object, _userdata: object, sock: Any) -> None:  # noqa: ANN401
-        def write() -> None:
-            for message in self._internals.write():
-                self._on_done(message, None)
-            _acknowledge_immediately(sock)
-            if self._internals.has_unwritten and sock.fileno() >= 0:  # it may be closed by now
-                self._loop.add_writer(sock.fileno(), write)
-
-        if isinstance(sock, ssl.SSLSocket) and not self._has_connack:
-            self._loop.call_soon_threadsafe(self._loop.call_later, _TLS_REFUSAL_TIMEOUT_S, write)
-        else:  # without a check first: a socket nearly always takes the data, and a check costs as much as a write
-            self._loop.call_soon_threadsafe(write)
+    def _write(self, sock: Any) -> None:  # noqa: ANN401
+        for message in self._internals.write():
+            self._on_done(message, None)
+        _acknowledge_immediately(sock)
 
 
 def _acknowledge_immediately(sock: Any) -> None:  # noqa: ANN401

@@ -171,11 +171,6 @@ class PahoInternals:
         written = before[: len(before) - len(packets)]
         return [message for packet in written for message in packet.get(_MESSAGES, ())]
 
-    @property
-    def has_unwritten(self) -> bool:
-        """Whether the socket did not take everything."""
-        return self._has_unwritten
-
     def _extend_keep_alive(self) -> None:
         """Restart the keep-alive: the socket was full and takes more, so the broker's kernel has acknowledged.
 

@@ -10,6 +10,7 @@ import aiomqtt
 import paho.mqtt.client as paho
 import psutil
 import pytest
+import uvloop
 from paho.mqtt.enums import CallbackAPIVersion
 
 from edgepub.config.settings import MqttSettings
@@ -220,6 +221,27 @@ async def test_a_session_that_ends_while_nobody_listens_is_closed(fast):
         session.send(state_message("site/state", "x"))
         while connections_to(broker.port):
             await asyncio.sleep(0.01)
+    broker.close()
+
+
+def test_a_reset_directly_after_an_acknowledgement_ends_the_session(fast):
+    """uvloop reports the acknowledgement and the reset as one event, and nothing after it; not even room to write."""
+    broker, reports = Broker5([CONNACK, b"\x40\x02{id}"], resets=True), []
+
+    async def publish():
+        asyncio.get_running_loop().set_exception_handler(lambda _loop, context: reports.append(context))
+        async with connect(broker, fast) as session:
+            session.send(state_message("site/state", "x"))
+            while not broker.published:
+                await asyncio.sleep(0)
+            assert broker.has_reset.wait(30)  # the event loop stands still, and sees both together
+            async with asyncio.timeout(20):  # far less than the keep-alive
+                while True:
+                    await session.publish(state_message("site/state", "y"))
+
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner, pytest.raises(BrokerError):
+        runner.run(publish())
+    assert not reports
     broker.close()
 
 

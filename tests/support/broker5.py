@@ -1,7 +1,9 @@
 """A scripted broker for responses that Mosquitto 2.0 does not give."""
 
 import contextlib
+import operator
 import socket
+import struct
 import threading
 
 
@@ -9,11 +11,14 @@ class Broker5:
     """A broker with one session after another, each with a script.
 
     A script is what is answered to CONNECT, then to the first PUBLISH, and so on; `{id}` is its packet identifier, and
-    `{before}` that of the one before. `suback` is what is answered to each SUBSCRIBE.
+    `{before}` that of the one before. `suback` is what is answered to each SUBSCRIBE. With `resets` the broker resets
+    the connection after the last answer of a script; `has_reset` is set then.
     """
 
-    def __init__(self, *scripts, suback=b"\x90\x04{id}\x00\x01"):
+    def __init__(self, *scripts, suback=b"\x90\x04{id}\x00\x01", resets=False):
         self._suback = suback
+        self._resets = resets
+        self.has_reset = threading.Event()
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.port = self._listener.getsockname()[1]
         self.url = f"mqtt://127.0.0.1:{self.port}"
@@ -31,6 +36,11 @@ class Broker5:
                     answers = iter(script)
                     while (answer := self._answer(packets, answers)) is not None:
                         client.sendall(answer)
+                        if self._resets and not operator.length_hint(answers):
+                            client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+                            break
+                if self._resets:
+                    self.has_reset.set()
 
     def _answer(self, packets, answers):
         """Read a packet, and return the response; None at the end."""
