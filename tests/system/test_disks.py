@@ -46,7 +46,7 @@ def all_arrive(broker, daemon, gate):
         "all events",
     )
     fps = [stats["cameras"][camera]["fps_inferred"] for stats in received.stats[2:] for camera in CAMERAS]
-    assert median(fps) > 15, "inference continued, at nearly 25"
+    assert median(fps) > 5, "inference continued, at nearly 25 on an idle machine"
     assert daemon.terminate() == 0
     received.wait_for(lambda: received.statuses[-1] == "offline", "the goodbye")
     received.check()

