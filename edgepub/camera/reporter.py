@@ -131,7 +131,8 @@ class Reporter:
         try:
             payload = build_event(occurrence, self._snapshots.frame_of(occurrence.key), self._identity)
         except InvalidResultError as error:
-            self._drop(occurrence.sighting.moment.frame, error, "event_invalid")
+            self._metrics.count_dropped("event_invalid")
+            self._log.warning("an event of frame %d is dropped: %s", occurrence.sighting.moment.frame, error)
             return
         topic = self._events_topic
         self._outbox.put_numbered(topic, lambda seq: event_message(topic, event.encode(payload, seq), _EVENT))
@@ -150,8 +151,8 @@ class Reporter:
             stream_message(self._detections_topic, self._encoding(payload, captured_s), _DETECTIONS, receipt)
         )
 
-    def _drop(self, frame: int, error: InvalidResultError, reason: str = "invalid") -> None:
-        self._metrics.count_dropped(reason)
+    def _drop(self, frame: int, error: InvalidResultError) -> None:
+        self._metrics.count_dropped("invalid")
         self._log.warning("frame %d is dropped: %s", frame, error)
 
     def _encoding(self, payload: Detections, captured_s: float) -> Callable[[], bytes]:

@@ -76,7 +76,10 @@ class SnapshotThread:
                 self._changed.wait_for(lambda: self._work or self._on_end)
                 if self._work is None:
                     break
-            self._work()
+            try:
+                self._work()
+            except Exception:  # noqa: BLE001  (the next snapshot, of any camera, needs this thread)
+                _log.exception("internal error, please report it")
             with self._changed:
                 self._work = None  # which also frees the frame
         if self._on_end:

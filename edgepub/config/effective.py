@@ -41,8 +41,14 @@ class EffectiveSettings(NamedTuple):
         return self._replace(saved=saved, settings=self.settings.model_copy(update={"cameras": cameras}))
 
     def override_notes(self) -> Iterator[str]:
-        """Yield a line for each camera whose zones and lines are not those of the configuration."""
-        return overrides.override_notes(self.path, self.settings, self.saved, self.state_dir)
+        """Yield a line for each camera with saved areas, because users look for these in the configuration."""
+        path = self.state_dir / overrides.FILE
+        for name in self.saved:
+            if name in self.settings.cameras:
+                why = f"uses the zones and lines saved on its page ({path}), not those in this file"
+                yield f"{self.path}: {name}: {why}"
+            else:
+                yield f"{path}: {name}: no camera with this name is configured; these zones and lines have no effect"
 
 
 class InForce:

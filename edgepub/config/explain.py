@@ -67,8 +67,9 @@ def explain(detail: ErrorDetails, root: type[BaseModel] = Settings) -> tuple[tup
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:
     """Return a question with the most similar known word, or an empty text if none is similar."""
-    close = difflib.get_close_matches(word.lower(), list(map(str, known)), n=1, cutoff=0.6)
-    return f"; did you mean {close[0]!r}?" if close else ""
+    by_lower = {str(name).lower(): str(name) for name in known}
+    close = difflib.get_close_matches(word.lower(), by_lower, n=1)
+    return f"; did you mean {by_lower[close[0]]!r}?" if close else ""
 
 
 def mistake_line(path: Path, key_path: tuple[str | int, ...], why: str) -> str:

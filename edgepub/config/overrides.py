@@ -1,6 +1,6 @@
 """Zones and lines saved on a camera's page: kept in the state directory, they override those of the configuration."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 
 import yaml
@@ -81,16 +81,6 @@ def apply_overrides(settings: Settings, saved: Mapping[str, Areas], state_dir: P
     if mistakes:
         raise ConfigurationError(sorted(mistakes))
     return settings.model_copy(update={"cameras": cameras})
-
-
-def override_notes(config_path: Path, settings: Settings, saved: Mapping[str, Areas], state_dir: Path) -> Iterator[str]:
-    """Yield a line for each camera with saved areas, because users look for these in the configuration."""
-    path = state_dir / FILE
-    for name in saved:
-        if name in settings.cameras:
-            yield f"{config_path}: {name}: uses the zones and lines saved on its page ({path}), not those in this file"
-        else:
-            yield f"{path}: {name}: no camera with this name is configured; these zones and lines have no effect"
 
 
 def _line(path: Path, key_path: tuple[str | int, ...], why: str) -> str:

@@ -9,8 +9,12 @@ _MAX_LENGTH = 300
 
 
 def redact(text: object) -> str:
-    """Replace the user and password of every URL, and values that look like secrets, by `***`."""
-    return _SECRET.sub(r"\1***", _USERINFO.sub("//***@", str(text)))
+    """Replace the user and password of every URL, and values that look like secrets, by `***`.
+
+    What cannot be encoded as UTF-8 becomes an escape: a file name may contain any bytes.
+    """
+    encodable = str(text).encode(errors="backslashreplace").decode()
+    return _SECRET.sub(r"\1***", _USERINFO.sub("//***@", encodable))
 
 
 def redact_line(text: object) -> str:

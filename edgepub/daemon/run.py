@@ -14,7 +14,7 @@ from edgepub.config.effective import EffectiveSettings, InForce, load_effective
 from edgepub.config.settings import Settings
 from edgepub.core.errors import ConfigurationError, StateInUseError
 from edgepub.core.process import exit_now
-from edgepub.core.state_dir import default_state_dir, lock_state_dir
+from edgepub.core.state_dir import lock_state_dir
 from edgepub.core.threads import native_threads
 from edgepub.core.versions import installed_versions
 from edgepub.daemon.fleet import Fleet
@@ -88,7 +88,7 @@ async def _run_once(
     effective: EffectiveSettings, load: _Load, requests: Requests, service: Service
 ) -> int | EffectiveSettings:
     """Return the exit code, or the settings of the next run."""
-    settings, state_dir = effective.settings, default_state_dir()
+    settings, state_dir = effective.settings, effective.state_dir
     events_dir = settings.outbox.durable.path or state_dir
     in_force = InForce(effective)
     with contextlib.ExitStack() as stack:
@@ -204,8 +204,8 @@ class _Run:
     def _check_events_dir(self, new: Settings) -> None:
         """Raise StateInUseError if another edgepub uses the new directory for events."""
         old_path, path = self._in_force.settings.outbox.durable.path, new.outbox.durable.path
-        if path and path != old_path and path.resolve() != default_state_dir().resolve():
-            with lock_state_dir(path):
+        if path and path != old_path and path.resolve() != self._in_force.effective.state_dir.resolve():
+            with lock_state_dir(path, timeout_s=0):  # in the event loop; the next run waits
                 pass
 
     def _refuse(self, mistakes: Sequence[str]) -> None:

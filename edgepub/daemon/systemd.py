@@ -9,8 +9,8 @@ from collections.abc import Callable, Sequence
 
 from edgepub.telemetry.status import Status
 
-POLL_S = 0.5
-STUCK_AFTER_S = 5.0
+_POLL_S = 0.5
+_STUCK_AFTER_S = 5.0
 _PINGS_PER_TIMEOUT = 3
 _STARTUP_MARGIN_S = 30.0
 _MAX_LINE_CHARACTERS = 1000
@@ -28,7 +28,7 @@ class Service:
     """
 
     def __init__(
-        self, startup_timeout_s: float, *, poll_s: float = POLL_S, stuck_after_s: float = STUCK_AFTER_S
+        self, startup_timeout_s: float, *, poll_s: float = _POLL_S, stuck_after_s: float = _STUCK_AFTER_S
     ) -> None:
         self._startup_timeout_s = startup_timeout_s
         self._startup_ends_s = time.monotonic() + startup_timeout_s

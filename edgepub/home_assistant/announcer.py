@@ -59,7 +59,7 @@ class Announcer:
         Call it before obsolete states are cleared, so that no entity uses them when they go.
         """
         messages = self._build_messages()
-        for topic in self._ever_retained:
+        for topic in self._retained_topics():
             if is_discovery(topic) and topic not in messages:
                 self._outbox.put(announcement_message(topic, b""))
         self._put_changed(messages)

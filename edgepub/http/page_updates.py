@@ -1,18 +1,16 @@
 """Updates for one live page: only what the page does not have yet."""
 
 import asyncio
-import json
 import time
 from math import inf
 from typing import Any
-
-import orjson
 
 from edgepub.camera.viewfinder import Viewfinder
 from edgepub.config.areas import Areas
 from edgepub.http.context import HttpContext
 from edgepub.http.history import CameraHistory
 from edgepub.http.pictures import Picture, PictureEncoder
+from edgepub.http.responses import to_json
 
 # A little less than a second, so that a page that requests once per second gets them each time.
 _FIGURES_PERIOD_S = 0.95
@@ -80,7 +78,7 @@ class PageUpdates:
                 state = self._context.status.cameras[self._camera]
                 always = {"status": state.status, "fault": state.problem, "settings": view.controls.values}
                 self._updated_at_s = time.monotonic()
-                return _to_json({**always, **update}), picture.jpeg if picture and "frame" in update else None
+                return to_json({**always, **update}), picture.jpeg if picture and "frame" in update else None
 
     def _changes(self, viewfinder: Viewfinder) -> dict[str, Any]:
         """Return what has changed since the last update, apart from the picture."""
@@ -120,11 +118,3 @@ class PageUpdates:
 def areas_json(areas: Areas, is_saved: bool) -> dict[str, Any]:
     """Return zones and lines as a page gets them: in the configuration's format, with whether they are saved ones."""
     return {**areas.model_dump(mode="json", by_alias=True), "saved": is_saved}
-
-
-def _to_json(update: object) -> bytes:
-    """Encode an update, whatever types a model has put into its results."""
-    try:
-        return orjson.dumps(update, option=orjson.OPT_SERIALIZE_NUMPY)
-    except TypeError:
-        return json.dumps(update, default=str).encode()

@@ -1,5 +1,7 @@
 """Responses with text or JSON, and the camera that a request names."""
 
+import json
+
 import orjson
 from aiohttp import web
 
@@ -13,7 +15,15 @@ def text_response(status: int, line: str, **headers: str) -> web.Response:
 
 def json_response(value: object, status: int = 200) -> web.Response:
     """Return a response with JSON."""
-    return web.Response(status=status, body=orjson.dumps(value), content_type="application/json")
+    return web.Response(status=status, body=to_json(value), content_type="application/json")
+
+
+def to_json(value: object) -> bytes:
+    """Encode a value, whatever types and texts a model, a camera or a file name has put into it."""
+    try:
+        return orjson.dumps(value, option=orjson.OPT_SERIALIZE_NUMPY)
+    except TypeError:
+        return json.dumps(value, default=str).encode()
 
 
 def find_camera(request: web.Request, context: HttpContext) -> tuple[str, CameraView]:

@@ -13,12 +13,9 @@ import aiomqtt
 from paho.mqtt.properties import Properties
 
 from edgepub.core.errors import MessageRejectedError
-from edgepub.mqtt.messages import Message
+from edgepub.mqtt.messages import Message, OnDone
 from edgepub.mqtt.paho_internals import paho_of, retrieve_errors
 from edgepub.mqtt.protocol import check_acknowledgement, publish_properties
-
-OnDone = Callable[[Message, MessageRejectedError | None], None]
-"""Takes a message that is done, and the reason if the broker does not take it."""
 
 MAX_IN_FLIGHT = 64
 """How many messages may be in flight, unless the broker allows fewer."""

@@ -14,9 +14,9 @@ from edgepub.config.fields import BROKER_PORTS
 from edgepub.config.settings import MqttSettings
 from edgepub.core.errors import BrokerError, BrokerRefusedError
 from edgepub.core.redaction import redact_line
-from edgepub.mqtt.client import MAX_IN_FLIGHT, Client, OnDone, PahoLog
+from edgepub.mqtt.client import MAX_IN_FLIGHT, Client, PahoLog
 from edgepub.mqtt.fast_client import FastClient
-from edgepub.mqtt.messages import Message
+from edgepub.mqtt.messages import Message, OnDone
 from edgepub.mqtt.paho_internals import is_fast_path_possible
 from edgepub.mqtt.protocol import (
     UNSUPPORTED_VERSION,

@@ -13,8 +13,8 @@ import aiomqtt
 from paho.mqtt.properties import Properties
 
 from edgepub.core.errors import MessageRejectedError
-from edgepub.mqtt.client import MAX_IN_FLIGHT, Client, OnDone, PahoLog
-from edgepub.mqtt.messages import Message
+from edgepub.mqtt.client import MAX_IN_FLIGHT, Client, PahoLog
+from edgepub.mqtt.messages import Message, OnDone
 from edgepub.mqtt.paho_internals import PackedProperties, PahoInternals, packed_publish_properties
 from edgepub.mqtt.protocol import (
     KEEP_ALIVE_TIMEOUT,

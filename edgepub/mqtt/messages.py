@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from typing import Literal, NamedTuple, Protocol
 
+from edgepub.core.errors import MessageRejectedError
 from edgepub.telemetry.metrics import CameraMetrics
 
 Lane = Literal["announcements", "state", "durable", "pictures", "stream"]
@@ -40,8 +41,8 @@ class Receipt(Protocol):
     def count_sent(self, taken_s: float) -> None:
         """Count the message as published; it was taken from the outbox at `taken_s` on the monotonic clock."""
 
-    def count_dropped(self, reason: str) -> None:
-        """Count the message as dropped."""
+    def count_dropped(self, reason: str, number: int = 1) -> None:
+        """Count the message as dropped, or several of its kind."""
 
 
 class DetectionsReceipt(NamedTuple):
@@ -56,9 +57,9 @@ class DetectionsReceipt(NamedTuple):
         """Count the message as published, and its delays."""
         self.metrics.count_published(self.captured_s, self.queued_s, taken_s)
 
-    def count_dropped(self, reason: str) -> None:
-        """Count the message as dropped."""
-        self.metrics.count_dropped(reason)
+    def count_dropped(self, reason: str, number: int = 1) -> None:
+        """Count the message as dropped, or several of its kind."""
+        self.metrics.count_dropped(reason, number)
 
 
 class EventReceipt(NamedTuple):
@@ -71,9 +72,9 @@ class EventReceipt(NamedTuple):
         """Count the event as published."""
         self.metrics.count_event()
 
-    def count_dropped(self, reason: str) -> None:
-        """Count the message as dropped."""
-        self.metrics.count_dropped(f"event_{reason}")
+    def count_dropped(self, reason: str, number: int = 1) -> None:
+        """Count the message as dropped, or several of its kind."""
+        self.metrics.count_dropped(f"event_{reason}", number)
 
 
 class PictureReceipt(NamedTuple):
@@ -85,9 +86,9 @@ class PictureReceipt(NamedTuple):
     def count_sent(self, taken_s: float) -> None:
         """Count nothing: a snapshot is counted when it is made."""
 
-    def count_dropped(self, reason: str) -> None:
-        """Count the message as dropped."""
-        self.metrics.count_dropped(f"snapshot_{reason}")
+    def count_dropped(self, reason: str, number: int = 1) -> None:
+        """Count the message as dropped, or several of its kind."""
+        self.metrics.count_dropped(f"snapshot_{reason}", number)
 
 
 class Message(NamedTuple):
@@ -158,3 +159,7 @@ def stream_message(
 ) -> Message:
     """Return a stream message: it may be dropped if it is not delivered soon."""
     return Message(topic, payload, receipt=receipt, payload_format=payload_format, expiry_s=STREAM_EXPIRY_S)
+
+
+OnDone = Callable[[Message, MessageRejectedError | None], None]
+"""Takes a message that is done, and the reason if the broker does not take it."""

@@ -10,7 +10,7 @@ from math import inf
 from typing import Protocol
 
 from edgepub.core.errors import BrokerError, MessageRejectedError, SubscriptionRefusedError
-from edgepub.mqtt.messages import Message, Received
+from edgepub.mqtt.messages import Message, OnDone, Received
 from edgepub.mqtt.outbox.outbox import Outbox
 from edgepub.mqtt.reconnect import ReconnectPauses
 from edgepub.telemetry.status import BrokerStatus
@@ -19,8 +19,6 @@ _CONNECT_TIMEOUT_S = 120.0
 _WAKE_TIMEOUT_S = 10.0
 _GOODBYE_TIMEOUT_S = 1.0
 _log = logging.getLogger(__name__)
-
-OnDone = Callable[[Message, MessageRejectedError | None], None]
 
 
 class BrokerSession(Protocol):
@@ -160,7 +158,7 @@ class Publisher:
                 refusals.append(str(error))
         if refusals:
             more = f" (and {len(refusals) - 1} more like it)" if len(refusals) > 1 else ""
-            _log.warning("broker %s: %s%s; commands on this topic are ignored", self._broker, refusals[0], more)
+            _log.warning("broker %s: %s%s; messages there are ignored", self._broker, refusals[0], more)
         async for message in session.messages():
             self._on_message(message)
 

@@ -79,5 +79,7 @@ class Topics:
 
     def parse_command(self, topic: str) -> tuple[str, str] | None:
         """Return the camera and the setting that a command's topic names; None for another topic."""
-        levels = topic.removeprefix(self.root).split("/")
-        return (levels[1], levels[2]) if len(levels) == len(["", "camera", "setting", "set"]) else None
+        match topic.removeprefix(f"{self.root}/").split("/"):
+            case [camera, setting, "set"] if topic.startswith(f"{self.root}/"):
+                return camera, setting
+        return None

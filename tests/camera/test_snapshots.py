@@ -16,6 +16,7 @@ from edgepub.camera.snapshots import Snapshots, SnapshotThread
 from edgepub.config.camera import SnapshotSettings
 from edgepub.core.threads import native_threads
 from edgepub.telemetry.metrics import CameraMetrics
+from tests.support.waiting import wait_until
 
 IDENTITY = {"node": "garage", "camera": "porch", "boot_id": "boot"}
 
@@ -197,6 +198,14 @@ def test_the_snapshot_thread_accepts_one_piece_of_work_at_a_time():
     assert threads[0] in native_threads(), "the daemon's end knows of it"
     assert threads[0] is threads[1]
     assert threads[0].daemon, "it keeps no process alive"
+
+
+def test_the_snapshot_thread_continues_after_an_internal_error(caplog):
+    snapshot_thread, done = SnapshotThread(), threading.Event()
+    snapshot_thread.submit(lambda: 1 / 0)
+    wait_until(lambda: snapshot_thread.submit(done.set), "that it is free")
+    assert done.wait(60)
+    assert [record.levelname for record in caplog.records] == ["ERROR"]
 
 
 async def test_the_snapshot_thread_ends_after_its_current_work():

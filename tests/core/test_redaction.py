@@ -19,6 +19,7 @@ from edgepub.core.redaction import redact, redact_line, url_origin
             "?access_token=***&psw=***&pass=***&passphrase=***&api-key=***&x=f",
         ),
         ("mail me@h and see http://h/a", "mail me@h and see http://h/a"),
+        ("a file name of other bytes: \udcff", r"a file name of other bytes: \udcff"),
     ],
 )
 def test_secrets_are_removed(text, clean):

@@ -1,6 +1,5 @@
 """A loaded model: frames in, results out; one by one, or with several frames in flight."""
 
-import difflib
 import time
 from collections.abc import Generator, Iterable, Iterator
 from math import inf
@@ -9,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from edgepub.camera.frames import Frame, Frames, Result
 from edgepub.camera.inference.error_text import clean_error
+from edgepub.config.explain import did_you_mean
 from edgepub.core.errors import ModelError
 
 if TYPE_CHECKING:
@@ -194,10 +194,8 @@ class _Feed:
 
 
 def _describe_unknown_label(label: str, known: list[str]) -> str:
-    by_lower = {name.lower(): name for name in known}
-    close = difflib.get_close_matches(label.lower(), by_lower, n=1)
-    if close:
-        return f"the model has no label {label!r}; did you mean {by_lower[close[0]]!r}?"
+    if hint := did_you_mean(label, known):
+        return f"the model has no label {label!r}{hint}"
     shown = ", ".join(known[:_MAX_LABELS_SHOWN]) + ", ..." * (len(known) > _MAX_LABELS_SHOWN)
     return f"the model has no label {label!r}; it has: {shown}"
 

@@ -30,7 +30,6 @@ class FileSource:
         self._path = path
         self._gate = gate
         self._loop = loop
-        self._realtime = realtime
 
     def __str__(self) -> str:
         return str(self._path)
@@ -58,13 +57,13 @@ class FileSource:
                 while not stopping.is_set() and grab(capture):
                     number += 1
                     media_s = round_s + clock.read_s()
-                    if self._realtime:
+                    if self.live:
                         stopping.wait(max(0.0, began_s + media_s - time.monotonic()))
                     captured_s, timestamp = time.monotonic(), time.time()
                     ok, image = capture.retrieve() if self._gate.admit(media_s) else (False, None)
                     if ok and image is not None:
                         yield Frame(image, number, timestamp, captured_s, media_s)
-                    elif self._realtime:
+                    elif self.live:
                         yield None
                 round_s += clock.end_s
             if number == before and not stopping.is_set():

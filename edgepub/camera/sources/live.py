@@ -69,9 +69,9 @@ class LiveSource:
                         yield None
 
     def _reason(self) -> str:
-        device = Path(f"/dev/video{self._source}")
         if isinstance(self._source, str):
             return "unreachable, refused, or not a video"
+        device = Path(f"/dev/video{self._source}")
         if not device.exists():
             return f"there is no {device}"
         if not os.access(device, os.R_OK | os.W_OK):

@@ -84,7 +84,7 @@ class _BurstReceipt:
         if self._number % _BURST == 0:
             self.burst_is_sent.set()
 
-    def count_dropped(self, reason: str) -> None:
+    def count_dropped(self, reason: str, number: int = 1) -> None:  # noqa: ARG002
         raise AssertionError(reason)
 
 

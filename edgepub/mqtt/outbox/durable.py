@@ -185,5 +185,4 @@ class DurableLane:
             if receipt is None:  # the camera is no longer in the configuration
                 _log.warning("%s: %d dropped: %s", topic, number, reason)
                 continue
-            for _ in range(number):
-                receipt.count_dropped(reason)
+            receipt.count_dropped(reason, number)
