@@ -20,7 +20,8 @@ completion in an editor.
 
 ## Example with every key
 
-No installation needs all of them; most of these values are the defaults.
+No installation needs all of them; most of these values are the defaults. `check` finds this example good if the four
+files that it names exist.
 """
 
 RULES = """\
@@ -43,8 +44,8 @@ Only these keys are required: `models`, `cameras`, and for each camera `source` 
 - **Environment variables** override the file. Write `EDGEPUB_`, then the path of the key in capitals, with `__` between
   its parts: `EDGEPUB_MQTT__URL` sets `mqtt.url`. Names of cameras, models, zones and lines are in capitals, too. Write
   lists and objects as JSON: `EDGEPUB_CAMERAS__PORCH__LABELS='["person"]'`. A variable that sets no key is an error.
-- **Unknown keys** are errors; the message suggests the most similar key. All errors are listed together, and the exit
-  code is 78.
+- **Unknown keys** are errors; the message suggests the most similar key. Errors are listed together, and the exit
+  code is 78. Rules that concern several keys are checked when each of these keys is right.
 - **Paths** are relative to the directory of the file. `~` is the home of the user who runs edgepub.
 - **Names** of nodes, cameras, models, zones and lines have 1 to 64 characters of `a-z`, `0-9`, `_` and `-`. A camera
   cannot be named `status`, `info` or `stats`: these are topics of the node.

@@ -169,7 +169,7 @@ def demo(
         typer.Option(help="Stop after this many seconds. \\[default: run until Ctrl-C]", min=1, show_default=False),
     ] = None,
     broker: Broker = None,
-    json: Annotated[bool, typer.Option("--json", help="Print only payloads, one per line.")] = False,
+    json: Annotated[bool, typer.Option("--json", help="Print only the payloads of detections, one per line.")] = False,
 ) -> None:
     """Run a complete demo with its own broker, a video, and a real model on the CPU."""
     _require_system_libraries()
