@@ -57,7 +57,7 @@ def anchors(page):
 
 def commands():
     """Return the arguments of each `edgepub` command line, with its place."""
-    found = [(_name(page), words[1:]) for page in PAGES for words in _inline(page) if words[0] == "edgepub"]
+    found = [(_name(page), words[1:]) for page in PAGES for words in _inline(page) if Path(words[0]).name == "edgepub"]
     for block in blocks("sh"):
         for line in block.text.replace("\\\n", " ").splitlines():
             for words in _simple_commands(line):
@@ -82,7 +82,7 @@ def _prose(page):
 
 
 def _inline(page):
-    codes = [code for code in _INLINE.findall(_prose(page)) if code.startswith("edgepub ") and "..." not in code]
+    codes = [code for code in _INLINE.findall(_prose(page)) if re.match(r"(\S*/)?edgepub ", code) and "..." not in code]
     return [shlex.split(code) for code in codes]
 
 
