@@ -236,7 +236,7 @@ async def test_a_request_that_is_too_large_is_not_read(start_server):
 
 
 @pytest.mark.slow
-async def test_it_stops_within_a_second_with_any_client_connected():
+async def test_it_stops_at_once_with_any_client_connected():
     server = await LocalServer("porch").start()
     page_bytes = enlarge(server)
     idle = await asyncio.open_connection("127.0.0.1", server.port)
@@ -250,7 +250,7 @@ async def test_it_stops_within_a_second_with_any_client_connected():
     await asyncio.to_thread(unreading.recv, 1, socket.MSG_PEEK)  # the server is in the middle of its response
     began_s = time.monotonic()
     await server.stop()
-    assert time.monotonic() - began_s < 1
+    assert time.monotonic() - began_s < 5, "aiohttp would wait for a minute"
     with socket.socket() as again:
         again.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         again.bind(("127.0.0.1", server.port))
@@ -269,7 +269,7 @@ async def test_it_stops_within_a_second_with_any_client_connected():
         test_a_client_that_is_too_slow_is_disconnected,
         test_a_client_that_does_not_read_is_disconnected,
         test_a_request_that_is_too_large_is_not_read,
-        test_it_stops_within_a_second_with_any_client_connected,
+        test_it_stops_at_once_with_any_client_connected,
         test_no_response_names_the_software_and_invalid_requests_are_not_logged,
     ],
 )

@@ -274,7 +274,7 @@ async def test_a_page_that_does_not_read_does_not_delay_the_stop(start_server):
             await asyncio.sleep(0.05)
     began_s = time.monotonic()
     await server.stop()
-    assert time.monotonic() - began_s < 2
+    assert time.monotonic() - began_s < 10
     page.close()
     await server.start()
 
@@ -347,7 +347,7 @@ async def test_the_number_of_live_pages_is_limited():
                     break
         began_s = time.monotonic()
         await server.stop()
-        assert time.monotonic() - began_s < 1
+        assert time.monotonic() - began_s < 5
         assert (await second.receive()).data == 1001
 
 

@@ -111,7 +111,7 @@ def test_healthz_reports_a_dead_camera_within_the_stall_timeout_and_its_return(s
     camera.paused.set()
     wait_until(lambda: healthz(port)[0] == 503, "it is dead")
     took_s = time.monotonic() - frozen_s
-    assert took_s < 2 + 3, "the stall timeout, and time for a busy computer"
+    assert took_s < 2 + 8, "the stall timeout, and time for a busy computer"
     assert healthz(port)[1]["wrong"][0].startswith("cam: source: http://127.0.0.1")
     camera.paused.clear()
     wait_until(lambda: healthz(port)[0] == 200, "it is back")

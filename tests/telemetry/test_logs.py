@@ -263,7 +263,7 @@ def test_a_stuck_journal_does_not_block_and_later_gets_the_number_of_lost_lines(
     started_s = time.monotonic()
     for n in range(50):
         LOG.info("line %d", n)
-    assert time.monotonic() - started_s < 1
+    assert time.monotonic() - started_s < 10, "a send that blocks would not end"
     for _ in range(number):
         assert to_journal.entry()["MESSAGE"] == "noise"
     LOG.info("line 50")
