@@ -9,6 +9,7 @@ from edgepub.camera.analysis.rules import Occurrence
 from edgepub.camera.frames import Result
 from edgepub.core.errors import InvalidResultError
 from edgepub.mqtt.payloads import detections, event
+from edgepub.mqtt.payloads.schema import validate
 
 if sys.version_info >= (3, 14):
     from uuid import uuid7
@@ -57,7 +58,8 @@ class DetectionsBuilder:
 
         """
         height, width = result.frame.image.shape[:2]
-        return detections.validate(
+        return validate(
+            detections.VALIDATOR,
             {
                 "timestamp": result.frame.timestamp,
                 "detections": objects,
@@ -68,7 +70,7 @@ class DetectionsBuilder:
                 "height": height,
                 "timing_ms": {**result.timing_ms, "capture_to_publish": 0.0},
                 "dropped": 0,
-            }
+            },
         )
 
 
@@ -92,7 +94,8 @@ def build_event(occurrence: Occurrence, snapshot: int | None, identity: Mapping[
         "dwell_s": None if occurrence.dwell_s is None else round(occurrence.dwell_s, 3),
         "snapshot": snapshot,
     }
-    return event.validate(
+    return validate(
+        event.VALIDATOR,
         {
             "event_type": occurrence.event_type,
             "event_id": str(uuid7()),
@@ -109,7 +112,7 @@ def build_event(occurrence: Occurrence, snapshot: int | None, identity: Mapping[
             "height": moment.height,
             "schema": event.SCHEMA,
             **identity,
-        }
+        },
     )
 
 

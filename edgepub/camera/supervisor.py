@@ -96,7 +96,7 @@ class CameraSupervisor:
         self._thread: InferenceThread | None = None
         self._waits_for_hung = False
         self._has_ended = False
-        self._status = state.status = self._inactive_status
+        state.status = self._inactive_status
         state.problem = STARTING if enabled else None
         self._was_online = False
         self._status_since_s = 0.0
@@ -248,15 +248,15 @@ class CameraSupervisor:
 
     def _next_pause_s(self) -> float:
         """Return the pause before the next try; the shortest if the camera was online for longer than a stall takes."""
-        if self._status == "online" and self._last_result_s - self._status_since_s > self._stall_timeout_s:
+        if self._state.status == "online" and self._last_result_s - self._status_since_s > self._stall_timeout_s:
             self._backoff.reset()
         return self._backoff.next_s()
 
     def _set_status(self, status: CameraStatus, problem: str | None) -> None:
         self._state.problem = problem
-        if status == self._status:
+        if status == self._state.status:
             return
-        self._status = self._state.status = status
+        self._state.status = status
         self._status_since_s = time.monotonic()
         if status == "online":
             if self._was_online:

@@ -4,7 +4,7 @@ import json
 import sys
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -110,6 +110,8 @@ def check(
 @app.command()
 def schema(name: Annotated[SchemaName, typer.Argument(help="The schema to print.", show_default=False)]) -> None:
     """Print a JSON Schema (draft 2020-12)."""
+    from edgepub.cli.schemas import json_schema
+
     typer.echo(json.dumps(json_schema(name), indent=2))
 
 
@@ -194,31 +196,6 @@ def bench(
     if unknown := [name for name in subject or [] if name not in list(Subject)]:
         raise typer.BadParameter(f"{unknown[0]!r} is not one of {', '.join(Subject)}")
     raise typer.Exit(report([Subject(name) for name in subject or []]))
-
-
-def json_schema(name: SchemaName) -> dict[str, Any]:
-    """Return a schema as a JSON Schema (draft 2020-12)."""
-    match name:
-        case SchemaName.CONFIG:
-            from edgepub.config.settings import Settings
-
-            return {"$schema": "https://json-schema.org/draft/2020-12/schema", **Settings.model_json_schema()}
-        case SchemaName.DETECTIONS:
-            from edgepub.mqtt.payloads import detections
-
-            return detections.json_schema()
-        case SchemaName.EVENT:
-            from edgepub.mqtt.payloads import event
-
-            return event.json_schema()
-        case SchemaName.INFO:
-            from edgepub.mqtt.payloads import info
-
-            return info.json_schema()
-        case SchemaName.STATS:
-            from edgepub.mqtt.payloads import stats
-
-            return stats.json_schema()
 
 
 def _print_versions(requested: bool) -> None:

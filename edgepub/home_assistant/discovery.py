@@ -14,7 +14,7 @@ from edgepub.config.camera import CameraSettings
 from edgepub.config.settings import Settings
 from edgepub.core.versions import installed_versions
 from edgepub.mqtt.payloads.event import EventType
-from edgepub.mqtt.topics import OCCUPANCY_SUFFIX, Topics, topic_level
+from edgepub.mqtt.topics import OCCUPANCY_SUFFIX, Topics, parse_object_count, topic_level
 
 Payload = dict[str, Any]
 _BIRTH_TOPIC = "homeassistant/status"
@@ -202,12 +202,11 @@ def _add_counts(
     labels_by_level = {topic_level(label): label for _, label in reversed(named)}
     present = {(zone, topic_level(label)) for zone, label in named}
     obsolete: set[tuple[str | None, str]] = set()
-    counts = re.compile(
-        rf"(?P<prefix>.+)/{topics.node}/{name}/(zones/(?P<zone>[^/]+)/)?objects/(?P<level>[^/]+)(/occupancy)?"
-    )
-    for match in filter(None, map(counts.fullmatch, retained_topics)):
-        counts_all = match["prefix"] == topics.prefix and camera.labels_by_zone.get(match["zone"], ()) is None
-        (present if counts_all else obsolete).add((match["zone"], match["level"]))
+    for topic in retained_topics:
+        prefix, _, below = topic.rpartition(f"/{topics.node}/{name}/")  # also of an earlier topic_prefix
+        if prefix and (count := parse_object_count(below.split("/"))):
+            counts_all = prefix == topics.prefix and camera.labels_by_zone.get(count.zone, ()) is None
+            (present if counts_all else obsolete).add((count.zone, count.level))
     base = f"{topics.root}/{name}/"
     for zone, label_level in sorted(obsolete - present, key=_by_name):
         key = topics.object_count(name, zone, label_level).removeprefix(base)

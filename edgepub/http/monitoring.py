@@ -14,9 +14,10 @@ from prometheus_client.registry import Collector
 
 from edgepub.core.versions import installed_versions
 from edgepub.mqtt.payloads import stats
+from edgepub.mqtt.payloads.schema import json_schema
 from edgepub.telemetry.histogram import cumulative_counts
 from edgepub.telemetry.metrics import STAGES, CameraMetrics, Reading
-from edgepub.telemetry.status import Status
+from edgepub.telemetry.status import BrokerStatus, CameraState, Status
 
 DROPPED = (
     *("queue_full", "invalid", "stopped", "too_large", "refused"),
@@ -31,6 +32,11 @@ _LE = (*map(str, _BOUNDS_S), "+Inf")
 _NONE_DROPPED = dict.fromkeys(DROPPED, 0)
 
 
+def state_json(state: BrokerStatus | CameraState) -> dict[str, str | None]:
+    """Return the status of the broker or of a camera, as all pages give it."""
+    return {"status": state.status, "fault": state.problem}
+
+
 def health_response(node: str, status: Status) -> tuple[int, bytes]:
     """Return the HTTP status and the JSON of `/healthz`: 200 while the node is ready, else 503."""
     problems = status.problems
@@ -38,13 +44,8 @@ def health_response(node: str, status: Status) -> tuple[int, bytes]:
         "ready": not problems,
         "node": node,
         "wrong": problems,
-        "broker": {
-            "status": "online" if status.broker.problem is None else "offline",
-            "fault": status.broker.problem,
-        },
-        "cameras": {
-            name: {"status": camera.status, "fault": camera.problem} for name, camera in status.cameras.items()
-        },
+        "broker": state_json(status.broker),
+        "cameras": {name: state_json(camera) for name, camera in status.cameras.items()},
     }
     text = json.dumps(payload, ensure_ascii=False) + "\n"
     # A file name in an error may contain bytes that are not UTF-8; these become JSON escapes.
@@ -96,7 +97,7 @@ class _NodeCollector(Collector):
         self._status = status
         self._cameras = cameras
         self._outbox_sizes = outbox_sizes
-        properties = stats.json_schema()["$defs"]["CameraStats"]["properties"]
+        properties = json_schema(stats.VALIDATOR)["$defs"]["CameraStats"]["properties"]
         self._descriptions = {
             name: schema["description"] for name, schema in properties.items() if "description" in schema
         }

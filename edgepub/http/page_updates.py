@@ -9,6 +9,7 @@ from edgepub.camera.viewfinder import Viewfinder
 from edgepub.config.areas import Areas
 from edgepub.http.context import HttpContext
 from edgepub.http.history import CameraHistory
+from edgepub.http.monitoring import state_json
 from edgepub.http.pictures import Picture, PictureEncoder
 from edgepub.http.responses import to_json
 
@@ -76,7 +77,7 @@ class PageUpdates:
                 update["frame"] = {**size, "detections": objects}
             if update:
                 state = self._context.status.cameras[self._camera]
-                always = {"status": state.status, "fault": state.problem, "settings": view.controls.values}
+                always = {**state_json(state), "settings": view.controls.values}
                 self._updated_at_s = time.monotonic()
                 return to_json({**always, **update}), picture.jpeg if picture and "frame" in update else None
 

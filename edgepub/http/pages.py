@@ -10,7 +10,7 @@ from edgepub.core.versions import installed_versions
 from edgepub.http.context import HttpContext
 from edgepub.http.history import Figures, Histories
 from edgepub.http.limits import HttpLimits
-from edgepub.http.monitoring import MetricsPage, health_response
+from edgepub.http.monitoring import MetricsPage, health_response, state_json
 from edgepub.http.pictures import PictureEncoders
 from edgepub.http.responses import find_camera, json_response, text_response
 
@@ -65,13 +65,8 @@ class Pages:
     async def cameras(self, _: web.Request) -> web.Response:
         """Return the status of the broker and of all cameras as JSON."""
         status = self._context.status
-        cameras = [
-            {"name": name, "status": camera.status, "fault": camera.problem, **self._rates(name)}
-            for name, camera in status.cameras.items()
-        ]
-        fault = status.broker.problem
-        broker = {"status": "online" if fault is None else "offline", "fault": fault}
-        version = installed_versions()["edgepub"]
+        cameras = [{"name": name, **state_json(camera), **self._rates(name)} for name, camera in status.cameras.items()]
+        version, broker = installed_versions()["edgepub"], state_json(status.broker)
         return json_response({"node": self._context.node, "version": version, "broker": broker, "cameras": cameras})
 
     async def still(self, request: web.Request) -> web.Response:

@@ -6,7 +6,7 @@ from edgepub.config.camera import CameraSettings
 from edgepub.mqtt.commands import SETTINGS
 from edgepub.mqtt.messages import announcement_message, state_message
 from edgepub.mqtt.outbox.outbox import Outbox
-from edgepub.mqtt.topics import Topics, is_level_of
+from edgepub.mqtt.topics import Topics, is_level_of, parse_object_count
 
 _NODE_TOPICS = {"status", "info"}
 
@@ -24,7 +24,7 @@ def clear_obsolete(
 
     """
     for topic in published:
-        if not _is_produced(topic, cameras, topics):
+        if not _is_produced(_levels(topic, topics), cameras):
             outbox.put(announcement_message(topic, b""))  # after the one that removes it from Home Assistant
 
 
@@ -33,32 +33,31 @@ def reset_counts(
 ) -> None:
     """Publish a count of 0 where objects were counted, for the topics that the configuration still produces."""
     for topic in published:
-        if not _is_produced(topic, cameras, topics):
-            continue
-        match topic.removeprefix(f"{topics.root}/").split("/")[1:]:  # what is there is not known yet
-            case ["objects", _] | ["zones", _, "objects", _]:
-                outbox.put(state_message(topic, "0"))
-            case [*_, "objects", _, "occupancy"]:
-                outbox.put(state_message(topic, "OFF"))
+        levels = _levels(topic, topics)
+        if _is_produced(levels, cameras) and (count := parse_object_count(levels[1:])):
+            # What is there is not known yet.
+            outbox.put(state_message(topic, "OFF" if count.is_occupancy else "0"))
 
 
-def _is_produced(topic: str, cameras: Mapping[str, CameraSettings], topics: Topics) -> bool:
-    produced = False
-    match topic.removeprefix(f"{topics.root}/").split("/") if topic.startswith(f"{topics.root}/") else []:
+def _levels(topic: str, topics: Topics) -> list[str]:
+    """Return the levels below the node; none for a topic of another node."""
+    below = topic.removeprefix(f"{topics.root}/")
+    return [] if below == topic else below.split("/")
+
+
+def _is_produced(levels: list[str], cameras: Mapping[str, CameraSettings]) -> bool:
+    match levels:
         case [name]:
-            produced = name in _NODE_TOPICS
+            return name in _NODE_TOPICS
         case [camera, *below] if camera in cameras:
-            produced = _is_produced_by(cameras[camera], below)
-    return produced
+            return _is_produced_by(cameras[camera], below)
+    return False
 
 
 def _is_produced_by(camera: CameraSettings, levels: list[str]) -> bool:
-    produced = False
+    if count := parse_object_count(levels):
+        return is_level_of(count.level, camera.labels_by_zone.get(count.zone, ()))
     match levels:
         case [name]:  # the node itself clears the snapshot of a camera that publishes none, listed here or not
-            produced = name in {"status", "snapshot"} or name in SETTINGS
-        case ["objects", level] | ["objects", level, "occupancy"]:
-            produced = is_level_of(level, camera.labels)
-        case ["zones", zone, "objects", level] | ["zones", zone, "objects", level, "occupancy"] if zone in camera.zones:
-            produced = is_level_of(level, camera.zones[zone].labels or camera.labels)
-    return produced
+            return name in {"status", "snapshot"} or name in SETTINGS
+    return False

@@ -1,8 +1,9 @@
 """The topic tree: ``<prefix>/<node>/...``."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 _NOT_IN_A_LEVEL = re.compile(r"[^a-z0-9_-]+")
 
@@ -19,6 +20,30 @@ def is_level_of(level: str, labels: Iterable[str] | None) -> bool:
 
 OCCUPANCY_SUFFIX = "/occupancy"
 """Follows the topic of a count: whether there is at least one object."""
+
+
+class ObjectCount(NamedTuple):
+    """What the topic of a count names."""
+
+    zone: str | None
+    """None: the whole frame."""
+    level: str
+    """The label, as `topic_level` returns it."""
+    is_occupancy: bool
+
+
+def parse_object_count(levels: Sequence[str]) -> ObjectCount | None:
+    """Return what a topic counts, from its levels below the camera; None if it is no topic of a count."""
+    zone = None
+    match levels:
+        case ["zones", name, *below]:
+            zone, levels = name, below
+    match levels:
+        case ["objects", level]:
+            return ObjectCount(zone, level, is_occupancy=False)
+        case ["objects", level, "occupancy"]:
+            return ObjectCount(zone, level, is_occupancy=True)
+    return None
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,6 +27,11 @@ class BrokerStatus:
         """Why there is no session; None while there is one."""
 
     @property
+    def status(self) -> Literal["online", "offline"]:
+        """Whether there is a session."""
+        return "online" if self.problem is None else "offline"
+
+    @property
     def reconnects(self) -> int:
         """The number of sessions after the first."""
         return max(0, self.sessions - 1)

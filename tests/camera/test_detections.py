@@ -14,8 +14,9 @@ from edgepub.camera.frames import Frame, Result
 from edgepub.camera.payloads import DetectionsBuilder
 from edgepub.core.errors import InvalidResultError
 from edgepub.mqtt.payloads import detections
+from edgepub.mqtt.payloads.schema import json_schema
 
-VALIDATOR = jsonschema.Draft202012Validator(detections.json_schema())
+VALIDATOR = jsonschema.Draft202012Validator(json_schema(detections.VALIDATOR))
 WIDTH, HEIGHT = 640, 480
 FRAME = Frame(np.zeros((HEIGHT, WIDTH, 3), np.uint8), 7, 1700000000.25, 50.0, 0.0)
 
@@ -227,7 +228,7 @@ def test_a_valid_result_loses_nothing(scores_and_places):
 
 
 def test_the_printed_schema_rejects_invalid_payloads():
-    jsonschema.Draft202012Validator.check_schema(detections.json_schema())
+    jsonschema.Draft202012Validator.check_schema(json_schema(detections.VALIDATOR))
     good = orjson.loads(detections.encode(build([GOOD]), 1.0, 0))
     VALIDATOR.validate(good)
     for wrong in (

@@ -16,6 +16,7 @@ import pytest
 
 from edgepub.cli.demo import assets
 from edgepub.mqtt.payloads import detections
+from edgepub.mqtt.payloads.schema import json_schema
 from tests.support.waiting import wait_until
 
 pytestmark = pytest.mark.process
@@ -44,7 +45,7 @@ def test_json_prints_only_payloads(cli):
     done = cli("demo", "--seconds", "2", "--json")
     assert done.returncode == 0, done.stderr
     payloads = [json.loads(line) for line in done.stdout.splitlines()]
-    validator = jsonschema.Draft202012Validator(detections.json_schema())
+    validator = jsonschema.Draft202012Validator(json_schema(detections.VALIDATOR))
     for payload in payloads:
         validator.validate(payload)
     assert payloads

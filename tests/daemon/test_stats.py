@@ -13,6 +13,7 @@ import pytest
 from edgepub.daemon.stats import StatsPublisher
 from edgepub.mqtt.outbox.outbox import Outbox
 from edgepub.mqtt.payloads import stats
+from edgepub.mqtt.payloads.schema import json_schema
 from edgepub.telemetry.histogram import Histogram, difference, quantile
 from edgepub.telemetry.metrics import CameraMetrics
 from edgepub.telemetry.status import BrokerStatus
@@ -116,7 +117,7 @@ async def test_stats_are_of_the_interval_and_count_from_the_start():
     sent = [json.loads((await take(outbox)).encoded()) for _ in range(2)]
     task.cancel()
     for payload in sent:
-        jsonschema.Draft202012Validator(stats.json_schema()).validate(payload)
+        jsonschema.Draft202012Validator(json_schema(stats.VALIDATOR)).validate(payload)
         porch = payload["cameras"]["porch"]
         assert (porch["captured"], porch["inferred"], porch["published"]) == (30, 15, 15)
         assert (porch["sampled"], porch["dropped"]) == ({"busy": 15}, {"queue_full": 2})

@@ -13,6 +13,7 @@ from prometheus_client.parser import text_string_to_metric_families as parse_tex
 
 from edgepub.http.monitoring import DROPPED, MetricsPage, health_response
 from edgepub.mqtt.payloads import stats
+from edgepub.mqtt.payloads.schema import json_schema
 from edgepub.telemetry.histogram import Histogram, cumulative_counts
 from edgepub.telemetry.metrics import STAGES, CameraMetrics
 from edgepub.telemetry.status import CameraState, Status
@@ -174,7 +175,7 @@ def test_a_histogram_agrees_with_its_values_to_two_percent():
 
 
 def test_the_reasons_exported_from_the_start_are_those_of_the_stats():
-    words = stats.json_schema()["$defs"]["CameraStats"]["properties"]["dropped"]["description"]
+    words = json_schema(stats.VALIDATOR)["$defs"]["CameraStats"]["properties"]["dropped"]["description"]
     assert set(DROPPED) == set(re.findall(r"`(\w+)`", words)) - {"max_age_s"} | {
         f"{kind}{reason}" for kind in ("event_", "snapshot_") for reason in ("too_large", "refused")
     }

@@ -15,14 +15,15 @@ import pytest
 import trustme
 
 from edgepub.mqtt.payloads import detections, info
+from edgepub.mqtt.payloads.schema import json_schema
 from tests.support.brokers import Mosquitto
 from tests.support.service_manager import ServiceManager
 from tests.support.studio import BOX
 from tests.support.waiting import free_port, wait_until
 
 needs_mosquitto = pytest.mark.mosquitto
-DETECTIONS = jsonschema.Draft202012Validator(detections.json_schema())
-INFO = jsonschema.Draft202012Validator(info.json_schema())
+DETECTIONS = jsonschema.Draft202012Validator(json_schema(detections.VALIDATOR))
+INFO = jsonschema.Draft202012Validator(json_schema(info.VALIDATOR))
 SCRIPT = [[{**BOX, "category_id": n}] * (n % 4) for n in range(60)]
 
 

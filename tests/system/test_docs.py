@@ -12,6 +12,7 @@ import typer.main
 import yaml
 
 from edgepub.cli import app
+from edgepub.cli.schemas import json_schema
 from edgepub.config.load import load_settings
 from edgepub.config.settings import Settings
 from edgepub.mqtt.commands import SETTINGS
@@ -113,7 +114,7 @@ def test_a_payload_on_a_page_is_valid(block):
     payload = json.loads(block.text)
     if "schema" in payload:
         name = re.fullmatch(r"edgepub\.(\w+)/1", payload["schema"])[1]
-        schema = app.json_schema(app.SchemaName(name))
+        schema = json_schema(name)
         jsonschema.validate(payload, schema, jsonschema.Draft202012Validator)
         assert payload.keys() >= set(schema["required"])
 
@@ -200,7 +201,7 @@ def section(heading):
 
 @pytest.mark.parametrize("name", list(SCHEMAS))
 def test_every_key_of_a_payload_is_explained(name):
-    schema = app.json_schema(app.SchemaName(name))
+    schema = json_schema(name)
     keys = {key for part in [schema, *schema.get("$defs", {}).values()] for key in part["properties"]}
     table = "\n".join(line for line in section(name.capitalize()).splitlines() if line.startswith("|"))
     assert [key for key in sorted(keys) if f"`{key}`" not in table] == []

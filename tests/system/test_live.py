@@ -12,11 +12,12 @@ import pytest
 from edgepub.cli.bench.ai_server import ai_server
 from edgepub.cli.bench.slow_link import SlowLink
 from edgepub.mqtt.payloads import stats
+from edgepub.mqtt.payloads.schema import json_schema
 from tests.support.studio import BOX
 from tests.support.waiting import free_port, wait_until
 
 pytestmark = pytest.mark.mosquitto
-STATS = jsonschema.Draft202012Validator(stats.json_schema())
+STATS = jsonschema.Draft202012Validator(json_schema(stats.VALIDATOR))
 NAMED = [[{**BOX, "category_id": n}] for n in range(300)]
 
 

@@ -11,11 +11,12 @@ import pytest
 
 from edgepub.cli.bench.echo import SIDE
 from edgepub.mqtt.payloads import detections, event
+from edgepub.mqtt.payloads.schema import json_schema
 from tests.support.waiting import wait_until
 
 pytestmark = pytest.mark.mosquitto
-DETECTIONS = jsonschema.Draft202012Validator(detections.json_schema())
-EVENT = jsonschema.Draft202012Validator(event.json_schema())
+DETECTIONS = jsonschema.Draft202012Validator(json_schema(detections.VALIDATOR))
+EVENT = jsonschema.Draft202012Validator(json_schema(event.VALIDATOR))
 ROOM = {
     "tracking": True,
     "zones": {"left": {"polygon": [[0, 0], [0.5, 0], [0.5, 1], [0, 1]]}},

@@ -15,9 +15,9 @@ from edgepub.cli.watch.choice import Choice
 from edgepub.cli.watch.views import Note, View
 from edgepub.config.secrets import read_broker_password
 from edgepub.config.settings import MqttSettings
-from edgepub.core.backoff import Backoff
 from edgepub.core.errors import BrokerError, SubscriptionRefusedError
 from edgepub.mqtt import connection
+from edgepub.mqtt.reconnect import ReconnectPauses
 from edgepub.mqtt.session import Session
 
 _TICK_S = 0.2
@@ -27,7 +27,6 @@ _QUIET_S = 2.0
 """Retained messages arrive immediately; silence for this long is reported."""
 _MIN_PAUSE_S = 1.0
 _MAX_PAUSE_S = 30.0
-_STABLE_S = 10.0
 _MAX_MESSAGE_BYTES = 1_048_576
 
 
@@ -105,7 +104,7 @@ class Watcher:
 
     async def _read(self) -> None:
         password = read_broker_password(self._settings)
-        backoff = Backoff(_MIN_PAUSE_S, _MAX_PAUSE_S)
+        pauses = ReconnectPauses(min_refused_s=_MIN_PAUSE_S, max_refused_s=_MAX_PAUSE_S)  # somebody is watching
         url = self._settings.url
         while True:
             client_id = f"edgepub-watch-{secrets.token_hex(4)}"
@@ -126,9 +125,7 @@ class Watcher:
             except BrokerError as error:
                 if self._is_first:
                     raise BrokerError(f"broker {url}: {error}") from None
-                if self._subscribed_s and time.monotonic() - self._subscribed_s > _STABLE_S:
-                    backoff.reset()
-                pause_s = backoff.next_s()
+                pause_s = pauses.next_s(error, self._subscribed_s and time.monotonic() - self._subscribed_s)
                 self._board.clear_retained()
                 self._note = Note(f"no connection to {url}: {error}; trying again in {pause_s:.1f} s", is_problem=True)
                 self._subscribed_s = None

@@ -4,14 +4,11 @@ The payload is a validated dictionary, not a model instance. Pydantic checks it 
 is generated from, and orjson encodes it without another copy (``edgepub bench`` measures the cost).
 """
 
-from collections.abc import Mapping
-from typing import Annotated, Any, Literal, NotRequired
+from typing import Annotated, Literal, NotRequired
 
 import orjson
-from pydantic import ConfigDict, Field, TypeAdapter, ValidationError, with_config
+from pydantic import ConfigDict, Field, TypeAdapter, with_config
 from typing_extensions import TypedDict
-
-from edgepub.core.errors import InvalidResultError
 
 SCHEMA = "edgepub.detections/1"
 
@@ -90,25 +87,7 @@ class Detections(TypedDict):
     dropped: Annotated[int, Field(ge=0, description="dropped messages of this camera since the start")]
 
 
-_VALIDATOR = TypeAdapter(Detections)
-
-
-def json_schema() -> dict[str, Any]:
-    """Return the payload's JSON Schema (draft 2020-12)."""
-    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **_VALIDATOR.json_schema()}
-
-
-def validate(payload: Mapping[str, Any]) -> Detections:
-    """Return the payload, validated.
-
-    Raises:
-        InvalidResultError: it has a value that JSON or the schema does not allow.
-
-    """
-    try:
-        return _VALIDATOR.validate_python(payload)
-    except ValidationError as error:
-        raise InvalidResultError(first_error(error)) from None
+VALIDATOR = TypeAdapter(Detections)
 
 
 def encode(payload: Detections, age_ms: float, dropped: int) -> bytes:
@@ -123,9 +102,3 @@ def encode(payload: Detections, age_ms: float, dropped: int) -> bytes:
     payload["timing_ms"]["capture_to_publish"] = round(age_ms, 3)
     payload["dropped"] = dropped
     return orjson.dumps(payload)
-
-
-def first_error(error: ValidationError) -> str:
-    """Return the place and the text of the first error in a payload."""
-    first = error.errors(include_url=False, include_input=False)[0]
-    return f"{'.'.join(map(str, first['loc']))}: {first['msg']}"

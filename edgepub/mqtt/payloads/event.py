@@ -1,14 +1,12 @@
 """The event payload, schema ``edgepub.event/1``: something that happened once."""
 
-from collections.abc import Mapping
-from typing import Annotated, Any, Literal, NotRequired
+from typing import Annotated, Literal, NotRequired
 
 import orjson
-from pydantic import ConfigDict, Field, TypeAdapter, ValidationError, with_config
+from pydantic import ConfigDict, Field, TypeAdapter, with_config
 from typing_extensions import TypedDict
 
-from edgepub.core.errors import InvalidResultError
-from edgepub.mqtt.payloads.detections import Corners, NormCorners, first_error
+from edgepub.mqtt.payloads.detections import Corners, NormCorners
 
 SCHEMA = "edgepub.event/1"
 EventType = Literal["appeared", "left", "zone_entered", "zone_left", "line_crossed"]
@@ -79,25 +77,7 @@ class Event(TypedDict):
     boot_id: Annotated[str, Field(description="changes at every start of the daemon")]
 
 
-_VALIDATOR = TypeAdapter(Event)
-
-
-def json_schema() -> dict[str, Any]:
-    """Return the payload's JSON Schema (draft 2020-12)."""
-    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **_VALIDATOR.json_schema()}
-
-
-def validate(payload: Mapping[str, Any]) -> Event:
-    """Return the payload, validated.
-
-    Raises:
-        InvalidResultError: it has a value that JSON or the schema does not allow.
-
-    """
-    try:
-        return _VALIDATOR.validate_python(payload)
-    except ValidationError as error:
-        raise InvalidResultError(first_error(error)) from None
+VALIDATOR = TypeAdapter(Event)
 
 
 def encode(event: Event, seq: int) -> bytes:

@@ -1,6 +1,6 @@
 """The info payload, schema ``edgepub.info/1``: what runs on a node."""
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 import orjson
 from pydantic import ConfigDict, Field, TypeAdapter, with_config
@@ -42,17 +42,12 @@ class Info(TypedDict):
     schemas: Annotated[list[str], Field(description="payload schemas that this node publishes")]
 
 
-_VALIDATOR = TypeAdapter(Info)
-
-
-def json_schema() -> dict[str, Any]:
-    """Return the payload's JSON Schema (draft 2020-12)."""
-    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **_VALIDATOR.json_schema()}
+VALIDATOR = TypeAdapter(Info)
 
 
 def build(settings: Settings, boot_id: str) -> bytes:
     """Return the info payload of a configuration, as JSON."""
-    payload = _VALIDATOR.validate_python(
+    payload = VALIDATOR.validate_python(
         {
             "schema": SCHEMA,
             "node": settings.node,

@@ -107,18 +107,13 @@ class Stats(TypedDict):
     cameras: dict[str, CameraStats]
 
 
-_VALIDATOR = TypeAdapter(Stats)
+VALIDATOR = TypeAdapter(Stats)
 _CAMERA = TypeAdapter(CameraStats)
-
-
-def json_schema() -> dict[str, Any]:
-    """Return the payload's JSON Schema (draft 2020-12)."""
-    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **_VALIDATOR.json_schema()}
 
 
 def encode(payload: Mapping[str, Any]) -> bytes:
     """Return the payload, validated, as JSON."""
-    return orjson.dumps(_VALIDATOR.validate_python(payload))
+    return orjson.dumps(VALIDATOR.validate_python(payload))
 
 
 def camera_stats(before: Reading, now: Reading) -> CameraStats:
