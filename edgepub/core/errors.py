@@ -13,7 +13,7 @@
         ├── SourceError          a camera or a file gives no frames
         ├── ModelError           a model cannot be loaded, or fails on a frame
         ├── SpoolError           the event file cannot be read or written
-        │   └── SpoolDamagedError          the event file was damaged: renamed, and replaced by a new one
+        │   └── SpoolReplacedError         the event file cannot be used: renamed, and replaced by a new one
         └── BrokerError          no session with the MQTT broker, or the session broke
             ├── BrokerRefusedError         the broker refuses this client: retried only after a long pause
             └── SubscriptionRefusedError   the broker refuses a subscription; the session continues
@@ -65,8 +65,8 @@ class SpoolError(RetryableError):
     """The event file cannot be read or written at the moment."""
 
 
-class SpoolDamagedError(SpoolError):
-    """The event file was damaged. It was renamed, and a new one is used."""
+class SpoolReplacedError(SpoolError):
+    """The event file is damaged, or from a newer edgepub. It was renamed, and a new one is used."""
 
 
 class BrokerError(RetryableError):

@@ -120,19 +120,45 @@ def set_aside_damaged_file(path: Path, why: object) -> None:
     """Rename a damaged file, and log an error.
 
     Args:
-        path: the file.
+        path: the file, or what is in its place.
         why: what is wrong with it.
 
     Raises:
         OSError: the file cannot be renamed.
 
     """
-    aside = f"{path.name}.damaged-{time.strftime('%Y%m%dT%H%M%S')}"
+    aside = _rename(path, "damaged")
     _log.error("%s is damaged (%s); renamed to %s, and replaced by a new file", path, why, aside)
-    path.rename(path.with_name(aside))
-    for suffix in ("-wal", "-shm"):  # SQLite's files; without them a copy of the database lacks its newest part
+
+
+def set_aside_newer_file(path: Path, why: object) -> None:
+    """Rename a file that a newer edgepub wrote, and log an error.
+
+    Args:
+        path: the file.
+        why: how the versions differ.
+
+    Raises:
+        OSError: the file cannot be renamed.
+
+    """
+    aside = _rename(path, "newer")
+    text = "%s is from a newer edgepub (%s); renamed to %s, and replaced by a new file; nothing in it is lost"
+    _log.error(text, path, why, aside)
+
+
+def _rename(path: Path, kind: str) -> str:
+    """Rename a file, together with SQLite's files beside it; return the new name, which no other file has."""
+    base = name = f"{path.name}.{kind}-{time.strftime('%Y%m%dT%H%M%S')}"
+    number = 1
+    while os.path.lexists(path.with_name(name)):
+        number += 1
+        name = f"{base}-{number}"
+    path.rename(path.with_name(name))
+    for suffix in ("-wal", "-shm"):  # without them a copy of the database lacks its newest part
         with suppress(FileNotFoundError):
-            path.with_name(path.name + suffix).rename(path.with_name(aside + suffix))
+            path.with_name(path.name + suffix).rename(path.with_name(name + suffix))
+    return name
 
 
 def _sync(directory: Path) -> None:

@@ -13,7 +13,7 @@ import pytest
 from edgepub.core.errors import SpoolError
 from edgepub.mqtt.messages import json_format
 from edgepub.mqtt.outbox.spool import Row, Spool
-from tests.support.durable_lane import LaneWithFile, read_payloads
+from tests.support.durable_lane import LaneWithFile, query, read_payloads
 from tests.support.waiting import wait_until
 
 FORMAT = json_format("edgepub.event/1")
@@ -166,6 +166,65 @@ def test_a_damaged_file_is_set_aside_and_reported(lanes, tmp_path, caplog, conte
     restarted = lanes()
     restarted.put("a")
     assert restarted.send(1) == ["a2"]
+
+
+def set_version(path, version):
+    with contextlib.closing(sqlite3.connect(path)) as database:
+        database.execute(f"PRAGMA user_version = {version}")
+
+
+def test_a_file_from_a_newer_edgepub_is_renamed_with_all_its_events(lanes, tmp_path, caplog):
+    first = lanes()
+    first.put("a", 3)
+    first.close()
+    path = tmp_path / "state" / "events.sqlite"
+    set_version(path, 1000)
+    lane = lanes()
+    lane.put("a")
+    assert lane.send(1) == ["a1"]
+    assert names_the_file(caplog)
+    assert not lane.dropped(), "nothing is lost"
+    lane.close()
+    (aside,) = path.parent.glob("events.sqlite.newer-*")
+    assert read_payloads(aside) == ["a1", "a2", "a3"]
+    assert query(aside, "PRAGMA user_version") == [(1000,)]
+    aside.rename(path)  # as somebody does who goes back to the newer one; it knows the version
+    set_version(path, 1)
+    assert lanes().send(3) == ["a1", "a2", "a3"]
+
+
+def test_a_file_of_0_1_0_is_taken_over_in_place(lanes, tmp_path):
+    path = tmp_path / "state" / "events.sqlite"
+    path.parent.mkdir()
+    with contextlib.closing(sqlite3.connect(path)) as database:
+        database.executescript(OF_0_1_0)
+        database.executemany("INSERT INTO events VALUES (?, 'a', 'edgepub.event/1', ?, ?)", rows_of_0_1_0())
+        database.execute("INSERT INTO numbers VALUES ('a', 7)")
+        database.commit()
+    lane = lanes()
+    lane.put("a")
+    assert lane.send(4) == ["a5", "a6", "a7", "a8"]
+    lane.close()
+    assert [file.name for file in path.parent.iterdir()] == ["events.sqlite"]
+    assert query(path, "PRAGMA user_version") > [(0,)]
+    with contextlib.closing(sqlite3.connect(path)) as database:  # as 0.1.0 writes, after a way back
+        database.executemany("INSERT OR IGNORE INTO events VALUES (?, ?, ?, ?, ?)", [(9, "a", "s", b"a9", time.time())])
+        database.commit()
+    assert lanes().send(1) == ["a9"]
+
+
+OF_0_1_0 = """
+PRAGMA auto_vacuum = INCREMENTAL;
+PRAGMA journal_mode = WAL;
+CREATE TABLE IF NOT EXISTS events (
+    id INTEGER PRIMARY KEY, topic TEXT NOT NULL, schema TEXT NOT NULL, payload BLOB NOT NULL, created_s REAL NOT NULL
+);
+CREATE TABLE IF NOT EXISTS numbers (topic TEXT PRIMARY KEY, newest INTEGER NOT NULL) WITHOUT ROWID;
+"""
+
+
+def rows_of_0_1_0():
+    return [(n, f"a{n}".encode(), time.time() - 10) for n in (5, 6, 7)]
 
 
 def test_a_file_damaged_while_in_use_is_set_aside_too(lanes, tmp_path, caplog):

@@ -5,7 +5,7 @@ from collections import Counter
 
 import pytest
 
-from edgepub.core.errors import SpoolDamagedError, SpoolError
+from edgepub.core.errors import SpoolError, SpoolReplacedError
 from edgepub.mqtt.messages import EventReceipt, event_message, json_format
 from edgepub.mqtt.outbox.durable import DurableLane
 from edgepub.mqtt.outbox.spool import Found, Row
@@ -54,7 +54,7 @@ class FakeSpool:
     def _may_fail(self, operation):
         if self.meanwhile and "damage" in self.kinds and self.dice.random() < 0.03:
             self.rows, self.numbers, self.is_open = {}, {}, False
-            raise SpoolDamagedError("noise")
+            raise SpoolReplacedError("noise")
         if self.state == "dead" or (self.state == "full" and operation == "write"):
             if self.state == "dead" and self.dice.random() < 0.3:
                 self.is_open = False

@@ -51,7 +51,7 @@ class DurableLane:
     ) -> None:
         self._max_age_s = max_age_s
         self._slow_disk_s = slow_disk_s
-        self._receipts = receipts or {}
+        self._receipts = {} if receipts is None else receipts  # not `or`: the caller adds to it later
         self._clock = clock
         # The wall clock may jump, by days on a computer without a battery. The age of a message of this process must
         # not jump with it.

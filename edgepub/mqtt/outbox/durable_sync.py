@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Protocol
 
-from edgepub.core.errors import SpoolDamagedError, SpoolError
+from edgepub.core.errors import SpoolError, SpoolReplacedError
 from edgepub.mqtt.messages import Message
 from edgepub.mqtt.outbox.durable_queue import DurableQueue
 from edgepub.mqtt.outbox.spool import Row, Spool
@@ -105,7 +105,7 @@ class SpoolSync:
         try:
             try:
                 self._open_file()
-            except SpoolDamagedError:
+            except SpoolReplacedError:
                 self._open_file()  # a new one
         except SpoolError as error:
             with self._lock:
@@ -206,7 +206,7 @@ class SpoolSync:
     def _fail(self, error: SpoolError) -> float:
         """Note a failure, and return after how many seconds to try again."""
         now_s = self._clock.monotonic()
-        if isinstance(error, SpoolDamagedError):
+        if isinstance(error, SpoolReplacedError):
             with self._lock:
                 self._queue.replace_file()
             since_damage_s, self._damaged_at_s = now_s - self._damaged_at_s, now_s

@@ -2,21 +2,16 @@
 
 import sqlite3
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, NoReturn
 
-from edgepub.core.errors import SpoolDamagedError, SpoolError
+from edgepub.core.errors import SpoolError, SpoolReplacedError
 from edgepub.core.redaction import redact_line
-from edgepub.core.state_dir import create_private_file, set_aside_damaged_file
+from edgepub.core.state_dir import create_private_file, set_aside_damaged_file, set_aside_newer_file
+from edgepub.mqtt.outbox.spool_format import NewerFormatError, read_version, upgrade
 
-_TABLES = """
-CREATE TABLE IF NOT EXISTS events (
-    id INTEGER PRIMARY KEY, topic TEXT NOT NULL, schema TEXT NOT NULL, payload BLOB NOT NULL, created_s REAL NOT NULL
-);
-CREATE TABLE IF NOT EXISTS numbers (topic TEXT PRIMARY KEY, newest INTEGER NOT NULL) WITHOUT ROWID;
-"""
 _LOCK_TIMEOUT_S = 1.0
 _MIN_FREE_PAGES = 256  # 1 MB; fewer are not worth a shrink
 _MAX_WAL_BYTES = 4_000_000
@@ -50,7 +45,8 @@ class Found(NamedTuple):
 class Spool:
     """The file. Each method raises SpoolError when the file cannot be used.
 
-    A damaged file is renamed, and SpoolDamagedError is raised; `open` then makes a new file.
+    A file that is damaged or from a newer edgepub is renamed, and SpoolReplacedError is raised; `open` then makes a new
+    one.
 
     Args:
         path: the file's path.
@@ -76,7 +72,7 @@ class Spool:
             )
             try:
                 found = _prepare(database)
-            except sqlite3.Error:
+            except BaseException:
                 database.close()
                 raise
             self._database = database
@@ -134,23 +130,30 @@ class Spool:
             yield
         except OSError as error:
             raise SpoolError(f"{self._path}: {error.strerror}") from None
+        except NewerFormatError as error:
+            self._set_aside(set_aside_newer_file, str(error))
         except sqlite3.Error as error:
             reason = redact_line(error)
             if not _is_damage(error):
                 raise SpoolError(f"{self._path}: {reason}") from None
-            self.close()
-            try:
-                set_aside_damaged_file(self._path, reason)
-            except OSError as rename_error:
-                raise SpoolError(f"{self._path} is damaged and cannot be renamed: {rename_error.strerror}") from None
-            raise SpoolDamagedError(f"{self._path} was damaged: {reason}") from None
+            self._set_aside(set_aside_damaged_file, reason)
+
+    def _set_aside(self, rename: Callable[[Path, object], None], reason: str) -> NoReturn:
+        self.close()
+        try:
+            rename(self._path, reason)
+        except OSError as error:
+            text = f"{self._path} cannot be used ({reason}) or renamed ({error.strerror})"
+            raise SpoolError(text) from None
+        raise SpoolReplacedError(f"{self._path} could not be used: {reason}") from None
 
 
 def _prepare(database: sqlite3.Connection) -> Found:
+    version = read_version(database)
     database.execute("PRAGMA auto_vacuum = INCREMENTAL")
     database.execute("PRAGMA journal_mode = WAL")
     database.execute(f"PRAGMA journal_size_limit = {_MAX_WAL_BYTES}")
-    database.executescript(_TABLES)
+    upgrade(database, version)
     numbers = dict(database.execute("SELECT topic, newest FROM numbers"))
     waiting = Counter(dict(database.execute("SELECT topic, count(*) FROM events GROUP BY topic")))
     (newest,) = database.execute("SELECT coalesce(max(id), 0) FROM events").fetchone()

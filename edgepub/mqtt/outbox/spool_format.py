@@ -1,0 +1,55 @@
+"""The versions of the events file, in its `PRAGMA user_version`, and the steps from one to the next."""
+
+import sqlite3
+
+_STEPS: tuple[tuple[str, ...], ...] = (
+    (  # 0.1.0 made these tables, and left the version at 0
+        """CREATE TABLE IF NOT EXISTS events (
+    id INTEGER PRIMARY KEY, topic TEXT NOT NULL, schema TEXT NOT NULL, payload BLOB NOT NULL, created_s REAL NOT NULL
+)""",
+        "CREATE TABLE IF NOT EXISTS numbers (topic TEXT PRIMARY KEY, newest INTEGER NOT NULL) WITHOUT ROWID",
+    ),
+)
+"""The statements of each step; step n makes version n + 1.
+
+Append steps, never change one. Put what is new in tables of its own: 0.1.0 does not read the version, and writes the
+rows of `events` by the position of their columns.
+"""
+
+
+class NewerFormatError(Exception):
+    """A newer edgepub wrote the file."""
+
+
+def read_version(database: sqlite3.Connection, newest: int = len(_STEPS)) -> int:
+    """Return the version of an open file. Change nothing.
+
+    Raises:
+        NewerFormatError: a newer edgepub wrote the file.
+        sqlite3.DatabaseError: the file is damaged.
+
+    """
+    (version,) = database.execute("PRAGMA user_version").fetchone()
+    if version > newest:
+        raise NewerFormatError(f"format {version}; this edgepub knows formats up to {newest}")
+    return int(version)
+
+
+def upgrade(database: sqlite3.Connection, version: int, steps: tuple[tuple[str, ...], ...] = _STEPS) -> None:
+    """Bring a file from its version to the newest one, in place. The events in it stay.
+
+    Raises:
+        sqlite3.DatabaseError: the file cannot be changed; it has its old version.
+
+    """
+    if version == len(steps):
+        return
+    database.execute("BEGIN IMMEDIATE")
+    try:
+        for statement in (statement for step in steps[max(version, 0) :] for statement in step):
+            database.execute(statement)
+        database.execute(f"PRAGMA user_version = {len(steps)}")
+        database.execute("COMMIT")
+    finally:
+        if database.in_transaction:
+            database.execute("ROLLBACK")
