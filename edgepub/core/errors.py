@@ -16,6 +16,7 @@
         │   └── SpoolReplacedError         the event file cannot be used: renamed, and replaced by a new one
         └── BrokerError          no session with the MQTT broker, or the session broke
             ├── BrokerRefusedError         the broker refuses this client: retried only after a long pause
+            ├── ConnectionLostError        the session ended, and the broker gave no reason
             └── SubscriptionRefusedError   the broker refuses a subscription; the session continues
 """
 
@@ -75,6 +76,10 @@ class BrokerError(RetryableError):
 
 class BrokerRefusedError(BrokerError):
     """The broker refuses this client; an immediate retry would fail as well."""
+
+
+class ConnectionLostError(BrokerError):
+    """The session ended, and the broker gave no reason."""
 
 
 class SubscriptionRefusedError(BrokerError):

@@ -1,7 +1,7 @@
 """The pause between two connections to a broker."""
 
 from edgepub.core.backoff import Backoff
-from edgepub.core.errors import BrokerError, BrokerRefusedError
+from edgepub.core.errors import BrokerError, BrokerRefusedError, ConnectionLostError
 
 _MIN_PAUSE_S = 1.0
 _MAX_PAUSE_S = 30.0
@@ -9,7 +9,7 @@ _MIN_REFUSED_PAUSE_S = 30.0
 _MAX_REFUSED_PAUSE_S = 300.0
 _STABLE_S = 10.0
 """A shorter session does not reset the pauses: two clients with one id would end each other's sessions without end."""
-_MANY_SHORT_SESSIONS = 3
+_MANY_LOST_SESSIONS = 3
 
 
 class ReconnectPauses:
@@ -32,7 +32,7 @@ class ReconnectPauses:
     ) -> None:
         self._backoff = Backoff(min_s, max_s)
         self._refused_backoff = Backoff(min_refused_s, max_refused_s)
-        self._short_sessions = 0
+        self._lost_sessions = 0  # in a row, each short and ended without a reason
 
     def next_s(self, error: BrokerError, session_s: float | None) -> float:
         """Return the pause before the next connect, in seconds.
@@ -42,16 +42,18 @@ class ReconnectPauses:
             session_s: how long the session lasted, in seconds; None if there was none.
 
         """
-        if session_s is not None and session_s > _STABLE_S:
+        is_short = session_s is not None and session_s <= _STABLE_S
+        self._lost_sessions = self._lost_sessions + 1 if is_short and isinstance(error, ConnectionLostError) else 0
+        if session_s is not None and not is_short:
             self._backoff.reset()
             self._refused_backoff.reset()
-            self._short_sessions = 0
-        elif session_s is not None:
-            self._short_sessions += 1
         return (self._refused_backoff if isinstance(error, BrokerRefusedError) else self._backoff).next_s()
 
     def hint(self, error: BrokerError, client_id: str) -> str:
-        """Return what to add to a log line about an error; a broker need not say that it was another client."""
-        if self._short_sessions < _MANY_SHORT_SESSIONS or isinstance(error, BrokerRefusedError):
+        """Return what to add to a log line about an error; a broker need not say that it was another client.
+
+        It is plausible only if several sessions in a row ended soon, and for no known reason.
+        """
+        if self._lost_sessions < _MANY_LOST_SESSIONS or not isinstance(error, ConnectionLostError):
             return ""
-        return f" ({self._short_sessions} short sessions: does another client use the id {client_id}?)"
+        return f" ({self._lost_sessions} short sessions: does another client use the id {client_id}?)"

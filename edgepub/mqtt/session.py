@@ -4,7 +4,14 @@ from collections.abc import AsyncIterator
 
 import aiomqtt
 
-from edgepub.core.errors import BrokerError, BrokerRefusedError, MessageRejectedError, SubscriptionRefusedError
+from edgepub.core.errors import (
+    BrokerError,
+    BrokerRefusedError,
+    ConnectionLostError,
+    MessageRejectedError,
+    SubscriptionRefusedError,
+)
+from edgepub.core.redaction import redact_line
 from edgepub.mqtt.client import Client
 from edgepub.mqtt.messages import Message, Received
 from edgepub.mqtt.protocol import LOST, TAKEN_OVER, UNSPECIFIED_ERROR, UNWANTED, describe_error, reason_code
@@ -88,9 +95,12 @@ class Session:
             async for message in self._client.messages():
                 yield Received(message.topic.value, bytes(message.payload), message.retain)
         except aiomqtt.MqttError as error:
-            if not isinstance(error.__cause__, aiomqtt.MqttError):  # aiomqtt does not know why
-                raise BrokerError(LOST) from None
-            raise self._session_error(error) from None
+            cause = error.__cause__
+            if isinstance(cause, aiomqtt.MqttError):
+                raise self._session_error(error) from None
+            if cause is None or isinstance(cause, OSError):  # aiomqtt does not know why
+                raise ConnectionLostError(LOST) from None
+            raise BrokerError(f"{LOST}: a packet from the broker cannot be read: {redact_line(cause)}") from None
 
     def _session_error(self, error: aiomqtt.MqttError) -> BrokerError:
         """Return the error that says why the session is over."""
@@ -101,6 +111,8 @@ class Session:
             return BrokerRefusedError(
                 f"another client has connected with the same id {client_id}: one of the two needs another id"
             )
+        if code == UNSPECIFIED_ERROR:
+            return ConnectionLostError(LOST)
         return (BrokerRefusedError if code in UNWANTED else BrokerError)(describe_error(error))
 
 

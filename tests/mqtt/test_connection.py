@@ -14,7 +14,7 @@ import uvloop
 from paho.mqtt.enums import CallbackAPIVersion
 
 from edgepub.config.settings import MqttSettings
-from edgepub.core.errors import BrokerError, BrokerRefusedError, MessageRejectedError
+from edgepub.core.errors import BrokerError, BrokerRefusedError, ConnectionLostError, MessageRejectedError
 from edgepub.mqtt import connection
 from edgepub.mqtt.client import Client, PahoLog
 from edgepub.mqtt.messages import Message, picture_message, state_message
@@ -213,6 +213,28 @@ async def test_a_broker_that_is_killed_ends_the_session_with_what_was_in_flight(
         mosquitto.stop()
         with pytest.raises(BrokerError):
             await reading
+
+
+@pytest.mark.parametrize(
+    ("packet", "has_reason"),
+    [
+        (None, False),  # the connection is reset
+        (b"\xe0\x01\x80", False),  # unspecified error
+        (b"\xe0\x01\x82", True),  # protocol error
+        (b"\xe0\x01\x8d", True),  # keep-alive timeout
+        (b"\xe0\x01\x93", True),  # receive maximum exceeded
+        (b"\xf0\x00", True),  # AUTH, which nobody asked for
+        (b"\x30\x05\x00\x02\xff\xfe\x00", True),  # a topic that is not UTF-8
+    ],
+)
+async def test_a_session_is_lost_only_if_it_ends_without_a_reason(fast, packet, has_reason):
+    broker = Broker5([CONNACK, packet or b"\x40\x02{id}"], resets=packet is None)
+    async with connect(broker, fast) as session:
+        session.send(state_message("site/state", "x"))
+        with pytest.raises(BrokerError) as caught:
+            await read(session)
+    assert isinstance(caught.value, ConnectionLostError) != has_reason, caught.value
+    broker.close()
 
 
 async def test_a_session_that_ends_while_nobody_listens_is_closed(fast):

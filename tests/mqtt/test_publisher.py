@@ -7,7 +7,13 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from edgepub.core.errors import BrokerError, BrokerRefusedError, MessageRejectedError, SubscriptionRefusedError
+from edgepub.core.errors import (
+    BrokerError,
+    BrokerRefusedError,
+    ConnectionLostError,
+    MessageRejectedError,
+    SubscriptionRefusedError,
+)
 from edgepub.mqtt.messages import DetectionsReceipt, Message, Received, state_message
 from edgepub.mqtt.outbox.outbox import Outbox
 from edgepub.mqtt.publisher import Publisher
@@ -320,10 +326,18 @@ def test_pauses_are_bounded_and_longer_after_a_refusal():
 
 
 def test_after_several_short_sessions_another_client_is_suspected():
-    pauses = ReconnectPauses()
-    hints = []
-    for lasted_s in (1, 1, 1, 20):
-        pauses.next_s(BrokerError("lost"), lasted_s)
-        hints.append("edgepub-b" in pauses.hint(BrokerError("lost"), "edgepub-b"))
-    assert hints == [False, False, True, False]
-    assert not pauses.hint(BrokerRefusedError("wrong password"), "edgepub-b")
+    lost, known = ConnectionLostError("connection lost"), BrokerError("Protocol error")
+
+    def hints(*sessions):
+        """Return after which of these sessions another client is suspected."""
+        pauses, suspected = ReconnectPauses(), []
+        for error, lasted_s in sessions:
+            pauses.next_s(error, lasted_s)
+            suspected.append("edgepub-b" in pauses.hint(error, "edgepub-b"))
+        return suspected
+
+    assert hints((lost, 1), (lost, 1), (lost, 1), (lost, 20)) == [False, False, True, False]
+    assert not any(hints(*[(known, 1)] * 9))  # a protocol error, a keep-alive, any reason code: the reason is known
+    assert not any(hints(*[(BrokerRefusedError("not authorized"), 1)] * 9))
+    assert not any(hints(*[(lost, 1), (lost, 1), (known, 1)] * 3))
+    assert not any(hints(*[(lost, 1), (lost, 1), (known, None)] * 3))  # the broker itself was away
