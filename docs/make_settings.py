@@ -65,7 +65,7 @@ mqtt:
   protocol: auto
   keepalive_s: 15
   topic_prefix: edgepub
-  tls: {ca_file: ca.pem, cert_file: null, key_file: null, insecure: false}
+  tls: {ca_file: ca.pem, cert_file: null, key_file: null, key_password_file: null, insecure: false}
 outbox:
   stream: {size: 256}
   durable: {path: null, max_messages: 100000, max_age_s: 86400}

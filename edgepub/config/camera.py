@@ -8,6 +8,7 @@ from pydantic import Field, PrivateAttr, ValidationInfo, field_validator, model_
 
 from edgepub.config.areas import Areas, Labels, Lines, Zones
 from edgepub.config.fields import Name, Number, ReadableFile, Section, resolve_source
+from edgepub.config.text_file import read_text
 
 # The bounds come before `Number`: after it, they would be missing in the JSON Schema.
 MinScore = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False), Number]
@@ -123,9 +124,11 @@ class CameraSettings(Section):
         source: str | int | None = self.source
         if self.source_file is not None:
             try:
-                source = self.source_file.read_text(encoding="utf-8").strip()
-            except UnicodeError:
-                raise ValueError(f"source_file is not UTF-8 text: {self.source_file}") from None
+                source = read_text(self.source_file).strip()
+            except OSError as error:
+                raise ValueError(f"source_file cannot be read: {error.strerror}: {self.source_file}") from None
+            except ValueError as error:
+                raise ValueError(f"source_file {error}: {self.source_file}") from None
             if not source:
                 raise ValueError(f"source_file is empty: {self.source_file}")
         self._resolved = resolve_source(source, info)

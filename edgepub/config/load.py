@@ -19,7 +19,8 @@ from edgepub.config.secrets import (
     read_broker_password,
     read_http_token,
 )
-from edgepub.config.settings import HttpSettings, NodeSettings, Settings
+from edgepub.config.settings import HttpSettings, MqttSettings, NodeSettings, Settings
+from edgepub.config.tls import TlsFileError, make_tls_context
 from edgepub.config.yaml_file import read_yaml
 from edgepub.core.errors import ConfigurationError
 from edgepub.core.redaction import redact_line
@@ -83,6 +84,7 @@ def load_settings(path: Path, credstore: Path = CREDSTORE) -> Settings:
             read_broker_password(settings.mqtt, credstore)
         except ValueError as error:
             mistakes.append(mistake_line(path, ("mqtt",), str(error)))
+        mistakes += [mistake_line(path, ("mqtt", "tls", key), why) for key, why in _check_tls(settings.mqtt)]
         mistakes += [
             mistake_line(path, ("http", *key_path), why) for key_path, why in _check_token(settings.http, credstore)
         ]
@@ -121,7 +123,18 @@ def load_node_settings(path: Path | None, url: str | None = None) -> NodeSetting
         read_broker_password(settings.mqtt)
     except ValueError as error:
         raise ConfigurationError([mistake_line(label, ("mqtt",), str(error))]) from None
+    if mistakes := [mistake_line(label, ("mqtt", "tls", key), why) for key, why in _check_tls(settings.mqtt)]:
+        raise ConfigurationError(mistakes)
     return settings
+
+
+def _check_tls(mqtt: MqttSettings) -> Iterator[tuple[str, str]]:
+    """Yield the key and the mistake if a certificate, its key or the passphrase of that cannot be used."""
+    if mqtt.uses_tls:
+        try:
+            make_tls_context(mqtt.tls)
+        except TlsFileError as error:
+            yield error.key, str(error)
 
 
 def _check_token(http: HttpSettings, credstore: Path) -> Iterator[tuple[tuple[str, ...], str]]:

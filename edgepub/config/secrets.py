@@ -6,6 +6,7 @@ from pathlib import Path
 from pydantic import SecretStr
 
 from edgepub.config.settings import HttpSettings, MqttSettings
+from edgepub.config.text_file import read_text
 
 PASSWORD_CREDENTIAL, TOKEN_CREDENTIAL = "mqtt_password", "http_token"
 """Names of the credentials that the service manager may pass."""
@@ -32,7 +33,7 @@ def read_broker_password(mqtt: MqttSettings, credstore: Path = CREDSTORE) -> Sec
     path = mqtt.password_file or _find_credential(PASSWORD_CREDENTIAL, credstore if mqtt.username else None)
     if path is None:
         return None
-    password = _read_secret("password", path)
+    password = read_secret("password", path)
     if mqtt.username is None:
         if not password:  # the file was created but never filled in, because the broker wants no password
             return None
@@ -57,7 +58,7 @@ def read_http_token(http: HttpSettings, credstore: Path = CREDSTORE) -> SecretSt
     path = http.token_file or _find_credential(TOKEN_CREDENTIAL, credstore if requires_token else None)
     if path is None:
         return None
-    token = _read_secret("token", path)
+    token = read_secret("token", path)
     if not token:
         raise ValueError(f"the token file is empty: {path}; {HOW_TO_MAKE_ONE}")
     if not all("!" <= character <= "~" for character in token):
@@ -67,16 +68,24 @@ def read_http_token(http: HttpSettings, credstore: Path = CREDSTORE) -> SecretSt
     return SecretStr(token)
 
 
+def read_secret(kind: str, path: Path) -> str:
+    """Return the content of a file without the end of its line.
+
+    Raises:
+        ValueError: the file cannot be read as text; `kind` names the secret in the error's text.
+
+    """
+    try:
+        return read_text(path).rstrip("\r\n")
+    except OSError as error:
+        raise ValueError(f"the {kind} file cannot be read: {error.strerror}: {path}") from None
+    except ValueError as error:
+        raise ValueError(f"the {kind} file {error}: {path}") from None
+
+
 def _find_credential(name: str, credstore: Path | None) -> Path | None:
     """Return the file of a credential, or None if there is none."""
     paths = [Path(os.environ.get("CREDENTIALS_DIRECTORY", "/nonexistent"), name)]
     if credstore:
         paths.append(credstore / f"edgepub.{name}")
     return next((path for path in paths if os.path.lexists(path)), None)
-
-
-def _read_secret(kind: str, path: Path) -> str:
-    try:
-        return path.read_text(encoding="utf-8").rstrip("\r\n")
-    except (OSError, UnicodeError):
-        raise ValueError(f"the {kind} file cannot be read as text: {path}") from None

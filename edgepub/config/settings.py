@@ -36,6 +36,8 @@ class TlsSettings(Section):
     """The client certificate (PEM), for a broker that requires one."""
     key_file: ReadableFile | None = None
     """The private key (PEM) of `cert_file`."""
+    key_password_file: ReadableFile | None = None
+    """A file that contains the passphrase of the key and nothing else."""
     insecure: bool = False
     """Accept any certificate for any host name. For tests only: anyone on the network path can read and write."""
 
@@ -43,6 +45,8 @@ class TlsSettings(Section):
     def _check_pair(self) -> Self:
         if self.key_file and not self.cert_file:
             raise ValueError("key_file needs cert_file as well")
+        if self.key_password_file and not self.cert_file:
+            raise ValueError("key_password_file needs cert_file as well, and key_file unless the key is in there")
         return self
 
 
@@ -81,9 +85,14 @@ class MqttSettings(Section):
             raise ValueError("password is empty: set one, or remove the key")
         if (self.password or self.password_file) and self.username is None:
             raise ValueError("a password needs a username")
-        if self.tls != TlsSettings() and self.parts.scheme not in {"mqtts", "wss"}:
+        if self.tls != TlsSettings() and not self.uses_tls:
             raise ValueError(f"tls has no effect with {self.parts.scheme}://; use mqtts:// or wss://, or remove tls")
         return self
+
+    @property
+    def uses_tls(self) -> bool:
+        """Whether the connection is encrypted."""
+        return self.parts.scheme in {"mqtts", "wss"}
 
     @property
     def parts(self) -> SplitResult:

@@ -5,7 +5,9 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+from yaml.reader import ReaderError
 
+from edgepub.config.text_file import read_text
 from edgepub.core.errors import ConfigurationError
 
 
@@ -18,10 +20,15 @@ def read_yaml(path: Path) -> object:
 
     """
     try:
-        with path.open(encoding="utf-8") as file:
-            return yaml.load(file, _Loader)  # noqa: S506  (a SafeLoader)
-    except UnicodeDecodeError:
-        raise ConfigurationError([f"{path}: is not UTF-8 text"]) from None
+        text = read_text(path)
+    except ValueError as error:
+        raise ConfigurationError([f"{path}: {error}"]) from None
+    try:
+        return yaml.load(text, _Loader)  # noqa: S506  (a SafeLoader)
+    except ReaderError as error:
+        line = text.count("\n", 0, error.position) + 1
+        why = f"line {line}: the character U+{ord(text[error.position]):04X} is not allowed"
+        raise ConfigurationError([f"{path}: {why}"]) from None
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark
         place = f"line {mark.line + 1}, column {mark.column + 1}: " if mark else ""

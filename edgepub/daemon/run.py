@@ -15,7 +15,7 @@ from edgepub.config.settings import Settings
 from edgepub.core.errors import ConfigurationError, StateInUseError
 from edgepub.core.process import exit_now
 from edgepub.core.state_dir import lock_state_dir
-from edgepub.core.threads import native_threads
+from edgepub.core.threads import native_threads, run_in_thread
 from edgepub.core.versions import installed_versions
 from edgepub.daemon.fleet import Fleet
 from edgepub.daemon.node import Node
@@ -168,7 +168,8 @@ class _Run:
         self._service.report_reloading()
         configure_logging(self._in_force.settings.log)  # so that a repeated mistake is logged again, to be seen
         try:
-            effective = self._load()
+            # In a thread: the disk may be slow, and so is the passphrase of a key, on purpose.
+            effective = await run_in_thread("reload", self._load)
             parts = part_settings(effective.settings)
             self._check_events_dir(effective.settings)
         except ConfigurationError as error:

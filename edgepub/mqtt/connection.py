@@ -1,5 +1,6 @@
 """One MQTT session with the broker. Nothing is tried twice here."""
 
+import functools
 import socket
 import ssl
 from collections.abc import AsyncIterator
@@ -12,8 +13,10 @@ from pydantic import SecretStr
 
 from edgepub.config.fields import BROKER_PORTS
 from edgepub.config.settings import MqttSettings
+from edgepub.config.tls import TlsFileError, make_tls_context
 from edgepub.core.errors import BrokerError, BrokerRefusedError
 from edgepub.core.redaction import redact_line
+from edgepub.core.threads import run_in_thread
 from edgepub.mqtt.client import MAX_IN_FLIGHT, Client, PahoLog
 from edgepub.mqtt.fast_client import FastClient
 from edgepub.mqtt.messages import Message, OnDone
@@ -73,10 +76,13 @@ async def connect(
     """
     client_type = FastClient if (is_fast_path_possible() if fast is None else fast) else Client
     versions = ["5", "3.1.1"] if settings.protocol == "auto" else [settings.protocol]
+    tls_context = await _tls_context(settings)
     for version in versions:
         log = PahoLog()
         client = client_type(
-            _mqtt_client(settings, client_id, password, will, version, max_received_bytes, timeout_s, log), log, on_done
+            _mqtt_client(settings, client_id, password, will, version, max_received_bytes, timeout_s, log, tls_context),
+            log,
+            on_done,
         )
         try:
             await _open(client, settings, password)
@@ -135,6 +141,7 @@ def _mqtt_client(
     max_received_bytes: int | None,
     timeout_s: float,
     log: PahoLog,
+    tls_context: ssl.SSLContext | None,
 ) -> aiomqtt.Client:
     parts = settings.parts
     is_unix = parts.scheme == "unix"
@@ -153,20 +160,16 @@ def _mqtt_client(
         keepalive=settings.keepalive_s,
         max_inflight_messages=MAX_IN_FLIGHT + 1,  # and the last one before the disconnect
         socket_options=[] if is_unix else _SOCKET_OPTIONS,
-        tls_context=_tls_context(settings) if parts.scheme in {"mqtts", "wss"} else None,
+        tls_context=tls_context,
         websocket_path=(parts.path or "/mqtt") if parts.scheme in {"ws", "wss"} else None,
     )
 
 
-def _tls_context(settings: MqttSettings) -> ssl.SSLContext:
-    tls = settings.tls
+async def _tls_context(settings: MqttSettings) -> ssl.SSLContext | None:
+    """Return the context, made anew from its files, which are renewed from time to time; None without TLS."""
+    if not settings.uses_tls:
+        return None
     try:
-        context = ssl.create_default_context(cafile=tls.ca_file)
-        if tls.cert_file:
-            context.load_cert_chain(tls.cert_file, tls.key_file)
-    except (OSError, ssl.SSLError) as error:
-        raise BrokerError(f"mqtt.tls: cannot use a certificate or key: {describe_error(error)}") from None
-    if tls.insecure:
-        context.check_hostname = False
-        context.verify_mode = ssl.CERT_NONE
-    return context
+        return await run_in_thread("tls", functools.partial(make_tls_context, settings.tls))
+    except TlsFileError as error:
+        raise BrokerError(f"mqtt.tls.{error.key}: {error}") from None

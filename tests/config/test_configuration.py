@@ -234,7 +234,8 @@ BROKEN = [
     ("- porch", "must be a mapping of keys to values, like 'cameras: ...'"),
     ("node: [", "line 1, column 8: expected the node content, but found '<stream end>'"),
     ("node: a\nnode: b", "line 2, column 1: the key 'node' occurs twice"),
-    ("node: \x00", "is not YAML"),
+    ("node: \x00", "contains zero bytes: it is damaged, or UTF-16 instead of UTF-8"),
+    ("node: a\nmqtt: \x07", "line 2: the character U+0007 is not allowed"),
     ("mqtt: {password: *s3cret}", "line 1, column 18: found undefined alias; put a value that begins with & ! or * in quotes"),
     ("mqtt:\n  password: !s3cret", "line 2, column 13: could not determine a constructor for the tag; put a value that begins with & ! or * in quotes"),
     ('node: !!int ""', "is not YAML"),
@@ -257,9 +258,43 @@ def test_a_missing_file_says_how_to_name_one(tmp_path):
 
 
 def test_a_file_that_is_not_text(tmp_path):
-    (tmp_path / "edgepub.yaml").write_bytes(b"\xff\xfe\x00")
-    with pytest.raises(ConfigurationError, match="is not UTF-8 text"):
-        load_settings(tmp_path / "edgepub.yaml")
+    path = tmp_path / "edgepub.yaml"
+    for content, why in ((b"\xff", "is not UTF-8 text"), (GOOD.encode("utf-16"), "UTF-16 instead of UTF-8")):
+        path.write_bytes(content)
+        with pytest.raises(ConfigurationError, match=f"^{path}: .*{why}"):
+            load_settings(path)
+
+
+BOM_FILES = {
+    "password": ("s3cret-ü", {"mqtt__username": "me", "mqtt__password_file": "password"}),
+    "token": ("0123456789abcdef", {"http__listen": 9464, "http__token_file": "token"}),
+    "source": ("rtsp://u:p@10.0.0.5/s", {"cameras__porch__source": GONE, "cameras__porch__source_file": "source"}),
+}
+
+
+def test_a_byte_order_mark_is_no_part_of_a_text(tmp_path):
+    """Notepad writes one, and so does PowerShell."""
+    changes = {}
+    for name, (content, change) in BOM_FILES.items():
+        (tmp_path / name).write_text(f"{content}\r\n", encoding="utf-8-sig", newline="")
+        changes |= change
+    (tmp_path / "edgepub.yaml").write_text(changed(**changes), encoding="utf-8-sig")
+    settings = load_settings(tmp_path / "edgepub.yaml")
+    assert settings.node == "garage"
+    assert read_broker_password(settings.mqtt).get_secret_value() == "s3cret-ü"
+    assert read_http_token(settings.http).get_secret_value() == "0123456789abcdef"
+    assert settings.cameras["porch"].resolved_source == "rtsp://u:p@10.0.0.5/s"
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "utf-16-be", "utf-32"])
+@pytest.mark.parametrize("name", list(BOM_FILES))
+def test_a_file_in_another_encoding_is_named(tmp_path, name, encoding):
+    content, change = BOM_FILES[name]
+    (tmp_path / name).write_text(content, encoding=encoding)
+    (line,) = mistakes(tmp_path, changed(**change))
+    assert f"{name}" in line
+    assert "UTF-16 instead of UTF-8" in line
+    assert line.endswith(f": {tmp_path / name}")
 
 
 def test_all_mistakes_are_listed_together(tmp_path):
@@ -415,7 +450,7 @@ def test_a_mistake_with_the_password_says_how_to_fix_it(tmp_path, monkeypatch):
     ]
     (tmp_path / "binary").write_bytes(b"\xff")
     assert mistakes(tmp_path, changed(mqtt__username="me", mqtt__password_file="binary")) == [
-        f"mqtt: the password file cannot be read as text: {tmp_path / 'binary'}"
+        f"mqtt: the password file is not UTF-8 text: {tmp_path / 'binary'}"
     ]
     (tmp_path / "mqtt_password").write_text("x")
     monkeypatch.setenv("CREDENTIALS_DIRECTORY", str(tmp_path))
@@ -486,7 +521,7 @@ def test_a_token_is_read_from_a_file_or_a_credential_and_never_shown(tmp_path, m
         ("0123456789 abcdef", "the token must be printable ASCII on one line, without spaces: PATH; make one with `openssl rand -hex 16`"),
         ("0123456789\nabcdef0", "the token must be printable ASCII on one line, without spaces: PATH; make one with `openssl rand -hex 16`"),
         ("0123456789abcdefé", "the token must be printable ASCII on one line, without spaces: PATH; make one with `openssl rand -hex 16`"),
-        (b"\xff" * 16, "the token file cannot be read as text: PATH"),
+        (b"\xff" * 16, "the token file is not UTF-8 text: PATH"),
     ],
 )  # fmt: skip
 def test_an_unusable_token_is_reported(tmp_path, monkeypatch, content, why):

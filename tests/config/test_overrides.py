@@ -141,7 +141,7 @@ def test_a_full_disk_keeps_the_old_content(tmp_path, monkeypatch):
     ("content", "why"),
     [
         ("noise", "must be a mapping (keys and values below it), not a single value"),
-        ("\0\0\0", "is not YAML"),
+        ("\0\0\0", "contains zero bytes: it is damaged, or UTF-16 instead of UTF-8"),
         (b"\xff", "is not UTF-8 text"),
         ("cameras: {porch: {}", "line 1, column 20: expected ',' or '}', but got '<stream end>'"),
         ("cameras: {porch: {}, porch: {}}", "line 1, column 22: the key 'porch' occurs twice"),

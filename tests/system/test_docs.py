@@ -8,6 +8,7 @@ import subprocess
 
 import jsonschema
 import pytest
+import trustme
 import typer.main
 import yaml
 
@@ -68,6 +69,7 @@ def is_configuration(block):
     return bool(keys) and set(keys) <= Settings.model_fields.keys()  # others are Docker's, and Prometheus's
 
 
+CA = trustme.CA().cert_pem.bytes().decode()
 CONFIGURATIONS = [block for block in blocks("yaml") if is_configuration(block)]
 
 
@@ -79,7 +81,8 @@ def test_a_configuration_on_a_page_is_one(block, tmp_path, monkeypatch):
     content = yaml.safe_load(block.text.replace("/run/credentials/edgepub.service", str(tmp_path)))
     for path in re.findall(r"\w+_file: ([^\s,}]+)", yaml.safe_dump(content)):
         if path != "null":
-            (tmp_path / path).write_text("rtsp://user:password@10.0.0.5/stream")
+            content_of_file = CA if path.startswith("ca") else "rtsp://user:password@10.0.0.5/stream"
+            (tmp_path / path).write_text(content_of_file)
     content.setdefault("models", MODELS)
     content.setdefault("cameras", {"porch": {"source": 0, "model": next(iter(content["models"]))}})
     path = tmp_path / "edgepub.yaml"

@@ -2,15 +2,19 @@
 
 import datetime as dt
 import re
+import signal
 import subprocess
 from pathlib import Path
 
 import psutil
 import pytest
 import trustme
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.serialization import Encoding, PrivateFormat
 
 from tests.support.brokers import Mosquitto, Subscriber
 from tests.support.studio import BOX
+from tests.support.waiting import wait_until
 
 pytestmark = pytest.mark.mosquitto
 PAGE = Path(__file__).parents[2] / "docs" / "security.md"
@@ -100,6 +104,37 @@ def test_a_broker_that_requires_a_client_certificate(certificates, start, run_da
     ours, our_key = certificates.issue("edge", common_name="edge")
     settings["mqtt"]["tls"] |= {"cert_file": str(ours), "key_file": str(our_key)}
     run_daemon(settings).wait_for_log("connected")
+
+
+def test_a_key_with_a_passphrase(certificates, start, run_daemon, studio, tmp_path):
+    certificate, key = certificates.issue("127.0.0.1")
+    broker = start(
+        f"cafile {certificates.authority}", f"certfile {certificate}", f"keyfile {key}", "require_certificate true",
+        "use_identity_as_username true",
+    )  # fmt: skip
+    ours, our_key = certificates.issue("edge", common_name="edge")
+    private = serialization.load_pem_private_key(our_key.read_bytes(), None)
+    encryption = serialization.BestAvailableEncryption(b"open sesame")
+    our_key.write_bytes(private.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, encryption))
+    (tmp_path / "passphrase").write_text("open sesame\n")
+    settings = studio.settings(f"mqtts://127.0.0.1:{broker.port}", "0", enabled=False)
+    files = {"cert_file": ours, "key_file": our_key, "key_password_file": tmp_path / "passphrase"}
+    settings["mqtt"]["tls"] = {key: str(path) for key, path in {"ca_file": certificates.authority, **files}.items()}
+    daemon = run_daemon(settings)
+    daemon.wait_for_log("connected")
+    # The files are read again for each session: a renewed key may have another passphrase.
+    (tmp_path / "passphrase").write_text("wrong")
+    broker.stop()
+    broker.start()
+    daemon.wait_for_log("mqtt.tls.key_password_file")
+    (tmp_path / "passphrase").write_text("open sesame")
+    wait_until(lambda: daemon.log.count(": connected") == 2, "the second session")
+    (tmp_path / "passphrase").write_text("wrong")
+    daemon.process.send_signal(signal.SIGHUP)
+    daemon.wait_for_log("reload refused")
+    assert daemon.terminate() == 0
+    assert "open sesame" not in daemon.log
+    assert "Traceback" not in daemon.log
 
 
 def block(heading):
