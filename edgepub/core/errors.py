@@ -71,7 +71,14 @@ class SpoolReplacedError(SpoolError):
 
 
 class BrokerError(RetryableError):
-    """There is no session with the MQTT broker, or it broke."""
+    """There is no session with the MQTT broker, or it broke.
+
+    Attributes:
+        is_over_message: whether the broker may have ended the session over a message.
+
+    """
+
+    is_over_message = False
 
 
 class BrokerRefusedError(BrokerError):
@@ -80,6 +87,8 @@ class BrokerRefusedError(BrokerError):
 
 class ConnectionLostError(BrokerError):
     """The session ended, and the broker gave no reason."""
+
+    is_over_message = True
 
 
 class SubscriptionRefusedError(BrokerError):

@@ -25,6 +25,7 @@ from edgepub.mqtt.outbox.spool import Spool
 from edgepub.mqtt.payloads import info
 from edgepub.mqtt.publisher import Publisher
 from edgepub.mqtt.store import Store
+from edgepub.mqtt.subscriptions import Subscriptions
 from edgepub.mqtt.topics import Topics
 from edgepub.telemetry.status import Status
 
@@ -156,6 +157,7 @@ class Node:
     def _build_publisher(self) -> Publisher:
         part = self._part_settings.publisher
         offline = state_message(self._topics.status, "offline")
+        topics = [*self._topics.command_filters(SETTINGS), *part.birth_topics]
 
         def on_message(message: Received) -> None:
             if message.topic in part.birth_topics:
@@ -168,8 +170,9 @@ class Node:
             functools.partial(connection.connect, part.mqtt, part.client_id, part.password, will=offline),
             part.mqtt.url,
             part.client_id,
+            state_message(self._topics.status, "online"),
             offline,
-            [*self._topics.command_filters(SETTINGS), *part.birth_topics],
+            Subscriptions(topics, part.mqtt.url, self.status.broker),
             on_message,
             self.status.broker,
         )

@@ -43,10 +43,11 @@ class PahoLog(logging.Logger):
 class Client:
     """The slow path: correct with any aiomqtt 2, whatever its private parts.
 
-    One message in flight is what every broker takes, and then order and acknowledgements need no bookkeeping.
+    One message of QoS 1 in flight is what every broker takes, and then its acknowledgement needs no bookkeeping.
 
-    What the fast path does and this does not: a picture that takes longer than the keep-alive ends the session, and a
-    connection that ends before CONNACK is noticed only after the timeout. If the paho client is not where it was, a
+    What the fast path does and this does not: a picture that takes longer than the keep-alive ends the session, a
+    connection that ends before CONNACK is noticed only after the timeout, and a message from the broker that paho
+    cannot parse ends the session. If the paho client is not where it was, a
     broker's refusal of a message (MQTT 5) is taken for an acknowledgement, and its maximum packet size is unknown.
 
     Args:
@@ -58,7 +59,7 @@ class Client:
     Attributes:
         mqtt: the client of aiomqtt, for subscriptions.
         log: the log of paho.
-        max_in_flight: how many messages may be in flight, if the broker allows as many.
+        max_in_flight: how many messages of QoS 1 may be in flight, if the broker allows as many.
 
     """
 
@@ -74,9 +75,10 @@ class Client:
         self._granted: Properties | None = None  # in CONNACK
         self._has_connack = False
         self._is_abandoned = False
-        self._sending: asyncio.Task[None] | None = None
+        self._sending: set[asyncio.Task[None]] = set()
         self._failure: asyncio.Future[aiomqtt.MqttError] = self._loop.create_future()
         self._acknowledgement: Any = None  # the reason code of the last one
+        self._is_writing = False
         if self._paho:
             self._add_callback("on_connect", self._on_connect)
             self._add_callback("on_disconnect", self._on_disconnect)
@@ -102,8 +104,8 @@ class Client:
 
     async def close(self) -> None:
         """Disconnect, within a second."""
-        if self._sending:
-            self._sending.cancel()
+        for task in self._sending:
+            task.cancel()
         self.mqtt.timeout = _DISCONNECT_TIMEOUT_S
         with contextlib.suppress(aiomqtt.MqttError):
             await self.mqtt.__aexit__(None, None, None)
@@ -132,20 +134,26 @@ class Client:
             MessageRejectedError: the topic is not valid.
 
         """
-        self._sending = self._loop.create_task(self._send(message, payload, properties), name="broker-publish")
+        task = self._loop.create_task(self._send(message, payload, properties), name="broker-publish")
+        self._sending.add(task)
+        task.add_done_callback(self._sending.discard)
 
     async def publish(
         self, message: Message, payload: bytes, properties: Properties | None, timeout_s: float | None = None
     ) -> None:
         """Send a message and wait until it is done; errors as in `send`, and if the broker refuses it."""
-        self._acknowledgement = None
+        if message.qos:
+            self._acknowledgement = None
         call = self.mqtt.publish(message.topic, payload, message.qos, message.retain, properties, timeout=timeout_s)
         try:
             await self._unless_lost(call)
         except ValueError as error:
             raise MessageRejectedError(str(error), "refused") from None
-        if self._acknowledgement is not None:
+        if message.qos and self._acknowledgement is not None:
             check_acknowledgement(self._acknowledgement)
+
+    async def ping(self) -> None:
+        """Return when the broker has answered a ping, and so has read all that was sent before. Here: immediately."""
 
     async def subscribe(self, topic: str) -> Sequence[Any]:
         """Subscribe to a topic at QoS 1; return the reason codes.
@@ -224,7 +232,8 @@ class Client:
         self._fail(aiomqtt.MqttCodeError(reason))
 
     def _on_publish(self, _client: object, _userdata: object, _mid: int, reason: Any, _properties: object) -> None:  # noqa: ANN401
-        self._acknowledgement = reason
+        if not self._is_writing:  # else it is of QoS 0
+            self._acknowledgement = reason
 
     def _on_socket_open(self, *_: object) -> None:
         if self._is_abandoned:  # in the thread that connects: the broker's name was being resolved
@@ -248,7 +257,9 @@ class Client:
 
     def _write(self, _sock: Any) -> None:  # noqa: ANN401
         """Write as much as the socket takes."""
+        self._is_writing = True
         try:
             self._paho.loop_write()
         except Exception as error:  # noqa: BLE001  (paho's may be any; the session is over then)
             self._fail(aiomqtt.MqttError(str(error)))
+        self._is_writing = False

@@ -25,6 +25,8 @@ from edgepub.mqtt.protocol import (
     check_acknowledgement,
 )
 
+_PING_POLL_S = 0.1
+
 
 class FastClient(Client):
     """A client that sends through paho's public API and socket callbacks, and through `PahoInternals`.
@@ -85,9 +87,19 @@ class FastClient(Client):
         finally:
             acknowledgement.cancel()  # nothing would retrieve the reason of a later refusal
 
+    async def ping(self) -> None:
+        """Return when the broker has answered a ping, and so has read all that was sent before."""
+        await self._wait_for_ping()  # the one of the keep-alive may have been sent earlier
+        self._internals.ping()
+        await self._wait_for_ping()
+
     def messages(self) -> AsyncIterator[aiomqtt.Message]:
         """Yield each message from the broker; errors as in `Client`."""
         return self.mqtt.messages
+
+    async def _wait_for_ping(self) -> None:
+        while self._internals.is_pinging:  # noqa: ASYNC110  (paho does not report the answer)
+            await asyncio.sleep(_PING_POLL_S)
 
     def _give_to_paho(self, message: Message, payload: bytes, properties: Properties | None) -> int:
         try:

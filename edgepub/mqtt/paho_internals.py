@@ -16,6 +16,7 @@ paho 2.2:
   the result.
 - `Client._last_bytes_received` and `Client._ping_t`, times: paho measures the keep-alive by them. A large message on a
   slow link takes longer than that, and the ping waits behind it.
+- `Client._send_pingreq`, a method: sends a ping before the keep-alive asks for one. Its answer resets `Client._ping_t`.
 - `Client._sock_close`, a method: closes the socket without a DISCONNECT. aiomqtt leaves the socket open when a session
   breaks or a goodbye fails; the broker would know two of us after the next connect.
 - `Properties.pack`, a method: packs the properties of each message again, although most of them are the same.
@@ -101,6 +102,7 @@ def find_differences(client: aiomqtt.Client) -> Sequence[str]:
         "paho.Client._out_packet": _has_packets(inner),
         "paho.Client._last_bytes_received": isinstance(getattr(inner, "_last_bytes_received", None), float),
         "paho.Client._ping_t": isinstance(getattr(inner, "_ping_t", None), float),
+        "paho.Client._send_pingreq": callable(getattr(inner, "_send_pingreq", None)),
         "paho.Client._sock_close": callable(getattr(inner, "_sock_close", None)),
         "paho.Properties.pack": callable(getattr(Properties, "pack", None)),
     }
@@ -149,6 +151,15 @@ class PahoInternals:
     def close_socket(self) -> None:
         """Close the socket, if it is open."""
         self._paho._sock_close()
+
+    def ping(self) -> None:
+        """Send a ping."""
+        self._paho._send_pingreq()
+
+    @property
+    def is_pinging(self) -> bool:
+        """Whether the broker has not answered a ping yet."""
+        return bool(self._paho._ping_t)
 
     def tag_last_packet(self, message: Message) -> None:
         """Attach a message of QoS 0, which was given to paho just now, to its packet."""

@@ -22,6 +22,9 @@ QUOTA_EXCEEDED = 0x97
 # The client id, the password, the rights, a ban, the authentication method, another client, another server.
 UNWANTED = {0x85, 0x86, 0x87, 0x8A, 0x8C, TAKEN_OVER, 0x98, 0x9D}
 
+# The broker ends the session for a reason of its own: it stops, is busy, has the connection elsewhere, hears nothing.
+_NOT_OVER_A_MESSAGE = {0x89, 0x8B, KEEP_ALIVE_TIMEOUT, TAKEN_OVER, 0x98, 0x9C, 0x9D, 0x9F, 0xA0}
+
 LOST = "connection lost"
 
 
@@ -55,6 +58,11 @@ def reason_code(error: object) -> int:
     """Return the reason code that an error of aiomqtt carries; 0 if there is none."""
     code = getattr(error, "rc", 0)
     return int(getattr(code, "value", code) or 0)
+
+
+def is_over_message(code: int) -> bool:
+    """Return whether a broker that ends a session with this reason code may do so over a message."""
+    return code not in _NOT_OVER_A_MESSAGE
 
 
 def check_acknowledgement(reason: Any) -> None:  # noqa: ANN401  (a reason code of paho)

@@ -4,19 +4,22 @@ import asyncio
 import contextlib
 import logging
 import time
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager
 from math import inf
 from typing import Protocol
 
-from edgepub.core.errors import BrokerError, MessageRejectedError, SubscriptionRefusedError
+from edgepub.core.errors import BrokerError, MessageRejectedError
 from edgepub.mqtt.messages import Message, OnDone, Received
 from edgepub.mqtt.outbox.outbox import Outbox
 from edgepub.mqtt.reconnect import ReconnectPauses
+from edgepub.mqtt.subscriptions import Subscriptions
 from edgepub.telemetry.status import BrokerStatus
 
 _CONNECT_TIMEOUT_S = 120.0
 _WAKE_TIMEOUT_S = 10.0
+_ACKNOWLEDGE_TIMEOUT_S = 20.0
+_POLL_S = 1.0
 _GOODBYE_TIMEOUT_S = 1.0
 _log = logging.getLogger(__name__)
 
@@ -33,8 +36,11 @@ class BrokerSession(Protocol):
     async def publish(self, message: Message) -> None:
         """Send a message and wait until it is done, or raise BrokerError or MessageRejectedError."""
 
+    async def ping(self) -> None:
+        """Return when the broker has read all that was sent before, or now if that cannot be known."""
+
     async def subscribe(self, topic: str) -> None:
-        """Subscribe to a topic, or raise BrokerError."""
+        """Subscribe to a topic, or raise BrokerError, or SubscriptionRefusedError if the session continues."""
 
     def messages(self) -> AsyncIterator[Received]:
         """Yield each message that comes; raise BrokerError when the connection ends."""
@@ -49,13 +55,15 @@ class Publisher:
             reason if the broker does not take it.
         broker: the broker's name, for the log.
         client_id: the MQTT client identifier, for the log.
+        hello: a message that the broker accepts if it accepts any; sent first while sessions end over messages.
         goodbye: the last message before a clean disconnect, after which the broker sends no last will.
-        subscriptions: the topics to subscribe to, wildcards allowed.
+        subscriptions: the topics to subscribe to.
         on_message: takes each message that comes there.
         status: updated with the state of the connection.
         pauses: between two connections.
         connect_timeout_s: the publisher is stuck if a connect takes longer.
         wake_timeout_s: the publisher is stuck if it waits longer although there is something to send.
+        acknowledge_timeout_s: a session ends if the broker answers, but acknowledges a message not even in this time.
 
     """
 
@@ -65,19 +73,22 @@ class Publisher:
         connect: Callable[[OnDone], AbstractAsyncContextManager[BrokerSession]],
         broker: str,
         client_id: str,
+        hello: Message,
         goodbye: Message,
-        subscriptions: Sequence[str],
+        subscriptions: Subscriptions,
         on_message: Callable[[Received], None],
         status: BrokerStatus,
         *,
         pauses: ReconnectPauses | None = None,
         connect_timeout_s: float = _CONNECT_TIMEOUT_S,
         wake_timeout_s: float = _WAKE_TIMEOUT_S,
+        acknowledge_timeout_s: float = _ACKNOWLEDGE_TIMEOUT_S,
     ) -> None:
         self._outbox = outbox
         self._connect = connect
         self._broker = broker
         self._client_id = client_id
+        self._hello = hello
         self._goodbye = goodbye
         self._subscriptions = subscriptions
         self._on_message = on_message
@@ -85,6 +96,8 @@ class Publisher:
         self._pauses = pauses or ReconnectPauses()
         self._connect_timeout_s = connect_timeout_s
         self._wake_timeout_s = wake_timeout_s
+        self._acknowledge_timeout_s = acknowledge_timeout_s
+        self._is_unacknowledged = False
         self._deadline_s = inf
         self._idle_since_s = inf
         self._message_done = asyncio.Event()
@@ -99,7 +112,7 @@ class Publisher:
     async def run(self) -> None:
         """Publish until the outbox is drained, through as many sessions as that takes."""
         while True:
-            connected_s = None
+            connected_s, is_over_message = None, False
             self._set_deadline(self._connect_timeout_s)
             try:
                 async with self._connect(self._on_done) as session:
@@ -107,15 +120,18 @@ class Publisher:
                     _log.info("broker %s: connected, MQTT %s", self._broker, session.version)
                     connected_s = time.monotonic()
                     self._status.sessions += 1
-                    self._status.problem = None
+                    if not self._is_unacknowledged:
+                        self._status.problem = None
                     await self._serve(session)
                     return
             except BrokerError as caught:
                 error = caught
                 self._status.problem = str(error)
+                is_over_message = error.is_over_message and connected_s is not None
             finally:
                 self._status.problem = self._status.problem or "the session is over"
-                self._outbox.put_back_all()  # only now: until the goodbye the broker may still acknowledge some
+                # Only now: until the goodbye the broker may still acknowledge some.
+                self._outbox.end_session(is_over_message=is_over_message)
             pause_s = self._pauses.next_s(error, None if connected_s is None else time.monotonic() - connected_s)
             hint = self._pauses.hint(error, self._client_id)
             _log.warning("broker %s: %s%s; trying again in %.1f s", self._broker, error, hint, pause_s)
@@ -126,7 +142,8 @@ class Publisher:
         self._deadline_s = time.monotonic() + seconds
 
     async def _serve(self, session: BrokerSession) -> None:
-        self._outbox.resend()
+        if self._outbox.start_session(session.window, self._hello):
+            self._pauses.reset()  # there may be more such messages, and this makes the search for them short
         try:
             await self._send_and_listen(session)
         except asyncio.CancelledError:
@@ -137,9 +154,14 @@ class Publisher:
     async def _send_and_listen(self, session: BrokerSession) -> None:
         try:
             async with asyncio.TaskGroup() as group:
-                listening = group.create_task(self._listen(session), name="broker-watch")
+                tasks = [
+                    group.create_task(self._listen(session), name="broker-messages"),
+                    group.create_task(self._subscriptions.subscribe(session), name="broker-subscriptions"),
+                    group.create_task(self._watch_acknowledgements(session), name="broker-acknowledgements"),
+                ]
                 await self._send(session)
-                listening.cancel()
+                for helper in tasks:
+                    helper.cancel()
         except* BrokerError as errors:
             error = errors.exceptions[0]
         else:
@@ -150,24 +172,29 @@ class Publisher:
 
     async def _listen(self, session: BrokerSession) -> None:
         """Pass commands on, and notice the end of the connection."""
-        refusals = []
-        for topic in self._subscriptions:
-            try:
-                await session.subscribe(topic)
-            except SubscriptionRefusedError as error:
-                refusals.append(str(error))
-        if refusals:
-            more = f" (and {len(refusals) - 1} more like it)" if len(refusals) > 1 else ""
-            _log.warning("broker %s: %s%s; messages there are ignored", self._broker, refusals[0], more)
         async for message in session.messages():
             self._on_message(message)
+
+    async def _watch_acknowledgements(self, session: BrokerSession) -> None:
+        """End the session if the broker has read a message, and does not acknowledge it in time."""
+        wait_s = self._acknowledge_timeout_s / 2
+        while True:
+            await asyncio.sleep(min(_POLL_S, wait_s))
+            oldest = self._outbox.oldest_unacknowledged
+            if oldest is None or time.monotonic() - oldest[1] < wait_s:
+                continue
+            await session.ping()  # on a slow link it may still be on its way
+            await asyncio.sleep(wait_s)
+            if self._outbox.oldest_unacknowledged == oldest:
+                self._is_unacknowledged = True
+                count, seconds = self._outbox.unacknowledged, time.monotonic() - oldest[1]
+                text = f"it answers, but has not acknowledged {oldest[0].topic} for {seconds:.0f} s"
+                raise BrokerError(f"{text} ({count} messages under way)")
 
     async def _send(self, session: BrokerSession) -> None:
         """Send one message after another, in their order, until the outbox is drained and all are done."""
         while True:
-            if self._outbox.in_flight >= session.window:
-                await self._wait_for_done()
-            elif message := self._outbox.take():
+            if message := self._outbox.take():
                 try:
                     session.send(message)
                 except MessageRejectedError as error:
@@ -186,6 +213,9 @@ class Publisher:
     def _on_done(self, message: Message, error: MessageRejectedError | None) -> None:
         """Mark a message in the outbox as sent, or as rejected by the broker."""
         self._outbox.done(message, error)
+        if self._is_unacknowledged and message.qos:
+            self._is_unacknowledged = False
+            self._status.problem = None
         if error is not None:
             _log.warning("broker %s: message to %s dropped: %s", self._broker, message.topic, error)
         self._message_done.set()

@@ -49,6 +49,10 @@ class ReconnectPauses:
             self._refused_backoff.reset()
         return (self._refused_backoff if isinstance(error, BrokerRefusedError) else self._backoff).next_s()
 
+    def reset(self) -> None:
+        """Start again with short pauses."""
+        self._backoff.reset()
+
     def hint(self, error: BrokerError, client_id: str) -> str:
         """Return what to add to a log line about an error; a broker need not say that it was another client.
 

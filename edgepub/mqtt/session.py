@@ -14,7 +14,15 @@ from edgepub.core.errors import (
 from edgepub.core.redaction import redact_line
 from edgepub.mqtt.client import Client
 from edgepub.mqtt.messages import Message, Received
-from edgepub.mqtt.protocol import LOST, TAKEN_OVER, UNSPECIFIED_ERROR, UNWANTED, describe_error, reason_code
+from edgepub.mqtt.protocol import (
+    LOST,
+    TAKEN_OVER,
+    UNSPECIFIED_ERROR,
+    UNWANTED,
+    describe_error,
+    is_over_message,
+    reason_code,
+)
 
 _MAX_HEADER_BYTES = 9  # of a PUBLISH, without topic, properties and payload (MQTT 5.0, 3.3)
 
@@ -24,7 +32,7 @@ class Session:
 
     Attributes:
         version: the MQTT version spoken, `5` or `3.1.1`.
-        window: how many messages may be in flight.
+        window: how many messages of QoS 1 may be in flight.
 
     """
 
@@ -68,17 +76,23 @@ class Session:
         except aiomqtt.MqttError as error:
             raise self._session_error(error) from None
 
+    async def ping(self) -> None:
+        """Return when the broker has read all that was sent before, or now if that cannot be known."""
+        await self._client.ping()
+
     async def subscribe(self, topic: str) -> None:
         """Subscribe to a topic, wildcards allowed, at QoS 1.
 
         Raises:
             BrokerError: the connection is broken.
-            SubscriptionRefusedError: the broker refuses the subscription.
+            SubscriptionRefusedError: the broker refuses the subscription, or does not answer.
 
         """
         try:
             reason_codes = await self._client.subscribe(topic)
         except aiomqtt.MqttError as error:
+            if isinstance(error.__context__, TimeoutError):
+                raise SubscriptionRefusedError(f"the broker does not answer the subscription to {topic}") from None
             raise self._session_error(error) from None
         if any(getattr(code, "value", code) >= UNSPECIFIED_ERROR for code in reason_codes):
             raise SubscriptionRefusedError(f"the broker refuses the subscription to {topic}: {reason_codes[0]}")
@@ -113,7 +127,9 @@ class Session:
             )
         if code == UNSPECIFIED_ERROR:
             return ConnectionLostError(LOST)
-        return (BrokerRefusedError if code in UNWANTED else BrokerError)(describe_error(error))
+        result = (BrokerRefusedError if code in UNWANTED else BrokerError)(describe_error(error))
+        result.is_over_message = is_over_message(code)
+        return result
 
 
 def _no_properties(_message: Message) -> None:

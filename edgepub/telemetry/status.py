@@ -24,7 +24,9 @@ class BrokerStatus:
         self.sessions = 0
         """The number of sessions so far."""
         self.problem: str | None = "no session yet"
-        """Why there is no session; None while there is one."""
+        """Why there is no session, or why it is of no use; None while it works."""
+        self.notes: dict[str, str] = {}
+        """What the session lacks although it works, by the part that notices it."""
 
     @property
     def status(self) -> Literal["online", "offline"]:

@@ -22,6 +22,7 @@ from edgepub.mqtt.outbox.outbox import Outbox
 from edgepub.mqtt.paho_internals import find_differences
 from edgepub.mqtt.publisher import Publisher
 from edgepub.mqtt.session import Session
+from edgepub.mqtt.subscriptions import Subscriptions
 from edgepub.telemetry.status import BrokerStatus
 from tests.support.broker5 import CONNACK, TAKEN_OVER, Broker5
 from tests.support.brokers import Mosquitto
@@ -96,9 +97,9 @@ async def test_messages_arrive_in_order_and_each_is_done_once(mosquitto, subscri
         settings = MqttSettings(url=mosquitto.url, protocol=protocol)
         return connection.connect(settings, "edgepub-test", None, on_done, fast=fast)
 
-    publisher = Publisher(
-        outbox, open_session, "broker", "edgepub-test", state_message("site/status", "offline"), [], print, status
-    )
+    hello, goodbye = (state_message("site/status", value) for value in ("online", "offline"))
+    subscriptions = Subscriptions([], "broker", status)
+    publisher = Publisher(outbox, open_session, "broker", "edgepub-test", hello, goodbye, subscriptions, print, status)
     await asyncio.wait_for(publisher.run(), 60)
     assert status.sessions == 1
     assert (outbox.in_flight, outbox.is_drained) == (0, True)

@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 
 import pytest
 
+from edgepub.core.backoff import Backoff
 from edgepub.core.errors import (
     BrokerError,
     BrokerRefusedError,
@@ -18,16 +19,20 @@ from edgepub.mqtt.messages import DetectionsReceipt, Message, Received, state_me
 from edgepub.mqtt.outbox.outbox import Outbox
 from edgepub.mqtt.publisher import Publisher
 from edgepub.mqtt.reconnect import ReconnectPauses
+from edgepub.mqtt.subscriptions import Subscriptions
 from edgepub.telemetry.metrics import CameraMetrics
 from edgepub.telemetry.status import BrokerStatus
 
+HELLO = state_message("status", "online")
 GOODBYE = state_message("status", "offline")
 
 
 class FakeBroker:
     """A broker whose sessions keep every message, or break after a number of them."""
 
-    def __init__(self, *breaks_after, refused=0, refuses_subscriptions=False):
+    def __init__(self, *breaks_after, refused=0, refuses_subscriptions=False, acknowledges=True, pings=True):
+        self.acknowledges = acknowledges
+        self.pings = pings
         self.refuses_subscriptions = refuses_subscriptions
         self.breaks_after = list(breaks_after)
         self.refused = refused
@@ -74,12 +79,17 @@ class FakeSession:
     def send(self, message):
         async def work():
             await self.publish(message)
-            self.on_done(message, None)
+            if self.broker.acknowledges or message.qos == 0:
+                self.on_done(message, None)
 
         if message.topic in self.broker.rejected:
             raise MessageRejectedError("it is too large", "too_large")
         message.encoded()
         self.tasks.add(asyncio.create_task(work()))
+
+    async def ping(self):
+        if not self.broker.pings:
+            await asyncio.Event().wait()
 
     async def publish(self, message):
         await asyncio.sleep(0)
@@ -103,9 +113,10 @@ class FakeSession:
 
 
 def make_publisher(outbox, connect, on_message=None, **options):
-    subscriptions = ["n/+/a/set", "n/+/b/set"]
+    status = options.pop("status", BrokerStatus())
+    subscriptions = Subscriptions(["n/+/a/set", "n/+/b/set"], "b", status, lambda: Backoff(0.01, 0.02))
     options.setdefault("pauses", ReconnectPauses(0.01, 0.02))
-    return Publisher(outbox, connect, "b", "edgepub-b", GOODBYE, subscriptions, on_message, BrokerStatus(), **options)
+    return Publisher(outbox, connect, "b", "edgepub-b", HELLO, GOODBYE, subscriptions, on_message, status, **options)
 
 
 def warnings(caplog):
@@ -196,6 +207,59 @@ async def test_a_broker_that_refuses_subscriptions_still_gets_everything(caplog)
     assert len(broker.sessions) == 1
     (warning,) = warnings(caplog)
     assert "no" in warning, "the broker's reason"
+
+
+async def test_a_refused_subscription_is_asked_for_again_until_it_is_granted(caplog):
+    outbox, status = Outbox(10), BrokerStatus()
+    broker = FakeBroker(refuses_subscriptions=True)
+    task = asyncio.create_task(make_publisher(outbox, broker.connect, status=status).run())
+    async with asyncio.timeout(30):
+        while len(broker.subscribed) < 10:
+            await asyncio.sleep(0.001)
+        assert len(warnings(caplog)) == 1
+        assert "no" in status.notes["subscriptions"]
+        assert status.problem is None, "everything else works"
+        broker.refuses_subscriptions = False
+        while status.notes:
+            await asyncio.sleep(0.001)
+    outbox.drain()
+    await asyncio.wait_for(task, 30)
+    assert len(broker.sessions) == 1
+
+
+async def test_a_broker_that_acknowledges_nothing_is_left_and_gets_the_messages_without_acknowledgement(caplog):
+    outbox, status = Outbox(10), BrokerStatus()
+    for n in range(20):
+        outbox.put(state_message(f"state/{n}", "x"))
+    broker = FakeBroker(acknowledges=False)
+    publisher = make_publisher(outbox, broker.connect, status=status, acknowledge_timeout_s=0.2)
+    task = asyncio.create_task(publisher.run())
+    while len(broker.sessions) < 3:
+        outbox.put(Message("frame", b"1"))
+        await asyncio.sleep(0.01)
+    assert all(b"1" in [m.encoded() for m in session.sent] for session in broker.sessions[:2])
+    assert len(warnings(caplog)) >= 2
+    assert all("state/0" in warning for warning in warnings(caplog)), "the oldest is named"
+    assert status.problem is not None, "a new session alone does not make it good"
+    broker.acknowledges = True
+    broker.sessions[-1].broken.set()
+    async with asyncio.timeout(30):
+        while status.problem is not None:
+            await asyncio.sleep(0.01)
+    outbox.drain()
+    await asyncio.wait_for(task, 30)
+
+
+async def test_a_message_that_is_still_on_its_way_is_waited_for():
+    """On a slow link the broker has not read it yet, which the answer to a ping tells."""
+    outbox = Outbox(10)
+    outbox.put(state_message("picture", "x"))
+    broker = FakeBroker(acknowledges=False, pings=False)
+    task = asyncio.create_task(make_publisher(outbox, broker.connect, acknowledge_timeout_s=0.02).run())
+    await asyncio.sleep(0.5)  # nothing happens
+    assert len(broker.sessions) == 1
+    task.cancel()
+    await asyncio.wait([task])
 
 
 async def test_a_bug_ends_the_publisher():

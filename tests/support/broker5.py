@@ -56,6 +56,8 @@ class Broker5:
         body = packets.read(length)
         if kind[0] >> 4 == 1:  # CONNECT
             return next(answers)
+        if kind[0] >> 4 == 12:  # PINGREQ
+            return b"\xd0\x00"
         if kind[0] >> 4 == 8:  # SUBSCRIBE
             return self._suback.replace(b"{id}", body[:2])
         if kind[0] >> 4 != 3 or not kind[0] & 6:

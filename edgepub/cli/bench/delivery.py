@@ -5,7 +5,6 @@ messages per second. Each runs in a separate process, so that all of its threads
 """
 
 import asyncio
-import functools
 import subprocess
 import sys
 import threading
@@ -20,13 +19,10 @@ import uvloop
 from paho.mqtt.enums import CallbackAPIVersion
 from rich.table import Table
 
+from edgepub.cli.bench.outgoing import make_publisher
 from edgepub.cli.bench.tables import ROUNDS, table
-from edgepub.config.settings import MqttSettings
-from edgepub.mqtt import connection
-from edgepub.mqtt.messages import Message, json_format, state_message
+from edgepub.mqtt.messages import Message, json_format
 from edgepub.mqtt.outbox.outbox import Outbox
-from edgepub.mqtt.publisher import Publisher
-from edgepub.telemetry.status import BrokerStatus
 
 _MESSAGES = 10_000
 _BURST = 100
@@ -98,10 +94,7 @@ def _time_bursts(burst: Callable[[], None]) -> tuple[float, float]:
 
 def _edgepub(port: int, qos: Literal[0, 1]) -> tuple[float, float]:
     outbox, receipt = Outbox(_BURST), _BurstReceipt()
-    connect = functools.partial(connection.connect, MqttSettings(url=f"mqtt://127.0.0.1:{port}"), "bench", None)
-    publisher = Publisher(
-        outbox, connect, "bench", "bench", state_message("bench/status", "offline"), [], print, BrokerStatus()
-    )
+    publisher = make_publisher(outbox, port)
     message = Message(
         _TOPIC, _PAYLOAD, qos, receipt=receipt, payload_format=json_format("edgepub.detections/1"), expiry_s=60
     )

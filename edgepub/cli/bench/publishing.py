@@ -28,16 +28,12 @@ from edgepub.camera.reporter import Reporter
 from edgepub.camera.sampler import Sampler
 from edgepub.camera.snapshots import Snapshots, SnapshotThread
 from edgepub.camera.viewfinder import Viewfinder
+from edgepub.cli.bench.outgoing import make_publisher
 from edgepub.cli.bench.tables import measure_pairs, table
 from edgepub.config.camera import CameraSettings, SnapshotSettings
-from edgepub.config.settings import MqttSettings
-from edgepub.mqtt import connection
-from edgepub.mqtt.messages import state_message
 from edgepub.mqtt.outbox.outbox import Outbox
-from edgepub.mqtt.publisher import Publisher
 from edgepub.mqtt.topics import Topics
 from edgepub.telemetry.metrics import CameraMetrics
-from edgepub.telemetry.status import BrokerStatus
 
 _MESSAGES = 20_000
 _BURST = 100
@@ -98,17 +94,7 @@ def _edgepub(port: int, objects: int) -> float:
     outbox = Outbox(256)
     metrics = CameraMetrics()
     reporter = make_reporter(outbox, metrics)
-    connect = functools.partial(connection.connect, MqttSettings(url=f"mqtt://127.0.0.1:{port}"), "bench", None)
-    publisher = Publisher(
-        outbox,
-        connect,
-        "bench",
-        "bench",
-        state_message(Topics("edgepub", "bench").status, "offline"),
-        [],
-        print,
-        BrokerStatus(),
-    )
+    publisher = make_publisher(outbox, port)
     image = np.zeros((480, 640, 3), np.uint8)
     took: list[float] = []
 

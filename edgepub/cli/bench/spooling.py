@@ -13,16 +13,13 @@ from rich.table import Table
 from edgepub.camera.analysis.presence import Moment, Sighting
 from edgepub.camera.analysis.rules import Occurrence
 from edgepub.camera.payloads import build_event
+from edgepub.cli.bench.outgoing import make_publisher
 from edgepub.cli.bench.tables import table
-from edgepub.config.settings import MqttSettings
-from edgepub.mqtt import connection
-from edgepub.mqtt.messages import Message, event_message, json_format, state_message
+from edgepub.mqtt.messages import Message, event_message, json_format
 from edgepub.mqtt.outbox.durable import DurableLane
 from edgepub.mqtt.outbox.outbox import Outbox
 from edgepub.mqtt.outbox.spool import Spool
 from edgepub.mqtt.payloads import event
-from edgepub.mqtt.publisher import Publisher
-from edgepub.telemetry.status import BrokerStatus
 
 _ROUNDS = 5
 _EVENTS = 10_000
@@ -102,10 +99,7 @@ def _replay_s(path: Path, port: int) -> float:
     """Return the time from the start of the session until the broker has all events."""
     lane = DurableLane(Spool(path), max_messages=_EVENTS)
     outbox = Outbox(256, lane)
-    connect = functools.partial(connection.connect, MqttSettings(url=f"mqtt://127.0.0.1:{port}"), "bench", None)
-    publisher = Publisher(
-        outbox, connect, "bench", "bench", state_message("bench/status", "offline"), [], print, BrokerStatus()
-    )
+    publisher = make_publisher(outbox, port)
     outbox.open()
     outbox.drain()
     began_s = time.monotonic()

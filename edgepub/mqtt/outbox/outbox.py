@@ -1,55 +1,25 @@
-"""Messages that wait for the broker, in lanes, and those in flight; filled by any thread, emptied by one event loop.
-
-The lanes, first to last:
-
-- **announcements**: what exists or no longer exists, for Home Assistant; one at a time.
-- **state**: the newest value of each topic.
-- **durable**: each message in its order, and on disk before it leaves. After three of them, one of another lane goes.
-- **pictures**: the newest of each topic, one at a time and for at most half of the link's time.
-- **stream**: bounded; the oldest message of the fullest topic is dropped first.
-"""
+"""Messages that wait for the broker, in lanes, and those in flight; filled by any thread, emptied by one event loop."""
 
 import asyncio
 import threading
 import time
 from collections.abc import Callable
-from typing import Protocol
 
 from edgepub.core.errors import MessageRejectedError
 from edgepub.mqtt.messages import Message
+from edgepub.mqtt.outbox.dispatch import Dispatch
 from edgepub.mqtt.outbox.durable import DurableLane
-from edgepub.mqtt.outbox.in_flight import InFlight
-from edgepub.mqtt.outbox.retained_lanes import RetainedLanes
+from edgepub.mqtt.outbox.lanes import Lanes
 from edgepub.mqtt.outbox.single import SingleLane
 from edgepub.mqtt.outbox.state import Ledger
-from edgepub.mqtt.outbox.stream import StreamLane
+from edgepub.mqtt.outbox.suspects import Suspects
 from edgepub.mqtt.outbox.wakeup import Wakeup
 
-_MAX_DURABLE_IN_TURN = 3
-"""Durable messages before one of another lane."""
 _DISK_POLL_S = 1.0
-_SINGLE_LANES = {"announcements", "pictures"}
-
-
-class Lane(Protocol):
-    """Messages of one kind that wait. A lane is true if it has a message that can be taken now."""
-
-    def put_back(self, message: Message) -> Message | None:
-        """Put back a message that was taken and not sent; return it if it is dropped instead."""
-
-    def take(self) -> Message | None:
-        """Remove and return the next message, if there is one to be sent now."""
-
-    def done(self, message: Message) -> None:
-        """Forget a message that was taken: it will not be put back."""
-
-    def __len__(self) -> int: ...
-
-    def __bool__(self) -> bool: ...
 
 
 class Outbox:
-    """The lanes, and the messages in flight: from `take` to `done` or `put_back`.
+    """The lanes (`edgepub.mqtt.outbox.lanes`), and the messages in flight: from `take` to `done` or `put_back`.
 
     A put never waits.
 
@@ -72,22 +42,15 @@ class Outbox:
     ) -> None:
         self._lock = threading.Lock()
         self._clock = clock
-        self._retained = RetainedLanes(ledger, clock)
-        self._durable = DurableLane() if durable is None else durable
-        self._stream = StreamLane(stream_size)
-        self._lanes: dict[str, Lane] = {
-            "announcements": self._retained.announcements,
-            "state": self._retained.state,
-            "durable": self._durable,
-            "pictures": self._retained.pictures,
-            "stream": self._stream,
-        }
         self._ledger = ledger
-        self._in_flight = InFlight(clock)
-        self._durable_in_turn = 0
+        self._durable = DurableLane() if durable is None else durable
+        self._suspects = Suspects(clock)
+        self._lanes = Lanes(stream_size, self._durable, ledger, self._suspects.held, clock)
+        self._dispatch = Dispatch(self._lanes, self._suspects, clock)
         self._is_draining = False
-        # It polls: nothing calls `notify` when messages have waited long enough for a disk that hangs.
-        self._wakeup = Wakeup(self._lock, self._is_ready, self._is_waiting, disk_poll_s)
+        # It polls: nothing calls `notify` when messages have waited long enough for a disk that hangs, or were held
+        # back long enough.
+        self._wakeup = Wakeup(self._lock, self._is_ready, lambda: self._lanes.is_waiting, disk_poll_s)
 
     def open(self) -> None:
         """Open the file of the durable lane; what waits there can be taken."""
@@ -97,15 +60,12 @@ class Outbox:
 
     def put(self, message: Message) -> None:
         """Add a message of any lane but the durable; from any thread, without waiting."""
-        lost = None
         with self._lock:
-            if message.lane == "stream":
-                lost = self._stream.put(message)
-            else:
-                self._retained.put(message)
+            lost = self._lanes.put(message)
             self._wakeup.notify()
         if lost is not None:
-            lost.count_dropped("queue_full")
+            dropped, reason = lost
+            dropped.count_dropped(reason)
 
     def put_numbered(self, topic: str, make: Callable[[int], Message]) -> None:
         """Add the durable message that `make` returns for its topic's next number; from any thread, without waiting.
@@ -115,6 +75,26 @@ class Outbox:
         self._durable.put(topic, make)
         self._notify()
 
+    def start_session(self, window: int, first: Message) -> bool:
+        """Send the values of all retained lanes again, for a broker that may have lost them; in the event loop.
+
+        Args:
+            window: how many messages of QoS 1 may be in flight.
+            first: a message of QoS 1 to send first while messages are suspected of ending sessions.
+
+        Returns:
+            Whether a message that ended sessions is held back from now on.
+
+        """
+        held_before = self.held_back
+        with self._lock:
+            dropped = self._dispatch.start_session(window, first)
+            self._lanes.retained.resend()
+            self._wakeup.notify()
+        for message in dropped:
+            message.count_dropped("given_up")
+        return self.held_back > held_before
+
     def take(self) -> Message | None:
         """Remove and return the next message, if there is one to be sent now; in the event loop.
 
@@ -122,55 +102,71 @@ class Outbox:
         """
         with self._lock:
             if self._is_draining:
-                self._retained.release_all()
-            message = self._take_next()
-        if message is not None:
-            self._in_flight.add(message)
-        return message
+                self._lanes.retained.release_all()
+            return self._dispatch.take()
 
     def done(self, message: Message, error: MessageRejectedError | None = None) -> None:
         """Count a message that was in flight as sent, or as dropped if the broker does not take it; in the event loop.
 
         A message that is not in flight is ignored.
         """
-        taken_s = self._in_flight.remove(message)
-        if taken_s is None:
-            return
+        lane = self._lanes.of(message)
+        with self._lock:
+            was_full = self._dispatch.is_full
+            taken_s = self._dispatch.done(message)
+            if taken_s is None:
+                return
+            if was_full or lane:
+                self._wakeup.wake()
+            if error is None and message.retain and not message.payload:  # a refused clear is tried at the next start
+                self._lanes.retained.forget(message.topic)
         if error is None:
             message.count_sent(taken_s)
         else:
             message.count_dropped(error.reason)
-        lane = self._lanes[message.lane]
-        with self._lock:
-            lane.done(message)
-            if lane:
-                self._wakeup.wake()
-            if error is None and message.retain and not message.payload:  # a refused clear is tried at the next start
-                self._retained.forget(message.topic)
         if isinstance(lane, SingleLane):
             asyncio.get_running_loop().call_later(self._clock() - taken_s, self._end_pause, lane)
 
     def put_back(self, message: Message) -> None:
         """Put back a message in flight that was not sent; in the event loop."""
-        lane = self._lanes[message.lane]
         with self._lock:
-            if isinstance(lane, SingleLane) and self._in_flight.first(_SINGLE_LANES) is message:
-                lane.add_failure(message.topic)  # the session ended over it
-            self._in_flight.remove(message)
-            dropped = lane.put_back(message)
+            dropped = self._dispatch.put_back(message)
             self._wakeup.notify()
         if dropped is not None:
-            dropped.count_dropped("queue_full" if dropped.lane == "stream" else "given_up")
+            dropped.count_dropped("queue_full")
 
-    def put_back_all(self) -> None:
-        """Put back all messages in flight, the last taken first; in the event loop."""
-        while message := self._in_flight.last():
-            self.put_back(message)
+    def end_session(self, *, is_over_message: bool = False) -> None:
+        """Put back all messages in flight, the last taken first; in the event loop.
+
+        Args:
+            is_over_message: whether the broker may have ended the session over one of them.
+
+        """
+        with self._lock:
+            dropped = self._dispatch.end_session(is_over_message=is_over_message)
+            self._wakeup.notify()
+        for message in dropped:
+            message.count_dropped("queue_full")
 
     @property
     def in_flight(self) -> int:
         """How many messages are in flight."""
-        return len(self._in_flight.entries)
+        return len(self._dispatch.in_flight.entries)
+
+    @property
+    def unacknowledged(self) -> int:
+        """How many messages of QoS 1 are in flight."""
+        return self._dispatch.in_flight.unacknowledged
+
+    @property
+    def oldest_unacknowledged(self) -> tuple[Message, float] | None:
+        """The message of QoS 1 in flight that was taken first, and when; None if there is none."""
+        return self._dispatch.in_flight.oldest_unacknowledged()
+
+    @property
+    def held_back(self) -> int:
+        """How many topics are held back because sessions ended over them."""
+        return len(self._suspects.held)
 
     async def wait(self) -> None:
         """Wait until there may be something to take, after `take` had nothing."""
@@ -180,13 +176,13 @@ class Outbox:
     def is_drained(self) -> bool:
         """Whether `drain` was called and every message has been taken."""
         with self._lock:
-            return self._is_draining and not self._is_waiting()
+            return self._is_draining and not self._lanes.is_waiting
 
     @property
     def has_work(self) -> bool:
         """Whether a message can be taken now."""
         with self._lock:
-            return any(self._lanes.values())
+            return self._dispatch.can_take
 
     def resend(self, *lanes: str) -> None:
         """Send again all that these lanes of retained messages have sent, in the old order; all of them by default.
@@ -194,13 +190,14 @@ class Outbox:
         For a broker or a subscriber that may have lost it.
         """
         with self._lock:
-            self._retained.resend(*lanes)
+            self._lanes.retained.resend(*lanes)
             self._wakeup.notify()
 
     def reset_failures(self) -> None:
-        """Forget which messages were refused: from now on it is another broker."""
+        """Forget over which messages sessions ended: from now on it is another broker."""
         with self._lock:
-            self._retained.reset_failures()
+            self._suspects.reset()
+            self._lanes.retained.announcements.end_quiet()
             self._wakeup.notify()
 
     def drain(self) -> None:
@@ -217,7 +214,7 @@ class Outbox:
 
         """
         with self._lock:
-            dropped = self._stream.discard()
+            dropped = self._lanes.stream.discard()
         for message in dropped:
             message.count_dropped("stopped")
         lost, kept = self._durable.close(timeout_s)
@@ -226,28 +223,19 @@ class Outbox:
     def age_s(self, topic: str) -> float:
         """Return how many seconds the oldest message of a topic in the stream lane has waited; 0 if there is none."""
         with self._lock:
-            oldest = self._stream.oldest(topic)
+            oldest = self._lanes.stream.oldest(topic)
         return 0.0 if oldest is None or oldest.receipt is None else time.monotonic() - oldest.receipt.queued_s
 
     def sizes(self) -> dict[str, int]:
         """Return how many messages wait in each lane."""
         with self._lock:
-            return {name: len(lane) for name, lane in self._lanes.items()}
+            return self._lanes.sizes()
 
     def _release(self) -> None:
         """Release the states whose topics are in the ledger on disk by now."""
         with self._lock:
-            self._retained.release_saved()
+            self._lanes.retained.release_saved()
             self._wakeup.notify()
-
-    def _take_next(self) -> Message | None:
-        if message := self._retained.announcements.take() or self._retained.state.take():
-            return message
-        if self._durable_in_turn < _MAX_DURABLE_IN_TURN and (message := self._durable.take()):
-            self._durable_in_turn += 1
-            return message
-        self._durable_in_turn = 0
-        return self._retained.pictures.take() or self._stream.take() or self._durable.take()
 
     def _end_pause(self, lane: SingleLane) -> None:
         with self._lock:
@@ -255,10 +243,7 @@ class Outbox:
             self._wakeup.wake()
 
     def _is_ready(self) -> bool:
-        return self._is_draining or any(self._lanes.values())
-
-    def _is_waiting(self) -> bool:
-        return any(map(len, self._lanes.values()))
+        return self._dispatch.can_take or (self._is_draining and not self._dispatch.is_full)
 
     def _notify(self) -> None:
         with self._lock:

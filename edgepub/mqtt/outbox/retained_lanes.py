@@ -1,6 +1,6 @@
 """The lanes of retained messages as one: a topic has its value in one of them only."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 
 from edgepub.mqtt.messages import Message
 from edgepub.mqtt.outbox.single import AnnouncementLane, SingleLane
@@ -12,6 +12,7 @@ class RetainedLanes:
 
     Args:
         ledger: remembers the topics; None: nothing does.
+        held: topics not to send now.
         clock: returns monotonic seconds.
 
     Attributes:
@@ -21,10 +22,10 @@ class RetainedLanes:
 
     """
 
-    def __init__(self, ledger: Ledger | None, clock: Callable[[], float]) -> None:
-        self.announcements = AnnouncementLane(ledger, clock)
-        self.state = StateLane(ledger)
-        self.pictures = SingleLane(ledger)
+    def __init__(self, ledger: Ledger | None, held: Collection[str], clock: Callable[[], float]) -> None:
+        self.announcements = AnnouncementLane(ledger, held, clock)
+        self.state = StateLane(ledger, held)
+        self.pictures = SingleLane(ledger, held)
         self._ledger = ledger
         self._lanes: dict[str, StateLane] = {
             "announcements": self.announcements,
@@ -50,18 +51,13 @@ class RetainedLanes:
         for name in names or self._lanes:
             self._lanes[name].resend()
 
-    def reset_failures(self) -> None:
-        """Reset the failures of all messages."""
-        self.announcements.reset_failures()
-        self.pictures.reset_failures()
-
     def release_saved(self) -> None:
         """Release the topics that the ledger has on disk now."""
         for lane in self._lanes.values():
             lane.release_saved()
 
     def release_all(self) -> None:
-        """End all pauses, and release all topics, even if the disk hangs."""
+        """End all pauses, and release all topics, even if the disk hangs; drop those that are held back."""
         self.announcements.end_pause()
         self.pictures.end_pause()
         for lane in self._lanes.values():

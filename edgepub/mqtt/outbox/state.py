@@ -1,7 +1,7 @@
 """The state lane: only the newest value of each topic matters."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Protocol
 
 from edgepub.mqtt.messages import Message
@@ -31,11 +31,13 @@ class StateLane:
 
     Args:
         ledger: remembers the topics; None: nothing does.
+        held_back: topics not to send now.
 
     """
 
-    def __init__(self, ledger: Ledger | None = None) -> None:
+    def __init__(self, ledger: Ledger | None = None, held_back: Collection[str] = ()) -> None:
         self._ledger = ledger
+        self._held_back = held_back
         self._newest: dict[str, Message] = {}
         self._unsent: dict[str, None] = {}  # topics, the longest waiting first
         self._held: dict[str, float] = {}  # topics that the ledger does not have on disk yet, and since when
@@ -90,8 +92,10 @@ class StateLane:
             del self._held[topic]
 
     def release_all(self) -> None:
-        """Release all topics, even if the disk hangs."""
+        """Release all topics, even if the disk hangs; drop those that are held back."""
         self._held.clear()
+        for topic in self._held_back:
+            self._unsent.pop(topic, None)
 
     def __len__(self) -> int:
         return len(self._unsent)
@@ -100,7 +104,8 @@ class StateLane:
         return self._first() is not None
 
     def _first(self) -> str | None:
-        if not self._held:
+        if not self._held and not self._held_back:
             return next(iter(self._unsent), None)
         latest_s = time.monotonic() - _MAX_HELD_S
-        return next((topic for topic in self._unsent if self._held.get(topic, latest_s) <= latest_s), None)
+        ready = (topic for topic in self._unsent if self._held.get(topic, latest_s) <= latest_s)
+        return next((topic for topic in ready if topic not in self._held_back), None)

@@ -1,6 +1,7 @@
 """The stream lane: the newest messages matter most, and all topics matter equally."""
 
 from collections import OrderedDict, deque
+from collections.abc import Collection
 
 from edgepub.mqtt.messages import Message
 
@@ -50,12 +51,23 @@ class StreamLane:
         self._size += 1
         return None
 
-    def take(self) -> Message | None:
-        """Take the oldest message of the topic whose turn it is, unless too many are in flight."""
-        if not self:
+    def take(self, skip: Collection[str] = ()) -> Message | None:
+        """Take the oldest message of the topic whose turn it is, unless too many are in flight.
+
+        Args:
+            skip: topics not to take now.
+
+        """
+        if not self or (skip and not self.has_other_than(skip)):
             return None
+        while skip and next(iter(self._topics)) in skip:
+            self._topics.move_to_end(next(iter(self._topics)))
         self._in_flight += 1
         return self._pop_in_turn()
+
+    def has_other_than(self, skip: Collection[str]) -> bool:
+        """Return whether a message of another topic than these can be taken now."""
+        return bool(self) and not all(topic in skip for topic in self._topics)
 
     def done(self, message: Message) -> None:  # noqa: ARG002
         """Note that a message that was taken will not be put back."""
@@ -64,6 +76,10 @@ class StreamLane:
     def discard(self) -> list[Message]:
         """Remove and return all messages that wait."""
         return [self._pop_in_turn() for _ in range(self._size)]
+
+    def discard_topic(self, topic: str) -> list[Message]:
+        """Remove and return the messages of a topic that wait."""
+        return [self._pop(topic) for _ in range(len(self._topics.get(topic, ())))]
 
     def oldest(self, topic: str) -> Message | None:
         """Return the oldest message of a topic without taking it."""

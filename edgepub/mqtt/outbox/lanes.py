@@ -1,0 +1,117 @@
+"""The lanes as one: which lane a message goes to, and which lane is next.
+
+First to last:
+
+- **announcements**: what exists or no longer exists, for Home Assistant; one at a time.
+- **state**: the newest value of each topic.
+- **durable**: each message in its order, and on disk before it leaves. After three of them, one of another lane goes.
+- **pictures**: the newest of each topic, one at a time and for at most half of the link's time.
+- **stream**: bounded; the oldest message of the fullest topic is dropped first.
+"""
+
+from collections.abc import Callable, Collection
+from typing import Protocol
+
+from edgepub.mqtt.messages import Message
+from edgepub.mqtt.outbox.durable import DurableLane
+from edgepub.mqtt.outbox.retained_lanes import RetainedLanes
+from edgepub.mqtt.outbox.state import Ledger
+from edgepub.mqtt.outbox.stream import StreamLane
+
+_MAX_DURABLE_IN_TURN = 3
+"""Durable messages before one of another lane."""
+
+
+class Lane(Protocol):
+    """Messages of one kind that wait. A lane is true if it has a message that can be taken now."""
+
+    def put_back(self, message: Message) -> Message | None:
+        """Put back a message that was taken and not sent; return it if it is dropped instead."""
+
+    def take(self) -> Message | None:
+        """Remove and return the next message, if there is one to be sent now."""
+
+    def done(self, message: Message) -> None:
+        """Forget a message that was taken: it will not be put back."""
+
+    def __len__(self) -> int: ...
+
+    def __bool__(self) -> bool: ...
+
+
+class Lanes:
+    """All lanes. Not thread-safe, but for the durable one.
+
+    Args:
+        stream_size: messages that the stream lane holds.
+        durable: the durable lane.
+        ledger: remembers which topics are retained.
+        held: topics that are held back: retained ones wait, those of the stream are dropped.
+        clock: the time of which only differences matter, in seconds.
+
+    """
+
+    def __init__(
+        self,
+        stream_size: int,
+        durable: DurableLane,
+        ledger: Ledger | None,
+        held: Collection[str],
+        clock: Callable[[], float],
+    ) -> None:
+        self.retained = RetainedLanes(ledger, held, clock)
+        self.durable = durable
+        self.stream = StreamLane(stream_size)
+        self._held = held
+        self._durable_in_turn = 0
+        self._lanes: dict[str, Lane] = {
+            "announcements": self.retained.announcements,
+            "state": self.retained.state,
+            "durable": durable,
+            "pictures": self.retained.pictures,
+            "stream": self.stream,
+        }
+
+    def of(self, message: Message) -> Lane:
+        """Return the lane of a message."""
+        return self._lanes[message.lane]
+
+    def put(self, message: Message) -> tuple[Message, str] | None:
+        """Add a message of any lane but the durable; return what is dropped, and the reason, if anything is."""
+        if message.lane != "stream":
+            self.retained.put(message)
+        elif message.topic in self._held:
+            return message, "given_up"
+        elif dropped := self.stream.put(message):
+            return dropped, "queue_full"
+        return None
+
+    def take(self) -> Message | None:
+        """Remove and return the next message, if there is one to be sent now."""
+        if message := self.retained.announcements.take() or self.retained.state.take():
+            return message
+        if self._durable_in_turn < _MAX_DURABLE_IN_TURN and (message := self.durable.take()):
+            self._durable_in_turn += 1
+            return message
+        self._durable_in_turn = 0
+        return self.retained.pictures.take() or self.stream.take() or self.durable.take()
+
+    def hold_back(self, message: Message, hold_s: float) -> list[Message]:
+        """Hold back the topic of a message; return the messages that are dropped for it."""
+        if message.lane == "announcements":
+            self.retained.announcements.be_quiet(message.topic, hold_s)
+        if message.lane == "stream":
+            return self.stream.discard_topic(message.topic)
+        return [message] if message.lane == "pictures" else []
+
+    def sizes(self) -> dict[str, int]:
+        """Return how many messages wait in each lane."""
+        return {name: len(lane) for name, lane in self._lanes.items()}
+
+    @property
+    def is_waiting(self) -> bool:
+        """Whether any message waits."""
+        return any(map(len, self._lanes.values()))
+
+    def __bool__(self) -> bool:
+        return any(self._lanes.values())

@@ -1,0 +1,195 @@
+"""A message over which sessions end is found, whatever its lane: named, held back and counted. All else goes on."""
+
+import asyncio
+
+import pytest
+
+from edgepub.mqtt import messages
+from edgepub.mqtt.messages import DetectionsReceipt, EventReceipt, Message, PictureReceipt, state_message
+from edgepub.mqtt.outbox.durable import DurableLane
+from edgepub.mqtt.outbox.outbox import Outbox
+from edgepub.telemetry.metrics import CameraMetrics
+
+HELLO = state_message("node/status", "online")
+INNOCENT = [f"innocent/{n}" for n in range(30)]
+
+
+class Clock:
+    def __init__(self):
+        self.now_s = 1000.0
+
+    def __call__(self):
+        self.now_s += 1e-6
+        return self.now_s
+
+
+class FussyBroker:
+    """A broker that ends the session over some topics: before MQTT 5 it cannot refuse a message otherwise."""
+
+    def __init__(self, outbox, *topics, accepts=True):
+        self._outbox = outbox
+        self._topics = topics
+        self._accepts = accepts
+
+    async def session(self, *, goes_away=False):
+        """Read messages until nothing waits, or the session ends; return the topics that arrived."""
+        outbox, arrived, unread = self._outbox, [], []
+        outbox.start_session(16, HELLO)
+        while True:
+            await asyncio.sleep(0.001)  # the pauses after pictures and announcements are shorter
+            while message := outbox.take():
+                unread.append(message)
+                if message.qos == 0:
+                    outbox.done(message)
+            if not unread:
+                outbox.end_session()
+                return arrived
+            message = unread.pop(0)
+            if message.topic in self._topics or not self._accepts:
+                outbox.end_session(is_over_message=not goes_away)
+                return arrived
+            arrived.append(message.topic)
+            if message.qos:
+                outbox.done(message)
+
+
+class Sender:
+    """An outbox with 30 innocent messages in all lanes, and one message of the lane under test."""
+
+    def __init__(self):
+        self.clock = Clock()
+        self.metrics = CameraMetrics()
+        receipts = {topic: EventReceipt(self.metrics) for topic in ("guilty", *INNOCENT)}
+        self.outbox = Outbox(99, DurableLane(receipts=receipts), clock=self.clock)
+
+    def put(self, lane, topic):
+        outbox = self.outbox
+        match lane:
+            case "announcements":
+                outbox.put(messages.announcement_message(topic, b"{}"))
+            case "state":
+                outbox.put(state_message(topic, "1"))
+            case "durable":
+                outbox.put_numbered(topic, lambda n: messages.event_message(topic, str(n).encode(), messages.TEXT))
+            case "pictures":
+                outbox.put(messages.picture_message(topic, b"jpeg", PictureReceipt(self.metrics)))
+            case "stream":
+                outbox.put(Message(topic, b"frame", receipt=DetectionsReceipt(self.metrics, 0.0, 0.0)))
+
+
+LANES = {
+    "announcements": [],
+    "state": [],
+    "durable": ["event_given_up"],
+    "pictures": ["snapshot_given_up"],
+    "stream": ["given_up"],
+}
+
+
+def warnings(caplog, topic):
+    return [record for record in caplog.records if record.levelname == "WARNING" and topic in record.getMessage()]
+
+
+@pytest.mark.parametrize("lane", LANES)
+async def test_a_message_over_which_sessions_end_is_held_back_and_all_else_arrives(lane, caplog):
+    sender = Sender()
+    for number, topic in enumerate(INNOCENT):
+        sender.put(list(LANES)[number % 5], topic)
+        if number == 14:
+            sender.put(lane, "guilty")
+    broker, arrived, held_back = FussyBroker(sender.outbox, "guilty"), set(), []
+    for _ in range(12):
+        arrived |= set(await broker.session())
+        held_back.append(sender.outbox.held_back)
+        sender.clock.now_s += 10
+        for topic in INNOCENT[4::5]:
+            sender.put("stream", topic)  # the next frame
+        if lane == "stream" and not sender.outbox.held_back:
+            sender.put(lane, "guilty")
+    assert arrived >= set(INNOCENT)
+    assert max(held_back) == 1
+    warning = warnings(caplog, "guilty")[0]
+    size = len({"announcements": b"{}", "pictures": b"jpeg", "stream": b"frame"}.get(lane, b"1"))
+    assert f"{size} bytes" in warning.getMessage()
+    assert not warnings(caplog, "innocent")
+    assert list(sender.metrics.read().dropped) == LANES[lane]
+
+
+@pytest.mark.parametrize("lane", LANES)
+async def test_it_is_tried_again_alone_after_a_minute_and_later_after_longer(lane):
+    sender = Sender()
+    broker = FussyBroker(sender.outbox, "guilty")
+    sessions = []
+    for _ in range(400):
+        sender.put(lane, "guilty")
+        sender.put("state", "innocent/0")
+        sessions.append("innocent/0" in await broker.session())
+        sender.clock.now_s += 10
+    assert sender.outbox.held_back == 1
+    assert sessions[4:].count(False) <= 14, "the pauses are 60 s, 120 s, 240 s, ..."
+    tolerant = FussyBroker(sender.outbox)
+    sender.clock.now_s += 3600
+    arrived = []
+    for _ in range(2):
+        sender.put(lane, "guilty")
+        arrived += await tolerant.session()
+    assert "guilty" in arrived
+    assert sender.outbox.held_back == 0
+
+
+async def test_several_such_messages_are_found_one_after_another():
+    sender = Sender()
+    guilty = [f"guilty/{n}" for n in range(5)]
+    for number, topic in enumerate(INNOCENT):
+        sender.put("state", topic)
+        if number % 6 == 0:
+            sender.put("state", guilty[number // 6])
+    broker = FussyBroker(sender.outbox, *guilty)
+    for _ in range(3 * len(guilty)):
+        await broker.session()
+    assert set(INNOCENT) <= set(await broker.session())
+    assert sender.outbox.held_back == 5
+
+
+async def test_no_message_is_to_blame_if_the_broker_accepts_none():
+    sender = Sender()
+    for number, topic in enumerate(INNOCENT):
+        sender.put(list(LANES)[number % 4], topic)
+    for _ in range(20):
+        await FussyBroker(sender.outbox, accepts=False).session()
+    assert sender.outbox.held_back == 0
+    arrived = [topic for _ in range(2) for topic in await FussyBroker(sender.outbox).session()]
+    assert set(arrived) >= set(INNOCENT), "nothing is lost"
+    assert not sender.metrics.read().dropped
+
+
+async def test_a_broker_that_goes_away_is_no_reason():
+    sender = Sender()
+    sender.put("durable", "guilty")
+    for _ in range(9):
+        await FussyBroker(sender.outbox, "guilty").session(goes_away=True)
+    assert await FussyBroker(sender.outbox).session() == ["guilty"]
+    assert sender.outbox.held_back == 0
+
+
+async def test_another_broker_gets_everything_immediately():
+    sender = Sender()
+    sender.put("state", "guilty")
+    for _ in range(4):
+        await FussyBroker(sender.outbox, "guilty").session()
+    assert sender.outbox.held_back == 1
+    sender.outbox.reset_failures()
+    assert await FussyBroker(sender.outbox).session() == ["guilty"]
+
+
+@pytest.mark.parametrize("lane", ["announcements", "state", "pictures", "stream"])
+async def test_at_the_end_what_is_held_back_delays_nothing(lane):
+    sender = Sender()
+    sender.put(lane, "guilty")
+    for _ in range(4):
+        await FussyBroker(sender.outbox, "guilty").session()
+        sender.put(lane, "guilty")
+    sender.outbox.drain()
+    sender.put(lane, "guilty")
+    assert sender.outbox.take() is None
+    assert sender.outbox.is_drained
