@@ -1,6 +1,5 @@
 """Builds payloads from a model's results and from the events of its objects."""
 
-import sys
 from collections.abc import Iterable, Mapping
 from math import isfinite
 from typing import Any
@@ -8,13 +7,9 @@ from typing import Any
 from edgepub.camera.analysis.rules import Occurrence
 from edgepub.camera.frames import Result
 from edgepub.core.errors import InvalidResultError
+from edgepub.core.uuid7 import uuid7
 from edgepub.mqtt.payloads import detections, event
 from edgepub.mqtt.payloads.schema import validate
-
-if sys.version_info >= (3, 14):
-    from uuid import uuid7
-else:
-    from uuid_utils.compat import uuid7
 
 
 class DetectionsBuilder:

@@ -105,7 +105,8 @@ class Message(NamedTuple):
     expiry_s: int | None = None
     """How many seconds after the sending the message is of use; None: without limit."""
     created_s: float = 0.0
-    """When an event was put into the outbox, in Unix seconds; 0 for other messages."""
+    """When an event was put into the outbox, on the monotonic clock, because the wall clock may be wrong; negative if
+    that was before the boot; 0 for other messages."""
     row: int = 0
     """The row of an event in the file of events; 0 for other messages."""
 

@@ -128,22 +128,6 @@ def test_the_oldest_is_dropped_when_there_are_too_many(lanes):
     assert restarted.send(50)[-1] == "a41"
 
 
-def test_a_message_that_is_too_old_is_dropped_and_a_clock_that_jumps_makes_none_old(lanes, monkeypatch):
-    lane = lanes(max_age_s=100)
-    lane.put("a", 3)
-    lane.wait_until_written()
-    real = time.time
-    monkeypatch.setattr(time, "time", lambda: real() + 1000)  # a computer without a battery has just received the time
-    assert lane.send(1) == ["a1"]
-    assert lane.close() == (0, 2)
-    restarted = lanes(max_age_s=100)  # 1000 seconds later
-    restarted.put("a")
-    (message,) = restarted.take()
-    assert message.payload == b"a4"
-    assert 90 <= message.expiry_s <= 100
-    assert restarted.dropped() == {"a": {"event_expired": 2}}
-
-
 @pytest.mark.parametrize("content", ["noise", "another program's database"])
 def test_a_damaged_file_is_set_aside_and_reported(lanes, tmp_path, caplog, content):
     first = lanes()

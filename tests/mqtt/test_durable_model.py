@@ -24,9 +24,6 @@ class Clock:
     def monotonic(self):
         return self.now_s
 
-    def time(self):
-        return self.now_s + 1e9
-
     def time_ns(self):
         return 10**18
 
@@ -38,7 +35,9 @@ class FakeSpool:
         self.dice = dice
         self.clock = clock
         self.kinds = kinds
-        self.rows = {number: Row(number, "t", "s", str(number).encode(), clock.time()) for number in range(1, rows + 1)}
+        self.rows = {
+            number: Row(number, "t", "s", str(number).encode(), clock.monotonic()) for number in range(1, rows + 1)
+        }
         self.numbers = {"t": rows} if rows else {}
         self.is_open = False
         self.state = "works"

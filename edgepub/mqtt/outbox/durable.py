@@ -53,9 +53,6 @@ class DurableLane:
         self._slow_disk_s = slow_disk_s
         self._receipts = {} if receipts is None else receipts  # not `or`: the caller adds to it later
         self._clock = clock
-        # The wall clock may jump, by days on a computer without a battery. The age of a message of this process must
-        # not jump with it.
-        self._clock_offset_s = clock.time() - clock.monotonic()
         self._lock = threading.Lock()
         self._queue = DurableQueue(max_messages, max_ready, max_incoming, self._count_lost)
         self._sync: SpoolSync | None = None
@@ -106,7 +103,7 @@ class DurableLane:
         It never waits for the disk.
         """
         with self._lock:
-            self._queue.put(topic, make, self._now_s(), self._receipts.get(topic))
+            self._queue.put(topic, make, self._clock.monotonic(), self._receipts.get(topic))
         self._worker.wake()
 
     def put_back(self, message: Message) -> None:
@@ -126,7 +123,7 @@ class DurableLane:
         if not queue.is_in_memory:
             return None  # the usual case, checked without the lock because the lock costs more
         with self._lock:
-            now_s = self._now_s()
+            now_s = self._clock.monotonic()
             queue.expire(now_s - self._max_age_s)
             message = queue.take() or self._take_incoming()
             if queue.needs_load:
@@ -156,15 +153,12 @@ class DurableLane:
     def _bypasses_file(self) -> bool:
         return self._sync is None or self._sync.is_bypassed
 
-    def _now_s(self) -> float:
-        return self._clock_offset_s + self._clock.monotonic()
-
     def _work(self) -> float | None:
         """Bring the queue and the file into step, in the worker thread."""
         assert self._sync is not None  # noqa: S101
         if not self._closing:
             with self._lock:
-                self._queue.expire(self._now_s() - self._max_age_s)
+                self._queue.expire(self._clock.monotonic() - self._max_age_s)
             return self._sync.exchange()
         pause_s = self._sync.exchange(closing=True)
         if pause_s == 0:

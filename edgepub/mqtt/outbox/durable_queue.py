@@ -111,7 +111,7 @@ class DurableQueue:
         self._remove(message.row)
 
     def expire(self, oldest_s: float) -> None:
-        """Drop waiting events that were created before a moment in Unix seconds."""
+        """Drop waiting events that were created before a moment on the monotonic clock."""
         for queue in (self._ready, self._incoming):
             while queue and queue[0].created_s < oldest_s:
                 self._drop(queue.popleft(), "expired")

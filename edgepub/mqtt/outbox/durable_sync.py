@@ -24,9 +24,6 @@ class Clock(Protocol):
     def monotonic(self) -> float:
         """Return seconds that only go forward."""
 
-    def time(self) -> float:
-        """Return Unix seconds, which may jump."""
-
     def time_ns(self) -> int:
         """Return Unix nanoseconds, which may jump."""
 
@@ -187,9 +184,8 @@ class SpoolSync:
         with self._lock:
             batch = self._queue.start_batch()
         try:
-            if batch:
-                with self._disk_access():
-                    self._spool.write([_row(message) for message in batch.added], batch.numbers, batch.removed)
+            with self._disk_access():
+                self._spool.write([_row(message) for message in batch.added], batch.numbers, batch.removed)
         except BaseException:  # also after a bug: the next batch must include this one
             with self._lock:
                 self._queue.cancel_batch(batch)

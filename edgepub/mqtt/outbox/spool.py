@@ -2,7 +2,7 @@
 
 import sqlite3
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import NamedTuple, NoReturn
@@ -10,6 +10,7 @@ from typing import NamedTuple, NoReturn
 from edgepub.core.errors import SpoolError, SpoolReplacedError
 from edgepub.core.redaction import redact_line
 from edgepub.core.state_dir import create_private_file, set_aside_damaged_file, set_aside_newer_file
+from edgepub.mqtt.outbox.spool_clock import SpoolClock
 from edgepub.mqtt.outbox.spool_format import NewerFormatError, read_version, upgrade
 
 _LOCK_TIMEOUT_S = 1.0
@@ -29,6 +30,7 @@ class Row(NamedTuple):
     schema: str
     payload: bytes
     created_s: float
+    """On the clock of the file (`spool_clock`) there, on the monotonic clock here."""
 
 
 class Found(NamedTuple):
@@ -50,11 +52,13 @@ class Spool:
 
     Args:
         path: the file's path.
+        clock: the clock of the file.
 
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, clock: SpoolClock | None = None) -> None:
         self._path = path
+        self._clock = clock or SpoolClock()
         self._database: sqlite3.Connection | None = None
 
     @property
@@ -72,6 +76,7 @@ class Spool:
             )
             try:
                 found = _prepare(database)
+                self._clock.start(database)
             except BaseException:
                 database.close()
                 raise
@@ -82,28 +87,38 @@ class Spool:
         """Return up to `limit` rows behind an id, in order."""
         query = "SELECT id, topic, schema, payload, created_s FROM events WHERE id > ? ORDER BY id LIMIT ?"
         with self._errors():
-            return [Row(*row) for row in self._connection().execute(query, (after, limit))]
+            rows = [Row(*row) for row in self._connection().execute(query, (after, limit))]
+        return [row._replace(created_s=self._clock.from_file(row.created_s)) for row in rows]
 
-    def write(self, rows: Sequence[Row], numbers: Mapping[str, int], removed: Iterable[int]) -> None:
+    def write(self, rows: Sequence[Row], numbers: Mapping[str, int], removed: Sequence[int]) -> None:
         """Add rows, save the newest numbers and delete rows by id, in one transaction.
 
-        Rows and numbers are on disk when it returns. A power failure may undo the last deletions.
+        Rows and numbers are on disk when it returns. A power failure may undo the last deletions. From time to time it
+        also saves the clock, so call it now and then while messages wait.
         """
+        is_save_due = self._clock.is_save_due
+        if not (rows or numbers or removed or is_save_due):
+            return
+        stored = [row._replace(created_s=self._clock.to_file(row.created_s)) for row in rows]
         with self._errors():
             database = self._connection()
             database.execute(f"PRAGMA synchronous = {'FULL' if rows or numbers else 'NORMAL'}")
             try:
                 database.execute("BEGIN IMMEDIATE")
                 # A row may be there already, from a commit that succeeded and yet reported an error.
-                database.executemany("INSERT OR IGNORE INTO events VALUES (?, ?, ?, ?, ?)", rows)
+                database.executemany("INSERT OR IGNORE INTO events VALUES (?, ?, ?, ?, ?)", stored)
                 database.executemany(_SET_NUMBER, numbers.items())
                 database.executemany("DELETE FROM events WHERE id = ?", ((id_,) for id_ in removed))
+                if is_save_due:
+                    self._clock.save(database)
                 database.execute("COMMIT")
             except sqlite3.Error:
                 if database.in_transaction:  # when the disk is full, SQLite has rolled it back itself
                     with suppress(sqlite3.Error):
                         database.execute("ROLLBACK")
                 raise
+        if is_save_due:
+            self._clock.set_saved()
 
     def shrink(self) -> None:
         """Return unused space to the disk."""

@@ -9,6 +9,11 @@ _STEPS: tuple[tuple[str, ...], ...] = (
 )""",
         "CREATE TABLE IF NOT EXISTS numbers (topic TEXT PRIMARY KEY, newest INTEGER NOT NULL) WITHOUT ROWID",
     ),
+    (  # the one row of the clock that `events.created_s` is on (`spool_clock`)
+        """CREATE TABLE IF NOT EXISTS clock (
+    id INTEGER PRIMARY KEY CHECK (id = 1), boot_id TEXT NOT NULL, ahead_s REAL NOT NULL, newest_s REAL NOT NULL
+)""",
+    ),
 )
 """The statements of each step; step n makes version n + 1.
 
