@@ -115,7 +115,9 @@ class DurableSettings(Section):
     max_messages: Annotated[int, Number] = Field(default=100_000, ge=1, le=10_000_000)
     """Maximum events kept while the broker is unreachable. The oldest is dropped first, and counted."""
     max_age_s: Annotated[float, Number] = Field(default=86_400, ge=1, le=31_536_000)
-    """Events that have waited longer than this are dropped, and counted."""
+    """Events that have waited longer than this are dropped, and counted.
+
+    Time in which the computer is off does not count. The wall clock has no influence."""
 
 
 class OutboxSettings(Section):

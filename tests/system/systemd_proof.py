@@ -4,10 +4,12 @@
 Each printed line is a fact that was checked. It exits at the first that is wrong.
 """
 
+import contextlib
 import json
 import os
 import re
 import shutil
+import sqlite3
 import subprocess
 import sys
 import time
@@ -15,6 +17,16 @@ from pathlib import Path
 
 PROJECT, DEPENDENCIES, DEMO = Path("/run/proof/project"), Path("/run/proof/dependencies"), Path("/run/proof/demo")
 UNITS, ETC, PROGRAM = Path("/etc/systemd/system"), Path("/etc/edgepub"), Path("/opt/edgepub")
+# It waits for the right time as systemd-time-wait-sync.service does, which does nothing in a container.
+CLOCK_WAIT = """[Unit]
+DefaultDependencies=no
+Before=time-sync.target
+Wants=time-sync.target
+[Service]
+Type=oneshot
+ExecStart=/bin/sh -c 'until test -e /run/clock-is-set; do sleep 0.1; done'
+TimeoutStartSec={timeout_s}
+"""
 CREDENTIAL, TOKEN = Path("/etc/credstore/edgepub.mqtt_password"), Path("/etc/credstore/edgepub.http_token")
 PASSWORD = "correct horse battery staple"
 CONFIGURATION = {
@@ -261,6 +273,29 @@ def starts_without_a_broker():
     configure()
 
 
+def waits_for_the_clock():
+    """Where a unit waits for the time at boot, and no longer than that unit."""
+    seen("nothing waits for the time here", sh("systemctl", "is-active", "time-sync.target", check=False) == "inactive")
+    for timeout_s, is_set in (("infinity", True), ("3", False)):
+        sh("systemctl", "stop", "edgepub", "time-sync.target")
+        (UNITS / "clock-wait.service").write_text(CLOCK_WAIT.format(timeout_s=timeout_s))
+        sh("systemctl", "daemon-reload")
+        sh("systemctl", "start", "--no-block", "clock-wait", "edgepub")  # as in one boot
+        time.sleep(2)  # one cannot wait for nothing
+        seen("it does not start before the clock is set", prop("ActiveState") == "inactive", prop("ActiveState"))
+        Path("/run/clock-is-set").touch() if is_set else None
+        text = "it starts when the clock is set" if is_set else "and starts when nothing waits for that any longer"
+        eventually(text, lambda: prop("ActiveState") == "active")
+        Path("/run/clock-is-set").unlink(missing_ok=True)
+
+
+def knows_the_boot():
+    """So an event's age is exact over restarts. (It sees the id of the kernel, as the sandbox has a /proc of its own.)"""
+    with contextlib.closing(sqlite3.connect("/var/lib/private/edgepub/events.sqlite")) as database:
+        (boot_id,) = database.execute("SELECT boot_id FROM clock").fetchone()
+    seen("it knows the boot id", re.fullmatch(r"[0-9a-f-]{36}", boot_id), boot_id)
+
+
 def is_hardened():
     for drop_in in [None, *sorted((PROJECT / "systemd" / "edgepub.service.d").glob("*.conf"))]:
         name = drop_in.stem if drop_in else "the unit alone"
@@ -301,6 +336,7 @@ def main():
     reaches_devices()
     uid = starts()
     is_in_the_journal()
+    knows_the_boot()
     reloads()
     writes_nowhere_else(uid)
     comes_back_after_a_kill()
@@ -308,6 +344,7 @@ def main():
     refuses_a_wrong_configuration()
     is_checked_and_purged_by_root()
     starts_without_a_broker()
+    waits_for_the_clock()
 
 
 main()
