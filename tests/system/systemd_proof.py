@@ -290,7 +290,7 @@ def waits_for_the_clock():
 
 
 def knows_the_boot():
-    """So an event's age is exact over restarts. (It sees the id of the kernel, as the sandbox has a /proc of its own.)"""
+    """So an event's age is exact over restarts. (The sandbox has a /proc of its own, with the id of the kernel.)"""
     with contextlib.closing(sqlite3.connect("/var/lib/private/edgepub/events.sqlite")) as database:
         (boot_id,) = database.execute("SELECT boot_id FROM clock").fetchone()
     seen("it knows the boot id", re.fullmatch(r"[0-9a-f-]{36}", boot_id), boot_id)
