@@ -92,7 +92,7 @@ def check(
     effective = load_effective(path)
     settings = effective.settings
     counts = [_count_text(len(settings.cameras), "camera"), _count_text(len(settings.models), "model")]
-    typer.echo(f"{path}: good: {', '.join(counts)}, broker {settings.mqtt.url}")
+    typer.echo(f"{path}: good: {', '.join(counts)}, broker {settings.mqtt.display_url}")
     for line in effective.override_notes():
         typer.echo(line)
     if connect:
@@ -261,4 +261,4 @@ def _purge(path: Path) -> None:
     topics = purge(node)
     for topic in topics:
         typer.echo(topic)
-    typer.echo(f"{_count_text(len(topics), 'retained topic')} cleared on {node.mqtt.url}", err=True)
+    typer.echo(f"{_count_text(len(topics), 'retained topic')} cleared on {node.mqtt.display_url}", err=True)

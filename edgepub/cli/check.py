@@ -36,7 +36,9 @@ def inspect(settings: Settings) -> Iterator[_Outcome]:
     All sources are opened at the same time. Models are loaded one after the other, and run on a frame of one of their
     cameras if there is one.
     """
-    yield _start_check(_CONNECT_TIMEOUT_S, f"broker {settings.mqtt.url}", lambda: asyncio.run(_connect(settings)))()
+    yield _start_check(
+        _CONNECT_TIMEOUT_S, f"broker {settings.mqtt.display_url}", lambda: asyncio.run(_connect(settings))
+    )()
     frames: dict[str, Frame] = {}
     sources = [
         _start_check(_OPEN_TIMEOUT_S, f"{name}: source", functools.partial(_read_frame, name, camera, frames))

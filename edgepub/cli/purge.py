@@ -52,7 +52,7 @@ def purge(settings: NodeSettings) -> list[str]:
         try:
             return asyncio.run(_purge(settings, node_store))
         except BrokerError as error:
-            raise BrokerError(f"broker {settings.mqtt.url}: {error}") from None
+            raise BrokerError(f"broker {settings.mqtt.display_url}: {error}") from None
 
 
 async def _purge(settings: NodeSettings, node_store: store.Store) -> list[str]:

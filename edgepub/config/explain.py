@@ -32,6 +32,7 @@ _PHRASES = {
     "int_parsing": "must be a whole number, without a unit",
     "list_type": "must be a list, like [person, car]",
     "missing": "is missing",
+    "string_unicode": "has a surrogate, which is no character; remove it",
     "too_short": "must not be empty",
     "string_too_short": "must not be empty",
     "model_type": "must be a mapping (keys and values below it), not a single value",

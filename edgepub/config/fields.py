@@ -13,6 +13,10 @@ BROKER_PORTS = {"mqtt": 1883, "mqtts": 8883, "ws": 80, "wss": 443, "unix": 0}
 NODE_TOPICS = frozenset({"status", "info", "stats"})
 _HALF_URL = re.compile(r"[a-z]{2,}:/(?!/)", re.IGNORECASE)
 _NEGATIVE = re.compile(r"-\d+")
+_PLANE_ENDS = "".join(chr(plane | 0xFFFE) + chr(plane | 0xFFFF) for plane in range(0, 0x110000, 0x10000))
+# Control characters, surrogates, noncharacters, and the byte order mark, which paho refuses (MQTT 5.0, 1.5.4).
+_NOT_IN_MQTT = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff\ufdd0-\ufdef\ufeff" + _PLANE_ENDS + "]")
+_MAX_MQTT_TEXT_BYTES = 65_535
 _NAME = re.compile(r"[a-z0-9_-]{1,64}")
 _HOST_NAME = re.compile(r"(?=.{1,253}$)[a-z0-9_]([a-z0-9_-]*[a-z0-9_])?(\.[a-z0-9_]([a-z0-9_-]*[a-z0-9_])?)*")
 
@@ -36,6 +40,7 @@ def _is_host(name: str | None) -> bool:
 
 
 def _check_broker_url(value: str) -> str:
+    check_mqtt_text(value)  # first: urlsplit drops some control characters
     try:
         parts = urlsplit(value)
         port = parts.port
@@ -48,12 +53,24 @@ def _check_broker_url(value: str) -> str:
     if "@" in parts.netloc:
         raise ValueError("put the user into mqtt.username and the password into mqtt.password_file, not into the URL")
     if parts.scheme == "unix":
-        if parts.netloc or not parts.path.startswith("/") or parts.query or parts.fragment:
+        if parts.netloc or not parts.path.startswith("/") or "?" in value or "#" in value:
             raise ValueError("write a unix socket as unix:///run/mosquitto.sock, with three slashes")
     elif not _is_host(parts.hostname) or port == 0:
         raise ValueError("has no valid host; write it like mqtt://127.0.0.1:1883")
-    elif parts.query or parts.fragment or (parts.path.strip("/") and parts.scheme in {"mqtt", "mqtts"}):
+    elif parts.scheme in {"mqtt", "mqtts"} and ("?" in value or "#" in value or parts.path.strip("/")):
         raise ValueError("must end after the host and port, like mqtt://127.0.0.1:1883")
+    elif "#" in value or " " in value:
+        raise ValueError("must have no '#', which brokers do not receive, and no space; write them as %23 and %20")
+    return value
+
+
+def check_mqtt_text(value: str) -> str:
+    """Return a text that goes to the broker; raise ValueError if MQTT does not allow it."""
+    if found := _NOT_IN_MQTT.search(value):
+        code = f"U+{ord(found[0]):04X}"
+        raise ValueError(f"has the character {code}, which MQTT does not allow; remove it")
+    if (size := len(value.encode())) > _MAX_MQTT_TEXT_BYTES:
+        raise ValueError(f"must have at most {_MAX_MQTT_TEXT_BYTES} bytes, not {size}")
     return value
 
 
@@ -70,7 +87,8 @@ def _check_camera_name(value: str) -> str:
 
 
 def _check_topic(value: str) -> str:
-    if any(c in value for c in "+#\0") or value.startswith("$") or not all(value.split("/")):
+    check_mqtt_text(value)
+    if any(c in value for c in "+#") or value.startswith("$") or not all(value.split("/")):
         raise ValueError(
             "must have no '+', '#' or empty level, and no '$' at the start, like 'edgepub' or 'site/edgepub'"
         )
@@ -156,6 +174,8 @@ Name = Annotated[str, AfterValidator(_check_name)]
 HostName = Annotated[str, AfterValidator(_normalize_host_name)]
 ListenAddress = Annotated[str, BeforeValidator(_parse_listen_address)]
 CameraName = Annotated[str, AfterValidator(_check_camera_name)]
+MqttText = Annotated[str, Field(min_length=1), AfterValidator(check_mqtt_text)]
+ClientId = Annotated[str, Field(min_length=1, max_length=256), AfterValidator(check_mqtt_text)]
 Topic = Annotated[str, Field(min_length=1, max_length=256), AfterValidator(_check_topic)]
 Number = BeforeValidator(_reject_bool)
 Directory = Annotated[Path, AfterValidator(_check_directory)]

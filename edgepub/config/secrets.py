@@ -15,6 +15,7 @@ CREDSTORE = Path("/etc/credstore")
 that they use and check the same secrets as the service. Only root can list this directory."""
 HOW_TO_MAKE_ONE = "make one with `openssl rand -hex 16`"
 _MIN_TOKEN_LENGTH = 16
+_MAX_PASSWORD_BYTES = 65_535
 
 
 def read_broker_password(mqtt: MqttSettings, credstore: Path = CREDSTORE) -> SecretStr | None:
@@ -29,6 +30,7 @@ def read_broker_password(mqtt: MqttSettings, credstore: Path = CREDSTORE) -> Sec
 
     """
     if mqtt.password is not None:
+        _check_password(mqtt.password.get_secret_value())
         return mqtt.password
     path = mqtt.password_file or _find_credential(PASSWORD_CREDENTIAL, credstore if mqtt.username else None)
     if path is None:
@@ -40,6 +42,7 @@ def read_broker_password(mqtt: MqttSettings, credstore: Path = CREDSTORE) -> Sec
         raise ValueError(f"username is missing: the credential {PASSWORD_CREDENTIAL} needs a user name")
     if not password:
         raise ValueError(f"the password file is empty: {path}")
+    _check_password(password)
     return SecretStr(password)
 
 
@@ -66,6 +69,16 @@ def read_http_token(http: HttpSettings, credstore: Path = CREDSTORE) -> SecretSt
     if len(token) < _MIN_TOKEN_LENGTH:
         raise ValueError(f"the token must have at least {_MIN_TOKEN_LENGTH} characters: {path}; {HOW_TO_MAKE_ONE}")
     return SecretStr(token)
+
+
+def _check_password(password: str) -> None:
+    """Raise ValueError if MQTT cannot carry a password (MQTT 5.0, 1.5.6)."""
+    try:
+        size = len(password.encode())
+    except UnicodeEncodeError:  # in the environment, or as an escape in YAML
+        raise ValueError("the password is not UTF-8 text") from None
+    if size > _MAX_PASSWORD_BYTES:
+        raise ValueError(f"the password has {size} bytes; MQTT allows {_MAX_PASSWORD_BYTES}")
 
 
 def read_secret(kind: str, path: Path) -> str:

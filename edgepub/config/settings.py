@@ -13,9 +13,11 @@ from edgepub.config.camera import CameraSettings
 from edgepub.config.fields import (
     BrokerUrl,
     CameraName,
+    ClientId,
     Directory,
     HostName,
     ListenAddress,
+    MqttText,
     Name,
     Number,
     ReadableFile,
@@ -54,14 +56,17 @@ class MqttSettings(Section):
     """The MQTT broker and how to connect to it."""
 
     url: BrokerUrl = "mqtt://127.0.0.1:1883"
-    """The broker: `mqtt://`, `mqtts://`, `ws://` or `wss://` with host and port, or `unix:///path`."""
-    username: str | None = Field(default=None, min_length=1)
+    """The broker: `mqtt://`, `mqtts://`, `ws://` or `wss://` with host and port, or `unix:///path`.
+
+    `ws://` and `wss://` may have a path, by default `/mqtt`, and a query: `wss://broker.example/path?key=value`. No log
+    contains the query."""
+    username: MqttText | None = None
     """The user name at the broker."""
     password: SecretStr | None = Field(default=None, min_length=1)
     """The password. Prefer `password_file` or the credential `mqtt_password`, to keep it out of this file."""
     password_file: ReadableFile | None = None
     """A file that contains the password and nothing else."""
-    client_id: str | None = Field(default=None, min_length=1, max_length=256)
+    client_id: ClientId | None = None
     """The MQTT client identifier, which must be unique on the broker; null: `edgepub-<node>`."""
     protocol: Literal["auto", "5", "3.1.1"] = "auto"
     """The MQTT version. `auto`: try 5, then 3.1.1 if the broker refuses 5."""
@@ -98,6 +103,12 @@ class MqttSettings(Section):
     def parts(self) -> SplitResult:
         """The URL, split into its parts."""
         return urlsplit(self.url)
+
+    @property
+    def display_url(self) -> str:
+        """The URL for a log or a terminal: a query may contain a secret."""
+        url, mark, query = self.url.partition("?")
+        return f"{url}{mark}***" if query else url
 
 
 class StreamSettings(Section):

@@ -5,8 +5,11 @@ import contextlib
 import logging
 import threading
 from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
-from typing import TypeVar
+from typing import Any, TypeVar
+
+import uvloop
 
 _BATCH_S = 0.01
 _BUG_PAUSE_S = 10.0
@@ -88,11 +91,41 @@ def native_threads() -> list[threading.Thread]:
     return [thread for thread in threading.enumerate() if isinstance(thread, _NativeThread)]
 
 
+class _DaemonThreads(ThreadPoolExecutor):
+    """Runs each call in a thread of its own, which does not delay the end of the process."""
+
+    def submit(self, function: Callable[..., Value], /, *args: Any, **kwargs: Any) -> Future[Value]:  # noqa: ANN401
+        """Run the function in a new thread."""
+        future: Future[Value] = Future()
+
+        def run() -> None:
+            if not future.set_running_or_notify_cancel():
+                return
+            try:
+                result = function(*args, **kwargs)
+            except BaseException as error:
+                future.set_exception(error)
+            else:
+                future.set_result(result)
+
+        threading.Thread(target=run, name="executor", daemon=True).start()
+        return future
+
+
+def new_event_loop() -> asyncio.AbstractEventLoop:
+    """Return a new event loop, whose own threads do not delay its end.
+
+    aiomqtt connects in such a thread, which waits there for the DNS and for the broker.
+    """
+    loop = uvloop.new_event_loop()
+    loop.set_default_executor(_DaemonThreads())
+    return loop
+
+
 async def run_in_thread(name: str, work: Callable[[], Value], *, native: bool = False) -> Value:
     """Run `work` once in a thread of its own, and return its result or raise its error.
 
-    If this is cancelled, the thread continues and its result is dropped. The event loop's own threads are no
-    alternative: one of them that hangs delays the end of the process without limit.
+    If this is cancelled, the thread continues and its result is dropped.
 
     Args:
         name: the thread's name.

@@ -168,7 +168,7 @@ class Node:
         return Publisher(
             self.outbox,
             functools.partial(connection.connect, part.mqtt, part.client_id, part.password, will=offline),
-            part.mqtt.url,
+            part.mqtt.display_url,
             part.client_id,
             state_message(self._topics.status, "online"),
             offline,

@@ -8,14 +8,12 @@ import uuid
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
-import uvloop
-
 from edgepub.config.effective import EffectiveSettings, InForce, load_effective
 from edgepub.config.settings import Settings
 from edgepub.core.errors import ConfigurationError, StateInUseError
 from edgepub.core.process import exit_now
 from edgepub.core.state_dir import lock_state_dir
-from edgepub.core.threads import native_threads, run_in_thread
+from edgepub.core.threads import native_threads, new_event_loop, run_in_thread
 from edgepub.core.versions import installed_versions
 from edgepub.daemon.fleet import Fleet
 from edgepub.daemon.node import Node
@@ -50,7 +48,7 @@ def run(path: Path) -> int:
     _log.info("edgepub %(edgepub)s, PySDK %(pysdk)s, Python %(python)s", installed_versions())
     _log.info("configuration %s", path.absolute())
     _log_override_notes(effective)
-    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+    with asyncio.Runner(loop_factory=new_event_loop) as runner:
         try:
             code = runner.run(_serve_until_signalled(effective, load))
         except StateInUseError as error:

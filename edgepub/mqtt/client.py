@@ -46,8 +46,8 @@ class Client:
     One message of QoS 1 in flight is what every broker takes, and then its acknowledgement needs no bookkeeping.
 
     What the fast path does and this does not: a picture that takes longer than the keep-alive ends the session, a
-    connection that ends before CONNACK is noticed only after the timeout, and a message from the broker that paho
-    cannot parse ends the session. If the paho client is not where it was, a
+    connection that ends before CONNACK is noticed only after the timeout, a message from the broker that paho cannot
+    parse ends the session, and a WebSocket's handshake has no time limit. If the paho client is not where it was, a
     broker's refusal of a message (MQTT 5) is taken for an acknowledgement, and its maximum packet size is unknown.
 
     Args:

@@ -6,6 +6,7 @@ import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Literal
+from urllib.parse import SplitResult
 
 import aiomqtt
 from aiomqtt.exceptions import MqttConnectError
@@ -109,7 +110,7 @@ async def _open(client: Client, settings: MqttSettings, password: SecretStr | No
         if reason_code(error) == UNSUPPORTED_VERSION:
             raise _NotThisVersionError(text) from None
         raise (BrokerRefusedError if reason_code(error) in UNWANTED else BrokerError)(text) from None
-    except ValueError as error:  # a host that is not a name, which aiomqtt lets pass
+    except (ValueError, LookupError) as error:  # a host that is not a name, or paho cannot parse what it gets
         raise BrokerError(redact_line(error)) from None
     except aiomqtt.MqttError as error:
         if _is_timeout(error):
@@ -161,8 +162,12 @@ def _mqtt_client(
         max_inflight_messages=MAX_IN_FLIGHT + 1,  # and the last one before the disconnect
         socket_options=[] if is_unix else _SOCKET_OPTIONS,
         tls_context=tls_context,
-        websocket_path=(parts.path or "/mqtt") if parts.scheme in {"ws", "wss"} else None,
+        websocket_path=_websocket_target(parts) if parts.scheme in {"ws", "wss"} else None,
     )
+
+
+def _websocket_target(parts: SplitResult) -> str:
+    return f"{parts.path or '/mqtt'}{'?' * bool(parts.query)}{parts.query}"
 
 
 async def _tls_context(settings: MqttSettings) -> ssl.SSLContext | None:

@@ -50,6 +50,7 @@ class FastClient(Client):
     async def open(self) -> None:
         """Connect, and wait for CONNACK; errors as in `Client`."""
         self._is_opening = True
+        self._internals.limit_handshake(self.mqtt.timeout)
         try:
             await super().open()
         finally:

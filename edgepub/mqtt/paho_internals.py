@@ -19,12 +19,15 @@ paho 2.2:
 - `Client._send_pingreq`, a method: sends a ping before the keep-alive asks for one. Its answer resets `Client._ping_t`.
 - `Client._sock_close`, a method: closes the socket without a DISCONNECT. aiomqtt leaves the socket open when a session
   breaks or a goodbye fails; the broker would know two of us after the next connect.
+- `Client._create_socket`, a method: opens the connection, with a handshake of WebSockets that may take for ever. It is
+  replaced for these, by what it is made of: `_create_socket_connection`, `_ssl_wrap_socket` and `_WebsocketWrapper`.
 - `Properties.pack`, a method: packs the properties of each message again, although most of them are the same.
 """
 
 import asyncio
 import functools
 import logging
+import socket
 import time
 from collections import deque
 from collections.abc import Sequence
@@ -38,13 +41,29 @@ from paho.mqtt.properties import Properties
 
 from edgepub.mqtt.messages import Message
 from edgepub.mqtt.protocol import publish_properties
+from edgepub.mqtt.websocket import shake_hands
 
 _EXPECTED_VERSIONS = {"aiomqtt": "2.5.", "paho-mqtt": "2.2."}
 _PACKET_KEYS = {"command", "qos", "to_process", "packet"}
 _MAX_JOINED_BYTES = 16_384
 _MESSAGES = "edgepub_messages"
 """The key in a packet for the messages of QoS 0 in it: paho would make three objects to report that one was written."""
+_CREATE_SOCKET = ("create_socket", "create_socket_connection", "ssl_wrap_socket")
+_PahoWebSocket: Any = getattr(paho, "_WebsocketWrapper", object)
 _log = logging.getLogger(__name__)
+
+
+class _WebSocket(_PahoWebSocket):  # type: ignore[misc]
+    """A WebSocket of paho, with another handshake."""
+
+    def __init__(self, sock: socket.socket, host: str, port: int, is_ssl: bool, target: str, timeout_s: float) -> None:
+        self._timeout_s = timeout_s
+        super().__init__(socket=sock, host=host, port=port, is_ssl=is_ssl, path=target, extra_headers=None)
+
+    def _do_handshake(self, _headers: object) -> None:
+        scheme = "https" if self._ssl else "http"
+        shake_hands(self._socket, scheme, self._host, self._port, self._path, self._timeout_s)
+        self.connected = True
 
 
 class PackedProperties(Properties):
@@ -104,9 +123,19 @@ def find_differences(client: aiomqtt.Client) -> Sequence[str]:
         "paho.Client._ping_t": isinstance(getattr(inner, "_ping_t", None), float),
         "paho.Client._send_pingreq": callable(getattr(inner, "_send_pingreq", None)),
         "paho.Client._sock_close": callable(getattr(inner, "_sock_close", None)),
+        "paho.Client._create_socket": _has_websockets(inner),
         "paho.Properties.pack": callable(getattr(Properties, "pack", None)),
     }
     return [name for name, is_right in is_expected.items() if not is_right]
+
+
+def _has_websockets(inner: Any) -> bool:  # noqa: ANN401
+    """Return whether WebSockets are made of the parts that `limit_handshake` puts together."""
+    return (
+        callable(getattr(_PahoWebSocket, "_do_handshake", None))
+        and all(hasattr(inner, name) for name in ("transport", "host", "port", "_ssl", "_websocket_path"))
+        and all(callable(getattr(inner, f"_{name}", None)) for name in _CREATE_SOCKET)
+    )
 
 
 def _has_packets(inner: Any) -> bool:  # noqa: ANN401
@@ -160,6 +189,23 @@ class PahoInternals:
     def is_pinging(self) -> bool:
         """Whether the broker has not answered a ping yet."""
         return bool(self._paho._ping_t)
+
+    def limit_handshake(self, timeout_s: float) -> None:
+        """Limit the handshake of a WebSocket, which paho does while it connects."""
+        inner = self._paho
+
+        def create_socket() -> _WebSocket:
+            sock = inner._create_socket_connection()
+            try:
+                if inner._ssl:
+                    sock = inner._ssl_wrap_socket(sock)
+                return _WebSocket(sock, inner.host, inner.port, inner._ssl, inner._websocket_path, timeout_s)
+            except BaseException:
+                sock.close()
+                raise
+
+        if inner.transport == "websockets":
+            inner._create_socket = create_socket
 
     def tag_last_packet(self, message: Message) -> None:
         """Attach a message of QoS 0, which was given to paho just now, to its packet."""

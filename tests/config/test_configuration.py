@@ -111,6 +111,14 @@ WRONG = [
     ({"mqtt__url": "mqtt://h:99999"}, "mqtt.url: must be a URL like mqtt://127.0.0.1:1883"),
     ({"mqtt__url": "mqtt://h:port"}, "mqtt.url: must be a URL like mqtt://127.0.0.1:1883"),
     ({"mqtt__url": "mqtt://h/path"}, "mqtt.url: must end after the host and port, like mqtt://127.0.0.1:1883"),
+    ({"mqtt__url": "mqtt://h?q"}, "mqtt.url: must end after the host and port, like mqtt://127.0.0.1:1883"),
+    ({"mqtt__url": "wss://h/path?q#x"}, "mqtt.url: must have no '#', which brokers do not receive, and no space; write them as %23 and %20"),
+    ({"mqtt__url": "wss://h#"}, "mqtt.url: must have no '#', which brokers do not receive, and no space; write them as %23 and %20"),
+    ({"mqtt__url": "ws://h/a b"}, "mqtt.url: must have no '#', which brokers do not receive, and no space; write them as %23 and %20"),
+    ({"mqtt__url": "ws://h/a\r\nb"}, "mqtt.url: has the character U+000D, which MQTT does not allow; remove it"),
+    ({"mqtt__password": "\ud800", "mqtt__username": "me"}, "mqtt: the password is not UTF-8 text"),
+    ({"mqtt__password": "ü" * 40_000, "mqtt__username": "me"}, "mqtt: the password has 80000 bytes; MQTT allows 65535"),
+    ({"mqtt__username": "ü" * 40_000}, "mqtt.username: must have at most 65535 bytes, not 80000"),
     ({"mqtt__url": "mqtt://u:secret@h"}, "mqtt.url: put the user into mqtt.username and the password into mqtt.password_file, not into the URL"),
     ({"mqtt__url": "unix://run/socket"}, "mqtt.url: write a unix socket as unix:///run/mosquitto.sock, with three slashes"),
     ({"mqtt__url": "unix:///run/s?x"}, "mqtt.url: write a unix socket as unix:///run/mosquitto.sock, with three slashes"),
@@ -226,6 +234,38 @@ WRONG = [
 @pytest.mark.parametrize(("change", "line"), WRONG, ids=[line for _, line in WRONG])
 def test_a_mistake_gets_its_line(tmp_path, change, line):
     assert mistakes(tmp_path, changed(**change)) == [line]
+
+
+NOT_IN_MQTT = [
+    "\0",
+    "\x01",
+    "\t",
+    "\n",
+    "\x1b",
+    "\x7f",
+    "\x85",
+    "\ud800",
+    "\udfff",
+    "\ufdd0",
+    "\ufeff",
+    "\uffff",
+    "\U0010fffe",
+]
+TEXTS = ["mqtt__topic_prefix", "mqtt__client_id", "mqtt__username", "home_assistant__discovery_prefix"]
+
+
+@pytest.mark.parametrize("key", TEXTS)
+@pytest.mark.parametrize("character", NOT_IN_MQTT, ids=ascii)
+def test_a_character_that_mqtt_does_not_allow_is_named(tmp_path, key, character):
+    why = f"has the character U+{ord(character):04X}, which MQTT does not allow; remove it"
+    if "\ud800" <= character <= "\udfff":
+        why = "has a surrogate, which is no character; remove it"
+    assert mistakes(tmp_path, changed(**{key: f"a{character}b"})) == [f"{key.replace('__', '.')}: {why}"]
+
+
+@pytest.mark.parametrize("key", TEXTS)
+def test_any_other_character_is_allowed(tmp_path, key):
+    assert load(tmp_path, changed(**{key: "größe/日本 \U0001f4f7"}))
 
 
 # fmt: off

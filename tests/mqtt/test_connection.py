@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import gc
 import socket
+import threading
 import types
 
 import aiomqtt
@@ -24,9 +25,11 @@ from edgepub.mqtt.publisher import Publisher
 from edgepub.mqtt.session import Session
 from edgepub.mqtt.subscriptions import Subscriptions
 from edgepub.telemetry.status import BrokerStatus
+from tests.support import websocket_servers
 from tests.support.broker5 import CONNACK, TAKEN_OVER, Broker5
 from tests.support.brokers import Mosquitto
 from tests.support.sockets import queued_bytes
+from tests.support.waiting import wait_until
 
 QUOTA_EXCEEDED = b"\x40\x03{id}\x97"
 NOT_AUTHORIZED = b"\x40\x03{id}\x87"
@@ -367,3 +370,40 @@ async def test_without_the_paho_client_the_slow_path_still_delivers(mosquitto, s
     await client.close()
     await asyncio.to_thread(reader.wait_for, lambda r: r.last("site/status"), "the goodbye")
     assert [int(payload) for payload in reader.payloads("site/a")] == list(range(20))
+
+
+@pytest.mark.parametrize("answer", list(websocket_servers.ANSWERS), ids=lambda answer: answer.__name__)
+async def test_a_websocket_that_does_not_open_is_given_up_with_the_reason(answer):
+    server, threads = websocket_servers.Server(answer), threading.active_count()
+    settings = MqttSettings(url=f"{server.url}/x?k=s3cret")
+    with pytest.raises(BrokerError) as caught:
+        async with asyncio.timeout(30), connection.connect(settings, "edgepub-test", None, fast=True, timeout_s=0.5):
+            pass
+    assert websocket_servers.ANSWERS[answer] in str(caught.value)
+    assert "s3cret" not in str(caught.value)
+    assert not connections_to(server.port)
+    await asyncio.to_thread(wait_until, lambda: not server.open, "the end of the connection")
+    server.close()
+    assert threading.active_count() <= threads + 2  # the server's own, and one of the event loop
+
+
+@pytest.mark.parametrize(
+    ("url", "target"),
+    [
+        ("", "/mqtt"),
+        ("/", "/"),
+        ("/a/b", "/a/b"),
+        ("?k=v", "/mqtt?k=v"),
+        ("/?k=v", "/?k=v"),
+        ("/a?k=%20&l=/?", "/a?k=%20&l=/?"),
+    ],
+)
+async def test_the_path_and_the_query_reach_the_broker(url, target):
+    server = websocket_servers.Server(websocket_servers.not_found)
+    with pytest.raises(BrokerError):
+        async with connect(types.SimpleNamespace(url=server.url + url), fast=True):
+            pass
+    server.close()
+    first, *lines = server.requests[0].splitlines()
+    assert first == f"GET {target} HTTP/1.1"
+    assert {f"Host: 127.0.0.1:{server.port}", "Upgrade: websocket"} <= set(lines)

@@ -13,6 +13,7 @@ from edgepub.cli.bench.slow_link import SlowLink
 from edgepub.config.settings import MqttSettings
 from edgepub.mqtt import connection
 from edgepub.mqtt.messages import picture_message
+from tests.support import websocket_servers
 from tests.support.broker5 import CONNACK, TAKEN_OVER, Broker5
 from tests.support.brokers import Mosquitto, Subscriber
 from tests.support.studio import BOX
@@ -212,6 +213,21 @@ def test_after_several_short_sessions_another_client_is_suspected(start, run_dae
     finally:
         other.loop_stop()
         other.disconnect()
+
+
+def test_a_websocket_that_does_not_open_delays_no_stop_and_hides_its_query(run_daemon, studio):
+    server = websocket_servers.Server(websocket_servers.one_byte_at_a_time)
+    settings = studio.settings(f"{server.url}/path?token=s3cret", "0", enabled=False)
+    daemon = run_daemon(settings)
+    daemon.wait_for_log("the WebSocket handshake takes longer than")
+    wait_until(lambda: len(server.requests) == 2, "the next attempt")
+    assert server.open == 1
+    began_s = time.monotonic()
+    assert daemon.terminate() == 0
+    assert time.monotonic() - began_s < 9  # what is queued is tried for 5 s; the handshake would take 10
+    assert f"{server.url}/path?***: " in daemon.log
+    assert "s3cret" not in daemon.log
+    server.close()
 
 
 def test_a_second_daemon_with_the_same_state_directory_is_refused(start, run_daemon, studio):

@@ -4,13 +4,12 @@ import asyncio
 import os
 import sys
 
-import uvloop
-
 from edgepub.cli.watch.board import Board
 from edgepub.cli.watch.choice import Choice
 from edgepub.cli.watch.views import LinesView, View
 from edgepub.cli.watch.watcher import Watcher
 from edgepub.config.settings import MqttSettings
+from edgepub.core.threads import new_event_loop
 
 _LINES_INTERVAL_S = 3.0
 
@@ -26,10 +25,8 @@ def show(settings: MqttSettings, choice: Choice) -> int:
 
     """
     watcher = Watcher(settings, choice, Board(choice), _view())
-    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+    with asyncio.Runner(loop_factory=new_event_loop) as runner:
         runner.run(watcher.run())
-        if watcher.is_connecting:
-            os._exit(0)  # a thread of the event loop is still connecting, and Python would wait for it
     return 0
 
 

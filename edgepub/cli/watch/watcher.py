@@ -46,10 +46,9 @@ class Watcher:
         self._choice = choice
         self._board = board
         self._view = view
-        self._note = Note(f"connecting to {settings.url}", is_problem=True)
+        self._note = Note(f"connecting to {settings.display_url}", is_problem=True)
         self._subscribed_s: float | None = None
         self._is_first = True  # no session was established yet
-        self.is_connecting = False
 
     async def run(self, is_over: Callable[[], bool] = lambda: False) -> None:
         """Watch until a signal arrives or `is_over` returns true.
@@ -96,24 +95,22 @@ class Watcher:
         if self._board.nodes or quiet_s < _QUIET_S:
             return self._note
         return Note(
-            f"no edgepub node found at {self._choice} on {self._settings.url}. Check the broker (--broker URL), "
-            "the nodes' mqtt.topic_prefix (EDGEPUB_MQTT__TOPIC_PREFIX), and this user's read permission. "
-            "Still listening; Ctrl-C stops.",
+            f"no edgepub node found at {self._choice} on {self._settings.display_url}. Check the broker "
+            "(--broker URL), the nodes' mqtt.topic_prefix (EDGEPUB_MQTT__TOPIC_PREFIX), and this user's read "
+            "permission. Still listening; Ctrl-C stops.",
             is_problem=True,
         )
 
     async def _read(self) -> None:
         password = read_broker_password(self._settings)
         pauses = ReconnectPauses(min_refused_s=_MIN_PAUSE_S, max_refused_s=_MAX_PAUSE_S)  # somebody is watching
-        url = self._settings.url
+        url = self._settings.display_url
         while True:
             client_id = f"edgepub-watch-{secrets.token_hex(4)}"
-            self.is_connecting = True
             try:
                 async with connection.connect(
                     self._settings, client_id, password, max_received_bytes=_MAX_MESSAGE_BYTES
                 ) as session:
-                    self.is_connecting = False
                     await self._subscribe(session)
                     self._is_first = False
                     self._subscribed_s = time.monotonic()
