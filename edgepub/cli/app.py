@@ -4,11 +4,14 @@ import json
 import sys
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from edgepub.cli.bench.subjects import Subject
+
+if TYPE_CHECKING:
+    from edgepub.config.effective import EffectiveSettings
 
 app = typer.Typer(
     help="Publish on MQTT what cameras see, with a model on a DeGirum-supported accelerator.",
@@ -93,7 +96,7 @@ def check(
     settings = effective.settings
     counts = [_count_text(len(settings.cameras), "camera"), _count_text(len(settings.models), "model")]
     typer.echo(f"{path}: good: {', '.join(counts)}, broker {settings.mqtt.display_url}")
-    for line in effective.override_notes():
+    for line in [*effective.override_notes(), *_discovery_notes(effective)]:
         typer.echo(line)
     if connect:
         _require_system_libraries()
@@ -239,7 +242,7 @@ def _count_text(number: int, noun: str) -> str:
 
 def _print_discovery(path: Path) -> None:
     from edgepub.config.effective import load_effective
-    from edgepub.home_assistant.discovery import build_messages
+    from edgepub.home_assistant.discovery import build
     from edgepub.mqtt import store
 
     effective = load_effective(path)
@@ -250,7 +253,18 @@ def _print_discovery(path: Path) -> None:
     elif open_ended := [name for name, camera in settings.cameras.items() if None in camera.labels_by_zone.values()]:
         known = f"none yet in {directory}" if published is None else f"this output contains those in {directory}"
         typer.echo(f"{', '.join(open_ended)}: no labels configured, so they are added when detected: {known}", err=True)
-    typer.echo(json.dumps(build_messages(settings, published or []), indent=2, ensure_ascii=False))
+    messages, notes = build(settings, published or [])
+    for note in notes:
+        typer.echo(note, err=True)
+    typer.echo(json.dumps(messages, indent=2, ensure_ascii=False))
+
+
+def _discovery_notes(effective: "EffectiveSettings") -> list[str]:
+    from edgepub.home_assistant.discovery import build
+    from edgepub.mqtt import store
+
+    published = store.read_retained_topics(effective.state_dir) or []
+    return [f"{effective.path}: {note}" for note in build(effective.settings, published).notes]
 
 
 def _purge(path: Path) -> None:

@@ -1,6 +1,7 @@
 """The wiring of a node: builds its parts from the settings and connects them."""
 
 import functools
+import logging
 import time
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -30,6 +31,7 @@ from edgepub.mqtt.topics import Topics
 from edgepub.telemetry.status import Status
 
 _EVENTS_FILE = "events.sqlite"
+_log = logging.getLogger(__name__)
 
 
 class Part(Protocol):
@@ -71,6 +73,7 @@ class Node:
         limits = settings.outbox.durable
         durable = DurableLane(Spool(events_dir / _EVENTS_FILE), limits.max_messages, limits.max_age_s, receipts)
         self.outbox = Outbox(settings.outbox.stream.size, durable, store)
+        self._discovery_notes: list[str] = []
         self._announcer = Announcer(self._build_discovery, store.retained_topics, self.outbox)
         self._cameras = CameraWiring(
             in_force, boot_id, self._topics, self.outbox, store, self.status, receipts, self._announcer.schedule
@@ -140,7 +143,12 @@ class Node:
         return [topic for topic in self._store.retained_topics() if not discovery.is_discovery(topic)]
 
     def _build_discovery(self, retained_topics: Iterable[str]) -> Mapping[str, Mapping[str, Any]]:
-        return discovery.build_messages(self._in_force.settings, retained_topics)
+        messages, notes = discovery.build(self._in_force.settings, retained_topics)
+        for note in notes:
+            if note not in self._discovery_notes:
+                _log.warning("%s", note)
+        self._discovery_notes = notes
+        return messages
 
     def _build_parts(self, names: Iterable[str]) -> None:
         """Build these parts of `PartSettings` for the settings in force. The old ones may still run."""

@@ -6,7 +6,7 @@ and each camera. Names, device classes, units and categories are those of https:
 
 import re
 from collections.abc import Iterable, Mapping
-from typing import Any, get_args
+from typing import Any, NamedTuple, get_args
 
 import orjson
 
@@ -24,6 +24,8 @@ _ONLINE_TEMPLATE = "{{ 'online' if value == 'online' else 'offline' }}"
 _CONNECTED_TEMPLATE = "{{ {'online': 'ON', 'offline': 'OFF'}.get(value) }}"
 _DIAGNOSTIC = {"entity_category": "diagnostic"}
 _NOISY = {**_DIAGNOSTIC, "enabled_by_default": False}
+MAX_MESSAGE_BYTES = 128_000
+"""The largest message. Brokers take from 128 kB to without limit, and before MQTT 5 they do not say what they take."""
 _MEASUREMENT = {"state_class": "measurement"}
 _COUNTER = {"state_class": "total_increasing"}
 
@@ -53,8 +55,17 @@ def birth_topics(settings: Settings) -> list[str]:
     return sorted({_BIRTH_TOPIC, f"{section.discovery_prefix}/status"}) if section.enabled else []
 
 
-def build_messages(settings: Settings, retained_topics: Iterable[str]) -> dict[str, Payload]:
-    """Return the discovery messages, payloads by topic. The node's comes first, because the cameras' refer to it.
+class Discovery(NamedTuple):
+    """What Home Assistant gets."""
+
+    messages: dict[str, Payload]
+    """The discovery messages, payloads by topic. The node's comes first, because the cameras' refer to it."""
+    notes: list[str]
+    """What it does not get, and why; one line each, which begins with the key."""
+
+
+def build(settings: Settings, retained_topics: Iterable[str]) -> Discovery:
+    """Return the discovery messages.
 
     Args:
         settings: the configuration.
@@ -64,15 +75,21 @@ def build_messages(settings: Settings, retained_topics: Iterable[str]) -> dict[s
     """
     section = settings.home_assistant
     if not section.enabled:
-        return {}
+        return Discovery({}, [])
     topics = Topics(settings.mqtt.topic_prefix, settings.node)
     retained_topics = list(retained_topics)
-    devices = [_build_node(topics)]
+    devices, notes = [_build_node(topics)], []
     for name, camera in settings.cameras.items():
         device = _build_camera(name, camera, topics)
         _add_counts(device, name, camera, topics, retained_topics)
+        left, total = device.trim(MAX_MESSAGE_BYTES)
+        if left < total:
+            why = f"the message of all {total} entities would have more than {MAX_MESSAGE_BYTES // 1000} kB"
+            remedy = "name only the labels that you need, the most important first"
+            notes.append(f"cameras.{name}.labels: Home Assistant gets only {left} entities: {why}; {remedy}")
         devices.append(device)
-    return {f"{section.discovery_prefix}/device/{device.topic_id}/config": device.payload for device in devices}
+    prefix = section.discovery_prefix
+    return Discovery({f"{prefix}/device/{device.topic_id}/config": device.payload for device in devices}, notes)
 
 
 class _Device:
@@ -106,6 +123,17 @@ class _Device:
     def remove(self, platform: str, key: str) -> None:
         """Remove an entity. If it never existed, Home Assistant ignores this."""
         self._components[key] = {"platform": platform}
+
+    def trim(self, max_bytes: int) -> tuple[int, int]:
+        """Drop the last components until the message is small enough; return how many entities are left, and were."""
+        total = self._count_entities()
+        excess = len(orjson.dumps(self.payload)) - max_bytes
+        while excess > 0 and self._components:
+            excess -= len(orjson.dumps(dict([self._components.popitem()]))) - len("{}") + len(",")
+        return self._count_entities(), total
+
+    def _count_entities(self) -> int:
+        return sum("unique_id" in component for component in self._components.values())
 
 
 def _id(*names: str) -> str:
@@ -197,22 +225,23 @@ def _add_figures(device: _Device, camera: str, topics: Topics) -> None:
 def _add_counts(
     device: _Device, name: str, camera: CameraSettings, topics: Topics, retained_topics: Iterable[str]
 ) -> None:
-    """Add the entities of what is counted, and remove those of what was."""
-    named = [(zone, label) for zone, labels in camera.labels_by_zone.items() for label in labels or ()]
+    """Add the entities of what is counted, the most important first, and remove those of what was.
+
+    The labels come in the order of `labels`, each with all its zones; then those that were detected.
+    """
+    zones = camera.labels_by_zone
+    known = {zone: set(labels or ()) for zone, labels in zones.items()}
+    named = [(zone, label) for label in camera.all_labels for zone in zones if label in known[zone]]
     labels_by_level = {topic_level(label): label for _, label in reversed(named)}
-    present = {(zone, topic_level(label)) for zone, label in named}
-    obsolete: set[tuple[str | None, str]] = set()
+    present = dict.fromkeys((zone, topic_level(label)) for zone, label in named)
+    obsolete: dict[tuple[str | None, str], None] = {}
     for topic in retained_topics:
         prefix, _, below = topic.rpartition(f"/{topics.node}/{name}/")  # also of an earlier topic_prefix
         if prefix and (count := parse_object_count(below.split("/"))):
-            counts_all = prefix == topics.prefix and camera.labels_by_zone.get(count.zone, ()) is None
-            (present if counts_all else obsolete).add((count.zone, count.level))
+            counts_all = prefix == topics.prefix and zones.get(count.zone, ()) is None
+            (present if counts_all else obsolete)[count.zone, count.level] = None
     base = f"{topics.root}/{name}/"
-    for zone, label_level in sorted(obsolete - present, key=_by_name):
-        key = topics.object_count(name, zone, label_level).removeprefix(base)
-        device.remove("sensor", key)
-        device.remove("binary_sensor", key + OCCUPANCY_SUFFIX)
-    for zone, label_level in sorted(present, key=_by_name):
+    for zone, label_level in present:
         topic = topics.object_count(name, zone, label_level)
         key = topic.removeprefix(base)
         label = labels_by_level.get(label_level) or label_level.replace("_", " ").strip() or label_level
@@ -220,10 +249,10 @@ def _add_counts(
         occupancy = {"state_topic": topic + OCCUPANCY_SUFFIX, "device_class": "occupancy"}
         device.add("binary_sensor", key + OCCUPANCY_SUFFIX, title, **occupancy)
         device.add("sensor", key, f"{title} count", state_topic=topic, icon="mdi:counter", **_MEASUREMENT)
-
-
-def _by_name(place: tuple[str | None, str]) -> tuple[str, str]:
-    return place[0] or "", place[1]
+    for zone, label_level in [place for place in obsolete if place not in present]:
+        key = topics.object_count(name, zone, label_level).removeprefix(base)
+        device.remove("sensor", key)
+        device.remove("binary_sensor", key + OCCUPANCY_SUFFIX)
 
 
 def _display_name(name: str) -> str:

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import os
+import signal
 
 import pytest
 from hypothesis import given
@@ -10,7 +11,7 @@ from hypothesis import strategies as st
 
 from edgepub.config.settings import Settings
 from edgepub.home_assistant.announcer import Announcer
-from edgepub.home_assistant.discovery import birth_topics, build_messages, is_discovery
+from edgepub.home_assistant.discovery import MAX_MESSAGE_BYTES, birth_topics, build, is_discovery
 from edgepub.mqtt.messages import Received, picture_message, state_message
 from edgepub.mqtt.outbox.outbox import Outbox
 from edgepub.mqtt.store import Store
@@ -33,6 +34,10 @@ def settings_of(cameras, node="garage", home_assistant=None, mqtt=None):
             "cameras": {name: {"source": "a.mp4", "model": "m", **camera} for name, camera in cameras.items()},
         }
     )
+
+
+def build_messages(settings, published):
+    return build(settings, published).messages
 
 
 def components(settings, published=(), topic=PORCH_TOPIC):
@@ -145,6 +150,64 @@ def test_entities_that_are_no_longer_configured_are_removed():
         "zones/steps/objects/person": {"platform": "sensor"},
         "zones/steps/objects/person/occupancy": {"platform": "binary_sensor"},
     }
+
+
+MANY = [f"label {number:03}" for number in range(1000)]
+
+
+def counted(built):
+    """Return the labels and zones that have both entities."""
+    return {key for key in built if f"{key}/occupancy" in built}
+
+
+def test_a_message_is_bounded_and_the_first_labels_are_in_it():
+    zones = {f"zone{number}": ZONE for number in range(5)}
+    camera = {"labels": ["person", *MANY], "zones": {**zones, "dogs": {**ZONE, "labels": ["person"]}}}
+    messages, (note,) = build(settings_of({"porch": camera, "yard": {"labels": ["cat"]}}), [])
+    assert 0.99 < len(json.dumps(messages[PORCH_TOPIC], separators=(",", ":"))) / MAX_MESSAGE_BYTES <= 1
+    built = messages[PORCH_TOPIC]["components"]
+    places = ["", *(f"zones/{zone}/" for zone in zones)]
+    expected = {f"{place}objects/{label}" for place in places for label in ("person", "label_000", "label_009")}
+    assert expected | {"zones/dogs/objects/person"} <= counted(built)
+    assert {"snapshot", "events", "status", "enabled", "min_score", "max_fps", "stats/dropped"} <= built.keys()
+    assert "objects/label_999" not in built
+    assert note.startswith("cameras.porch.labels: ")
+    assert f" {sum('unique_id' in component for component in built.values())} entities" in note
+    assert "objects/cat" in messages[PORCH_TOPIC.replace("porch", "yard")]["components"]
+
+
+def test_what_is_configured_comes_before_the_removal_of_what_was():
+    gone = [f"edgepub/garage/porch/zones/gone/objects/label_{number:04}" for number in range(3000)]
+    messages, notes = build(settings_of({"porch": {"labels": ["person", "dog"]}}), gone)
+    assert len(json.dumps(messages[PORCH_TOPIC], separators=(",", ":"))) <= MAX_MESSAGE_BYTES
+    assert {"objects/person", "objects/dog"} <= counted(messages[PORCH_TOPIC]["components"])
+    assert not notes
+
+
+def test_labels_that_are_detected_later_do_not_displace_those_before():
+    seen = [f"edgepub/garage/porch/objects/label_{number:03}" for number in range(1000)]
+    settings = settings_of({"porch": {}})
+    before = counted(components(settings, seen))
+    assert len(before) < 400
+    assert counted(components(settings, [*seen, "edgepub/garage/porch/objects/aardvark"])) == before
+
+
+@pytest.mark.mosquitto
+def test_many_labels_are_named_by_check_and_once_in_the_log(mosquitto, studio, run_daemon, subscribe, cli):
+    reader = subscribe(mosquitto.port)
+    settings = studio.settings(mosquitto.url, studio.video([[BOX]] * 3), labels=[BOX["label"], *MANY[:300]], loop=True)
+    settings["cameras"]["cam"]["zones"] = {"a": ZONE, "b": ZONE, "c": ZONE}
+    settings["home_assistant"] = {"enabled": True}
+    daemon = run_daemon(settings)
+    topic = "homeassistant/device/edgepub_test_CAMERA_cam/config"
+    reader.wait_for(lambda r: r.last(topic), "the discovery message")
+    assert len(reader.last(topic)) <= MAX_MESSAGE_BYTES
+    daemon.process.send_signal(signal.SIGHUP)
+    daemon.wait_for_log("reloaded")
+    assert daemon.log.count("cameras.cam.labels") == 1
+    checked = cli("check", "-c", str(daemon.file))
+    assert checked.returncode == 0
+    assert checked.stdout.count(f"{daemon.file}: cameras.cam.labels: Home Assistant gets only ") == 1
 
 
 def test_labels_with_one_topic_have_the_name_of_the_first():
