@@ -192,3 +192,14 @@ def browser_page(complaints, request):
 def in_directory(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     return Path(tmp_path)
+
+
+@pytest.fixture(params=["fast", "slow"])
+def path(request, tmp_path):
+    """Return the environment of a daemon that publishes by the fast path, or by the slow one (with an unknown paho)."""
+    if request.param == "fast":
+        return {}
+    package = tmp_path / "unexpected" / "paho_mqtt-2.9.0.dist-info"
+    package.mkdir(parents=True)
+    (package / "METADATA").write_text("Metadata-Version: 2.1\nName: paho-mqtt\nVersion: 2.9.0\n")
+    return {"PYTHONPATH": str(package.parent)}

@@ -82,7 +82,7 @@ class Node:
         self._command_handler = CommandHandler(self._topics, self._cameras.controls)
         self.editor = Editor(in_force, self._set_areas)
         self._http_context = HttpContext(
-            in_force, self.status, self._cameras.metrics, self._cameras.views, self.outbox.sizes, self.editor
+            in_force, self.status, self._cameras.metrics, self._cameras.views, self.outbox.figures, self.editor
         )
         self._part_settings = part_settings(settings)
         self._publisher = self._build_publisher()

@@ -236,7 +236,7 @@ async def _drain(node: Node, publisher: asyncio.Task[None]) -> int:
     if not publisher.done():
         publisher.cancel()
         await asyncio.wait([publisher], timeout=_STOP_TIMEOUT_S)
-    unsent = sum(node.outbox.sizes().values())
+    unsent = sum(node.outbox.figures().sizes.values())
     lost, kept = node.outbox.stop(_STOP_TIMEOUT_S)
     if lost:
         _log.warning("%d messages could not be sent within %.0f s and are lost", lost, _STOP_TIMEOUT_S)

@@ -28,7 +28,7 @@ class StatsPublisher:
         topic: the topic of the stats message.
         interval_s: seconds between two stats messages.
         cameras: the metrics of each camera.
-        outbox: takes the messages; its sizes are published.
+        outbox: takes the messages; its figures are published.
         broker: the status of the session with the broker.
         started_s: when the daemon started, on the monotonic clock.
         line_interval_s: seconds between two log lines of a camera.
@@ -71,7 +71,7 @@ class StatsPublisher:
         before = self._read()
         while True:
             await asyncio.sleep(self._interval_s)
-            now_s, now = time.monotonic(), self._read()
+            now_s, now, outbox = time.monotonic(), self._read(), self._outbox.figures()
             computed = round(time.time() - (now_s - self._started_s), 3)
             if abs(computed - started) > _MIN_CLOCK_STEP_S:  # a computer without a battery gets its time late
                 started = computed
@@ -83,8 +83,12 @@ class StatsPublisher:
                 "started": started,
                 "rss_bytes": process.memory_info().rss,
                 "cpu_percent": process.cpu_percent(),
-                "outbox": self._outbox.sizes(),
-                "broker": {"reconnects": self._broker.reconnects},
+                "outbox": outbox.sizes,
+                "broker": {
+                    "reconnects": self._broker.reconnects,
+                    "under_way": outbox.under_way,
+                    "held_back": outbox.held_back,
+                },
                 "cameras": {name: stats.camera_stats(before.get(name, now[name]), now[name]) for name in now},
             }
             self._outbox.put(stream_message(self._topic, stats.encode(payload), json_format(stats.SCHEMA)))

@@ -6,6 +6,7 @@ from typing import Any, NamedTuple, Protocol
 from edgepub.camera.viewfinder import Viewfinder
 from edgepub.config.areas import Areas
 from edgepub.config.effective import InForce
+from edgepub.mqtt.outbox.outbox import OutboxFigures
 from edgepub.telemetry.metrics import CameraMetrics
 from edgepub.telemetry.status import Status
 
@@ -50,8 +51,7 @@ class HttpContext(NamedTuple):
     metrics: Mapping[str, CameraMetrics]
     """By camera. A camera that restarts keeps its own, so that counters never decrease."""
     cameras: Mapping[str, CameraView]
-    outbox_sizes: Callable[[], Mapping[str, int]]
-    """Returns the number of waiting messages, by lane."""
+    outbox_figures: Callable[[], OutboxFigures]
     area_store: AreaStore
 
     @property

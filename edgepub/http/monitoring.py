@@ -13,6 +13,7 @@ from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
 from edgepub.core.versions import installed_versions
+from edgepub.mqtt.outbox.outbox import OutboxFigures
 from edgepub.mqtt.payloads import stats
 from edgepub.mqtt.payloads.schema import json_schema
 from edgepub.telemetry.histogram import cumulative_counts
@@ -20,9 +21,9 @@ from edgepub.telemetry.metrics import STAGES, CameraMetrics, Reading
 from edgepub.telemetry.status import BrokerStatus, CameraState, Status
 
 DROPPED = (
-    *("queue_full", "invalid", "stopped", "too_large", "refused"),
+    *("queue_full", "invalid", "stopped", "too_large", "refused", "given_up"),
     *("event_queue_full", "event_expired", "event_damaged", "event_invalid", "event_stopped"),
-    *("event_too_large", "event_refused"),
+    *("event_too_large", "event_refused", "event_given_up"),
     *("snapshot_given_up", "snapshot_too_large", "snapshot_refused"),
 )
 """Reasons that are exported as 0 from the start: Prometheus misses the first increase of a counter that starts at 1."""
@@ -44,6 +45,7 @@ def health_response(node: str, status: Status) -> tuple[int, bytes]:
         "ready": not problems,
         "node": node,
         "wrong": problems,
+        "notes": status.notes,
         "broker": state_json(status.broker),
         "cameras": {name: state_json(camera) for name, camera in status.cameras.items()},
     }
@@ -59,7 +61,7 @@ class MetricsPage:
         node: the name of the node.
         status: the status of the broker session and of the cameras.
         cameras: the metrics of each camera.
-        outbox_sizes: returns the number of waiting messages, by lane.
+        outbox_figures: returns how many messages are where.
 
     """
 
@@ -68,10 +70,10 @@ class MetricsPage:
         node: str,
         status: Status,
         cameras: Mapping[str, CameraMetrics],
-        outbox_sizes: Callable[[], Mapping[str, int]],
+        outbox_figures: Callable[[], OutboxFigures],
     ) -> None:
         self._registry = CollectorRegistry()
-        self._registry.register(_NodeCollector(node, status, cameras, outbox_sizes))
+        self._registry.register(_NodeCollector(node, status, cameras, outbox_figures))
         ProcessCollector(registry=self._registry)
 
     def encode(self, accept: str) -> tuple[bytes, str]:
@@ -91,16 +93,14 @@ class _NodeCollector(Collector):
         node: str,
         status: Status,
         cameras: Mapping[str, CameraMetrics],
-        outbox_sizes: Callable[[], Mapping[str, int]],
+        outbox_figures: Callable[[], OutboxFigures],
     ) -> None:
         self._node = node
         self._status = status
         self._cameras = cameras
-        self._outbox_sizes = outbox_sizes
-        properties = json_schema(stats.VALIDATOR)["$defs"]["CameraStats"]["properties"]
-        self._descriptions = {
-            name: schema["description"] for name, schema in properties.items() if "description" in schema
-        }
+        self._outbox_figures = outbox_figures
+        self._descriptions = _descriptions("CameraStats")
+        self._broker_descriptions = _descriptions("BrokerStats")
 
     def collect(self) -> Iterator[Metric]:
         """Yield all metrics with their current values."""
@@ -123,9 +123,12 @@ class _NodeCollector(Collector):
         family = GaugeMetricFamily(
             "edgepub_outbox_messages", "messages waiting in the outbox, by lane", labels=("lane",)
         )
-        for lane, count in self._outbox_sizes().items():
+        figures = self._outbox_figures()
+        for lane, count in figures.sizes.items():
             family.add_metric((lane,), count)
         yield family
+        for name, value in (("under_way", figures.under_way), ("held_back", figures.held_back)):
+            yield GaugeMetricFamily(f"edgepub_broker_{name}", self._broker_descriptions[name], value)
 
     def _status_metrics(self) -> Iterator[Metric]:
         text = "1 if the camera is online: frames arrive and the model answers; else 0"
@@ -159,6 +162,12 @@ class _NodeCollector(Collector):
                 counts, total_ms = cumulative_counts(reading.stages_ms[stage], _BOUNDS_MS)
                 latency.add_metric((camera, stage), list(zip(_LE, counts, strict=True)), total_ms / 1000)
         yield latency
+
+
+def _descriptions(name: str) -> dict[str, str]:
+    """Return the descriptions in the stats schema, by key."""
+    properties = json_schema(stats.VALIDATOR)["$defs"][name]["properties"]
+    return {key: schema["description"] for key, schema in properties.items() if "description" in schema}
 
 
 _COUNTS: tuple[tuple[str, str, Callable[[Reading], int]], ...] = (

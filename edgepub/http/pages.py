@@ -36,7 +36,7 @@ class Pages:
         self._context = context
         self._histories = histories
         self._still_timeout_s = limits.still_timeout_s
-        self._metrics = MetricsPage(context.node, context.status, context.metrics, context.outbox_sizes)
+        self._metrics = MetricsPage(context.node, context.status, context.metrics, context.outbox_figures)
         self._stills = PictureEncoders(_STILL_WIDTH, _STILL_QUALITY, boxes=True)
         # Kept in memory by name, so that no request can reach a file.
         site = resources.files(__package__).joinpath("site")

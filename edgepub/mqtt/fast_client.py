@@ -5,6 +5,7 @@ Tasks and events cost more than the sending.
 
 import asyncio
 import contextlib
+import logging
 import socket
 from collections.abc import AsyncIterator
 from typing import Any
@@ -13,6 +14,7 @@ import aiomqtt
 from paho.mqtt.properties import Properties
 
 from edgepub.core.errors import MessageRejectedError
+from edgepub.core.redaction import redact_line
 from edgepub.mqtt.client import MAX_IN_FLIGHT, Client, PahoLog
 from edgepub.mqtt.messages import Message, OnDone
 from edgepub.mqtt.paho_internals import PackedProperties, PahoInternals, packed_publish_properties
@@ -26,6 +28,7 @@ from edgepub.mqtt.protocol import (
 )
 
 _PING_POLL_S = 0.1
+_log = logging.getLogger(__name__)
 
 
 class FastClient(Client):
@@ -46,6 +49,7 @@ class FastClient(Client):
         self._is_opening = False
         self._unacknowledged: dict[int, Message | asyncio.Future[None]] = {}  # of QoS 1, by packet identifier
         self._paho.on_publish = self._on_puback
+        self._internals.ignore_unreadable(_log_unreadable)
 
     async def open(self) -> None:
         """Connect, and wait for CONNACK; errors as in `Client`."""
@@ -143,6 +147,11 @@ class FastClient(Client):
         for message in self._internals.write():
             self._on_done(message, None)
         _acknowledge_immediately(sock)
+
+
+def _log_unreadable(topic: str, error: Exception) -> None:
+    text = "%.200s: a message from the broker cannot be read and is ignored: %s; if it is retained, clear it there"
+    _log.warning(text, topic, redact_line(error))
 
 
 def _acknowledge_immediately(sock: Any) -> None:  # noqa: ANN401

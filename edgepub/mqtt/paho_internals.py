@@ -16,7 +16,10 @@ paho 2.2:
   the result.
 - `Client._last_bytes_received` and `Client._ping_t`, times: paho measures the keep-alive by them. A large message on a
   slow link takes longer than that, and the ping waits behind it.
-- `Client._send_pingreq`, a method: sends a ping before the keep-alive asks for one. Its answer resets `Client._ping_t`.
+- `Client._send_pingreq`, a method: sends a ping before the keep-alive does. Its answer resets `Client._ping_t`.
+- `Client._handle_publish`, a method: parses a message in `Client._in_packet`. paho refuses some that brokers pass on,
+  as one with U+FEFF in a property, and ends the session over it: again in each session, if the message is retained.
+  The method is replaced by one that acknowledges such a message (`Client._send_puback`) and ignores it.
 - `Client._sock_close`, a method: closes the socket without a DISCONNECT. aiomqtt leaves the socket open when a session
   breaks or a goodbye fails; the broker would know two of us after the next connect.
 - `Client._create_socket`, a method: opens the connection, with a handshake of WebSockets that may take for ever. It is
@@ -30,7 +33,7 @@ import logging
 import socket
 import time
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from importlib.metadata import version
 from typing import Any
 
@@ -121,6 +124,9 @@ def find_differences(client: aiomqtt.Client) -> Sequence[str]:
         "paho.Client._out_packet": _has_packets(inner),
         "paho.Client._last_bytes_received": isinstance(getattr(inner, "_last_bytes_received", None), float),
         "paho.Client._ping_t": isinstance(getattr(inner, "_ping_t", None), float),
+        "paho.Client._handle_publish": callable(getattr(inner, "_handle_publish", None)),
+        "paho.Client._in_packet": getattr(inner, "_in_packet", {}).keys() >= {"command", "packet"},
+        "paho.Client._send_puback": callable(getattr(inner, "_send_puback", None)),
         "paho.Client._send_pingreq": callable(getattr(inner, "_send_pingreq", None)),
         "paho.Client._sock_close": callable(getattr(inner, "_sock_close", None)),
         "paho.Client._create_socket": _has_websockets(inner),
@@ -176,6 +182,28 @@ class PahoInternals:
         """End the session with an error."""
         if not self.disconnected.done():
             self.disconnected.set_exception(error)
+
+    def ignore_unreadable(self, on_ignored: Callable[[str, Exception], None]) -> None:
+        """Ignore messages from the broker that cannot be parsed.
+
+        Args:
+            on_ignored: called with the topic of each, and with the reason.
+
+        """
+        handle_publish = self._paho._handle_publish
+
+        def handle() -> int:
+            try:
+                return int(handle_publish())
+            except Exception as error:  # noqa: BLE001  (paho's may be any)
+                packet, command = self._paho._in_packet["packet"], self._paho._in_packet["command"]
+                topic_end = 2 + int.from_bytes(packet[:2])
+                on_ignored(packet[2:topic_end].decode(errors="replace"), error)
+                if command & 0x06:  # QoS 1: we ask for no higher one
+                    return int(self._paho._send_puback(int.from_bytes(packet[topic_end : topic_end + 2])))
+                return 0
+
+        self._paho._handle_publish = handle
 
     def close_socket(self) -> None:
         """Close the socket, if it is open."""

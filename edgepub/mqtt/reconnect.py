@@ -50,8 +50,9 @@ class ReconnectPauses:
         return (self._refused_backoff if isinstance(error, BrokerRefusedError) else self._backoff).next_s()
 
     def reset(self) -> None:
-        """Start again with short pauses."""
+        """Start again with short pauses: the cause is known."""
         self._backoff.reset()
+        self._lost_sessions = 0
 
     def hint(self, error: BrokerError, client_id: str) -> str:
         """Return what to add to a log line about an error; a broker need not say that it was another client.
@@ -60,4 +61,4 @@ class ReconnectPauses:
         """
         if self._lost_sessions < _MANY_LOST_SESSIONS or not isinstance(error, ConnectionLostError):
             return ""
-        return f" ({self._lost_sessions} short sessions: does another client use the id {client_id}?)"
+        return f" ({self._lost_sessions} short sessions: over a message, or another client uses the id {client_id})"

@@ -63,3 +63,8 @@ class Status:
         broker = [] if self.broker.problem is None else [f"broker: {self.broker.problem}"]
         cameras = [f"{name}: {camera.problem}" for name, camera in self.cameras.items() if camera.problem is not None]
         return broker + cameras
+
+    @property
+    def notes(self) -> list[str]:
+        """What does not work although the node is ready, one line each."""
+        return [f"broker: {note}" for note in self.broker.notes.values()]

@@ -317,7 +317,7 @@ class Announcing:
         return sent
 
     def has_more(self):
-        return any(self.outbox.sizes().values())
+        return any(self.outbox.figures().sizes.values())
 
 
 async def test_obsolete_announcements_are_cleared_first():

@@ -23,7 +23,7 @@ from edgepub.http.limits import DEFAULT_LIMITS, HttpLimits
 from edgepub.http.monitoring import MetricsPage
 from edgepub.http.server import HttpServer
 from edgepub.telemetry.metrics import CameraMetrics
-from tests.support.http_server import OPEN_METRICS, SIZES, LocalServer, server_starter
+from tests.support.http_server import FIGURES, OPEN_METRICS, LocalServer, server_starter
 
 
 @pytest.fixture
@@ -195,7 +195,7 @@ def enlarge(server):
     """Make the metrics larger than what the kernel buffers for a client that does not read; return their size."""
     for n in range(1800):
         server.metrics[f"camera-{n}"] = CameraMetrics()
-    page, _ = MetricsPage("garage", server.status, server.metrics, lambda: SIZES).encode("")
+    page, _ = MetricsPage("garage", server.status, server.metrics, lambda: FIGURES).encode("")
     return len(page)
 
 

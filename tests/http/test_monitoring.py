@@ -17,7 +17,7 @@ from edgepub.mqtt.payloads.schema import json_schema
 from edgepub.telemetry.histogram import Histogram, cumulative_counts
 from edgepub.telemetry.metrics import STAGES, CameraMetrics
 from edgepub.telemetry.status import CameraState, Status
-from tests.support.http_server import OPEN_METRICS, SIZES, ready
+from tests.support.http_server import FIGURES, OPEN_METRICS, ready
 
 
 def work(counts, frames=10, stage_s=0.04):
@@ -58,14 +58,17 @@ def test_health_reports_problems_and_where_they_are():
         "ready": False,
         "node": "garage",
         "wrong": ["broker: no session yet", "porch: is starting", "yard: is starting"],
+        "notes": [],
         "broker": {"status": "offline", "fault": "no session yet"},
         "cameras": {"porch": starting, "yard": starting},
     }
     status = ready("porch", "yard", "film")
     status.cameras["yard"].status = "disabled"
     status.cameras["film"].status = "offline"  # a file that has ended
+    status.broker.notes["subscriptions"] = "the broker refuses one"
     code, body = health_response("garage", status)
     assert (code, json.loads(body)["ready"], json.loads(body)["wrong"]) == (200, True, [])
+    assert json.loads(body)["notes"] == ["broker: the broker refuses one"]
     assert json.loads(body)["cameras"]["yard"] == {"status": "disabled", "fault": None}
 
 
@@ -86,13 +89,15 @@ def test_metrics_of_the_node_and_of_each_camera(accept):
     cameras["porch"].count_reconnect()
     cameras["porch"].count_event()
     cameras["porch"].count_snapshot()
-    series = samples(MetricsPage("garage", status, cameras, lambda: SIZES), accept)
+    series = samples(MetricsPage("garage", status, cameras, lambda: FIGURES), accept)
     build = {name: dict(labels) for name, labels in series if name == "edgepub_build_info"}["edgepub_build_info"]
     assert set(build) == {"version", "pysdk", "python", "node"}
     assert build["node"] == "garage"
     assert value(series, "edgepub_ready") == value(series, "edgepub_broker_up") == 1
     assert value(series, "edgepub_broker_reconnects_total") == 4
-    assert {lane: value(series, "edgepub_outbox_messages", lane=lane) for lane in SIZES} == SIZES
+    sizes = FIGURES.sizes
+    assert {lane: value(series, "edgepub_outbox_messages", lane=lane) for lane in sizes} == sizes
+    assert (value(series, "edgepub_broker_under_way"), value(series, "edgepub_broker_held_back")) == (12, 4)
     for name, porch, yard in [
         ("edgepub_camera_up", 1, 0),
         ("edgepub_camera_enabled", 1, 0),
@@ -121,7 +126,7 @@ def test_metrics_of_the_node_and_of_each_camera(accept):
 
 def test_problems_show_in_the_metrics_and_an_ended_file_does_not():
     status = ready("porch")
-    page = MetricsPage("garage", status, {}, lambda: SIZES)
+    page = MetricsPage("garage", status, {}, lambda: FIGURES)
     status.cameras["porch"].status, status.cameras["porch"].problem = "offline", "source: silent"
     series = samples(page)
     assert (value(series, "edgepub_ready"), value(series, "edgepub_camera_up", camera="porch")) == (0, 0)
@@ -135,7 +140,7 @@ def test_problems_show_in_the_metrics_and_an_ended_file_does_not():
 
 def test_cameras_come_and_go_with_a_reload():
     status, cameras = ready("porch"), {"porch": CameraMetrics()}
-    page = MetricsPage("garage", status, cameras, lambda: SIZES)
+    page = MetricsPage("garage", status, cameras, lambda: FIGURES)
     samples(page)
     cameras["yard"] = CameraMetrics()
     status.cameras["yard"] = CameraState()
@@ -146,7 +151,7 @@ def test_cameras_come_and_go_with_a_reload():
 def test_counts_and_histograms_never_go_down():
     rng = random.Random(5)
     cameras = {"porch": CameraMetrics()}
-    page = MetricsPage("garage", ready("porch"), cameras, lambda: SIZES)
+    page = MetricsPage("garage", ready("porch"), cameras, lambda: FIGURES)
     before = samples(page)
     for _ in range(30):
         work(cameras["porch"], rng.randrange(3), rng.lognormvariate(-4, 2))
@@ -177,7 +182,7 @@ def test_a_histogram_agrees_with_its_values_to_two_percent():
 def test_the_reasons_exported_from_the_start_are_those_of_the_stats():
     words = json_schema(stats.VALIDATOR)["$defs"]["CameraStats"]["properties"]["dropped"]["description"]
     assert set(DROPPED) == set(re.findall(r"`(\w+)`", words)) - {"max_age_s"} | {
-        f"{kind}{reason}" for kind in ("event_", "snapshot_") for reason in ("too_large", "refused")
+        f"{kind}{reason}" for kind in ("event_", "snapshot_") for reason in ("too_large", "refused", "given_up")
     }
 
 
@@ -192,7 +197,7 @@ def exported():
     cameras = {"porch": CameraMetrics()}
     cameras["porch"].count_sampled("busy")
     names = {}
-    for name, labels in samples(MetricsPage("garage", ready("porch"), cameras, lambda: SIZES)):
+    for name, labels in samples(MetricsPage("garage", ready("porch"), cameras, lambda: FIGURES)):
         names.setdefault(name, set(TARGET)).update(label for label, _ in labels)
     return names
 

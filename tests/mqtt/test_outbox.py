@@ -54,10 +54,10 @@ async def test_the_age_of_a_topic_is_that_of_its_oldest_message():
     for ago_s in (30, 20):
         outbox.put(stream("x", counts, "t", now_s - ago_s))
     assert 30 <= outbox.age_s("t") < 1000
-    assert outbox.sizes() == {"announcements": 0, "state": 0, "durable": 0, "pictures": 0, "stream": 3}
+    assert outbox.figures().sizes == {"announcements": 0, "state": 0, "durable": 0, "pictures": 0, "stream": 3}
     await send(outbox, 3)
     assert outbox.age_s("t") == 0
-    assert not any(outbox.sizes().values())
+    assert not any(outbox.figures().sizes.values())
 
 
 async def test_states_go_before_the_stream_and_only_the_newest_of_each_topic():
@@ -109,7 +109,7 @@ async def test_events_are_numbered_and_keep_their_order_and_go_between_states_an
     for text in "abc":
         put_event(outbox, text)
     outbox.put(state_message("a", "state"))
-    assert outbox.sizes() == {"announcements": 0, "state": 1, "durable": 3, "pictures": 0, "stream": 1}
+    assert outbox.figures().sizes == {"announcements": 0, "state": 1, "durable": 3, "pictures": 0, "stream": 1}
     assert (await take(outbox)).payload == b"state"
     first, second = await take(outbox), await take(outbox)
     outbox.put_back(second)
@@ -149,7 +149,7 @@ async def test_messages_that_the_broker_rejects_are_dropped_and_counted():
     for _ in range(3):
         outbox.done(await take(outbox), MessageRejectedError("no", "too_large"))
     assert counts.read().dropped == {"too_large": 1, "event_too_large": 1, "snapshot_too_large": 1}
-    assert not any(outbox.sizes().values())
+    assert not any(outbox.figures().sizes.values())
 
 
 async def test_few_stream_messages_are_in_flight_because_they_would_be_old_on_a_slow_link():
@@ -271,7 +271,7 @@ async def test_a_clear_in_flight_during_a_resend_is_sent_once():
     clearing = await take(outbox)
     outbox.resend("announcements")
     outbox.done(clearing)
-    assert not any(outbox.sizes().values())
+    assert not any(outbox.figures().sizes.values())
     outbox.drain()
     assert outbox.take() is None
 

@@ -100,11 +100,11 @@ async def test_a_message_over_which_sessions_end_is_held_back_and_all_else_arriv
     broker, arrived, held_back = FussyBroker(sender.outbox, "guilty"), set(), []
     for _ in range(12):
         arrived |= set(await broker.session())
-        held_back.append(sender.outbox.held_back)
+        held_back.append(sender.outbox.figures().held_back)
         sender.clock.now_s += 10
         for topic in INNOCENT[4::5]:
             sender.put("stream", topic)  # the next frame
-        if lane == "stream" and not sender.outbox.held_back:
+        if lane == "stream" and not sender.outbox.figures().held_back:
             sender.put(lane, "guilty")
     assert arrived >= set(INNOCENT)
     assert max(held_back) == 1
@@ -125,7 +125,7 @@ async def test_it_is_tried_again_alone_after_a_minute_and_later_after_longer(lan
         sender.put("state", "innocent/0")
         sessions.append("innocent/0" in await broker.session())
         sender.clock.now_s += 10
-    assert sender.outbox.held_back == 1
+    assert sender.outbox.figures().held_back == 1
     assert sessions[4:].count(False) <= 14, "the pauses are 60 s, 120 s, 240 s, ..."
     tolerant = FussyBroker(sender.outbox)
     sender.clock.now_s += 3600
@@ -134,7 +134,7 @@ async def test_it_is_tried_again_alone_after_a_minute_and_later_after_longer(lan
         sender.put(lane, "guilty")
         arrived += await tolerant.session()
     assert "guilty" in arrived
-    assert sender.outbox.held_back == 0
+    assert sender.outbox.figures().held_back == 0
 
 
 async def test_several_such_messages_are_found_one_after_another():
@@ -148,7 +148,7 @@ async def test_several_such_messages_are_found_one_after_another():
     for _ in range(3 * len(guilty)):
         await broker.session()
     assert set(INNOCENT) <= set(await broker.session())
-    assert sender.outbox.held_back == 5
+    assert sender.outbox.figures().held_back == 5
 
 
 async def test_no_message_is_to_blame_if_the_broker_accepts_none():
@@ -157,7 +157,7 @@ async def test_no_message_is_to_blame_if_the_broker_accepts_none():
         sender.put(list(LANES)[number % 4], topic)
     for _ in range(20):
         await FussyBroker(sender.outbox, accepts=False).session()
-    assert sender.outbox.held_back == 0
+    assert sender.outbox.figures().held_back == 0
     arrived = [topic for _ in range(2) for topic in await FussyBroker(sender.outbox).session()]
     assert set(arrived) >= set(INNOCENT), "nothing is lost"
     assert not sender.metrics.read().dropped
@@ -169,7 +169,7 @@ async def test_a_broker_that_goes_away_is_no_reason():
     for _ in range(9):
         await FussyBroker(sender.outbox, "guilty").session(goes_away=True)
     assert await FussyBroker(sender.outbox).session() == ["guilty"]
-    assert sender.outbox.held_back == 0
+    assert sender.outbox.figures().held_back == 0
 
 
 async def test_another_broker_gets_everything_immediately():
@@ -177,7 +177,7 @@ async def test_another_broker_gets_everything_immediately():
     sender.put("state", "guilty")
     for _ in range(4):
         await FussyBroker(sender.outbox, "guilty").session()
-    assert sender.outbox.held_back == 1
+    assert sender.outbox.figures().held_back == 1
     sender.outbox.reset_failures()
     assert await FussyBroker(sender.outbox).session() == ["guilty"]
 

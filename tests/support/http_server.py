@@ -13,11 +13,12 @@ from edgepub.config.settings import HttpSettings, Settings
 from edgepub.http.context import CameraView, HttpContext
 from edgepub.http.limits import DEFAULT_LIMITS
 from edgepub.http.server import HttpServer
+from edgepub.mqtt.outbox.outbox import OutboxFigures
 from edgepub.telemetry.metrics import CameraMetrics
 from edgepub.telemetry.status import Status
 from tests.support.waiting import free_port
 
-SIZES = {"announcements": 0, "state": 1, "durable": 40, "pictures": 2, "stream": 3}
+FIGURES = OutboxFigures({"announcements": 0, "state": 1, "durable": 40, "pictures": 2, "stream": 3}, 12, 4)
 
 OPEN_METRICS = "application/openmetrics-text;version=1.0.0;q=0.5,text/plain;version=0.0.4;q=0.2"
 
@@ -80,7 +81,7 @@ class LocalServer:
         self.url = f"http://{address}:{self.port}"
         in_force = settings_in_force(cameras)
         self.area_store = MemoryAreaStore(in_force)
-        self.context = HttpContext(in_force, self.status, self.metrics, self.views, lambda: SIZES, self.area_store)
+        self.context = HttpContext(in_force, self.status, self.metrics, self.views, lambda: FIGURES, self.area_store)
         token = SecretStr(token) if token else None
         listen = f"{address}:{self.port}"
         self.http_server = HttpServer(listen, HttpSettings(**settings), token, self.context, limits)

@@ -48,7 +48,7 @@ LOG_VALUES = (
     # What others say: the kernel, SQLite, TLS, the broker, Python, PySDK.
     r"|No such file or directory|Permission denied|No space left on device|Connection refused"
     r"|database or disk is full|file is not a database|certificate verify failed: certificate has expired"
-    r"|Not authorized|No module named|Unable to access server"
+    r"|Not authorized|U\+FEFF in UTF-8 data|No module named|Unable to access server"
     r"|None of the device types in the list|is supported by model|Supported device types are"
 )
 

@@ -4,6 +4,7 @@ import asyncio
 import threading
 import time
 from collections.abc import Callable
+from typing import NamedTuple
 
 from edgepub.core.errors import MessageRejectedError
 from edgepub.mqtt.messages import Message
@@ -16,6 +17,17 @@ from edgepub.mqtt.outbox.suspects import Suspects
 from edgepub.mqtt.outbox.wakeup import Wakeup
 
 _DISK_POLL_S = 1.0
+
+
+class OutboxFigures(NamedTuple):
+    """How many messages are where."""
+
+    sizes: dict[str, int]
+    """Messages that wait, by lane."""
+    under_way: int
+    """Messages that were sent, and are neither done nor put back."""
+    held_back: int
+    """Topics that are held back because sessions ended over them."""
 
 
 class Outbox:
@@ -86,14 +98,15 @@ class Outbox:
             Whether a message that ended sessions is held back from now on.
 
         """
-        held_before = self.held_back
         with self._lock:
+            held_before = len(self._suspects.held)
             dropped = self._dispatch.start_session(window, first)
+            has_held_back = len(self._suspects.held) > held_before
             self._lanes.retained.resend()
             self._wakeup.notify()
         for message in dropped:
             message.count_dropped("given_up")
-        return self.held_back > held_before
+        return has_held_back
 
     def take(self) -> Message | None:
         """Remove and return the next message, if there is one to be sent now; in the event loop.
@@ -163,11 +176,6 @@ class Outbox:
         """The message of QoS 1 in flight that was taken first, and when; None if there is none."""
         return self._dispatch.in_flight.oldest_unacknowledged()
 
-    @property
-    def held_back(self) -> int:
-        """How many topics are held back because sessions ended over them."""
-        return len(self._suspects.held)
-
     async def wait(self) -> None:
         """Wait until there may be something to take, after `take` had nothing."""
         await self._wakeup.wait()
@@ -226,10 +234,10 @@ class Outbox:
             oldest = self._lanes.stream.oldest(topic)
         return 0.0 if oldest is None or oldest.receipt is None else time.monotonic() - oldest.receipt.queued_s
 
-    def sizes(self) -> dict[str, int]:
-        """Return how many messages wait in each lane."""
+    def figures(self) -> OutboxFigures:
+        """Return how many messages are where."""
         with self._lock:
-            return self._lanes.sizes()
+            return OutboxFigures(self._lanes.sizes(), self.in_flight, len(self._suspects.held))
 
     def _release(self) -> None:
         """Release the states whose topics are in the ledger on disk by now."""

@@ -1,7 +1,7 @@
 """The stats payload, schema ``edgepub.stats/1``: statistics of a node and its cameras."""
 
 from collections.abc import Mapping
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, NotRequired
 
 import orjson
 from pydantic import ConfigDict, Field, TypeAdapter, with_config
@@ -46,8 +46,8 @@ class CameraStats(TypedDict):
             description="lost messages, by reason: `queue_full`, `invalid` (not valid detections), `stopped`; for "
             "events `event_queue_full` (more than `outbox.durable.max_messages` waited), `event_expired` (older than "
             "`max_age_s`), `event_damaged` (the file was damaged), `event_invalid`, `event_stopped` (the disk did not "
-            "accept it); for snapshots `snapshot_given_up`; and `too_large` and `refused` for what the broker does not "
-            "accept, also with the prefix event_ or snapshot_"
+            "accept it); and `too_large`, `refused` and `given_up` (sessions ended over it) for what the broker does "
+            "not accept, also with the prefix event_ or snapshot_"
         ),
     ]
     events: Annotated[int, Field(ge=0, description="published events")]
@@ -81,6 +81,12 @@ class BrokerStats(TypedDict):
     """The connection to the broker."""
 
     reconnects: Annotated[int, Field(ge=0, description="sessions after the first")]
+    under_way: NotRequired[
+        Annotated[int, Field(ge=0, description="messages sent that the broker has not acknowledged yet")]
+    ]
+    held_back: NotRequired[
+        Annotated[int, Field(ge=0, description="topics held back because sessions with the broker ended over them")]
+    ]
 
 
 @with_config(ConfigDict(title=SCHEMA))

@@ -1,0 +1,94 @@
+"""A proxy before a real broker that reads the packets of MQTT, and changes, swallows or answers them."""
+
+import contextlib
+import socket
+import threading
+
+
+class MqttProxy:
+    """Passes packets on between clients and a broker on this computer. A context manager.
+
+    Args:
+        port: the broker's.
+        from_client: returns what the broker gets for a packet of a client; None ends the session.
+        from_broker: the same in the other direction.
+
+    """
+
+    def __init__(self, port, from_client=lambda packet: packet, from_broker=lambda packet: packet):
+        self._target = port
+        self._rules = (from_client, from_broker)
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.port = self._listener.getsockname()[1]
+        self.url = f"mqtt://127.0.0.1:{self.port}"
+        self.sessions = 0
+        self._sockets = []
+        self._threads = [threading.Thread(target=self._accept)]
+
+    def __enter__(self):
+        self._threads[0].start()
+        return self
+
+    def __exit__(self, *_):
+        for sock in (self._listener, *self._sockets):
+            _end(sock)
+            sock.close()
+        for thread in self._threads:
+            thread.join()
+
+    def _accept(self):
+        with contextlib.suppress(OSError):
+            while True:
+                client, _ = self._listener.accept()
+                broker = socket.create_connection(("127.0.0.1", self._target))
+                self.sessions += 1
+                self._sockets += [client, broker]
+                for source, target, rule in ((client, broker, self._rules[0]), (broker, client, self._rules[1])):
+                    thread = threading.Thread(target=_pass_on, args=(source, target, rule))
+                    self._threads.append(thread)
+                    thread.start()
+
+
+def _pass_on(source, target, rule):
+    with contextlib.suppress(OSError), source.makefile("rb") as stream:
+        while (packet := _read_packet(stream)) and (changed := rule(packet)) is not None:
+            target.sendall(changed)
+    _end(source)
+    _end(target)
+
+
+def _end(sock):
+    with contextlib.suppress(OSError):
+        sock.shutdown(socket.SHUT_RDWR)
+
+
+def _read_packet(stream):
+    head, length, shift = stream.read(1), 0, 0
+    if not head:
+        return b""
+    while True:
+        byte = stream.read(1)
+        head += byte
+        length |= (byte[0] & 0x7F) << shift
+        shift += 7
+        if byte[0] < 0x80:
+            return head + stream.read(length)
+
+
+def kind_of(packet):
+    """Return the type of a packet (MQTT 5.0, 2.1.2)."""
+    return packet[0] >> 4
+
+
+def body_of(packet):
+    """Return a packet without its fixed header."""
+    start = 1
+    while packet[start] & 0x80:
+        start += 1
+    return packet[start + 1 :]
+
+
+def topic_of(packet):
+    """Return the topic of a PUBLISH."""
+    body = body_of(packet)
+    return body[2 : 2 + int.from_bytes(body[:2], "big")].decode()

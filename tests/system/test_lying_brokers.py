@@ -1,0 +1,154 @@
+"""Brokers that live and do not do what a client expects: they acknowledge nothing, refuse, or end sessions."""
+
+import json
+import subprocess
+import urllib.request
+
+import pytest
+
+from tests.support.mqtt_proxy import MqttProxy, kind_of, topic_of
+from tests.support.studio import BOX
+from tests.support.waiting import free_port, wait_until
+
+pytestmark = [pytest.mark.mosquitto, pytest.mark.faults]
+
+PUBLISH, PUBACK, SUBACK = 3, 4, 9
+
+
+@pytest.fixture
+def settings_for(studio):
+    """Return a function that makes the settings of a camera with some events a second, and a page for its health."""
+
+    def make(url, **mqtt):
+        there = [BOX | {"bbox": [x - 8, 16, x + 8, 48]} for x in range(12, 52)]
+        camera = {"tracking": True, "lines": LINES, "zones": {"door": {"polygon": ZONE}}}
+        clip = studio.video([[box] for box in [*there, *reversed(there)]])
+        settings = studio.settings(url, clip, realtime=True, loop=True, **camera)
+        settings |= {"mqtt": {"url": url, **mqtt}, "stats": {"interval_s": 1}}
+        settings["http"] = {"listen": free_port()}
+        return settings
+
+    return make
+
+
+LINES = {f"line{n}": {"from": [x, 0.0], "to": [x, 1.0]} for n, x in enumerate((0.3, 0.4, 0.5, 0.6, 0.7))}
+ZONE = [[0, 0], [1, 0], [1, 1], [0, 1]]
+
+
+def health(settings):
+    request = urllib.request.Request(f"http://127.0.0.1:{settings['http']['listen']}/healthz")
+    try:
+        with urllib.request.urlopen(request) as response:
+            return json.load(response)
+    except urllib.error.HTTPError as error:
+        return json.load(error)
+
+
+def events(reader):
+    return [json.loads(payload) for payload in reader.payloads("edgepub/test/cam/events")]
+
+
+def test_a_broker_that_acknowledges_nothing_is_left_and_still_gets_detections(
+    settings_for, run_daemon, mosquitto, subscribe, path
+):
+    lies = False
+    reader = subscribe(mosquitto.port)
+
+    def from_broker(packet):
+        return b"" if lies and kind_of(packet) == PUBACK else packet
+
+    with MqttProxy(mosquitto.port, from_broker=from_broker) as proxy:
+        settings = settings_for(proxy.url)
+        daemon = run_daemon(settings, **path)
+        reader.wait_for(events, "an event")
+        lies = True
+        wait_until(lambda: "has not acknowledged" in daemon.log, "that it is said", 60)
+        seen = len(reader.detections())
+        reader.wait_for(lambda r: len(r.detections()) > seen + 20, "detections meanwhile")
+        assert any("acknowledged" in line for line in health(settings)["wrong"])
+        reader.wait_for(lambda r: r.stats()[-1]["broker"]["under_way"] > 0, "how many are under way")
+        lies = False
+        wait_until(lambda: health(settings)["ready"], "that all is well", 60)
+        last = len(events(reader))
+        reader.wait_for(lambda r: len(events(r)) > last + 3, "new events")
+        numbers = sorted({event["seq"] for event in events(reader)})
+        assert numbers == list(range(1, len(numbers) + 1)), "none is lost"
+
+
+@pytest.mark.parametrize("code", [b"\x80", b"\x87"])
+def test_a_subscription_that_is_refused_for_a_while(settings_for, run_daemon, mosquitto, subscribe, code):
+    refuses = True
+    reader = subscribe(mosquitto.port)
+
+    def from_broker(packet):
+        return packet[:-1] + code if refuses and kind_of(packet) == SUBACK else packet
+
+    with MqttProxy(mosquitto.port, from_broker=from_broker) as proxy:
+        settings = settings_for(proxy.url)
+        daemon = run_daemon(settings)
+        wait_until(lambda: "refuses the subscription" in daemon.log, "that it is said")
+        reader.wait_for(events, "an event")
+        state = health(settings)
+        assert state["ready"]
+        assert any("subscription" in note for note in state["notes"])
+        refuses = False
+        wait_until(lambda: not health(settings)["notes"], "that it is asked again")
+        reader.publish("edgepub/test/cam/min_score/set", "0.4")
+        reader.wait_for(lambda r: r.last("edgepub/test/cam/min_score") == b"0.4", "that the command is obeyed")
+        assert proxy.sessions == 1
+
+
+def test_a_broker_that_ends_sessions_over_topics_with_many_levels(settings_for, run_daemon, mosquitto, subscribe):
+    """As AWS IoT Core does over a topic with more than 7 slashes."""
+    reader = subscribe(mosquitto.port)
+
+    def from_client(packet):
+        return None if kind_of(packet) == PUBLISH and topic_of(packet).count("/") > 7 else packet
+
+    with MqttProxy(mosquitto.port, from_client=from_client) as proxy:
+        daemon = run_daemon(settings_for(proxy.url, topic_prefix="site1/edgepub"))
+        occupancy = "site1/edgepub/test/cam/zones/door/objects/person/occupancy"
+
+        def payloads(level):
+            return reader.payloads(f"site1/edgepub/test/{level}")
+
+        wait_until(lambda: occupancy in daemon.log, "that it is named", 60)
+        (line,) = (line for line in daemon.log.splitlines() if occupancy in line)
+        assert "bytes" in line
+        sessions = proxy.sessions
+        for level in ("cam/detections", "cam/events"):
+            seen = len(payloads(level))
+            reader.wait_for(lambda _, level=level, seen=seen: len(payloads(level)) > seen, f"more on {level}")
+        assert payloads("cam/zones/door/objects/person")[-1] == b"1"
+        reader.wait_for(lambda _: payloads("stats"), "stats")
+        wait_until(lambda: json.loads(payloads("stats")[-1])["broker"]["held_back"] == 1, "the count")
+        assert proxy.sessions == sessions
+
+
+def test_a_retained_message_that_paho_cannot_read(settings_for, run_daemon, mosquitto, subscribe):
+    reader = subscribe(mosquitto.port)
+    topics = ["edgepub/test/cam/min_score/set", "homeassistant/status"]
+    for topic in topics:
+        options = [
+            "-V",
+            "5",
+            "-q",
+            "1",
+            "-r",
+            "-t",
+            topic,
+            "-m",
+            "0.4",
+            "-D",
+            "publish",
+            "user-property",
+            "x",
+            "\ufeff",
+        ]
+        subprocess.run(["mosquitto_pub", "-p", str(mosquitto.port), *options], check=True)
+    daemon = run_daemon(settings_for(mosquitto.url) | {"home_assistant": {"enabled": True}})
+    reader.wait_for(events, "an event")
+    wait_until(lambda: all(topic in daemon.log for topic in topics), "that they are named")
+    reader.publish("edgepub/test/cam/min_score/set", "0.3")
+    reader.wait_for(lambda r: r.last("edgepub/test/cam/min_score") == b"0.3", "that a command is obeyed")
+    assert daemon.log.count("connected") == 1
