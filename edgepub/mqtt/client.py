@@ -16,6 +16,7 @@ from edgepub.core.errors import MessageRejectedError
 from edgepub.mqtt.messages import Message, OnDone
 from edgepub.mqtt.paho_internals import paho_of, retrieve_errors
 from edgepub.mqtt.protocol import check_acknowledgement, publish_properties
+from edgepub.mqtt.socket_reader import SocketReader
 
 MAX_IN_FLIGHT = 64
 """How many messages may be in flight, unless the broker allows fewer."""
@@ -83,7 +84,7 @@ class Client:
             self._add_callback("on_connect", self._on_connect)
             self._add_callback("on_disconnect", self._on_disconnect)
             self._add_callback("on_publish", self._on_publish)
-            self._add_callback("on_socket_open", self._on_socket_open)
+            self._paho.on_socket_open = self._on_socket_open(self._paho.on_socket_open)
             self._paho.on_socket_register_write = self._on_socket_register_write
 
     async def open(self) -> None:
@@ -235,9 +236,15 @@ class Client:
         if not self._is_writing:  # else it is of QoS 0
             self._acknowledgement = reason
 
-    def _on_socket_open(self, *_: object) -> None:
-        if self._is_abandoned:  # in the thread that connects: the broker's name was being resolved
-            self._loop.call_soon_threadsafe(self._close_socket)
+    def _on_socket_open(self, next_callback: Callable[..., None]) -> Callable[..., None]:
+        def on_socket_open(client: object, userdata: object, sock: Any) -> None:  # noqa: ANN401
+            next_callback(client, userdata, sock)
+            reader = SocketReader(self._paho, sock, self._fail_by)
+            self._loop.call_soon_threadsafe(reader.start, self._loop)  # it replaces aiomqtt's
+            if self._is_abandoned:  # in the thread that connects: the broker's name was being resolved
+                self._loop.call_soon_threadsafe(self._close_socket)
+
+        return on_socket_open
 
     def _on_socket_register_write(self, _client: object, _userdata: object, sock: Any) -> None:  # noqa: ANN401
         """Write in the next turn of the event loop, in place of aiomqtt.
@@ -261,5 +268,9 @@ class Client:
         try:
             self._paho.loop_write()
         except Exception as error:  # noqa: BLE001  (paho's may be any; the session is over then)
-            self._fail(aiomqtt.MqttError(str(error)))
+            self._fail_by(error)
         self._is_writing = False
+
+    def _fail_by(self, error: Exception) -> None:
+        """End the session because of an error of paho."""
+        self._fail(aiomqtt.MqttError(str(error)))

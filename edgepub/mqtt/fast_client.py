@@ -116,6 +116,9 @@ class FastClient(Client):
             raise aiomqtt.MqttCodeError(info.rc) from disconnected.exception() if disconnected.done() else None
         return int(info.mid)
 
+    def _fail_by(self, error: Exception) -> None:
+        self._internals.fail(error)
+
     def _close_socket(self) -> None:
         self._internals.close_socket()
 

@@ -228,7 +228,7 @@ async def test_a_broker_that_is_killed_ends_the_session_with_what_was_in_flight(
         (b"\xe0\x01\x8d", True),  # keep-alive timeout
         (b"\xe0\x01\x93", True),  # receive maximum exceeded
         (b"\xf0\x00", True),  # AUTH, which nobody asked for
-        (b"\x30\x05\x00\x02\xff\xfe\x00", True),  # a topic that is not UTF-8
+        (b"\x90\x01\x00", True),  # SUBACK without its packet identifier
     ],
 )
 async def test_a_session_is_lost_only_if_it_ends_without_a_reason(fast, packet, has_reason):
@@ -238,6 +238,26 @@ async def test_a_session_is_lost_only_if_it_ends_without_a_reason(fast, packet, 
         with pytest.raises(BrokerError) as caught:
             await read(session)
     assert isinstance(caught.value, ConnectionLostError) != has_reason, caught.value
+    broker.close()
+
+
+@pytest.mark.parametrize("resets", [True, False])
+@pytest.mark.parametrize("last_words", [b"", b"\x90\x04\x00\x01\x00\x01", b"\x30\x05\x00\x01a\x00b" * 300])
+def test_the_end_of_a_session_is_noticed_immediately(fast, resets, last_words):
+    """Also if it comes together with data: uvloop reports both as one event, and nothing after it."""
+    broker = Broker5([CONNACK], suback=None, resets=resets, last_words=last_words)
+
+    async def subscribe():
+        async with connect(broker, fast) as session:
+            reading = asyncio.create_task(read(session))
+            with contextlib.suppress(BrokerError):
+                await session.subscribe("site/#")
+            with pytest.raises(ConnectionLostError):
+                async with asyncio.timeout(5):  # the keep-alive would notice it after 15 s
+                    await reading
+
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(subscribe())
     broker.close()
 
 

@@ -10,12 +10,15 @@ import threading
 class Broker5:
     """A broker with one session after another, each with a script.
 
+    With `suback=None` it ends the session at the first SUBSCRIBE, after `last_words`.
+
     A script is what is answered to CONNECT, then to the first PUBLISH, and so on; `{id}` is its packet identifier, and
     `{before}` that of the one before. `suback` is what is answered to each SUBSCRIBE. With `resets` the broker resets
     the connection after the last answer of a script; `has_reset` is set then.
     """
 
-    def __init__(self, *scripts, suback=b"\x90\x04{id}\x00\x01", resets=False):
+    def __init__(self, *scripts, suback=b"\x90\x04{id}\x00\x01", resets=False, last_words=b""):
+        self._last_words = last_words
         self._suback = suback
         self._resets = resets
         self.has_reset = threading.Event()
@@ -36,9 +39,11 @@ class Broker5:
                     answers = iter(script)
                     while (answer := self._answer(packets, answers)) is not None:
                         client.sendall(answer)
-                        if self._resets and not operator.length_hint(answers):
-                            client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+                        if self._resets and self._suback and not operator.length_hint(answers):
                             break
+                    client.sendall(self._last_words)
+                    if self._resets:
+                        client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
                 if self._resets:
                     self.has_reset.set()
 
@@ -59,7 +64,7 @@ class Broker5:
         if kind[0] >> 4 == 12:  # PINGREQ
             return b"\xd0\x00"
         if kind[0] >> 4 == 8:  # SUBSCRIBE
-            return self._suback.replace(b"{id}", body[:2])
+            return self._suback and self._suback.replace(b"{id}", body[:2])
         if kind[0] >> 4 != 3 or not kind[0] & 6:
             return b""
         end = 2 + int.from_bytes(body[:2], "big")
