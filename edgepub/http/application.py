@@ -12,6 +12,8 @@ from edgepub.http.limits import HttpLimits
 from edgepub.http.live import LivePages
 from edgepub.http.pages import Pages
 from edgepub.http.responses import text_response
+from edgepub.http.sessions import Sessions
+from edgepub.http.token_attempts import TokenAttempts
 from edgepub.http.writes import Writes
 
 _HEADERS = {
@@ -30,13 +32,19 @@ _CAMERA = "/cameras/{camera}"
 
 
 def make_application(
-    settings: HttpSettings, token: SecretStr | None, context: HttpContext, histories: Histories, limits: HttpLimits
+    settings: HttpSettings,
+    token: SecretStr | None,
+    sessions: Sessions,
+    context: HttpContext,
+    histories: Histories,
+    limits: HttpLimits,
 ) -> web.Application:
     """Return the application.
 
     Args:
         settings: the settings under `http`.
         token: the token that clients must send; None if none is needed.
+        sessions: the browsers that are logged in.
         context: the objects that the responses are made from.
         histories: the recent rates and latencies of each camera.
         limits: limits and delays.
@@ -44,8 +52,9 @@ def make_application(
     """
     read_only_reason = None if settings.allow_edit else _READ_ONLY_REASON
     pages = Pages(context, histories, limits)
-    guard = Guard(token, settings.hosts, pages.file("login.html"), limits.wrong_token_delay_s)
-    live = LivePages(context, histories, settings.max_viewers, read_only_reason, limits)
+    attempts = TokenAttempts(limits.wrong_token_delay_s)
+    guard = Guard(token, settings.hosts, pages.file("login.html"), sessions, attempts)
+    live = LivePages(context, histories, settings.max_viewers, read_only_reason, guard.is_allowed, limits)
     writes = Writes(context, read_only_reason)
     app = web.Application(middlewares=[_finish, guard.check], client_max_size=limits.max_request_bytes)
     app.on_response_prepare.append(_add_headers)

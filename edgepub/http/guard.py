@@ -3,10 +3,8 @@
 Sec-Fetch-Site and the like: W3C Fetch Metadata Request Headers. Origin: RFC 6454, December 2011.
 """
 
-import asyncio
 import hmac
 import ipaddress
-import logging
 import socket
 from collections.abc import Collection
 from hashlib import sha256
@@ -17,10 +15,11 @@ from aiohttp import web
 from aiohttp.typedefs import Handler
 from pydantic import SecretStr
 
-_COOKIE_MAX_AGE_S = 30 * 86_400
+from edgepub.http.sessions import MAX_AGE_S, Sessions
+from edgepub.http.token_attempts import TokenAttempts
+
 _ASSETS = "/assets/"  # open to all: the login page needs them
 _LOGIN = "/login"
-_log = logging.getLogger(__name__)
 
 
 class Guard:
@@ -30,22 +29,27 @@ class Guard:
         token: the token that clients must send; None if none is needed.
         hosts: further names of this node. Addresses, names without a dot and the host name are always accepted.
         login_page: the page that asks for the token.
-        wrong_token_delay_s: delay before a wrong token is refused.
+        sessions: the browsers that are logged in.
+        attempts: limits how often clients may try tokens.
 
     """
 
     def __init__(
-        self, token: SecretStr | None, hosts: Collection[str], login_page: bytes, wrong_token_delay_s: float
+        self,
+        token: SecretStr | None,
+        hosts: Collection[str],
+        login_page: bytes,
+        sessions: Sessions,
+        attempts: TokenAttempts,
     ) -> None:
         self._token = token.get_secret_value().encode() if token else None
         self._hosts = frozenset(hosts)
         self._names = self._hosts | _own_names()
         self._login_page = login_page
-        self._wrong_token_delay_s = wrong_token_delay_s
-        # The browser stores not the token, but a value derived from it, which a new token makes worthless.
-        self._session = self._derive(b"session")
+        self._sessions = sessions
+        self._attempts = attempts
         # One cookie name per token: browsers send cookies to all ports, and two nodes may run on one computer.
-        self._cookie = f"edgepub-{self._derive(b'cookie')[:8]}"
+        self._cookie = f"edgepub-{hmac.new(self._token or b'', b'cookie', sha256).hexdigest()[:8]}"
 
     @web.middleware
     async def check(self, request: web.Request, handler: Handler) -> web.StreamResponse:
@@ -57,7 +61,7 @@ class Guard:
         if self._is_cross_site(request, host):
             raise web.HTTPForbidden(text="requests from other sites' pages are not allowed")
         is_open = request.path == _LOGIN or request.path.startswith(_ASSETS)
-        if self._token and not is_open and not self._has_token(request):
+        if not is_open and not self._has_session(request) and not await self._try_token(request, _bearer(request)):
             if request.method == "GET" and "text/html" in request.headers.get("Accept", ""):
                 return web.Response(status=401, body=self._login_page, content_type="text/html", charset="utf-8")
             raise web.HTTPUnauthorized(
@@ -65,22 +69,24 @@ class Guard:
             )
         return await handler(request)
 
+    def is_allowed(self, request: web.Request) -> bool:
+        """Return whether a request that was allowed before is still: its browser may have logged out."""
+        return self._has_session(request) or _bearer(request) == self._token
+
     async def log_in(self, request: web.Request) -> web.Response:
         """Set the cookie if the request has the token."""
-        token = _parse_token(await request.read())
-        if self._token and (token is None or not hmac.compare_digest(token, self._token)):
-            _log.warning("http: wrong token from %s", request.remote)
-            await asyncio.sleep(self._wrong_token_delay_s)
+        if self._token and not await self._try_token(request, _parse_token(await request.read()) or b""):
             raise web.HTTPForbidden(text="wrong token")
         response = web.Response(status=204)
         if self._token:
             response.set_cookie(
-                self._cookie, self._session, max_age=_COOKIE_MAX_AGE_S, httponly=True, samesite="Strict"
+                self._cookie, self._sessions.open(), max_age=MAX_AGE_S, httponly=True, samesite="Strict"
             )
         return response
 
-    async def log_out(self, _: web.Request) -> web.Response:
-        """Delete the cookie."""
+    async def log_out(self, request: web.Request) -> web.Response:
+        """End the session, and delete the cookie."""
+        self._sessions.close(request.cookies.get(self._cookie, ""))
         response = web.Response(status=204)
         response.del_cookie(self._cookie, httponly=True, samesite="Strict")
         return response
@@ -112,16 +118,31 @@ class Guard:
         # A proxy may use another name for this node than the browser does.
         return netloc != (host or "").lower() and _host_name(netloc) not in self._hosts
 
-    def _derive(self, purpose: bytes) -> str:
-        return hmac.new(self._token or b"", purpose, sha256).hexdigest()
+    def _has_session(self, request: web.Request) -> bool:
+        """Return whether a request has the cookie of a session, or none is needed."""
+        return not self._token or self._sessions.is_open(request.cookies.get(self._cookie, ""))
 
-    def _has_token(self, request: web.Request) -> bool:
-        assert self._token  # noqa: S101
-        scheme, _, token = request.headers.get("Authorization", "").partition(" ")
-        if scheme.lower() == "bearer" and hmac.compare_digest(token.strip().encode(errors="replace"), self._token):
-            return True
-        cookie = request.cookies.get(self._cookie, "")
-        return hmac.compare_digest(cookie.encode(errors="replace"), self._session.encode())
+    async def _try_token(self, request: web.Request, token: bytes | None) -> bool:
+        """Return whether a token is right, after a pause if it is wrong, and False for none.
+
+        Raises:
+            web.HTTPTooManyRequests: the client has tried too many.
+
+        """
+        if token is None:
+            return False
+        is_right = self._attempts.may_try(request.remote) and hmac.compare_digest(token, self._token or b"")
+        if is_right:
+            self._attempts.succeed(request.remote)
+        elif not await self._attempts.fail(request.remote):
+            raise web.HTTPTooManyRequests(text="too many wrong tokens; try again in a few seconds")
+        return is_right
+
+
+def _bearer(request: web.Request) -> bytes | None:
+    """Return the token in a request's header; None if there is none."""
+    scheme, _, token = request.headers.get("Authorization", "").partition(" ")
+    return token.strip().encode(errors="replace") if scheme.lower() == "bearer" else None
 
 
 def _host_name(host: str) -> str | None:

@@ -18,7 +18,7 @@ class HttpLimits:
     max_retry_s: float = 30.0
     """Longest pause between attempts to listen."""
     wrong_token_delay_s: float = 1.0
-    """Delay before a wrong token is refused, against guessing."""
+    """Delay before a wrong token is refused, against guessing. A client gets one such answer at a time."""
     still_timeout_s: float = 2.0
     """Time to wait for a frame for a still picture."""
     live_max_width: int = 1280

@@ -6,6 +6,7 @@ protocol. WebSocket: RFC 6455, December 2011.
 
 import asyncio
 import logging
+from collections.abc import Callable
 from contextlib import suppress
 
 from aiohttp import WSCloseCode, WSMessage, WSMsgType, web
@@ -33,6 +34,7 @@ class LivePages:
         histories: the recent rates and latencies of each camera.
         max_viewers: pages that can be open at the same time.
         read_only_reason: why zones and lines cannot be saved; None if they can.
+        is_allowed: returns whether a request is still allowed: its browser may have logged out.
         limits: timeouts, and the width of the pictures.
 
     """
@@ -43,12 +45,14 @@ class LivePages:
         histories: Histories,
         max_viewers: int,
         read_only_reason: str | None,
+        is_allowed: Callable[[web.Request], bool],
         limits: HttpLimits,
     ) -> None:
         self._context = context
         self._histories = histories
         self._max_viewers = max_viewers
         self._read_only_reason = read_only_reason
+        self._is_allowed = is_allowed
         self._limits = limits
         self._encoders = PictureEncoders(limits.live_max_width, _JPEG_QUALITY, boxes=False)
         self._sockets: set[web.WebSocketResponse] = set()
@@ -70,7 +74,7 @@ class LivePages:
             with self._encoders.watch(view.viewfinder) as encoder, suppress(ConnectionError, TimeoutError):
                 history = self._histories.get(name)
                 updates = PageUpdates(name, self._context, encoder, history, self._read_only_reason)
-                await _close(socket, *await self._serve(socket, updates))
+                await _close(socket, *await self._serve(request, socket, updates))
         except Exception:  # the WebSocket is open already: an HTTP response is no longer possible
             _log.exception("http: %s: internal error, please report it", request.path)
             await _close(socket, WSCloseCode.INTERNAL_ERROR, "internal error; edgepub's log has the details")
@@ -85,7 +89,9 @@ class LivePages:
             *(_close(socket, WSCloseCode.GOING_AWAY, "edgepub is stopping") for socket in self._sockets)
         )
 
-    async def _serve(self, socket: web.WebSocketResponse, updates: PageUpdates) -> tuple[WSCloseCode, str]:
+    async def _serve(
+        self, request: web.Request, socket: web.WebSocketResponse, updates: PageUpdates
+    ) -> tuple[WSCloseCode, str]:
         """Respond to requests. Return the code and the reason to close with.
 
         Raises:
@@ -94,13 +100,15 @@ class LivePages:
         """
         while True:
             async with asyncio.timeout(self._limits.live_request_timeout_s):
-                request = await _receive(socket)
-            if request.type is not WSMsgType.TEXT and request.type is not WSMsgType.BINARY:
+                message = await _receive(socket)
+            if message.type is not WSMsgType.TEXT and message.type is not WSMsgType.BINARY:
                 return WSCloseCode.OK, ""
-            fps = _parse_request(request)
+            fps = _parse_request(message)
             if fps is None:
                 return WSCloseCode.POLICY_VIOLATION, f"request 0 to {_MAX_FPS} pictures per second"
             update = await updates.next(fps)
+            if not self._is_allowed(request):
+                return WSCloseCode.POLICY_VIOLATION, "logged out"
             if update is None:
                 return WSCloseCode.POLICY_VIOLATION, "this camera was removed"
             text, picture = update
@@ -128,9 +136,9 @@ async def _close(socket: web.WebSocketResponse, code: WSCloseCode, reason: str) 
             await socket.close(code=code, message=reason.encode())
 
 
-def _parse_request(request: WSMessage) -> int | None:
+def _parse_request(message: WSMessage) -> int | None:
     """Return the number of pictures per second that a page wants; None if the request is invalid."""
-    if request.type is not WSMsgType.TEXT or not request.data.isascii() or not request.data.isdecimal():
+    if message.type is not WSMsgType.TEXT or not message.data.isascii() or not message.data.isdecimal():
         return None
-    fps = int(request.data)
+    fps = int(message.data)
     return fps if fps <= _MAX_FPS else None

@@ -15,6 +15,7 @@ from edgepub.core.backoff import Backoff
 from edgepub.http.context import HttpContext
 from edgepub.http.history import Histories
 from edgepub.http.limits import DEFAULT_LIMITS, HttpLimits
+from edgepub.http.sessions import Sessions
 
 _PROBLEMS = {
     errno.EADDRINUSE: "another program uses this port; stop it, or change http.listen",
@@ -53,11 +54,17 @@ class HttpServer:
     async def run(self) -> None:
         """Serve until cancelled. If the address is not available, log it and retry; nothing else stops for that."""
         histories = Histories(self._context.metrics)
-        async with asyncio.TaskGroup() as group:
-            group.create_task(histories.run(), name="history")
-            await self._serve(histories)
+        token = self._token.get_secret_value().encode() if self._token else None
+        sessions = Sessions(self._context.in_force.effective.state_dir, token)
+        await sessions.start()
+        try:
+            async with asyncio.TaskGroup() as group:
+                group.create_task(histories.run(), name="history")
+                await self._serve(sessions, histories)
+        finally:
+            sessions.stop()
 
-    async def _serve(self, histories: Histories) -> None:
+    async def _serve(self, sessions: Sessions, histories: Histories) -> None:
         from edgepub.http.application import make_application
         from edgepub.http.connections import listen_at
 
@@ -65,7 +72,7 @@ class HttpServer:
         backoff, logged = Backoff(self._limits.first_retry_s, self._limits.max_retry_s), None
         while True:
             try:
-                app = make_application(self._settings, self._token, self._context, histories, self._limits)
+                app = make_application(self._settings, self._token, sessions, self._context, histories, self._limits)
                 async with listen_at(host.strip("[]"), int(port), app, self._limits):
                     _log.info(
                         "http: the page is at http://%s/; /healthz and /metrics are on the same port", self._listen

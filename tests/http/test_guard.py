@@ -32,11 +32,22 @@ async def server():
 
 
 @pytest.fixture
-async def locked():
-    limits = HttpLimits(wrong_token_delay_s=0.01)
-    server = await LocalServer("porch", token=TOKEN, allow_edit=True, limits=limits).start()
-    yield server
-    await server.stop()
+async def start(tmp_path):
+    """Return a function that starts a server with a token. All servers have one state directory, one after another."""
+    async with contextlib.AsyncExitStack() as stack:
+
+        async def run(token=TOKEN, pause_s=0.01):
+            limits = HttpLimits(wrong_token_delay_s=pause_s)
+            server = LocalServer("porch", token=token, allow_edit=True, limits=limits, state_dir=tmp_path)
+            stack.push_async_callback(server.stop)
+            return await server.start()
+
+        yield run
+
+
+@pytest.fixture
+async def locked(start):
+    return await start()
 
 
 async def test_nothing_is_readable_without_the_token(locked, caplog):
@@ -83,6 +94,94 @@ async def test_a_browser_is_asked_for_the_token_and_then_stays_logged_in(locked,
             assert answer.status == 204
         async with session.get(f"{locked.url}/", headers=html) as answer:
             assert answer.status == 401
+
+
+async def log_in(server):
+    """Return the headers of a browser that has logged in."""
+    status, headers, _ = await server.request("/login", "POST", json={"token": TOKEN})
+    assert status == 204
+    return {"Cookie": headers["Set-Cookie"].partition(";")[0]}
+
+
+async def status(server, headers):
+    return (await server.request("/healthz", headers=headers))[0]
+
+
+async def test_a_copied_cookie_is_worthless_after_the_logout(start):
+    server = await start()
+    phone, tablet = await log_in(server), await log_in(server)
+    async with aiohttp.ClientSession() as session:
+        live = await session.ws_connect(f"{server.url}/cameras/porch/live", headers=phone)
+        await live.send_str("1")
+        assert (await live.receive()).type is aiohttp.WSMsgType.TEXT
+        assert (await server.request("/logout", "POST", headers=phone))[0] == 204
+        await live.send_str("1")
+        assert (await live.receive()).type is aiohttp.WSMsgType.CLOSE
+    for _ in range(2):  # before and after a restart
+        assert await status(server, phone) == 401
+        assert await status(server, tablet) == 200, "another browser"
+        await server.stop()
+        server = await start()
+    await server.stop()
+    server = await start(token=TOKEN[::-1])
+    assert await status(server, tablet) == 401, "a new token"
+    await server.stop()
+    server = await start()
+    assert await status(server, phone) == 401
+
+
+async def test_the_number_of_sessions_is_bounded(locked):
+    first = await log_in(locked)
+    for _ in range(99):
+        newest = await log_in(locked)
+    assert await status(locked, first) == 200
+    newest = await log_in(locked)
+    assert await status(locked, first) == 401
+    assert await status(locked, newest) == 200
+
+
+@pytest.mark.parametrize(
+    "content",
+    [b"", b"\0" * 9000, b"[]", b'{"token": 1}', b'{"sessions": {"a": "b"}}', b"[" * 100_000, b"x" * 10**6],
+    ids=["empty", "zeroes", "list", "type", "keys", "deep", "large"],
+)
+async def test_a_damaged_file_of_sessions_only_costs_a_login(start, tmp_path, content, caplog):
+    (tmp_path / "http_sessions.json").write_bytes(content)
+    server = await start()
+    assert "http_sessions.json" in caplog.text
+    cookie = await log_in(server)
+    await server.stop()
+    assert await status(await start(), cookie) == 200
+    assert cookie["Cookie"].partition("=")[2].encode() not in (tmp_path / "http_sessions.json").read_bytes()
+
+
+@pytest.mark.parametrize("way", ["login", "bearer"])
+async def test_many_wrong_tokens_at_once_do_not_pass_the_pause_and_delay_nobody_else(start, way, caplog):
+    server = await start(pause_s=0.5)
+    loop = asyncio.get_running_loop()
+    began_s = loop.time()
+
+    async def guess(number):
+        wrong = f"{number:032x}"
+        if way == "login":
+            code, _, _ = await server.request("/login", "POST", json={"token": wrong})
+        else:
+            code, _, _ = await server.request("/metrics", headers={"Authorization": f"Bearer {wrong}"})
+        return code, loop.time() - began_s
+
+    guesses = [asyncio.create_task(guess(number)) for number in range(30)]
+    await asyncio.wait(guesses, return_when=asyncio.FIRST_COMPLETED)
+    right_s = loop.time()
+    assert await status(server, {"Authorization": f"Bearer {TOKEN}"}) == 200
+    assert await status(server, await log_in(server)) == 200
+    assert loop.time() - right_s < 0.4
+    results = await asyncio.gather(*guesses)
+    refused_s = sorted(at_s for code, at_s in results if code == (403 if way == "login" else 401))
+    assert 1 <= len(refused_s) <= 5
+    assert all(at_s >= 0.5 * (number + 1) for number, at_s in enumerate(refused_s))
+    assert {code for code, _ in results} == {401 if way == "bearer" else 403, 429}
+    assert "127.0.0.1" in caplog.text
+    assert (await guess(1))[0] == (401 if way == "bearer" else 403), "the next one is answered again"
 
 
 async def test_pages_of_other_sites_can_do_nothing(server):

@@ -31,7 +31,7 @@ def ready(*names):
     return status
 
 
-def settings_in_force(cameras):
+def settings_in_force(cameras, state_dir):
     model = {"model_name": "yolo", "zoo_url": "/zoo", "inference_host_address": "@local"}
     settings = Settings.model_validate(
         {
@@ -40,7 +40,7 @@ def settings_in_force(cameras):
             "cameras": {name: {"source": "cam.mp4", "model": "m"} for name in cameras or ("unused",)},
         }
     )
-    return InForce(EffectiveSettings(settings, Path("edgepub.yaml"), {}, Path("state"), settings))
+    return InForce(EffectiveSettings(settings, Path("edgepub.yaml"), {}, state_dir, settings))
 
 
 class FakeSettings:
@@ -72,14 +72,16 @@ class MemoryAreaStore:
 class LocalServer:
     """A server in this event loop, with a client."""
 
-    def __init__(self, *cameras, address="127.0.0.1", token=None, limits=DEFAULT_LIMITS, **settings):
+    def __init__(
+        self, *cameras, address="127.0.0.1", token=None, limits=DEFAULT_LIMITS, state_dir=Path("/dev/null"), **settings
+    ):
         self.status = ready(*cameras)
         self.metrics = {name: CameraMetrics() for name in cameras}
         self.controls = {name: FakeSettings() for name in cameras}
         self.views = {name: CameraView(Viewfinder(), self.controls[name]) for name in cameras}
         self.port = free_port()
         self.url = f"http://{address}:{self.port}"
-        in_force = settings_in_force(cameras)
+        in_force = settings_in_force(cameras, state_dir)
         self.area_store = MemoryAreaStore(in_force)
         self.context = HttpContext(in_force, self.status, self.metrics, self.views, lambda: FIGURES, self.area_store)
         token = SecretStr(token) if token else None
