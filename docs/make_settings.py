@@ -68,7 +68,7 @@ mqtt:
   tls: {ca_file: ca.pem, cert_file: null, key_file: null, key_password_file: null, insecure: false}
 outbox:
   stream: {size: 256}
-  durable: {path: null, max_messages: 100000, max_age_s: 86400}
+  durable: {path: null, max_messages: 100000, max_age_s: 86400, replay_rate_hz: 500}
 home_assistant: {enabled: true, discovery_prefix: homeassistant}
 models:
   coco:

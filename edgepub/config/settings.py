@@ -130,6 +130,12 @@ class DurableSettings(Section):
 
     Time in which the computer is off does not count. The wall clock has no influence."""
 
+    replay_rate_hz: Annotated[float, Field(ge=1, le=100_000), Number] | None = 500
+    """Maximum events per second that are sent of those that waited, beside new ones; null: no limit.
+
+    So that slow subscribers keep up: a broker drops what they have waiting beyond a limit. In Mosquitto that is
+    `max_queued_messages`, 1,000 by default. Detections and states are not delayed."""
+
 
 class OutboxSettings(Section):
     """Messages that wait for the broker."""

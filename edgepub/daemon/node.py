@@ -71,7 +71,9 @@ class Node:
         self.status = Status(settings.cameras)
         receipts: dict[str, EventReceipt] = {}
         limits = settings.outbox.durable
-        durable = DurableLane(Spool(events_dir / _EVENTS_FILE), limits.max_messages, limits.max_age_s, receipts)
+        durable = DurableLane(
+            Spool(events_dir / _EVENTS_FILE), limits.max_messages, limits.max_age_s, receipts, limits.replay_rate_hz
+        )
         self.outbox = Outbox(settings.outbox.stream.size, durable, store)
         self._discovery_notes: list[str] = []
         self._announcer = Announcer(self._build_discovery, store.retained_topics, self.outbox)

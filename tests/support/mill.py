@@ -141,20 +141,26 @@ class Gate:
 class Reader:
     """A subscriber at QoS 0. It sends nothing itself, so all that a broker wrote before a kill reaches it."""
 
+    qos = 0
+
     def __init__(self, port, received):
         import paho.mqtt.client as paho
         from paho.mqtt.enums import CallbackAPIVersion
 
+        self.received = received
         self._ready = threading.Event()
         self._ended = threading.Event()
         self._client = paho.Client(CallbackAPIVersion.VERSION2, reconnect_on_failure=False)
-        self._client.on_connect = lambda client, *_: client.subscribe("edgepub/test/#", qos=0)
+        self._client.on_connect = lambda client, *_: client.subscribe("edgepub/test/#", qos=self.qos)
         self._client.on_subscribe = lambda *_: self._ready.set()
-        self._client.on_message = lambda _c, _u, message: received.take(message.topic, message.payload)
+        self._client.on_message = lambda _c, _u, message: self.take(message.topic, message.payload)
         self._client.on_disconnect = lambda *_: self._ended.set()
         self._client.connect("127.0.0.1", port, keepalive=3600)
         self._client.loop_start()
         assert self._ready.wait(30)
+
+    def take(self, topic, payload):
+        self.received.take(topic, payload)
 
     def wait_for_the_end(self):
         """Wait until everything is read that the broker had written before its end."""

@@ -9,6 +9,7 @@ from edgepub.core.threads import Worker
 from edgepub.mqtt.messages import Message, Receipt, event_message, json_format
 from edgepub.mqtt.outbox.durable_queue import DurableQueue
 from edgepub.mqtt.outbox.durable_sync import Clock, SpoolSync
+from edgepub.mqtt.outbox.replay import ReplayPace
 from edgepub.mqtt.outbox.spool import Row, Spool
 
 _log = logging.getLogger(__name__)
@@ -26,6 +27,7 @@ class DurableLane:
         max_messages: messages that may wait. A further one drops the oldest.
         max_age_s: older messages are dropped.
         receipts: by topic; they count what happens to its messages.
+        replay_rate_hz: messages of a backlog per second, beside those that come meanwhile; None: no limit.
         max_ready: messages from the file that are kept in memory; the others wait in the file alone.
         max_incoming: messages in memory that are not in the file yet, or cannot be written there.
         slow_disk_s: a disk that takes longer is treated as one that does not work.
@@ -41,6 +43,7 @@ class DurableLane:
         max_messages: int = 10_000,
         max_age_s: float = 86_400,
         receipts: Mapping[str, Receipt] | None = None,
+        replay_rate_hz: float | None = None,
         *,
         max_ready: int = 1000,
         max_incoming: int = 10_000,
@@ -55,6 +58,8 @@ class DurableLane:
         self._clock = clock
         self._lock = threading.Lock()
         self._queue = DurableQueue(max_messages, max_ready, max_incoming, self._count_lost)
+        self._pace = ReplayPace(replay_rate_hz, clock.monotonic)
+        self._is_draining = False
         self._sync: SpoolSync | None = None
         if spool is not None:
             self._sync = SpoolSync(
@@ -104,6 +109,7 @@ class DurableLane:
         """
         with self._lock:
             self._queue.put(topic, make, self._clock.monotonic(), self._receipts.get(topic))
+            self._pace.count_put()
         self._worker.wake()
 
     def put_back(self, message: Message) -> None:
@@ -125,7 +131,7 @@ class DurableLane:
         with self._lock:
             now_s = self._clock.monotonic()
             queue.expire(now_s - self._max_age_s)
-            message = queue.take() or self._take_incoming()
+            message = self._take_next()
             if queue.needs_load:
                 self._worker.wake()
         if message is None:
@@ -135,11 +141,36 @@ class DurableLane:
 
     def __bool__(self) -> bool:
         with self._lock:
-            return self._queue.has_ready or (self._queue.has_incoming and self._bypasses_file())
+            queue = self._queue
+            is_there = queue.has_ready or (queue.has_incoming and self._bypasses_file())
+            return is_there and (self._pace.pause_s == 0 or self._is_unlimited())
 
     def __len__(self) -> int:
         with self._lock:
             return len(self._queue)
+
+    @property
+    def pause_s(self) -> float:
+        """For how long nothing may be taken, because it is a backlog."""
+        with self._lock:
+            return self._pace.pause_s
+
+    def drain(self) -> None:
+        """From now on send without a limit what is not in the file: it is lost when edgepub stops."""
+        with self._lock:
+            self._is_draining = True
+
+    def _take_next(self) -> Message | None:
+        oldest = self._queue.oldest
+        if oldest is None or not (self._is_unlimited() or self._pace.may_take(oldest.created_s)):
+            return None
+        message = self._queue.take() or self._take_incoming()
+        if message is not None:
+            self._pace.count_taken(len(self._queue))
+        return message
+
+    def _is_unlimited(self) -> bool:
+        return self._is_draining and self._bypasses_file()
 
     def _take_incoming(self) -> Message | None:
         if not self._bypasses_file():

@@ -127,6 +127,12 @@ class DurableQueue:
         return bool(self._ready or self._incoming)
 
     @property
+    def oldest(self) -> Message | None:
+        """The oldest event in memory that waits."""
+        queue = self._ready or self._incoming
+        return queue[0] if queue else None
+
+    @property
     def has_ready(self) -> bool:
         """Whether `take` has an event."""
         return bool(self._ready)

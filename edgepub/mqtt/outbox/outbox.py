@@ -4,6 +4,7 @@ import asyncio
 import threading
 import time
 from collections.abc import Callable
+from math import inf
 from typing import NamedTuple
 
 from edgepub.core.errors import MessageRejectedError
@@ -60,9 +61,8 @@ class Outbox:
         self._lanes = Lanes(stream_size, self._durable, ledger, self._suspects.held, clock)
         self._dispatch = Dispatch(self._lanes, self._suspects, clock)
         self._is_draining = False
-        # It polls: nothing calls `notify` when messages have waited long enough for a disk that hangs, or were held
-        # back long enough.
-        self._wakeup = Wakeup(self._lock, self._is_ready, lambda: self._lanes.is_waiting, disk_poll_s)
+        self._disk_poll_s = disk_poll_s
+        self._wakeup = Wakeup(self._lock, self._is_ready, self._poll_s)
 
     def open(self) -> None:
         """Open the file of the durable lane; what waits there can be taken."""
@@ -209,7 +209,11 @@ class Outbox:
             self._wakeup.notify()
 
     def drain(self) -> None:
-        """From now on wait for no pause and no disk; `is_drained` becomes true when every message has been taken."""
+        """From now on wait for no disk; `is_drained` becomes true when every message has been taken.
+
+        A backlog on disk keeps its pace: what does not leave in time waits for the next start.
+        """
+        self._durable.drain()
         with self._lock:
             self._is_draining = True
             self._wakeup.notify()
@@ -252,6 +256,12 @@ class Outbox:
 
     def _is_ready(self) -> bool:
         return self._dispatch.can_take or (self._is_draining and not self._dispatch.is_full)
+
+    def _poll_s(self) -> float:
+        """Return when there may be work without a `notify`: a pause is over, or messages have waited long enough."""
+        if not self._lanes.is_waiting:
+            return inf
+        return self._durable.pause_s or self._disk_poll_s
 
     def _notify(self) -> None:
         with self._lock:

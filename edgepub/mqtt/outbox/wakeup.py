@@ -3,6 +3,7 @@
 import asyncio
 import threading
 from collections.abc import Callable
+from math import inf
 
 _LINGER_S = 0.005
 """After the outbox was emptied, a put wakes the event loop only after this time. A wake-up by another thread costs more
@@ -18,17 +19,14 @@ class Wakeup:
     Args:
         lock: guards what the threads and the loop share.
         has_work: whether the loop must not sleep; called with the lock.
-        must_poll: whether something waits that may become ready without a `notify`; called with the lock.
-        poll_s: how often to call `has_work` then.
+        poll_s: after how many seconds to call `has_work` again, because something waits that becomes ready without a
+            `notify`; infinite: nothing does. Called with the lock.
 
     """
 
-    def __init__(
-        self, lock: threading.Lock, has_work: Callable[[], bool], must_poll: Callable[[], bool], poll_s: float
-    ) -> None:
+    def __init__(self, lock: threading.Lock, has_work: Callable[[], bool], poll_s: Callable[[], float]) -> None:
         self._lock = lock
         self._has_work = has_work
-        self._must_poll = must_poll
         self._poll_s = poll_s
         self._awake = asyncio.Event()
         self._sleeper: asyncio.AbstractEventLoop | None = None  # the next `notify` wakes it
@@ -62,9 +60,8 @@ class Wakeup:
                 self._awake.set()
                 return
             self._sleeper = loop = asyncio.get_running_loop()
-            if self._poll is None and self._must_poll():
-                self._poll = loop.call_later(self._poll_s, self._sleep_again)
-
-    def _sleep_again(self) -> None:
-        self._poll = None
-        self._sleep()
+            if self._poll is not None:
+                self._poll.cancel()
+                self._poll = None
+            if (poll_s := self._poll_s()) < inf:
+                self._poll = loop.call_later(poll_s, self._sleep)
