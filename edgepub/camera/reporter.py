@@ -131,8 +131,7 @@ class Reporter:
         try:
             payload = build_event(occurrence, self._snapshots.frame_of(occurrence.key), self._identity)
         except InvalidResultError as error:
-            self._metrics.count_dropped("event_invalid")
-            self._log.warning("an event of frame %d is dropped: %s", occurrence.sighting.moment.frame, error)
+            self._drop(occurrence.sighting.moment.frame, error)
             return
         topic = self._events_topic
         self._outbox.put_numbered(topic, lambda seq: event_message(topic, event.encode(payload, seq), _EVENT))

@@ -24,12 +24,12 @@ from edgepub.config.camera import CameraSettings
 from edgepub.config.effective import InForce
 from edgepub.config.settings import ModelSettings
 from edgepub.http.context import CameraView
-from edgepub.mqtt.messages import EventReceipt, PictureReceipt, announcement_message, picture_message, state_message
+from edgepub.mqtt.messages import PictureReceipt, announcement_message, picture_message, state_message
 from edgepub.mqtt.outbox.outbox import Outbox
 from edgepub.mqtt.store import Store
 from edgepub.mqtt.topics import Topics
 from edgepub.telemetry.logs import CameraLogger, camera_logger
-from edgepub.telemetry.metrics import CameraMetrics
+from edgepub.telemetry.metrics import MetricsByCamera
 from edgepub.telemetry.status import CameraState, Status
 
 _log = logging.getLogger(__name__)
@@ -38,7 +38,6 @@ _log = logging.getLogger(__name__)
 class _Carryover(NamedTuple):
     """What a camera keeps when it restarts: to subscribers it is the same camera."""
 
-    metrics: CameraMetrics
     track_ids: Iterator[int]
     viewfinder: Viewfinder
 
@@ -53,7 +52,7 @@ class CameraWiring:
         outbox: takes the messages.
         store: keeps the settings that were set by command.
         status: the node's status; each camera has its state there.
-        receipts: the receipt of each topic of events.
+        metrics: the metrics of all cameras.
         on_new_count: called, from any thread, when a label is counted for the first time.
 
     """
@@ -66,11 +65,11 @@ class CameraWiring:
         outbox: Outbox,
         store: Store,
         status: Status,
-        receipts: dict[str, EventReceipt],
+        metrics: MetricsByCamera,
         on_new_count: Callable[[], None],
     ) -> None:
         self.snapshot_thread = SnapshotThread()
-        self.metrics: dict[str, CameraMetrics] = {}
+        self.metrics = metrics
         self.controls: dict[str, Controls] = {}
         self.views: dict[str, CameraView] = {}
         self._in_force = in_force
@@ -79,7 +78,6 @@ class CameraWiring:
         self._outbox = outbox
         self._store = store
         self._status = status
-        self._receipts = receipts
         self._on_new_count = on_new_count
         self._supervisors: dict[str, CameraSupervisor] = {}
         self._carryovers: dict[str, _Carryover] = {}
@@ -88,9 +86,8 @@ class CameraWiring:
         """Build a camera and put its first states into the outbox; return its supervisor, not yet running."""
         settings, carryover = self._settings(name), self._carryovers.get(name)
         if carryover is None:
-            carryover = self._carryovers[name] = _Carryover(CameraMetrics(), itertools.count(1), Viewfinder())
-        metrics = self.metrics[name] = carryover.metrics
-        self._receipts[self._topics.events(name)] = EventReceipt(metrics)
+            carryover = self._carryovers[name] = _Carryover(itertools.count(1), Viewfinder())
+        metrics = self.metrics.of(name)
         state = self._status.cameras[name] = CameraState()
         current = functools.partial(read_setting, camera=name, settings=settings, store=self._store)
         enabled = current("enabled")
@@ -123,7 +120,8 @@ class CameraWiring:
 
     def remove(self, name: str) -> None:
         """Forget a camera that has been stopped, except for what it keeps if it comes back."""
-        for by_name in (self.metrics, self.controls, self.views, self._supervisors, self._status.cameras):
+        self.metrics.unlist(name)
+        for by_name in (self.controls, self.views, self._supervisors, self._status.cameras):
             by_name.pop(name, None)
 
     def set_areas(self, name: str) -> None:
@@ -152,8 +150,8 @@ class CameraWiring:
         builder: DetectionsBuilder,
         object_counts: ObjectCounts,
     ) -> Reporter:
-        identity, metrics = self._identity(name), carryover.metrics
-        publish_snapshot = self._snapshot_publisher(name, metrics)
+        identity, metrics = self._identity(name), self.metrics.of(name)
+        publish_snapshot = self._snapshot_publisher(name)
         return Reporter(
             identity,
             self._topics,
@@ -167,8 +165,8 @@ class CameraWiring:
             metrics,
         )
 
-    def _snapshot_publisher(self, name: str, metrics: CameraMetrics) -> Callable[[bytes], None]:
-        topic = self._topics.snapshot(name)
+    def _snapshot_publisher(self, name: str) -> Callable[[bytes], None]:
+        topic, metrics = self._topics.snapshot(name), self.metrics.of(name)
         return lambda jpeg: self._outbox.put(picture_message(topic, jpeg, PictureReceipt(metrics)))
 
     def _model_loader(

@@ -22,12 +22,14 @@ from edgepub.mqtt.commands import SETTINGS, CommandHandler
 from edgepub.mqtt.messages import EventReceipt, Received, json_format, state_message
 from edgepub.mqtt.outbox.durable import DurableLane
 from edgepub.mqtt.outbox.outbox import Outbox
+from edgepub.mqtt.outbox.row import find_event_damage
 from edgepub.mqtt.outbox.spool import Spool
 from edgepub.mqtt.payloads import info
 from edgepub.mqtt.publisher import Publisher
 from edgepub.mqtt.store import Store
 from edgepub.mqtt.subscriptions import Subscriptions
-from edgepub.mqtt.topics import Topics
+from edgepub.mqtt.topics import Topics, camera_of_events
+from edgepub.telemetry.metrics import MetricsByCamera
 from edgepub.telemetry.status import Status
 
 _EVENTS_FILE = "events.sqlite"
@@ -58,10 +60,13 @@ class Node:
         boot_id: identifies this run of the daemon.
         store: what is kept over restarts.
         events_dir: the directory for the file of events.
+        metrics: the metrics of the cameras, which continue from run to run.
 
     """
 
-    def __init__(self, in_force: InForce, boot_id: str, store: Store, events_dir: Path) -> None:
+    def __init__(
+        self, in_force: InForce, boot_id: str, store: Store, events_dir: Path, metrics: MetricsByCamera
+    ) -> None:
         settings = in_force.settings
         self._in_force = in_force
         self._boot_id = boot_id
@@ -69,16 +74,19 @@ class Node:
         self._started_s = time.monotonic()
         self._topics = Topics(settings.mqtt.topic_prefix, settings.node)
         self.status = Status(settings.cameras)
-        receipts: dict[str, EventReceipt] = {}
-        limits = settings.outbox.durable
+        spool, limits = Spool(events_dir / _EVENTS_FILE, find_damage=find_event_damage), settings.outbox.durable
         durable = DurableLane(
-            Spool(events_dir / _EVENTS_FILE), limits.max_messages, limits.max_age_s, receipts, limits.replay_rate_hz
+            spool,
+            limits.max_messages,
+            limits.max_age_s,
+            lambda topic: EventReceipt(metrics, camera_of_events(topic)),
+            limits.replay_rate_hz,
         )
         self.outbox = Outbox(settings.outbox.stream.size, durable, store)
         self._discovery_notes: list[str] = []
         self._announcer = Announcer(self._build_discovery, store.retained_topics, self.outbox)
         self._cameras = CameraWiring(
-            in_force, boot_id, self._topics, self.outbox, store, self.status, receipts, self._announcer.schedule
+            in_force, boot_id, self._topics, self.outbox, store, self.status, metrics, self._announcer.schedule
         )
         self.snapshot_thread = self._cameras.snapshot_thread
         self._command_handler = CommandHandler(self._topics, self._cameras.controls)

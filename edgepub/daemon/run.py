@@ -22,6 +22,7 @@ from edgepub.daemon.signals import Requests, handle_signals
 from edgepub.daemon.systemd import Service
 from edgepub.mqtt.store import open_store
 from edgepub.telemetry.logs import configure_logging
+from edgepub.telemetry.metrics import MetricsByCamera
 
 FAILED = 1
 _STOP_TIMEOUT_S = 5.0  # of each step of the stop
@@ -75,15 +76,18 @@ async def serve(effective: EffectiveSettings, load: _Load, requests: Requests, s
     A reload that changes what everything depends on starts another run, in the same process.
     """
     service.report_starting()
+    metrics = MetricsByCamera()  # of the daemon, not of the run: what a run loses at its end is seen in the next one
     while True:
-        outcome = await _run_once(effective, load, requests, service)
+        outcome = await _run_once(effective, load, requests, service, metrics)
         if isinstance(outcome, int):
             return outcome
         effective = outcome
+        for camera in metrics:
+            metrics.unlist(camera)
 
 
 async def _run_once(
-    effective: EffectiveSettings, load: _Load, requests: Requests, service: Service
+    effective: EffectiveSettings, load: _Load, requests: Requests, service: Service, metrics: MetricsByCamera
 ) -> int | EffectiveSettings:
     """Return the exit code, or the settings of the next run."""
     settings, state_dir = effective.settings, effective.state_dir
@@ -94,7 +98,7 @@ async def _run_once(
             stack.enter_context(lock_state_dir(directory))
         store = stack.enter_context(open_store(state_dir))
         _log.info("node %s, cameras: %s; state directory %s", settings.node, ", ".join(settings.cameras), state_dir)
-        node = Node(in_force, uuid.uuid4().hex, store, events_dir)
+        node = Node(in_force, uuid.uuid4().hex, store, events_dir, metrics)
         node.outbox.open()
         stack.callback(node.outbox.stop, _STOP_TIMEOUT_S)  # so that waiting events are on the disk after any error
         async with asyncio.TaskGroup() as group:

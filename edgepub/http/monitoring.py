@@ -20,17 +20,18 @@ from edgepub.telemetry.histogram import cumulative_counts
 from edgepub.telemetry.metrics import STAGES, CameraMetrics, Reading
 from edgepub.telemetry.status import BrokerStatus, CameraState, Status
 
+SAMPLED = ("max_fps", "busy", "unchanged", "every", "max_rate_hz", "adaptive")
 DROPPED = (
-    *("queue_full", "invalid", "stopped", "too_large", "refused", "given_up"),
-    *("event_queue_full", "event_expired", "event_damaged", "event_invalid", "event_stopped"),
-    *("event_too_large", "event_refused", "event_given_up"),
+    *("queue_full", "invalid", "stopped", "given_up", "too_large"),
+    *("event_queue_full", "event_expired", "event_damaged", "event_stopped"),
+    *("event_given_up", "event_too_large", "event_refused"),
     *("snapshot_given_up", "snapshot_too_large", "snapshot_refused"),
 )
 """Reasons that are exported as 0 from the start: Prometheus misses the first increase of a counter that starts at 1."""
 _BOUNDS_S = (0.001, 0.002, 0.005, 0.01, 0.02, 0.03, 0.05, 0.1, 0.2, 0.3, 0.5, 1.0, 2.0, 5.0, 15.0, 60.0)
 _BOUNDS_MS = tuple(1000 * bound_s for bound_s in _BOUNDS_S)
 _LE = (*map(str, _BOUNDS_S), "+Inf")
-_NONE_DROPPED = dict.fromkeys(DROPPED, 0)
+_NONE_SAMPLED, _NONE_DROPPED = dict.fromkeys(SAMPLED, 0), dict.fromkeys(DROPPED, 0)
 
 
 def state_json(state: BrokerStatus | CameraState) -> dict[str, str | None]:
@@ -179,6 +180,6 @@ _COUNTS: tuple[tuple[str, str, Callable[[Reading], int]], ...] = (
     ("snapshots", "snapshots", lambda reading: reading.snapshots),
 )
 _BY_REASON: tuple[tuple[str, Callable[[Reading], Mapping[str, int]]], ...] = (
-    ("sampled", lambda reading: reading.sampled),
+    ("sampled", lambda reading: {**_NONE_SAMPLED, **reading.sampled}),
     ("dropped", lambda reading: {**_NONE_DROPPED, **reading.dropped}),
 )

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import Literal, NamedTuple, Protocol
 
 from edgepub.core.errors import MessageRejectedError
-from edgepub.telemetry.metrics import CameraMetrics
+from edgepub.telemetry.metrics import CameraMetrics, MetricsByCamera
 
 Lane = Literal["announcements", "state", "durable", "pictures", "stream"]
 
@@ -63,18 +63,19 @@ class DetectionsReceipt(NamedTuple):
 
 
 class EventReceipt(NamedTuple):
-    """The receipt of an event."""
+    """The receipt of an event. The event may be older than this run, and its camera not configured any more."""
 
-    metrics: CameraMetrics
+    metrics: MetricsByCamera
+    camera: str
     queued_s: float = 0.0
 
     def count_sent(self, taken_s: float) -> None:  # noqa: ARG002
         """Count the event as published."""
-        self.metrics.count_event()
+        self.metrics.of(self.camera).count_event()
 
     def count_dropped(self, reason: str, number: int = 1) -> None:
         """Count the message as dropped, or several of its kind."""
-        self.metrics.count_dropped(f"event_{reason}", number)
+        self.metrics.of(self.camera).count_dropped(f"event_{reason}", number)
 
 
 class PictureReceipt(NamedTuple):

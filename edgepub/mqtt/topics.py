@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 _NOT_IN_A_LEVEL = re.compile(r"[^a-z0-9_-]+")
+_EVENTS = re.compile(r"[^+#\x00-\x1f\x7f-\x9f\ud800-\udfff]+/[a-z0-9_-]{1,64}/([a-z0-9_-]{1,64})/events")
 
 
 def topic_level(label: str) -> str:
@@ -16,6 +17,16 @@ def topic_level(label: str) -> str:
 def is_level_of(level: str, labels: Iterable[str] | None) -> bool:
     """Return whether a topic level is the level of one of these labels; None: of any label."""
     return labels is None or level in map(topic_level, labels)
+
+
+UNKNOWN_CAMERA = "?"
+"""Stands for the camera of an event whose topic is damaged. No camera can have this name."""
+
+
+def camera_of_events(topic: str) -> str:
+    """Return the camera of a topic of events, of a node of any name; `UNKNOWN_CAMERA` if it is no such topic."""
+    match = _EVENTS.fullmatch(topic)
+    return match[1] if match else UNKNOWN_CAMERA
 
 
 OCCUPANCY_SUFFIX = "/occupancy"

@@ -3,7 +3,7 @@
 import threading
 import time
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from edgepub.telemetry.histogram import Buckets, Histogram
@@ -150,3 +150,39 @@ class CameraMetrics:
             {name: histogram.copy() for name, histogram in self._stages.items()},
             {name: histogram.copy() for name, histogram in self._steps.items()},
         )
+
+
+class MetricsByCamera(Mapping[str, CameraMetrics]):
+    """The metrics of each camera, by name, for as long as the daemon runs. Thread-safe.
+
+    It lists the configured cameras, and others from the moment when something of theirs is counted: events that wait on
+    the disk may be of a camera that is not there yet, or not there any more.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._all: dict[str, CameraMetrics] = {}
+        self._listed: Mapping[str, CameraMetrics] = {}  # replaced, never changed: readers iterate over it
+
+    def of(self, camera: str) -> CameraMetrics:
+        """Return the metrics of a camera, and list them from now on."""
+        if metrics := self._listed.get(camera):
+            return metrics
+        with self._lock:
+            metrics = self._all.setdefault(camera, CameraMetrics())
+            self._listed = {**self._listed, camera: metrics}
+        return metrics
+
+    def unlist(self, camera: str) -> None:
+        """Do not list a camera that was removed. Its counts continue if it comes back."""
+        with self._lock:
+            self._listed = {name: metrics for name, metrics in self._listed.items() if name != camera}
+
+    def __getitem__(self, camera: str) -> CameraMetrics:
+        return self._listed[camera]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._listed)
+
+    def __len__(self) -> int:
+        return len(self._listed)

@@ -11,7 +11,7 @@ import yaml
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_open_metrics
 from prometheus_client.parser import text_string_to_metric_families as parse_text
 
-from edgepub.http.monitoring import DROPPED, MetricsPage, health_response
+from edgepub.http.monitoring import DROPPED, SAMPLED, MetricsPage, health_response
 from edgepub.mqtt.payloads import stats
 from edgepub.mqtt.payloads.schema import json_schema
 from edgepub.telemetry.histogram import Histogram, cumulative_counts
@@ -181,9 +181,9 @@ def test_a_histogram_agrees_with_its_values_to_two_percent():
 
 def test_the_reasons_exported_from_the_start_are_those_of_the_stats():
     words = json_schema(stats.VALIDATOR)["$defs"]["CameraStats"]["properties"]["dropped"]["description"]
-    assert set(DROPPED) == set(re.findall(r"`(\w+)`", words)) - {"max_age_s"} | {
-        f"{kind}{reason}" for kind in ("event_", "snapshot_") for reason in ("too_large", "refused", "given_up")
-    }
+    assert set(DROPPED) == set(re.findall(r"`(\w+)`", words)) - {"max_age_s"}
+    words = json_schema(stats.VALIDATOR)["$defs"]["CameraStats"]["properties"]["sampled"]["description"]
+    assert set(SAMPLED) == set(re.findall(r"`(\w+)`", words))
 
 
 # What depends on the metrics

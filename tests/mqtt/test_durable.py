@@ -12,7 +12,8 @@ import pytest
 
 from edgepub.core.errors import SpoolError
 from edgepub.mqtt.messages import json_format
-from edgepub.mqtt.outbox.spool import Row, Spool
+from edgepub.mqtt.outbox.row import Row, find_event_damage
+from edgepub.mqtt.outbox.spool import Spool
 from tests.support.durable_lane import LaneWithFile, query, read_payloads
 from tests.support.waiting import wait_until
 
@@ -63,7 +64,7 @@ def test_after_a_restart_unsent_messages_come_in_order_and_numbers_continue(lane
     restarted.put("a")
     assert restarted.send(8) == ["b2", "a3", "b3", "a4", "b4", "a5", "b5", "a6"]
     assert restarted.close() == (0, 0)
-    assert restarted.metrics["a"].read().events == 0, "the outbox counts what was sent"
+    assert restarted.metrics.of("a").read().events == 0, "the outbox counts what was sent"
 
 
 KILLED = """
@@ -382,20 +383,6 @@ def test_after_damage_messages_in_memory_are_written_to_the_new_file(lanes, tmp_
     assert lane.send(4) == ["a3", "a4", "a5", "a6"]
 
 
-def test_a_row_that_is_not_text_is_damage_and_does_not_stop_the_lane(lanes, tmp_path, caplog):
-    before = lanes()
-    before.put("a", 3)
-    before.close()
-    database = sqlite3.connect(tmp_path / "state" / "events.sqlite")
-    database.execute("UPDATE events SET topic = CAST(x'ff61' AS TEXT) WHERE id = 2")
-    database.commit()
-    database.close()
-    lane = lanes()
-    lane.put("a")
-    assert lane.send(1) == ["a1"]
-    assert names_the_file(caplog)
-
-
 def test_without_a_directory_it_works_in_memory_until_the_directory_is_back(tmp_path):
     directory = tmp_path / "state"
     before = LaneWithFile(directory / "events.sqlite")
@@ -430,5 +417,75 @@ def test_a_row_written_twice_is_stored_once(tmp_path):
     row = Row(1, "a", "s", b"x", 0.0)
     spool.write([row], {"a": 1}, [])
     spool.write([row, Row(2, "a", "s", b"y", 0.0)], {"a": 2}, [])
-    assert [row.payload for row in spool.read(0, 10)] == [b"x", b"y"]
+    assert [row.payload for row in spool.read(0, 10)[0]] == [b"x", b"y"]
     spool.close()
+
+
+DAMAGE = [
+    *("created_s = NULL", "created_s = 1e20", "created_s = -1e20", "created_s = 9e999", "created_s = 'yesterday'"),
+    *("created_s = zeroblob(8)", "topic = CAST(topic AS BLOB)", "topic = CAST(x'ff61' AS TEXT)", "topic = ''"),
+    *("topic = NULL", "topic = 'edgepub/+/a/events'", "topic = char(0) || topic", "payload = 17", "payload = 'text'"),
+    *("payload = NULL", "schema = zeroblob(20)", "schema = char(233)", "id = 9223372036854775807", "id = -5", "id = 0"),
+]
+
+
+def damage(path, changes):
+    """Change the second row of a file, also in ways that its constraints forbid, as a failing disk does."""
+    with contextlib.closing(sqlite3.connect(path)) as database:
+        database.execute("PRAGMA writable_schema = ON")
+        database.execute("UPDATE sqlite_schema SET sql = replace(sql, 'NOT NULL', '') WHERE name = 'events'")
+        database.execute("PRAGMA writable_schema = RESET")
+        database.execute(f"UPDATE events SET {changes} WHERE id = 2")
+        database.commit()
+
+
+@pytest.mark.parametrize("changes", DAMAGE)
+def test_a_damaged_row_is_removed_and_counted_and_the_others_are_sent(lanes, tmp_path, caplog, changes):
+    before = lanes()
+    before.put("a", 3)
+    before.close()
+    path = tmp_path / "state" / "events.sqlite"
+    damage(path, changes)
+    lane = lanes()
+    lane.put("a")
+    assert lane.send(3) == ["a1", "a3", "a4"]
+    lane.wait_until_written()
+    assert lane.close() == (0, 0)
+    topic = "" if changes.startswith("topic") else "a"
+    assert lane.dropped() == {topic: {"event_damaged": 1}}
+    assert [record.levelname for record in caplog.records if "events.sqlite" in record.getMessage()] == ["ERROR"]
+    assert read_payloads(path) == []
+    assert not [*path.parent.glob("*.damaged-*")], "the file stays in use"
+
+
+def test_an_event_has_a_topic_of_events_and_a_json_object():
+    row = Row(1, "site/edgepub/garage/porch/events", "edgepub.event/1", b'{"seq": 1}', 1.8e9)
+    assert find_event_damage(row) is None
+    for topic in (
+        "17",
+        "edgepub/garage/porch/event",
+        "garage/porch/events",
+        "edgepub/garage/Porch/events",
+        "a\n" + row.topic,
+    ):
+        assert "topic" in find_event_damage(row._replace(topic=topic))
+    for payload in (b"", b"\0" * 9, b"17", b'["seq"]', b'{"seq": 1', b'{"label": "\0"}', b'{"label": "\xff"}'):
+        assert "payload" in find_event_damage(row._replace(payload=payload))
+
+
+@pytest.mark.parametrize("newest", ["9223372036854775807", "'many'", "-1", "0", "1.5", "zeroblob(3)"])
+def test_a_damaged_number_is_replaced(lanes, tmp_path, caplog, newest):
+    before = lanes()
+    before.put("a", 3)
+    before.close()
+    path = tmp_path / "state" / "events.sqlite"
+    with contextlib.closing(sqlite3.connect(path)) as database:
+        database.execute(f"UPDATE numbers SET newest = {newest}")
+        database.execute("""UPDATE events SET payload = CAST('{"seq": 3}' AS BLOB) WHERE id = 3""")
+        database.commit()
+    lane = lanes()
+    lane.put("a")
+    assert lane.send(4)[-1] == "a4", "no number is used twice"
+    assert lane.close() == (0, 0)
+    assert query(path, "SELECT newest FROM numbers") == [(4,)]
+    assert any("damaged" in record.getMessage() for record in caplog.records if record.levelname == "ERROR")

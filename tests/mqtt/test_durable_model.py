@@ -8,8 +8,9 @@ import pytest
 from edgepub.core.errors import SpoolError, SpoolReplacedError
 from edgepub.mqtt.messages import EventReceipt, event_message, json_format
 from edgepub.mqtt.outbox.durable import DurableLane
-from edgepub.mqtt.outbox.spool import Found, Row
-from edgepub.telemetry.metrics import CameraMetrics
+from edgepub.mqtt.outbox.row import Row
+from edgepub.mqtt.outbox.spool_content import Found
+from edgepub.telemetry.metrics import MetricsByCamera
 
 FORMAT = json_format("edgepub.event/1")
 SEEDS = 100
@@ -69,7 +70,7 @@ class FakeSpool:
         self._may_fail("read")
         rows = [self.rows[number] for number in sorted(self.rows) if number > after][:limit]
         self._run_others()
-        return rows
+        return rows, []
 
     def write(self, rows, numbers, removed):
         self._run_others()
@@ -117,11 +118,11 @@ class World:
         self.spool = FakeSpool(self.dice, self.clock, kinds, self.before)
         if "bad start" in kinds:
             self.spool.state = "dead"
-        self.metrics = CameraMetrics()
+        self.metrics = MetricsByCamera()
         self.lane = DurableLane(
             self.spool,
             40,
-            receipts={"t": EventReceipt(self.metrics)},
+            receipt_of=lambda topic: EventReceipt(self.metrics, topic),
             max_ready=4,
             max_incoming=50,
             clock=self.clock,
@@ -203,7 +204,7 @@ def test_every_event_is_sent_once_or_counted_as_lost_and_nothing_is_left_behind(
         world = World(seed, kinds)
         world.run(failures)
         world.finish()
-        lost = sum(world.metrics.read().dropped.values())
+        lost = sum(world.metrics.of("t").read().dropped.values())
         assert len(world.sent) + lost == world.before + world.put, f"seed {seed}"
         assert (world.spool.rows, len(world.lane), world.lane.close(0)) == ({}, 0, (0, 0)), f"seed {seed}"
         numbers = [number for _, number in world.sent]

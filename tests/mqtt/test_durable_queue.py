@@ -8,7 +8,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from edgepub.mqtt.messages import TEXT, event_message
 from edgepub.mqtt.outbox.durable_queue import DurableQueue
-from edgepub.mqtt.outbox.spool import Found
+from edgepub.mqtt.outbox.spool_content import Found
 
 MAX_MESSAGES, MAX_READY, MAX_INCOMING, MAX_IN_FLIGHT = 14, 4, 8, 6
 

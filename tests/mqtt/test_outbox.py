@@ -3,6 +3,7 @@
 import asyncio
 import threading
 import time
+from types import SimpleNamespace
 
 from edgepub.core.errors import MessageRejectedError
 from edgepub.mqtt import messages
@@ -96,7 +97,8 @@ async def test_messages_put_back_return_to_their_place_unless_newer_ones_fill_it
 
 
 def with_events(counts, size=9, **limits):
-    return Outbox(size, DurableLane(receipts={"e": EventReceipt(counts)}, **limits))
+    receipt = EventReceipt(SimpleNamespace(of=lambda _: counts), "cam")
+    return Outbox(size, DurableLane(receipt_of=lambda _: receipt, **limits))
 
 
 def put_event(outbox, text):

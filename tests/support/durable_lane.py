@@ -7,7 +7,7 @@ import threading
 from edgepub.mqtt.messages import EventReceipt, event_message, json_format
 from edgepub.mqtt.outbox.durable import DurableLane
 from edgepub.mqtt.outbox.spool import Spool
-from edgepub.telemetry.metrics import CameraMetrics
+from edgepub.telemetry.metrics import MetricsByCamera
 from tests.support.waiting import wait_until
 
 FORMAT = json_format("edgepub.event/1")
@@ -19,10 +19,10 @@ class LaneWithFile:
     def __init__(self, path, spool=None, **limits):
         self.path = path
         self.spool = spool or Spool(path)
-        self.metrics = {topic: CameraMetrics() for topic in "ab"}
+        self.metrics = MetricsByCamera()
         self._newest = {}  # number of each topic
-        receipts = {topic: EventReceipt(metrics) for topic, metrics in self.metrics.items()}
-        self._lane = DurableLane(self.spool, receipts=receipts, **{"max_messages": 100_000, **limits})
+        limits = {"max_messages": 100_000, **limits}
+        self._lane = DurableLane(self.spool, receipt_of=lambda topic: EventReceipt(self.metrics, topic), **limits)
         self._lane.open(threading.Event().set)
         self.put_back = self._lane.put_back
         self.done = self._lane.done

@@ -10,9 +10,14 @@ from edgepub.mqtt.messages import Message, Receipt, event_message, json_format
 from edgepub.mqtt.outbox.durable_queue import DurableQueue
 from edgepub.mqtt.outbox.durable_sync import Clock, SpoolSync
 from edgepub.mqtt.outbox.replay import ReplayPace
-from edgepub.mqtt.outbox.spool import Row, Spool
+from edgepub.mqtt.outbox.row import Row
+from edgepub.mqtt.outbox.spool import Spool
 
 _log = logging.getLogger(__name__)
+
+
+def _count_nothing(topic: str) -> None:
+    """Return no receipt."""
 
 
 class DurableLane:
@@ -26,7 +31,8 @@ class DurableLane:
         spool: the file; None: memory only.
         max_messages: messages that may wait. A further one drops the oldest.
         max_age_s: older messages are dropped.
-        receipts: by topic; they count what happens to its messages.
+        receipt_of: returns what counts the messages of a topic; called when there is something to count, which may be
+            before its camera is there, or after it was removed.
         replay_rate_hz: messages of a backlog per second, beside those that come meanwhile; None: no limit.
         max_ready: messages from the file that are kept in memory; the others wait in the file alone.
         max_incoming: messages in memory that are not in the file yet, or cannot be written there.
@@ -42,7 +48,7 @@ class DurableLane:
         spool: Spool | None = None,
         max_messages: int = 10_000,
         max_age_s: float = 86_400,
-        receipts: Mapping[str, Receipt] | None = None,
+        receipt_of: Callable[[str], Receipt | None] = _count_nothing,
         replay_rate_hz: float | None = None,
         *,
         max_ready: int = 1000,
@@ -54,7 +60,7 @@ class DurableLane:
     ) -> None:
         self._max_age_s = max_age_s
         self._slow_disk_s = slow_disk_s
-        self._receipts = {} if receipts is None else receipts  # not `or`: the caller adds to it later
+        self._receipt_of = receipt_of
         self._clock = clock
         self._lock = threading.Lock()
         self._queue = DurableQueue(max_messages, max_ready, max_incoming, self._count_lost)
@@ -67,6 +73,7 @@ class DurableLane:
                 self._queue,
                 self._lock,
                 self._to_message,
+                self._count_damaged,
                 max_rows=max_ready,
                 slow_disk_s=slow_disk_s,
                 retry_s=retry_s,
@@ -108,7 +115,7 @@ class DurableLane:
         It never waits for the disk.
         """
         with self._lock:
-            self._queue.put(topic, make, self._clock.monotonic(), self._receipts.get(topic))
+            self._queue.put(topic, make, self._clock.monotonic(), self._receipt_of(topic))
             self._pace.count_put()
         self._worker.wake()
 
@@ -199,15 +206,19 @@ class DurableLane:
 
     def _to_message(self, row: Row) -> Message:
         message = event_message(row.topic, row.payload, json_format(row.schema))
-        return message._replace(row=row.id, created_s=row.created_s, receipt=self._receipts.get(row.topic))
+        return message._replace(row=row.id, created_s=row.created_s, receipt=self._receipt_of(row.topic))
+
+    def _count_damaged(self, lost: Mapping[str, int], example: str) -> None:
+        _log.error("%s; %d damaged events are removed from the file", example, sum(lost.values()))
+        self._count(lost, "damaged")
 
     def _count_lost(self, lost: Mapping[str, int], reason: str) -> None:
         if reason == "damaged":
             text = "%d events that waited for the broker are lost: they are no longer in the file"
             _log.error(text, sum(lost.values()))
+        self._count(lost, reason)
+
+    def _count(self, lost: Mapping[str, int], reason: str) -> None:
         for topic, number in lost.items():
-            receipt = self._receipts.get(topic)
-            if receipt is None:  # the camera is no longer in the configuration
-                _log.warning("%s: %d dropped: %s", topic, number, reason)
-                continue
-            receipt.count_dropped(reason, number)
+            if receipt := self._receipt_of(topic):
+                receipt.count_dropped(reason, number)

@@ -1,11 +1,12 @@
 """The bookkeeping of the durable lane: where each event is, in memory and in the file."""
 
 from collections import Counter, deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
 from edgepub.mqtt.messages import Message, Receipt
-from edgepub.mqtt.outbox.spool import Found
+from edgepub.mqtt.outbox.row import DamagedRow
+from edgepub.mqtt.outbox.spool_content import Found
 
 
 class Batch(NamedTuple):
@@ -181,16 +182,29 @@ class DurableQueue:
         """Return the row to read behind, or None if no load is needed."""
         return self._loaded if self.needs_load else None
 
-    def finish_load(self, messages: list[Message]) -> None:
-        """Make these events ready, which were read from the file; if there are none, the backlog is lost."""
-        if not messages:
+    def finish_load(self, messages: Sequence[Message], damaged: Sequence[DamagedRow] = ()) -> Counter[str]:
+        """Make these events ready, which were read from the file; if nothing was read, the backlog is lost.
+
+        Args:
+            messages: the events.
+            damaged: rows that were read and are no events; they are removed from the file.
+
+        Returns:
+            How many events of each topic are lost with these rows.
+
+        """
+        if not messages and not damaged:
             self._lose_backlog()
-            return
+            return Counter()
         known = {*self._removed, *self._taken, *map(_row_of, self._ready), *map(_row_of, self._incoming)}
         loaded = [message for message in messages if message.row not in known]
-        self._loaded = messages[-1].row
+        self._loaded = max(*(message.row for message in messages[-1:]), *(row.id for row in damaged[-1:]), 0)
         self._ready += loaded
-        self._backlog -= Counter(message.topic for message in loaded)
+        lost = [row for row in damaged if row.id not in known]
+        self._removed += (row.id for row in lost)
+        lost_by_topic = Counter(row.topic for row in lost)
+        self._backlog -= Counter(message.topic for message in loaded) + lost_by_topic
+        return lost_by_topic
 
     def start_batch(self) -> Batch:
         """Return what is to be written to the file."""

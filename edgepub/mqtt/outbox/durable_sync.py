@@ -4,15 +4,17 @@ import logging
 import math
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Protocol
 
 from edgepub.core.errors import SpoolError, SpoolReplacedError
 from edgepub.mqtt.messages import Message
 from edgepub.mqtt.outbox.durable_queue import DurableQueue
-from edgepub.mqtt.outbox.spool import Row, Spool
+from edgepub.mqtt.outbox.row import Row
+from edgepub.mqtt.outbox.spool import Spool
 
+_FIRST_ROWS = 2**62
 _EXPIRY_CHECK_S = 60.0
 _MEMORY_ONLY = "events are kept in memory only; they are lost if edgepub stops before the broker has them"
 _log = logging.getLogger(__name__)
@@ -38,6 +40,8 @@ class SpoolSync:
         queue: the queue; it is used while the lock is held, and never during disk access.
         lock: protects the queue.
         to_message: makes the message of a row in the file.
+        on_damaged: called with the numbers of events that are lost because their rows are damaged, by topic, and with
+            an example of the damage.
         max_rows: rows that one read loads.
         slow_disk_s: after this time a disk operation counts as failed, although it may still succeed.
         retry_s: pause after a failure.
@@ -51,6 +55,7 @@ class SpoolSync:
         queue: DurableQueue,
         lock: threading.Lock,
         to_message: Callable[[Row], Message],
+        on_damaged: Callable[[Mapping[str, int], str], None],
         *,
         max_rows: int,
         slow_disk_s: float,
@@ -61,6 +66,7 @@ class SpoolSync:
         self._queue = queue
         self._lock = lock
         self._to_message = to_message
+        self._on_damaged = on_damaged
         self._max_rows = max_rows
         self._slow_disk_s = slow_disk_s
         self._retry_s = retry_s
@@ -106,7 +112,7 @@ class SpoolSync:
                 self._open_file()  # a new one
         except SpoolError as error:
             with self._lock:
-                self._queue.start_rows_after(self._clock.time_ns())  # no row that may be in the file
+                self._queue.start_rows_after(self._clock.time_ns() % _FIRST_ROWS)  # no row that may be in the file
             self._fail(error)
 
     def close(self) -> None:
@@ -160,6 +166,8 @@ class SpoolSync:
         self._is_readable = True
         with self._lock:
             self._queue.set_file(found)
+        if found.damaged:
+            self._on_damaged(found.damaged, f"{self._spool}: rows with an id that is out of range")
 
     def _load(self) -> bool:
         """Load events into the queue if it needs some; return whether there may be more to load now."""
@@ -169,15 +177,17 @@ class SpoolSync:
             return False
         try:
             with self._disk_access():
-                rows = self._spool.read(after, self._max_rows)
+                rows, damaged = self._spool.read(after, self._max_rows)
         except SpoolError:
             self._is_readable = False
             raise
         messages = [self._to_message(row) for row in rows]
         with self._lock:
-            self._queue.finish_load(messages)
+            lost = self._queue.finish_load(messages, damaged)
+        if lost:
+            self._on_damaged(lost, f"{self._spool}: row {damaged[0].id}: {damaged[0].why}")
         self._on_ready()
-        return bool(rows)
+        return bool(rows or damaged)
 
     def _write(self) -> None:
         """Write new events and numbers, and delete the rows of events that are gone."""

@@ -1,47 +1,28 @@
 """The file of events that wait for the broker: SQLite in WAL mode."""
 
 import sqlite3
-from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import NamedTuple, NoReturn
+from typing import NoReturn
 
 from edgepub.core.errors import SpoolError, SpoolReplacedError
 from edgepub.core.redaction import redact_line
 from edgepub.core.state_dir import create_private_file, set_aside_damaged_file, set_aside_newer_file
+from edgepub.mqtt.outbox.row import DamagedRow, Row, find_damage, topic_of
 from edgepub.mqtt.outbox.spool_clock import SpoolClock
+from edgepub.mqtt.outbox.spool_content import SET_NUMBER, Found, read_content
 from edgepub.mqtt.outbox.spool_format import NewerFormatError, read_version, upgrade
 
 _LOCK_TIMEOUT_S = 1.0
 _MIN_FREE_PAGES = 256  # 1 MB; fewer are not worth a shrink
 _MAX_WAL_BYTES = 4_000_000
-_DAMAGE_CODES = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CONSTRAINT, sqlite3.SQLITE_MISMATCH}
-_SET_NUMBER = (
-    "INSERT INTO numbers VALUES (?, ?) ON CONFLICT (topic) DO UPDATE SET newest = max(newest, excluded.newest)"
-)
-
-
-class Row(NamedTuple):
-    """A message in the file."""
-
-    id: int
-    topic: str
-    schema: str
-    payload: bytes
-    created_s: float
-    """On the clock of the file (`spool_clock`) there, on the monotonic clock here."""
-
-
-class Found(NamedTuple):
-    """The content of a file when it is opened."""
-
-    numbers: dict[str, int]
-    """The newest number of each topic."""
-    waiting: Counter[str]
-    """How many messages of each topic wait."""
-    newest: int
-    """The highest `Row.id`."""
+_DAMAGE_CODES = {
+    *(sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CONSTRAINT, sqlite3.SQLITE_MISMATCH),
+    *(sqlite3.SQLITE_TOOBIG, sqlite3.SQLITE_FORMAT),
+}
+_CONVERSION_ERRORS = (OverflowError, TypeError, ValueError)
+"""Python's, for values in a file that are not what SQLite takes them for."""
 
 
 class Spool:
@@ -53,13 +34,23 @@ class Spool:
     Args:
         path: the file's path.
         clock: the clock of the file.
+        find_damage: returns what is wrong with a row, or None.
 
     """
 
-    def __init__(self, path: Path, clock: SpoolClock | None = None) -> None:
+    def __init__(
+        self,
+        path: Path,
+        clock: SpoolClock | None = None,
+        find_damage: Callable[[Row], str | None] = find_damage,
+    ) -> None:
         self._path = path
         self._clock = clock or SpoolClock()
+        self._find_damage = find_damage
         self._database: sqlite3.Connection | None = None
+
+    def __str__(self) -> str:
+        return str(self._path)
 
     @property
     def is_open(self) -> bool:
@@ -74,6 +65,7 @@ class Spool:
             database = sqlite3.connect(
                 self._path, timeout=_LOCK_TIMEOUT_S, isolation_level=None, check_same_thread=False
             )
+            database.text_factory = _decode
             try:
                 found = _prepare(database)
                 self._clock.start(database)
@@ -83,12 +75,18 @@ class Spool:
             self._database = database
             return found
 
-    def read(self, after: int, limit: int) -> list[Row]:
-        """Return up to `limit` rows behind an id, in order."""
+    def read(self, after: int, limit: int) -> tuple[list[Row], list[DamagedRow]]:
+        """Return the messages in up to `limit` rows behind an id, in order, and those of the rows that are damaged."""
         query = "SELECT id, topic, schema, payload, created_s FROM events WHERE id > ? ORDER BY id LIMIT ?"
         with self._errors():
-            rows = [Row(*row) for row in self._connection().execute(query, (after, limit))]
-        return [row._replace(created_s=self._clock.from_file(row.created_s)) for row in rows]
+            found = [Row(*values) for values in self._connection().execute(query, (after, limit))]
+        rows, damaged = [], []
+        for row in found:
+            if why := self._find_damage(row):
+                damaged.append(DamagedRow(row.id, topic_of(row.topic), why))
+            else:
+                rows.append(row._replace(created_s=self._clock.from_file(row.created_s)))
+        return rows, damaged
 
     def write(self, rows: Sequence[Row], numbers: Mapping[str, int], removed: Sequence[int]) -> None:
         """Add rows, save the newest numbers and delete rows by id, in one transaction.
@@ -107,7 +105,7 @@ class Spool:
                 database.execute("BEGIN IMMEDIATE")
                 # A row may be there already, from a commit that succeeded and yet reported an error.
                 database.executemany("INSERT OR IGNORE INTO events VALUES (?, ?, ?, ?, ?)", stored)
-                database.executemany(_SET_NUMBER, numbers.items())
+                database.executemany(SET_NUMBER, numbers.items())
                 database.executemany("DELETE FROM events WHERE id = ?", ((id_,) for id_ in removed))
                 if is_save_due:
                     self._clock.save(database)
@@ -147,7 +145,7 @@ class Spool:
             raise SpoolError(f"{self._path}: {error.strerror}") from None
         except NewerFormatError as error:
             self._set_aside(set_aside_newer_file, str(error))
-        except sqlite3.Error as error:
+        except (sqlite3.Error, *_CONVERSION_ERRORS) as error:
             reason = redact_line(error)
             if not _is_damage(error):
                 raise SpoolError(f"{self._path}: {reason}") from None
@@ -169,14 +167,17 @@ def _prepare(database: sqlite3.Connection) -> Found:
     database.execute("PRAGMA journal_mode = WAL")
     database.execute(f"PRAGMA journal_size_limit = {_MAX_WAL_BYTES}")
     upgrade(database, version)
-    numbers = dict(database.execute("SELECT topic, newest FROM numbers"))
-    waiting = Counter(dict(database.execute("SELECT topic, count(*) FROM events GROUP BY topic")))
-    (newest,) = database.execute("SELECT coalesce(max(id), 0) FROM events").fetchone()
-    database.execute("SELECT id, topic, schema, payload, created_s FROM events LIMIT 1").fetchone()
-    return Found(numbers, waiting, newest)
+    return read_content(database)
 
 
-def _is_damage(error: sqlite3.Error) -> bool:
+def _decode(text: bytes) -> str:
+    """Decode a text that may be damaged. Without this, one would make all rows of a query unreadable."""
+    return text.decode(errors="surrogateescape")
+
+
+def _is_damage(error: Exception) -> bool:
+    if isinstance(error, _CONVERSION_ERRORS):
+        return True
     code = getattr(error, "sqlite_errorcode", None)
     if code is None:  # Python's own error, for a text that cannot be decoded
         return isinstance(error, sqlite3.OperationalError)

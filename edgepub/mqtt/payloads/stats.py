@@ -45,9 +45,9 @@ class CameraStats(TypedDict):
         Field(
             description="lost messages, by reason: `queue_full`, `invalid` (not valid detections), `stopped`; for "
             "events `event_queue_full` (more than `outbox.durable.max_messages` waited), `event_expired` (older than "
-            "`max_age_s`), `event_damaged` (the file was damaged), `event_invalid`, `event_stopped` (the disk did not "
-            "accept it); and `too_large`, `refused` and `given_up` (sessions ended over it) for what the broker does "
-            "not accept, also with the prefix event_ or snapshot_"
+            "`max_age_s`), `event_damaged` (the file was damaged), `event_stopped` (the disk did not accept it); what "
+            "the broker does not accept: `too_large`, `event_too_large`, `snapshot_too_large`, `event_refused` and "
+            "`snapshot_refused`; and over what sessions ended: `given_up`, `event_given_up` and `snapshot_given_up`"
         ),
     ]
     events: Annotated[int, Field(ge=0, description="published events")]

@@ -1,0 +1,98 @@
+"""A row of the events file, and whether edgepub wrote it: SQLite does not notice every damage by a failing disk."""
+
+from math import isfinite
+from typing import Any, NamedTuple
+
+import orjson
+
+from edgepub.mqtt.topics import UNKNOWN_CAMERA, camera_of_events
+
+MAX_ROW = 2**63 - 2**59
+"""The highest id that a row may have. Those of 0.1.0 may be the time in nanoseconds, in the year 2232 at the latest."""
+MAX_NUMBER = 2**53
+"""The highest number that an event may have: every reader of JSON knows it exactly."""
+_MAX_TOPIC_BYTES = 65_535
+_MAX_SCHEMA_CHARS = 100
+_MAX_CREATED_S = 2.0**33
+"""Linux lets no clock be set that far: to the year 2242."""
+
+
+class Row(NamedTuple):
+    """A message in the file. Until it is checked, the values may be of any type."""
+
+    id: int
+    topic: str
+    schema: str
+    payload: bytes
+    created_s: float
+    """On the clock of the file (`spool_clock`) there, on the monotonic clock here."""
+
+
+class DamagedRow(NamedTuple):
+    """A row in the file that is no message."""
+
+    id: int
+    topic: str
+    """Its topic; empty if that is damaged."""
+    why: str
+
+
+def find_damage(row: Row) -> str | None:
+    """Return what is wrong with a row that was read, or None."""
+    values: tuple[Any, ...] = row
+    row_id, topic, schema, payload, created_s = values
+    if not isinstance(row_id, int) or not 0 < row_id <= MAX_ROW:
+        return "the id is out of range"
+    if not isinstance(topic, str) or not _is_topic(topic):
+        return "the topic is no MQTT topic"
+    if not isinstance(schema, str) or len(schema) > _MAX_SCHEMA_CHARS or not schema.isascii():
+        return "the schema is no name"
+    if not isinstance(payload, bytes):
+        return "the payload is not bytes"
+    if not isinstance(created_s, float) or not isfinite(created_s) or not 0 <= created_s < _MAX_CREATED_S:
+        return "the time is no time"
+    return None
+
+
+def find_event_damage(row: Row) -> str | None:
+    """Return what is wrong with a row that was read and should be an event, or None."""
+    if damage := find_damage(row):
+        return damage
+    if camera_of_events(row.topic) == UNKNOWN_CAMERA:
+        return "the topic is not one of events"
+    if _read_object(row.payload) is None:
+        return "the payload is not a JSON object"
+    return None
+
+
+def topic_of(value: object) -> str:
+    """Return the topic of a row that was read, to count by; empty if it is damaged."""
+    return value if isinstance(value, str) and _is_topic(value) else ""
+
+
+def read_number(payload: object) -> int:
+    """Return the number (`seq`) of an event from its payload; 0 if there is none."""
+    content = _read_object(payload)
+    number = content.get("seq") if content else None
+    return number if isinstance(number, int) and is_number(number) else 0
+
+
+def is_number(value: object) -> bool:
+    """Return whether a value from the file can be the number of an event."""
+    return isinstance(value, int) and 0 < value <= MAX_NUMBER
+
+
+def _is_topic(topic: str) -> bool:
+    try:
+        size_bytes = len(topic.encode())
+    except UnicodeEncodeError:
+        return False
+    return 0 < size_bytes <= _MAX_TOPIC_BYTES and not any(character in "+#\0" for character in topic)
+
+
+def _read_object(payload: object) -> dict[str, Any] | None:
+    try:
+        content = orjson.loads(payload) if isinstance(payload, bytes) else None
+    except orjson.JSONDecodeError:
+        return None
+    return content if isinstance(content, dict) else None

@@ -1,0 +1,70 @@
+"""What is in the events file when it is opened. What is damaged there is removed."""
+
+import logging
+import sqlite3
+from collections import Counter
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import NamedTuple
+
+from edgepub.mqtt.outbox.row import MAX_ROW, is_number, read_number, topic_of
+
+SET_NUMBER = "INSERT INTO numbers VALUES (?, ?) ON CONFLICT (topic) DO UPDATE SET newest = max(newest, excluded.newest)"
+_NO_IDS = ((-(2**63), 0), (MAX_ROW + 1, 2**63 - 1))
+_NOTHING: Mapping[str, int] = MappingProxyType({})
+_log = logging.getLogger(__name__)
+
+
+class Found(NamedTuple):
+    """The content of a file when it is opened."""
+
+    numbers: dict[str, int]
+    """The newest number of each topic."""
+    waiting: Counter[str]
+    """How many messages of each topic wait."""
+    newest: int
+    """The highest `Row.id`."""
+    damaged: Mapping[str, int] = _NOTHING
+    """How many messages of each topic were removed because of their ids."""
+
+
+def read_content(database: sqlite3.Connection) -> Found:
+    """Return the content of an open file."""
+    damaged = _remove_damaged_ids(database)
+    numbers = _read_numbers(database)
+    waiting: Counter[str] = Counter()
+    newest = 0
+    for value, count, last in database.execute("SELECT topic, count(*), max(id) FROM events GROUP BY topic").fetchall():
+        topic = topic_of(value)
+        waiting[topic] += count
+        newest = max(newest, last)
+        ((payload,),) = database.execute("SELECT payload FROM events WHERE id = ?", (last,))
+        if topic and (number := read_number(payload)) > numbers.get(topic, 0):  # so that no number is used twice
+            numbers[topic] = number
+    database.execute("SELECT id, topic, schema, payload, created_s FROM events LIMIT 1").fetchone()
+    return Found(numbers, waiting, newest, damaged)
+
+
+def _remove_damaged_ids(database: sqlite3.Connection) -> Mapping[str, int]:
+    """Remove the messages that a read would never return, or that leave no ids for new ones; return how many."""
+    damaged: Counter[str] = Counter()
+    for bounds in _NO_IDS:
+        query = "SELECT topic, count(*) FROM events WHERE id BETWEEN ? AND ? GROUP BY topic"
+        for topic, count in database.execute(query, bounds).fetchall():
+            damaged[topic_of(topic)] += count
+        if damaged:
+            database.execute("DELETE FROM events WHERE id BETWEEN ? AND ?", bounds)
+    return damaged
+
+
+def _read_numbers(database: sqlite3.Connection) -> dict[str, int]:
+    """Return the newest number of each topic; remove the damaged ones."""
+    rows = database.execute("SELECT topic, newest FROM numbers").fetchall()
+    numbers = {topic: newest for topic, newest in rows if topic_of(topic) and is_number(newest)}
+    if len(numbers) < len(rows):
+        _log.error("%d of %d numbers in the file of events were damaged", len(rows) - len(numbers), len(rows))
+        database.execute("BEGIN IMMEDIATE")
+        database.execute("DELETE FROM numbers")
+        database.executemany(SET_NUMBER, numbers.items())
+        database.execute("COMMIT")
+    return numbers
