@@ -131,6 +131,10 @@ class Node:
         self._build_parts(replaced)
         return Applied([self._cameras.add(name) for name in changes.started], replaced)
 
+    def flush_commands(self) -> None:
+        """Apply the commands that have not been applied yet, because too many came at once."""
+        self._command_handler.flush()
+
     @property
     def stuck(self) -> list[str]:
         """The names of the parts that make no progress and cannot recover on their own."""

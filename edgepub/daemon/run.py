@@ -159,6 +159,7 @@ class _Run:
 
     async def stop(self) -> int:
         """Stop the cameras, then the parts; send what is queued; return how many messages remain unsent."""
+        self._node.flush_commands()
         await self._fleet.stop(None, _STOP_TIMEOUT_S)
         await self._node.snapshot_thread.stop(_STOP_TIMEOUT_S)
         publisher = self._tasks.pop("publisher")

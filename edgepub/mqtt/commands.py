@@ -7,6 +7,7 @@ from typing import Any, NamedTuple, Protocol
 from pydantic import TypeAdapter, ValidationError
 
 from edgepub.config.camera import MaxFps, MinScore
+from edgepub.mqtt.command_pacer import INTERVAL_S, CallLater, CommandPacer, Target
 from edgepub.mqtt.messages import Received
 from edgepub.mqtt.topics import Topics
 from edgepub.telemetry.logs import camera_logger
@@ -84,12 +85,22 @@ class CommandHandler:
     Args:
         topics: the topics of the node.
         controls: the settings of each camera, by its name.
+        interval_s: when many commands come for one setting, the newest is applied after each interval.
+        call_later: calls a function after seconds; None: in the event loop.
 
     """
 
-    def __init__(self, topics: Topics, controls: Mapping[str, Settable]) -> None:
+    def __init__(
+        self,
+        topics: Topics,
+        controls: Mapping[str, Settable],
+        *,
+        interval_s: float = INTERVAL_S,
+        call_later: CallLater | None = None,
+    ) -> None:
         self._topics = topics
         self._controls = controls
+        self._pacer = CommandPacer(self._apply, interval_s, call_later)
 
     def handle(self, message: Received) -> None:
         """Apply a message if it is a command. A retained one is ignored: it may be old."""
@@ -100,7 +111,25 @@ class CommandHandler:
             text = "a retained command for %s is ignored: publish it without retain"
             camera_logger(_log, camera).warning(text, name)
         else:
-            try:
-                self._controls[camera].set(name, message.payload)
-            except ValueError as error:
-                camera_logger(_log, camera).warning("%s", error)
+            self._pacer.put(Target(camera, name, is_valid=_is_valid(name, message.payload)), message.payload)
+
+    def flush(self) -> None:
+        """Apply the commands that wait for the end of their interval."""
+        self._pacer.flush()
+
+    def _apply(self, target: Target, payload: bytes) -> None:
+        if target.camera not in self._controls:  # a reload has just removed it
+            return
+        try:
+            self._controls[target.camera].set(target.name, payload)
+        except ValueError as error:
+            camera_logger(_log, target.camera).warning("%s", error)
+
+
+def _is_valid(name: str, payload: bytes) -> bool:
+    try:
+        if text := decode_value(payload):
+            SETTINGS[name].parse(text)
+    except ValueError:
+        return False
+    return True

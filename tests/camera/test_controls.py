@@ -20,13 +20,24 @@ class Node:
 
     def __init__(self, store=None, **camera):
         self.outbox = Outbox(9)
+        self.timers = []
         self.store = store or Store(None)
         settings = CameraSettings(source="cam.mp4", model="m", **camera)
         self.applied = []
         setters = {name: lambda value, name=name: self.applied.append((name, value)) for name in SETTINGS}
         self.controls = Controls("porch", settings, TOPICS, self.outbox, self.store, setters)
         self.started_with = self.states()
-        self.command_handler = CommandHandler(TOPICS, {"porch": self.controls})
+        self.command_handler = CommandHandler(TOPICS, {"porch": self.controls}, call_later=self.call_later)
+
+    def call_later(self, seconds, function):
+        self.timers.append((seconds, function))
+
+    def end_interval(self):
+        """Let a second pass."""
+        timers, self.timers = self.timers, []
+        for seconds, function in timers:
+            assert seconds == 1
+            function()
 
     def send(self, name, payload, retained=False):
         self.command_handler.handle(Received(f"site/edgepub/garage/porch/{name}/set", payload, retained))
@@ -138,3 +149,58 @@ def test_any_payload_is_a_value_or_is_rejected(name, payload):
     else:
         shown = SETTINGS[name].format(value)
         assert SETTINGS[name].format(SETTINGS[name].parse(shown)) == shown, "what is published can be sent back"
+
+
+def test_of_many_commands_the_newest_counts(caplog):
+    node = Node()
+    for number in range(1000):
+        node.send("min_score", f"0.{number:03}".encode())
+    assert [value for _, value in node.applied] == [0, 0.001, 0.002, 0.003, 0.004], "a few are applied immediately"
+    node.send("max_fps", b"7")
+    assert node.applied[-1] == ("max_fps", 7), "other settings are not affected"
+    node.end_interval()
+    assert node.applied[-1] == ("min_score", 0.999)
+    for _ in range(100):
+        node.send("min_score", b"0.5")
+    assert node.applied[-1] == ("min_score", 0.999)
+    node.end_interval()
+    assert node.applied[6:] == [("min_score", 0.999), ("min_score", 0.5)]
+    node.end_interval()
+    assert node.states() == {"min_score": "0.5", "max_fps": "7"}
+    (line,) = [record for record in caplog.records if record.levelname == "WARNING"]
+    assert "1093 commands for min_score" in line.getMessage()  # 1,100 without those that were applied
+    node.send("min_score", b"0.25")
+    assert node.applied[-1] == ("min_score", 0.25), "and all is as before"
+
+
+def test_wrong_commands_do_not_replace_right_ones(caplog):
+    node = Node()
+    for number in range(1000):
+        node.send("min_score", b"0.7")
+        node.send("min_score", f"wrong {number}".encode())
+    node.end_interval()
+    assert node.applied[-1] == ("min_score", 0.7)
+    assert node.states() == {"min_score": "0.7"}
+    wrong = [record.getMessage() for record in caplog.records if "cannot be set" in record.getMessage()]
+    assert len(wrong) == 6
+    assert "wrong 999" in wrong[-1]
+
+
+def test_a_stop_applies_what_waits():
+    node = Node()
+    for number in range(1000):
+        node.send("max_fps", f"{number + 1}".encode())
+    node.command_handler.flush()
+    assert node.controls.value("max_fps") == 1000
+    node.end_interval()
+    assert len(node.applied) == 6, "once"
+
+
+def test_a_camera_that_a_reload_removes_gets_no_command():
+    controls = {"porch": Node().controls}
+    timers = []
+    handler = CommandHandler(TOPICS, controls, call_later=lambda _, function: timers.append(function))
+    for _ in range(10):
+        handler.handle(Received("site/edgepub/garage/porch/enabled/set", b"ON", False))
+    del controls["porch"]
+    timers[0]()

@@ -3,6 +3,7 @@
 import os
 import signal
 import socket
+import subprocess
 import time
 
 import jsonschema
@@ -13,6 +14,7 @@ from edgepub.cli.bench.ai_server import ai_server
 from edgepub.cli.bench.slow_link import SlowLink
 from edgepub.mqtt.payloads import stats
 from edgepub.mqtt.payloads.schema import json_schema
+from tests.support.brokers import Mosquitto, Subscriber
 from tests.support.studio import BOX
 from tests.support.waiting import free_port, wait_until
 
@@ -281,3 +283,33 @@ def test_threads_do_not_grow_while_a_camera_comes_and_goes(mosquitto, subscribe,
         threads.add(process.num_threads())
         camera.disconnect_clients()
     assert max(threads) - min(threads) <= 1, threads
+
+
+def test_ten_thousand_commands_cost_few_log_lines_and_few_detections(tmp_path, studio, run_daemon):
+    """Right ones, wrong ones, and ones for cameras that do not exist: the last right one counts."""
+    broker = Mosquitto(tmp_path, "listener {port} 127.0.0.1", "allow_anonymous true", "max_queued_messages 0").start()
+    reader = Subscriber(broker.port, "edgepub/test/cam/+")
+    video = studio.video([[BOX]] * 50)
+    daemon = run_daemon(studio.settings(broker.url, video, realtime=True, loop=True, min_score=0.1))
+    reader.wait_for(lambda r: len(r.detections()) >= 10, "detections")
+    lines_before, seen_before, began_s = len(daemon.log.splitlines()), len(reader.detections()), time.monotonic()
+
+    def flood(topic, payload):
+        command = ["mosquitto_pub", "-p", str(broker.port), "-q", "1", "-t", f"edgepub/test/{topic}/set", "-l"]
+        payloads = "\n".join(payload.format(number) for number in range(10_000))
+        subprocess.run(command, input=payloads, text=True, check=True)
+
+    flood("cam/min_score", "0.1{:04}")
+    flood("cam/min_score", "wrong {}")
+    flood("nowhere/min_score", "{}")
+    flood("cam/max_fps", "{}" + "9" * 30)
+    reader.wait_for(lambda r: r.last("edgepub/test/cam/min_score") == b"0.19999", "the last right value")
+    rate_hz = (len(reader.detections()) - seen_before) / (time.monotonic() - began_s)
+    assert rate_hz > 8, "of 25"
+    daemon.wait_for_log("commands for min_score were skipped")
+    assert len(daemon.log.splitlines()) - lines_before < 80
+    reader.publish("edgepub/test/cam/min_score/set", "0.3")
+    reader.wait_for(lambda r: r.last("edgepub/test/cam/min_score") == b"0.3", "the value of a single command")
+    assert daemon.terminate() == 0
+    reader.close()
+    broker.stop()
