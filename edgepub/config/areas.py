@@ -22,7 +22,8 @@ def _check_point(value: object) -> object:
 
 Fraction = Annotated[float, Field(ge=0, le=1)]
 Point = Annotated[tuple[Fraction, Fraction], BeforeValidator(_check_point)]
-Labels = Annotated[list[Annotated[str, Field(min_length=1)]], Field(min_length=1)]
+Label = Annotated[str, Field(min_length=1, max_length=256)]  # a level of a topic
+Labels = Annotated[list[Label], Field(min_length=1)]
 Anchor = Literal[
     "bottom_center",
     "bottom_left",

@@ -1,5 +1,6 @@
 """Makes the TLS context for the broker, and explains which of its files is wrong."""
 
+import codecs
 import re
 import ssl
 from pathlib import Path
@@ -8,6 +9,7 @@ from edgepub.config.secrets import read_secret
 from edgepub.config.settings import TlsSettings
 from edgepub.core.redaction import redact_line
 
+_CERTIFICATE, _KEY = "CERTIFICATE", "PRIVATE KEY"
 _MAX_PASSPHRASE_BYTES = 1024  # the limit of OpenSSL
 
 
@@ -31,12 +33,13 @@ def make_tls_context(tls: TlsSettings) -> ssl.SSLContext:
         TlsFileError: one of the files cannot be used.
 
     """
-    for key in ("ca_file", "cert_file", "key_file"):
-        _check_readable(key, getattr(tls, key))
+    _check_pem("ca_file", tls.ca_file, _CERTIFICATE)
+    _check_pem("cert_file", tls.cert_file, _CERTIFICATE, *([] if tls.key_file else [_KEY]))
+    _check_pem("key_file", tls.key_file, _KEY)
     try:
         context = ssl.create_default_context(cafile=tls.ca_file)
     except (OSError, ssl.SSLError) as error:
-        raise TlsFileError("ca_file", f"contains no certificates (PEM): {_describe(error)}: {tls.ca_file}") from None
+        raise TlsFileError("ca_file", f"contains a damaged certificate: {_describe(error)}: {tls.ca_file}") from None
     if tls.cert_file:
         _load_certificate(context, tls.cert_file, tls)
     if tls.insecure:
@@ -64,10 +67,11 @@ def _load_certificate(context: ssl.SSLContext, cert_file: Path, tls: TlsSettings
         if error.reason == "KEY_VALUES_MISMATCH":
             raise TlsFileError(key, f"is not the key of the certificate in {cert_file}: {path}") from None
         if has_passphrase:
-            text = f"does not contain the passphrase of the key in {path}: {tls.key_password_file}"
-            raise TlsFileError("key_password_file", text) from None
-        text = f"the certificate or its key (PEM) cannot be read: {_describe(error)}: {path}"
-        raise TlsFileError(key, text) from None
+            text = (
+                f"does not contain the passphrase of the key in {path}, or that is encrypted by an old method like DES"
+            )
+            raise TlsFileError("key_password_file", f"{text}: {tls.key_password_file}") from None
+        raise TlsFileError(key, f"is damaged, or the certificate in {cert_file} is: {path}") from None
     except OSError as error:  # the file has just been removed
         raise TlsFileError(key, f"cannot be read: {_describe(error)}: {path}") from None
 
@@ -83,12 +87,19 @@ def _read_passphrase(path: Path) -> str:
     return passphrase
 
 
-def _check_readable(key: str, path: Path | None) -> None:
+def _check_pem(key: str, path: Path | None, *blocks: str) -> None:
+    """Check that a file contains these blocks: OpenSSL's own error does not say which file is wrong, or why."""
+    if path is None:
+        return
     try:
-        if path:
-            path.open("rb").close()
+        content = path.read_bytes()
     except OSError as error:
         raise TlsFileError(key, f"cannot be read: {error.strerror}: {path}") from None
+    if content.startswith(codecs.BOM_UTF8):
+        raise TlsFileError(key, f"begins with a byte order mark, which OpenSSL does not allow; remove it: {path}")
+    for block in blocks:
+        if not re.search(rf"^-----BEGIN [A-Z0-9 ]*{block}-----".encode(), content, re.MULTILINE):
+            raise TlsFileError(key, f"contains no {block.lower()} in PEM format: {path}")
 
 
 def _describe(error: OSError) -> str:

@@ -1,5 +1,6 @@
 """The files of `mqtt.tls`: the certificate, its key, and the passphrase of the key."""
 
+import codecs
 import os
 import subprocess
 import sys
@@ -123,9 +124,22 @@ def test_a_passphrase_that_is_wrong(files, mistake, content):
 def test_other_mistakes(files, mistake, tmp_path):
     damaged = files.write("damaged", b"-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n")
     certificate = files.certificate
-    assert mistake(ca_file=damaged).startswith("mqtt.tls.ca_file: contains no certificates (PEM): ")
+    assert mistake(ca_file=damaged).startswith("mqtt.tls.ca_file: contains a damaged certificate: ")
     assert mistake(cert_file=damaged, key_file=files.key).endswith(files.key)
-    assert mistake(cert_file=certificate, key_file=certificate).startswith("mqtt.tls.key_file: ")
+    assert mistake(ca_file=files.key).startswith("mqtt.tls.ca_file: contains no certificate in PEM format: ")
+    assert mistake(cert_file=files.key).startswith("mqtt.tls.cert_file: contains no certificate in PEM format: ")
+    assert mistake(cert_file=certificate).startswith("mqtt.tls.cert_file: contains no private key in PEM format: ")
+    no_key = "mqtt.tls.key_file: contains no private key in PEM format: "
+    assert mistake(cert_file=certificate, key_file=certificate).startswith(no_key)
+    utf_16 = files.write("utf-16", Path(files.key).read_text().encode("utf-16"))
+    assert mistake(cert_file=certificate, key_file=utf_16).startswith(no_key)
+    with_bom = files.write("with-bom", codecs.BOM_UTF8 + Path(certificate).read_bytes())
+    assert "byte order mark" in mistake(cert_file=with_bom, key_file=files.key)
+    cut = files.write("cut", Path(files.locked_key).read_bytes()[:200])
+    assert mistake(cert_file=certificate, key_file=cut).startswith("mqtt.tls.key_file: is damaged, or ")
+    directory = str(tmp_path / "directory")
+    Path(directory).mkdir()
+    assert mistake(cert_file=directory, key_file=files.key).startswith("mqtt.tls.cert_file: cannot be read: ")
     assert "is not the key of the certificate" in mistake(cert_file=certificate, key_file=files.other_key)
     assert mistake(key_password_file=files.passphrase).startswith("mqtt.tls: key_password_file needs cert_file")
     assert "no such file" in mistake(

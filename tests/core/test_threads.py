@@ -1,6 +1,8 @@
 """Threads of our own: which of them may be inside native code, and what becomes of their results."""
 
 import asyncio
+import subprocess
+import sys
 import threading
 
 import pytest
@@ -35,3 +37,25 @@ async def test_a_cancelled_call_leaves_its_thread_behind_and_only_a_native_one_i
             await task
         assert len(set(native_threads()) - set(before)) == native
     release.set()
+
+
+def test_a_call_that_hangs_in_the_event_loops_own_thread_does_not_delay_the_end():
+    """As a connect does while the DNS does not answer."""
+    program = """
+import asyncio, time
+from edgepub.core.threads import new_event_loop
+
+async def main():
+    loop = asyncio.get_running_loop()
+    assert await loop.run_in_executor(None, lambda: 5) == 5
+    try:
+        await loop.run_in_executor(None, lambda: 1 / 0)
+    except ZeroDivisionError:
+        loop.run_in_executor(None, time.sleep, 600)
+
+with asyncio.Runner(loop_factory=new_event_loop) as runner:
+    runner.run(main())
+print("over")
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "over\n", "")
