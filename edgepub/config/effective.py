@@ -2,12 +2,14 @@
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import NamedTuple, Self
 
 from edgepub.config import overrides
 from edgepub.config.areas import Areas
 from edgepub.config.load import load_settings
 from edgepub.config.settings import Settings
+from edgepub.core.errors import ConfigurationError
 from edgepub.core.state_dir import default_state_dir
 
 
@@ -24,6 +26,12 @@ class EffectiveSettings(NamedTuple):
     """The directory in which they are saved."""
     settings: Settings
     """The configuration with the saved areas applied."""
+    unfit: Mapping[str, str] = MappingProxyType({})
+    """Why the saved areas of a camera are not applied, by camera."""
+
+    def is_saved(self, camera: str) -> bool:
+        """Return whether a camera's areas in force are the saved ones."""
+        return camera in self.saved and camera not in self.unfit
 
     def with_areas(self, camera: str, areas: Areas | None) -> Self:
         """Return a copy with other saved areas for a camera; None: those of the configuration. Writes nothing.
@@ -38,16 +46,18 @@ class EffectiveSettings(NamedTuple):
             saved[camera] = areas
             camera_settings = camera_settings.with_areas(areas)
         cameras = {**self.settings.cameras, camera: camera_settings}
-        return self._replace(saved=saved, settings=self.settings.model_copy(update={"cameras": cameras}))
+        unfit = {name: why for name, why in self.unfit.items() if name != camera}
+        settings = self.settings.model_copy(update={"cameras": cameras})
+        return self._replace(saved=saved, settings=settings, unfit=unfit)
 
     def override_notes(self) -> Iterator[str]:
         """Yield a line for each camera with saved areas, because users look for these in the configuration."""
         path = self.state_dir / overrides.FILE
         for name in self.saved:
-            if name in self.settings.cameras:
+            if self.is_saved(name) and name in self.settings.cameras:
                 why = f"uses the zones and lines saved on its page ({path}), not those in this file"
                 yield f"{self.path}: {name}: {why}"
-            else:
+            elif name not in self.settings.cameras:
                 yield f"{path}: {name}: no camera with this name is configured; these zones and lines have no effect"
 
 
@@ -79,5 +89,18 @@ def load_effective(path: Path) -> EffectiveSettings:
     """
     configured, state_dir = load_settings(path), default_state_dir()
     saved = overrides.read(state_dir)
-    settings = overrides.apply_overrides(configured, saved, state_dir)
+    settings, unfit = overrides.apply_overrides(configured, saved, state_dir)
+    if unfit:
+        raise ConfigurationError(sorted(unfit.values()))
     return EffectiveSettings(configured, path, saved, state_dir, settings)
+
+
+def load_for_start(configured: Settings, path: Path) -> EffectiveSettings:
+    """Return a configuration with the areas saved in the state directory, as far as they can be used.
+
+    A damaged file there does not keep edgepub from starting: it is renamed and logged. Areas that do not fit stay.
+    """
+    state_dir = default_state_dir()
+    saved = overrides.read_or_set_aside(state_dir)
+    settings, unfit = overrides.apply_overrides(configured, saved, state_dir)
+    return EffectiveSettings(configured, path, saved, state_dir, settings, unfit)

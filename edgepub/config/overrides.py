@@ -1,5 +1,6 @@
 """Zones and lines saved on a camera's page: kept in the state directory, they override those of the configuration."""
 
+import logging
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -12,10 +13,11 @@ from edgepub.config.fields import CameraName, Section
 from edgepub.config.settings import Settings
 from edgepub.config.yaml_file import read_yaml
 from edgepub.core.errors import ConfigurationError
-from edgepub.core.state_dir import remove_file, replace_file
+from edgepub.core.state_dir import read_file, remove_file, replace_file, set_aside_damaged_file
 
 FILE = "overrides.yaml"
 _HEAD = "# Saved on the cameras' pages of edgepub. These zones and lines override those of its configuration.\n"
+_log = logging.getLogger(__name__)
 _REMEDY = "correct this file, or delete it"
 
 
@@ -34,7 +36,7 @@ def read(state_dir: Path) -> dict[str, Areas]:
     """
     path = state_dir / FILE
     try:
-        content = read_yaml(path)
+        content = read_yaml(path, read_file)
     except (FileNotFoundError, NotADirectoryError):
         return {}
     except OSError as error:
@@ -46,6 +48,19 @@ def read(state_dir: Path) -> dict[str, Areas]:
     except ValidationError as error:
         explained = [explain(detail, _Content) for detail in error.errors(include_url=False)]
         raise ConfigurationError([_line(path, key_path, f"{why}; {_REMEDY}") for key_path, why in explained]) from None
+
+
+def read_or_set_aside(state_dir: Path) -> dict[str, Areas]:
+    """Return the saved areas, by camera. Rename a file that cannot be used, and log that."""
+    try:
+        return read(state_dir)
+    except ConfigurationError as error:
+        path = state_dir / FILE
+        try:
+            set_aside_damaged_file(path, error.mistakes[0].removeprefix(f"{path}: ").removesuffix(f"; {_REMEDY}"))
+        except OSError:
+            _log.error("%s; the zones and lines of the configuration apply", error.mistakes[0])
+        return {}
 
 
 def write(state_dir: Path, saved: Mapping[str, Areas]) -> None:
@@ -64,23 +79,21 @@ def write(state_dir: Path, saved: Mapping[str, Areas]) -> None:
     replace_file(state_dir / FILE, (_HEAD + text).encode())
 
 
-def apply_overrides(settings: Settings, saved: Mapping[str, Areas], state_dir: Path) -> Settings:
-    """Return the settings with the saved areas. Those of a camera that is not configured are kept, but not used.
+def apply_overrides(
+    settings: Settings, saved: Mapping[str, Areas], state_dir: Path
+) -> tuple[Settings, Mapping[str, str]]:
+    """Return the settings with the saved areas, and why the areas of some cameras do not fit their other settings.
 
-    Raises:
-        ConfigurationError: saved areas do not fit the other settings of their camera; one line each.
-
+    Areas that do not fit are not applied. Areas of a camera that is not configured are kept, but not used.
     """
-    cameras, mistakes = dict(settings.cameras), []
+    cameras, unfit = dict(settings.cameras), {}
     for name in saved.keys() & cameras.keys():
         try:
             cameras[name] = cameras[name].with_areas(saved[name])
         except ValueError as error:
             why = f"{error}; remove this camera from this file to use the zones and lines of the configuration"
-            mistakes.append(_line(state_dir / FILE, ("cameras", name), why))
-    if mistakes:
-        raise ConfigurationError(sorted(mistakes))
-    return settings.model_copy(update={"cameras": cameras})
+            unfit[name] = _line(state_dir / FILE, ("cameras", name), why)
+    return settings.model_copy(update={"cameras": cameras}), unfit
 
 
 def _line(path: Path, key_path: tuple[str | int, ...], why: str) -> str:

@@ -1,6 +1,7 @@
 """Reads a YAML file strictly, and reports mistakes in one line."""
 
 import re
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +12,12 @@ from edgepub.config.text_file import read_text
 from edgepub.core.errors import ConfigurationError
 
 
-def read_yaml(path: Path) -> object:
+def read_yaml(path: Path, read: Callable[[Path], bytes] = Path.read_bytes) -> object:
     """Return the content of the file; None if it is empty.
+
+    Args:
+        path: the file.
+        read: returns its bytes.
 
     Raises:
         OSError: the file cannot be read.
@@ -20,7 +25,7 @@ def read_yaml(path: Path) -> object:
 
     """
     try:
-        text = read_text(path)
+        text = read_text(path, read)
     except ValueError as error:
         raise ConfigurationError([f"{path}: {error}"]) from None
     try:

@@ -8,11 +8,12 @@ import uuid
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
-from edgepub.config.effective import EffectiveSettings, InForce, load_effective
+from edgepub.config.effective import EffectiveSettings, InForce, load_effective, load_for_start
+from edgepub.config.load import load_settings
 from edgepub.config.settings import Settings
 from edgepub.core.errors import ConfigurationError, StateInUseError
 from edgepub.core.process import exit_now
-from edgepub.core.state_dir import lock_state_dir
+from edgepub.core.state_dir import lock_state_dir, real_path
 from edgepub.core.threads import native_threads, new_event_loop, run_in_thread
 from edgepub.core.versions import installed_versions
 from edgepub.daemon.fleet import Fleet
@@ -44,8 +45,9 @@ def run(path: Path) -> int:
 
     """
     load = functools.partial(load_effective, path)
-    effective = load()
-    configure_logging(effective.settings.log)
+    configured = load_settings(path)
+    configure_logging(configured.log)
+    effective = load_for_start(configured, path)
     _log.info("edgepub %(edgepub)s, PySDK %(pysdk)s, Python %(python)s", installed_versions())
     _log.info("configuration %s", path.absolute())
     _log_override_notes(effective)
@@ -94,7 +96,7 @@ async def _run_once(
     events_dir = settings.outbox.durable.path or state_dir
     in_force = InForce(effective)
     with contextlib.ExitStack() as stack:
-        for directory in {state_dir.resolve(), events_dir.resolve()}:
+        for directory in {real_path(state_dir), real_path(events_dir)}:
             stack.enter_context(lock_state_dir(directory))
         store = stack.enter_context(open_store(state_dir))
         _log.info("node %s, cameras: %s; state directory %s", settings.node, ", ".join(settings.cameras), state_dir)
@@ -208,7 +210,7 @@ class _Run:
     def _check_events_dir(self, new: Settings) -> None:
         """Raise StateInUseError if another edgepub uses the new directory for events."""
         old_path, path = self._in_force.settings.outbox.durable.path, new.outbox.durable.path
-        if path and path != old_path and path.resolve() != self._in_force.effective.state_dir.resolve():
+        if path and path != old_path and real_path(path) != real_path(self._in_force.effective.state_dir):
             with lock_state_dir(path, timeout_s=0):  # in the event loop; the next run waits
                 pass
 
@@ -253,3 +255,5 @@ async def _drain(node: Node, publisher: asyncio.Task[None]) -> int:
 def _log_override_notes(effective: EffectiveSettings) -> None:
     for note in effective.override_notes():
         _log.info("%s", note)
+    for why in effective.unfit.values():
+        _log.error("%s; until then, those of the configuration apply", why)

@@ -62,4 +62,4 @@ class HttpContext(NamedTuple):
     def areas(self, camera: str) -> tuple[Areas, bool]:
         """Return a camera's zones and lines in force, and whether they are saved ones."""
         effective = self.in_force.effective
-        return effective.settings.cameras[camera].areas, camera in effective.saved
+        return effective.settings.cameras[camera].areas, effective.is_saved(camera)

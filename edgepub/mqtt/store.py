@@ -1,27 +1,39 @@
 """What is saved across restarts, in a small file in the state directory: changed settings, and retained topics."""
 
+import functools
 import logging
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import NotRequired
 
 import orjson
 from pydantic import TypeAdapter, ValidationError
 from typing_extensions import TypedDict
 
-from edgepub.core.state_dir import replace_file, set_aside_damaged_file
+from edgepub.core.state_dir import (
+    copy_newer_file,
+    read_file,
+    replace_file,
+    set_aside_damaged_file,
+    set_aside_newer_file,
+)
 from edgepub.core.threads import Worker
+from edgepub.mqtt.topics import is_topic
 
 _FILE = "state.json"
+_VERSION = 1
 _RETRY_S = 10.0
 _CLOSE_TIMEOUT_S = 5.0
 _log = logging.getLogger(__name__)
 
 
 class SavedState(TypedDict):
-    """The content of the file."""
+    """The content of the file. A new key needs a new version."""
 
+    version: NotRequired[int]
+    """Of the file's format. 0.1.0 wrote none."""
     settings: dict[str, dict[str, str]]
     """Values by camera and setting."""
     retained: list[str]
@@ -45,12 +57,14 @@ class Store:
         self._path = path
         self._retry_s = retry_s
         self._lock = threading.Lock()
+        self._changed = False
         saved = self._read() or {"settings": {}, "retained": []}
         self._settings = {
             (camera, name): value for camera, settings in saved["settings"].items() for name, value in settings.items()
         }
-        self._retained = dict.fromkeys(saved["retained"])
-        self._changed = False
+        self._retained = dict.fromkeys(filter(is_topic, saved["retained"]))
+        if damaged := len(saved["retained"]) - len(self._retained):
+            _log.error("%s: %d of its topics are damaged; their retained messages stay on the broker", path, damaged)
         self._saved_topics = set(self._retained)
         self._is_failing = self._path is None
         self._on_saved: Callable[[], None] = lambda: None
@@ -111,20 +125,31 @@ class Store:
     def _read(self) -> SavedState | None:
         if self._path is None:
             return None
+        content: object = None
         try:
-            return _VALIDATOR.validate_python(orjson.loads(self._path.read_bytes()))
+            encoded = read_file(self._path)
+            content = orjson.loads(encoded)
+            saved = _VALIDATOR.validate_python(content)
         except (FileNotFoundError, NotADirectoryError):
             return None
         except OSError as error:
-            self._set_aside(f"cannot be read: {error.strerror}")
+            self._rename(set_aside_damaged_file, f"cannot be read: {error.strerror}")
+            return None
         except (orjson.JSONDecodeError, ValidationError):
-            self._set_aside("not written by edgepub")
-        return None
+            if why := _find_newer(content):
+                self._rename(set_aside_newer_file, why)
+            else:
+                self._rename(set_aside_damaged_file, "not written by edgepub")
+            return None
+        if why := _find_newer(content):
+            self._rename(functools.partial(copy_newer_file, content=encoded), why)
+            self._changed = True  # so that the next start does not copy it again
+        return saved
 
-    def _set_aside(self, reason: object) -> None:
+    def _rename(self, rename: Callable[[Path, object], None], reason: object) -> None:
         assert self._path is not None  # noqa: S101
         try:
-            set_aside_damaged_file(self._path, reason)
+            rename(self._path, reason)
         except OSError as error:
             text = "%s cannot be used (%s) or renamed (%s); nothing is saved across restarts until you fix that"
             _log.error(text, self._path, reason, error.strerror)
@@ -138,7 +163,7 @@ class Store:
             settings: dict[str, dict[str, str]] = {}
             for (camera, name), value in self._settings.items():
                 settings.setdefault(camera, {})[name] = value
-            saved = SavedState(settings=settings, retained=sorted(self._retained))
+            saved = SavedState(version=_VERSION, settings=settings, retained=sorted(self._retained))
             self._saved_topics &= self._retained.keys()
         pause_s = None
         assert self._path is not None  # noqa: S101
@@ -154,12 +179,24 @@ class Store:
         return pause_s
 
 
+def _find_newer(content: object) -> str | None:
+    """Return what shows that a newer edgepub wrote this content, or None."""
+    if not isinstance(content, dict):
+        return None
+    version = content.get("version", 0)
+    if isinstance(version, int) and version > _VERSION:
+        return f"format {version}; this edgepub knows formats up to {_VERSION}"
+    unknown = content.keys() - SavedState.__annotations__.keys()
+    return f"unknown keys: {', '.join(map(repr, sorted(unknown)))}" if unknown else None
+
+
 def read_retained_topics(state_dir: Path) -> list[str] | None:
     """Return the topics with retained messages of the node of a state directory; None if unknown. It may be running."""
     try:
-        return _VALIDATOR.validate_python(orjson.loads((state_dir / _FILE).read_bytes()))["retained"]
+        saved = _VALIDATOR.validate_python(orjson.loads(read_file(state_dir / _FILE)))
     except (OSError, orjson.JSONDecodeError, ValidationError):
         return None
+    return list(filter(is_topic, saved["retained"]))
 
 
 @contextmanager

@@ -5,8 +5,18 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
+_MAX_TOPIC_BYTES = 65_535
 _NOT_IN_A_LEVEL = re.compile(r"[^a-z0-9_-]+")
 _EVENTS = re.compile(r"[^+#\x00-\x1f\x7f-\x9f\ud800-\udfff]+/[a-z0-9_-]{1,64}/([a-z0-9_-]{1,64})/events")
+
+
+def is_topic(text: str) -> bool:
+    """Return whether messages can be published on this topic."""
+    try:
+        size_bytes = len(text.encode())
+    except UnicodeEncodeError:
+        return False
+    return 0 < size_bytes <= _MAX_TOPIC_BYTES and not any(character in "+#\0" for character in text)
 
 
 def topic_level(label: str) -> str:

@@ -13,6 +13,7 @@ from edgepub.config import overrides
 from edgepub.config.areas import Anchor, Areas
 from edgepub.config.settings import Settings
 from edgepub.core.errors import ConfigurationError
+from tests.support.odd_files import KINDS, put_in_place
 
 SQUARE = [[0, 0], [1, 0], [1, 1], [0, 1]]
 DRAWN = Areas.model_validate(
@@ -172,13 +173,30 @@ def test_an_unreadable_file_is_an_error(tmp_path):
     ]
 
 
+@pytest.mark.parametrize("content", ["noise", "\0\0\0", "cameras: {porch: {zone: {}}}", *KINDS])
+def test_a_file_that_cannot_be_used_does_not_keep_edgepub_from_starting(tmp_path, caplog, content):
+    file = tmp_path / "overrides.yaml"
+    if content in KINDS:
+        put_in_place(content, file)
+    else:
+        file.write_text(content)
+    assert overrides.read_or_set_aside(tmp_path) == {}
+    (record,) = caplog.records
+    assert record.levelname == "ERROR"
+    assert str(file) in record.getMessage()
+    assert len([*tmp_path.glob("overrides.yaml.damaged-*")]) == 1
+    overrides.write(tmp_path, {"porch": DRAWN})
+    assert overrides.read_or_set_aside(tmp_path) == {"porch": DRAWN}
+
+
 def test_saved_areas_replace_all_configured_areas(tmp_path):
     before = configured(
         porch={"zones": {"old": {"polygon": SQUARE}}, "min_score": 0.7},
         yard={"zones": {"old": {"polygon": SQUARE}}},
         desk={"zones": {"old": {"polygon": SQUARE}}},
     )
-    after = overrides.apply_overrides(before, {"porch": DRAWN, "yard": Areas(), "gone": DRAWN}, tmp_path)
+    after, unfit = overrides.apply_overrides(before, {"porch": DRAWN, "yard": Areas(), "gone": DRAWN}, tmp_path)
+    assert not unfit
     assert after.cameras["porch"].areas == DRAWN
     assert after.cameras["porch"].min_score == 0.7
     assert after.cameras["yard"].areas == Areas()
@@ -193,12 +211,13 @@ def test_saved_areas_that_no_longer_fit_say_how_to_fix_them(tmp_path):
         tmp_path / "overrides.yaml",
         "remove this camera from this file to use the zones and lines of the configuration",
     )
-    assert mistakes(
-        lambda: overrides.apply_overrides(before, {"yard": DRAWN, "porch": DRAWN, "desk": DRAWN}, tmp_path)
-    ) == [
-        f"{file}: cameras.porch: zones.driveway.labels: 'person' is not one of the camera's labels; {remedy}",
-        f"{file}: cameras.yard: lines need tracking: set it to true, or remove lines; {remedy}",
-    ]
+    after, unfit = overrides.apply_overrides(before, {"yard": DRAWN, "porch": DRAWN, "desk": DRAWN}, tmp_path)
+    assert unfit == {
+        "porch": f"{file}: cameras.porch: zones.driveway.labels: 'person' is not one of the camera's labels; {remedy}",
+        "yard": f"{file}: cameras.yard: lines need tracking: set it to true, or remove lines; {remedy}",
+    }
+    assert after.cameras["desk"].areas == DRAWN
+    assert after.cameras["porch"] is before.cameras["porch"]
 
 
 def test_the_commands_use_saved_areas_and_check_reports_them(cli, tmp_path):

@@ -15,6 +15,7 @@ from edgepub.mqtt.messages import json_format
 from edgepub.mqtt.outbox.row import Row, find_event_damage
 from edgepub.mqtt.outbox.spool import Spool
 from tests.support.durable_lane import LaneWithFile, query, read_payloads
+from tests.support.odd_files import KINDS, put_in_place
 from tests.support.waiting import wait_until
 
 FORMAT = json_format("edgepub.event/1")
@@ -456,6 +457,22 @@ def test_a_damaged_row_is_removed_and_counted_and_the_others_are_sent(lanes, tmp
     assert [record.levelname for record in caplog.records if "events.sqlite" in record.getMessage()] == ["ERROR"]
     assert read_payloads(path) == []
     assert not [*path.parent.glob("*.damaged-*")], "the file stays in use"
+
+
+@pytest.mark.parametrize("suffix", ["", "-wal", "-shm"])
+@pytest.mark.parametrize("kind", KINDS)
+def test_what_is_no_file_is_set_aside_and_events_are_on_disk(lanes, tmp_path, caplog, kind, suffix):
+    before = lanes()
+    before.put("a", 3)
+    before.close()
+    path = tmp_path / "state" / "events.sqlite"
+    put_in_place(kind, path.with_name(path.name + suffix))
+    lane = lanes()
+    lane.put("a")
+    lane.wait_until_written()
+    assert lane.send(1) == ["a1"]
+    assert names_the_file(caplog)
+    assert lane.close() == ((0, 3) if suffix else (0, 0)), "what was in the file is still there"
 
 
 def test_an_event_has_a_topic_of_events_and_a_json_object():

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from edgepub.mqtt.store import open_store
+from edgepub.mqtt.store import open_store, read_retained_topics
+from tests.support.odd_files import KINDS, put_in_place
 from tests.support.waiting import wait_until
 
 
@@ -35,7 +36,8 @@ def test_a_change_is_written_soon_not_at_the_end(state_dir):
     with open_store(state_dir) as store:
         store.add_retained("a")
         wait_until((state_dir / "state.json").exists, "the file")
-        assert json.loads((state_dir / "state.json").read_text()) == {"settings": {}, "retained": ["a"]}
+        saved = {"version": 1, "settings": {}, "retained": ["a"]}
+        assert json.loads((state_dir / "state.json").read_text()) == saved
 
 
 def has_error_about(caplog, *texts):
@@ -54,6 +56,57 @@ def test_a_damaged_file_is_set_aside(state_dir, caplog, content):
     assert has_error_about(caplog, "state.json")
     (aside,) = state_dir.glob("state.json.damaged-*")
     assert aside.read_text() == content
+    with open_store(state_dir) as store:
+        assert store.retained_topics() == ["a"]
+
+
+@pytest.mark.parametrize("newer", [{"rules": [1]}, {"version": 7}, {"version": 7, "rules": [1]}])
+def test_a_file_from_a_newer_edgepub_is_kept_and_what_is_known_of_it_is_used(state_dir, caplog, newer):
+    state_dir.mkdir(parents=True)
+    content = {"settings": {"porch": {"min_score": "0.7"}}, "retained": ["a"], **newer}
+    (state_dir / "state.json").write_text(json.dumps(content))
+    with open_store(state_dir) as store:
+        assert (store.setting("porch", "min_score"), store.retained_topics()) == ("0.7", ["a"])
+    assert has_error_about(caplog, "state.json", "newer")
+    (copy,) = state_dir.glob("state.json.newer-*")
+    assert json.loads(copy.read_text()) == content
+    caplog.clear()
+    with open_store(state_dir) as store:
+        assert store.retained_topics() == ["a"]
+    assert not caplog.records
+    assert len([*state_dir.glob("state.json.newer-*")]) == 1
+
+
+def test_a_file_from_a_newer_edgepub_that_cannot_be_used_is_renamed(state_dir, caplog):
+    state_dir.mkdir(parents=True)
+    content = {"version": 2, "settings": [], "retained": {"a": 1}}
+    (state_dir / "state.json").write_text(json.dumps(content))
+    with open_store(state_dir) as store:
+        store.add_retained("b")
+    (aside,) = state_dir.glob("state.json.newer-*")
+    assert json.loads(aside.read_text()) == content
+    assert has_error_about(caplog, "state.json", "newer")
+
+
+def test_a_topic_that_cannot_be_one_is_left_out(state_dir, caplog):
+    state_dir.mkdir(parents=True)
+    topics = ["a", "a/#", "+", "", "\0", "x" * 70_000]
+    (state_dir / "state.json").write_text(json.dumps({"settings": {}, "retained": topics}))
+    with open_store(state_dir) as store:
+        assert store.retained_topics() == ["a"]
+    assert has_error_about(caplog, "state.json", "5 of its topics")
+    (state_dir / "state.json").write_text(json.dumps({"settings": {}, "retained": topics}))
+    assert read_retained_topics(state_dir) == ["a"]
+
+
+@pytest.mark.parametrize("name", ["state.json", "state.json.new"])
+@pytest.mark.parametrize("kind", KINDS)
+def test_what_is_no_file_is_set_aside_and_delays_nothing(state_dir, kind, name):
+    state_dir.mkdir(parents=True)
+    put_in_place(kind, state_dir / name)
+    with open_store(state_dir) as store:
+        store.add_retained("a")
+        wait_until(lambda: store.add_retained("a"), "the topic on disk", seconds=5)
     with open_store(state_dir) as store:
         assert store.retained_topics() == ["a"]
 

@@ -3,8 +3,8 @@
 import contextlib
 import http.client
 import json
-import os
 import threading
+from pathlib import Path
 
 import pytest
 import yaml
@@ -13,6 +13,7 @@ from tests.support.service_manager import ServiceManager
 from tests.support.studio import BOX
 from tests.support.waiting import free_port, wait_until
 
+SLOW_DISK = Path(__file__).parents[1] / "support" / "slow_disk"
 TOKEN = "0123456789abcdef0123456789abcdef"
 ALL = {"polygon": [[0, 0], [1, 0], [1, 1], [0, 1]]}
 CONFIGURED = {"polygon": [[0.9, 0.9], [1, 0.9], [1, 1]]}
@@ -27,12 +28,14 @@ class EditableDaemon:
         source = studio.video([[BOX]] * 50)
         self.settings = studio.settings(mosquitto.url, source, realtime=True, loop=True, tracking=True, **camera)
         self.settings["http"] = {"listen": free_port(), "token_file": str(token), "allow_edit": True}
+        self.hanging = tmp_path / "hanging"
         self.run_daemon = run_daemon
         self.manager = manager
 
     def start(self):
         before = len(self.manager.messages())
-        self.daemon = self.run_daemon(self.settings, NOTIFY_SOCKET=self.manager.path)
+        slow_disk = {"PYTHONPATH": str(SLOW_DISK), "DISK_HANGS_WHILE": str(self.hanging)}
+        self.daemon = self.run_daemon(self.settings, NOTIFY_SOCKET=self.manager.path, **slow_disk)
         self.manager.wait_for("the end of the start", before, READY="1")
         wait_until(self.is_ready, "a camera that is online, and a page")
         return self
@@ -114,14 +117,16 @@ def test_areas_that_cannot_be_saved_change_nothing_and_get_the_reason(box, mosqu
     assert status == 422
     assert "crosses itself" in answer["mistakes"][0]["why"]
     state = tmp_path / "state"
-    (state / "overrides.yaml.new").mkdir()  # nothing can be written there, not even by root
+    state.rename(tmp_path / "away")
+    state.touch()  # nothing can be written there, not even by root
     status, answer = box.save(zones={"drive": ALL})
     assert status == 422
     (mistake,) = answer["mistakes"]
     assert mistake["why"].startswith(f"not saved, nothing has changed: {state}")
     reader = subscribe(mosquitto.port)
     reader.wait_for(lambda r: zones_of_last(r) == [], "a payload without the zone")
-    (state / "overrides.yaml.new").rmdir()
+    state.unlink()
+    (tmp_path / "away").rename(state)
     assert box.save(zones={"drive": ALL})[0] == 200
     by_hand = "cameras: {cam: {zones: {mine: {polygon: [[0, 0], [1, 0], [1, 1]]}}}}"
     (state / "overrides.yaml").write_text(by_hand)
@@ -133,9 +138,9 @@ def test_areas_that_cannot_be_saved_change_nothing_and_get_the_reason(box, mosqu
     assert box.save(zones={"other": ALL})[0] == 200
 
 
-def test_a_disk_that_hangs_delays_nothing_else(box, mosquitto, subscribe, tmp_path):
+def test_a_disk_that_hangs_delays_nothing_else(box, mosquitto, subscribe):
     reader = subscribe(mosquitto.port)
-    os.mkfifo(tmp_path / "state" / "overrides.yaml.new")  # no process reads it
+    box.hanging.touch()
     status, answer = box.save(zones={"drive": ALL})
     assert status == 422
     assert "does not answer" in answer["mistakes"][0]["why"]

@@ -5,13 +5,12 @@ from typing import Any, NamedTuple
 
 import orjson
 
-from edgepub.mqtt.topics import UNKNOWN_CAMERA, camera_of_events
+from edgepub.mqtt.topics import UNKNOWN_CAMERA, camera_of_events, is_topic
 
 MAX_ROW = 2**63 - 2**59
 """The highest id that a row may have. Those of 0.1.0 may be the time in nanoseconds, in the year 2232 at the latest."""
 MAX_NUMBER = 2**53
 """The highest number that an event may have: every reader of JSON knows it exactly."""
-_MAX_TOPIC_BYTES = 65_535
 _MAX_SCHEMA_CHARS = 100
 _MAX_CREATED_S = 2.0**33
 """Linux lets no clock be set that far: to the year 2242."""
@@ -43,7 +42,7 @@ def find_damage(row: Row) -> str | None:
     row_id, topic, schema, payload, created_s = values
     if not isinstance(row_id, int) or not 0 < row_id <= MAX_ROW:
         return "the id is out of range"
-    if not isinstance(topic, str) or not _is_topic(topic):
+    if not isinstance(topic, str) or not is_topic(topic):
         return "the topic is no MQTT topic"
     if not isinstance(schema, str) or len(schema) > _MAX_SCHEMA_CHARS or not schema.isascii():
         return "the schema is no name"
@@ -67,7 +66,7 @@ def find_event_damage(row: Row) -> str | None:
 
 def topic_of(value: object) -> str:
     """Return the topic of a row that was read, to count by; empty if it is damaged."""
-    return value if isinstance(value, str) and _is_topic(value) else ""
+    return value if isinstance(value, str) and is_topic(value) else ""
 
 
 def read_number(payload: object) -> int:
@@ -80,14 +79,6 @@ def read_number(payload: object) -> int:
 def is_number(value: object) -> bool:
     """Return whether a value from the file can be the number of an event."""
     return isinstance(value, int) and 0 < value <= MAX_NUMBER
-
-
-def _is_topic(topic: str) -> bool:
-    try:
-        size_bytes = len(topic.encode())
-    except UnicodeEncodeError:
-        return False
-    return 0 < size_bytes <= _MAX_TOPIC_BYTES and not any(character in "+#\0" for character in topic)
 
 
 def _read_object(payload: object) -> dict[str, Any] | None:

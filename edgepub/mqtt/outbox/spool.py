@@ -8,7 +8,7 @@ from typing import NoReturn
 
 from edgepub.core.errors import SpoolError, SpoolReplacedError
 from edgepub.core.redaction import redact_line
-from edgepub.core.state_dir import create_private_file, set_aside_damaged_file, set_aside_newer_file
+from edgepub.core.state_dir import prepare_database_file, set_aside_damaged_file, set_aside_newer_file
 from edgepub.mqtt.outbox.row import DamagedRow, Row, find_damage, topic_of
 from edgepub.mqtt.outbox.spool_clock import SpoolClock
 from edgepub.mqtt.outbox.spool_content import SET_NUMBER, Found, read_content
@@ -61,7 +61,7 @@ class Spool:
         """Open the file, make it if there is none, and return its content."""
         with self._errors():
             self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            create_private_file(self._path)
+            prepare_database_file(self._path)
             database = sqlite3.connect(
                 self._path, timeout=_LOCK_TIMEOUT_S, isolation_level=None, check_same_thread=False
             )
