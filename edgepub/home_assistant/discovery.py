@@ -84,9 +84,10 @@ def build(settings: Settings, retained_topics: Iterable[str]) -> Discovery:
         _add_counts(device, name, camera, topics, retained_topics)
         left, total = device.trim(MAX_MESSAGE_BYTES)
         if left < total:
-            why = f"the message of all {total} entities would have more than {MAX_MESSAGE_BYTES // 1000} kB"
+            why = f"a message with all {total} would have more than {MAX_MESSAGE_BYTES} bytes"
             remedy = "name only the labels that you need, the most important first"
-            notes.append(f"cameras.{name}.labels: Home Assistant gets only {left} entities: {why}; {remedy}")
+            note = f"Home Assistant gets only {left} entities: {why}; {remedy}"
+            notes.append(f"cameras.{name}.labels: {note}")
         devices.append(device)
     prefix = section.discovery_prefix
     return Discovery({f"{prefix}/device/{device.topic_id}/config": device.payload for device in devices}, notes)
