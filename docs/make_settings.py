@@ -65,6 +65,7 @@ mqtt:
   protocol: auto
   keepalive_s: 15
   topic_prefix: edgepub
+  retain: auto
   tls: {ca_file: ca.pem, cert_file: null, key_file: null, key_password_file: null, insecure: false}
 outbox:
   stream: {size: 256}

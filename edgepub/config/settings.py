@@ -52,6 +52,9 @@ class TlsSettings(Section):
         return self
 
 
+Retain = Literal["auto", "true", "false"]
+
+
 class MqttSettings(Section):
     """The MQTT broker and how to connect to it."""
 
@@ -74,6 +77,10 @@ class MqttSettings(Section):
     """MQTT keepalive: after this many seconds without traffic, client and broker check the connection."""
     topic_prefix: Topic = "edgepub"
     """The first level, or levels, of every topic."""
+    retain: Retain = "auto"
+    """Whether messages are retained. `auto`: if the broker keeps them. `true`: refuse a broker that does not.
+
+    Without retained messages, a new subscriber gets a value only when it changes."""
     tls: TlsSettings = TlsSettings()
     """Only for `mqtts://` and `wss://`."""
 
@@ -81,6 +88,11 @@ class MqttSettings(Section):
     @classmethod
     def _accept_a_number(cls, value: object) -> object:
         return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
+
+    @field_validator("retain", mode="before")
+    @classmethod
+    def _accept_a_boolean(cls, value: object) -> object:
+        return str(value).lower() if isinstance(value, bool) else value
 
     @model_validator(mode="after")
     def _check_consistency(self) -> Self:

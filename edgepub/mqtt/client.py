@@ -13,9 +13,17 @@ import aiomqtt
 from paho.mqtt.properties import Properties
 
 from edgepub.core.errors import MessageRejectedError
+from edgepub.mqtt.limits import Limits
 from edgepub.mqtt.messages import Message, OnDone
 from edgepub.mqtt.paho_internals import paho_of, retrieve_errors
-from edgepub.mqtt.protocol import check_acknowledgement, publish_properties
+from edgepub.mqtt.protocol import (
+    KEEP_ALIVE_TIMEOUT,
+    EndedError,
+    NoAnswerError,
+    check_acknowledgement,
+    publish_properties,
+    reason_code,
+)
 from edgepub.mqtt.socket_reader import SocketReader
 
 MAX_IN_FLIGHT = 64
@@ -47,9 +55,9 @@ class Client:
     One message of QoS 1 in flight is what every broker takes, and then its acknowledgement needs no bookkeeping.
 
     What the fast path does and this does not: a picture that takes longer than the keep-alive ends the session, a
-    connection that ends before CONNACK is noticed only after the timeout, a message from the broker that paho cannot
-    parse ends the session, and a WebSocket's handshake has no time limit. If the paho client is not where it was, a
-    broker's refusal of a message (MQTT 5) is taken for an acknowledgement, and its maximum packet size is unknown.
+    message from the broker that paho cannot parse ends it too, and a WebSocket's handshake has no time limit. If the
+    paho client is not where it was, a broker's refusal of a message (MQTT 5) is taken for an acknowledgement, and its
+    maximum packet size is unknown.
 
     Args:
         mqtt: the client of aiomqtt, not connected; `log` is its logger.
@@ -61,6 +69,7 @@ class Client:
         mqtt: the client of aiomqtt, for subscriptions.
         log: the log of paho.
         max_in_flight: how many messages of QoS 1 may be in flight, if the broker allows as many.
+        limits: what the broker takes.
 
     """
 
@@ -69,6 +78,7 @@ class Client:
     def __init__(self, mqtt: aiomqtt.Client, log: PahoLog, on_done: OnDone) -> None:
         self.mqtt = mqtt
         self.log = log
+        self.limits = Limits()
         self._on_done = on_done
         self._loop = asyncio.get_running_loop()
         self._paho = paho_of(mqtt)
@@ -91,15 +101,21 @@ class Client:
         """Connect, and wait for CONNACK.
 
         Raises:
-            MqttError: no connection.
+            MqttError: no connection; NoAnswerError if it ends before CONNACK, which aiomqtt does not notice.
             ValueError: the host is not a name.
 
         """
+        opening = asyncio.ensure_future(self.mqtt.__aenter__())
         try:
-            await self.mqtt.__aenter__()
+            await asyncio.wait((opening, self._failure), return_when=asyncio.FIRST_COMPLETED)
+            if not opening.done() and not self._has_connack:
+                raise NoAnswerError if reason_code(self._failure.result()) == KEEP_ALIVE_TIMEOUT else EndedError
+            await opening
         except asyncio.CancelledError:
             self.abandon()
             raise
+        finally:
+            opening.cancel()
         if self._paho:
             self._paho.disable_logger()  # paho would call it for each message
 
@@ -143,14 +159,15 @@ class Client:
         self, message: Message, payload: bytes, properties: Properties | None, timeout_s: float | None = None
     ) -> None:
         """Send a message and wait until it is done; errors as in `send`, and if the broker refuses it."""
-        if message.qos:
+        qos, retain = self._flags(message)
+        if qos:
             self._acknowledgement = None
-        call = self.mqtt.publish(message.topic, payload, message.qos, message.retain, properties, timeout=timeout_s)
+        call = self.mqtt.publish(message.topic, payload, qos, retain, properties, timeout=timeout_s)
         try:
             await self._unless_lost(call)
         except ValueError as error:
             raise MessageRejectedError(str(error), "refused") from None
-        if message.qos and self._acknowledgement is not None:
+        if qos and self._acknowledgement is not None:
             check_acknowledgement(self._acknowledgement)
 
     async def ping(self) -> None:
@@ -174,6 +191,10 @@ class Client:
         """
         while True:
             yield await self._unless_lost(anext(self.mqtt.messages))
+
+    def _flags(self, message: Message) -> tuple[int, bool]:
+        """Return the QoS and the retain flag of a message, as the broker takes them."""
+        return min(message.qos, self.limits.qos), message.retain and self.limits.retain
 
     async def _send(self, message: Message, payload: bytes, properties: Properties | None) -> None:
         refusal = None

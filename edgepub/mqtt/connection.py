@@ -3,7 +3,7 @@
 import functools
 import socket
 import ssl
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import Literal
 from urllib.parse import SplitResult
@@ -13,13 +13,14 @@ from aiomqtt.exceptions import MqttConnectError
 from pydantic import SecretStr
 
 from edgepub.config.fields import BROKER_PORTS
-from edgepub.config.settings import MqttSettings
+from edgepub.config.settings import MqttSettings, Retain
 from edgepub.config.tls import TlsFileError, make_tls_context
 from edgepub.core.errors import BrokerError, BrokerRefusedError
 from edgepub.core.redaction import redact_line
 from edgepub.core.threads import run_in_thread
 from edgepub.mqtt.client import MAX_IN_FLIGHT, Client, PahoLog
 from edgepub.mqtt.fast_client import FastClient
+from edgepub.mqtt.limits import Limits
 from edgepub.mqtt.messages import Message, OnDone
 from edgepub.mqtt.paho_internals import is_fast_path_possible
 from edgepub.mqtt.protocol import (
@@ -78,20 +79,29 @@ async def connect(
     client_type = FastClient if (is_fast_path_possible() if fast is None else fast) else Client
     versions = ["5", "3.1.1"] if settings.protocol == "auto" else [settings.protocol]
     tls_context = await _tls_context(settings)
-    for version in versions:
+
+    async def open_client(version: str, limits: Limits) -> Client:
         log = PahoLog()
         client = client_type(
-            _mqtt_client(settings, client_id, password, will, version, max_received_bytes, timeout_s, log, tls_context),
+            _mqtt_client(
+                settings, client_id, password, will, version, limits, max_received_bytes, timeout_s, log, tls_context
+            ),
             log,
             on_done,
         )
+        await _open(client, settings, password, limits)
+        return client
+
+    for version in versions:
         try:
-            await _open(client, settings, password)
+            client = await _open_within_limits(open_client, version, settings.retain, may_guess=version == versions[-1])
             break
         except _NotThisVersionError as error:
             if version == versions[-1]:
                 raise BrokerError(str(error)) from None
     try:
+        if settings.retain == "true" and not client.limits.retain:
+            raise BrokerError("the broker keeps no retained messages, but mqtt.retain is true: use auto or false")
         yield Session(client, version)
     finally:
         await client.close()
@@ -101,10 +111,55 @@ class _NotThisVersionError(Exception):
     """The broker refused the MQTT version, or gave no answer at all, as some do to a version that they do not know."""
 
 
-async def _open(client: Client, settings: MqttSettings, password: SecretStr | None) -> None:
+class _EndedError(_NotThisVersionError):
+    """The broker ended the connection without an answer."""
+
+
+class _LimitedError(Exception):
+    """The broker refused the connection because of its limits."""
+
+    def __init__(self, limits: Limits) -> None:
+        super().__init__()
+        self.limits = limits
+
+
+async def _open_within_limits(
+    open_client: Callable[[str, Limits], Awaitable[Client]], version: str, retain: Retain, *, may_guess: bool
+) -> Client:
+    """Connect; if the broker does not take the last will as it is, then without the retain flag, or with QoS 0.
+
+    Before MQTT 5 a broker does not say why it ends the connection. Then it is tried out, and believed only if the
+    connection with everything fails once more: the broker may just have started.
+    """
+    limits = Limits(retain=retain != "false", is_retain_wanted=retain != "false")
+    while True:
+        try:
+            return await open_client(version, limits)
+        except _LimitedError as error:
+            limits = error.limits
+        except _EndedError as error:
+            ended = error
+            break
+    for lesser in limits.lesser() if may_guess and version != "5" else []:
+        try:
+            client = await open_client(version, lesser)
+        except _NotThisVersionError:
+            continue
+        await client.close()
+        try:
+            return await open_client(version, limits)
+        except _EndedError:
+            return await open_client(version, lesser)
+    raise ended
+
+
+async def _open(client: Client, settings: MqttSettings, password: SecretStr | None, limits: Limits) -> None:
     try:
         await client.open()
+        client.limits = limits.within(client.granted("RetainAvailable", 1), client.granted("MaximumQoS", 1))
     except MqttConnectError as error:
+        if less := limits.without(reason_code(error)):
+            raise _LimitedError(less) from None
         missing = f" (user {settings.username!r}, and no password given)" if settings.username and not password else ""
         text = f"the broker refuses the connection: {describe_error(error)}{missing}"
         if reason_code(error) == UNSUPPORTED_VERSION:
@@ -120,7 +175,7 @@ async def _open(client: Client, settings: MqttSettings, password: SecretStr | No
         reason = client.log.last_error
         if isinstance(error, EndedError) or reason:
             details = f": {describe_error(reason)}" if reason else ""
-            raise _NotThisVersionError(f"the broker closes the connection without an answer{details}") from None
+            raise _EndedError(f"the broker closes the connection without an answer{details}") from None
         raise _NotThisVersionError("no answer") from None
 
 
@@ -139,6 +194,7 @@ def _mqtt_client(
     password: SecretStr | None,
     will: Message | None,
     version: str,
+    limits: Limits,
     max_received_bytes: int | None,
     timeout_s: float,
     log: PahoLog,
@@ -155,7 +211,7 @@ def _mqtt_client(
         identifier=client_id,
         protocol=_VERSIONS[version],
         properties=connect_properties(max_received_bytes) if version == "5" and max_received_bytes else None,
-        will=aiomqtt.Will(will.topic, will.encoded(), will.qos, will.retain) if will else None,
+        will=aiomqtt.Will(will.topic, will.encoded(), limits.qos, will.retain and limits.retain) if will else None,
         transport=_TRANSPORTS.get(parts.scheme, "tcp"),
         timeout=timeout_s,
         keepalive=settings.keepalive_s,

@@ -19,11 +19,8 @@ from edgepub.mqtt.client import MAX_IN_FLIGHT, Client, PahoLog
 from edgepub.mqtt.messages import Message, OnDone
 from edgepub.mqtt.paho_internals import PackedProperties, PahoInternals, packed_publish_properties
 from edgepub.mqtt.protocol import (
-    KEEP_ALIVE_TIMEOUT,
     LOST,
     UNSPECIFIED_ERROR,
-    EndedError,
-    NoAnswerError,
     check_acknowledgement,
 )
 
@@ -46,19 +43,14 @@ class FastClient(Client):
     def __init__(self, mqtt: aiomqtt.Client, log: PahoLog, on_done: OnDone) -> None:
         super().__init__(mqtt, log, on_done)
         self._internals = PahoInternals(mqtt)
-        self._is_opening = False
         self._unacknowledged: dict[int, Message | asyncio.Future[None]] = {}  # of QoS 1, by packet identifier
         self._paho.on_publish = self._on_puback
         self._internals.ignore_unreadable(_log_unreadable)
 
     async def open(self) -> None:
         """Connect, and wait for CONNACK; errors as in `Client`."""
-        self._is_opening = True
         self._internals.limit_handshake(self.mqtt.timeout)
-        try:
-            await super().open()
-        finally:
-            self._is_opening = False
+        await super().open()
 
     def properties(self, message: Message) -> PackedProperties:
         """Return the properties of a message (MQTT 5), packed."""
@@ -67,8 +59,8 @@ class FastClient(Client):
 
     def send(self, message: Message, payload: bytes, properties: Properties | None) -> None:
         """Give a message to paho, which writes it in the next turn of the event loop; errors as in `Client`."""
-        packet_id = self._give_to_paho(message, payload, properties)
-        if message.qos == 0:
+        qos, packet_id = self._give_to_paho(message, payload, properties)
+        if qos == 0:
             self._internals.tag_last_packet(message)
         else:
             self._unacknowledged[packet_id] = message
@@ -81,7 +73,9 @@ class FastClient(Client):
         timeout_s: float | None = None,  # noqa: ARG002  (the end of the session ends the wait)
     ) -> None:
         """Send a message of QoS 1 and wait until it is done; errors as in `Client`."""
-        packet_id = self._give_to_paho(message, payload, properties)
+        qos, packet_id = self._give_to_paho(message, payload, properties)
+        if qos == 0:
+            return
         acknowledgement = self._unacknowledged[packet_id] = self._loop.create_future()
         disconnected = self._internals.disconnected
         try:
@@ -106,26 +100,23 @@ class FastClient(Client):
         while self._internals.is_pinging:  # noqa: ASYNC110  (paho does not report the answer)
             await asyncio.sleep(_PING_POLL_S)
 
-    def _give_to_paho(self, message: Message, payload: bytes, properties: Properties | None) -> int:
+    def _give_to_paho(self, message: Message, payload: bytes, properties: Properties | None) -> tuple[int, int]:
+        """Return the QoS and the packet identifier."""
+        qos, retain = self._flags(message)
         try:
-            info = self._paho.publish(message.topic, payload, message.qos, message.retain, properties)
+            info = self._paho.publish(message.topic, payload, qos, retain, properties)
         except ValueError as error:
             raise MessageRejectedError(str(error), "refused") from None
         if info.rc != 0:
             disconnected = self._internals.disconnected
             raise aiomqtt.MqttCodeError(info.rc) from disconnected.exception() if disconnected.done() else None
-        return int(info.mid)
+        return qos, int(info.mid)
 
     def _fail_by(self, error: Exception) -> None:
         self._internals.fail(error)
 
     def _close_socket(self) -> None:
         self._internals.close_socket()
-
-    def _on_disconnect(self, client: object, userdata: object, flags: object, reason: Any, *_: object) -> None:  # noqa: ANN401
-        super()._on_disconnect(client, userdata, flags, reason)
-        if self._is_opening:
-            self._internals.fail_connect(NoAnswerError() if reason == KEEP_ALIVE_TIMEOUT else EndedError())
 
     def _on_puback(self, _client: object, _userdata: object, packet_id: int, reason: Any, _properties: object) -> None:  # noqa: ANN401
         refusal = None

@@ -6,7 +6,6 @@ aiomqtt 2.5:
 
 - `Client._client`: the paho client. Its public callbacks provide what aiomqtt hides: the properties of CONNACK,
   the reason codes of PUBACK, and when there is something to write.
-- `Client._connected`, a future: aiomqtt waits for its whole timeout if the connection ends before CONNACK.
 - `Client._disconnected`, a future: ends the iterator of messages, and with it the session, with an error of ours.
 
 paho 2.2:
@@ -119,7 +118,6 @@ def find_differences(client: aiomqtt.Client) -> Sequence[str]:
     is_expected = {
         **{f"{name} {version(name)}": version(name).startswith(begin) for name, begin in _EXPECTED_VERSIONS.items()},
         "aiomqtt.Client._client": inner is not None,
-        "aiomqtt.Client._connected": hasattr(getattr(client, "_connected", None), "set_exception"),
         "aiomqtt.Client._disconnected": hasattr(getattr(client, "_disconnected", None), "set_exception"),
         "paho.Client._out_packet": _has_packets(inner),
         "paho.Client._last_bytes_received": isinstance(getattr(inner, "_last_bytes_received", None), float),
@@ -171,12 +169,6 @@ class PahoInternals:
     def disconnected(self) -> asyncio.Future[None]:
         """The future of aiomqtt that is done when the session is over."""
         return self._client._disconnected
-
-    def fail_connect(self, error: aiomqtt.MqttError) -> None:
-        """End the wait for CONNACK with an error."""
-        connected = self._client._connected
-        if not connected.done():
-            connected.set_exception(error)
 
     def fail(self, error: Exception) -> None:
         """End the session with an error."""

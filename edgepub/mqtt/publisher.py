@@ -10,6 +10,7 @@ from math import inf
 from typing import Protocol
 
 from edgepub.core.errors import BrokerError, MessageRejectedError
+from edgepub.mqtt.limits import Limits
 from edgepub.mqtt.messages import Message, OnDone, Received
 from edgepub.mqtt.outbox.outbox import Outbox
 from edgepub.mqtt.reconnect import ReconnectPauses
@@ -29,6 +30,7 @@ class BrokerSession(Protocol):
 
     version: str
     window: int
+    limits: Limits
 
     def send(self, message: Message) -> None:
         """Start to send a message, or raise BrokerError or MessageRejectedError."""
@@ -119,6 +121,7 @@ class Publisher:
                     self._set_deadline(inf)  # from now on the keep-alive notices a broken connection
                     _log.info("broker %s: connected, MQTT %s", self._broker, session.version)
                     connected_s = time.monotonic()
+                    self._note_limits(session.limits)
                     self._status.sessions += 1
                     if not self._is_unacknowledged:
                         self._status.problem = None
@@ -137,6 +140,14 @@ class Publisher:
             _log.warning("broker %s: %s%s; trying again in %.1f s", self._broker, error, hint, pause_s)
             self._set_deadline(pause_s + self._connect_timeout_s)
             await asyncio.sleep(pause_s)
+
+    def _note_limits(self, limits: Limits) -> None:
+        """Say once what is missing because of the broker."""
+        lines = limits.describe()
+        for line in lines:
+            if line not in self._status.notes.values():
+                _log.warning("broker %s: %s", self._broker, line)
+        self._status.notes = {line: line for line in lines}
 
     def _set_deadline(self, seconds: float) -> None:
         self._deadline_s = time.monotonic() + seconds

@@ -33,12 +33,14 @@ class Session:
     Attributes:
         version: the MQTT version spoken, `5` or `3.1.1`.
         window: how many messages of QoS 1 may be in flight.
+        limits: what the broker takes.
 
     """
 
     def __init__(self, client: Client, version: str) -> None:
         self._client = client
         self.version = version
+        self.limits = client.limits
         self.window = min(client.max_in_flight, client.granted("ReceiveMaximum", client.max_in_flight))
         self._properties = client.properties if version == "5" else _no_properties
         self._max_packet_bytes = client.granted("MaximumPacketSize", 0)

@@ -15,6 +15,7 @@ from edgepub.core.errors import (
     MessageRejectedError,
     SubscriptionRefusedError,
 )
+from edgepub.mqtt.limits import Limits
 from edgepub.mqtt.messages import DetectionsReceipt, Message, Received, state_message
 from edgepub.mqtt.outbox.outbox import Outbox
 from edgepub.mqtt.publisher import Publisher
@@ -67,6 +68,7 @@ class FakeBroker:
 class FakeSession:
     version = "5"
     window = 16
+    limits = Limits()
 
     def __init__(self, broker, breaks_after, on_done):
         self.broker = broker

@@ -97,8 +97,8 @@ class Subscriber:
         self.wait_for(lambda r: r.payloads("test/end-of-retained"), "the own message")
         return {topic: payload for topic, payload, retained in self.messages if retained}
 
-    def publish(self, topic, payload, retain=False):
-        self._client.publish(topic, payload, qos=1, retain=retain).wait_for_publish(WAIT_S)
+    def publish(self, topic, payload, retain=False, qos=1):
+        self._client.publish(topic, payload, qos=qos, retain=retain).wait_for_publish(WAIT_S)
 
     def payloads(self, topic):
         return [payload for name, payload, _ in self.messages if name == topic]

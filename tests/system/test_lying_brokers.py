@@ -6,6 +6,7 @@ import urllib.request
 
 import pytest
 
+from tests.support.brokers import Mosquitto
 from tests.support.mqtt_proxy import MqttProxy, kind_of, topic_of
 from tests.support.studio import BOX
 from tests.support.waiting import free_port, wait_until
@@ -152,3 +153,56 @@ def test_a_retained_message_that_paho_cannot_read(settings_for, run_daemon, mosq
     reader.publish("edgepub/test/cam/min_score/set", "0.3")
     reader.wait_for(lambda r: r.last("edgepub/test/cam/min_score") == b"0.3", "that a command is obeyed")
     assert daemon.log.count("connected") == 1
+
+
+LIMITS = {"retain_available false": "retained", "max_qos 0": "QoS 0"}
+
+
+@pytest.mark.parametrize("protocol", ["5", "3.1.1"])
+@pytest.mark.parametrize("line", LIMITS)
+def test_a_broker_without_retained_messages_or_with_a_lower_qos_is_served_as_far_as_it_goes(
+    settings_for, run_daemon, subscribe, tmp_path, path, line, protocol
+):
+    broker = Mosquitto(tmp_path, "listener {port} 127.0.0.1", "allow_anonymous true", line).start()
+    try:
+        reader = subscribe(broker.port)
+        settings = settings_for(broker.url, protocol=protocol)
+        daemon = run_daemon(settings, **path)
+        reader.wait_for(lambda r: len(events(r)) > 3 and r.last("edgepub/test/cam/status") == b"online", "events", 90)
+        reader.publish("edgepub/test/cam/min_score/set", "0.3", qos=0)
+        reader.wait_for(lambda r: r.last("edgepub/test/cam/min_score") == b"0.3", "that a command is obeyed")
+        (note,) = health(settings)["notes"]
+        assert LIMITS[line] in note
+        assert health(settings)["ready"]
+        sessions = daemon.log.count("connected")
+        broker.stop()
+        broker.start()
+        wait_until(lambda: daemon.log.count("connected") > sessions, "the next session", 90)
+        assert daemon.log.count(note.removeprefix("broker: ")) == 1, "it is said once"
+        later = subscribe(broker.port)
+        later.wait_for(events, "all goes on")
+        assert daemon.terminate() == 0
+        later.wait_for(lambda r: r.last("edgepub/test/status") == b"offline", "the goodbye")
+    finally:
+        broker.stop()
+
+
+def test_a_broker_must_keep_retained_messages_if_the_configuration_says_so(settings_for, run_daemon, tmp_path):
+    lines = ("listener {port} 127.0.0.1", "allow_anonymous true", "retain_available false")
+    broker = Mosquitto(tmp_path, *lines).start()
+    try:
+        daemon = run_daemon(settings_for(broker.url, retain=True))
+        wait_until(lambda: "mqtt.retain" in daemon.log, "the way out")
+        assert "connected" not in daemon.log
+    finally:
+        broker.stop()
+
+
+def test_nothing_is_retained_if_the_configuration_says_so(settings_for, run_daemon, mosquitto, subscribe):
+    settings = settings_for(mosquitto.url, retain=False)
+    daemon = run_daemon(settings)
+    reader = subscribe(mosquitto.port)
+    reader.wait_for(events, "an event")
+    assert health(settings)["notes"] == []
+    assert daemon.terminate() == 0
+    assert subscribe(mosquitto.port).retained() == {}
