@@ -26,6 +26,8 @@ class WallClock:
             "FAKETIME_TIMESTAMP_FILE": str(self._file),
             "FAKETIME_NO_CACHE": "1",
             "FAKETIME_DONT_FAKE_MONOTONIC": "1",
+            # Else a thread that waits for Python's interpreter lock looks for it without a pause.
+            "FAKETIME_FORCE_MONOTONIC_FIX": "0",
             "NO_FAKE_STAT": "1",
             "PYTHONPATH": str(Path(__file__).with_name("faketime")),
         }

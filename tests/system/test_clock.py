@@ -1,7 +1,9 @@
 """A wall clock that is wrong, and that is set: no event expires because of it, and what is published has its time."""
 
+import contextlib
 import json
 import signal
+import sqlite3
 import time
 
 import pytest
@@ -52,6 +54,12 @@ class Site:
         self.daemon.process.send_signal(way)
         self.daemon.wait()
 
+    def boot(self):
+        """Make the events file one of an earlier boot, as after a power cut. A test cannot boot the computer."""
+        with contextlib.closing(sqlite3.connect(self.events_file)) as database:
+            database.execute("UPDATE clock SET boot_id = 'an earlier boot'")
+            database.commit()
+
     def wait_for_events(self, number=30):
         wanted = len(self.received.events) + number
         self.received.wait_for(lambda: len(self.received.events) >= wanted, f"{number} events")
@@ -97,6 +105,7 @@ def site(tmp_path, run_daemon, studio):
         pytest.param("+174y", "+174y", ["+174y"], "SIGKILL", "+0", id="ahead, and set between two runs"),
         pytest.param("+0", "+0", ["+10d", "-3d", "+0"], "SIGKILL", "+0", id="set forward and back while events wait"),
         pytest.param("+0", "+0", ["+0"], "SIGTERM", "+174y", id="right, and ahead in the next run"),
+        pytest.param("-3d", "-3d", ["-3d"], "power cut", "+0", id="behind, and set after a power cut"),
     ],
 )
 def test_no_event_expires(site, at_the_start, in_the_session, in_the_outage, way, in_the_next_run):
@@ -111,7 +120,9 @@ def test_no_event_expires(site, at_the_start, in_the_session, in_the_outage, way
         site.wait_for_events_on_disk()
         site.clock.set(offset)
         site.wait_for_events_on_disk()
-    site.stop_daemon(signal.Signals[way])
+    site.stop_daemon(signal.SIGTERM if way == "SIGTERM" else signal.SIGKILL)
+    if way == "power cut":
+        site.boot()
     waiting = on_disk(site.events_file)
     assert len(waiting) > 50
     site.clock.set(in_the_next_run)
