@@ -153,6 +153,9 @@ def test_an_event_expires_at_its_age_although_the_clock_is_set_back(site):
     numbers = site.received.numbers("north")
     missing = set(range(1, max(numbers) + 1)) - set(numbers)
     assert len(missing) >= len(old)
+    site.received.wait_for(
+        lambda: site.received.stats[-1]["cameras"]["north"]["dropped"].get("event_expired") == len(missing), "the count"
+    )
 
 
 def test_timestamps_and_ids_have_the_time_of_the_clock_as_it_is_set(site, subscribe):
