@@ -29,7 +29,7 @@ _MARKERS = {
     "run_daemon": "process",
     "live": "process",
 }
-_NOT_QUICK = ("browser", "faults", "home_assistant", "mosquitto", "process", "rtsp", "slow", "systemd")
+_NOT_QUICK = ("browser", "faults", "fuzz", "home_assistant", "mosquitto", "process", "rtsp", "slow", "systemd")
 
 
 def pytest_addoption(parser):

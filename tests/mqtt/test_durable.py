@@ -14,7 +14,7 @@ from edgepub.core.errors import SpoolError
 from edgepub.mqtt.messages import json_format
 from edgepub.mqtt.outbox.row import Row, find_event_damage
 from edgepub.mqtt.outbox.spool import Spool
-from tests.support.durable_lane import LaneWithFile, query, read_payloads
+from tests.support.durable_lane import LaneWithFile, an_event, query, read_payloads
 from tests.support.odd_files import KINDS, put_in_place
 from tests.support.waiting import wait_until
 
@@ -475,8 +475,8 @@ def test_what_is_no_file_is_set_aside_and_events_are_on_disk(lanes, tmp_path, ca
     assert lane.close() == ((0, 3) if suffix else (0, 0)), "what was in the file is still there"
 
 
-def test_an_event_has_a_topic_of_events_and_a_json_object():
-    row = Row(1, "site/edgepub/garage/porch/events", "edgepub.event/1", b'{"seq": 1}', 1.8e9)
+def test_an_event_has_a_topic_and_a_payload_of_events():
+    row = Row(1, "site/edgepub/garage/porch/events", "edgepub.event/1", an_event("e", 1), 1.8e9)
     assert find_event_damage(row) is None
     for topic in (
         "17",
@@ -486,8 +486,9 @@ def test_an_event_has_a_topic_of_events_and_a_json_object():
         "a\n" + row.topic,
     ):
         assert "topic" in find_event_damage(row._replace(topic=topic))
-    for payload in (b"", b"\0" * 9, b"17", b'["seq"]', b'{"seq": 1', b'{"label": "\0"}', b'{"label": "\xff"}'):
-        assert "payload" in find_event_damage(row._replace(payload=payload))
+    for changed in (b"", b"\0" * 9, b"17", b'["seq"]', row.payload[:-1], row.payload.replace(b"label", b"labem")):
+        assert "payload" in find_event_damage(row._replace(payload=changed))
+    assert "schema" in find_event_damage(row._replace(schema="edgepub.evenu/1"))
 
 
 @pytest.mark.parametrize("newest", ["9223372036854775807", "'many'", "-1", "0", "1.5", "zeroblob(3)"])

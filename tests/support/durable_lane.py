@@ -1,9 +1,12 @@
 """A durable lane with a file of its own."""
 
 import contextlib
+import json
 import sqlite3
 import threading
+import time
 
+from edgepub.core.uuid7 import uuid7
 from edgepub.mqtt.messages import EventReceipt, event_message, json_format
 from edgepub.mqtt.outbox.durable import DurableLane
 from edgepub.mqtt.outbox.spool import Spool
@@ -11,6 +14,30 @@ from edgepub.telemetry.metrics import MetricsByCamera
 from tests.support.waiting import wait_until
 
 FORMAT = json_format("edgepub.event/1")
+
+
+def an_event(camera, seq):
+    """Return the payload of an event."""
+    return json.dumps(
+        {
+            "event_type": "appeared",
+            "event_id": str(uuid7()),
+            "seq": seq,
+            "timestamp": time.time(),
+            "label": "person",
+            "track_id": 1,
+            "score": 0.9,
+            "bbox": [8.0, 16.0, 24.0, 48.0],
+            "bbox_norm": [0.125, 0.25, 0.375, 0.75],
+            "frame": 4,
+            "width": 64,
+            "height": 64,
+            "schema": "edgepub.event/1",
+            "node": "test",
+            "camera": camera,
+            "boot_id": "0",
+        }
+    ).encode()
 
 
 class LaneWithFile:

@@ -4,7 +4,9 @@ from math import isfinite
 from typing import Any, NamedTuple
 
 import orjson
+from pydantic import ValidationError
 
+from edgepub.mqtt.payloads import event
 from edgepub.mqtt.topics import UNKNOWN_CAMERA, camera_of_events, is_topic
 
 MAX_ROW = 2**63 - 2**59
@@ -59,8 +61,12 @@ def find_event_damage(row: Row) -> str | None:
         return damage
     if camera_of_events(row.topic) == UNKNOWN_CAMERA:
         return "the topic is not one of events"
-    if _read_object(row.payload) is None:
-        return "the payload is not a JSON object"
+    if row.schema != event.SCHEMA:
+        return "the schema is not that of events"
+    try:
+        event.VALIDATOR.validate_json(row.payload)
+    except ValidationError:
+        return "the payload is not an event"
     return None
 
 
@@ -71,19 +77,14 @@ def topic_of(value: object) -> str:
 
 def read_number(payload: object) -> int:
     """Return the number (`seq`) of an event from its payload; 0 if there is none."""
-    content = _read_object(payload)
-    number = content.get("seq") if content else None
+    try:
+        content = orjson.loads(payload) if isinstance(payload, bytes) else None
+    except orjson.JSONDecodeError:
+        return 0
+    number = content.get("seq") if isinstance(content, dict) else None
     return number if isinstance(number, int) and is_number(number) else 0
 
 
 def is_number(value: object) -> bool:
     """Return whether a value from the file can be the number of an event."""
     return isinstance(value, int) and 0 < value <= MAX_NUMBER
-
-
-def _read_object(payload: object) -> dict[str, Any] | None:
-    try:
-        content = orjson.loads(payload) if isinstance(payload, bytes) else None
-    except orjson.JSONDecodeError:
-        return None
-    return content if isinstance(content, dict) else None

@@ -3,6 +3,7 @@
 import sqlite3
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from itertools import pairwise
 from pathlib import Path
 from typing import NoReturn
 
@@ -22,7 +23,7 @@ _DAMAGE_CODES = {
     *(sqlite3.SQLITE_TOOBIG, sqlite3.SQLITE_FORMAT),
 }
 _CONVERSION_ERRORS = (OverflowError, TypeError, ValueError)
-"""Python's, for values in a file that are not what SQLite takes them for."""
+"""For values in a file that are not what SQLite takes them for."""
 
 
 class Spool:
@@ -80,6 +81,9 @@ class Spool:
         query = "SELECT id, topic, schema, payload, created_s FROM events WHERE id > ? ORDER BY id LIMIT ?"
         with self._errors():
             found = [Row(*values) for values in self._connection().execute(query, (after, limit))]
+            ids = [after, *(row.id for row in found)]
+            if any(row >= following for row, following in pairwise(ids)):
+                raise ValueError("rows are not in order")
         rows, damaged = [], []
         for row in found:
             if why := self._find_damage(row):
