@@ -10,12 +10,14 @@ from pathlib import Path
 from edgepub.config.secrets import read_broker_password
 from edgepub.config.settings import NodeSettings
 from edgepub.core.errors import BrokerError, MessageRejectedError, StateInUseError, SubscriptionRefusedError
+from edgepub.core.identity import is_foreign
+from edgepub.core.machine import machine_key
 from edgepub.core.state_dir import default_state_dir, lock_state_dir
 from edgepub.home_assistant.discovery import belongs_to_node, is_discovery
 from edgepub.mqtt import connection, store
 from edgepub.mqtt.messages import state_message
 from edgepub.mqtt.session import Session
-from edgepub.mqtt.topics import Topics
+from edgepub.mqtt.topics import Topics, find_nodes
 
 _log = logging.getLogger(__name__)
 _QUIET_S = 2.0
@@ -42,6 +44,8 @@ async def _clear_known(settings: NodeSettings, node_store: store.Store) -> None:
 def purge(settings: NodeSettings) -> list[str]:
     """Clear what is retained below the node's topic, and the topics recorded in its state directory. Return the topics.
 
+    A state directory that was copied from another node may list topics of that one. These stay.
+
     Raises:
         StateInUseError: the node is running.
         BrokerError: there is no session with the broker, or it broke.
@@ -50,16 +54,18 @@ def purge(settings: NodeSettings) -> list[str]:
     directory = default_state_dir()
     with lock_state_dir(directory), store.open_store(directory) as node_store:
         try:
-            return asyncio.run(_purge(settings, node_store))
+            return asyncio.run(_purge(settings, directory, node_store))
         except BrokerError as error:
             raise BrokerError(f"broker {settings.mqtt.display_url}: {error}") from None
 
 
-async def _purge(settings: NodeSettings, node_store: store.Store) -> list[str]:
+async def _purge(settings: NodeSettings, directory: Path, node_store: store.Store) -> list[str]:
     topics = Topics(settings.mqtt.topic_prefix, settings.node)
     async with _connect(settings) as session:
         discovery = f"{settings.home_assistant.discovery_prefix}/device/+/config"
-        found = await _read_retained(session, f"{topics.root}/#", discovery)
+        recorded = [] if is_foreign(directory, machine_key()) else node_store.retained_topics()
+        others = [other for other in find_nodes(recorded) if other != topics]
+        found = await _read_retained(session, f"{topics.root}/#", discovery, *(other.status for other in others))
         if found.get(topics.status) == b"online":
             raise StateInUseError(
                 f"{topics.status} is online: stop edgepub first; if it is not running, clear this topic with "
@@ -70,7 +76,16 @@ async def _purge(settings: NodeSettings, node_store: store.Store) -> list[str]:
             for topic, payload in found.items()
             if topic.startswith(f"{topics.root}/") or belongs_to_node(topic, payload, settings.node)
         }
-        return await _clear(session, {*found_topics, *node_store.retained_topics()}, node_store)
+        running = [other for other in others if found.get(other.status) == b"online"]
+        for other in running:
+            _log.warning("%s is online: the topics of that node stay", other.status)
+        of_others = {
+            topic
+            for topic in recorded
+            for other in running
+            if topic.startswith(f"{other.root}/") or belongs_to_node(topic, found.get(topic, b""), other.node)
+        }
+        return await _clear(session, {*found_topics, *recorded} - of_others, node_store)
 
 
 def _connect(settings: NodeSettings) -> AbstractAsyncContextManager[Session]:

@@ -10,6 +10,8 @@ from edgepub.config.areas import Areas
 from edgepub.config.load import load_settings
 from edgepub.config.settings import Settings
 from edgepub.core.errors import ConfigurationError
+from edgepub.core.identity import is_foreign
+from edgepub.core.machine import machine_key
 from edgepub.core.state_dir import default_state_dir
 
 
@@ -50,6 +52,10 @@ class EffectiveSettings(NamedTuple):
         settings = self.settings.model_copy(update={"cameras": cameras})
         return self._replace(saved=saved, settings=settings, unfit=unfit)
 
+    def without_saved(self) -> Self:
+        """Return a copy without saved areas: they are those of another node."""
+        return self._replace(saved={}, settings=self.configured, unfit={})
+
     def override_notes(self) -> Iterator[str]:
         """Yield a line for each camera with saved areas, because users look for these in the configuration."""
         path = self.state_dir / overrides.FILE
@@ -80,27 +86,31 @@ class InForce:
         return self.effective.settings
 
 
-def load_effective(path: Path) -> EffectiveSettings:
-    """Read the configuration and the areas saved in the state directory.
+def load_effective(path: Path, machine: str | None = None) -> EffectiveSettings:
+    """Read the configuration and the areas saved in the state directory, unless these are of another node.
+
+    Args:
+        path: the configuration file.
+        machine: the key of this machine; None: find out.
 
     Raises:
         ConfigurationError: with every mistake, one line each.
 
     """
     configured, state_dir = load_settings(path), default_state_dir()
-    saved = overrides.read(state_dir)
+    saved = {} if is_foreign(state_dir, machine_key() if machine is None else machine) else overrides.read(state_dir)
     settings, unfit = overrides.apply_overrides(configured, saved, state_dir)
     if unfit:
         raise ConfigurationError(sorted(unfit.values()))
     return EffectiveSettings(configured, path, saved, state_dir, settings)
 
 
-def load_for_start(configured: Settings, path: Path) -> EffectiveSettings:
+def load_for_start(configured: Settings, path: Path, machine: str) -> EffectiveSettings:
     """Return a configuration with the areas saved in the state directory, as far as they can be used.
 
     A damaged file there does not keep edgepub from starting: it is renamed and logged. Areas that do not fit stay.
     """
     state_dir = default_state_dir()
-    saved = overrides.read_or_set_aside(state_dir)
+    saved = {} if is_foreign(state_dir, machine) else overrides.read_or_set_aside(state_dir)
     settings, unfit = overrides.apply_overrides(configured, saved, state_dir)
     return EffectiveSettings(configured, path, saved, state_dir, settings, unfit)

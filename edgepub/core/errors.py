@@ -17,6 +17,7 @@
         └── BrokerError          no session with the MQTT broker, or the session broke
             ├── BrokerRefusedError         the broker refuses this client: retried only after a long pause
             ├── ConnectionLostError        the session ended, and the broker gave no reason
+            ├── NameTakenError             another node with the same name is running
             └── SubscriptionRefusedError   the broker refuses a subscription; the session continues
 """
 
@@ -89,6 +90,10 @@ class ConnectionLostError(BrokerError):
     """The session ended, and the broker gave no reason."""
 
     is_over_message = True
+
+
+class NameTakenError(BrokerError):
+    """Another node with the same name is running; this one publishes nothing meanwhile."""
 
 
 class SubscriptionRefusedError(BrokerError):

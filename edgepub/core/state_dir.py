@@ -228,6 +228,16 @@ def copy_newer_file(path: Path, why: object, content: bytes) -> None:
     _log.error(text, path, why, copy)
 
 
+def set_aside_foreign_file(path: Path) -> str:
+    """Rename a file of another node, if it exists; return its new name, or an empty text.
+
+    Raises:
+        OSError: the file cannot be renamed.
+
+    """
+    return _rename(path, "foreign") if os.path.lexists(path) else ""
+
+
 def _rename(path: Path, kind: str) -> str:
     """Rename a file, together with SQLite's files beside it; return the new name, which no other file has."""
     name = _free_name(path, kind)

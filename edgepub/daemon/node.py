@@ -3,12 +3,14 @@
 import functools
 import logging
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
 from edgepub.camera.supervisor import CameraSupervisor
 from edgepub.config.effective import EffectiveSettings, InForce
+from edgepub.core.identity import Identity
 from edgepub.daemon.camera_wiring import CameraWiring
 from edgepub.daemon.editor import Editor
 from edgepub.daemon.reload import Changes, PartSettings, part_settings
@@ -19,20 +21,25 @@ from edgepub.http.context import HttpContext
 from edgepub.http.server import HttpServer
 from edgepub.mqtt import connection, retained
 from edgepub.mqtt.commands import SETTINGS, CommandHandler
-from edgepub.mqtt.messages import EventReceipt, Received, json_format, state_message
+from edgepub.mqtt.messages import EventReceipt, OnDone, Received, json_format, state_message
+from edgepub.mqtt.name_claim import NameClaim
 from edgepub.mqtt.outbox.durable import DurableLane
 from edgepub.mqtt.outbox.outbox import Outbox
 from edgepub.mqtt.outbox.row import find_event_damage
 from edgepub.mqtt.outbox.spool import Spool
 from edgepub.mqtt.payloads import info
+from edgepub.mqtt.presence import Identified
 from edgepub.mqtt.publisher import Publisher
+from edgepub.mqtt.session import Session
 from edgepub.mqtt.store import Store
 from edgepub.mqtt.subscriptions import Subscriptions
-from edgepub.mqtt.topics import Topics, camera_of_events
+from edgepub.mqtt.topics import Topics, camera_of_events, find_nodes
 from edgepub.telemetry.metrics import MetricsByCamera
 from edgepub.telemetry.status import Status
 
-_EVENTS_FILE = "events.sqlite"
+EVENTS_FILE = "events.sqlite"
+"""In the directory for events."""
+_LOOK_S = 5.0  # for each answer to the question whether another node has the name; without it, the session follows
 _log = logging.getLogger(__name__)
 
 
@@ -57,24 +64,35 @@ class Node:
 
     Args:
         in_force: the settings in force.
+        identity: the identity of the node.
         boot_id: identifies this run of the daemon.
         store: what is kept over restarts.
         events_dir: the directory for the file of events.
         metrics: the metrics of the cameras, which continue from run to run.
+        on_copy: called with the name of a node that runs, if the state turns out to be a copy of that node's.
 
     """
 
     def __init__(
-        self, in_force: InForce, boot_id: str, store: Store, events_dir: Path, metrics: MetricsByCamera
+        self,
+        in_force: InForce,
+        identity: Identity,
+        boot_id: str,
+        store: Store,
+        events_dir: Path,
+        metrics: MetricsByCamera,
+        on_copy: Callable[[str], None],
     ) -> None:
         settings = in_force.settings
         self._in_force = in_force
+        self._identity = identity
         self._boot_id = boot_id
         self._store = store
+        self._on_copy = on_copy
         self._started_s = time.monotonic()
         self._topics = Topics(settings.mqtt.topic_prefix, settings.node)
         self.status = Status(settings.cameras)
-        spool, limits = Spool(events_dir / _EVENTS_FILE, find_damage=find_event_damage), settings.outbox.durable
+        spool, limits = Spool(events_dir / EVENTS_FILE, find_damage=find_event_damage), settings.outbox.durable
         durable = DurableLane(
             spool,
             limits.max_messages,
@@ -148,13 +166,18 @@ class Node:
 
     def _publish_settings(self) -> None:
         settings = self._in_force.settings
-        payload = info.build(settings, self._boot_id)
+        payload = info.build(settings, self._identity.node_id, self._boot_id)
         self.outbox.put(state_message(self._topics.info, payload, json_format(info.SCHEMA)))
         retained.clear_obsolete(self._retained_states(), settings.cameras, self._topics, self.outbox)
 
     def _retained_states(self) -> list[str]:
         """Return the topics where a state is retained."""
         return [topic for topic in self._store.retained_topics() if not discovery.is_discovery(topic)]
+
+    def _former_names(self) -> list[Topics]:
+        """Return the topics of other names under which the state of this node was published, or is still to be."""
+        published = [*self._store.retained_topics(), *self.outbox.event_topics()]
+        return [topics for topics in find_nodes(published) if topics != self._topics]
 
     def _build_discovery(self, retained_topics: Iterable[str]) -> Mapping[str, Mapping[str, Any]]:
         messages, notes = discovery.build(self._in_force.settings, retained_topics)
@@ -180,21 +203,39 @@ class Node:
         part = self._part_settings.publisher
         offline = state_message(self._topics.status, "offline")
         topics = [*self._topics.command_filters(SETTINGS), *part.birth_topics]
+        claim = NameClaim(
+            self._topics,
+            Identified(self._identity.node_id, self._boot_id),
+            self._former_names,
+            self.outbox,
+            self.status.broker,
+            self._on_copy,
+            is_new=self._identity.is_new,
+        )
+
+        def look(client_id: str) -> AbstractAsyncContextManager[Session]:
+            return connection.connect(part.mqtt, client_id, part.password, max_received_bytes=None, timeout_s=_LOOK_S)
+
+        def connect(on_done: OnDone) -> AbstractAsyncContextManager[Session]:
+            own = functools.partial(connection.connect, part.mqtt, part.client_id, part.password, on_done, offline)
+            return claim.guard(look, own)
 
         def on_message(message: Received) -> None:
-            if message.topic in part.birth_topics:
+            if message.topic == self._topics.claim:
+                claim.on_message(message)
+            elif message.topic in part.birth_topics:
                 self._announcer.on_birth(message)
             else:
                 self._command_handler.handle(message)
 
         return Publisher(
             self.outbox,
-            functools.partial(connection.connect, part.mqtt, part.client_id, part.password, will=offline),
+            connect,
             part.mqtt.display_url,
             part.client_id,
             state_message(self._topics.status, "online"),
             offline,
-            Subscriptions(topics, part.mqtt.url, self.status.broker),
+            Subscriptions(topics, part.mqtt.url, self.status.broker, optional=[self._topics.claim]),
             on_message,
             self.status.broker,
         )

@@ -8,20 +8,23 @@ import uuid
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
+from edgepub.config import overrides
 from edgepub.config.effective import EffectiveSettings, InForce, load_effective, load_for_start
 from edgepub.config.load import load_settings
 from edgepub.config.settings import Settings
 from edgepub.core.errors import ConfigurationError, StateInUseError
+from edgepub.core.identity import open_identity
+from edgepub.core.machine import machine_key
 from edgepub.core.process import exit_now
 from edgepub.core.state_dir import lock_state_dir, real_path
 from edgepub.core.threads import native_threads, new_event_loop, run_in_thread
 from edgepub.core.versions import installed_versions
 from edgepub.daemon.fleet import Fleet
-from edgepub.daemon.node import Node
+from edgepub.daemon.node import EVENTS_FILE, Node
 from edgepub.daemon.reload import Changes, PartSettings, find_changes, part_settings
 from edgepub.daemon.signals import Requests, handle_signals
 from edgepub.daemon.systemd import Service
-from edgepub.mqtt.store import open_store
+from edgepub.mqtt.store import STORE_FILE, open_store
 from edgepub.telemetry.logs import configure_logging
 from edgepub.telemetry.metrics import MetricsByCamera
 
@@ -31,11 +34,12 @@ _log = logging.getLogger(__name__)
 _Load = Callable[[], EffectiveSettings]
 
 
-def run(path: Path) -> int:
+def run(path: Path, machine: str | None = None) -> int:
     """Run the daemon until a signal, or until every camera has ended.
 
     Args:
         path: the configuration file. Each reload reads it again.
+        machine: the key of this machine; None: find out.
 
     Returns:
         The exit code: 0, or 1 if the cameras ended and not everything could be published.
@@ -44,16 +48,17 @@ def run(path: Path) -> int:
         ConfigurationError: the configuration is missing or wrong; with all mistakes.
 
     """
-    load = functools.partial(load_effective, path)
+    machine = machine_key() if machine is None else machine
+    load = functools.partial(load_effective, path, machine)
     configured = load_settings(path)
     configure_logging(configured.log)
-    effective = load_for_start(configured, path)
+    effective = load_for_start(configured, path, machine)
     _log.info("edgepub %(edgepub)s, PySDK %(pysdk)s, Python %(python)s", installed_versions())
     _log.info("configuration %s", path.absolute())
     _log_override_notes(effective)
     with asyncio.Runner(loop_factory=new_event_loop) as runner:
         try:
-            code = runner.run(_serve_until_signalled(effective, load))
+            code = runner.run(_serve_until_signalled(effective, load, machine))
         except StateInUseError as error:
             _log.error("%s", error)
             code = FAILED
@@ -66,13 +71,15 @@ def run(path: Path) -> int:
     return code
 
 
-async def _serve_until_signalled(effective: EffectiveSettings, load: _Load) -> int:
+async def _serve_until_signalled(effective: EffectiveSettings, load: _Load, machine: str) -> int:
     requests = Requests()
     handle_signals(requests)
-    return await serve(effective, load, requests, Service(effective.settings.startup_timeout_s))
+    return await serve(effective, load, requests, Service(effective.settings.startup_timeout_s), machine)
 
 
-async def serve(effective: EffectiveSettings, load: _Load, requests: Requests, service: Service) -> int:
+async def serve(
+    effective: EffectiveSettings, load: _Load, requests: Requests, service: Service, machine: str = ""
+) -> int:
     """Run until a stop is requested or all cameras have ended; return the exit code.
 
     A reload that changes what everything depends on starts another run, in the same process.
@@ -80,7 +87,7 @@ async def serve(effective: EffectiveSettings, load: _Load, requests: Requests, s
     service.report_starting()
     metrics = MetricsByCamera()  # of the daemon, not of the run: what a run loses at its end is seen in the next one
     while True:
-        outcome = await _run_once(effective, load, requests, service, metrics)
+        outcome = await _run_once(effective, load, requests, service, machine, metrics)
         if isinstance(outcome, int):
             return outcome
         effective = outcome
@@ -89,7 +96,12 @@ async def serve(effective: EffectiveSettings, load: _Load, requests: Requests, s
 
 
 async def _run_once(
-    effective: EffectiveSettings, load: _Load, requests: Requests, service: Service, metrics: MetricsByCamera
+    effective: EffectiveSettings,
+    load: _Load,
+    requests: Requests,
+    service: Service,
+    machine: str,
+    metrics: MetricsByCamera,
 ) -> int | EffectiveSettings:
     """Return the exit code, or the settings of the next run."""
     settings, state_dir = effective.settings, effective.state_dir
@@ -98,9 +110,19 @@ async def _run_once(
     with contextlib.ExitStack() as stack:
         for directory in {real_path(state_dir), real_path(events_dir)}:
             stack.enter_context(lock_state_dir(directory))
-        store = stack.enter_context(open_store(state_dir))
-        _log.info("node %s, cameras: %s; state directory %s", settings.node, ", ".join(settings.cameras), state_dir)
-        node = Node(in_force, uuid.uuid4().hex, store, events_dir, metrics)
+        files = [state_dir / STORE_FILE, state_dir / overrides.FILE, events_dir / EVENTS_FILE]
+        identity = open_identity(state_dir, files, settings.node, machine)
+        store = stack.enter_context(open_store(state_dir / identity.subdirectory))
+        _log.info("node %s, node_id %s, cameras: %s", settings.node, identity.node_id, ", ".join(settings.cameras))
+        _log.info("state directory %s", state_dir)
+        events_dir /= identity.subdirectory
+
+        def on_copy(of: str) -> None:
+            if identity.disown(of):
+                requests.restart()
+
+        requests.is_restart_due = False  # the last run may have asked again while it stopped
+        node = Node(in_force, identity, uuid.uuid4().hex, store, events_dir, metrics, on_copy)
         node.outbox.open()
         stack.callback(node.outbox.stop, _STOP_TIMEOUT_S)  # so that waiting events are on the disk after any error
         async with asyncio.TaskGroup() as group:
@@ -152,6 +174,9 @@ class _Run:
                 self._service.report_stopping()
                 self._node.editor.close()
                 return None
+            if requests.is_restart_due:
+                _log.warning("the state directory is a copy of that of a node that is running: starting without it")
+                return self._in_force.effective.without_saved()
             if requests.is_reload_due:
                 requests.is_reload_due = False
                 async with self._node.editor.lock:

@@ -17,6 +17,7 @@ class Requests:
     def __init__(self) -> None:
         self.is_stopping = False
         self.is_reload_due = False
+        self.is_restart_due = False
         self.changed = asyncio.Event()
 
     def stop(self) -> None:
@@ -27,6 +28,11 @@ class Requests:
     def reload(self) -> None:
         """Request that the configuration is read again."""
         self.is_reload_due = True
+        self.changed.set()
+
+    def restart(self) -> None:
+        """Request another run with the same configuration, without what is saved in the state directory."""
+        self.is_restart_due = True
         self.changed.set()
 
 

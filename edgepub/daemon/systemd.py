@@ -63,7 +63,8 @@ class Service:
                 if not status.broker.sessions:
                     problem = status.broker.problem
                     _log.warning("startup timed out waiting for the broker; continuing without it: %s", problem)
-            self._report("; ".join(filter(None, [status.summary, self._reload_result, *status.problems])))
+            texts = [status.summary, self._reload_result, *status.problems, *status.notes]
+            self._report("; ".join(filter(None, texts)))
             self._ping_watchdog(stuck())
             await asyncio.sleep(self._poll_s)
 

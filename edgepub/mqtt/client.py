@@ -41,6 +41,7 @@ class PahoLog(logging.Logger):
 
     def __init__(self) -> None:
         super().__init__("edgepub.paho", logging.ERROR)
+        self.disabled = True  # aiomqtt would log an exception for an answer that comes when nothing waits for it
         self.last_error: object = None
 
     def log(self, level: int, msg: object, *args: object, **_: Any) -> None:  # noqa: ANN401

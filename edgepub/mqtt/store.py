@@ -22,7 +22,8 @@ from edgepub.core.state_dir import (
 from edgepub.core.threads import Worker
 from edgepub.mqtt.topics import is_topic
 
-_FILE = "state.json"
+STORE_FILE = "state.json"
+"""In the state directory."""
 _VERSION = 1
 _RETRY_S = 10.0
 _CLOSE_TIMEOUT_S = 5.0
@@ -193,7 +194,7 @@ def _find_newer(content: object) -> str | None:
 def read_retained_topics(state_dir: Path) -> list[str] | None:
     """Return the topics with retained messages of the node of a state directory; None if unknown. It may be running."""
     try:
-        saved = _VALIDATOR.validate_python(orjson.loads(read_file(state_dir / _FILE)))
+        saved = _VALIDATOR.validate_python(orjson.loads(read_file(state_dir / STORE_FILE)))
     except (OSError, orjson.JSONDecodeError, ValidationError):
         return None
     return list(filter(is_topic, saved["retained"]))
@@ -202,7 +203,7 @@ def read_retained_topics(state_dir: Path) -> list[str] | None:
 @contextmanager
 def open_store(state_dir: Path, retry_s: float = _RETRY_S) -> Iterator[Store]:
     """Open the store of a state directory, and close it at the end; see `Store` for `retry_s`."""
-    store = Store(state_dir / _FILE, retry_s)
+    store = Store(state_dir / STORE_FILE, retry_s)
     store.start()
     try:
         yield store

@@ -30,6 +30,7 @@ class Subscriptions:
         broker: the broker's name, for the log.
         status: has a note while subscriptions are refused.
         make_pauses: makes the pauses between two attempts in one session.
+        optional: more topics, first in each session; that the broker refuses them is no problem to report.
 
     """
 
@@ -39,8 +40,10 @@ class Subscriptions:
         broker: str,
         status: BrokerStatus,
         make_pauses: Callable[[], Backoff] = lambda: Backoff(_MIN_PAUSE_S, _MAX_PAUSE_S),
+        optional: Sequence[str] = (),
     ) -> None:
-        self._topics = topics
+        self._topics = [*optional, *topics]
+        self._optional = set(optional)
         self._broker = broker
         self._status = status
         self._make_pauses = make_pauses
@@ -64,17 +67,17 @@ class Subscriptions:
 
     async def _ask(self, session: SubscribingSession, topics: Sequence[str], *, has_warned: bool) -> list[str]:
         """Subscribe to these topics; return those that the broker refuses."""
-        refused = []
-        reason = ""
+        refused, reasons = [], []
         for topic in topics:
             try:
                 await session.subscribe(topic)
             except SubscriptionRefusedError as error:
                 refused.append(topic)
-                reason = reason or str(error)
-        if refused:
-            more = f" (and {len(refused) - 1} more like it)" if len(refused) > 1 else ""
-            text = f"{reason}{more}; messages there are ignored until it grants that"
+                if topic not in self._optional:
+                    reasons.append(str(error))
+        if reasons:
+            more = f" (and {len(reasons) - 1} more like it)" if len(reasons) > 1 else ""
+            text = f"{reasons[0]}{more}; messages there are ignored until it grants that"
             self._status.notes[_NOTE] = text
             if not has_warned:
                 _log.warning("broker %s: %s", self._broker, text)

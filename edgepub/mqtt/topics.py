@@ -67,6 +67,16 @@ def parse_object_count(levels: Sequence[str]) -> ObjectCount | None:
     return None
 
 
+def find_nodes(published: Iterable[str]) -> list["Topics"]:
+    """Return the nodes to which topics belong, as each node's info and status or a topic of events show."""
+    published = set(published)
+    roots = {topic.rsplit("/", 2)[0] for topic in published if topic.endswith("/events")}
+    for root in (topic.removesuffix("/info") for topic in published if topic.endswith("/info")):
+        if f"{root}/status" in published:  # else it is another topic that ends so, of a label for example
+            roots.add(root)
+    return [Topics(*root.rsplit("/", 1)) for root in sorted(roots) if "/" in root]
+
+
 @dataclass(frozen=True, slots=True)
 class Topics:
     """The topics of one node."""
@@ -88,6 +98,11 @@ class Topics:
     def info(self) -> str:
         """The node's versions, cameras and models; retained."""
         return f"{self.root}/info"
+
+    @property
+    def claim(self) -> str:
+        """Where nodes with the same name notice each other; not retained."""
+        return f"{self.root}/info/claim"
 
     @property
     def stats(self) -> str:

@@ -33,7 +33,7 @@ class Broker5:
     def _serve(self, scripts):
         with contextlib.suppress(OSError):
             for script in scripts:
-                client, _ = self._listener.accept()
+                client = self._accept()
                 self.sessions += 1
                 with client, client.makefile("rb") as packets:
                     answers = iter(script)
@@ -46,6 +46,16 @@ class Broker5:
                         client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
                 if self._resets:
                     self.has_reset.set()
+
+    def _accept(self):
+        """Wait for a connection; refuse those that only ask whether another node has the name."""
+        while True:
+            client, _ = self._listener.accept()
+            if b"edgepub-claim-" not in client.recv(4096, socket.MSG_PEEK):
+                return client
+            with client:
+                client.recv(4096)
+                client.sendall(b"\x20\x03\x00\x87\x00")
 
     def _answer(self, packets, answers):
         """Read a packet, and return the response; None at the end."""

@@ -9,17 +9,25 @@ import yaml
 
 from tests.support.waiting import WAIT_S, wait_until
 
+_RUN_ON = """
+import sys
+from pathlib import Path
+from edgepub.daemon.run import run
+sys.exit(run(Path(sys.argv[1]), machine=sys.argv[2]))
+"""
+
 
 class Daemon:
-    """`edgepub run` in a separate process."""
+    """`edgepub run` in a separate process; with `machine` as on the machine with this key."""
 
-    def __init__(self, directory, settings, **environment):
+    def __init__(self, directory, settings, machine=None, **environment):
         self.file = directory / "edgepub.yaml"
         self.file.write_text(yaml.safe_dump(settings))
         self._log = directory / "edgepub.log"
         with self._log.open("wb") as log:
+            run = ["-m", "edgepub", "run", "-c", self.file] if machine is None else ["-c", _RUN_ON, self.file, machine]
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "edgepub", "run", "-c", self.file],
+                [sys.executable, *run],
                 stdout=log,
                 stderr=log,
                 env={**os.environ, **environment},

@@ -146,6 +146,11 @@ class DurableLane:
         left_s = self._max_age_s - (now_s - message.created_s)
         return message._replace(expiry_s=max(1, int(left_s)))
 
+    def topics(self) -> set[str]:
+        """Return the topics of the messages that wait."""
+        with self._lock:
+            return self._queue.topics
+
     def __bool__(self) -> bool:
         with self._lock:
             queue = self._queue

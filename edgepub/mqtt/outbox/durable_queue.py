@@ -144,6 +144,11 @@ class DurableQueue:
         return bool(self._backlog)
 
     @property
+    def topics(self) -> set[str]:
+        """The topics of the events that wait."""
+        return {*self._backlog, *(message.topic for queue in (self._ready, self._incoming) for message in queue)}
+
+    @property
     def has_incoming(self) -> bool:
         """Whether `take_incoming` has an event."""
         return bool(self._incoming)

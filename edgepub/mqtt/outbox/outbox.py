@@ -238,6 +238,10 @@ class Outbox:
             oldest = self._lanes.stream.oldest(topic)
         return 0.0 if oldest is None or oldest.receipt is None else time.monotonic() - oldest.receipt.queued_s
 
+    def event_topics(self) -> set[str]:
+        """Return the topics of the events that wait."""
+        return self._durable.topics()
+
     def figures(self) -> OutboxFigures:
         """Return how many messages are where."""
         with self._lock:

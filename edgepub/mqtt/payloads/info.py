@@ -35,6 +35,7 @@ class Info(TypedDict):
 
     schema: Annotated[Literal["edgepub.info/1"], Field(description="name and version of this schema")]
     node: str
+    node_id: Annotated[str, Field(description="made once, at random; another node with the same name has another one")]
     boot_id: Annotated[str, Field(description="changes at every start of the daemon")]
     versions: Annotated[dict[str, str], Field(description="versions of edgepub, PySDK, the MQTT libraries and Python")]
     cameras: dict[str, CameraInfo]
@@ -45,12 +46,13 @@ class Info(TypedDict):
 VALIDATOR = TypeAdapter(Info)
 
 
-def build(settings: Settings, boot_id: str) -> bytes:
+def build(settings: Settings, node_id: str, boot_id: str) -> bytes:
     """Return the info payload of a configuration, as JSON."""
     payload = VALIDATOR.validate_python(
         {
             "schema": SCHEMA,
             "node": settings.node,
+            "node_id": node_id,
             "boot_id": boot_id,
             "versions": installed_versions(),
             "cameras": {
