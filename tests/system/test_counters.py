@@ -298,6 +298,7 @@ def test_counters_of_events_of_the_last_run(broker, run_daemon, subscribe, studi
     for camera in ("cam", "removed"):
         damaged = f"SELECT min(id) FROM events WHERE topic = 'edgepub/test/{camera}/events'"
         execute(path, f"UPDATE events SET payload = zeroblob(100) WHERE id = ({damaged})")
+    execute(path, "UPDATE events SET topic = CAST(topic AS BLOB) WHERE id = (SELECT max(id) FROM events)")
     waited = dict(query(path, "SELECT topic, count(*) FROM events GROUP BY topic"))
     (newest,) = query(path, "SELECT max(created_s) FROM events")[0]
     wait_until(lambda: time.time() > newest + 8, "events that are too old")
@@ -311,6 +312,7 @@ def test_counters_of_events_of_the_last_run(broker, run_daemon, subscribe, studi
     for camera in ("cam", "removed"):
         expired = waited[f"edgepub/test/{camera}/events"] - 1
         assert cameras[camera]["dropped"] == {"event_damaged": 1, "event_expired": expired}
+    assert cameras["?"]["dropped"] == {"event_damaged": 1}, "whose camera cannot be read"
 
 
 @pytest.mark.mosquitto
