@@ -18,6 +18,8 @@ from pathlib import Path
 
 from edgepub.config import overrides
 from edgepub.config.areas import Areas
+from edgepub.core.identity import open_identity
+from edgepub.core.machine import machine_key
 from edgepub.core.state_dir import lock_state_dir
 from edgepub.mqtt.messages import EventReceipt, event_message, json_format
 from edgepub.mqtt.outbox.durable import DurableLane
@@ -28,7 +30,7 @@ from edgepub.mqtt.topics import camera_of_events
 from edgepub.telemetry.metrics import MetricsByCamera
 from tests.support.durable_lane import an_event, read_payloads
 
-FILES = ("events.sqlite", "events.sqlite-wal", "events.sqlite-shm", "state.json", "overrides.yaml")
+FILES = ("events.sqlite", "events.sqlite-wal", "events.sqlite-shm", "state.json", "overrides.yaml", "identity.json")
 TOPICS = [f"edgepub/test/{camera}/events" for camera in ("cam", "porch")]
 EVENTS = 200
 """In the file, and as many in its write-ahead log."""
@@ -38,6 +40,7 @@ _AREAS = {"zones": {"drive": {"polygon": [[0, 0], [1, 0], [1, 1]], "labels": ["p
 
 def make_directory(directory):
     """Make a good state directory, as a daemon leaves it that is killed during an outage."""
+    open_identity(directory, [], "test", machine_key())
     overrides.write(directory, {"cam": Areas.model_validate(_AREAS), "porch": Areas()})
     with open_store(directory) as store:
         store.save_setting("cam", "min_score", "0.7")
@@ -98,6 +101,8 @@ def start(directory):
     log, metrics = _Log(), MetricsByCamera()
     logging.getLogger().addHandler(log)
     with lock_state_dir(directory):
+        files = [directory / name for name in ("state.json", "overrides.yaml", "events.sqlite")]
+        open_identity(directory, files, "test", machine_key())
         saved = overrides.read_or_set_aside(directory)
         with open_store(directory) as store:
             setting = store.setting("cam", "min_score")
