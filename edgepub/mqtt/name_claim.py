@@ -32,6 +32,8 @@ _RIVAL_S = 75.0
 _ANNOUNCE_AFTER_S = 2.0
 """By then, the broker has granted the subscription."""
 _MAX_FAILED_LOOKS = 3
+_SUBSCRIBE_TURNS = 3
+"""Turns of the event loop until a subscription is written. A claim before it has no echo, and costs time."""
 _NOTE = "name"
 _WAY_OUT = "give one of the two another name (`node`), or stop one"
 _log = logging.getLogger(__name__)
@@ -179,6 +181,8 @@ class NameClaim:
             state = "waiting" if self._clock() < self._taken_until_s else "starting"
 
         async def send() -> None:
+            for _ in range(_SUBSCRIBE_TURNS):
+                await asyncio.sleep(0)
             # QoS 0: a broker may acknowledge nothing. What shows that it was sent is its echo.
             session.send(self._own.claim(inquiry.topics.claim, state))
 
