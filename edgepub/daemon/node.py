@@ -23,6 +23,7 @@ from edgepub.mqtt import connection, retained
 from edgepub.mqtt.commands import SETTINGS, CommandHandler
 from edgepub.mqtt.messages import EventReceipt, OnDone, Received, json_format, state_message
 from edgepub.mqtt.name_claim import NameClaim
+from edgepub.mqtt.outbox.checkpoint import Checkpoint
 from edgepub.mqtt.outbox.durable import DurableLane
 from edgepub.mqtt.outbox.outbox import Outbox
 from edgepub.mqtt.outbox.row import find_event_damage
@@ -100,7 +101,8 @@ class Node:
             lambda topic: EventReceipt(metrics, camera_of_events(topic)),
             limits.replay_rate_hz,
         )
-        self.outbox = Outbox(settings.outbox.stream.size, durable, store)
+        checkpoint = Checkpoint(self._topics.checkpoint, boot_id)
+        self.outbox = Outbox(settings.outbox.stream.size, durable, store, checkpoint)
         self._discovery_notes: list[str] = []
         self._announcer = Announcer(self._build_discovery, store.retained_topics, self.outbox)
         self._cameras = CameraWiring(

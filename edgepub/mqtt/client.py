@@ -183,6 +183,10 @@ class Client:
         """
         return await self._unless_lost(self.mqtt.subscribe(topic, qos=1))
 
+    async def unsubscribe(self, topic: str) -> None:
+        """End a subscription; errors as in `subscribe`."""
+        await self._unless_lost(self.mqtt.unsubscribe(topic))
+
     async def messages(self) -> AsyncIterator[aiomqtt.Message]:
         """Yield each message from the broker.
 

@@ -10,6 +10,7 @@ from math import inf
 from typing import Protocol
 
 from edgepub.core.errors import BrokerError, MessageRejectedError
+from edgepub.mqtt.confirmation import Confirmation
 from edgepub.mqtt.limits import Limits
 from edgepub.mqtt.messages import Message, OnDone, Received
 from edgepub.mqtt.outbox.outbox import Outbox
@@ -43,6 +44,9 @@ class BrokerSession(Protocol):
 
     async def subscribe(self, topic: str) -> None:
         """Subscribe to a topic, or raise BrokerError, or SubscriptionRefusedError if the session continues."""
+
+    async def unsubscribe(self, topic: str) -> None:
+        """End a subscription, or raise BrokerError."""
 
     def messages(self) -> AsyncIterator[Received]:
         """Yield each message that comes; raise BrokerError when the connection ends."""
@@ -92,6 +96,7 @@ class Publisher:
         self._client_id = client_id
         self._hello = hello
         self._goodbye = goodbye
+        self._confirmation = Confirmation(outbox)
         self._subscriptions = subscriptions
         self._on_message = on_message
         self._status = status
@@ -168,6 +173,7 @@ class Publisher:
                 tasks = [
                     group.create_task(self._listen(session), name="broker-messages"),
                     group.create_task(self._subscriptions.subscribe(session), name="broker-subscriptions"),
+                    group.create_task(self._confirmation.run(session), name="broker-confirmation"),
                     group.create_task(self._watch_acknowledgements(session), name="broker-acknowledgements"),
                 ]
                 await self._send(session)
@@ -184,7 +190,8 @@ class Publisher:
     async def _listen(self, session: BrokerSession) -> None:
         """Pass commands on, and notice the end of the connection."""
         async for message in session.messages():
-            self._on_message(message)
+            if not self._confirmation.take(message):
+                self._on_message(message)
 
     async def _watch_acknowledgements(self, session: BrokerSession) -> None:
         """End the session if the broker has read a message, and does not acknowledge it in time."""

@@ -8,7 +8,7 @@ from edgepub.mqtt.messages import announcement_message, state_message
 from edgepub.mqtt.outbox.outbox import Outbox
 from edgepub.mqtt.topics import Topics, is_level_of, parse_object_count
 
-_NODE_TOPICS = {"status", "info"}
+_NODE_TOPICS = {"status", "info", "checkpoint"}
 
 
 def clear_obsolete(

@@ -99,6 +99,20 @@ class Session:
         if any(getattr(code, "value", code) >= UNSPECIFIED_ERROR for code in reason_codes):
             raise SubscriptionRefusedError(f"the broker refuses the subscription to {topic}: {reason_codes[0]}")
 
+    async def unsubscribe(self, topic: str) -> None:
+        """End a subscription.
+
+        Raises:
+            BrokerError: the connection is broken.
+
+        """
+        try:
+            await self._client.unsubscribe(topic)
+        except aiomqtt.MqttError as error:
+            if isinstance(error.__context__, TimeoutError):  # the broker does not answer
+                return
+            raise self._session_error(error) from None
+
     async def messages(self) -> AsyncIterator[Received]:
         """Yield each message from the broker, until the connection ends.
 

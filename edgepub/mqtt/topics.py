@@ -105,6 +105,11 @@ class Topics:
         return f"{self.root}/info/claim"
 
     @property
+    def checkpoint(self) -> str:
+        """What the broker has acknowledged of the retained messages, for edgepub itself; retained."""
+        return f"{self.root}/checkpoint"
+
+    @property
     def stats(self) -> str:
         """Figures of the node and its cameras, at an interval."""
         return f"{self.root}/stats"

@@ -107,6 +107,9 @@ class FakeSession:
         if self.broker.refuses_subscriptions:
             raise SubscriptionRefusedError("no")
 
+    async def unsubscribe(self, topic):
+        pass
+
     async def messages(self):
         for message in self.broker.commands:
             yield message

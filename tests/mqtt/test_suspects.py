@@ -36,6 +36,7 @@ class FussyBroker:
         """Read messages until nothing waits, or the session ends; return the topics that arrived."""
         outbox, arrived, unread = self._outbox, [], []
         outbox.start_session(16, HELLO)
+        outbox.resend_lost(b"")
         while True:
             await asyncio.sleep(0.001)  # the pauses after pictures and announcements are shorter
             while message := outbox.take():
@@ -146,9 +147,8 @@ async def test_several_such_messages_are_found_one_after_another():
         if number % 6 == 0:
             sender.put("state", guilty[number // 6])
     broker = FussyBroker(sender.outbox, *guilty)
-    for _ in range(3 * len(guilty)):
-        await broker.session()
-    assert set(INNOCENT) <= set(await broker.session())
+    arrived = {topic for _ in range(3 * len(guilty)) for topic in await broker.session()}
+    assert arrived >= set(INNOCENT)
     assert sender.outbox.figures().held_back == 5
 
 

@@ -86,7 +86,7 @@ def test_only_the_camera_that_changed_restarts_and_it_is_the_same_camera(node, m
     client.wait_for(
         lambda s: s.stats()[-1]["cameras"]["south"]["captured"] > newest, "the count of its frames continues"
     )
-    assert client.stats()[-1]["broker"] == {"reconnects": 0}
+    assert client.stats()[-1]["broker"]["reconnects"] == 0
 
 
 def test_a_camera_is_added_and_another_removed_with_all_its_topics(node, mosquitto, subscribe):
@@ -184,7 +184,7 @@ def test_the_broker_changes_and_no_camera_is_affected(node, mosquitto, subscribe
         seqs = numbers(first, "north", "seq") + numbers(second, "north", "seq")
         assert seqs == list(range(1, len(seqs) + 1)), "nothing is lost in between"
         second.wait_for(lambda s: s.stats(), "the figures")
-        assert second.stats()[-1]["broker"] == {"reconnects": 1}
+        assert second.stats()[-1]["broker"]["reconnects"] == 1
     finally:
         other.stop()
 

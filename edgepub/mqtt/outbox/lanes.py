@@ -13,6 +13,7 @@ from collections.abc import Callable, Collection
 from typing import Protocol
 
 from edgepub.mqtt.messages import Message
+from edgepub.mqtt.outbox.checkpoint import Checkpoint
 from edgepub.mqtt.outbox.durable import DurableLane
 from edgepub.mqtt.outbox.retained_lanes import RetainedLanes
 from edgepub.mqtt.outbox.state import Ledger
@@ -46,6 +47,7 @@ class Lanes:
         stream_size: messages that the stream lane holds.
         durable: the durable lane.
         ledger: remembers which topics are retained.
+        checkpoint: numbers the acknowledgements of retained messages.
         held: topics that are held back: retained ones wait, those of the stream are dropped.
         clock: the time of which only differences matter, in seconds.
 
@@ -56,10 +58,11 @@ class Lanes:
         stream_size: int,
         durable: DurableLane,
         ledger: Ledger | None,
+        checkpoint: Checkpoint,
         held: Collection[str],
         clock: Callable[[], float],
     ) -> None:
-        self.retained = RetainedLanes(ledger, held, clock)
+        self.retained = RetainedLanes(ledger, held, checkpoint, clock)
         self.durable = durable
         self.stream = StreamLane(stream_size)
         self._held = held

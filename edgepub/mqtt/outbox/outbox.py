@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 from edgepub.core.errors import MessageRejectedError
 from edgepub.mqtt.messages import Message
+from edgepub.mqtt.outbox.checkpoint import Checkpoint
 from edgepub.mqtt.outbox.dispatch import Dispatch
 from edgepub.mqtt.outbox.durable import DurableLane
 from edgepub.mqtt.outbox.lanes import Lanes
@@ -17,6 +18,7 @@ from edgepub.mqtt.outbox.state import Ledger
 from edgepub.mqtt.outbox.suspects import Suspects
 from edgepub.mqtt.outbox.wakeup import Wakeup
 
+_CHECKPOINT_PAUSE_S = 5.0
 _DISK_POLL_S = 1.0
 
 
@@ -40,6 +42,8 @@ class Outbox:
         stream_size: messages that the stream lane holds.
         durable: the durable lane; None: one in memory.
         ledger: remembers which topics are retained.
+        checkpoint: tells what the broker surely has of the retained messages; None: nothing does.
+        checkpoint_pause_s: the pause between an acknowledgement and the checkpoint for it.
         disk_poll_s: how often to check whether messages have waited long enough for a disk that hangs.
         clock: the time of which only differences matter, in seconds.
 
@@ -50,7 +54,9 @@ class Outbox:
         stream_size: int,
         durable: DurableLane | None = None,
         ledger: Ledger | None = None,
+        checkpoint: Checkpoint | None = None,
         disk_poll_s: float = _DISK_POLL_S,
+        checkpoint_pause_s: float = _CHECKPOINT_PAUSE_S,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._lock = threading.Lock()
@@ -58,7 +64,11 @@ class Outbox:
         self._ledger = ledger
         self._durable = DurableLane() if durable is None else durable
         self._suspects = Suspects(clock)
-        self._lanes = Lanes(stream_size, self._durable, ledger, self._suspects.held, clock)
+        self._checkpoint = checkpoint or Checkpoint()
+        self._checkpoint_pause_s = checkpoint_pause_s
+        self._is_checkpoint_due = False
+        self._session_checkpoint = 0  # the number when the session began
+        self._lanes = Lanes(stream_size, self._durable, ledger, self._checkpoint, self._suspects.held, clock)
         self._dispatch = Dispatch(self._lanes, self._suspects, clock)
         self._is_draining = False
         self._disk_poll_s = disk_poll_s
@@ -88,11 +98,12 @@ class Outbox:
         self._notify()
 
     def start_session(self, window: int, first: Message) -> bool:
-        """Send the values of all retained lanes again, for a broker that may have lost them; in the event loop.
+        """Prepare for a session; in the event loop. `resend_lost` comes next.
 
         Args:
             window: how many messages of QoS 1 may be in flight.
-            first: a message of QoS 1 to send first while messages are suspected of ending sessions.
+            first: a message of QoS 1 to send first while messages are suspected of ending sessions. The last will
+                has replaced the value of its topic.
 
         Returns:
             Whether a message that ended sessions is held back from now on.
@@ -102,7 +113,9 @@ class Outbox:
             held_before = len(self._suspects.held)
             dropped = self._dispatch.start_session(window, first)
             has_held_back = len(self._suspects.held) > held_before
-            self._lanes.retained.resend()
+            self._checkpoint.number += 1
+            self._session_checkpoint = self._checkpoint.number
+            self._lanes.retained.state.resend_topic(first.topic)
             self._wakeup.notify()
         for message in dropped:
             message.count_dropped("given_up")
@@ -137,6 +150,9 @@ class Outbox:
             message.count_sent(taken_s)
         else:
             message.count_dropped(error.reason)
+        if error is None and message.retain and message.topic != self._checkpoint.topic and not self._is_checkpoint_due:
+            self._is_checkpoint_due = True
+            asyncio.get_running_loop().call_later(self._checkpoint_pause_s, self._put_checkpoint)
         if isinstance(lane, SingleLane):
             asyncio.get_running_loop().call_later(self._clock() - taken_s, self._end_pause, lane)
 
@@ -201,6 +217,22 @@ class Outbox:
             self._lanes.retained.resend(*lanes)
             self._wakeup.notify()
 
+    @property
+    def checkpoint_topic(self) -> str | None:
+        """The topic of the checkpoint; None if there is none."""
+        return self._checkpoint.topic
+
+    def resend_lost(self, checkpoint: bytes) -> None:
+        """Send the retained messages again that the broker acknowledged before this session and may have lost.
+
+        Args:
+            checkpoint: the payload of the checkpoint that the broker has; empty if it has none.
+
+        """
+        with self._lock:
+            self._lanes.retained.resend_acknowledged(self._checkpoint.parse(checkpoint), self._session_checkpoint)
+            self._wakeup.notify()
+
     def reset_failures(self) -> None:
         """Forget over which messages sessions ended: from now on it is another broker."""
         with self._lock:
@@ -252,6 +284,11 @@ class Outbox:
         with self._lock:
             self._lanes.retained.release_saved()
             self._wakeup.notify()
+
+    def _put_checkpoint(self) -> None:
+        self._is_checkpoint_due = False
+        if not self._is_draining and (message := self._checkpoint.next_message()):
+            self.put(message)
 
     def _end_pause(self, lane: SingleLane) -> None:
         with self._lock:

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Collection
 
 from edgepub.mqtt.messages import Message
+from edgepub.mqtt.outbox.checkpoint import Checkpoint
 from edgepub.mqtt.outbox.single import AnnouncementLane, SingleLane
 from edgepub.mqtt.outbox.state import Ledger, StateLane
 
@@ -13,6 +14,7 @@ class RetainedLanes:
     Args:
         ledger: remembers the topics; None: nothing does.
         held: topics not to send now.
+        checkpoint: numbers the acknowledgements.
         clock: returns monotonic seconds.
 
     Attributes:
@@ -22,10 +24,12 @@ class RetainedLanes:
 
     """
 
-    def __init__(self, ledger: Ledger | None, held: Collection[str], clock: Callable[[], float]) -> None:
-        self.announcements = AnnouncementLane(ledger, held, clock)
-        self.state = StateLane(ledger, held)
-        self.pictures = SingleLane(ledger, held)
+    def __init__(
+        self, ledger: Ledger | None, held: Collection[str], checkpoint: Checkpoint, clock: Callable[[], float]
+    ) -> None:
+        self.announcements = AnnouncementLane(ledger, held, checkpoint, clock)
+        self.state = StateLane(ledger, held, checkpoint)
+        self.pictures = SingleLane(ledger, held, checkpoint)
         self._ledger = ledger
         self._lanes: dict[str, StateLane] = {
             "announcements": self.announcements,
@@ -50,6 +54,11 @@ class RetainedLanes:
         """Send every value of these lanes again; of all lanes if none is named."""
         for name in names or self._lanes:
             self._lanes[name].resend()
+
+    def resend_acknowledged(self, after: int, before: int) -> None:
+        """Send the values again that were acknowledged after one checkpoint and before another."""
+        for lane in self._lanes.values():
+            lane.resend_acknowledged(after, before)
 
     def release_saved(self) -> None:
         """Release the topics that the ledger has on disk now."""

@@ -4,6 +4,7 @@ import time
 from collections.abc import Callable, Collection
 
 from edgepub.mqtt.messages import Message
+from edgepub.mqtt.outbox.checkpoint import Checkpoint
 from edgepub.mqtt.outbox.state import Ledger, StateLane
 
 
@@ -13,11 +14,17 @@ class SingleLane(StateLane):
     Args:
         ledger: remembers the topics; None: nothing does.
         held_back: topics not to send now.
+        checkpoint: numbers the acknowledgements.
 
     """
 
-    def __init__(self, ledger: Ledger | None = None, held_back: Collection[str] = ()) -> None:
-        super().__init__(ledger, held_back)
+    def __init__(
+        self,
+        ledger: Ledger | None = None,
+        held_back: Collection[str] = (),
+        checkpoint: Checkpoint | None = None,
+    ) -> None:
+        super().__init__(ledger, held_back, checkpoint)
         self._is_paused = False
 
     def take(self) -> Message | None:
@@ -50,6 +57,7 @@ class AnnouncementLane(SingleLane):
     Args:
         ledger: remembers the topics; None: nothing does.
         held_back: topics not to send now.
+        checkpoint: numbers the acknowledgements.
         clock: returns monotonic seconds.
 
     """
@@ -58,9 +66,10 @@ class AnnouncementLane(SingleLane):
         self,
         ledger: Ledger | None = None,
         held_back: Collection[str] = (),
+        checkpoint: Checkpoint | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        super().__init__(ledger, held_back)
+        super().__init__(ledger, held_back, checkpoint)
         self._clock = clock
         self._quiet_until_s = 0.0
 

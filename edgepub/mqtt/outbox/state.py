@@ -5,6 +5,7 @@ from collections.abc import Callable, Collection
 from typing import Protocol
 
 from edgepub.mqtt.messages import Message
+from edgepub.mqtt.outbox.checkpoint import Checkpoint
 
 _MAX_HELD_S = 1.0
 """How long a new topic waits for the disk, which may hang."""
@@ -32,28 +33,37 @@ class StateLane:
     Args:
         ledger: remembers the topics; None: nothing does.
         held_back: topics not to send now.
+        checkpoint: numbers the acknowledgements.
 
     """
 
-    def __init__(self, ledger: Ledger | None = None, held_back: Collection[str] = ()) -> None:
+    def __init__(
+        self,
+        ledger: Ledger | None = None,
+        held_back: Collection[str] = (),
+        checkpoint: Checkpoint | None = None,
+    ) -> None:
         self._ledger = ledger
         self._held_back = held_back
+        self._checkpoint = checkpoint or Checkpoint()
         self._newest: dict[str, Message] = {}
+        self._acknowledged: dict[str, int] = {}  # topics whose newest value the broker has; the next checkpoint then
         self._unsent: dict[str, None] = {}  # topics, the longest waiting first
         self._held: dict[str, float] = {}  # topics that the ledger does not have on disk yet, and since when
 
     def put(self, message: Message) -> None:
         """Replace the topic's value. An older one that was not sent is never sent, which does not count as a loss."""
         self._newest[message.topic] = message
+        self._acknowledged.pop(message.topic, None)
         self._unsent.pop(message.topic, None)
         self._unsent[message.topic] = None
         if self._ledger and message.payload and not self._ledger.add_retained(message.topic):
             self._held.setdefault(message.topic, time.monotonic())
 
     def put_back(self, message: Message) -> Message | None:
-        """Put back a value that was taken and not sent, unless there is a newer one."""
+        """Put back a value that was taken and not sent, to the front, unless there is a newer one."""
         if self._newest.get(message.topic) is message:
-            self._unsent.setdefault(message.topic)
+            self._unsent = {message.topic: None, **self._unsent}
         return None
 
     def take(self) -> Message | None:
@@ -67,14 +77,17 @@ class StateLane:
         return self._newest[topic]
 
     def done(self, message: Message) -> None:
-        """Forget a topic that was cleared: clearing it once is enough in this run."""
-        if not message.payload and self._newest.get(message.topic) is message:
-            del self._newest[message.topic]
-            self._unsent.pop(message.topic, None)  # where it is if `resend` was called meanwhile
+        """Note that a value was acknowledged; forget a topic that was cleared, because once is enough in this run."""
+        if self._newest.get(message.topic) is not message:
+            return
+        self._acknowledged[message.topic] = self._checkpoint.number
+        if not message.payload:
+            self.remove(message.topic)  # also from the unsent, where it is if `resend` was called meanwhile
 
     def remove(self, topic: str) -> None:
         """Remove a topic, because another lane sends it now."""
         self._newest.pop(topic, None)
+        self._acknowledged.pop(topic, None)
         self._unsent.pop(topic, None)
         self._held.pop(topic, None)
 
@@ -85,6 +98,17 @@ class StateLane:
     def resend(self) -> None:
         """Send every value again."""
         self._unsent = dict.fromkeys(self._newest)
+
+    def resend_topic(self, topic: str) -> None:
+        """Send the value of a topic again, if there is one."""
+        if topic in self._newest:
+            self._unsent.setdefault(topic)
+
+    def resend_acknowledged(self, after: int, before: int) -> None:
+        """Send the values again that were acknowledged after one checkpoint and before another."""
+        lost = {topic for topic, checkpoint in self._acknowledged.items() if after < checkpoint < before}
+        if lost:
+            self._unsent = {topic: None for topic in self._newest if topic in lost or topic in self._unsent}
 
     def release_saved(self) -> None:
         """Release the topics that the ledger has on disk now."""
