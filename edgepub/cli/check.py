@@ -80,7 +80,7 @@ def _start_check(timeout_s: float, subject: str, work: Callable[[], str]) -> Cal
 async def _connect(settings: Settings) -> str:
     password = read_broker_password(settings.mqtt)
     async with connection.connect(settings.mqtt, f"{settings.client_id}-check", password) as session:
-        return "; ".join([f"MQTT {session.version}", *session.limits.describe()])
+        return "; ".join([f"MQTT {session.version}", *filter(None, session.limits.describe().values())])
 
 
 def _read_frame(name: str, camera: CameraSettings, frames: dict[str, Frame]) -> str:

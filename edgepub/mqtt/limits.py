@@ -35,7 +35,9 @@ class Limits(NamedTuple):
         """Return what is left of it by the properties of CONNACK (MQTT 5.0, 3.2.2.3)."""
         return self._replace(retain=self.retain and bool(retain_available), qos=1 if self.qos and maximum_qos else 0)
 
-    def describe(self) -> list[str]:
-        """Return what is missing because of the broker, one line each."""
-        lines = [] if self.retain or not self.is_retain_wanted else [_NO_RETAIN]
-        return lines if self.qos else [*lines, _NO_QOS_1]
+    def describe(self) -> dict[str, str | None]:
+        """Return what is missing because of the broker, a line for each limit; None if nothing is."""
+        return {
+            "retain": _NO_RETAIN if self.is_retain_wanted and not self.retain else None,
+            "qos": None if self.qos else _NO_QOS_1,
+        }

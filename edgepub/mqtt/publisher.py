@@ -148,11 +148,12 @@ class Publisher:
 
     def _note_limits(self, limits: Limits) -> None:
         """Say once what is missing because of the broker."""
-        lines = limits.describe()
-        for line in lines:
-            if line not in self._status.notes.values():
+        for name, line in limits.describe().items():
+            if line is None:
+                self._status.notes.pop(name, None)
+            elif line != self._status.notes.get(name):
+                self._status.notes[name] = line
                 _log.warning("broker %s: %s", self._broker, line)
-        self._status.notes = {line: line for line in lines}
 
     def _set_deadline(self, seconds: float) -> None:
         self._deadline_s = time.monotonic() + seconds
