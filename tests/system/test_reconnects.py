@@ -62,7 +62,7 @@ def test_what_the_broker_has_acknowledged_is_not_published_again(settings_for, r
         link.cut()
         for _ in range(2):
             again = set(link.cut()) - {CHECKPOINT}
-            assert {topic.rpartition("/")[2] for topic in again} <= {"status", "detections", "stats", "events"}
+            assert {topic.rpartition("/")[2] for topic in again} <= {"status", "claim", "detections", "stats", "events"}
             assert "edgepub/test/status" in again, "the last will has replaced it"
             assert "edgepub/test/cam/status" not in again
 
