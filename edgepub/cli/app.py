@@ -4,14 +4,11 @@ import json
 import sys
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from edgepub.cli.bench.subjects import Subject
-
-if TYPE_CHECKING:
-    from edgepub.config.effective import EffectiveSettings
 
 app = typer.Typer(
     help="Publish on MQTT what cameras see, with a model on a DeGirum-supported accelerator.",
@@ -88,6 +85,7 @@ def check(
     ] = False,
 ) -> None:
     """Check the configuration, and list every error in it."""
+    from edgepub.cli.notes import notes
     from edgepub.config.effective import load_effective
     from edgepub.config.load import default_config_path
 
@@ -96,7 +94,7 @@ def check(
     settings = effective.settings
     counts = [_count_text(len(settings.cameras), "camera"), _count_text(len(settings.models), "model")]
     typer.echo(f"{path}: good: {', '.join(counts)}, broker {settings.mqtt.display_url}")
-    for line in [*effective.override_notes(), *_discovery_notes(effective)]:
+    for line in notes(effective):
         typer.echo(line)
     if connect:
         _require_system_libraries()
@@ -257,14 +255,6 @@ def _print_discovery(path: Path) -> None:
     for note in notes:
         typer.echo(note, err=True)
     typer.echo(json.dumps(messages, indent=2, ensure_ascii=False))
-
-
-def _discovery_notes(effective: "EffectiveSettings") -> list[str]:
-    from edgepub.home_assistant.discovery import build
-    from edgepub.mqtt import store
-
-    published = store.read_retained_topics(effective.state_dir) or []
-    return [f"{effective.path}: {note}" for note in build(effective.settings, published).notes]
 
 
 def _purge(path: Path) -> None:

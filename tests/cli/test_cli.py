@@ -31,6 +31,33 @@ def test_check_accepts_a_valid_configuration(cli, configuration):
     assert done.stdout == f"{configuration}: good: 1 camera, 1 model, broker mqtt://127.0.0.1:1883\n"
 
 
+@pytest.mark.parametrize(
+    ("prefix", "zones", "slashes"),
+    [
+        ("edgepub", True, None),
+        ("site1/edgepub", False, None),
+        ("site1/edgepub", True, 8),
+        ("a/b/c/d", False, 8),
+        ("a/b/c/d", True, 10),
+    ],
+)
+def test_check_counts_the_slashes_of_topics(cli, configuration, prefix, zones, slashes):
+    """AWS IoT Core ends the session over a topic with more than 7."""
+    porch = GOOD["cameras"]["porch"] | ({"zones": {"door": {"polygon": [[0, 0], [1, 0], [1, 1]]}}} if zones else {})
+    configuration.write_text(
+        yaml.safe_dump(
+            GOOD | {"mqtt": {"topic_prefix": prefix}, "cameras": {"yard": porch | {"zones": {}}, "porch": porch}}
+        )
+    )
+    done = cli("check", "-c", configuration)
+    assert (done.returncode, done.stderr) == (0, "")
+    _, *notes = done.stdout.splitlines()
+    assert len(notes) == bool(slashes)
+    if slashes:
+        assert "mqtt.topic_prefix" in notes[0]
+        assert f"{slashes} slashes" in notes[0]
+
+
 def test_check_finds_the_configuration_from_the_environment(cli, configuration):
     assert cli("check", EDGEPUB_CONFIG=str(configuration)).stdout.startswith(f"{configuration}: good")
 

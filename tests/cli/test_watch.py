@@ -83,9 +83,11 @@ class Watching:
     def _found(self, start):
         return next((line for line in reversed(self.lines) if line.startswith(start)), None)
 
-    def end(self, number=signal.SIGTERM):
+    def end(self, number=signal.SIGTERM, complaint=""):
         self.process.send_signal(number)
-        assert (self.process.wait(WAIT_S), self.process.stderr.read()) == (0, "")
+        code, errors = self.process.wait(WAIT_S), self.process.stderr.read()
+        assert (code, bool(errors)) == (0, bool(complaint)), errors
+        assert complaint in errors
 
     def close(self):
         self.process.kill()
@@ -311,6 +313,18 @@ RUBBISH = {
     "edgepub/status": "online",
     "edgepub/" + "n" * 65: "online",
 }
+
+
+@pytest.mark.mosquitto
+def test_a_retained_message_that_paho_cannot_read_does_not_end_it(mosquitto, watch):
+    unreadable = ["-D", "publish", "user-property", "x", "\ufeff"]
+    to = ["-V", "5", "-q", "1", "-r", "-t", "edgepub/garage/porch/status", "-m", "online"]
+    subprocess.run(["mosquitto_pub", "-p", str(mosquitto.port), *to, *unreadable], check=True)
+    watching = watch("--broker", mosquitto.url)
+    watching.wait_for("watching")
+    publish_all(mosquitto.port, {"edgepub/garage/yard/status": "online"}, retain=False)
+    watching.wait_for("garage/yard: online")
+    watching.end(complaint="edgepub/garage/porch/status")
 
 
 @pytest.mark.mosquitto
