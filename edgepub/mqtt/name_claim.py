@@ -103,6 +103,9 @@ class NameClaim:
         await self._check(look)
         async with connect() as session:
             self._is_announced = False
+            if self._other:
+                self._other = None
+                self._outbox.resend()  # what is retained now is that node's, perhaps without its checkpoint
             # The stream lane comes behind the states: a node that runs and hears this sends its own states again.
             running = self._claim("running")
             announcement = asyncio.get_running_loop().call_later(_ANNOUNCE_AFTER_S, self._outbox.put, running)
