@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import sqlite3
 import subprocess
 import time
 import urllib.error
@@ -101,6 +102,11 @@ def identity(site, state):
     return json.loads((site.state(state) / "identity.json").read_text())
 
 
+def events_on_disk(site, state):
+    with contextlib.closing(sqlite3.connect(f"file:{site.state(state)}/events.sqlite?mode=ro", uri=True)) as database:
+        return database.execute("SELECT count(*) FROM events").fetchone()[0]
+
+
 def foreign_files(site, state):
     return sorted({path.name.split(".foreign-")[0] for path in site.state(state).glob("*.foreign-*")})
 
@@ -129,7 +135,7 @@ def fill(site, node="garage", machine=None):
     saved = {"cameras": {"cam": {"zones": {"drawn": ZONE}}}}
     wait_until(lambda: '"0.8"' in (site.state(node) / "state.json").read_text(), "it on disk")
     site.broker.pause()
-    time.sleep(4)  # the video has an object every three seconds
+    wait_until(lambda: events_on_disk(site, node), "events")
     daemon.process.kill()
     daemon.wait()
     site.broker.resume()
@@ -246,7 +252,7 @@ def test_a_node_that_waits_stops_when_told_to_and_keeps_its_events(site):
     site.start_and_wait(site.settings("garage"), "a")
     second = site.start(site.settings("garage"), "b")
     second.wait_for_log("another edgepub runs as node garage")
-    time.sleep(4)
+    wait_until(lambda: events_on_disk(site, "b"), "events")
     assert second.terminate() == 0
     assert "wait for the next start" in second.log
     assert b"offline" not in site.reader.payloads("edgepub/garage/status")
