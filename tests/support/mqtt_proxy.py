@@ -8,6 +8,8 @@ import threading
 class MqttProxy:
     """Passes packets on between clients and a broker on this computer. A context manager.
 
+    While the broker is not there, it closes each connection immediately.
+
     Args:
         port: the broker's.
         from_client: returns what the broker gets for a packet of a client; None ends the session.
@@ -36,11 +38,20 @@ class MqttProxy:
         for thread in self._threads:
             thread.join()
 
+    def cut(self):
+        """End all sessions. New ones are accepted."""
+        for sock in self._sockets.copy():
+            _end(sock)
+
     def _accept(self):
         with contextlib.suppress(OSError):
             while True:
                 client, _ = self._listener.accept()
-                broker = socket.create_connection(("127.0.0.1", self._target))
+                try:
+                    broker = socket.create_connection(("127.0.0.1", self._target))
+                except ConnectionRefusedError:
+                    client.close()
+                    continue
                 self.sessions += 1
                 self._sockets += [client, broker]
                 for source, target, rule in ((client, broker, self._rules[0]), (broker, client, self._rules[1])):
