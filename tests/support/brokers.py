@@ -60,16 +60,17 @@ class Amqtt:
 
 
 class Subscriber:
-    """A client of the broker that keeps all messages it receives."""
+    """A client of the broker that keeps all messages it receives; with `session` in a session that the broker keeps."""
 
     protocol = paho.MQTTv311
 
-    def __init__(self, port, topic="#", user=None):
+    def __init__(self, port, topic="#", user=None, session=None):
         self.port = port
         self.messages = []  # (topic, payload, retained)
         self._changed = threading.Condition()
         self._ready = threading.Event()
-        self._client = paho.Client(CallbackAPIVersion.VERSION2, protocol=self.protocol)
+        kept = {"client_id": session, "clean_session": False} if session else {}
+        self._client = paho.Client(CallbackAPIVersion.VERSION2, protocol=self.protocol, **kept)
         if user:
             self._client.username_pw_set(*user)
         self._client.on_message = self.take
