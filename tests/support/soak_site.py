@@ -135,8 +135,8 @@ class SoakSite:
             with error:
                 return error.read()
 
-    def notes(self):
-        return json.loads(self.get("healthz"))["notes"]
+    def health(self):
+        return json.loads(self.get("healthz"))
 
     def figures(self):
         """Return memory in MB, threads and open files: memory with the daemon's children."""

@@ -89,19 +89,19 @@ class Soak:
         self.site.start_broker()
 
     def acknowledge_nothing(self):
-        """Until the daemon ends the session."""
-        sessions = self.site.proxy.sessions
-        self.site.lie = lambda packet: b"" if kind_of(packet) == PUBACK else packet
-        wait_until(lambda: self.site.proxy.sessions > sessions, "another session")
+        """Until the daemon ends the session; the next session gets its acknowledgements from the first on."""
+        proxy, sessions = self.site.proxy, self.site.proxy.sessions
+        self.site.lie = lambda packet: b"" if kind_of(packet) == PUBACK and proxy.sessions == sessions else packet
+        wait_until(lambda: proxy.sessions > sessions, "another session")
         self.site.lie = lambda packet: packet
 
     def refuse_subscriptions(self):
         """Until the daemon says so; then wait until it has asked again."""
         self.site.lie = lambda packet: packet[:-1] + b"\x87" if kind_of(packet) == SUBACK else packet
         self.site.proxy.cut()
-        wait_until(lambda: any("subscription" in note for note in self.site.notes()), "that it is said")
+        wait_until(lambda: any("subscription" in note for note in self.site.health()["notes"]), "that it is said")
         self.site.lie = lambda packet: packet
-        wait_until(lambda: not any("subscription" in note for note in self.site.notes()), "that it is asked again")
+        wait_until(lambda: not self.site.health()["notes"], "that it is asked again")
 
     def cut_sessions(self):
         for _ in range(3):
@@ -224,9 +224,14 @@ def soak(directory, minutes):
                     break
                 began_s = time.monotonic()
                 cause()
+                # What is sent to a daemon without a session does not reach it.
+                wait_until(lambda: site.health()["broker"]["status"] == "online", "a session")
                 until(began_s + EVERY_S)
                 curve.add(fault, is_one_daemon=table is tables[0])
         return curve, site.stop()
+    except Exception:
+        print(site.daemon.log[-10_000:], file=sys.stderr)
+        raise
     finally:
         site.close()
 
