@@ -8,7 +8,8 @@ from edgepub.mqtt.limits import Limits
 from edgepub.mqtt.messages import Received
 from edgepub.mqtt.outbox.outbox import Outbox
 
-_TIMEOUT_S = 2.0
+_TIMEOUT_S = 0.5
+_PAUSE_S = 5.0
 
 
 class AskingSession(Protocol):
@@ -29,16 +30,18 @@ class Confirmation:
     Args:
         outbox: has the values.
         timeout_s: how long to wait for the checkpoint. Without it all values are sent again.
+        pause_s: the time between two checkpoints.
 
     """
 
-    def __init__(self, outbox: Outbox, timeout_s: float = _TIMEOUT_S) -> None:
+    def __init__(self, outbox: Outbox, timeout_s: float = _TIMEOUT_S, pause_s: float = _PAUSE_S) -> None:
         self._outbox = outbox
         self._timeout_s = timeout_s
+        self._pause_s = pause_s
         self._found: asyncio.Future[bytes] | None = None
 
     async def run(self, session: AskingSession) -> None:
-        """Send again what the broker may have lost.
+        """Send again what the broker may have lost; then publish checkpoints until cancelled, if that makes sense.
 
         Raises:
             BrokerError: the session is over.
@@ -52,12 +55,15 @@ class Confirmation:
         try:
             await session.subscribe(topic)
         except SubscriptionRefusedError:
-            self._outbox.resend_lost(b"")
+            self._outbox.resend_lost(b"")  # and no checkpoint could be read later
             return
         await asyncio.wait([self._found], timeout=self._timeout_s)
         self._outbox.resend_lost(self._found.result() if self._found.done() else b"")
         self._found = None
         await session.unsubscribe(topic)
+        while True:
+            await asyncio.sleep(self._pause_s)
+            self._outbox.put_checkpoint()
 
     def take(self, message: Received) -> bool:
         """Take a message from the broker; return whether it is a checkpoint."""

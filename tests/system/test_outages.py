@@ -214,7 +214,9 @@ def test_states_are_right_after_an_outage_and_each_is_sent_once(site, subscribe)
     site.broker.start()
     reader = subscribe(site.broker.port)
     site.gate.open()
-    reader.wait_for(lambda r: len(r.payloads("edgepub/test/north/events")) > 200, "events")
+    reader.wait_for(lambda r: r.payloads("edgepub/test/south/enabled"), "the last state")
+    seen = len(reader.payloads("edgepub/test/north/events"))
+    reader.wait_for(lambda r: len(r.payloads("edgepub/test/north/events")) > seen + 200, "more events")
     for topic in ("status", "info", "north/status", "north/min_score", "north/enabled"):
         assert len(reader.payloads(f"edgepub/test/{topic}")) == 1
     assert reader.last("edgepub/test/status") == b"online"

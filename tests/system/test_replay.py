@@ -1,14 +1,14 @@
 """A backlog of events into a real Mosquitto with its default limits, and a subscriber that takes 1 ms for each."""
 
-import json
 import time
 from statistics import mean
 
 import pytest
 
-from edgepub.mqtt.messages import event_message, json_format
+from edgepub.mqtt.messages import event_message
 from edgepub.mqtt.outbox.durable import DurableLane
 from edgepub.mqtt.outbox.spool import Spool
+from tests.support.durable_lane import FORMAT, an_event
 from tests.support.mill import CAMERAS, Reader, ReceivedMessages, mill, on_disk
 
 pytestmark = [pytest.mark.mosquitto, pytest.mark.faults]
@@ -53,14 +53,10 @@ def fill(state_dir, number):
     lane = DurableLane(Spool(state_dir / "events.sqlite"))
     lane.open(lambda: None)
     for count in range(number):
-        topic = f"edgepub/test/{CAMERAS[count % 2]}/events"
-        old = {"event_id": f"old {count}", "padding": "x" * 400}
-        lane.put(topic, lambda seq, topic=topic, old=old: make(topic, {"seq": seq, **old}))
+        camera = CAMERAS[count % 2]
+        topic = f"edgepub/test/{camera}/events"
+        lane.put(topic, lambda seq, topic=topic, camera=camera: event_message(topic, an_event(camera, seq), FORMAT))
     assert lane.close(60) == (0, number)
-
-
-def make(topic, payload):
-    return event_message(topic, json.dumps(payload).encode(), json_format("edgepub.event/1"))
 
 
 def wait_until_all_is_sent(received):

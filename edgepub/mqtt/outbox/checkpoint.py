@@ -17,19 +17,32 @@ class Checkpoint:
     Attributes:
         topic: its topic.
         number: the number of the next one.
+        is_due: whether anything was acknowledged since the last one.
 
     """
 
     def __init__(self, topic: str | None = None, run_id: str = "") -> None:
         self.topic = topic
         self.number = 0
+        self.is_due = False
         self._run_id = run_id
+
+    def start_session(self) -> int:
+        """Return the number from which on values are acknowledged in this session."""
+        self.number += 1
+        self.is_due = True
+        return self.number
+
+    def acknowledge(self, topic: str) -> int:
+        """Return the number of the next checkpoint, which includes a value that was acknowledged now."""
+        self.is_due |= topic != self.topic
+        return self.number
 
     def next_message(self) -> Message | None:
         """Return the message for the values that are acknowledged by now, if it has a topic."""
         if self.topic is None:
             return None
-        number, self.number = self.number, self.number + 1
+        number, self.number, self.is_due = self.number, self.number + 1, False
         return state_message(self.topic, f"{self._run_id} {number}")
 
     def parse(self, payload: bytes) -> int:

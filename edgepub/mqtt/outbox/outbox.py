@@ -18,7 +18,6 @@ from edgepub.mqtt.outbox.state import Ledger
 from edgepub.mqtt.outbox.suspects import Suspects
 from edgepub.mqtt.outbox.wakeup import Wakeup
 
-_CHECKPOINT_PAUSE_S = 5.0
 _DISK_POLL_S = 1.0
 
 
@@ -43,7 +42,6 @@ class Outbox:
         durable: the durable lane; None: one in memory.
         ledger: remembers which topics are retained.
         checkpoint: tells what the broker surely has of the retained messages; None: nothing does.
-        checkpoint_pause_s: the pause between an acknowledgement and the checkpoint for it.
         disk_poll_s: how often to check whether messages have waited long enough for a disk that hangs.
         clock: the time of which only differences matter, in seconds.
 
@@ -56,7 +54,6 @@ class Outbox:
         ledger: Ledger | None = None,
         checkpoint: Checkpoint | None = None,
         disk_poll_s: float = _DISK_POLL_S,
-        checkpoint_pause_s: float = _CHECKPOINT_PAUSE_S,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._lock = threading.Lock()
@@ -65,9 +62,6 @@ class Outbox:
         self._durable = DurableLane() if durable is None else durable
         self._suspects = Suspects(clock)
         self._checkpoint = checkpoint or Checkpoint()
-        self._checkpoint_pause_s = checkpoint_pause_s
-        self._is_checkpoint_due = False
-        self._session_checkpoint = 0  # the number when the session began
         self._lanes = Lanes(stream_size, self._durable, ledger, self._checkpoint, self._suspects.held, clock)
         self._dispatch = Dispatch(self._lanes, self._suspects, clock)
         self._is_draining = False
@@ -113,8 +107,7 @@ class Outbox:
             held_before = len(self._suspects.held)
             dropped = self._dispatch.start_session(window, first)
             has_held_back = len(self._suspects.held) > held_before
-            self._checkpoint.number += 1
-            self._session_checkpoint = self._checkpoint.number
+            self._lanes.retained.start_session()
             self._lanes.retained.state.resend_topic(first.topic)
             self._wakeup.notify()
         for message in dropped:
@@ -150,9 +143,6 @@ class Outbox:
             message.count_sent(taken_s)
         else:
             message.count_dropped(error.reason)
-        if error is None and message.retain and message.topic != self._checkpoint.topic and not self._is_checkpoint_due:
-            self._is_checkpoint_due = True
-            asyncio.get_running_loop().call_later(self._checkpoint_pause_s, self._put_checkpoint)
         if isinstance(lane, SingleLane):
             asyncio.get_running_loop().call_later(self._clock() - taken_s, self._end_pause, lane)
 
@@ -230,8 +220,13 @@ class Outbox:
 
         """
         with self._lock:
-            self._lanes.retained.resend_acknowledged(self._checkpoint.parse(checkpoint), self._session_checkpoint)
+            self._lanes.retained.resend_lost(checkpoint)
             self._wakeup.notify()
+
+    def put_checkpoint(self) -> None:
+        """Add a checkpoint for what was acknowledged since the last one, if anything was."""
+        if self._checkpoint.is_due and not self._is_draining and (message := self._checkpoint.next_message()):
+            self.put(message)
 
     def reset_failures(self) -> None:
         """Forget over which messages sessions ended: from now on it is another broker."""
@@ -284,11 +279,6 @@ class Outbox:
         with self._lock:
             self._lanes.retained.release_saved()
             self._wakeup.notify()
-
-    def _put_checkpoint(self) -> None:
-        self._is_checkpoint_due = False
-        if not self._is_draining and (message := self._checkpoint.next_message()):
-            self.put(message)
 
     def _end_pause(self, lane: SingleLane) -> None:
         with self._lock:

@@ -31,6 +31,8 @@ class RetainedLanes:
         self.state = StateLane(ledger, held, checkpoint)
         self.pictures = SingleLane(ledger, held, checkpoint)
         self._ledger = ledger
+        self._checkpoint = checkpoint
+        self._session_number = checkpoint.number
         self._lanes: dict[str, StateLane] = {
             "announcements": self.announcements,
             "state": self.state,
@@ -55,10 +57,17 @@ class RetainedLanes:
         for name in names or self._lanes:
             self._lanes[name].resend()
 
-    def resend_acknowledged(self, after: int, before: int) -> None:
-        """Send the values again that were acknowledged after one checkpoint and before another."""
+    def start_session(self) -> None:
+        """Forget the last session's checkpoint: it would say that this broker has what another one had."""
+        self._session_number = self._checkpoint.start_session()
+        if self._checkpoint.topic is not None:
+            self.state.remove(self._checkpoint.topic)
+
+    def resend_lost(self, checkpoint: bytes) -> None:
+        """Send the values again that were acknowledged before this session and after the broker's checkpoint."""
+        after = self._checkpoint.parse(checkpoint)
         for lane in self._lanes.values():
-            lane.resend_acknowledged(after, before)
+            lane.resend_acknowledged(after, self._session_number)
 
     def release_saved(self) -> None:
         """Release the topics that the ledger has on disk now."""

@@ -80,7 +80,7 @@ class StateLane:
         """Note that a value was acknowledged; forget a topic that was cleared, because once is enough in this run."""
         if self._newest.get(message.topic) is not message:
             return
-        self._acknowledged[message.topic] = self._checkpoint.number
+        self._acknowledged[message.topic] = self._checkpoint.acknowledge(message.topic)
         if not message.payload:
             self.remove(message.topic)  # also from the unsent, where it is if `resend` was called meanwhile
 
