@@ -94,7 +94,8 @@ async def connect(
 
     for version in versions:
         try:
-            client = await _open_within_limits(open_client, version, settings.retain, may_guess=version == versions[-1])
+            may_guess = will is not None and version == versions[-1]
+            client = await _open_within_limits(open_client, version, settings.retain, may_guess=may_guess)
             break
         except _NotThisVersionError as error:
             if version == versions[-1]:

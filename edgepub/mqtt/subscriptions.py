@@ -58,10 +58,10 @@ class Subscriptions:
         pauses, topics, has_warned = self._make_pauses(), self._topics, False
         try:
             while topics := await self._ask(session, topics, has_warned=has_warned):
-                has_warned = True
+                has_warned |= _NOTE in self._status.notes
                 await asyncio.sleep(pauses.next_s())
             if has_warned:
-                _log.info("broker %s: all subscriptions are granted", self._broker)
+                _log.info("broker %s: all subscriptions are granted now", self._broker)
         finally:
             self._status.notes.pop(_NOTE, None)
 
