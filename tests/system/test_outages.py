@@ -191,7 +191,9 @@ def test_a_link_that_is_too_slow(site, slow_broker, subscribe):
     seen = len(reader.messages)
     until(time.monotonic() + 20)
     came = [topic.split("/")[-1] for topic, _, _ in reader.messages[seen:]]
-    assert came.count("events") > came.count("detections") > 40
+    # Three of four are events until 64 of them wait for the acknowledgement; then detections go alone.
+    assert came.count("events") > came.count("detections") / 2
+    assert came.count("detections") > 40
     assert came.count("stats") >= 10
     assert reader.stats()[-1]["outbox"]["durable"] > 100, "it is too slow"
     assert median(stats["fps_inferred"] for stats in reader.stats()[-1]["cameras"].values()) > 5
