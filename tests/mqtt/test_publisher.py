@@ -358,6 +358,7 @@ async def test_a_publisher_that_misses_its_wake_up_is_stuck():
         assert idle.is_stuck
     for task in tasks:
         task.cancel()
+    await asyncio.wait(tasks)
 
 
 async def test_a_publisher_that_is_always_busy_is_not_stuck():
@@ -370,6 +371,7 @@ async def test_a_publisher_that_is_always_busy_is_not_stuck():
         await asyncio.sleep(0.001)
         assert not publisher.is_stuck
     task.cancel()
+    await asyncio.wait([task])
 
 
 async def test_a_publisher_that_takes_too_long_to_connect_is_stuck():
@@ -385,6 +387,7 @@ async def test_a_publisher_that_takes_too_long_to_connect_is_stuck():
         while not publisher.is_stuck:
             await asyncio.sleep(0.01)
     task.cancel()
+    await asyncio.wait([task])
 
 
 def test_pauses_are_bounded_and_longer_after_a_refusal():
