@@ -152,7 +152,7 @@ class Node:
         return Applied([self._cameras.add(name) for name in changes.started], replaced)
 
     def flush_commands(self) -> None:
-        """Apply the commands that have not been applied yet, because too many came at once."""
+        """Apply the commands that have not been applied yet, because too many came in a short time."""
         self._command_handler.flush()
 
     @property

@@ -29,7 +29,7 @@ _log = logging.getLogger(__name__)
 
 
 class _Saved(TypedDict):
-    """The content of the file. It contains no cookie: a copy of the file logs nobody in."""
+    """The content of the file. It contains hashes of cookies: a copy of the file is no login."""
 
     token: str
     """Derived from the token: a new one makes all sessions worthless."""

@@ -16,8 +16,8 @@ _log = logging.getLogger(__name__)
 class TokenAttempts:
     """Answers one wrong token of a client per pause, and with a few unanswered ones, compares no further ones.
 
-    Two kinds of clients may always try, so that nobody can lock the owner out: one that has had the right token before,
-    and loopback, which reverse proxies, tunnels and all programs of the node share.
+    Two kinds of clients may always try, so that no attacker can lock the owner out: one that has had the right token
+    before, and loopback, which reverse proxies, tunnels and all programs of the node share.
 
     Args:
         pause_s: the pause before each answer to a wrong token.

@@ -228,7 +228,7 @@ def _websocket_target(parts: SplitResult) -> str:
 
 
 async def _tls_context(settings: MqttSettings) -> ssl.SSLContext | None:
-    """Return the context, made anew from its files, which are renewed from time to time; None without TLS."""
+    """Return a new context, because certificates are renewed from time to time; None without TLS."""
     if not settings.uses_tls:
         return None
     try:

@@ -21,7 +21,7 @@ paho 2.2:
   The method is replaced by one that acknowledges such a message (`Client._send_puback`) and ignores it.
 - `Client._sock_close`, a method: closes the socket without a DISCONNECT. aiomqtt leaves the socket open when a session
   breaks or a goodbye fails; the broker would know two of us after the next connect.
-- `Client._create_socket`, a method: opens the connection, with a handshake of WebSockets that may take for ever. It is
+- `Client._create_socket`, a method: opens the connection, with a handshake of WebSockets without a time limit. It is
   replaced for these, by what it is made of: `_create_socket_connection`, `_ssl_wrap_socket` and `_WebsocketWrapper`.
 - `Properties.pack`, a method: packs the properties of each message again, although most of them are the same.
 """

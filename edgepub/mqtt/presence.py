@@ -85,7 +85,7 @@ class Inquiry:
         self._own = own
         self._is_new = is_new
         self._status = b""
-        self._info: Identified | None = None  # of whoever published last
+        self._info: Identified | None = None  # of the run that published last
         self._has_echo = False
 
     @property

@@ -33,7 +33,7 @@ class Node:
         self.timers.append((seconds, function))
 
     def end_interval(self):
-        """Let a second pass."""
+        """Advance the clock by a second."""
         timers, self.timers = self.timers, []
         for seconds, function in timers:
             assert seconds == 1

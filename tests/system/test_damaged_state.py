@@ -111,7 +111,7 @@ def test_a_few_damages_of_each_file(good, tmp_path, name):
 @pytest.mark.parametrize("name", FILES)
 def test_many_damages_of_each_file(good, tmp_path, name):
     noticed = run_variants(good, tmp_path, [name], 300)
-    # What is damaged in a write-ahead log has never been written for SQLite, and it makes the index anew.
+    # SQLite ignores a damaged part of its write-ahead log, and rebuilds the index.
     assert noticed or name.endswith(("-wal", "-shm"))
 
 

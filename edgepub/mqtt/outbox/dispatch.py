@@ -6,7 +6,7 @@ from math import inf
 
 from edgepub.mqtt.messages import Message
 from edgepub.mqtt.outbox.in_flight import InFlight
-from edgepub.mqtt.outbox.lanes import Lanes
+from edgepub.mqtt.outbox.lanes import Lane, Lanes
 from edgepub.mqtt.outbox.suspects import MAX_ENDS, Suspects
 
 _log = logging.getLogger(__name__)
@@ -64,8 +64,8 @@ class Dispatch:
             self.in_flight.add(message)
         return message
 
-    def done(self, message: Message) -> float | None:
-        """Forget a message in flight that the broker has taken or refused.
+    def done(self, message: Message, lane: Lane) -> float | None:
+        """Forget a message in flight, of this lane, that the broker has taken or refused.
 
         Returns:
             When it was taken; None if it is not in flight.
@@ -74,7 +74,7 @@ class Dispatch:
         taken_s = self.in_flight.remove(message)
         if taken_s is None:
             return None
-        self._lanes.of(message).done(message)
+        lane.done(message)
         if message.qos:
             self._suspects.acknowledge(message, taken_s)
             self._limit = self._window

@@ -131,8 +131,8 @@ class Outbox:
         """
         lane = self._lanes.of(message)
         with self._lock:
-            was_full = self._dispatch.is_full
-            taken_s = self._dispatch.done(message)
+            was_full = message.qos and self._dispatch.is_full
+            taken_s = self._dispatch.done(message, lane)
             if taken_s is None:
                 return
             if was_full or lane:

@@ -9,23 +9,9 @@ from edgepub.mqtt.outbox.state import Ledger, StateLane
 
 
 class SingleLane(StateLane):
-    """The newest message of each topic, one in flight at a time, with a pause for the link after each.
+    """The newest message of each topic, one in flight at a time, with a pause for the link after each."""
 
-    Args:
-        ledger: remembers the topics; None: nothing does.
-        held_back: topics not to send now.
-        checkpoint: numbers the acknowledgements.
-
-    """
-
-    def __init__(
-        self,
-        ledger: Ledger | None = None,
-        held_back: Collection[str] = (),
-        checkpoint: Checkpoint | None = None,
-    ) -> None:
-        super().__init__(ledger, held_back, checkpoint)
-        self._is_paused = False
+    _is_paused = False
 
     def take(self) -> Message | None:
         """Take the message that has waited longest, if one may be sent now."""
