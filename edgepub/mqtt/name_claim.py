@@ -111,6 +111,10 @@ class NameClaim:
             announcement = asyncio.get_running_loop().call_later(_ANNOUNCE_AFTER_S, self._outbox.put, running)
             try:
                 yield session
+            except NameTakenError:
+                with suppress(BrokerError):
+                    session.send(running)  # so that the other node sends its own states again
+                raise
             finally:
                 announcement.cancel()
 
@@ -132,8 +136,8 @@ class NameClaim:
             self._give_way(other)  # of two that began together, the broker's order decides
         elif addressee is None:
             self._outbox.put(self._claim("running", other.boot_id))
-            if is_announcement:
-                self._outbox.resend()
+            if claim["state"] in {"starting", "running"}:
+                self._outbox.resend()  # it may have published
             if claim["state"] != "asking":
                 self._warn_of(other)
 

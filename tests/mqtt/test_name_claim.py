@@ -9,7 +9,7 @@ import pytest
 from edgepub.config.settings import MqttSettings
 from edgepub.core.errors import NameTakenError
 from edgepub.mqtt import connection
-from edgepub.mqtt.messages import Received
+from edgepub.mqtt.messages import Received, state_message
 from edgepub.mqtt.name_claim import NameClaim
 from edgepub.mqtt.outbox.outbox import Outbox
 from edgepub.mqtt.presence import Identified
@@ -37,10 +37,20 @@ class Node:
         async with self.guard() as session:
             await session.subscribe(TOPICS.claim)
             running.set()
-            async for message in session.messages():
-                self.claim.on_message(message)
-                while answer := self.outbox.take():
-                    session.send(answer)
+            sending = asyncio.create_task(self.send(session))
+            try:
+                async for message in session.messages():
+                    self.claim.on_message(message)
+            finally:
+                sending.cancel()
+                await asyncio.wait([sending])
+
+    async def send(self, session):
+        while True:
+            while message := self.outbox.take():
+                session.send(message)
+                self.outbox.done(message)
+            await self.outbox.wait()
 
 
 @pytest.mark.parametrize("fast", [True, False])
@@ -94,3 +104,24 @@ async def test_of_two_that_run_the_later_one_gives_way(mosquitto):
         second.claim.on_message(announcement("a"))
     with pytest.raises(NameTakenError, match="node_id a"):
         second.claim.on_message(Received(answer.topic, answer.encoded(), retained=False))
+
+
+async def test_the_states_of_one_that_gives_way_do_not_stay(mosquitto, subscribe):
+    first, second, client = Node(mosquitto, "a"), Node(mosquitto, "b"), subscribe(mosquitto.port)
+
+    async def info_is(payload):
+        await asyncio.to_thread(client.wait_for, lambda _: client.last(TOPICS.info) == payload, f"the info of {payload}")
+
+    with pytest.raises(NameTakenError, match="node_id a"):
+        async with second.guard() as session:  # before the other one could answer
+            await session.subscribe(TOPICS.claim)
+            first.outbox.put(state_message(TOPICS.info, "a"))
+            task = asyncio.create_task(first.run(asyncio.Event()))
+            await info_is(b"a")
+            await session.publish(state_message(TOPICS.info, "b"))
+            await info_is(b"b")
+            async for message in session.messages():
+                second.claim.on_message(message)
+    await info_is(b"a")
+    task.cancel()
+    await asyncio.wait([task])

@@ -98,6 +98,13 @@ def test_new_events_are_not_limited_without_a_backlog(clock):
         assert len(take_all(lane)) == 500
 
 
+def test_many_events_of_a_moment_ago_are_a_backlog(clock):
+    """As a node that starts again within a second finds them."""
+    lane = DurableLane(replay_rate_hz=100, clock=clock)
+    put(lane, 3000)
+    assert len(take_all(lane)) <= 64
+
+
 def test_nothing_is_limited_with_null(clock):
     lane = DurableLane(replay_rate_hz=None, clock=clock)
     put(lane, 3000)
@@ -147,7 +154,7 @@ def test_low_and_high_rates_are_kept():
         pace = ReplayPace(rate_hz, clock.monotonic)
         taken = 0
         for _ in range(20_000):
-            while pace.may_take(0.0):
+            while pace.may_take(0.0, 1000):
                 pace.count_taken(1)
                 taken += 1
             clock.now_s += 0.001

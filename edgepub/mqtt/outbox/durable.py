@@ -174,7 +174,7 @@ class DurableLane:
 
     def _take_next(self) -> Message | None:
         oldest = self._queue.oldest
-        if oldest is None or not (self._is_unlimited() or self._pace.may_take(oldest.created_s)):
+        if oldest is None or not (self._is_unlimited() or self._pace.may_take(oldest.created_s, len(self._queue))):
             return None
         message = self._queue.take() or self._take_incoming()
         if message is not None:

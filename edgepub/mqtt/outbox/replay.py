@@ -6,6 +6,8 @@ from math import inf
 
 _MAX_NEW_S = 1.0
 """A message that has waited longer makes a backlog. Without one, nothing is limited."""
+_MAX_NEW = 500
+"""More messages that wait make a backlog, too: half of what Mosquitto keeps for a subscriber."""
 _BATCH_S = 0.02
 """After a pause, so many seconds' messages are sent together: waking the event loop for each would cost more."""
 _MIN_BURST = 64
@@ -16,8 +18,9 @@ class ReplayPace:
     """Limits the messages per second while there is a backlog, so that slow subscribers keep up.
 
     A broker takes a backlog as fast as it comes, and drops what a slower subscriber has waiting beyond a limit (1,000
-    messages in Mosquitto). The backlog begins with a message that has waited, and ends when none waits any more. Each
-    new message allows one more: so what is new does not make a backlog longer, and the order stays.
+    messages in Mosquitto). The backlog begins with a message that has waited, or with many that wait, and ends when
+    none waits any more. Each new message allows one more: so what is new does not make a backlog longer, and the order
+    stays.
 
     It is a token bucket. Not thread-safe.
 
@@ -42,15 +45,17 @@ class ReplayPace:
         if self._is_backlog:
             self._tokens += 1
 
-    def may_take(self, created_s: float) -> bool:
+    def may_take(self, created_s: float, waiting: int) -> bool:
         """Return whether the oldest message may be taken now.
 
         Args:
             created_s: when it was created.
+            waiting: how many messages wait.
 
         """
         if not self._is_backlog:
-            if self._rate_hz == inf or self._clock() - created_s <= _MAX_NEW_S:
+            is_new = waiting <= _MAX_NEW and self._clock() - created_s <= _MAX_NEW_S
+            if is_new or self._rate_hz == inf:
                 return True
             self._is_backlog = True
             self._tokens, self._filled_s = self._batch, self._clock()
