@@ -115,6 +115,7 @@ def test_the_time_in_which_the_computer_is_off_does_not_count_and_the_rest_does(
     computer.uptime_s += 60
     lane = start()
     assert [message.expiry_s for message in lane.take(3)] == [9, 9, 40]
+    lane.close()
     computer.boot(uptime_s)
     computer.uptime_s += 10
     assert [message.expiry_s for message in start().take(3)] == [9, 9, 40]

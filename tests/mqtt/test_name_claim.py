@@ -110,7 +110,9 @@ async def test_the_states_of_one_that_gives_way_do_not_stay(mosquitto, subscribe
     first, second, client = Node(mosquitto, "a"), Node(mosquitto, "b"), subscribe(mosquitto.port)
 
     async def info_is(payload):
-        await asyncio.to_thread(client.wait_for, lambda _: client.last(TOPICS.info) == payload, f"the info of {payload}")
+        await asyncio.to_thread(
+            client.wait_for, lambda _: client.last(TOPICS.info) == payload, f"the info of {payload}"
+        )
 
     with pytest.raises(NameTakenError, match="node_id a"):
         async with second.guard() as session:  # before the other one could answer

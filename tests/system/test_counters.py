@@ -242,8 +242,7 @@ def test_counters_of_a_broker_with_limits(limited_broker, run_daemon, subscribe,
 @pytest.mark.mosquitto
 def test_counters_of_messages_that_end_sessions(limited_broker, run_daemon, subscribe, studio):
     """Before MQTT 5, ending the session is all that a broker can do with a message that is too large for it."""
-    always_large = [frame for frame in LARGE if frame]
-    settings = watched_settings(studio, limited_broker.url, studio.video(always_large), **TRACKED)
+    settings = watched_settings(studio, limited_broker.url, studio.video(LARGE), **TRACKED)
     settings["mqtt"]["protocol"] = "3.1.1"
     watched = Watched(run_daemon, settings)
     watched.wait_until_moved(CASES["messages that end sessions"], subscribe(limited_broker.port))

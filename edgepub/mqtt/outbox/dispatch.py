@@ -7,7 +7,7 @@ from math import inf
 from edgepub.mqtt.messages import Message
 from edgepub.mqtt.outbox.in_flight import InFlight
 from edgepub.mqtt.outbox.lanes import Lane, Lanes
-from edgepub.mqtt.outbox.suspects import MAX_ENDS, Suspects
+from edgepub.mqtt.outbox.suspects import MAX_ENDS, Suspects, is_among
 
 _log = logging.getLogger(__name__)
 
@@ -123,7 +123,7 @@ class Dispatch:
             return self._lanes.stream.take(self._suspects.alone)
         if self._alone is None:
             message = self._next_in_turn()
-            if message is None or message.topic not in self._suspects.alone:
+            if message is None or not is_among(message, self._suspects.alone):
                 return message
             # With QoS 1, to know when the broker has read it.
             self._alone = message if message.qos else message._replace(qos=1)
@@ -133,7 +133,7 @@ class Dispatch:
         return message
 
     def _next_in_turn(self) -> Message | None:
-        while (message := self._lanes.take()) is not None and message.topic in self._suspects.held:
+        while (message := self._lanes.take()) is not None and is_among(message, self._suspects.held):
             self._lanes.of(message).done(message)  # an event: the other lanes skip it
             message.count_dropped("given_up")
         return message

@@ -9,7 +9,7 @@ First to last:
 - **stream**: bounded; the oldest message of the fullest topic is dropped first.
 """
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Mapping
 from typing import Protocol
 
 from edgepub.mqtt.messages import Message
@@ -18,6 +18,7 @@ from edgepub.mqtt.outbox.durable import DurableLane
 from edgepub.mqtt.outbox.retained_lanes import RetainedLanes
 from edgepub.mqtt.outbox.state import Ledger
 from edgepub.mqtt.outbox.stream import StreamLane
+from edgepub.mqtt.outbox.suspects import is_among
 
 _MAX_DURABLE_IN_TURN = 3
 """Durable messages before one of another lane."""
@@ -48,7 +49,7 @@ class Lanes:
         durable: the durable lane.
         ledger: remembers which topics are retained.
         checkpoint: numbers the acknowledgements of retained messages.
-        held: topics that are held back: retained ones wait, those of the stream are dropped.
+        held: messages that are held back (see `is_among`): retained ones wait, those of the stream are dropped.
         clock: the time of which only differences matter, in seconds.
 
     """
@@ -59,7 +60,7 @@ class Lanes:
         durable: DurableLane,
         ledger: Ledger | None,
         checkpoint: Checkpoint,
-        held: Collection[str],
+        held: Mapping[str, int],
         clock: Callable[[], float],
     ) -> None:
         self.retained = RetainedLanes(ledger, held, checkpoint, clock)
@@ -83,7 +84,7 @@ class Lanes:
         """Add a message of any lane but the durable; return what is dropped, and the reason, if anything is."""
         if message.lane != "stream":
             self.retained.put(message)
-        elif message.topic in self._held:
+        elif is_among(message, self._held):
             return message, "given_up"
         elif dropped := self.stream.put(message):
             return dropped, "queue_full"
@@ -100,11 +101,11 @@ class Lanes:
         return self.retained.pictures.take() or self.stream.take() or self.durable.take()
 
     def hold_back(self, message: Message, hold_s: float) -> list[Message]:
-        """Hold back the topic of a message; return the messages that are dropped for it."""
+        """Hold back a message and those like it; return the messages that are dropped for it."""
         if message.lane == "announcements":
             self.retained.announcements.be_quiet(message.topic, hold_s)
         if message.lane == "stream":
-            return self.stream.discard_topic(message.topic)
+            return self.stream.discard_held(self._held)
         return [message] if message.lane == "pictures" else []
 
     def sizes(self) -> dict[str, int]:

@@ -1,6 +1,6 @@
 """The lanes of retained messages as one: a topic has its value in one of them only."""
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Mapping
 
 from edgepub.mqtt.messages import Message
 from edgepub.mqtt.outbox.checkpoint import Checkpoint
@@ -13,7 +13,7 @@ class RetainedLanes:
 
     Args:
         ledger: remembers the topics; None: nothing does.
-        held: topics not to send now.
+        held: messages not to send now (see `is_among`).
         checkpoint: numbers the acknowledgements.
         clock: returns monotonic seconds.
 
@@ -25,7 +25,7 @@ class RetainedLanes:
     """
 
     def __init__(
-        self, ledger: Ledger | None, held: Collection[str], checkpoint: Checkpoint, clock: Callable[[], float]
+        self, ledger: Ledger | None, held: Mapping[str, int], checkpoint: Checkpoint, clock: Callable[[], float]
     ) -> None:
         self.announcements = AnnouncementLane(ledger, held, checkpoint, clock)
         self.state = StateLane(ledger, held, checkpoint)

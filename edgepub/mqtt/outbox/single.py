@@ -1,7 +1,7 @@
 """Lanes of retained messages that send one at a time: large messages, and announcements."""
 
 import time
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Mapping
 
 from edgepub.mqtt.messages import Message
 from edgepub.mqtt.outbox.checkpoint import Checkpoint
@@ -42,7 +42,7 @@ class AnnouncementLane(SingleLane):
 
     Args:
         ledger: remembers the topics; None: nothing does.
-        held_back: topics not to send now.
+        held_back: messages not to send now (see `is_among`); None: none.
         checkpoint: numbers the acknowledgements.
         clock: returns monotonic seconds.
 
@@ -51,7 +51,7 @@ class AnnouncementLane(SingleLane):
     def __init__(
         self,
         ledger: Ledger | None = None,
-        held_back: Collection[str] = (),
+        held_back: Mapping[str, int] | None = None,
         checkpoint: Checkpoint | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:

@@ -1,11 +1,12 @@
 """The state lane: only the newest value of each topic matters."""
 
 import time
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Mapping
 from typing import Protocol
 
 from edgepub.mqtt.messages import Message
 from edgepub.mqtt.outbox.checkpoint import Checkpoint
+from edgepub.mqtt.outbox.suspects import is_among
 
 _MAX_HELD_S = 1.0
 """How long a new topic waits for the disk, which may hang."""
@@ -32,7 +33,7 @@ class StateLane:
 
     Args:
         ledger: remembers the topics; None: nothing does.
-        held_back: topics not to send now.
+        held_back: messages not to send now (see `is_among`); None: none.
         checkpoint: numbers the acknowledgements.
 
     """
@@ -40,11 +41,11 @@ class StateLane:
     def __init__(
         self,
         ledger: Ledger | None = None,
-        held_back: Collection[str] = (),
+        held_back: Mapping[str, int] | None = None,
         checkpoint: Checkpoint | None = None,
     ) -> None:
         self._ledger = ledger
-        self._held_back = held_back
+        self._held_back = {} if held_back is None else held_back  # also if it is empty now
         self._checkpoint = checkpoint or Checkpoint()
         self._newest: dict[str, Message] = {}
         self._acknowledged: dict[str, int] = {}  # topics whose newest value the broker has; the next checkpoint then
@@ -118,8 +119,8 @@ class StateLane:
     def release_all(self) -> None:
         """Release all topics, even if the disk hangs; drop those that are held back."""
         self._held.clear()
-        for topic in self._held_back:
-            self._unsent.pop(topic, None)
+        for topic in [topic for topic in self._unsent if is_among(self._newest[topic], self._held_back)]:
+            del self._unsent[topic]
 
     def __len__(self) -> int:
         return len(self._unsent)
@@ -132,4 +133,4 @@ class StateLane:
             return next(iter(self._unsent), None)
         latest_s = time.monotonic() - _MAX_HELD_S
         ready = (topic for topic in self._unsent if self._held.get(topic, latest_s) <= latest_s)
-        return next((topic for topic in ready if topic not in self._held_back), None)
+        return next((topic for topic in ready if not is_among(self._newest[topic], self._held_back)), None)

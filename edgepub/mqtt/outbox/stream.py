@@ -1,12 +1,16 @@
 """The stream lane: the newest messages matter most, and all topics matter equally."""
 
 from collections import OrderedDict, deque
-from collections.abc import Collection
+from collections.abc import Mapping
 
 from edgepub.mqtt.messages import Message
+from edgepub.mqtt.outbox.suspects import is_among
 
 _MAX_IN_FLIGHT = 16
 """A message that was taken can no longer be dropped, and on a slow link it would be old when it arrives."""
+
+
+_NONE: Mapping[str, int] = {}
 
 
 class StreamLane:
@@ -51,23 +55,23 @@ class StreamLane:
         self._size += 1
         return None
 
-    def take(self, skip: Collection[str] = ()) -> Message | None:
+    def take(self, skip: Mapping[str, int] = _NONE) -> Message | None:
         """Take the oldest message of the topic whose turn it is, unless too many are in flight.
 
         Args:
-            skip: topics not to take now.
+            skip: messages not to take now (see `is_among`).
 
         """
         if not self or (skip and not self.has_other_than(skip)):
             return None
-        while skip and next(iter(self._topics)) in skip:
-            self._topics.move_to_end(next(iter(self._topics)))
+        while skip and is_among(self._topics[topic := next(iter(self._topics))][0], skip):
+            self._topics.move_to_end(topic)
         self._in_flight += 1
         return self._pop_in_turn()
 
-    def has_other_than(self, skip: Collection[str]) -> bool:
-        """Return whether a message of another topic than these can be taken now."""
-        return bool(self) and not all(topic in skip for topic in self._topics)
+    def has_other_than(self, skip: Mapping[str, int]) -> bool:
+        """Return whether a message can be taken now that is none of these."""
+        return bool(self) and not all(is_among(queue[0], skip) for queue in self._topics.values())
 
     def done(self, message: Message) -> None:  # noqa: ARG002
         """Note that a message that was taken will not be put back."""
@@ -77,9 +81,17 @@ class StreamLane:
         """Remove and return all messages that wait."""
         return [self._pop_in_turn() for _ in range(self._size)]
 
-    def discard_topic(self, topic: str) -> list[Message]:
-        """Remove and return the messages of a topic that wait."""
-        return [self._pop(topic) for _ in range(len(self._topics.get(topic, ())))]
+    def discard_held(self, held: Mapping[str, int]) -> list[Message]:
+        """Remove and return the messages that wait and are held back."""
+        discarded = []
+        for topic in held:
+            queue = self._topics.pop(topic, deque())
+            kept = deque(message for message in queue if not is_among(message, held))
+            if kept:
+                self._topics[topic] = kept
+            discarded += [message for message in queue if is_among(message, held)]
+        self._size -= len(discarded)
+        return discarded
 
     def oldest(self, topic: str) -> Message | None:
         """Return the oldest message of a topic without taking it."""

@@ -5,8 +5,9 @@ topic with too many levels, a topic that is not allowed, or a payload that is to
 """
 
 import time
-from collections import Counter, deque
-from collections.abc import Callable, Iterable
+from collections import defaultdict, deque
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
 from typing import NamedTuple
 
 from edgepub.mqtt.messages import Message
@@ -29,12 +30,41 @@ class Held(NamedTuple):
     """For how long."""
 
 
+def is_among(message: Message, min_bytes: Mapping[str, int]) -> bool:
+    """Return whether a message is one of these.
+
+    Args:
+        message: the message.
+        min_bytes: topics, each with the least size of the messages that are meant.
+
+    """
+    least = min_bytes.get(message.topic)
+    return least is not None and len(message.encoded()) >= least
+
+
+@dataclass(slots=True)
+class _Suspicion:
+    """What is known of a topic that had messages in flight when a session ended."""
+
+    min_bytes: int
+    """Smaller messages are not suspected."""
+    max_bytes: int
+    """If one of this size is acknowledged, none is suspected any more."""
+    ends: int = 0
+    """Sessions that ended."""
+    hold_s: float = _MIN_HOLD_S
+    """For how long the next message that is found is held back."""
+
+
 class Suspects:
     """Counts, for each topic, the sessions that ended while one of its messages was in flight.
 
-    An acknowledgement resets the count of its topic. After two sessions a topic is sent alone, so that the third makes
-    clear which one it was: that one is held back for a minute, and later for up to an hour. But if the broker had
-    acknowledged nothing in that session, the message is not to blame.
+    After two sessions, messages of the topic are sent alone, so that the third makes clear which one it was: it is held
+    back for a minute, and later for up to an hour. But if the broker had acknowledged nothing in that session, the
+    message is not to blame.
+
+    The reason may be the topic or the size. So an acknowledgement clears only messages up to that size, and with the
+    message that was found, those of its topic are held back that have at least half its size.
 
     In the event loop, and with the lock of the outbox.
 
@@ -42,17 +72,17 @@ class Suspects:
         clock: the time of which only differences matter, in seconds.
 
     Attributes:
-        alone: the topics to send alone, to be read only.
-        held: the topics that are held back, to be read only.
+        alone: the topics to send alone, each with the least size of these messages; to be read only.
+        held: the topics that are held back, each with the least size of these messages; to be read only.
 
     """
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
-        self.alone: set[str] = set()
-        self.held: dict[str, float] = {}
-        self._next_hold_s: dict[str, float] = {}
-        self._ends: Counter[str] = Counter()
+        self.alone: dict[str, int] = {}
+        self.held: dict[str, int] = {}
+        self._held_until_s: dict[str, float] = {}
+        self._suspicions: dict[str, _Suspicion] = {}
         self._in_flight: list[Message] = []  # when the last session ended
         self._unproven: deque[tuple[Message, float]] = deque(maxlen=_MAX_UNPROVEN)
         self._has_proof = False
@@ -62,7 +92,7 @@ class Suspects:
         self._unproven.append((message, self._clock()))
 
     def acknowledge(self, message: Message, taken_s: float) -> None:
-        """Clear the topic of an acknowledged message, and those of QoS 0 that the broker has read before it.
+        """Clear an acknowledged message, and those of QoS 0 that the broker has read before it.
 
         Args:
             message: the message.
@@ -71,8 +101,8 @@ class Suspects:
         """
         self._has_proof = True
         while self._unproven and self._unproven[0][1] < taken_s:
-            self._clear(self._unproven.popleft()[0].topic)
-        self._clear(message.topic)
+            self._clear(self._unproven.popleft()[0])
+        self._clear(message)
 
     def end_session(self, in_flight: Iterable[Message]) -> None:
         """Note what was in flight when the broker ended a session. It counts if the next connect succeeds."""
@@ -87,12 +117,15 @@ class Suspects:
 
     def start_session(self) -> list[Held]:
         """Count the last session; return what is held back from now on."""
-        culprits = [message for message in self._in_flight if message.topic in self.alone] if self._has_proof else []
-        for topic in {message.topic for message in self._in_flight}:
-            self._ends[topic] = min(self._ends[topic] + 1, _ALONE_ENDS)
-            if self._ends[topic] == _ALONE_ENDS:
-                self.alone.add(topic)
-        held = [self._hold(message) for message in {message.topic: message for message in culprits}.values()]
+        by_topic: dict[str, list[Message]] = defaultdict(list)
+        for message in self._in_flight:
+            by_topic[message.topic].append(message)
+        held = []
+        for topic, messages in by_topic.items():
+            culprits = [message for message in messages if is_among(message, self.alone)] if self._has_proof else []
+            self._suspect(topic, [len(message.encoded()) for message in culprits or messages])
+            if culprits:
+                held.append(self._hold(culprits[0]))
         self.acquit()
         self._has_proof = False
         return held
@@ -100,26 +133,44 @@ class Suspects:
     def release_due(self) -> bool:
         """Release the topics that were held back long enough, to be sent alone; return whether there were any."""
         now_s = self._clock()
-        due = [topic for topic, until_s in self.held.items() if until_s <= now_s]
+        due = [topic for topic, until_s in self._held_until_s.items() if until_s <= now_s]
         for topic in due:
-            del self.held[topic]
-            self.alone.add(topic)
+            del self.held[topic], self._held_until_s[topic]
         return bool(due)
 
     def reset(self) -> None:
         """Forget all suspicions: from now on it is another broker."""
-        for collection in (self.alone, self.held, self._next_hold_s, self._ends, self._in_flight, self._unproven):
+        for collection in (self.alone, self.held, self._held_until_s, self._suspicions):
             collection.clear()
+        self.acquit()
+
+    def _suspect(self, topic: str, sizes: list[int]) -> None:
+        smallest, largest = min(sizes), max(sizes)
+        suspicion = self._suspicions.setdefault(topic, _Suspicion(smallest // 2, largest))
+        if smallest < suspicion.min_bytes:
+            suspicion.min_bytes = smallest // 2
+        suspicion.max_bytes = max(suspicion.max_bytes, largest)
+        suspicion.ends += 1
+        if suspicion.ends >= _ALONE_ENDS:
+            self.alone[topic] = suspicion.min_bytes
 
     def _hold(self, message: Message) -> Held:
-        hold_s = self._next_hold_s.get(message.topic, _MIN_HOLD_S)
-        self._next_hold_s[message.topic] = min(2 * hold_s, _MAX_HOLD_S)
-        self.held[message.topic] = self._clock() + hold_s
-        self.alone.discard(message.topic)
+        suspicion = self._suspicions[message.topic]
+        hold_s = suspicion.hold_s
+        suspicion.hold_s = min(2 * hold_s, _MAX_HOLD_S)
+        self._held_until_s[message.topic] = self._clock() + hold_s
+        self.held[message.topic] = max(len(message.encoded()) // 2, suspicion.min_bytes)
         return Held(message, hold_s)
 
-    def _clear(self, topic: str) -> None:
-        if topic in self._ends:
-            del self._ends[topic]
-            self._next_hold_s.pop(topic, None)
-            self.alone.discard(topic)
+    def _clear(self, message: Message) -> None:
+        """Note that the broker takes messages of this topic and size."""
+        suspicion = self._suspicions.get(message.topic)
+        if suspicion is None:
+            return
+        size = len(message.encoded())
+        suspicion.min_bytes = max(suspicion.min_bytes, size + 1)
+        if size >= suspicion.max_bytes:
+            del self._suspicions[message.topic]
+            self.alone.pop(message.topic, None)
+        elif message.topic in self.alone:
+            self.alone[message.topic] = suspicion.min_bytes
