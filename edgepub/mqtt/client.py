@@ -1,27 +1,23 @@
-"""One connection to a broker through aiomqtt's public API, which sends one message at a time."""
+"""One connection to a broker through aiomqtt; the fast path and the slow path send and receive with it."""
 
 import asyncio
 import contextlib
-import functools
-import logging
-import math
 import ssl
+from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from typing import Any, TypeVar
 
 import aiomqtt
 from paho.mqtt.properties import Properties
 
-from edgepub.core.errors import MessageRejectedError
 from edgepub.mqtt.limits import Limits
 from edgepub.mqtt.messages import Message, OnDone
 from edgepub.mqtt.paho_internals import paho_of, retrieve_errors
+from edgepub.mqtt.paho_log import PahoLog
 from edgepub.mqtt.protocol import (
     KEEP_ALIVE_TIMEOUT,
     EndedError,
     NoAnswerError,
-    check_acknowledgement,
-    publish_properties,
     reason_code,
 )
 from edgepub.mqtt.socket_reader import SocketReader
@@ -33,32 +29,11 @@ _TLS_REFUSAL_TIMEOUT_S = 0.1
 """With TLS 1.3 a broker refuses us after the handshake (RFC 8446, 4.4.2.4), and its reason is lost if we write then."""
 _T = TypeVar("_T")
 
-_publish_properties = functools.lru_cache(maxsize=1024)(publish_properties)
 
+class Client(ABC):
+    """Opens a connection, subscribes, and notices each end of the connection.
 
-class PahoLog(logging.Logger):
-    """The log of paho. It tells an operator nothing useful, but it alone has the reason why a connection was lost."""
-
-    def __init__(self) -> None:
-        super().__init__("edgepub.paho", logging.ERROR)
-        self.disabled = True  # aiomqtt would log an exception for an answer that comes when nothing waits for it
-        self.last_error: object = None
-
-    def log(self, level: int, msg: object, *args: object, **_: Any) -> None:  # noqa: ANN401
-        """Keep the reason of an error."""
-        if level >= logging.ERROR:
-            self.last_error = args[-1] if args else msg
-
-
-class Client:
-    """The slow path: correct with any aiomqtt 2, whatever its private parts.
-
-    One message of QoS 1 in flight is what every broker takes, and then its acknowledgement needs no bookkeeping.
-
-    What the fast path does and this does not: a picture that takes longer than the keep-alive ends the session, a
-    message from the broker that paho cannot parse ends it too, and a WebSocket's handshake has no time limit. If the
-    paho client is not where it was, a broker's refusal of a message (MQTT 5) is taken for an acknowledgement, and its
-    maximum packet size is unknown.
+    It writes and reads in the callbacks of paho, in place of aiomqtt.
 
     Args:
         mqtt: the client of aiomqtt, not connected; `log` is its logger.
@@ -67,14 +42,14 @@ class Client:
             broker has acknowledged or refused it (QoS 1).
 
     Attributes:
-        mqtt: the client of aiomqtt, for subscriptions.
+        mqtt: the client of aiomqtt.
         log: the log of paho.
         max_in_flight: how many messages of QoS 1 may be in flight, if the broker allows as many.
         limits: what the broker takes.
 
     """
 
-    max_in_flight = 1
+    max_in_flight: int
 
     def __init__(self, mqtt: aiomqtt.Client, log: PahoLog, on_done: OnDone) -> None:
         self.mqtt = mqtt
@@ -87,14 +62,10 @@ class Client:
         self._granted: Properties | None = None  # in CONNACK
         self._has_connack = False
         self._is_abandoned = False
-        self._sending: set[asyncio.Task[None]] = set()
         self._failure: asyncio.Future[aiomqtt.MqttError] = self._loop.create_future()
-        self._acknowledgement: Any = None  # the reason code of the last one
-        self._is_writing = False
         if self._paho:
             self._add_callback("on_connect", self._on_connect)
             self._add_callback("on_disconnect", self._on_disconnect)
-            self._add_callback("on_publish", self._on_publish)
             self._paho.on_socket_open = self._on_socket_open(self._paho.on_socket_open)
             self._paho.on_socket_register_write = self._on_socket_register_write
 
@@ -122,8 +93,6 @@ class Client:
 
     async def close(self) -> None:
         """Disconnect, within a second."""
-        for task in self._sending:
-            task.cancel()
         self.mqtt.timeout = _DISCONNECT_TIMEOUT_S
         with contextlib.suppress(aiomqtt.MqttError):
             await self.mqtt.__aexit__(None, None, None)
@@ -139,11 +108,11 @@ class Client:
         """Return a property of CONNACK."""
         return int(getattr(self._granted, name, default))
 
+    @abstractmethod
     def properties(self, message: Message) -> Properties:
         """Return the properties of a message (MQTT 5)."""
-        payload_format = message.payload_format
-        return _publish_properties(payload_format.content_type, payload_format.schema, message.expiry_s)
 
+    @abstractmethod
     def send(self, message: Message, payload: bytes, properties: Properties | None) -> None:
         """Start to send a message; `on_done` is called when it is done.
 
@@ -152,27 +121,14 @@ class Client:
             MessageRejectedError: the topic is not valid.
 
         """
-        task = self._loop.create_task(self._send(message, payload, properties), name="broker-publish")
-        self._sending.add(task)
-        task.add_done_callback(self._sending.discard)
 
-    async def publish(
-        self, message: Message, payload: bytes, properties: Properties | None, timeout_s: float | None = None
-    ) -> None:
+    @abstractmethod
+    async def publish(self, message: Message, payload: bytes, properties: Properties | None) -> None:
         """Send a message and wait until it is done; errors as in `send`, and if the broker refuses it."""
-        qos, retain = self._flags(message)
-        if qos:
-            self._acknowledgement = None
-        call = self.mqtt.publish(message.topic, payload, qos, retain, properties, timeout=timeout_s)
-        try:
-            await self._unless_lost(call)
-        except ValueError as error:
-            raise MessageRejectedError(str(error), "refused") from None
-        if qos and self._acknowledgement is not None:
-            check_acknowledgement(self._acknowledgement)
 
+    @abstractmethod
     async def ping(self) -> None:
-        """Return when the broker has answered a ping, and so has read all that was sent before. Here: immediately."""
+        """Return when the broker has answered a ping, and so has read all that was sent before."""
 
     async def subscribe(self, topic: str) -> Sequence[Any]:
         """Subscribe to a topic at QoS 1; return the reason codes.
@@ -187,30 +143,18 @@ class Client:
         """End a subscription; errors as in `subscribe`."""
         await self._unless_lost(self.mqtt.unsubscribe(topic))
 
-    async def messages(self) -> AsyncIterator[aiomqtt.Message]:
+    @abstractmethod
+    def messages(self) -> AsyncIterator[aiomqtt.Message]:
         """Yield each message from the broker.
 
         Raises:
             MqttError: the session is over; its cause is an MqttError with the reason, if there is one.
 
         """
-        while True:
-            yield await self._unless_lost(anext(self.mqtt.messages))
 
     def _flags(self, message: Message) -> tuple[int, bool]:
         """Return the QoS and the retain flag of a message, as the broker takes them."""
         return min(message.qos, self.limits.qos), message.retain and self.limits.retain
-
-    async def _send(self, message: Message, payload: bytes, properties: Properties | None) -> None:
-        refusal = None
-        try:
-            await self.publish(message, payload, properties, timeout_s=math.inf)
-        except MessageRejectedError as error:
-            refusal = error
-        except aiomqtt.MqttError as error:
-            self._fail(error.__cause__ if isinstance(error.__cause__, aiomqtt.MqttError) else error)
-            return
-        self._on_done(message, refusal)
 
     async def _unless_lost(self, call: Awaitable[_T]) -> _T:
         """Return what a call of aiomqtt returns; raise MqttError if the session ends first, which aiomqtt ignores."""
@@ -258,10 +202,6 @@ class Client:
     def _on_disconnect(self, _client: object, _userdata: object, _flags: object, reason: Any, *_: object) -> None:  # noqa: ANN401
         self._fail(aiomqtt.MqttCodeError(reason))
 
-    def _on_publish(self, _client: object, _userdata: object, _mid: int, reason: Any, _properties: object) -> None:  # noqa: ANN401
-        if not self._is_writing:  # else it is of QoS 0
-            self._acknowledgement = reason
-
     def _on_socket_open(self, next_callback: Callable[..., None]) -> Callable[..., None]:
         def on_socket_open(client: object, userdata: object, sock: Any) -> None:  # noqa: ANN401
             next_callback(client, userdata, sock)
@@ -288,14 +228,9 @@ class Client:
         else:  # without a check first: a socket nearly always takes the data, and a check costs as much as a write
             self._loop.call_soon_threadsafe(write)
 
-    def _write(self, _sock: Any) -> None:  # noqa: ANN401
+    @abstractmethod
+    def _write(self, sock: Any) -> None:  # noqa: ANN401
         """Write as much as the socket takes."""
-        self._is_writing = True
-        try:
-            self._paho.loop_write()
-        except Exception as error:  # noqa: BLE001  (paho's may be any; the session is over then)
-            self._fail_by(error)
-        self._is_writing = False
 
     def _fail_by(self, error: Exception) -> None:
         """End the session because of an error of paho."""

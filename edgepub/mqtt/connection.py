@@ -18,11 +18,12 @@ from edgepub.config.tls import TlsFileError, make_tls_context
 from edgepub.core.errors import BrokerError, BrokerRefusedError
 from edgepub.core.redaction import redact_line
 from edgepub.core.threads import run_in_thread
-from edgepub.mqtt.client import MAX_IN_FLIGHT, Client, PahoLog
+from edgepub.mqtt.client import MAX_IN_FLIGHT, Client
 from edgepub.mqtt.fast_client import FastClient
 from edgepub.mqtt.limits import Limits
 from edgepub.mqtt.messages import Message, OnDone
 from edgepub.mqtt.paho_internals import is_fast_path_possible
+from edgepub.mqtt.paho_log import PahoLog
 from edgepub.mqtt.protocol import (
     UNSUPPORTED_VERSION,
     UNWANTED,
@@ -33,6 +34,7 @@ from edgepub.mqtt.protocol import (
     reason_code,
 )
 from edgepub.mqtt.session import Session
+from edgepub.mqtt.slow_client import SlowClient
 
 _SOCKET_OPTIONS = [
     # What the kernel may hold unsent; it would take megabytes, and a slow link would then get messages minutes old.
@@ -76,7 +78,7 @@ async def connect(
         BrokerRefusedError: the broker does not accept this client.
 
     """
-    client_type = FastClient if (is_fast_path_possible() if fast is None else fast) else Client
+    client_type = FastClient if (is_fast_path_possible() if fast is None else fast) else SlowClient
     versions = ["5", "3.1.1"] if settings.protocol == "auto" else [settings.protocol]
     tls_context = await _tls_context(settings)
 

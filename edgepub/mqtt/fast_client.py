@@ -15,9 +15,10 @@ from paho.mqtt.properties import Properties
 
 from edgepub.core.errors import MessageRejectedError
 from edgepub.core.redaction import redact_line
-from edgepub.mqtt.client import MAX_IN_FLIGHT, Client, PahoLog
+from edgepub.mqtt.client import MAX_IN_FLIGHT, Client
 from edgepub.mqtt.messages import Message, OnDone
 from edgepub.mqtt.paho_internals import PackedProperties, PahoInternals, packed_publish_properties
+from edgepub.mqtt.paho_log import PahoLog
 from edgepub.mqtt.protocol import (
     LOST,
     UNSPECIFIED_ERROR,
@@ -65,13 +66,7 @@ class FastClient(Client):
         else:
             self._unacknowledged[packet_id] = message
 
-    async def publish(
-        self,
-        message: Message,
-        payload: bytes,
-        properties: Properties | None,
-        timeout_s: float | None = None,  # noqa: ARG002  (the end of the session ends the wait)
-    ) -> None:
+    async def publish(self, message: Message, payload: bytes, properties: Properties | None) -> None:
         """Send a message of QoS 1 and wait until it is done; errors as in `Client`."""
         qos, packet_id = self._give_to_paho(message, payload, properties)
         if qos == 0:

@@ -1,6 +1,6 @@
 """All contact with the private parts of aiomqtt and paho, and the check that they are as expected.
 
-Used by the fast path alone, `FastClient`. `Client` needs `paho_of`, and works without what it returns.
+Used by the fast path alone, `FastClient`. Others need `paho_of`, and work without what it returns.
 
 aiomqtt 2.5:
 

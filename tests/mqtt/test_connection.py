@@ -17,12 +17,13 @@ from paho.mqtt.enums import CallbackAPIVersion
 from edgepub.config.settings import MqttSettings
 from edgepub.core.errors import BrokerError, BrokerRefusedError, ConnectionLostError, MessageRejectedError
 from edgepub.mqtt import connection
-from edgepub.mqtt.client import Client, PahoLog
 from edgepub.mqtt.messages import Message, picture_message, state_message
 from edgepub.mqtt.outbox.outbox import Outbox
 from edgepub.mqtt.paho_internals import find_differences
+from edgepub.mqtt.paho_log import PahoLog
 from edgepub.mqtt.publisher import Publisher
 from edgepub.mqtt.session import Session
+from edgepub.mqtt.slow_client import SlowClient
 from edgepub.mqtt.subscriptions import Subscriptions
 from edgepub.telemetry.status import BrokerStatus
 from tests.support import websocket_servers
@@ -377,7 +378,7 @@ async def test_without_the_paho_client_the_slow_path_still_delivers(mosquitto, s
     reader, done, log = subscribe(mosquitto.port), Done(), PahoLog()
     mqtt = aiomqtt.Client("127.0.0.1", mosquitto.port, protocol=aiomqtt.ProtocolVersion.V5, logger=log)
     mqtt._client = HiddenPaho(mqtt._client)
-    client = Client(mqtt, log, done)
+    client = SlowClient(mqtt, log, done)
     await client.open()
     session = Session(client, "5")
     await session.subscribe("site/command")

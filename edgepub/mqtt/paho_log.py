@@ -1,0 +1,23 @@
+"""The log of paho, which is not shown: it tells an operator nothing useful."""
+
+import logging
+from typing import Any
+
+
+class PahoLog(logging.Logger):
+    """Keeps the last error alone: nothing else has the reason why a connection was lost.
+
+    Attributes:
+        last_error: the reason; None if there was no error.
+
+    """
+
+    def __init__(self) -> None:
+        super().__init__("edgepub.paho", logging.ERROR)
+        self.disabled = True  # aiomqtt would log an exception for an answer that comes when nothing waits for it
+        self.last_error: object = None
+
+    def log(self, level: int, msg: object, *args: object, **_: Any) -> None:  # noqa: ANN401
+        """Keep the reason of an error."""
+        if level >= logging.ERROR:
+            self.last_error = args[-1] if args else msg
