@@ -35,7 +35,7 @@ def _check_broker_url(value: str | None) -> str | None:
         return None
     from pydantic import ValidationError
 
-    from edgepub.config.settings import MqttSettings
+    from edgepub.config.mqtt import MqttSettings
 
     try:
         return MqttSettings(url=value).url
@@ -130,8 +130,13 @@ def discovery(
     path = config or default_config_path()
     if purge:
         _purge(path)
-    else:
-        _print_discovery(path)
+        return
+    from edgepub.cli.discovery import read_discovery
+
+    messages, notes = read_discovery(path)
+    for note in notes:
+        typer.echo(note, err=True)
+    typer.echo(json.dumps(messages, indent=2, ensure_ascii=False))
 
 
 @app.command()
@@ -236,25 +241,6 @@ def _require_system_libraries() -> None:
 
 def _count_text(number: int, noun: str) -> str:
     return f"{number} {noun}{'' if number == 1 else 's'}"
-
-
-def _print_discovery(path: Path) -> None:
-    from edgepub.config.effective import load_effective
-    from edgepub.home_assistant.discovery import build
-    from edgepub.mqtt import store
-
-    effective = load_effective(path)
-    settings, directory = effective.settings, effective.state_dir
-    published = store.read_retained_topics(directory)
-    if not settings.home_assistant.enabled:
-        typer.echo("home_assistant.enabled is false: nothing is sent", err=True)
-    elif open_ended := [name for name, camera in settings.cameras.items() if None in camera.labels_by_zone.values()]:
-        known = f"none yet in {directory}" if published is None else f"this output contains those in {directory}"
-        typer.echo(f"{', '.join(open_ended)}: no labels configured, so they are added when detected: {known}", err=True)
-    messages, notes = build(settings, published or [])
-    for note in notes:
-        typer.echo(note, err=True)
-    typer.echo(json.dumps(messages, indent=2, ensure_ascii=False))
 
 
 def _purge(path: Path) -> None:

@@ -13,7 +13,7 @@ from edgepub.core.errors import BrokerError, MessageRejectedError, StateInUseErr
 from edgepub.core.identity import is_foreign
 from edgepub.core.machine import machine_key
 from edgepub.core.state_dir import default_state_dir, lock_state_dir
-from edgepub.home_assistant.discovery import belongs_to_node, is_discovery
+from edgepub.home_assistant.device import belongs_to_node, is_discovery
 from edgepub.mqtt import connection, store
 from edgepub.mqtt.messages import state_message
 from edgepub.mqtt.session import Session

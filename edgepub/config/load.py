@@ -12,6 +12,7 @@ from pydantic import ValidationError
 from pydantic_settings import BaseSettings, EnvSettingsSource, SettingsConfigDict
 
 from edgepub.config.explain import ENV_PREFIX, did_you_mean, explain, mistake_line
+from edgepub.config.mqtt import MqttSettings
 from edgepub.config.secrets import (
     CREDSTORE,
     HOW_TO_MAKE_ONE,
@@ -19,7 +20,7 @@ from edgepub.config.secrets import (
     read_broker_password,
     read_http_token,
 )
-from edgepub.config.settings import HttpSettings, MqttSettings, NodeSettings, Settings
+from edgepub.config.settings import HttpSettings, NodeSettings, Settings
 from edgepub.config.tls import TlsFileError, make_tls_context
 from edgepub.config.yaml_file import read_yaml
 from edgepub.core.errors import ConfigurationError

@@ -13,7 +13,7 @@ from edgepub.config.fields import CameraName, Section
 from edgepub.config.settings import Settings
 from edgepub.config.yaml_file import read_yaml
 from edgepub.core.errors import ConfigurationError
-from edgepub.core.state_dir import read_file, remove_file, replace_file, set_aside_damaged_file
+from edgepub.core.state_files import read_file, remove_file, replace_file, set_aside_damaged_file
 
 FILE = "overrides.yaml"
 _HEAD = "# Saved on the cameras' pages of edgepub. These zones and lines override those of its configuration.\n"

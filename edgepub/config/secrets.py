@@ -5,7 +5,8 @@ from pathlib import Path
 
 from pydantic import SecretStr
 
-from edgepub.config.settings import HttpSettings, MqttSettings
+from edgepub.config.mqtt import MqttSettings
+from edgepub.config.settings import HttpSettings
 from edgepub.config.text_file import read_text
 
 PASSWORD_CREDENTIAL, TOKEN_CREDENTIAL = "mqtt_password", "http_token"

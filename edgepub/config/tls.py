@@ -5,8 +5,8 @@ import re
 import ssl
 from pathlib import Path
 
+from edgepub.config.mqtt import TlsSettings
 from edgepub.config.secrets import read_secret
-from edgepub.config.settings import TlsSettings
 from edgepub.core.redaction import redact_line
 
 _CERTIFICATE, _KEY = "CERTIFICATE", "PRIVATE KEY"

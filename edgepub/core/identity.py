@@ -11,7 +11,7 @@ from pydantic import StringConstraints, TypeAdapter, ValidationError
 from typing_extensions import TypedDict
 
 from edgepub.core.machine import is_other_machine
-from edgepub.core.state_dir import read_file, replace_file, set_aside_damaged_file, set_aside_foreign_file
+from edgepub.core.state_files import read_file, replace_file, set_aside_damaged_file, set_aside_foreign_file
 
 _FILE = "identity.json"
 _MANUAL = "docs/upgrading.md says how to move a node"

@@ -17,6 +17,7 @@ from edgepub.daemon.reload import Changes, PartSettings, part_settings
 from edgepub.daemon.stats import StatsPublisher
 from edgepub.home_assistant import discovery
 from edgepub.home_assistant.announcer import Announcer
+from edgepub.home_assistant.device import is_discovery
 from edgepub.http.context import HttpContext
 from edgepub.http.server import HttpServer
 from edgepub.mqtt import connection, retained
@@ -174,7 +175,7 @@ class Node:
 
     def _retained_states(self) -> list[str]:
         """Return the topics where a state is retained."""
-        return [topic for topic in self._store.retained_topics() if not discovery.is_discovery(topic)]
+        return [topic for topic in self._store.retained_topics() if not is_discovery(topic)]
 
     def _former_names(self) -> list[Topics]:
         """Return the topics of other names under which the state of this node was published, or is still to be."""

@@ -6,8 +6,9 @@ from pydantic import SecretStr
 
 from edgepub.config.areas import Areas
 from edgepub.config.camera import CameraSettings
+from edgepub.config.mqtt import MqttSettings
 from edgepub.config.secrets import read_broker_password, read_http_token
-from edgepub.config.settings import HttpSettings, ModelSettings, MqttSettings, Settings, StatsSettings
+from edgepub.config.settings import HttpSettings, ModelSettings, Settings, StatsSettings
 from edgepub.home_assistant import discovery
 
 

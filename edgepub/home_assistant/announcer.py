@@ -8,7 +8,7 @@ from typing import Any
 
 import orjson
 
-from edgepub.home_assistant.discovery import is_discovery
+from edgepub.home_assistant.device import is_discovery
 from edgepub.mqtt.messages import Received, announcement_message
 from edgepub.mqtt.outbox.outbox import Outbox
 

@@ -1,24 +1,21 @@
 """Builds Home Assistant's discovery messages from the settings and the retained topics. Pure functions.
 
-One retained message per device (https://www.home-assistant.io/integrations/mqtt/#device-discovery-payload): the node,
-and each camera. Names, device classes, units and categories are those of https://developers.home-assistant.io/docs/core/entity.
+The node and each camera are a device. Names, device classes, units and categories are those of
+https://developers.home-assistant.io/docs/core/entity.
 """
 
 import re
-from collections.abc import Iterable, Mapping
-from typing import Any, NamedTuple, get_args
-
-import orjson
+from collections.abc import Iterable
+from typing import NamedTuple, get_args
 
 from edgepub.config.camera import CameraSettings
 from edgepub.config.settings import Settings
 from edgepub.core.versions import installed_versions
+from edgepub.home_assistant.device import Device, Payload, device_id
 from edgepub.mqtt.payloads.event import EventType
 from edgepub.mqtt.topics import OCCUPANCY_SUFFIX, Topics, parse_object_count, topic_level
 
-Payload = dict[str, Any]
 _BIRTH_TOPIC = "homeassistant/status"
-_DISCOVERY = re.compile(r"/device/edgepub_[a-z0-9_-]+(_CAMERA_[a-z0-9_-]+)?/config$")
 # A disabled camera is unavailable, like an offline one. But it does not count as disconnected: that is no alarm.
 _ONLINE_TEMPLATE = "{{ 'online' if value == 'online' else 'offline' }}"
 _CONNECTED_TEMPLATE = "{{ {'online': 'ON', 'offline': 'OFF'}.get(value) }}"
@@ -28,22 +25,6 @@ MAX_MESSAGE_BYTES = 128_000
 """The largest message. Brokers take from 128 kB to without limit, and before MQTT 5 they do not say what they take."""
 _MEASUREMENT = {"state_class": "measurement"}
 _COUNTER = {"state_class": "total_increasing"}
-
-
-def is_discovery(topic: str) -> bool:
-    """Return whether a topic is that of one of edgepub's discovery messages, under any prefix."""
-    return _DISCOVERY.search(topic) is not None
-
-
-def belongs_to_node(topic: str, payload: bytes, node: str) -> bool:
-    """Return whether a message is a discovery message of this node, or of one of its cameras."""
-    if not is_discovery(topic):
-        return False
-    try:
-        (identifier,) = orjson.loads(payload)["device"]["identifiers"]
-    except (ValueError, TypeError, LookupError):
-        return False
-    return f"{identifier}/".startswith(f"{_id(node)}/")
 
 
 def birth_topics(settings: Settings) -> list[str]:
@@ -89,63 +70,14 @@ def build(settings: Settings, retained_topics: Iterable[str]) -> Discovery:
             note = f"Home Assistant gets only {left} entities: {why}; {remedy}"
             notes.append(f"cameras.{name}.labels: {note}")
         devices.append(device)
-    prefix = section.discovery_prefix
-    return Discovery({f"{prefix}/device/{device.topic_id}/config": device.payload for device in devices}, notes)
+    return Discovery({device.topic(section.discovery_prefix): device.payload for device in devices}, notes)
 
 
-class _Device:
-    """The discovery message of one device, built entity by entity.
-
-    Args:
-        ids: the node's name, and the camera's if the device is a camera.
-        about: keys of `device` for display: name, model and the like.
-        availability: the topics that tell whether the device is available.
-
-    """
-
-    def __init__(self, ids: tuple[str, ...], about: Mapping[str, str], availability: list[dict[str, str]]) -> None:
-        self._id = _id(*ids)
-        # Names may contain all other characters that Home Assistant accepts in a topic. Only capitals separate safely.
-        self.topic_id = "edgepub_" + "_CAMERA_".join(ids)
-        self._components: dict[str, Payload] = {}
-        self.payload: Payload = {
-            "device": {"identifiers": [self._id], "manufacturer": "edgepub", **about},
-            "origin": {"name": "edgepub", "sw_version": installed_versions()["edgepub"]},
-            "availability": availability,
-            "availability_mode": "all",
-            "components": self._components,
-        }
-
-    def add(self, platform: str, key: str, name: str, **options: object) -> None:
-        """Add an entity. Never change a key: Home Assistant recognises the entity by it."""
-        identity = {"platform": platform, "unique_id": f"{self._id}/{key}", "name": name, "qos": 1}
-        self._components[key] = {**identity, **options}
-
-    def remove(self, platform: str, key: str) -> None:
-        """Remove an entity. If it never existed, Home Assistant ignores this."""
-        self._components[key] = {"platform": platform}
-
-    def trim(self, max_bytes: int) -> tuple[int, int]:
-        """Drop the last components until the message is small enough; return how many entities are left, and were."""
-        total = self._count_entities()
-        excess = len(orjson.dumps(self.payload)) - max_bytes
-        while excess > 0 and self._components:
-            excess -= len(orjson.dumps(dict([self._components.popitem()]))) - len("{}") + len(",")
-        return self._count_entities(), total
-
-    def _count_entities(self) -> int:
-        return sum("unique_id" in component for component in self._components.values())
-
-
-def _id(*names: str) -> str:
-    return "/".join(("edgepub", *names))
-
-
-def _build_node(topics: Topics) -> _Device:
+def _build_node(topics: Topics) -> Device:
     installed = installed_versions()
     firmware = f"{installed['edgepub']} (PySDK {installed['pysdk']})"
     about = {"name": f"edgepub {topics.node}", "model": "Edge box", "sw_version": firmware}
-    device = _Device((topics.node,), about, [{"topic": topics.status}])
+    device = Device((topics.node,), about, [{"topic": topics.status}])
 
     def add_figure(key: str, name: str, value: str, **options: object) -> None:
         topic_keys = {"state_topic": topics.stats, "value_template": f"{{{{ {value} }}}}"}
@@ -163,11 +95,11 @@ def _build_node(topics: Topics) -> _Device:
     return device
 
 
-def _build_camera(name: str, camera: CameraSettings, topics: Topics) -> _Device:
-    about = {"name": _display_name(name), "model": "Camera", "via_device": _id(topics.node)}
+def _build_camera(name: str, camera: CameraSettings, topics: Topics) -> Device:
+    about = {"name": _display_name(name), "model": "Camera", "via_device": device_id(topics.node)}
     node = {"topic": topics.status}
     camera_itself = {"topic": topics.camera_status(name), "value_template": _ONLINE_TEMPLATE}
-    device = _Device((topics.node, name), about, [node, camera_itself])
+    device = Device((topics.node, name), about, [node, camera_itself])
     if camera.tracking:
         types = list(get_args(EventType))
         options = {"state_topic": topics.events(name), "event_types": types, "icon": "mdi:motion-sensor"}
@@ -187,7 +119,7 @@ def _build_camera(name: str, camera: CameraSettings, topics: Topics) -> _Device:
     return device
 
 
-def _add_settings(device: _Device, camera: str, topics: Topics) -> None:
+def _add_settings(device: Device, camera: str, topics: Topics) -> None:
     def add_setting(platform: str, key: str, name: str, **options: object) -> None:
         topic = topics.setting(camera, key)
         topic_keys = {"state_topic": topic, "command_topic": f"{topic}/set"}
@@ -206,7 +138,7 @@ def _add_settings(device: _Device, camera: str, topics: Topics) -> None:
     add_setting("number", "max_fps", "Frame rate limit", **fps, **no_limit_is_0)
 
 
-def _add_figures(device: _Device, camera: str, topics: Topics) -> None:
+def _add_figures(device: Device, camera: str, topics: Topics) -> None:
     def add_figure(key: str, name: str, value: str, **options: object) -> None:
         topic_keys = {
             "state_topic": topics.stats,
@@ -224,7 +156,7 @@ def _add_figures(device: _Device, camera: str, topics: Topics) -> None:
 
 
 def _add_counts(
-    device: _Device, name: str, camera: CameraSettings, topics: Topics, retained_topics: Iterable[str]
+    device: Device, name: str, camera: CameraSettings, topics: Topics, retained_topics: Iterable[str]
 ) -> None:
     """Add the entities of what is counted, the most important first, and remove those of what was.
 

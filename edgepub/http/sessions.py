@@ -14,7 +14,7 @@ import orjson
 from pydantic import TypeAdapter, ValidationError
 from typing_extensions import TypedDict
 
-from edgepub.core.state_dir import replace_file
+from edgepub.core.state_files import replace_file
 from edgepub.core.threads import Worker, run_in_thread
 
 MAX_AGE_S = 30 * 86_400

@@ -13,7 +13,7 @@ from aiomqtt.exceptions import MqttConnectError
 from pydantic import SecretStr
 
 from edgepub.config.fields import BROKER_PORTS
-from edgepub.config.settings import MqttSettings, Retain
+from edgepub.config.mqtt import MqttSettings, Retain
 from edgepub.config.tls import TlsFileError, make_tls_context
 from edgepub.core.errors import BrokerError, BrokerRefusedError
 from edgepub.core.redaction import redact_line

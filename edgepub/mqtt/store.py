@@ -12,7 +12,7 @@ import orjson
 from pydantic import TypeAdapter, ValidationError
 from typing_extensions import TypedDict
 
-from edgepub.core.state_dir import (
+from edgepub.core.state_files import (
     copy_newer_file,
     read_file,
     replace_file,

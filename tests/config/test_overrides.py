@@ -132,7 +132,7 @@ def test_a_full_disk_keeps_the_old_content(tmp_path, monkeypatch):
     def full(_):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("edgepub.core.state_dir.os.fsync", full)
+    monkeypatch.setattr("edgepub.core.state_files.os.fsync", full)
     with pytest.raises(OSError, match="No space left"):
         overrides.write(tmp_path, {"yard": DRAWN})
     assert overrides.read(tmp_path) == {"porch": DRAWN}

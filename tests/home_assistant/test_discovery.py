@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from edgepub.config.settings import Settings
 from edgepub.home_assistant.announcer import Announcer
-from edgepub.home_assistant.discovery import MAX_MESSAGE_BYTES, birth_topics, build, is_discovery
+from edgepub.home_assistant.device import is_discovery
+from edgepub.home_assistant.discovery import MAX_MESSAGE_BYTES, birth_topics, build
 from edgepub.mqtt.messages import Received, picture_message, state_message
 from edgepub.mqtt.outbox.outbox import Outbox
 from edgepub.mqtt.store import Store

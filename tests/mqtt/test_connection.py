@@ -14,7 +14,7 @@ import pytest
 import uvloop
 from paho.mqtt.enums import CallbackAPIVersion
 
-from edgepub.config.settings import MqttSettings
+from edgepub.config.mqtt import MqttSettings
 from edgepub.core.errors import BrokerError, BrokerRefusedError, ConnectionLostError, MessageRejectedError
 from edgepub.mqtt import connection
 from edgepub.mqtt.messages import Message, picture_message, state_message

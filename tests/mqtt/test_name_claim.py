@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from edgepub.config.settings import MqttSettings
+from edgepub.config.mqtt import MqttSettings
 from edgepub.core.errors import NameTakenError
 from edgepub.mqtt import connection
 from edgepub.mqtt.messages import Received, state_message

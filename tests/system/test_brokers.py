@@ -10,7 +10,7 @@ import pytest
 from paho.mqtt.enums import CallbackAPIVersion
 
 from edgepub.cli.bench.slow_link import SlowLink
-from edgepub.config.settings import MqttSettings
+from edgepub.config.mqtt import MqttSettings
 from edgepub.mqtt import connection
 from edgepub.mqtt.messages import picture_message
 from tests.support import websocket_servers

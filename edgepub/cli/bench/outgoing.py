@@ -2,7 +2,7 @@
 
 import functools
 
-from edgepub.config.settings import MqttSettings
+from edgepub.config.mqtt import MqttSettings
 from edgepub.mqtt import connection
 from edgepub.mqtt.messages import state_message
 from edgepub.mqtt.outbox.outbox import Outbox

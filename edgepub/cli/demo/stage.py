@@ -21,7 +21,7 @@ from edgepub.cli.demo import assets
 from edgepub.cli.purge import clear_known
 from edgepub.config.settings import Settings
 from edgepub.core.errors import BrokerError
-from edgepub.core.state_dir import create_private_file
+from edgepub.core.state_files import create_private_file
 
 NODE = "demo"
 CAMERA = "face"

@@ -8,7 +8,7 @@ from edgepub.cli.watch.board import Board
 from edgepub.cli.watch.choice import Choice
 from edgepub.cli.watch.views import LinesView, View
 from edgepub.cli.watch.watcher import Watcher
-from edgepub.config.settings import MqttSettings
+from edgepub.config.mqtt import MqttSettings
 from edgepub.core.threads import new_event_loop
 
 _LINES_INTERVAL_S = 3.0

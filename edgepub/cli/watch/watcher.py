@@ -13,8 +13,8 @@ from collections.abc import Callable
 from edgepub.cli.watch.board import Board
 from edgepub.cli.watch.choice import Choice
 from edgepub.cli.watch.views import Note, View
+from edgepub.config.mqtt import MqttSettings
 from edgepub.config.secrets import read_broker_password
-from edgepub.config.settings import MqttSettings
 from edgepub.core.errors import BrokerError, SubscriptionRefusedError
 from edgepub.mqtt import connection
 from edgepub.mqtt.reconnect import ReconnectPauses

@@ -9,7 +9,7 @@ from typing import NoReturn
 
 from edgepub.core.errors import SpoolError, SpoolReplacedError
 from edgepub.core.redaction import redact_line
-from edgepub.core.state_dir import prepare_database_file, set_aside_damaged_file, set_aside_newer_file
+from edgepub.core.state_files import prepare_database_file, set_aside_damaged_file, set_aside_newer_file
 from edgepub.mqtt.outbox.row import DamagedRow, Row, find_damage, topic_of
 from edgepub.mqtt.outbox.spool_clock import SpoolClock
 from edgepub.mqtt.outbox.spool_content import SET_NUMBER, Found, read_content
