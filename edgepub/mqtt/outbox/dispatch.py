@@ -57,9 +57,12 @@ class Dispatch:
 
     def take(self) -> Message | None:
         """Remove and return the next message, if there is one to be sent now. It is in flight then."""
-        if self._suspects.held:
-            self._suspects.release_due()
-        message = self._next()
+        if self._alone is None and not self._suspects.alone:  # as nearly always
+            is_full = self.in_flight.unacknowledged >= self._limit
+            message = self._lanes.stream.take() if is_full else self._lanes.take()
+        else:
+            self._suspects.release_due()  # what is held back is also to be sent alone
+            message = self._next()
         if message is not None:
             self.in_flight.add(message)
         return message
@@ -79,13 +82,13 @@ class Dispatch:
             self._suspects.acknowledge(message, taken_s)
             self._limit = self._window
         else:
-            self._suspects.add_unproven(message)
+            self._suspects.unproven.append((message, taken_s))
         return taken_s
 
     def put_back(self, message: Message) -> Message | None:
         """Put back a message in flight; return it if it is dropped instead."""
         self.in_flight.remove(message)
-        return self._lanes.of(message).put_back(message)
+        return self._lanes.by_name[message.lane].put_back(message)
 
     def end_session(self, *, is_over_message: bool) -> list[Message]:
         """Put back all messages in flight; return those that are dropped instead.
@@ -134,6 +137,6 @@ class Dispatch:
 
     def _next_in_turn(self) -> Message | None:
         while (message := self._lanes.take()) is not None and is_among(message, self._suspects.held):
-            self._lanes.of(message).done(message)  # an event: the other lanes skip it
+            self._lanes.by_name[message.lane].done(message)  # an event: the other lanes skip it
             message.count_dropped("given_up")
         return message

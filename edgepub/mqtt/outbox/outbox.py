@@ -129,7 +129,7 @@ class Outbox:
 
         A message that is not in flight is ignored.
         """
-        lane = self._lanes.of(message)
+        lane = self._lanes.by_name[message.lane]
         with self._lock:
             was_full = message.qos and self._dispatch.is_full
             taken_s = self._dispatch.done(message, lane)

@@ -15,7 +15,7 @@ class SingleLane(StateLane):
 
     def take(self) -> Message | None:
         """Take the message that has waited longest, if one may be sent now."""
-        if not self._unsent or not self:  # the cheap check first, because it is usually enough
+        if not self.unsent or not self:  # the cheap check first, because it is usually enough
             return None
         message = super().take()
         self._is_paused = message is not None
@@ -62,7 +62,7 @@ class AnnouncementLane(SingleLane):
     def be_quiet(self, topic: str, pause_s: float) -> None:
         """Send nothing for a while because of the announcement of this topic, and then that one last."""
         self._quiet_until_s = self._clock() + pause_s
-        for messages in (self._newest, self._unsent):
+        for messages in (self._newest, self.unsent):
             if topic in messages:
                 messages[topic] = messages.pop(topic)  # type: ignore[assignment]
 
@@ -74,7 +74,7 @@ class AnnouncementLane(SingleLane):
         """Release all topics, even if the disk hangs. If the lane is quiet, drop them: they may not be allowed."""
         super().release_all()
         if self._is_quiet:
-            self._unsent.clear()
+            self.unsent.clear()
 
     def __bool__(self) -> bool:
         return super().__bool__() and not self._is_quiet

@@ -36,6 +36,9 @@ class StateLane:
         held_back: messages not to send now (see `is_among`); None: none.
         checkpoint: numbers the acknowledgements.
 
+    Attributes:
+        unsent: the topics whose newest value is to be sent, the longest waiting first; to be read only.
+
     """
 
     def __init__(
@@ -49,32 +52,32 @@ class StateLane:
         self._checkpoint = checkpoint or Checkpoint()
         self._newest: dict[str, Message] = {}
         self._acknowledged: dict[str, int] = {}  # topics whose newest value the broker has; the next checkpoint then
-        self._unsent: dict[str, None] = {}  # topics, the longest waiting first
+        self.unsent: dict[str, None] = {}
         self._held: dict[str, float] = {}  # topics that the ledger does not have on disk yet, and since when
 
     def put(self, message: Message) -> None:
         """Replace the topic's value. An older one that was not sent is never sent, which does not count as a loss."""
         self._newest[message.topic] = message
         self._acknowledged.pop(message.topic, None)
-        self._unsent.pop(message.topic, None)
-        self._unsent[message.topic] = None
+        self.unsent.pop(message.topic, None)
+        self.unsent[message.topic] = None
         if self._ledger and message.payload and not self._ledger.add_retained(message.topic):
             self._held.setdefault(message.topic, time.monotonic())
 
     def put_back(self, message: Message) -> Message | None:
         """Put back a value that was taken and not sent, to the front, unless there is a newer one."""
         if self._newest.get(message.topic) is message:
-            self._unsent = {message.topic: None, **self._unsent}
+            self.unsent = {message.topic: None, **self.unsent}
         return None
 
     def take(self) -> Message | None:
         """Take the value that has waited longest."""
-        if not self._unsent:
+        if not self.unsent:
             return None
         topic = self._first()
         if topic is None:
             return None
-        del self._unsent[topic]
+        del self.unsent[topic]
         return self._newest[topic]
 
     def done(self, message: Message) -> None:
@@ -89,7 +92,7 @@ class StateLane:
         """Remove a topic, because another lane sends it now."""
         self._newest.pop(topic, None)
         self._acknowledged.pop(topic, None)
-        self._unsent.pop(topic, None)
+        self.unsent.pop(topic, None)
         self._held.pop(topic, None)
 
     def __contains__(self, topic: str) -> bool:
@@ -98,18 +101,18 @@ class StateLane:
 
     def resend(self) -> None:
         """Send every value again."""
-        self._unsent = dict.fromkeys(self._newest)
+        self.unsent = dict.fromkeys(self._newest)
 
     def resend_topic(self, topic: str) -> None:
         """Send the value of a topic again, if there is one."""
         if topic in self._newest:
-            self._unsent.setdefault(topic)
+            self.unsent.setdefault(topic)
 
     def resend_acknowledged(self, after: int, before: int) -> None:
         """Send the values again that were acknowledged after one checkpoint and before another."""
         lost = {topic for topic, checkpoint in self._acknowledged.items() if after < checkpoint < before}
         if lost:
-            self._unsent = {topic: None for topic in self._newest if topic in lost or topic in self._unsent}
+            self.unsent = {topic: None for topic in self._newest if topic in lost or topic in self.unsent}
 
     def release_saved(self) -> None:
         """Release the topics that the ledger has on disk now."""
@@ -119,18 +122,18 @@ class StateLane:
     def release_all(self) -> None:
         """Release all topics, even if the disk hangs; drop those that are held back."""
         self._held.clear()
-        for topic in [topic for topic in self._unsent if is_among(self._newest[topic], self._held_back)]:
-            del self._unsent[topic]
+        for topic in [topic for topic in self.unsent if is_among(self._newest[topic], self._held_back)]:
+            del self.unsent[topic]
 
     def __len__(self) -> int:
-        return len(self._unsent)
+        return len(self.unsent)
 
     def __bool__(self) -> bool:
         return self._first() is not None
 
     def _first(self) -> str | None:
         if not self._held and not self._held_back:
-            return next(iter(self._unsent), None)
+            return next(iter(self.unsent), None)
         latest_s = time.monotonic() - _MAX_HELD_S
-        ready = (topic for topic in self._unsent if self._held.get(topic, latest_s) <= latest_s)
+        ready = (topic for topic in self.unsent if self._held.get(topic, latest_s) <= latest_s)
         return next((topic for topic in ready if not is_among(self._newest[topic], self._held_back)), None)

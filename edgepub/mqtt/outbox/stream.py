@@ -43,8 +43,12 @@ class StreamLane:
         self._size += 1
         if self._size <= self._max_size:
             return None
-        fullest = max(self._topics, key=lambda topic: len(self._topics[topic]))
-        return self._pop(fullest)
+        topic, queue = max(self._topics.items(), key=lambda item: len(item[1]))
+        dropped = queue.popleft()
+        self._size -= 1
+        if not queue:
+            del self._topics[topic]
+        return dropped
 
     def put_back(self, message: Message) -> Message | None:
         """Put a message that was not sent at the front of its topic; return it if the lane is full of newer ones."""
@@ -62,12 +66,20 @@ class StreamLane:
             skip: messages not to take now (see `is_among`).
 
         """
-        if not self or (skip and not self.has_other_than(skip)):
+        if not self._size or self._in_flight >= _MAX_IN_FLIGHT or (skip and not self.has_other_than(skip)):
             return None
-        while skip and is_among(self._topics[topic := next(iter(self._topics))][0], skip):
+        topic, queue = next(iter(self._topics.items()))
+        while skip and is_among(queue[0], skip):
             self._topics.move_to_end(topic)
+            topic, queue = next(iter(self._topics.items()))
+        message = queue.popleft()
+        self._size -= 1
         self._in_flight += 1
-        return self._pop_in_turn()
+        if queue:
+            self._topics.move_to_end(topic)
+        else:
+            del self._topics[topic]
+        return message
 
     def has_other_than(self, skip: Mapping[str, int]) -> bool:
         """Return whether a message can be taken now that is none of these."""
@@ -79,7 +91,10 @@ class StreamLane:
 
     def discard(self) -> list[Message]:
         """Remove and return all messages that wait."""
-        return [self._pop_in_turn() for _ in range(self._size)]
+        discarded = [message for queue in self._topics.values() for message in queue]
+        self._topics.clear()
+        self._size = 0
+        return discarded
 
     def discard_held(self, held: Mapping[str, int]) -> list[Message]:
         """Remove and return the messages that wait and are held back."""
@@ -96,19 +111,6 @@ class StreamLane:
     def oldest(self, topic: str) -> Message | None:
         """Return the oldest message of a topic without taking it."""
         return self._topics[topic][0] if topic in self._topics else None
-
-    def _pop_in_turn(self) -> Message:
-        topic = next(iter(self._topics))
-        self._topics.move_to_end(topic)
-        return self._pop(topic)
-
-    def _pop(self, topic: str) -> Message:
-        queue = self._topics[topic]
-        message = queue.popleft()
-        self._size -= 1
-        if not queue:
-            del self._topics[topic]
-        return message
 
     def __len__(self) -> int:
         return self._size

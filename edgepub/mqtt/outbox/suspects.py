@@ -8,6 +8,7 @@ import time
 from collections import defaultdict, deque
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from math import inf
 from typing import NamedTuple
 
 from edgepub.mqtt.messages import Message
@@ -18,8 +19,8 @@ _ALONE_ENDS = 2
 _MIN_HOLD_S = 60.0
 _MAX_HOLD_S = 3600.0
 _MAX_UNPROVEN = 16
-_UNPROVEN_S = 5.0
-"""How long after a message of QoS 0 the broker may end the session over it."""
+_UNPROVEN_S = 10.0
+"""How long after a message of QoS 0 was taken the broker may end the session over it."""
 
 
 class Held(NamedTuple):
@@ -74,6 +75,8 @@ class Suspects:
     Attributes:
         alone: the topics to send alone, each with the least size of these messages; to be read only.
         held: the topics that are held back, each with the least size of these messages; to be read only.
+        unproven: the newest messages of QoS 0 that the socket has taken, each with the time when it was taken from the
+            outbox. The broker may not have read them yet.
 
     """
 
@@ -84,12 +87,8 @@ class Suspects:
         self._held_until_s: dict[str, float] = {}
         self._suspicions: dict[str, _Suspicion] = {}
         self._in_flight: list[Message] = []  # when the last session ended
-        self._unproven: deque[tuple[Message, float]] = deque(maxlen=_MAX_UNPROVEN)
-        self._has_proof = False
-
-    def add_unproven(self, message: Message) -> None:
-        """Note a message of QoS 0 that the socket has taken: the broker may not have read it yet."""
-        self._unproven.append((message, self._clock()))
+        self.unproven: deque[tuple[Message, float]] = deque(maxlen=_MAX_UNPROVEN)
+        self._proven_s = -inf  # what was taken before in this session, the broker has read
 
     def acknowledge(self, message: Message, taken_s: float) -> None:
         """Clear an acknowledged message, and those of QoS 0 that the broker has read before it.
@@ -99,35 +98,38 @@ class Suspects:
             taken_s: when it was taken.
 
         """
-        self._has_proof = True
-        while self._unproven and self._unproven[0][1] < taken_s:
-            self._clear(self._unproven.popleft()[0])
-        self._clear(message)
+        self._proven_s = taken_s
+        if self._suspicions:
+            for other, other_taken_s in self.unproven:
+                if other_taken_s < taken_s:
+                    self._clear(other)
+            self._clear(message)
 
     def end_session(self, in_flight: Iterable[Message]) -> None:
         """Note what was in flight when the broker ended a session. It counts if the next connect succeeds."""
-        since_s = self._clock() - _UNPROVEN_S
-        recent = [message for message, sent_s in self._unproven if sent_s >= since_s]
+        since_s = max(self._clock() - _UNPROVEN_S, self._proven_s)
+        recent = [message for message, taken_s in self.unproven if taken_s >= since_s]
         self._in_flight = [*in_flight, *recent]
 
     def acquit(self) -> None:
         """Do not count the last session: the broker went away, or the session ended for another reason."""
         self._in_flight.clear()
-        self._unproven.clear()
+        self.unproven.clear()
 
     def start_session(self) -> list[Held]:
         """Count the last session; return what is held back from now on."""
+        has_proof = self._proven_s > -inf
         by_topic: dict[str, list[Message]] = defaultdict(list)
         for message in self._in_flight:
             by_topic[message.topic].append(message)
         held = []
         for topic, messages in by_topic.items():
-            culprits = [message for message in messages if is_among(message, self.alone)] if self._has_proof else []
+            culprits = [message for message in messages if has_proof and is_among(message, self.alone)]
             self._suspect(topic, [len(message.encoded()) for message in culprits or messages])
             if culprits:
                 held.append(self._hold(culprits[0]))
         self.acquit()
-        self._has_proof = False
+        self._proven_s = -inf
         return held
 
     def release_due(self) -> bool:
@@ -170,7 +172,7 @@ class Suspects:
         size = len(message.encoded())
         suspicion.min_bytes = max(suspicion.min_bytes, size + 1)
         if size >= suspicion.max_bytes:
-            del self._suspicions[message.topic]
-            self.alone.pop(message.topic, None)
+            for collection in (self._suspicions, self.alone, self.held, self._held_until_s):
+                collection.pop(message.topic, None)
         elif message.topic in self.alone:
             self.alone[message.topic] = suspicion.min_bytes
