@@ -71,7 +71,7 @@ class Guard:
 
     def is_allowed(self, request: web.Request) -> bool:
         """Return whether a request that was allowed before is still: its browser may have logged out."""
-        return self._has_session(request) or _bearer(request) == self._token
+        return self._has_session(request) or self._is_token(_bearer(request))
 
     async def log_in(self, request: web.Request) -> web.Response:
         """Set the cookie if the request has the token."""
@@ -122,6 +122,10 @@ class Guard:
         """Return whether a request has the cookie of a session, or none is needed."""
         return not self._token or self._sessions.is_open(request.cookies.get(self._cookie, ""))
 
+    def _is_token(self, token: bytes | None) -> bool:
+        """Return whether this is the token, in a time that does not depend on how much of it is right."""
+        return token is not None and hmac.compare_digest(token, self._token or b"")
+
     async def _try_token(self, request: web.Request, token: bytes | None) -> bool:
         """Return whether a token is right, after a pause if it is wrong, and False for none.
 
@@ -131,7 +135,7 @@ class Guard:
         """
         if token is None:
             return False
-        is_right = self._attempts.may_try(request.remote) and hmac.compare_digest(token, self._token or b"")
+        is_right = self._attempts.may_try(request.remote) and self._is_token(token)
         if is_right:
             self._attempts.succeed(request.remote)
         elif not await self._attempts.fail(request.remote):

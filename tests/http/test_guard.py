@@ -130,6 +130,29 @@ async def test_a_copied_cookie_is_worthless_after_the_logout(start):
     assert await status(server, phone) == 401
 
 
+async def test_a_live_page_is_open_as_long_as_its_cookie_or_its_token_is_right(locked):
+    right, wrong = {"Authorization": f"Bearer {TOKEN}"}, {"Authorization": f"Bearer {TOKEN[:-1]}é"}
+    async with aiohttp.ClientSession() as session:
+
+        async def open_page(headers):
+            page = await session.ws_connect(f"{locked.url}/cameras/porch/live", headers=headers)
+            await page.send_str("1")
+            assert (await page.receive()).type is aiohttp.WSMsgType.TEXT
+            return page
+
+        cookie = await log_in(locked)
+        with_token, with_cookie = await open_page(cookie | right), await open_page(cookie | wrong)
+        assert (await locked.request("/logout", "POST", headers=cookie))[0] == 204
+        for page in (with_token, with_cookie):
+            await page.send_str("1")
+        assert (await with_token.receive()).type is aiohttp.WSMsgType.TEXT
+        assert await with_cookie.receive() == (
+            aiohttp.WSMsgType.CLOSE,
+            aiohttp.WSCloseCode.POLICY_VIOLATION,
+            "logged out",
+        )
+
+
 async def test_the_number_of_sessions_is_bounded(locked):
     first = await log_in(locked)
     for _ in range(99):
