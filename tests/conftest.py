@@ -16,6 +16,7 @@ from tests.support import browser
 from tests.support.brokers import HAS_MOSQUITTO, Amqtt, Mosquitto, Subscriber
 from tests.support.daemon import Daemon
 from tests.support.ha_lab import HomeAssistant, why_not
+from tests.support.service_manager import ServiceManager
 from tests.support.studio import BOX, Studio
 from tests.support.waiting import free_port
 
@@ -128,6 +129,14 @@ def slow_broker(mosquitto):
     """A Mosquitto behind a slow link."""
     with SlowLink(mosquitto.port, 20_000) as link:
         yield link
+
+
+@pytest.fixture
+def manager(tmp_path):
+    """A service manager that has received nothing."""
+    service_manager = ServiceManager(tmp_path)
+    yield service_manager
+    service_manager.close()
 
 
 @pytest.fixture

@@ -55,8 +55,8 @@ def health_response(node: str, status: Status) -> tuple[int, bytes]:
     return 503 if problems else 200, text.encode(errors="backslashreplace")
 
 
-class MetricsPage:
-    """Makes `/metrics` from the current values.
+class MetricsPage(Collector):
+    """Makes `/metrics` from the current values of edgepub's own metrics and of the process.
 
     Args:
         node: the name of the node.
@@ -73,8 +73,14 @@ class MetricsPage:
         cameras: Mapping[str, CameraMetrics],
         outbox_figures: Callable[[], OutboxFigures],
     ) -> None:
+        self._node = node
+        self._status = status
+        self._cameras = cameras
+        self._outbox_figures = outbox_figures
+        self._descriptions = _descriptions("CameraStats")
+        self._broker_descriptions = _descriptions("BrokerStats")
         self._registry = CollectorRegistry()
-        self._registry.register(_NodeCollector(node, status, cameras, outbox_figures))
+        self._registry.register(self)
         ProcessCollector(registry=self._registry)
 
     def encode(self, accept: str) -> tuple[bytes, str]:
@@ -85,26 +91,8 @@ class MetricsPage:
             encode, content_type = choose_encoder("")
         return encode(self._registry), content_type
 
-
-class _NodeCollector(Collector):
-    """Collects edgepub's own metrics."""
-
-    def __init__(
-        self,
-        node: str,
-        status: Status,
-        cameras: Mapping[str, CameraMetrics],
-        outbox_figures: Callable[[], OutboxFigures],
-    ) -> None:
-        self._node = node
-        self._status = status
-        self._cameras = cameras
-        self._outbox_figures = outbox_figures
-        self._descriptions = _descriptions("CameraStats")
-        self._broker_descriptions = _descriptions("BrokerStats")
-
     def collect(self) -> Iterator[Metric]:
-        """Yield all metrics with their current values."""
+        """Yield edgepub's own metrics with their current values."""
         yield from self._node_metrics()
         yield from self._status_metrics()
         yield from self._camera_metrics({name: metrics.read() for name, metrics in self._cameras.items()})

@@ -122,15 +122,16 @@ def test_a_terminal_gets_a_table_and_ctrl_c_stops_it():
     wait_until(lambda: not children(), "all processes of the demo to end")
 
 
+def start(*arguments, **pipes):
+    """Start a demo in a session of its own."""
+    command = [sys.executable, "-m", "edgepub", "demo", *arguments]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, start_new_session=True, **pipes)
+
+
 @pytest.mark.usefixtures("demo_assets")
 @pytest.mark.parametrize("number", [signal.SIGHUP, signal.SIGKILL], ids=["the terminal is closed", "kill -9"])
 def test_nothing_is_left_running(number):
-    demo = subprocess.Popen(
-        [sys.executable, "-m", "edgepub", "demo", "--json"],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        start_new_session=True,
-    )
+    demo = start("--json", stderr=subprocess.DEVNULL)
     try:
         assert demo.stdout.readline()
         assert children()
@@ -145,12 +146,7 @@ def test_nothing_is_left_running(number):
 
 @pytest.mark.usefixtures("demo_assets")
 def test_it_ends_when_its_reader_is_gone():
-    demo = subprocess.Popen(
-        [sys.executable, "-m", "edgepub", "demo", "--json"],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        start_new_session=True,
-    )
+    demo = start("--json", stderr=subprocess.PIPE)
     try:
         assert demo.stdout.readline()
         demo.stdout.close()
@@ -166,9 +162,7 @@ def test_it_ends_when_its_reader_is_gone():
 
 @pytest.mark.usefixtures("demo_assets")
 def test_two_demos_run_at_the_same_time():
-    command = [sys.executable, "-m", "edgepub", "demo"]
-    pipes = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.DEVNULL, "text": True}
-    demos = [subprocess.Popen(command, **pipes, start_new_session=True) for _ in range(2)]
+    demos = [start(stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL, text=True) for _ in range(2)]
     try:
         used = set()
         for demo in demos:

@@ -4,18 +4,9 @@ import asyncio
 import os
 import socket
 
-import pytest
-
 from edgepub.daemon.systemd import Service, notify, watchdog_timeout_s
 from edgepub.telemetry.status import Status
-from tests.support.service_manager import ServiceManager, no_progress
-
-
-@pytest.fixture
-def manager(tmp_path):
-    service_manager = ServiceManager(tmp_path)
-    yield service_manager
-    service_manager.close()
+from tests.support.service_manager import no_progress
 
 
 async def test_the_watchdog_is_fed_while_nothing_is_stuck_for_long(manager, monkeypatch, caplog):

@@ -61,6 +61,17 @@ class ReceivedMessages:
         with self.changed:
             assert self.changed.wait_for(condition, seconds), f"did not come: {what}; {self.summary()}"
 
+    def wait_for_events(self, number):
+        """Wait for this number of further events."""
+        wanted = len(self.events) + number
+        self.wait_for(lambda: len(self.events) >= wanted, f"{number} events")
+
+    def wait_until_all_is_sent(self, seconds=60):
+        """Wait for the next stats with an empty outbox."""
+        seen = len(self.stats)
+        is_empty = lambda: self.stats[seen:] and self.stats[-1]["outbox"]["durable"] < 5  # noqa: E731
+        self.wait_for(is_empty, "an empty outbox", seconds)
+
     def summary(self):
         return {camera: len(self.numbers(camera)) for camera in CAMERAS}, self.statuses[-3:], self.stats[-1:]
 

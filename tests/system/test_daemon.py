@@ -17,7 +17,6 @@ import trustme
 from edgepub.mqtt.payloads import detections, info
 from edgepub.mqtt.payloads.schema import json_schema
 from tests.support.brokers import Mosquitto
-from tests.support.service_manager import ServiceManager
 from tests.support.studio import BOX
 from tests.support.waiting import free_port, wait_until
 
@@ -25,13 +24,6 @@ needs_mosquitto = pytest.mark.mosquitto
 DETECTIONS = jsonschema.Draft202012Validator(json_schema(detections.VALIDATOR))
 INFO = jsonschema.Draft202012Validator(json_schema(info.VALIDATOR))
 SCRIPT = [[{**BOX, "category_id": n}] * (n % 4) for n in range(60)]
-
-
-@pytest.fixture
-def manager(tmp_path):
-    service_manager = ServiceManager(tmp_path)
-    yield service_manager
-    service_manager.close()
 
 
 def ended(subscriber):

@@ -64,13 +64,6 @@ def slow_mill(studio, mosquitto):
     return mill(studio, mosquitto.url) | {"outbox": {"durable": {"replay_rate_hz": RATE_HZ}}}
 
 
-def wait_until_all_is_sent(received):
-    """Wait for the next figures with an empty outbox."""
-    seen = len(received.stats)
-    is_empty = lambda: received.stats[seen:] and received.stats[-1]["outbox"]["durable"] < 5  # noqa: E731
-    received.wait_for(is_empty, "an empty outbox", 120)
-
-
 def stop(daemon, received):
     assert daemon.terminate() == 0, daemon.log
     received.wait_for(lambda: received.statuses[-1] == "offline", "the goodbye")
@@ -82,7 +75,7 @@ def test_a_slow_subscriber_misses_no_event_of_a_backlog(mosquitto, reader, run_d
     daemon = run_daemon(slow_mill(studio, mosquitto))
     received.wait_for(lambda: received.detections["north"], "detections")
     seen = received.detections["north"]
-    wait_until_all_is_sent(received)
+    received.wait_until_all_is_sent(120)
     assert received.detections["north"] > seen, "detections go on meanwhile"
     stop(daemon, received)
     reader.check()
@@ -100,7 +93,7 @@ def test_a_stop_does_not_wait_for_a_backlog_nor_pour_it_out(mosquitto, reader, r
     assert time.monotonic() - began_s < 20, "up to 5 s for the broker, and the end of cameras and models"
     assert len(on_disk(tmp_path / "state" / "events.sqlite")) > 1000, "the rest waits for the next start"
     daemon = run_daemon(settings)
-    wait_until_all_is_sent(received)
+    received.wait_until_all_is_sent(120)
     stop(daemon, received)
     reader.check()
     assert len(received.events) > 2500

@@ -60,6 +60,7 @@ def start(tmp_path):
         broker.stop()
 
 
+MUTUAL_TLS = ("require_certificate true", "use_identity_as_username true")
 YESTERDAY = dt.datetime.now(dt.UTC) - dt.timedelta(days=1)
 SERVERS = {
     "right": (("127.0.0.1",), {}, "connected"),
@@ -91,10 +92,7 @@ def test_a_broker_must_prove_its_identity(certificates, start, run_daemon, studi
 @pytest.mark.parametrize("protocol", ["auto", "5", "3.1.1"])
 def test_a_broker_that_requires_a_client_certificate(certificates, start, run_daemon, studio, protocol):
     certificate, key = certificates.issue("127.0.0.1")
-    broker = start(
-        f"cafile {certificates.authority}", f"certfile {certificate}", f"keyfile {key}", "require_certificate true",
-        "use_identity_as_username true",
-    )  # fmt: skip
+    broker = start(f"cafile {certificates.authority}", f"certfile {certificate}", f"keyfile {key}", *MUTUAL_TLS)
     settings = studio.settings(f"mqtts://127.0.0.1:{broker.port}", "0", enabled=False)
     settings["mqtt"] |= {"protocol": protocol, "tls": {"ca_file": str(certificates.authority)}}
     daemon = run_daemon(settings)
@@ -108,10 +106,7 @@ def test_a_broker_that_requires_a_client_certificate(certificates, start, run_da
 
 def test_a_key_with_a_passphrase(certificates, start, run_daemon, studio, tmp_path):
     certificate, key = certificates.issue("127.0.0.1")
-    broker = start(
-        f"cafile {certificates.authority}", f"certfile {certificate}", f"keyfile {key}", "require_certificate true",
-        "use_identity_as_username true",
-    )  # fmt: skip
+    broker = start(f"cafile {certificates.authority}", f"certfile {certificate}", f"keyfile {key}", *MUTUAL_TLS)
     ours, our_key = certificates.issue("edge", common_name="edge")
     private = serialization.load_pem_private_key(our_key.read_bytes(), None)
     encryption = serialization.BestAvailableEncryption(b"open sesame")

@@ -16,16 +16,9 @@ from edgepub.core.state_dir import default_state_dir
 from edgepub.daemon.run import serve
 from edgepub.daemon.signals import Requests
 from edgepub.daemon.systemd import Service
-from tests.support.service_manager import ServiceManager, no_progress
+from tests.support.service_manager import no_progress
 from tests.support.studio import BOX
 from tests.support.waiting import free_port, wait_until
-
-
-@pytest.fixture
-def manager(tmp_path):
-    service_manager = ServiceManager(tmp_path)
-    yield service_manager
-    service_manager.close()
 
 
 def healthz(port):
