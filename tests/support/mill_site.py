@@ -47,3 +47,5 @@ class MillSite:
     def close(self):
         self.gate.close()
         self.broker.stop()
+        if self._reader:
+            self._reader.close()

@@ -13,6 +13,10 @@ class Studio:
         self.directory = directory
 
     def model(self, name="echo", **device):
+        """Return the settings of an echo model.
+
+        All processes on the computer take turns at its runtime: a slow model delays the results of other tests.
+        """
         if not (self.zoo / name).exists():
             echo.make_model(self.zoo, name, **device)
         return {"model_name": name, "zoo_url": str(self.zoo), "inference_host_address": "@local"}

@@ -5,6 +5,8 @@ import signal
 import socket
 import subprocess
 import time
+from itertools import pairwise
+from statistics import median
 
 import jsonschema
 import psutil
@@ -47,18 +49,18 @@ def test_a_slow_model_gets_the_newest_frame_and_the_rest_is_counted(mosquitto, s
     assert payloads[-1]["frame"] - payloads[0]["frame"] > 2 * (len(payloads) - 1)
     assert [place(p) for p in payloads] == [(p["frame"] - 1) % 300 for p in payloads]
     assert [p["seq"] for p in payloads] == list(range(1, len(payloads) + 1)), "what is sampled leaves no hole"
-    # Half of all must be fresh; how many of the others are late depends on the machine. If frames were queued, half
-    # would be older than 800 ms.
-    ages_ms = sorted(p["timing_ms"]["capture_to_publish"] for p in payloads)
-    assert 100 < ages_ms[len(ages_ms) // 2] < 400
-    payload = reader.stats()[-1]
+    # Half of all must be as old as one inference takes, which is longer while other tests use the runtime. If frames
+    # were queued, half would be older than eight inferences.
+    inference_ms = median(1000 * (after["timestamp"] - before["timestamp"]) for before, after in pairwise(payloads))
+    assert 100 < median(p["timing_ms"]["capture_to_publish"] for p in payloads) < 2 * inference_ms
+    payload = next(payload for payload in reversed(reader.stats()) if payload["cameras"]["cam"]["fps_inferred"])
     STATS.validate(payload)
     assert payload["interval_s"] > 0.9
     cam = payload["cameras"]["cam"]
-    assert cam["sampled"]["busy"] > 4 * cam["inferred"] / 2
+    assert cam["sampled"]["busy"] > 2 * cam["inferred"]
     assert cam["fps_in"] > 2 * cam["fps_inferred"] > 0
     assert set(cam["latency_ms"]) == {"capture_to_inference", "inference", "queue", "publish", "total"}
-    assert 95 < cam["latency_ms"]["inference"]["p50"] < 400
+    assert cam["latency_ms"]["inference"]["p50"] > 95
     assert cam["latency_ms"]["total"]["p50"] >= cam["latency_ms"]["inference"]["p50"]
     assert 95 < cam["model_ms"]["inference"]["p50"] < 400
     assert payload["rss_bytes"] > 10_000_000
