@@ -10,6 +10,7 @@ from edgepub.mqtt.outbox.durable import DurableLane
 from edgepub.mqtt.outbox.outbox import Outbox
 from edgepub.mqtt.outbox.replay import ReplayPace
 from edgepub.mqtt.outbox.spool import Spool
+from tests.support.durable_lane import read_payloads
 from tests.support.waiting import wait_until
 
 FORMAT = json_format("edgepub.event/1")
@@ -25,6 +26,18 @@ class Clock:
 
     def monotonic(self):
         return self.now_s
+
+
+class RunningClock:
+    """The clock of the computer, which the test can put forward."""
+
+    time_ns = staticmethod(time.time_ns)
+
+    def __init__(self):
+        self.ahead_s = 0.0
+
+    def monotonic(self):
+        return time.monotonic() + self.ahead_s
 
 
 def put(lane, number, topic="t"):
@@ -44,6 +57,11 @@ def take_all(lane):
 @pytest.fixture
 def clock():
     return Clock()
+
+
+@pytest.fixture
+def running_clock():
+    return RunningClock()
 
 
 @pytest.fixture
@@ -161,10 +179,10 @@ def test_low_and_high_rates_are_kept():
         assert taken == pytest.approx(20 * rate_hz, rel=0.02, abs=2)
 
 
-async def test_the_event_loop_wakes_for_it_and_other_lanes_do_not_wait():
-    lane = DurableLane(replay_rate_hz=200)
+async def test_the_event_loop_wakes_for_it_and_other_lanes_do_not_wait(running_clock):
+    lane = DurableLane(replay_rate_hz=200, clock=running_clock)
     put(lane, 100)
-    await asyncio.sleep(1.1)
+    running_clock.ahead_s = 1.1
     outbox = Outbox(256, lane)
     outbox.open()
     taken, began_s = [], time.monotonic()
@@ -186,12 +204,14 @@ async def test_the_event_loop_wakes_for_it_and_other_lanes_do_not_wait():
     assert 0.3 < time.monotonic() - began_s < 10, "96 events at 200 a second"
 
 
-async def test_a_drain_keeps_the_pace_of_what_is_on_disk(tmp_path):
-    lane = DurableLane(Spool(tmp_path / "events.sqlite"), replay_rate_hz=1)
+async def test_a_drain_keeps_the_pace_of_what_is_on_disk(tmp_path, running_clock):
+    path = tmp_path / "events.sqlite"
+    lane = DurableLane(Spool(path), replay_rate_hz=1, clock=running_clock)
     outbox = Outbox(256, lane)
     outbox.open()
     put(lane, 50)
-    await asyncio.sleep(1.1)
+    wait_until(lambda: len(read_payloads(path)) == 50, "all events in the file")
+    running_clock.ahead_s = 1.1
     outbox.drain()
     taken = [message async for message in take_for(outbox, 0.5)]
     assert 0 < len(taken) <= 3
@@ -201,10 +221,10 @@ async def test_a_drain_keeps_the_pace_of_what_is_on_disk(tmp_path):
     assert outbox.stop(30) == (0, 50)
 
 
-async def test_a_drain_sends_what_is_in_memory_alone_without_a_limit():
-    lane = DurableLane(replay_rate_hz=1)
+async def test_a_drain_sends_what_is_in_memory_alone_without_a_limit(running_clock):
+    lane = DurableLane(replay_rate_hz=1, clock=running_clock)
     put(lane, 50)
-    await asyncio.sleep(1.1)
+    running_clock.ahead_s = 1.1
     outbox = Outbox(256, lane)
     outbox.drain()
     assert len([message async for message in take_for(outbox, 0.5)]) == 50
