@@ -46,10 +46,10 @@ class DurableSettings(Section):
     Time in which the computer is off does not count. The wall clock has no influence."""
 
     replay_rate_hz: Annotated[float, Field(ge=1, le=100_000), Number] | None = 500
-    """Maximum events per second that are sent of those that waited, beside new ones; null: no limit.
+    """Maximum waiting events sent per second after an outage, in addition to new ones; null: no limit.
 
-    So that slow subscribers keep up: a broker drops what they have waiting beyond a limit. In Mosquitto that is
-    `max_queued_messages`, 1,000 by default. Detections and states are not delayed."""
+    A limit lets slow subscribers keep up: beyond a number of waiting messages, a broker drops those for a subscriber
+    (Mosquitto: `max_queued_messages`, 1,000 by default). Detections and states are not delayed."""
 
 
 class OutboxSettings(Section):

@@ -124,7 +124,7 @@ def open_identity(directory: Path, files: Iterable[Path], node: str, machine: st
         return identity
     if record["node"] != node:
         _log.info("%s: node %s is now %s", directory, record["node"], node)
-    # A machine that cannot be told now keeps its record: it may be told again at the next start.
+    # If the machine is unknown now, its record stays: it may be known again at the next start.
     machine = machine or record["machine"]
     identity = Identity(directory, record["node_id"], node, machine)
     if (record["node"], record["machine"]) != (node, machine):

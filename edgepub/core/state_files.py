@@ -11,7 +11,7 @@ from pathlib import Path
 _SQLITE_SUFFIXES = ("-wal", "-shm")
 _MAX_READ_BYTES = 16_000_000
 _UNUSABLE = {errno.EACCES, errno.EISDIR, errno.ELOOP, errno.ENXIO, errno.EPERM}
-"""What is in the place of a file cannot be used as one, and a later try changes nothing."""
+"""Errors of what can never be used as a file."""
 _log = logging.getLogger(__name__)
 
 
@@ -183,7 +183,7 @@ def _rename(path: Path, kind: str) -> str:
 
 
 def _free_name(path: Path, kind: str) -> str:
-    """Return a name for what is renamed that no file has."""
+    """Return a name for a renamed file, which no other file has."""
     base = name = f"{path.name}.{kind}-{time.strftime('%Y%m%dT%H%M%S')}"
     number = 1
     while os.path.lexists(path.with_name(name)):

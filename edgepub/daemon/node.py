@@ -41,7 +41,7 @@ from edgepub.telemetry.status import Status
 
 EVENTS_FILE = "events.sqlite"
 """In the directory for events."""
-_LOOK_S = 5.0  # for each answer to the question whether another node has the name; without it, the session follows
+_LOOK_TIMEOUT_S = 5.0  # of the connection that asks whether another node has the name; then the session follows
 _log = logging.getLogger(__name__)
 
 
@@ -178,7 +178,7 @@ class Node:
         return [topic for topic in self._store.retained_topics() if not is_discovery(topic)]
 
     def _former_names(self) -> list[Topics]:
-        """Return the topics of other names under which the state of this node was published, or is still to be."""
+        """Return the topics of other names under which the state of this node was published, or still waits."""
         published = [*self._store.retained_topics(), *self.outbox.event_topics()]
         return [topics for topics in find_nodes(published) if topics != self._topics]
 
@@ -217,7 +217,9 @@ class Node:
         )
 
         def look(client_id: str) -> AbstractAsyncContextManager[Session]:
-            return connection.connect(part.mqtt, client_id, part.password, max_received_bytes=None, timeout_s=_LOOK_S)
+            return connection.connect(
+                part.mqtt, client_id, part.password, max_received_bytes=None, timeout_s=_LOOK_TIMEOUT_S
+            )
 
         def connect(on_done: OnDone) -> AbstractAsyncContextManager[Session]:
             own = functools.partial(connection.connect, part.mqtt, part.client_id, part.password, on_done, offline)

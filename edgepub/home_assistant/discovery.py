@@ -22,7 +22,7 @@ _CONNECTED_TEMPLATE = "{{ {'online': 'ON', 'offline': 'OFF'}.get(value) }}"
 _DIAGNOSTIC = {"entity_category": "diagnostic"}
 _NOISY = {**_DIAGNOSTIC, "enabled_by_default": False}
 MAX_MESSAGE_BYTES = 128_000
-"""The largest message. Brokers take from 128 kB to without limit, and before MQTT 5 they do not say what they take."""
+"""The largest message. Some brokers take no more; before MQTT 5 a broker does not report its limit."""
 _MEASUREMENT = {"state_class": "measurement"}
 _COUNTER = {"state_class": "total_increasing"}
 

@@ -22,7 +22,8 @@ QUOTA_EXCEEDED = 0x97
 # The client id, the password, the rights, a ban, the authentication method, another client, another server.
 UNWANTED = {0x85, 0x86, 0x87, 0x8A, 0x8C, TAKEN_OVER, 0x98, 0x9D}
 
-# The broker ends the session for a reason of its own: it stops, is busy, has the connection elsewhere, hears nothing.
+# The broker ends the session for its own reasons: it stops, is busy or moved, has another connection of the client, or
+# received no keep-alive.
 _NOT_OVER_A_MESSAGE = {0x89, 0x8B, KEEP_ALIVE_TIMEOUT, TAKEN_OVER, 0x98, 0x9C, 0x9D, 0x9F, 0xA0}
 
 LOST = "connection lost"

@@ -40,7 +40,7 @@ class BrokerSession(Protocol):
         """Send a message and wait until it is done, or raise BrokerError or MessageRejectedError."""
 
     async def ping(self) -> None:
-        """Return when the broker has read all that was sent before, or now if that cannot be known."""
+        """Return when the broker has read all that was sent before, or immediately if that cannot be known."""
 
     async def subscribe(self, topic: str) -> None:
         """Subscribe to a topic, or raise BrokerError, or SubscriptionRefusedError if the session continues."""
@@ -147,7 +147,7 @@ class Publisher:
             await asyncio.sleep(pause_s)
 
     def _note_limits(self, limits: Limits) -> None:
-        """Say once what is missing because of the broker."""
+        """Log once what is missing because of the broker."""
         for name, line in limits.describe().items():
             if line is None:
                 self._status.notes.pop(name, None)

@@ -79,7 +79,7 @@ class Session:
             raise self._session_error(error) from None
 
     async def ping(self) -> None:
-        """Return when the broker has read all that was sent before, or now if that cannot be known."""
+        """Return when the broker has read all that was sent before, or immediately if that cannot be known."""
         await self._client.ping()
 
     async def subscribe(self, topic: str) -> None:

@@ -26,7 +26,7 @@ class BrokerStatus:
         self.problem: str | None = "no session yet"
         """Why there is no session, or why it is of no use; None while it works."""
         self.notes: dict[str, str] = {}
-        """What the session lacks although it works, by the part that notices it."""
+        """What does not work although the session works, by the part that notices it."""
 
     @property
     def status(self) -> Literal["online", "offline"]:
