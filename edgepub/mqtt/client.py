@@ -2,6 +2,8 @@
 
 import asyncio
 import contextlib
+import os
+import socket
 import ssl
 from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
@@ -97,6 +99,17 @@ class Client(ABC):
         with contextlib.suppress(aiomqtt.MqttError):
             await self.mqtt.__aexit__(None, None, None)
         self._close_socket()
+
+    def hang_up(self) -> None:
+        """End the connection without a DISCONNECT, after which the broker publishes the last will."""
+        sock = self._paho and self._paho.socket()
+        if sock is None or sock.fileno() < 0:
+            return
+        with (
+            contextlib.suppress(OSError),
+            socket.socket(fileno=os.dup(sock.fileno())) as raw,
+        ):  # below TLS and WebSocket
+            raw.shutdown(socket.SHUT_RDWR)
 
     def abandon(self) -> None:
         """Give up a connection that is being made: it would become a second one, with our last will."""

@@ -15,7 +15,7 @@ from pydantic import SecretStr
 from edgepub.config.fields import BROKER_PORTS
 from edgepub.config.mqtt import MqttSettings, Retain
 from edgepub.config.tls import TlsFileError, make_tls_context
-from edgepub.core.errors import BrokerError, BrokerRefusedError
+from edgepub.core.errors import BrokerError, BrokerRefusedError, NameTakenError
 from edgepub.core.redaction import redact_line
 from edgepub.core.threads import run_in_thread
 from edgepub.mqtt.client import MAX_IN_FLIGHT, Client
@@ -60,7 +60,10 @@ async def connect(
     fast: bool | None = None,
     timeout_s: float = _TIMEOUT_S,
 ) -> AsyncIterator[Session]:
-    """Connect to the broker, and disconnect cleanly at the end.
+    """Connect to the broker, and disconnect at the end.
+
+    After a BrokerError in the body the broker publishes the last will, as after any end that was not intended. Only a
+    node whose name is taken leaves it unpublished: the status is that of the other node.
 
     Args:
         settings: the broker and how to reach it.
@@ -102,10 +105,16 @@ async def connect(
         except _NotThisVersionError as error:
             if version == versions[-1]:
                 raise BrokerError(str(error)) from None
+    if settings.retain == "true" and not client.limits.retain:
+        await client.close()
+        raise BrokerError("the broker keeps no retained messages, but mqtt.retain is true: use auto or false")
     try:
-        if settings.retain == "true" and not client.limits.retain:
-            raise BrokerError("the broker keeps no retained messages, but mqtt.retain is true: use auto or false")
         yield Session(client, version)
+    except NameTakenError:
+        raise
+    except BrokerError:
+        client.hang_up()
+        raise
     finally:
         await client.close()
 

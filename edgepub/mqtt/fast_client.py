@@ -115,15 +115,15 @@ class FastClient(Client):
 
     def _on_puback(self, _client: object, _userdata: object, packet_id: int, reason: Any, _properties: object) -> None:  # noqa: ANN401
         refusal = None
+        pending = self._unacknowledged.pop(packet_id, None)
         if reason.value >= UNSPECIFIED_ERROR:
             try:
-                check_acknowledgement(reason)
+                check_acknowledgement(reason, pending.topic if isinstance(pending, Message) else "the last topic")
             except MessageRejectedError as error:
                 refusal = error
             except aiomqtt.MqttError as error:
                 self._internals.fail(error)
                 return
-        pending = self._unacknowledged.pop(packet_id, None)
         if isinstance(pending, Message):
             self._on_done(pending, refusal)
         elif pending and not pending.done():

@@ -18,7 +18,8 @@ UNSPECIFIED_ERROR = 0x80  # this code and all above are failures
 UNSUPPORTED_VERSION = 0x84
 KEEP_ALIVE_TIMEOUT = 0x8D
 TAKEN_OVER = 0x8E
-QUOTA_EXCEEDED = 0x97
+# The broker cannot take the message now: for no reason or for one of its own, because of its state, or its limits.
+_NOT_NOW = {UNSPECIFIED_ERROR, 0x83, 0x91, 0x97}
 # The client id, the password, the rights, a ban, the authentication method, another client, another server.
 UNWANTED = {0x85, 0x86, 0x87, 0x8A, 0x8C, TAKEN_OVER, 0x98, 0x9D}
 
@@ -66,16 +67,16 @@ def is_over_message(code: int) -> bool:
     return code not in _NOT_OVER_A_MESSAGE
 
 
-def check_acknowledgement(reason: Any) -> None:  # noqa: ANN401  (a reason code of paho)
-    """Raise an error if a PUBACK's reason code is not a success.
+def check_acknowledgement(reason: Any, topic: str) -> None:  # noqa: ANN401  (a reason code of paho)
+    """Raise an error if the reason code of a PUBACK for a message to this topic is not a success.
 
     Raises:
-        MqttError: the broker has no room for the message now; it may take it in another session.
+        MqttError: the broker cannot take the message now; it may do so in another session.
         MessageRejectedError: the broker refuses the message.
 
     """
-    if reason.value == QUOTA_EXCEEDED:
-        raise aiomqtt.MqttCodeError(reason)
+    if reason.value in _NOT_NOW:
+        raise aiomqtt.MqttError(f"the broker cannot take the message to {topic} now: {reason}")
     if reason.value >= UNSPECIFIED_ERROR:
         raise MessageRejectedError(f"refused by the broker: {reason}", "refused")
 

@@ -10,6 +10,7 @@ from math import inf
 from typing import Protocol
 
 from edgepub.core.errors import BrokerError, MessageRejectedError
+from edgepub.mqtt.acknowledgements import TIMEOUT_S, Acknowledgements
 from edgepub.mqtt.confirmation import Confirmation
 from edgepub.mqtt.limits import Limits
 from edgepub.mqtt.messages import Message, OnDone, Received
@@ -20,9 +21,8 @@ from edgepub.telemetry.status import BrokerStatus
 
 _CONNECT_TIMEOUT_S = 120.0
 _WAKE_TIMEOUT_S = 10.0
-_ACKNOWLEDGE_TIMEOUT_S = 20.0
-_POLL_S = 1.0
 _GOODBYE_TIMEOUT_S = 1.0
+_REFUSED = "refused"
 _log = logging.getLogger(__name__)
 
 
@@ -88,7 +88,7 @@ class Publisher:
         pauses: ReconnectPauses | None = None,
         connect_timeout_s: float = _CONNECT_TIMEOUT_S,
         wake_timeout_s: float = _WAKE_TIMEOUT_S,
-        acknowledge_timeout_s: float = _ACKNOWLEDGE_TIMEOUT_S,
+        acknowledge_timeout_s: float = TIMEOUT_S,
     ) -> None:
         self._outbox = outbox
         self._connect = connect
@@ -103,8 +103,7 @@ class Publisher:
         self._pauses = pauses or ReconnectPauses()
         self._connect_timeout_s = connect_timeout_s
         self._wake_timeout_s = wake_timeout_s
-        self._acknowledge_timeout_s = acknowledge_timeout_s
-        self._is_unacknowledged = False
+        self._acknowledgements = Acknowledgements(outbox, status, acknowledge_timeout_s)
         self._deadline_s = inf
         self._idle_since_s = inf
         self._message_done = asyncio.Event()
@@ -127,8 +126,9 @@ class Publisher:
                     _log.info("broker %s: connected, MQTT %s", self._broker, session.version)
                     connected_s = time.monotonic()
                     self._note_limits(session.limits)
+                    self._status.notes.pop(_REFUSED, None)
                     self._status.sessions += 1
-                    if not self._is_unacknowledged:
+                    if not self._acknowledgements.are_missing:
                         self._status.problem = None
                     await self._serve(session)
                     return
@@ -175,7 +175,7 @@ class Publisher:
                     group.create_task(self._listen(session), name="broker-messages"),
                     group.create_task(self._subscriptions.subscribe(session), name="broker-subscriptions"),
                     group.create_task(self._confirmation.run(session), name="broker-confirmation"),
-                    group.create_task(self._watch_acknowledgements(session), name="broker-acknowledgements"),
+                    group.create_task(self._acknowledgements.watch(session), name="broker-acknowledgements"),
                 ]
                 await self._send(session)
                 for helper in tasks:
@@ -193,22 +193,6 @@ class Publisher:
         async for message in session.messages():
             if not self._confirmation.take(message):
                 self._on_message(message)
-
-    async def _watch_acknowledgements(self, session: BrokerSession) -> None:
-        """End the session if the broker has read a message, and does not acknowledge it in time."""
-        wait_s = self._acknowledge_timeout_s / 2
-        while True:
-            await asyncio.sleep(min(_POLL_S, wait_s))
-            oldest = self._outbox.oldest_unacknowledged
-            if oldest is None or time.monotonic() - oldest[1] < wait_s:
-                continue
-            await session.ping()  # on a slow link it may still be on its way
-            await asyncio.sleep(wait_s)
-            if self._outbox.oldest_unacknowledged == oldest:
-                self._is_unacknowledged = True
-                count, seconds = self._outbox.unacknowledged, time.monotonic() - oldest[1]
-                text = f"it answers, but has not acknowledged {oldest[0].topic} for {seconds:.0f} s"
-                raise BrokerError(f"{text} ({count} messages under way)")
 
     async def _send(self, session: BrokerSession) -> None:
         """Send one message after another, in their order, until the outbox is drained and all are done."""
@@ -232,11 +216,12 @@ class Publisher:
     def _on_done(self, message: Message, error: MessageRejectedError | None) -> None:
         """Mark a message in the outbox as sent, or as rejected by the broker."""
         self._outbox.done(message, error)
-        if self._is_unacknowledged and message.qos:
-            self._is_unacknowledged = False
+        if self._acknowledgements.are_missing and message.qos:
+            self._acknowledgements.are_missing = False
             self._status.problem = None
         if error is not None:
             _log.warning("broker %s: message to %s dropped: %s", self._broker, message.topic, error)
+            self._status.notes[_REFUSED] = f"message to {message.topic} dropped: {error}"
         self._message_done.set()
 
     async def _wait_for_done(self) -> None:

@@ -84,7 +84,7 @@ class SlowClient(Client):
         except ValueError as error:
             raise MessageRejectedError(str(error), "refused") from None
         if qos and self._acknowledgement is not None:
-            check_acknowledgement(self._acknowledgement)
+            check_acknowledgement(self._acknowledgement, message.topic)
 
     async def _send(self, message: Message, payload: bytes, properties: Properties | None) -> None:
         refusal = None

@@ -15,7 +15,13 @@ import uvloop
 from paho.mqtt.enums import CallbackAPIVersion
 
 from edgepub.config.mqtt import MqttSettings
-from edgepub.core.errors import BrokerError, BrokerRefusedError, ConnectionLostError, MessageRejectedError
+from edgepub.core.errors import (
+    BrokerError,
+    BrokerRefusedError,
+    ConnectionLostError,
+    MessageRejectedError,
+    NameTakenError,
+)
 from edgepub.mqtt import connection
 from edgepub.mqtt.messages import Message, picture_message, state_message
 from edgepub.mqtt.outbox.outbox import Outbox
@@ -191,6 +197,28 @@ async def test_a_broker_that_has_no_room_ends_the_session_and_nothing_is_done(fa
     assert "Quota exceeded" in str(caught.value)
     assert done.messages == []
     broker.close()
+
+
+@pytest.mark.mosquitto
+@pytest.mark.parametrize("protocol", ["3.1.1", "5"])
+@pytest.mark.parametrize(
+    ("error", "is_published"),
+    [(BrokerError("it does not acknowledge"), True), (NameTakenError("another node"), False), (None, False)],
+    ids=["a fault", "a name that is taken", "a clean end"],
+)
+async def test_the_last_will_is_published_after_a_fault(mosquitto, subscribe, fast, protocol, error, is_published):
+    reader, will = subscribe(mosquitto.port), state_message("site/status", "offline")
+    settings = MqttSettings(url=mosquitto.url, protocol=protocol)
+    with contextlib.suppress(BrokerError):
+        async with connection.connect(settings, "edgepub-test", None, will=will, fast=fast):
+            if error:
+                raise error
+    reader.publish("site/next", "x")
+    await asyncio.to_thread(reader.wait_for, lambda r: r.payloads("site/next"), "what came later")
+    if is_published:
+        await asyncio.to_thread(reader.wait_for, lambda r: r.payloads("site/status"), "the last will")
+    else:
+        assert not reader.payloads("site/status")
 
 
 async def test_a_session_that_another_client_takes_over_is_refused(fast):

@@ -99,6 +99,15 @@ def body_of(packet):
     return packet[start + 1 :]
 
 
+def id_of(packet):
+    """Return the packet identifier of a PUBACK, or of a PUBLISH with QoS 1; None for one with QoS 0."""
+    body = body_of(packet)
+    if kind_of(packet) == 4:
+        return body[:2]
+    start = 2 + int.from_bytes(body[:2], "big")
+    return body[start : start + 2] if packet[0] & 0b110 else None
+
+
 def topic_of(packet):
     """Return the topic of a PUBLISH."""
     body = body_of(packet)

@@ -7,7 +7,7 @@ import urllib.request
 import pytest
 
 from tests.support.brokers import Mosquitto
-from tests.support.mqtt_proxy import MqttProxy, kind_of, topic_of
+from tests.support.mqtt_proxy import MqttProxy, id_of, kind_of, topic_of
 from tests.support.studio import BOX
 from tests.support.waiting import free_port, wait_until
 
@@ -64,6 +64,7 @@ def test_a_broker_that_acknowledges_nothing_is_left_and_still_gets_detections(
         reader.wait_for(events, "an event")
         lies = True
         wait_until(lambda: "has not acknowledged" in daemon.log, "that it is said", 60)
+        reader.wait_for(lambda r: b"offline" in r.payloads("edgepub/test/status"), "the last will")
         seen = len(reader.detections())
         reader.wait_for(lambda r: len(r.detections()) > seen + 20, "detections meanwhile")
         assert any("acknowledged" in line for line in health(settings)["wrong"])
@@ -74,6 +75,74 @@ def test_a_broker_that_acknowledges_nothing_is_left_and_still_gets_detections(
         reader.wait_for(lambda r: len(events(r)) > last + 3, "new events")
         numbers = sorted({event["seq"] for event in events(reader)})
         assert numbers == list(range(1, len(numbers) + 1)), "none is lost"
+
+
+def test_an_event_that_is_lost_on_the_way_is_sent_again(settings_for, run_daemon, mosquitto, subscribe):
+    """The broker acknowledges all others meanwhile."""
+    reader = subscribe(mosquitto.port)
+    lost = []
+
+    def from_client(packet):
+        if kind_of(packet) == PUBLISH and topic_of(packet).endswith("/events") and b'"seq":5,' in packet and not lost:
+            lost.append(packet)
+            return b""
+        return packet
+
+    with MqttProxy(mosquitto.port, from_client=from_client) as proxy:
+        daemon = run_daemon(settings_for(proxy.url))
+        reader.wait_for(lambda _: 5 in {event["seq"] for event in events(reader)}, "the event", 60)
+        assert "has not acknowledged edgepub/test/cam/events" in daemon.log
+        assert reader.stats()[-1]["broker"]["held_back"] == 0
+
+
+@pytest.mark.parametrize("code", [0x80, 0x83, 0x91, 0x97])
+def test_what_the_broker_cannot_take_for_a_while_is_sent_later(settings_for, run_daemon, mosquitto, subscribe, code):
+    reader = subscribe(mosquitto.port)
+    with refusing_proxy(mosquitto, code, number=9) as proxy:
+        settings = settings_for(proxy.url, protocol="5")
+        daemon = run_daemon(settings)
+        wait_until(lambda: "cannot take" in daemon.log, "that it is said")
+        reader.wait_for(lambda _: len(events(reader)) > 20, "events")
+        numbers = sorted({event["seq"] for event in events(reader)})
+        assert numbers == list(range(1, len(numbers) + 1)), "none is lost"
+        for level in ("status", "info", "cam/status", "cam/enabled", "cam/min_score", "cam/objects/person"):
+            assert reader.last(f"edgepub/test/{level}"), level
+        wait_until(lambda: health(settings)["ready"], "that all is well")
+
+
+def test_values_that_the_broker_refuses_are_sent_again_in_the_next_session(
+    settings_for, run_daemon, mosquitto, subscribe
+):
+    reader = subscribe(mosquitto.port)
+    with refusing_proxy(mosquitto, 0x87, number=9) as proxy:
+        settings = settings_for(proxy.url, protocol="5")
+        daemon = run_daemon(settings)
+        reader.wait_for(lambda _: reader.last("edgepub/test/checkpoint"), "what the broker has")
+        assert "dropped" in daemon.log
+        assert any("Not authorized" in note for note in health(settings)["notes"])
+        proxy.cut()
+        for level in ("status", "info", "cam/status", "cam/enabled", "cam/min_score"):
+            reader.wait_for(lambda r, level=level: r.last(f"edgepub/test/{level}"), level)
+        wait_until(lambda: not health(settings)["notes"], "that it is no longer said")
+
+
+def refusing_proxy(mosquitto, code, number):
+    """Return a proxy that refuses the first messages of QoS 1 with this reason code; the broker gets them elsewhere."""
+    refused = []
+
+    def from_client(packet):
+        if kind_of(packet) == PUBLISH and id_of(packet) and len(refused) < number:
+            refused.append(id_of(packet))
+            return packet.replace(b"edgepub/test", b"nowhere/test", 1)
+        return packet
+
+    def from_broker(packet):
+        if kind_of(packet) == PUBACK and id_of(packet) in refused:
+            refused[refused.index(id_of(packet))] = None
+            return b"\x40\x03" + id_of(packet) + bytes([code])
+        return packet
+
+    return MqttProxy(mosquitto.port, from_client, from_broker)
 
 
 @pytest.mark.parametrize("code", [b"\x80", b"\x87"])

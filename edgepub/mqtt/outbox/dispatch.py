@@ -67,8 +67,10 @@ class Dispatch:
             self.in_flight.add(message)
         return message
 
-    def done(self, message: Message, lane: Lane) -> float | None:
+    def done(self, message: Message, lane: Lane, *, is_refused: bool) -> float | None:
         """Forget a message in flight, of this lane, that the broker has taken or refused.
+
+        A retained value that was refused is sent again in the next session.
 
         Returns:
             When it was taken; None if it is not in flight.
@@ -77,7 +79,10 @@ class Dispatch:
         taken_s = self.in_flight.remove(message)
         if taken_s is None:
             return None
-        lane.done(message)
+        if is_refused:
+            lane.refuse(message)
+        else:
+            lane.done(message)
         if message.qos:
             self._suspects.acknowledge(message, taken_s)
             self._limit = self._window

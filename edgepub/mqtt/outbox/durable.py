@@ -130,6 +130,9 @@ class DurableLane:
             self._queue.done(message)
         self._worker.wake_soon()
 
+    refuse = done
+    """As `done`: a message that was refused is not sent again."""
+
     def take(self) -> Message | None:
         """Take and return the oldest message that may be sent now."""
         queue = self._queue

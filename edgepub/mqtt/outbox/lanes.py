@@ -36,6 +36,9 @@ class Lane(Protocol):
     def done(self, message: Message) -> None:
         """Forget a message that was taken: it will not be put back."""
 
+    def refuse(self, message: Message) -> None:
+        """Note that the broker refuses a message that was taken, or that it is too large for the broker."""
+
     def __len__(self) -> int: ...
 
     def __bool__(self) -> bool: ...

@@ -132,7 +132,7 @@ class Outbox:
         lane = self._lanes.by_name[message.lane]
         with self._lock:
             was_full = message.qos and self._dispatch.is_full
-            taken_s = self._dispatch.done(message, lane)
+            taken_s = self._dispatch.done(message, lane, is_refused=error is not None)
             if taken_s is None:
                 return
             if was_full or lane:
@@ -182,6 +182,12 @@ class Outbox:
         """The message of QoS 1 in flight that was taken first, and when; None if there is none."""
         return self._dispatch.in_flight.oldest_unacknowledged()
 
+    @property
+    def is_skipped(self) -> bool:
+        """Whether a message was taken after the oldest in flight, and is acknowledged."""
+        oldest = self.oldest_unacknowledged
+        return oldest is not None and self._suspects.proven_s > oldest[1]
+
     async def wait(self) -> None:
         """Wait until there may be something to take, after `take` had nothing."""
         await self._wakeup.wait()
@@ -213,7 +219,7 @@ class Outbox:
         return self._checkpoint.topic
 
     def resend_lost(self, checkpoint: bytes) -> None:
-        """Send the retained messages again that the broker acknowledged before this session and may have lost.
+        """Send the retained messages again that the broker refused, or acknowledged before and may have lost.
 
         Args:
             checkpoint: the payload of the checkpoint that the broker has; empty if it has none.

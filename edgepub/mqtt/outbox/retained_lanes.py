@@ -64,10 +64,10 @@ class RetainedLanes:
             self.state.remove(self._checkpoint.topic)
 
     def resend_lost(self, checkpoint: bytes) -> None:
-        """Send the values again that were acknowledged before this session and after the broker's checkpoint."""
+        """Send the values again that were refused, or acknowledged before this session and after that checkpoint."""
         after = self._checkpoint.parse(checkpoint)
         for lane in self._lanes.values():
-            lane.resend_acknowledged(after, self._session_number)
+            lane.resend_lost(after, self._session_number)
 
     def release_saved(self) -> None:
         """Release the topics that the ledger has on disk now."""

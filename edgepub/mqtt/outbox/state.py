@@ -52,6 +52,7 @@ class StateLane:
         self._checkpoint = checkpoint or Checkpoint()
         self._newest: dict[str, Message] = {}
         self._acknowledged: dict[str, int] = {}  # topics whose newest value the broker has; the next checkpoint then
+        self._refused: set[str] = set()  # topics whose newest value the broker does not take in this session
         self.unsent: dict[str, None] = {}
         self._held: dict[str, float] = {}  # topics that the ledger does not have on disk yet, and since when
 
@@ -59,6 +60,7 @@ class StateLane:
         """Replace the topic's value. An older one that was not sent is never sent, which does not count as a loss."""
         self._newest[message.topic] = message
         self._acknowledged.pop(message.topic, None)
+        self._refused.discard(message.topic)
         self.unsent.pop(message.topic, None)
         self.unsent[message.topic] = None
         if self._ledger and message.payload and not self._ledger.add_retained(message.topic):
@@ -88,9 +90,15 @@ class StateLane:
         if not message.payload:
             self.remove(message.topic)  # also from the unsent, where it is if `resend` was called meanwhile
 
+    def refuse(self, message: Message) -> None:
+        """Note that the broker does not take a value in this session."""
+        if self._newest.get(message.topic) is message:
+            self._refused.add(message.topic)
+
     def remove(self, topic: str) -> None:
         """Remove a topic, because another lane sends it now."""
         self._newest.pop(topic, None)
+        self._refused.discard(topic)
         self._acknowledged.pop(topic, None)
         self.unsent.pop(topic, None)
         self._held.pop(topic, None)
@@ -108,10 +116,11 @@ class StateLane:
         if topic in self._newest:
             self.unsent.setdefault(topic)
 
-    def resend_acknowledged(self, after: int, before: int) -> None:
-        """Send the values again that were acknowledged after one checkpoint and before another."""
-        lost = {topic for topic, checkpoint in self._acknowledged.items() if after < checkpoint < before}
+    def resend_lost(self, after: int, before: int) -> None:
+        """Send the values again that the broker refused, or acknowledged after one checkpoint and before another."""
+        lost = {topic for topic, number in self._acknowledged.items() if after < number < before} | self._refused
         if lost:
+            self._refused.clear()
             self.unsent = {topic: None for topic in self._newest if topic in lost or topic in self.unsent}
 
     def release_saved(self) -> None:

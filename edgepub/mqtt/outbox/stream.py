@@ -89,6 +89,9 @@ class StreamLane:
         """Note that a message that was taken will not be put back."""
         self._in_flight -= 1
 
+    refuse = done
+    """As `done`: a message that was refused is not sent again."""
+
     def discard(self) -> list[Message]:
         """Remove and return all messages that wait."""
         discarded = [message for queue in self._topics.values() for message in queue]

@@ -75,6 +75,7 @@ class Suspects:
     Attributes:
         alone: the topics to send alone, each with the least size of these messages; to be read only.
         held: the topics that are held back, each with the least size of these messages; to be read only.
+        proven_s: when the last message was taken that was acknowledged in this session; -inf: none was.
         unproven: the newest messages of QoS 0 that the socket has taken, each with the time when it was taken from the
             outbox. The broker may not have read them yet.
 
@@ -88,7 +89,7 @@ class Suspects:
         self._suspicions: dict[str, _Suspicion] = {}
         self._in_flight: list[Message] = []  # when the last session ended
         self.unproven: deque[tuple[Message, float]] = deque(maxlen=_MAX_UNPROVEN)
-        self._proven_s = -inf  # what was taken before in this session, the broker has read
+        self.proven_s = -inf
 
     def acknowledge(self, message: Message, taken_s: float) -> None:
         """Clear an acknowledged message, and those of QoS 0 that the broker has read before it.
@@ -98,7 +99,7 @@ class Suspects:
             taken_s: when it was taken.
 
         """
-        self._proven_s = taken_s
+        self.proven_s = max(self.proven_s, taken_s)
         if self._suspicions:
             for other, other_taken_s in self.unproven:
                 if other_taken_s < taken_s:
@@ -107,7 +108,7 @@ class Suspects:
 
     def end_session(self, in_flight: Iterable[Message]) -> None:
         """Note what was in flight when the broker ended a session. It counts if the next connect succeeds."""
-        since_s = max(self._clock() - _UNPROVEN_S, self._proven_s)
+        since_s = max(self._clock() - _UNPROVEN_S, self.proven_s)
         recent = [message for message, taken_s in self.unproven if taken_s >= since_s]
         self._in_flight = [*in_flight, *recent]
 
@@ -118,7 +119,7 @@ class Suspects:
 
     def start_session(self) -> list[Held]:
         """Count the last session; return what is held back from now on."""
-        has_proof = self._proven_s > -inf
+        has_proof = self.proven_s > -inf
         by_topic: dict[str, list[Message]] = defaultdict(list)
         for message in self._in_flight:
             by_topic[message.topic].append(message)
@@ -129,7 +130,7 @@ class Suspects:
             if culprits:
                 held.append(self._hold(culprits[0]))
         self.acquit()
-        self._proven_s = -inf
+        self.proven_s = -inf
         return held
 
     def release_due(self) -> bool:
