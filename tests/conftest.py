@@ -140,6 +140,18 @@ def manager(tmp_path):
 
 
 @pytest.fixture
+def small_disk(tmp_path):
+    """A file system of half a megabyte. Needs root."""
+    directory = tmp_path / "disk"
+    directory.mkdir()
+    command = ["mount", "-t", "tmpfs", "-o", "size=512k,mode=700", "tmpfs", directory]
+    if subprocess.run(command, capture_output=True, check=False).returncode:
+        pytest.skip("mounting a file system is not allowed here")
+    yield directory
+    subprocess.run(["umount", "-l", directory], check=True)
+
+
+@pytest.fixture
 def studio(tmp_path):
     return Studio(tmp_path)
 

@@ -6,7 +6,7 @@
     ├── ConfigurationError       the user has to change something: not retried, exit code 78
     ├── MissingLibraryError      a system library is missing on this machine: not retried
     ├── StateInUseError          another edgepub uses the state directory: this one exits with code 1
-    ├── StateError               state could not be saved: nothing has changed
+    ├── StateError               state could not be saved
     ├── InvalidResultError       a result that cannot be converted to a valid payload: dropped and counted, not retried
     ├── MessageRejectedError     a message that the broker rejects: dropped and counted, not retried
     └── RetryableError           retried after a pause

@@ -15,11 +15,14 @@ from aiohttp import web
 from aiohttp.typedefs import Handler
 from pydantic import SecretStr
 
+from edgepub.core.errors import StateError
+from edgepub.http.responses import text_response
 from edgepub.http.sessions import MAX_AGE_S, Sessions
 from edgepub.http.token_attempts import TokenAttempts
 
 _ASSETS = "/assets/"  # open to all: the login page needs them
 _LOGIN = "/login"
+_COPIES = "a copy of the cookie may work again after a restart; a new token prevents that"
 
 
 class Guard:
@@ -85,9 +88,12 @@ class Guard:
         return response
 
     async def log_out(self, request: web.Request) -> web.Response:
-        """End the session, and delete the cookie."""
-        self._sessions.close(request.cookies.get(self._cookie, ""))
+        """End the session, and delete the cookie. Say so if the end may not survive a restart."""
         response = web.Response(status=204)
+        try:
+            await self._sessions.close(request.cookies.get(self._cookie, ""))
+        except StateError as error:
+            response = text_response(503, f"logged out, but this cannot be saved ({error}): {_COPIES}")
         response.del_cookie(self._cookie, httponly=True, samesite="Strict")
         return response
 

@@ -7,6 +7,7 @@ import secrets
 import threading
 import time
 from collections.abc import Callable
+from concurrent.futures import Future
 from hashlib import sha256
 from pathlib import Path
 
@@ -14,6 +15,7 @@ import orjson
 from pydantic import TypeAdapter, ValidationError
 from typing_extensions import TypedDict
 
+from edgepub.core.errors import StateError
 from edgepub.core.state_files import replace_file
 from edgepub.core.threads import Worker, run_in_thread
 
@@ -25,6 +27,7 @@ _MAX_FILE_BYTES = 65_536
 _LOAD_TIMEOUT_S = 2.0
 _RETRY_S = 30.0
 _STOP_TIMEOUT_S = 1.0
+_CLOSE_TIMEOUT_S = 2.0
 _log = logging.getLogger(__name__)
 
 
@@ -57,6 +60,7 @@ class Sessions:
         self._lock = threading.Lock()
         self._expiry_s: dict[str, float] = {}  # the oldest is first
         self._has_changed = False
+        self._closing: list[Future[None]] = []  # for each session whose end is not on disk yet
         self._worker = Worker("http-sessions", self._save)
 
     async def start(self) -> None:
@@ -87,11 +91,25 @@ class Sessions:
         """Return whether a cookie is that of a session."""
         return self._is_valid(self._expiry_s.get(_hash(cookie), 0.0))
 
-    def close(self, cookie: str) -> None:
-        """End a session, if there is one."""
+    async def close(self, cookie: str) -> None:
+        """End a session, if there is one, and wait until the disk has that: no kill brings it back then.
+
+        Raises:
+            StateError: the session has ended, but the disk does not have that.
+
+        """
+        written: Future[None] = Future()
         with self._lock:
-            self._has_changed |= self._expiry_s.pop(_hash(cookie), None) is not None
+            if self._expiry_s.pop(_hash(cookie), None) is None:
+                return
+            self._has_changed = True
+            self._closing.append(written)
         self._worker.wake()
+        try:
+            async with asyncio.timeout(_CLOSE_TIMEOUT_S):
+                await asyncio.wrap_future(written)
+        except TimeoutError:
+            raise StateError("the disk does not answer") from None
 
     def _is_valid(self, expiry_s: float) -> bool:
         return 0 < expiry_s - self._clock() <= MAX_AGE_S  # none from a clock that was ahead
@@ -115,13 +133,19 @@ class Sessions:
             if not self._has_changed:
                 return None
             self._has_changed = False
+            closing, self._closing = self._closing, []
             saved = _Saved(token=self._token_id, sessions=dict(self._expiry_s))
+        waiting = [written for written in closing if written.set_running_or_notify_cancel()]
         try:
             replace_file(self._path, orjson.dumps(saved))
         except OSError as error:
             self._has_changed = True
             _log.error("%s: %s: a logout or login is lost at the next restart", self._path, error.strerror)
+            for written in waiting:
+                written.set_exception(StateError(error.strerror))
             return _RETRY_S
+        for written in waiting:
+            written.set_result(None)
         return None
 
 

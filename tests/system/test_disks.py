@@ -18,18 +18,6 @@ COMPLAINT = "events are kept in memory only; they are lost if edgepub stops befo
 
 
 @pytest.fixture
-def small_disk(tmp_path):
-    """A file system of half a megabyte. Needs root."""
-    directory = tmp_path / "disk"
-    directory.mkdir()
-    command = ["mount", "-t", "tmpfs", "-o", "size=512k,mode=700", "tmpfs", directory]
-    if subprocess.run(command, capture_output=True, check=False).returncode:
-        pytest.skip("mounting a file system is not allowed here")
-    yield directory
-    subprocess.run(["umount", "-l", directory], check=True)
-
-
-@pytest.fixture
 def broker(tmp_path):
     broker = Mosquitto(tmp_path)
     yield broker

@@ -64,7 +64,9 @@ function showNotice(text) {
 
 async function logOut() {
   try {
-    await fetch("/logout", { method: "POST", headers: { "Content-Type": "application/json" }, body: "{}" });
+    const headers = { "Content-Type": "application/json" };
+    const response = await fetch("/logout", { method: "POST", headers, body: "{}" });
+    if (response.status === 503) alert((await response.text()).trim()); // the reload would remove a notice
   } catch {
     showNotice("Not logged out: edgepub does not respond.");
     return;
