@@ -16,14 +16,13 @@ from pydantic import TypeAdapter, ValidationError
 from typing_extensions import TypedDict
 
 from edgepub.core.errors import StateError
-from edgepub.core.state_files import replace_file
+from edgepub.core.state_files import read_file, replace_file, set_aside_damaged_file
 from edgepub.core.threads import Worker, run_in_thread
 
 MAX_AGE_S = 30 * 86_400
 FILE = "http_sessions.json"
 """In the state directory."""
 _MAX_SESSIONS = 100
-_MAX_FILE_BYTES = 65_536
 _LOAD_TIMEOUT_S = 2.0
 _RETRY_S = 30.0
 _STOP_TIMEOUT_S = 1.0
@@ -116,17 +115,25 @@ class Sessions:
 
     def _load(self) -> dict[str, float]:
         try:
-            with self._path.open("rb") as file:
-                saved = _SAVED.validate_python(orjson.loads(file.read(_MAX_FILE_BYTES)))
+            saved = _SAVED.validate_python(orjson.loads(read_file(self._path)))
         except (FileNotFoundError, NotADirectoryError):
             return {}
-        except (OSError, orjson.JSONDecodeError, ValidationError):
-            _log.warning("%s cannot be read; browsers have to log in again", self._path)
-            return {}
+        except OSError as error:
+            return self._set_aside(f"cannot be read: {error.strerror}")
+        except (orjson.JSONDecodeError, ValidationError):
+            return self._set_aside("not written by edgepub")
         if saved["token"] != self._token_id:
             return {}
         valid = [(key, expiry_s) for key, expiry_s in saved["sessions"].items() if self._is_valid(expiry_s)]
         return dict(valid[-_MAX_SESSIONS:])
+
+    def _set_aside(self, reason: str) -> dict[str, float]:
+        try:
+            set_aside_damaged_file(self._path, f"{reason}; browsers have to log in again")
+        except OSError as error:
+            text = "%s cannot be used (%s) or renamed (%s); browsers have to log in again"
+            _log.error(text, self._path, reason, error.strerror)
+        return {}
 
     def _save(self) -> float | None:
         with self._lock:

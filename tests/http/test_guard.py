@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from edgepub.config.areas import Areas
 from edgepub.http.limits import HttpLimits
+from tests.support import odd_files
 from tests.support.http_server import LocalServer
 
 TOKEN = "0123456789abcdef0123456789abcdef"
@@ -171,11 +172,23 @@ async def test_the_number_of_sessions_is_bounded(locked):
 async def test_a_damaged_file_of_sessions_only_costs_a_login(start, tmp_path, content, caplog):
     (tmp_path / "http_sessions.json").write_bytes(content)
     server = await start()
-    assert "http_sessions.json" in caplog.text
+    assert any("http_sessions.json" in r.getMessage() for r in caplog.records if r.levelname == "ERROR")
+    (aside,) = tmp_path.glob("http_sessions.json.damaged-*")
+    assert aside.read_bytes() == content
     cookie = await log_in(server)
     await server.stop()
     assert await status(await start(), cookie) == 200
     assert cookie["Cookie"].partition("=")[2].encode() not in (tmp_path / "http_sessions.json").read_bytes()
+
+
+@pytest.mark.parametrize("kind", odd_files.KINDS)
+async def test_what_is_no_file_of_sessions_only_costs_a_login(start, tmp_path, kind):
+    odd_files.put_in_place(kind, tmp_path / "http_sessions.json")
+    server = await start()
+    assert [*tmp_path.glob("http_sessions.json.damaged-*")]
+    cookie = await log_in(server)
+    await server.stop()
+    assert await status(await start(), cookie) == 200
 
 
 @pytest.mark.parametrize("way", ["login", "bearer"])
