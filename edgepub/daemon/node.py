@@ -41,6 +41,7 @@ from edgepub.telemetry.status import Status
 
 EVENTS_FILE = "events.sqlite"
 """In the directory for events."""
+_MAX_LOOK_BYTES = 262_144  # the info of more than 1,000 cameras, the stats of 200
 _LOOK_TIMEOUT_S = 5.0  # of the connection that asks whether another node has the name; then the session follows
 _log = logging.getLogger(__name__)
 
@@ -218,7 +219,7 @@ class Node:
 
         def look(client_id: str) -> AbstractAsyncContextManager[Session]:
             return connection.connect(
-                part.mqtt, client_id, part.password, max_received_bytes=None, timeout_s=_LOOK_TIMEOUT_S
+                part.mqtt, client_id, part.password, max_received_bytes=_MAX_LOOK_BYTES, timeout_s=_LOOK_TIMEOUT_S
             )
 
         def connect(on_done: OnDone) -> AbstractAsyncContextManager[Session]:

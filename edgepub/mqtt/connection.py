@@ -72,7 +72,8 @@ async def connect(
         on_done: called in the event loop for each message of `Session.send` when it is done, with the reason if the
             broker does not take it.
         will: what the broker publishes when the connection is lost, if anything.
-        max_received_bytes: the largest packet that the broker may send (MQTT 5); None: any size.
+        max_received_bytes: the largest packet that the broker may send; None: any size. A broker knows it by MQTT 5;
+            the fast path ignores a larger message.
         fast: whether to publish through private parts of aiomqtt and paho; None: if they are as expected.
         timeout_s: how long to wait for an answer of the broker.
 
@@ -81,19 +82,20 @@ async def connect(
         BrokerRefusedError: the broker does not accept this client.
 
     """
-    client_type = FastClient if (is_fast_path_possible() if fast is None else fast) else SlowClient
+    is_fast = is_fast_path_possible() if fast is None else fast
     versions = ["5", "3.1.1"] if settings.protocol == "auto" else [settings.protocol]
     tls_context = await _tls_context(settings)
 
     async def open_client(version: str, limits: Limits) -> Client:
         log = PahoLog()
-        client = client_type(
-            _mqtt_client(
-                settings, client_id, password, will, version, limits, max_received_bytes, timeout_s, log, tls_context
-            ),
-            log,
-            on_done,
+        mqtt = _mqtt_client(
+            settings, client_id, password, will, version, limits, max_received_bytes, timeout_s, log, tls_context
         )
+        client: Client
+        if is_fast:
+            client = FastClient(mqtt, log, on_done, max_received_bytes, settings.display_url)
+        else:
+            client = SlowClient(mqtt, log, on_done)
         await _open(client, settings, password, limits)
         return client
 

@@ -14,7 +14,6 @@ import aiomqtt
 from paho.mqtt.properties import Properties
 
 from edgepub.core.errors import MessageRejectedError
-from edgepub.core.redaction import redact_line
 from edgepub.mqtt.client import MAX_IN_FLIGHT, Client
 from edgepub.mqtt.messages import Message, OnDone
 from edgepub.mqtt.paho_internals import PackedProperties, PahoInternals, packed_publish_properties
@@ -36,17 +35,22 @@ class FastClient(Client):
         mqtt: the client of aiomqtt, not connected; its private parts are as expected.
         log: the log of paho.
         on_done: as in `Client`.
+        max_received_bytes: the largest packet that is read; None: any size.
+        broker: the broker's name, for the log.
 
     """
 
     max_in_flight = MAX_IN_FLIGHT
 
-    def __init__(self, mqtt: aiomqtt.Client, log: PahoLog, on_done: OnDone) -> None:
+    def __init__(
+        self, mqtt: aiomqtt.Client, log: PahoLog, on_done: OnDone, max_received_bytes: int | None, broker: str
+    ) -> None:
         super().__init__(mqtt, log, on_done)
+        self._broker = broker
         self._internals = PahoInternals(mqtt)
         self._unacknowledged: dict[int, Message | asyncio.Future[None]] = {}  # of QoS 1, by packet identifier
         self._paho.on_publish = self._on_puback
-        self._internals.ignore_unreadable(_log_unreadable)
+        self._internals.limit_incoming(max_received_bytes, self._log_ignored)
 
     async def open(self) -> None:
         """Connect, and wait for CONNACK; errors as in `Client`."""
@@ -137,10 +141,10 @@ class FastClient(Client):
             self._on_done(message, None)
         _acknowledge_immediately(sock)
 
-
-def _log_unreadable(topic: str, error: Exception) -> None:
-    text = "%.200s: a message from the broker cannot be read and is ignored: %s; if it is retained, clear it there"
-    _log.warning(text, topic, redact_line(error))
+    def _log_ignored(self, topic: str, reason: str) -> None:
+        where = f"on {topic:.200}" if topic else "without a topic"
+        text = "broker %s: a message %s is ignored: %s; if it is retained, clear it there"
+        _log.warning(text, self._broker, where, reason)
 
 
 def _acknowledge_immediately(sock: Any) -> None:  # noqa: ANN401

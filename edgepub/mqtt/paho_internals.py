@@ -19,6 +19,8 @@ paho 2.2:
 - `Client._handle_publish`, a method: parses a message in `Client._in_packet`. paho refuses some that brokers pass on,
   as one with U+FEFF in a property, and ends the session over it: again in each session, if the message is retained.
   The method is replaced by one that acknowledges such a message (`Client._send_puback`) and ignores it.
+- `Client._sock_recv`, a method: reads from the socket what is added to `Client._in_packet`. It is replaced by one that
+  keeps the beginning of a message alone if that is larger than allowed. Both are in `edgepub.mqtt.paho_incoming`.
 - `Client._sock_close`, a method: closes the socket without a DISCONNECT. aiomqtt leaves the socket open when a session
   breaks or a goodbye fails; the broker would know two of us after the next connect.
 - `Client._create_socket`, a method: opens the connection, with a handshake of WebSockets without a time limit. It is
@@ -32,7 +34,7 @@ import logging
 import socket
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from importlib.metadata import version
 from typing import Any
 
@@ -42,11 +44,13 @@ from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 
 from edgepub.mqtt.messages import Message
+from edgepub.mqtt.paho_incoming import OnIgnored, PahoIncoming
 from edgepub.mqtt.protocol import publish_properties
 from edgepub.mqtt.websocket import shake_hands
 
 _EXPECTED_VERSIONS = {"aiomqtt": "2.5.", "paho-mqtt": "2.2."}
 _PACKET_KEYS = {"command", "qos", "to_process", "packet"}
+_INCOMING_KEYS = {"command", "have_remaining", "remaining_length", "packet"}
 _MAX_JOINED_BYTES = 16_384
 _MESSAGES = "edgepub_messages"
 """The key in a packet for the messages of QoS 0 in it: paho would make three objects to report that one was written."""
@@ -123,7 +127,8 @@ def find_differences(client: aiomqtt.Client) -> Sequence[str]:
         "paho.Client._last_bytes_received": isinstance(getattr(inner, "_last_bytes_received", None), float),
         "paho.Client._ping_t": isinstance(getattr(inner, "_ping_t", None), float),
         "paho.Client._handle_publish": callable(getattr(inner, "_handle_publish", None)),
-        "paho.Client._in_packet": getattr(inner, "_in_packet", {}).keys() >= {"command", "packet"},
+        "paho.Client._in_packet": _has_incoming(inner),
+        "paho.Client._sock_recv": callable(getattr(inner, "_sock_recv", None)),
         "paho.Client._send_puback": callable(getattr(inner, "_send_puback", None)),
         "paho.Client._send_pingreq": callable(getattr(inner, "_send_pingreq", None)),
         "paho.Client._sock_close": callable(getattr(inner, "_sock_close", None)),
@@ -140,6 +145,12 @@ def _has_websockets(inner: Any) -> bool:  # noqa: ANN401
         and all(hasattr(inner, name) for name in ("transport", "host", "port", "_ssl", "_websocket_path"))
         and all(callable(getattr(inner, f"_{name}", None)) for name in _CREATE_SOCKET)
     )
+
+
+def _has_incoming(inner: Any) -> bool:  # noqa: ANN401
+    """Return whether the packet that is being received is where it was."""
+    packet = getattr(inner, "_in_packet", {})
+    return packet.keys() >= _INCOMING_KEYS and isinstance(packet["packet"], bytearray)
 
 
 def _has_packets(inner: Any) -> bool:  # noqa: ANN401
@@ -175,27 +186,15 @@ class PahoInternals:
         if not self.disconnected.done():
             self.disconnected.set_exception(error)
 
-    def ignore_unreadable(self, on_ignored: Callable[[str, Exception], None]) -> None:
-        """Ignore messages from the broker that cannot be parsed.
+    def limit_incoming(self, max_bytes: int | None, on_ignored: OnIgnored) -> None:
+        """Ignore messages from the broker that cannot be parsed, or are larger than allowed.
 
         Args:
-            on_ignored: called with the topic of each, and with the reason.
+            max_bytes: the largest packet; None: any size.
+            on_ignored: called for each message that is ignored.
 
         """
-        handle_publish = self._paho._handle_publish
-
-        def handle() -> int:
-            try:
-                return int(handle_publish())
-            except Exception as error:  # noqa: BLE001  (paho's may be any)
-                packet, command = self._paho._in_packet["packet"], self._paho._in_packet["command"]
-                topic_end = 2 + int.from_bytes(packet[:2])
-                on_ignored(packet[2:topic_end].decode(errors="replace"), error)
-                if command & 0x06:  # QoS 1: we ask for no higher one
-                    return int(self._paho._send_puback(int.from_bytes(packet[topic_end : topic_end + 2])))
-                return 0
-
-        self._paho._handle_publish = handle
+        PahoIncoming(self._paho, max_bytes, on_ignored, self._extend_keep_alive).install()
 
     def close_socket(self) -> None:
         """Close the socket, if it is open."""
@@ -249,9 +248,10 @@ class PahoInternals:
         return [message for packet in written for message in packet.get(_MESSAGES, ())]
 
     def _extend_keep_alive(self) -> None:
-        """Restart the keep-alive: the socket was full and takes more, so the broker's kernel has acknowledged.
+        """Restart the keep-alive: the socket takes or has more of something large, so the broker is there.
 
-        paho's ping waits behind a picture that takes a slow link longer than the keep-alive: no answer can come yet.
+        The ping waits behind a picture that takes a slow link longer than the keep-alive, or its answer behind a large
+        message from the broker.
         """
         now_s = time.monotonic()
         self._paho._last_bytes_received = now_s

@@ -24,9 +24,9 @@ class SlowClient(Client):
     One message of QoS 1 in flight is what every broker takes, and then its acknowledgement needs no bookkeeping.
 
     What the fast path does and this does not: a picture that takes longer than the keep-alive ends the session, a
-    message from the broker that paho cannot parse ends it too, and a WebSocket's handshake has no time limit. If the
-    paho client is not where it was, a broker's refusal of a message (MQTT 5) is taken for an acknowledgement, and its
-    maximum packet size is unknown.
+    message from the broker that paho cannot parse ends it too, a message of any size is read into memory (MQTT 3.1.1),
+    and a WebSocket's handshake has no time limit. If the paho client is not where it was, a broker's refusal of a
+    message (MQTT 5) is taken for an acknowledgement, and its maximum packet size is unknown.
 
     Args:
         mqtt: the client of aiomqtt, not connected; `log` is its logger.

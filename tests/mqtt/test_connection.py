@@ -4,7 +4,9 @@ import asyncio
 import contextlib
 import gc
 import socket
+import subprocess
 import threading
+import tracemalloc
 import types
 
 import aiomqtt
@@ -287,6 +289,44 @@ def test_the_end_of_a_session_is_noticed_immediately(fast, resets, last_words):
 
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(subscribe())
+    broker.close()
+
+
+@pytest.mark.mosquitto
+@pytest.mark.parametrize("size", [70_000, 20_000_000])
+async def test_a_message_that_is_too_large_is_acknowledged_and_not_kept(tmp_path, caplog, size):
+    """The broker sends the next message when this one is acknowledged."""
+    lines = ("listener {port} 127.0.0.1", "allow_anonymous true", "max_inflight_messages 1")
+    broker, topic = Mosquitto(tmp_path, *lines).start(), "site/" + "x" * 60_000
+    (tmp_path / "large").write_bytes(bytes(size))
+    to = ["mosquitto_pub", "-p", str(broker.port), "-q", "1"]
+    try:
+        async with connect(broker, fast=True, protocol="3.1.1") as session:
+            await session.subscribe("site/#")
+            tracemalloc.start()
+            for name in (topic, "site/b"):
+                await asyncio.to_thread(subprocess.run, [*to, "-t", name, "-f", tmp_path / "large"], check=True)
+            await asyncio.to_thread(subprocess.run, [*to, "-t", "site/c", "-m", "x"], check=True)
+            message = await anext(session.messages())
+            peak = tracemalloc.get_traced_memory()[1]
+            tracemalloc.stop()
+    finally:
+        broker.stop()
+    assert (message.topic, message.payload) == ("site/c", b"x")
+    assert peak < 2_000_000
+    assert [name for line in caplog.messages for name in ("site/xxx", "site/b") if name in line] == [
+        "site/xxx",
+        "site/b",
+    ]
+
+
+@pytest.mark.parametrize("packet", [b"\x90\xff\xff\x7f\0\1\0\1", b"\xf0\xff\xff\xff\x7f"])
+async def test_a_packet_that_is_too_large_and_no_message_ends_the_session(packet):
+    broker = Broker5([CONNACK, packet])
+    async with connect(broker, fast=True) as session:
+        session.send(state_message("site/state", "x"))
+        with pytest.raises(BrokerError, match="bytes"):
+            await read(session)
     broker.close()
 
 

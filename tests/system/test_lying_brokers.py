@@ -1,8 +1,10 @@
 """Brokers that live and do not do what a client expects: they acknowledge nothing, refuse, or end sessions."""
 
 import json
+import re
 import subprocess
 import urllib.request
+from pathlib import Path
 
 import pytest
 
@@ -13,7 +15,7 @@ from tests.support.waiting import free_port, wait_until
 
 pytestmark = [pytest.mark.mosquitto, pytest.mark.faults]
 
-PUBLISH, PUBACK, SUBACK = 3, 4, 9
+CONNECT, PUBLISH, PUBACK, SUBACK = 1, 3, 4, 9
 
 
 @pytest.fixture
@@ -222,6 +224,37 @@ def test_a_retained_message_that_paho_cannot_read(settings_for, run_daemon, mosq
     reader.publish("edgepub/test/cam/min_score/set", "0.3")
     reader.wait_for(lambda r: r.last("edgepub/test/cam/min_score") == b"0.3", "that a command is obeyed")
     assert daemon.log.count("connected") == 1
+
+
+@pytest.mark.parametrize("protocol", ["5", "3.1.1"])
+@pytest.mark.parametrize("topic", ["edgepub/test/info", "homeassistant/status"])
+def test_a_retained_message_that_is_far_too_large(
+    settings_for, run_daemon, mosquitto, subscribe, tmp_path, topic, protocol
+):
+    """On a topic that is read before a session, and on one that is read in it; the broker ignores the limit."""
+    size_mb = 200
+    (tmp_path / "large").write_bytes(bytes(size_mb * 1_000_000))
+    to = ["-p", str(mosquitto.port), "-t", topic, "-q", "1", "-r", "-f", str(tmp_path / "large")]
+    subprocess.run(["mosquitto_pub", *to], check=True)
+    (tmp_path / "large").unlink()
+    reader = subscribe(mosquitto.port, "edgepub/test/cam/#")
+
+    def from_client(packet):  # the maximum packet size in CONNECT, in an MQTT 5 connection
+        return re.sub(rb"\x27\0[\1\4]\0\0", b"\x27\x0f\xff\xff\xff", packet) if kind_of(packet) == CONNECT else packet
+
+    with MqttProxy(mosquitto.port, from_client=from_client) as proxy:
+        daemon = run_daemon(settings_for(proxy.url, protocol=protocol) | {"home_assistant": {"enabled": True}})
+        reader.wait_for(events, "an event")
+        wait_until(lambda: any(topic in line and str(size_mb) in line for line in daemon.log.splitlines()), "its name")
+        sizes = dict(re.findall(r"(VmHWM|VmRSS):\s*(\d+) kB", Path(f"/proc/{daemon.process.pid}/status").read_text()))
+        assert int(sizes["VmHWM"]) < int(sizes["VmRSS"]) + size_mb * 1000 / 2
+
+        def is_obeyed():
+            reader.publish("edgepub/test/cam/min_score/set", "0.3")
+            return reader.last("edgepub/test/cam/min_score") == b"0.3"
+
+        wait_until(is_obeyed, "that a command is obeyed")
+        assert daemon.log.count("connected") == 1
 
 
 LIMITS = {"retain_available false": "retained", "max_qos 0": "QoS 0"}
