@@ -128,7 +128,7 @@ class Publisher:
                     self._note_limits(session.limits)
                     self._status.notes.pop(_REFUSED, None)
                     self._status.sessions += 1
-                    if not self._acknowledgements.are_missing:
+                    if self._acknowledgements.missing is None:
                         self._status.problem = None
                     await self._serve(session)
                     return
@@ -216,9 +216,8 @@ class Publisher:
     def _on_done(self, message: Message, error: MessageRejectedError | None) -> None:
         """Mark a message in the outbox as sent, or as rejected by the broker."""
         self._outbox.done(message, error)
-        if self._acknowledgements.are_missing and message.qos:
-            self._acknowledgements.are_missing = False
-            self._status.problem = None
+        if self._acknowledgements.missing is not None and error is None:
+            self._acknowledgements.count(message)
         if error is not None:
             _log.warning("broker %s: message to %s dropped: %s", self._broker, message.topic, error)
             self._status.notes[_REFUSED] = f"message to {message.topic} dropped: {error}"
