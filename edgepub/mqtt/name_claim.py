@@ -18,6 +18,7 @@ from edgepub.core.errors import (
     NameTakenError,
     SubscriptionRefusedError,
 )
+from edgepub.mqtt.claim_pacer import ClaimPacer
 from edgepub.mqtt.messages import Message, Received
 from edgepub.mqtt.outbox.outbox import Outbox
 from edgepub.mqtt.presence import ClaimState, Identified, Inquiry, parse_claim
@@ -34,6 +35,10 @@ _ANNOUNCE_AFTER_S = 2.0
 _MAX_FAILED_LOOKS = 3
 _SUBSCRIBE_TURNS = 3
 """Turns of the event loop until a subscription is written. A claim before it has no echo, and costs time."""
+_ANSWER_INTERVAL_S = 1.0
+_MAX_ANSWERS = 32
+"""In an interval. One that asks takes any answer, also one to another node."""
+_RESEND_INTERVAL_S = 5.0
 _NOTE = "name"
 _WAY_OUT = "give one of the two another name (`node`), or stop one"
 _log = logging.getLogger(__name__)
@@ -80,6 +85,8 @@ class NameClaim:
         self._failed_looks = 0
         self._is_announced = False  # in this session, and the broker has returned it
         self._forgetting: asyncio.TimerHandle | None = None
+        self._answers: ClaimPacer[tuple[Identified, bool]] = ClaimPacer(self._answer, _ANSWER_INTERVAL_S, _MAX_ANSWERS)
+        self._resends: ClaimPacer[None] = ClaimPacer(lambda _: outbox.resend(), _RESEND_INTERVAL_S, 1)
 
     @asynccontextmanager
     async def guard(
@@ -135,11 +142,9 @@ class NameClaim:
         elif addressee == self._own.boot_id or (is_announcement and not self._is_announced):
             self._give_way(other)  # of two that began together, the broker's order decides
         elif addressee is None:
-            self._outbox.put(self._claim("running", other.boot_id))
+            self._answers.put((other, claim["state"] != "asking"))
             if claim["state"] in {"starting", "running"}:
-                self._outbox.resend()  # it may have published
-            if claim["state"] != "asking":
-                self._warn_of(other)
+                self._resends.put(None)  # it may have published
 
     async def _check(self, look: Callable[[str], AbstractAsyncContextManager[Session]]) -> None:
         """Ask whether another node runs under this name, or under a former one."""
@@ -212,6 +217,13 @@ class NameClaim:
             f"another edgepub runs as node {self._topics.node} ({other}); this one (node_id {self._own.node_id}) "
             f"publishes nothing until that one is away: {_WAY_OUT}"
         )
+
+    def _answer(self, asker: tuple[Identified, bool]) -> None:
+        """Answer a claim of another node, which may want this name."""
+        other, is_rival = asker
+        self._outbox.put(self._claim("running", other.boot_id))
+        if is_rival:
+            self._warn_of(other)
 
     def _warn_of(self, other: Identified) -> None:
         text = (

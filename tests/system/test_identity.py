@@ -361,3 +361,30 @@ def test_purge_clears_nothing_of_a_running_node_whose_state_was_copied(site, cli
     assert done.returncode == 0, done.stderr
     assert site.cleared() == []
     assert site.retained() >= before
+
+
+@pytest.mark.parametrize("senders", [1, 3000])
+def test_thousands_of_claims_get_few_answers_and_another_node_is_still_noticed(site, senders):
+    daemon = site.start_and_wait(site.settings("garage"))
+    (own,) = site.infos()
+    topic, reader = "edgepub/garage/info/claim", site.reader
+    reader.wait_for(lambda r: any(b'"running"' in payload for payload in r.payloads(topic)), "its announcement")
+    began_s = time.monotonic()
+    for n in range(3000):
+        claim = {"state": "running", "node_id": f"node-{n % senders}", "boot_id": f"boot-{n % senders}", "to": None}
+        reader.publish(topic, json.dumps(claim), qos=0)
+    reader.publish(topic, "the last")
+    reader.wait_for(lambda r: r.last(topic) == b"the last", "the last claim")
+
+    def answers():
+        claims = [json.loads(payload) for payload in reader.payloads(topic) if payload != b"the last"]
+        return [claim for claim in claims if claim["boot_id"] == own["boot_id"] and claim["to"]]
+
+    reader.wait_for(lambda _: answers(), "an answer")
+    other = site.start(site.settings("garage"), state="other")
+    wait_until(lambda: complains_of(other, own["node_id"]), "that the other one waits")
+    wait_until(lambda: complains_of(daemon, identity(site, "other")["node_id"]), "that the first one notices it")
+    seconds = time.monotonic() - began_s
+    assert len(answers()) <= min(senders + 2, 32) * (seconds + 2)
+    assert len(site.infos()) <= 3 + seconds / 5
+    assert site.boots() == {own["boot_id"]}
