@@ -218,7 +218,7 @@ class Client(ABC):
     def _on_socket_open(self, next_callback: Callable[..., None]) -> Callable[..., None]:
         def on_socket_open(client: object, userdata: object, sock: Any) -> None:  # noqa: ANN401
             next_callback(client, userdata, sock)
-            reader = SocketReader(self._paho, sock, self._fail_by)
+            reader = SocketReader(self._paho, sock, self._on_unreadable)
             self._loop.call_soon_threadsafe(reader.start, self._loop)  # it replaces aiomqtt's
             if self._is_abandoned:  # in the thread that connects: the broker's name was being resolved
                 self._loop.call_soon_threadsafe(self._close_socket)
@@ -244,6 +244,13 @@ class Client(ABC):
     @abstractmethod
     def _write(self, sock: Any) -> None:  # noqa: ANN401
         """Write as much as the socket takes."""
+
+    def _on_unreadable(self, error: Exception) -> None:
+        """End the session because paho fails at a packet from the broker."""
+        if not self._has_connack:
+            self.log.unreadable = error
+            self._fail(aiomqtt.MqttError(str(error)))
+        self._fail_by(error)
 
     def _fail_by(self, error: Exception) -> None:
         """End the session because of an error of paho."""

@@ -122,7 +122,7 @@ async def connect(
 
 
 class _NotThisVersionError(Exception):
-    """The broker refused the MQTT version, or gave no answer at all, as some do to a version that they do not know."""
+    """The broker refused the MQTT version, or gave no readable answer, as some do to a version that is new to them."""
 
 
 class _EndedError(_NotThisVersionError):
@@ -186,6 +186,10 @@ async def _open(client: Client, settings: MqttSettings, password: SecretStr | No
             client.abandon()  # the broker would know two of us after the next try
         elif not isinstance(error, NoAnswerError):
             raise BrokerError(describe_error(error)) from None
+        if unreadable := client.log.unreadable:
+            client.abandon()
+            text = f"the broker's answer to CONNECT cannot be read: {describe_error(unreadable)}"
+            raise _NotThisVersionError(text) from None
         reason = client.log.last_error
         if isinstance(error, EndedError) or reason:
             details = f": {describe_error(reason)}" if reason else ""

@@ -142,9 +142,11 @@ class FastClient(Client):
         _acknowledge_immediately(sock)
 
     def _log_ignored(self, topic: str, reason: str) -> None:
-        where = f"on {topic:.200}" if topic else "without a topic"
-        text = "broker %s: a message %s is ignored: %s; if it is retained, clear it there"
-        _log.warning(text, self._broker, where, reason)
+        if topic:
+            text = "broker %s: a message on %.200s is ignored: %s; if it is retained, clear it there"
+            _log.warning(text, self._broker, topic, reason)
+        else:
+            _log.warning("broker %s: a message without a topic is ignored: %s", self._broker, reason)
 
 
 def _acknowledge_immediately(sock: Any) -> None:  # noqa: ANN401

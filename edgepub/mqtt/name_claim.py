@@ -32,6 +32,7 @@ _RIVAL_S = 75.0
 """A node that waits counts as gone after this time without a question; it asks at least every 30 s."""
 _ANNOUNCE_AFTER_S = 2.0
 """By then, the broker has granted the subscription."""
+_REPORT_AFTER_S = 1.5  # a node that was killed does not wait longer for itself
 _MAX_FAILED_LOOKS = 3
 _SUBSCRIBE_TURNS = 3
 """Turns of the event loop until a subscription is written. A claim before it has no echo, and costs time."""
@@ -183,7 +184,7 @@ class NameClaim:
         async with look(f"edgepub-claim-{secrets.token_hex(4)}") as session:
             asked = [inquiry for inquiry in inquiries if await self._ask(session, inquiry)]
             if asked:
-                await _wait_for_answers(session, asked)
+                await self._wait_for_answers(session, asked)
 
     async def _ask(self, session: Session, inquiry: Inquiry) -> bool:
         """Send a claim under a name; return whether the broker allows that."""
@@ -206,6 +207,39 @@ class NameClaim:
             if error is not None:
                 raise error
         return True
+
+    async def _wait_for_answers(self, session: Session, inquiries: Sequence[Inquiry]) -> None:
+        """Read messages until another node has answered, or none of the inquiries waits any more."""
+        loop, former_problem = asyncio.get_running_loop(), self._status.problem
+        asked_s = loop.time()
+
+        def deadline_s() -> float:
+            return asked_s + max(inquiry.timeout_s for inquiry in inquiries)
+
+        report = loop.call_later(_REPORT_AFTER_S, self._report_wait, inquiries)
+        try:
+            async with asyncio.timeout_at(deadline_s()) as limit:
+                async for message in session.messages():
+                    for inquiry in inquiries:
+                        inquiry.feed(message)
+                    if any(inquiry.other for inquiry in inquiries):
+                        return
+                    limit.reschedule(deadline_s())
+        except TimeoutError:
+            pass
+        finally:
+            report.cancel()
+            self._status.problem = former_problem
+
+    def _report_wait(self, inquiries: Iterable[Inquiry]) -> None:
+        """Report for which names an answer is awaited: else it looks as if the broker did not answer."""
+        waits = {inquiry.topics.node: inquiry.timeout_s for inquiry in inquiries if inquiry.timeout_s > _REPORT_AFTER_S}
+        text = (
+            f"asking whether a node {' or '.join(waits)} runs already, because its status on the broker is online; "
+            f"waiting up to {max(waits.values(), default=0.0):.0f} s for an answer"
+        )
+        _log.info("%s", text)
+        self._status.problem = text
 
     def _claim(self, state: ClaimState, to: str | None = None) -> Message:
         return self._own.claim(self._topics.claim, state, to)
@@ -235,20 +269,3 @@ class NameClaim:
         if self._forgetting:
             self._forgetting.cancel()
         self._forgetting = asyncio.get_running_loop().call_later(_RIVAL_S, self._status.notes.pop, _NOTE, None)
-
-
-async def _wait_for_answers(session: Session, inquiries: Sequence[Inquiry]) -> None:
-    """Read messages until another node has answered, or none of the inquiries waits any more."""
-    asked_s = asyncio.get_running_loop().time()
-
-    def deadline_s() -> float:
-        return asked_s + max(inquiry.timeout_s for inquiry in inquiries)
-
-    with suppress(TimeoutError):
-        async with asyncio.timeout_at(deadline_s()) as limit:
-            async for message in session.messages():
-                for inquiry in inquiries:
-                    inquiry.feed(message)
-                if any(inquiry.other for inquiry in inquiries):
-                    return
-                limit.reschedule(deadline_s())

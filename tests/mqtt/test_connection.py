@@ -375,6 +375,29 @@ async def test_a_broker_that_closes_without_an_answer_is_noticed(fast):
         server.close()
 
 
+@pytest.mark.parametrize(
+    ("answer", "reason"),
+    [
+        (b"\x20\x06\0\0\x03\x21\0\0", "ReceiveMaximum"),  # 0
+        (b"\x20\x09\0\0\x06\x21\0\x05\x21\0\x06", "more than once"),
+        (b"\x20\x05\0\0\x02\x7f\0", "127"),  # a property that there is not
+        (b"\x20\x0a\0\0\x07\x26\0\x01\xff\0\x01\xff", "utf-8"),
+        (b"\x20\x01\0", "CONNACK"),
+        (b"\x20\xff\xff\xff\x7f\0", "268435455 bytes"),
+        (b"\x20\xff\xff\xff\xff\xff", ""),
+    ],
+)
+async def test_an_answer_to_connect_that_cannot_be_read_is_reported_with_the_reason(answer, reason):
+    broker = Broker5([answer])
+    with pytest.raises(BrokerError) as caught:
+        async with asyncio.timeout(5), connect(broker, fast=True, protocol="5"):
+            pass
+    assert reason in str(caught.value)
+    assert ("read" in str(caught.value)) == bool(reason)
+    assert not connections_to(broker.port)
+    broker.close()
+
+
 async def test_a_broker_that_never_answers_is_given_up(fast):
     with socket.create_server(("127.0.0.1", 0)) as listener:
         settings = MqttSettings(url=f"mqtt://127.0.0.1:{listener.getsockname()[1]}", protocol="5")

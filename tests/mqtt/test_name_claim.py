@@ -2,6 +2,7 @@
 
 import asyncio
 import functools
+import logging
 import time
 
 import pytest
@@ -63,6 +64,28 @@ async def test_the_question_takes_a_few_round_trips(mosquitto, subscribe, fast):
         async with node.guard():
             took_s.append(time.monotonic() - began_s)
     assert min(took_s) < 0.3
+
+
+async def test_a_long_wait_for_an_answer_is_reported(mosquitto, subscribe, caplog):
+    """Else it looks as if the broker did not answer."""
+    caplog.set_level(logging.INFO)
+    subscribe(mosquitto.port).publish(TOPICS.status, "online", retain=True)
+    node = Node(mosquitto, "a")
+    before = node.status.problem
+
+    async def start():
+        async with node.guard():
+            pass
+
+    task = asyncio.create_task(start())
+    async with asyncio.timeout(10):
+        while node.status.problem == before:
+            await asyncio.sleep(0.01)
+    assert "garage" in node.status.problem
+    assert any("garage" in line for line in caplog.messages)
+    task.cancel()
+    await asyncio.wait([task])
+    assert node.status.problem == before
 
 
 async def test_a_node_that_runs_answers_and_the_other_one_waits(mosquitto, subscribe):

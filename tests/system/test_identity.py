@@ -315,8 +315,10 @@ def test_an_online_of_a_node_that_is_gone_does_not_block_for_ever(site, info, lo
     daemon = site.start(site.settings("garage"))
     wait_until(lambda: health(daemon)[0], "the page")
     began_s = time.monotonic()
+    wait_until(lambda: any("garage" in line for line in health(daemon)[1]["wrong"]), "what it waits for")
     daemon.wait_for_log("connected")
     assert time.monotonic() - began_s < longest_s
+    wait_until(lambda: not any("broker" in line for line in health(daemon)[1]["wrong"]), "that it is over")
     assert "another edgepub" not in daemon.log
 
 
