@@ -154,6 +154,78 @@ def test_a_damaged_file_is_set_aside_and_reported(lanes, tmp_path, caplog, conte
     assert restarted.send(1) == ["a2"]
 
 
+OTHER_TABLES = {
+    "a column more": ["ALTER TABLE events ADD COLUMN more NOT NULL DEFAULT 7"],
+    "a column less": ["ALTER TABLE events DROP COLUMN schema"],
+    "a view": ["ALTER TABLE events RENAME TO others", "CREATE VIEW events AS SELECT * FROM others"],
+    "a trigger": ["CREATE TRIGGER t BEFORE INSERT ON events BEGIN SELECT raise(IGNORE); END"],
+    "a unique index": ["CREATE UNIQUE INDEX i ON events (payload)"],
+    "a check": [
+        "DROP TABLE numbers",
+        "CREATE TABLE numbers (topic TEXT PRIMARY KEY, newest INTEGER CHECK (newest < 3))",
+    ],
+    "numbers with a column more": ["ALTER TABLE numbers ADD COLUMN more"],
+    "no numbers": ["DROP TABLE numbers"],
+    "another clock": ["DROP TABLE clock", "CREATE TABLE clock (id INTEGER PRIMARY KEY, ahead_s REAL)"],
+    "an old version with an index of the name": [
+        "PRAGMA user_version = 1",
+        "DROP TABLE clock",
+        "CREATE INDEX clock ON events (topic)",
+    ],
+    "an old version with a view of the name": [
+        "PRAGMA user_version = 0",
+        "DROP TABLE clock",
+        "CREATE VIEW clock AS SELECT 1",
+    ],
+}
+
+
+def run_statements(path, statements):
+    with contextlib.closing(sqlite3.connect(path)) as database:
+        for statement in statements:
+            database.execute(statement)
+        database.commit()
+
+
+@pytest.mark.parametrize("statements", OTHER_TABLES.values(), ids=OTHER_TABLES)
+def test_a_file_whose_tables_are_others_is_set_aside_once(lanes, tmp_path, caplog, statements):
+    first = lanes()
+    first.put("a", 3)
+    first.close()
+    path = tmp_path / "state" / "events.sqlite"
+    run_statements(path, statements)
+    lane = lanes()
+    lane.put("a", 2)
+    assert lane.send(1) == ["a1"]
+    assert lane.close() == (0, 1), "the other one is on disk"
+    assert names_the_file(caplog)
+    (aside,) = path.parent.glob("events.sqlite.damaged-*")
+    assert query(aside, "SELECT count(*) FROM events") == [(3,)]
+    assert lanes().send(1) == ["a2"]
+    assert [*path.parent.glob("events.sqlite.damaged-*")] == [aside]
+
+
+@pytest.mark.parametrize("statements", [OTHER_TABLES["a column more"], OTHER_TABLES["a view"]], ids=["column", "view"])
+def test_a_file_whose_tables_are_changed_while_in_use_is_set_aside(lanes, tmp_path, statements):
+    lane = lanes()
+    lane.put("a", 3)
+    lane.wait_until_written()
+    path = tmp_path / "state" / "events.sqlite"
+    run_statements(path, statements)
+    lane.put("a")
+    wait_until(lambda: [*path.parent.glob("events.sqlite.damaged-*")], "the changed file, set aside")
+    assert lane.send(4) == ["a1", "a2", "a3", "a4"]
+
+
+def test_tables_of_others_beside_those_of_edgepub_do_not_matter(lanes, tmp_path):
+    first = lanes()
+    first.put("a", 3)
+    first.close()
+    path = tmp_path / "state" / "events.sqlite"
+    run_statements(path, ["ANALYZE", "CREATE TABLE notes (id, topic)", "CREATE INDEX i ON notes (topic)", "VACUUM"])
+    assert lanes().send(3) == ["a1", "a2", "a3"]
+
+
 def set_version(path, version):
     with contextlib.closing(sqlite3.connect(path)) as database:
         database.execute(f"PRAGMA user_version = {version}")
@@ -433,11 +505,18 @@ DAMAGE = [
 def damage(path, changes):
     """Change the second row of a file, also in ways that its constraints forbid, as a failing disk does."""
     with contextlib.closing(sqlite3.connect(path)) as database:
-        database.execute("PRAGMA writable_schema = ON")
-        database.execute("UPDATE sqlite_schema SET sql = replace(sql, 'NOT NULL', '') WHERE name = 'events'")
-        database.execute("PRAGMA writable_schema = RESET")
+        ((statement,),) = database.execute("SELECT sql FROM sqlite_schema WHERE name = 'events'")
+        set_statement(database, statement.replace("NOT NULL", ""))
         database.execute(f"UPDATE events SET {changes} WHERE id = 2")
         database.commit()
+        set_statement(database, statement)
+
+
+def set_statement(database, statement):
+    database.execute("PRAGMA writable_schema = ON")
+    database.execute("UPDATE sqlite_schema SET sql = ? WHERE name = 'events'", (statement,))
+    database.execute("PRAGMA writable_schema = RESET")
+    database.commit()
 
 
 @pytest.mark.parametrize("changes", DAMAGE)

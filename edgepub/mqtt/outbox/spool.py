@@ -13,7 +13,7 @@ from edgepub.core.state_files import prepare_database_file, set_aside_damaged_fi
 from edgepub.mqtt.outbox.row import DamagedRow, Row, find_damage, topic_of
 from edgepub.mqtt.outbox.spool_clock import SpoolClock
 from edgepub.mqtt.outbox.spool_content import SET_NUMBER, Found, read_content
-from edgepub.mqtt.outbox.spool_format import NewerFormatError, read_version, upgrade
+from edgepub.mqtt.outbox.spool_format import NewerFormatError, check_tables, read_version, upgrade
 
 _LOCK_TIMEOUT_S = 1.0
 _MIN_FREE_PAGES = 256  # 1 MB; fewer are not worth a shrink
@@ -151,9 +151,21 @@ class Spool:
             self._set_aside(set_aside_newer_file, str(error))
         except (sqlite3.Error, *_CONVERSION_ERRORS) as error:
             reason = redact_line(error)
-            if not _is_damage(error):
+            if not (_is_damage(error) or self._has_other_tables(error)):
                 raise SpoolError(f"{self._path}: {reason}") from None
             self._set_aside(set_aside_damaged_file, reason)
+
+    def _has_other_tables(self, error: Exception) -> bool:
+        """Return whether a statement failed, and somebody has changed the tables since the file was opened."""
+        if self._database is None or getattr(error, "sqlite_errorcode", None) != sqlite3.SQLITE_ERROR:
+            return False
+        try:
+            check_tables(self._database, read_version(self._database))
+        except (sqlite3.Error, NewerFormatError):
+            return False
+        except _CONVERSION_ERRORS:
+            return True
+        return False
 
     def _set_aside(self, rename: Callable[[Path, object], None], reason: str) -> NoReturn:
         self.close()
@@ -167,6 +179,7 @@ class Spool:
 
 def _prepare(database: sqlite3.Connection) -> Found:
     version = read_version(database)
+    check_tables(database, version)
     database.execute("PRAGMA auto_vacuum = INCREMENTAL")
     database.execute("PRAGMA journal_mode = WAL")
     database.execute(f"PRAGMA journal_size_limit = {_MAX_WAL_BYTES}")
@@ -185,5 +198,4 @@ def _is_damage(error: Exception) -> bool:
     code = getattr(error, "sqlite_errorcode", None)
     if code is None:  # Python's own error, for a text that cannot be decoded
         return isinstance(error, sqlite3.OperationalError)
-    # SQLITE_ERROR with "no such table" or the like: a database, but not edgepub's.
-    return code & 0xFF in _DAMAGE_CODES or (code == sqlite3.SQLITE_ERROR and "no such" in str(error))
+    return code & 0xFF in _DAMAGE_CODES

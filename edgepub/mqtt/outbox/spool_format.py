@@ -1,6 +1,7 @@
 """The versions of the events file, in its `PRAGMA user_version`, and the steps from one to the next."""
 
 import sqlite3
+from contextlib import closing
 
 _STEPS: tuple[tuple[str, ...], ...] = (
     (  # 0.1.0 made these tables, and left the version at 0
@@ -17,8 +18,8 @@ _STEPS: tuple[tuple[str, ...], ...] = (
 )
 """The statements of each step; step n makes version n + 1.
 
-Append steps, never change one. Put what is new in tables of its own: 0.1.0 does not read the version, and writes the
-rows of `events` by the position of their columns.
+Append steps, never change one: files with the old table would be taken for damaged. Put what is new in tables of its
+own: 0.1.0 does not read the version, and writes the rows of `events` by the position of their columns.
 """
 
 
@@ -58,3 +59,28 @@ def upgrade(database: sqlite3.Connection, version: int, steps: tuple[tuple[str, 
     finally:
         if database.in_transaction:
             database.execute("ROLLBACK")
+
+
+def check_tables(database: sqlite3.Connection, version: int, steps: tuple[tuple[str, ...], ...] = _STEPS) -> None:
+    """Check that the tables of an open file are those that the steps make. Change nothing.
+
+    A file of an older version may lack some: the next steps make them. Other tables beside them do not matter.
+
+    Raises:
+        ValueError: one has other columns, is a view, has a trigger or the like.
+        sqlite3.DatabaseError: the file is damaged.
+
+    """
+    with closing(sqlite3.connect(":memory:", isolation_level=None)) as model:
+        upgrade(model, 0, steps)
+        wanted = set(_read_objects(model))
+    names = {table for _, _, table, _ in wanted}
+    found = {row for row in _read_objects(database) if names & {row[1].lower(), row[2].lower()}}
+    if others := (found - wanted) or (wanted - found if version == len(steps) else set()):
+        raise ValueError(f"its table {min(table for _, _, table, _ in others)} is not as edgepub makes it")
+
+
+def _read_objects(database: sqlite3.Connection) -> list[tuple[str, str, str, str]]:
+    """Return the type, name, table and statement of each table, index, view and trigger."""
+    rows = database.execute("SELECT type, name, tbl_name, sql FROM sqlite_master").fetchall()
+    return [(kind, name, table, " ".join((sql or "").split())) for kind, name, table, sql in rows]
