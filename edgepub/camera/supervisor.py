@@ -132,7 +132,7 @@ class CameraSupervisor:
                 pause_s = self._abandon(thread)
                 await self._pause(pause_s)
                 if len(hung) >= _MAX_HUNG:
-                    self._log.error("%d calls of the model hang; waiting until one returns", len(hung))
+                    self._log.error("hanging calls of the model: %d; waiting until one returns", len(hung))
                     self._waits_for_hung = True
                 while len(hung) >= _MAX_HUNG and not self._stop.is_set():
                     await self._pause(POLL_S)
@@ -224,7 +224,7 @@ class CameraSupervisor:
             if not self._report(thread, result):
                 return
         if not thread.stopping.is_set():
-            self._log.info("the source has ended after %d frames", number)
+            self._log.info("the source has ended; frames: %d", number)
 
     def _report(self, thread: InferenceThread, result: Result) -> bool:
         """Pass on a result; return False if another thread has replaced this one."""

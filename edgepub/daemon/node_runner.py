@@ -169,7 +169,7 @@ async def _drain(node: Node, publisher: asyncio.Task[None]) -> int:
     unsent = sum(node.outbox.figures().sizes.values())
     lost, kept = node.outbox.stop(STOP_TIMEOUT_S)
     if lost:
-        _log.warning("%d messages could not be sent within %.0f s and are lost", lost, STOP_TIMEOUT_S)
+        _log.warning("lost messages, not sent within %.0f s: %d", STOP_TIMEOUT_S, lost)
     if kept:
-        _log.warning("%d events could not be sent within %.0f s and wait for the next start", kept, STOP_TIMEOUT_S)
+        _log.warning("events not sent within %.0f s, which wait for the next start: %d", STOP_TIMEOUT_S, kept)
     return unsent

@@ -85,8 +85,8 @@ class CommandPacer:
             self._start(target, _Interval(free=0, skipped=ended.skipped))
             self._apply(target, ended.newest)
         elif ended.skipped:
-            text = "%d commands for %s were skipped, because newer ones came less than %g s later"
-            camera_logger(_log, target.camera).warning(text, ended.skipped, target.name, self._interval_s)
+            text = "skipped commands for %s, because newer ones came less than %g s later: %d"
+            camera_logger(_log, target.camera).warning(text, target.name, self._interval_s, ended.skipped)
 
 
 def _call_later(seconds: float, function: Callable[[], None]) -> None:

@@ -65,7 +65,7 @@ class Store:
         }
         self._retained = dict.fromkeys(filter(is_topic, saved["retained"]))
         if damaged := len(saved["retained"]) - len(self._retained):
-            _log.error("%s: %d of its topics are damaged; their retained messages stay on the broker", path, damaged)
+            _log.error("%s: damaged topics: %d; their retained messages stay on the broker", path, damaged)
         self._saved_topics = set(self._retained)
         self._is_failing = self._path is None
         self._on_saved: Callable[[], None] = lambda: None

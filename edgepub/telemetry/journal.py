@@ -14,7 +14,7 @@ SOCKET = "/run/systemd/journal/socket"
 _SEND_TIMEOUT_S = 0.05
 """For a busy journal. After a lost line the timeout is zero, until the journal accepts a line again."""
 _MAX_BYTES = 48 * 1024  # of a text: journald's own limit for a line, and less than a datagram can hold
-_LOST = "%d log lines lost: the journal did not accept them"
+_LOST = "lost log lines, because the journal did not accept them: %d"
 _PRIORITIES = {logging.DEBUG: 7, logging.INFO: 6, logging.WARNING: 4, logging.ERROR: 3, logging.CRITICAL: 2}
 _WARNING = _PRIORITIES[logging.WARNING]
 _STDERR = 2

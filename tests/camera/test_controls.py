@@ -168,7 +168,7 @@ def test_of_many_commands_the_newest_counts(caplog):
     node.end_interval()
     assert node.states() == {"min_score": "0.5", "max_fps": "7"}
     (line,) = [record for record in caplog.records if record.levelname == "WARNING"]
-    assert "1093 commands for min_score" in line.getMessage()  # 1,100 without those that were applied
+    assert line.getMessage().endswith(": 1093")  # 1,100 without those that were applied
     node.send("min_score", b"0.25")
     assert node.applied[-1] == ("min_score", 0.25), "and all is as before"
 

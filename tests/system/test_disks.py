@@ -76,7 +76,7 @@ def test_a_disk_that_has_room_again(small_disk, broker, gate, run_daemon, studio
     daemon.wait()
     waiting = on_disk(small_disk / "events.sqlite")
     again = run_daemon(settings, STATE_DIRECTORY=str(small_disk))
-    again.wait_for_log(f"{len(waiting)} events")
+    again.wait_for_log(f"from the last run: {len(waiting)}\n")
     all_arrive(broker, again, gate)
 
 
@@ -98,7 +98,7 @@ def test_a_file_with_garbage_in_it(broker, gate, run_daemon, studio, tmp_path):
     wait_until(lambda: (state / "events.sqlite").exists() and on_disk(state / "events.sqlite"), "events on disk")
     assert first.terminate() == 0
     waiting = on_disk(state / "events.sqlite")
-    assert f"{len(waiting)} events" in first.log, "a warning at the stop"
+    assert f"next start: {len(waiting)}\n" in first.log, "a warning at the stop"
     shutil.copy(state / "events.sqlite", tmp_path / "good.sqlite")
     (state / "events.sqlite").write_bytes(b"noise" * 100_000)
     (state / "state.json").write_bytes(b"noise")

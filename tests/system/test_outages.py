@@ -135,7 +135,7 @@ def test_a_daemon_that_is_killed_during_an_outage(site):
         site.daemon.process.kill()
         site.daemon.wait()
         waiting = on_disk(site.events_file)
-        site.start_daemon().wait_for_log(f"{len(waiting)} events")
+        site.start_daemon().wait_for_log(f"from the last run: {len(waiting)}\n")
         site.start_broker()
         site.received.wait_for_events(len(waiting))
         site.received.wait_until_all_is_sent()

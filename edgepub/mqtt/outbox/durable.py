@@ -93,7 +93,7 @@ class DurableLane:
             return
         self._sync.open(on_ready)
         if waiting := len(self):
-            _log.info("%d events from the last run wait for the broker", waiting)
+            _log.info("waiting events from the last run: %d", waiting)
         self._worker.start()
 
     def close(self, timeout_s: float) -> tuple[int, int]:
@@ -217,12 +217,12 @@ class DurableLane:
         return message._replace(row=row.id, created_s=row.created_s, receipt=self._receipt_of(row.topic))
 
     def _count_damaged(self, lost: Mapping[str, int], example: str) -> None:
-        _log.error("%s; %d damaged events are removed from the file", example, sum(lost.values()))
+        _log.error("%s; damaged events removed from the file: %d", example, sum(lost.values()))
         self._count(lost, "damaged")
 
     def _count_lost(self, lost: Mapping[str, int], reason: str) -> None:
         if reason == "damaged":
-            text = "%d events that waited for the broker are lost: they are no longer in the file"
+            text = "lost events, which waited for the broker and are no longer in the file: %d"
             _log.error(text, sum(lost.values()))
         self._count(lost, reason)
 

@@ -62,7 +62,7 @@ def _read_numbers(database: sqlite3.Connection) -> dict[str, int]:
     rows = database.execute("SELECT topic, newest FROM numbers").fetchall()
     numbers = {topic: newest for topic, newest in rows if topic_of(topic) and is_number(newest)}
     if len(numbers) < len(rows):
-        _log.error("%d of %d numbers in the file of events were damaged", len(rows) - len(numbers), len(rows))
+        _log.error("damaged numbers removed from the file of events: %d of %d", len(rows) - len(numbers), len(rows))
         database.execute("BEGIN IMMEDIATE")
         database.execute("DELETE FROM numbers")
         database.executemany(SET_NUMBER, numbers.items())
