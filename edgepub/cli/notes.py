@@ -1,12 +1,15 @@
 """What `edgepub check` says about a configuration without mistakes."""
 
+import tempfile
+from collections import defaultdict
 from collections.abc import Iterator
+from pathlib import Path
 
 from edgepub.config.effective import EffectiveSettings
 from edgepub.config.settings import Settings
 from edgepub.home_assistant import discovery
 from edgepub.mqtt import store
-from edgepub.mqtt.topics import OCCUPANCY_SUFFIX, Topics
+from edgepub.mqtt.topics import OCCUPANCY_SUFFIX, Topics, topic_level
 
 _MAX_SLASHES = 7
 """In a topic, for some brokers: AWS IoT Core ends the session over more (AWS IoT Core endpoints and quotas)."""
@@ -16,7 +19,9 @@ def notes(effective: EffectiveSettings) -> Iterator[str]:
     """Yield a line for each saved setting in force, and for what Home Assistant or the broker may not take."""
     yield from effective.override_notes()
     published = store.read_retained_topics(effective.state_dir) or []
-    found = [*discovery.build(effective.settings, published).notes, *_topic_notes(effective.settings)]
+    settings = effective.settings
+    found = [*discovery.build(settings, published).notes, *_topic_notes(settings), *_label_notes(settings)]
+    found += _directory_notes(settings.outbox.durable.path)
     yield from (f"{effective.path}: {note}" for note in found)
 
 
@@ -33,3 +38,29 @@ def _topic_notes(settings: Settings) -> Iterator[str]:
             f"mqtt.topic_prefix: topics have up to {slashes} slashes, as in {deepest}; some brokers end the session "
             f"over more than {_MAX_SLASHES}, AWS IoT Core for one: if yours does, use a prefix of fewer levels"
         )
+
+
+def _label_notes(settings: Settings) -> Iterator[str]:
+    """Yield a line for labels that have the same topic. What a model detects besides is not known here."""
+    for name, camera in settings.cameras.items():
+        by_level = defaultdict(list)
+        for label in camera.all_labels:
+            by_level[topic_level(label)].append(label)
+        for level, labels in by_level.items():
+            if len(labels) > 1:
+                same = " and ".join(map(repr, labels))
+                yield f"cameras.{name}: the labels {same} are counted together: each becomes the topic level {level!r}"
+
+
+def _directory_notes(path: Path | None) -> Iterator[str]:
+    """Yield a line if the directory of the events cannot be used by the user who runs this."""
+    if path is None:
+        return
+    try:
+        there = next(directory for directory in (path, *path.parents) if directory.exists())
+        Path(tempfile.mkdtemp(dir=there)).rmdir()  # permissions do not tell it: root cannot write in /proc
+    except OSError as error:
+        why = error.strerror
+    else:
+        return
+    yield f"outbox.durable.path: this user cannot create files in {path}: {why}; without it, events are kept in memory only"

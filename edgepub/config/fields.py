@@ -17,6 +17,8 @@ _PLANE_ENDS = "".join(chr(plane | 0xFFFE) + chr(plane | 0xFFFF) for plane in ran
 # Control characters, surrogates, noncharacters, and the byte order mark, which paho refuses (MQTT 5.0, 1.5.4).
 _NOT_IN_MQTT = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff\ufdd0-\ufdef\ufeff" + _PLANE_ENDS + "]")
 _MAX_MQTT_TEXT_BYTES = 65_535
+_MAX_SOCKET_PATH_BYTES = 107
+"""Of `sun_path` in Linux (unix(7)): 108 with the byte 0 at its end."""
 _NAME = re.compile(r"[a-z0-9_-]{1,64}")
 _HOST_NAME = re.compile(r"(?=.{1,253}$)[a-z0-9_]([a-z0-9_-]*[a-z0-9_])?(\.[a-z0-9_]([a-z0-9_-]*[a-z0-9_])?)*")
 
@@ -55,6 +57,8 @@ def _check_broker_url(value: str) -> str:
     if parts.scheme == "unix":
         if parts.netloc or not parts.path.startswith("/") or "?" in value or "#" in value:
             raise ValueError("write a unix socket as unix:///run/mosquitto.sock, with three slashes")
+        if (size := len(parts.path.encode())) > _MAX_SOCKET_PATH_BYTES:
+            raise ValueError(f"the path of a unix socket can have {_MAX_SOCKET_PATH_BYTES} bytes, not {size}")
     elif not _is_host(parts.hostname) or port == 0:
         raise ValueError("has no valid host; write it like mqtt://127.0.0.1:1883")
     elif parts.scheme in {"mqtt", "mqtts"} and ("?" in value or "#" in value or parts.path.strip("/")):
@@ -92,6 +96,8 @@ def _check_topic(value: str) -> str:
         raise ValueError(
             "must have no '+', '#' or empty level, and no '$' at the start, like 'edgepub' or 'site/edgepub'"
         )
+    if any(level != level.strip() for level in value.split("/")):
+        raise ValueError("must have no white space at the start or the end of a level; remove it")
     return value
 
 
@@ -136,10 +142,12 @@ def _check_directory(path: Path, info: ValidationInfo) -> Path:
     return path
 
 
-def _reject_bool(value: object) -> object:
-    """Reject true and false: YAML reads `yes` as true, and pydantic would take true for the number 1."""
+def _reject_other_values(value: object) -> object:
+    """Reject what pydantic would take for a number: true, as which YAML reads `yes`, for 1, and "1_0" for 10."""
     if isinstance(value, bool):
         raise ValueError("must be a number, not yes or no")  # noqa: TRY004  (pydantic wants a ValueError)
+    if isinstance(value, str) and "_" in value:
+        raise ValueError("must be a number, without '_'")
     return value
 
 
@@ -177,7 +185,7 @@ CameraName = Annotated[str, AfterValidator(_check_camera_name)]
 MqttText = Annotated[str, Field(min_length=1), AfterValidator(check_mqtt_text)]
 ClientId = Annotated[str, Field(min_length=1, max_length=256), AfterValidator(check_mqtt_text)]
 Topic = Annotated[str, Field(min_length=1, max_length=256), AfterValidator(_check_topic)]
-Number = BeforeValidator(_reject_bool)
+Number = BeforeValidator(_reject_other_values)
 Directory = Annotated[Path, AfterValidator(_check_directory)]
 ReadableFile = Annotated[Path, AfterValidator(_check_readable)]
 BrokerUrl = Annotated[str, AfterValidator(_check_broker_url)]

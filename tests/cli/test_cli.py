@@ -58,6 +58,28 @@ def test_check_counts_the_slashes_of_topics(cli, configuration, prefix, zones, s
         assert f"{slashes} slashes" in notes[0]
 
 
+def test_check_names_labels_with_the_same_topic(cli, configuration):
+    porch = GOOD["cameras"]["porch"] | {"labels": ["Car", "person", "犬", "car", "猫", "CAR"]}
+    configuration.write_text(yaml.safe_dump(GOOD | {"cameras": {"porch": porch}}))
+    done = cli("check", "-c", configuration)
+    assert done.returncode == 0
+    _, cars, others = done.stdout.splitlines()
+    assert all(text in cars for text in ("cameras.porch", "'Car' and 'car' and 'CAR'"))
+    assert "'犬' and '猫'" in others
+
+
+def test_check_notes_a_directory_of_events_that_cannot_be_used(cli, configuration, tmp_path):
+    (tmp_path / "there").mkdir()
+    for path, is_noted in {"/proc": True, "/proc/nope/below": True, "new/below": False, "there": False}.items():
+        configuration.write_text(yaml.safe_dump(GOOD | {"outbox": {"durable": {"path": path}}}))
+        done = cli("check", "-c", configuration)
+        assert done.returncode == 0
+        _, *notes = done.stdout.splitlines()
+        assert [("outbox.durable.path" in note, path in note) for note in notes] == [(True, True)] * is_noted
+    assert not [*(tmp_path / "there").iterdir()]
+    assert not (configuration.parent / "new").exists(), "the check leaves nothing behind"
+
+
 def test_check_finds_the_configuration_from_the_environment(cli, configuration):
     assert cli("check", EDGEPUB_CONFIG=str(configuration)).stdout.startswith(f"{configuration}: good")
 
