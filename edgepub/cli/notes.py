@@ -63,4 +63,4 @@ def _directory_notes(path: Path | None) -> Iterator[str]:
         why = error.strerror
     else:
         return
-    yield f"outbox.durable.path: this user cannot create files in {path}: {why}; without it, events are kept in memory only"
+    yield f"outbox.durable.path: this user cannot write in {path}: {why}; without it, events are kept in memory only"
