@@ -167,7 +167,8 @@ class Client(ABC):
 
     def _flags(self, message: Message) -> tuple[int, bool]:
         """Return the QoS and the retain flag of a message, as the broker takes them."""
-        return min(message.qos, self.limits.qos), message.retain and self.limits.retain
+        limits = self.limits
+        return message.qos if limits.qos else 0, message.retain and limits.retain
 
     async def _unless_lost(self, call: Awaitable[_T]) -> _T:
         """Return what a call of aiomqtt returns; raise MqttError if the session ends first, which aiomqtt ignores."""

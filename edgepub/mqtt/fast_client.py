@@ -64,16 +64,15 @@ class FastClient(Client):
 
     def send(self, message: Message, payload: bytes, properties: Properties | None) -> None:
         """Give a message to paho, which writes it in the next turn of the event loop; errors as in `Client`."""
-        qos, packet_id = self._give_to_paho(message, payload, properties)
-        if qos == 0:
-            self._internals.tag_last_packet(message)
-        else:
+        if packet_id := self._give_to_paho(message, payload, properties):
             self._unacknowledged[packet_id] = message
+        else:
+            self._internals.tag_last_packet(message)
 
     async def publish(self, message: Message, payload: bytes, properties: Properties | None) -> None:
         """Send a message of QoS 1 and wait until it is done; errors as in `Client`."""
-        qos, packet_id = self._give_to_paho(message, payload, properties)
-        if qos == 0:
+        packet_id = self._give_to_paho(message, payload, properties)
+        if not packet_id:
             return
         acknowledgement = self._unacknowledged[packet_id] = self._loop.create_future()
         disconnected = self._internals.disconnected
@@ -99,8 +98,8 @@ class FastClient(Client):
         while self._internals.is_pinging:  # noqa: ASYNC110  (paho does not report the answer)
             await asyncio.sleep(_PING_POLL_S)
 
-    def _give_to_paho(self, message: Message, payload: bytes, properties: Properties | None) -> tuple[int, int]:
-        """Return the QoS and the packet identifier."""
+    def _give_to_paho(self, message: Message, payload: bytes, properties: Properties | None) -> int:
+        """Return the packet identifier; 0 with QoS 0."""
         qos, retain = self._flags(message)
         try:
             info = self._paho.publish(message.topic, payload, qos, retain, properties)
@@ -109,7 +108,7 @@ class FastClient(Client):
         if info.rc != 0:
             disconnected = self._internals.disconnected
             raise aiomqtt.MqttCodeError(info.rc) from disconnected.exception() if disconnected.done() else None
-        return qos, int(info.mid)
+        return info.mid if qos else 0
 
     def _fail_by(self, error: Exception) -> None:
         self._internals.fail(error)

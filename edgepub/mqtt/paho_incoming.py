@@ -56,19 +56,24 @@ class PahoIncoming:
     def install(self) -> None:
         """Replace the methods."""
         self._paho._handle_publish = self._handle
-        if self._max_bytes is not None:
-            self._paho._sock_recv = self._receive_limited
+        if self._max_bytes is None:
+            return
+        limit, receive, receive_large = self._max_bytes, self._receive, self._receive_large
 
-    def _receive_limited(self, max_bytes: int) -> bytes:
-        """Read from the socket as paho does; keep little of a message that is too large.
+        def receive_limited(max_bytes: int) -> Any:  # noqa: ANN401
+            # paho asks for all that is left of a packet. There are three such calls for each acknowledgement.
+            return receive(max_bytes) if max_bytes <= limit else receive_large(max_bytes)
+
+        self._paho._sock_recv = receive_limited
+
+    def _receive_large(self, max_bytes: int) -> bytes:
+        """Read a part of a message that is too large, and have little of it kept.
 
         Raises:
             ValueError: a packet is too large and not a message. There is no reason for one.
 
         """
         packet = self._paho._in_packet
-        if not packet["have_remaining"] or packet["remaining_length"] <= self._max_bytes:
-            return bytes(self._receive(max_bytes))
         if packet["command"] >> 4 != PacketTypes.PUBLISH:
             raise ValueError(f"it has {packet['remaining_length']} bytes and is not a message")
         if not packet["packet"]:

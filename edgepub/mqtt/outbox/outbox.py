@@ -143,7 +143,7 @@ class Outbox:
             message.count_sent(taken_s)
         else:
             message.count_dropped(error.reason)
-        if isinstance(lane, SingleLane):
+        if message.retain and isinstance(lane, SingleLane):
             asyncio.get_running_loop().call_later(self._clock() - taken_s, self._end_pause, lane)
 
     def put_back(self, message: Message) -> None:

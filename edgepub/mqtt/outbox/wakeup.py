@@ -48,9 +48,9 @@ class Wakeup:
 
     def notify(self) -> None:
         """End the wait if the loop sleeps; from any thread, with the lock."""
-        sleeper, self._sleeper = self._sleeper, None
-        if sleeper is not None:
-            sleeper.call_soon_threadsafe(self._awake.set)
+        if self._sleeper is not None:
+            self._sleeper.call_soon_threadsafe(self._awake.set)
+            self._sleeper = None
 
     def _sleep(self) -> None:
         """End the wait if work has come meanwhile, else leave that to the next `notify`."""
