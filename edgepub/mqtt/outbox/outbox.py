@@ -219,7 +219,7 @@ class Outbox:
         return self._checkpoint.topic
 
     def resend_lost(self, checkpoint: bytes) -> None:
-        """Send the retained messages again that the broker refused, or acknowledged before and may have lost.
+        """Send the retained messages again that the broker acknowledged before this session and may have lost.
 
         Args:
             checkpoint: the payload of the checkpoint that the broker has; empty if it has none.

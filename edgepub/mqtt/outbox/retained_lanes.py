@@ -58,13 +58,15 @@ class RetainedLanes:
             self._lanes[name].resend()
 
     def start_session(self) -> None:
-        """Forget the last session's checkpoint: it would say that this broker has what another one had."""
+        """Send again what was refused. Forget the checkpoint, which would say that this broker has what another had."""
         self._session_number = self._checkpoint.start_session()
+        for lane in self._lanes.values():
+            lane.resend_refused()
         if self._checkpoint.topic is not None:
             self.state.remove(self._checkpoint.topic)
 
     def resend_lost(self, checkpoint: bytes) -> None:
-        """Send the values again that were refused, or acknowledged before this session and after that checkpoint."""
+        """Send the values again that were acknowledged before this session and after the broker's checkpoint."""
         after = self._checkpoint.parse(checkpoint)
         for lane in self._lanes.values():
             lane.resend_lost(after, self._session_number)

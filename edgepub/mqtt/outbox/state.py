@@ -116,11 +116,16 @@ class StateLane:
         if topic in self._newest:
             self.unsent.setdefault(topic)
 
+    def resend_refused(self) -> None:
+        """Send the values again that the broker did not take in the last session."""
+        for topic in self._refused:
+            self.unsent.setdefault(topic)
+        self._refused.clear()
+
     def resend_lost(self, after: int, before: int) -> None:
-        """Send the values again that the broker refused, or acknowledged after one checkpoint and before another."""
-        lost = {topic for topic, number in self._acknowledged.items() if after < number < before} | self._refused
+        """Send the values again that were acknowledged after one checkpoint and before another."""
+        lost = {topic for topic, number in self._acknowledged.items() if after < number < before}
         if lost:
-            self._refused.clear()
             self.unsent = {topic: None for topic in self._newest if topic in lost or topic in self.unsent}
 
     def release_saved(self) -> None:

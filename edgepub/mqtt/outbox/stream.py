@@ -66,12 +66,12 @@ class StreamLane:
             skip: messages not to take now (see `is_among`).
 
         """
-        if not self._size or self._in_flight >= _MAX_IN_FLIGHT or (skip and not self.has_other_than(skip)):
+        if not self._size or self._in_flight >= _MAX_IN_FLIGHT:
             return None
-        topic, queue = next(iter(self._topics.items()))
-        while skip and is_among(queue[0], skip):
-            self._topics.move_to_end(topic)
-            topic, queue = next(iter(self._topics.items()))
+        messages = ((topic, queue) for topic, queue in self._topics.items() if not is_among(queue[0], skip))
+        topic, queue = next(messages, (None, None)) if skip else next(iter(self._topics.items()))
+        if topic is None or queue is None:
+            return None
         message = queue.popleft()
         self._size -= 1
         self._in_flight += 1
@@ -101,13 +101,13 @@ class StreamLane:
 
     def discard_held(self, held: Mapping[str, int]) -> list[Message]:
         """Remove and return the messages that wait and are held back."""
-        discarded = []
+        discarded: list[Message] = []
         for topic in held:
-            queue = self._topics.pop(topic, deque())
-            kept = deque(message for message in queue if not is_among(message, held))
+            kept: deque[Message] = deque()
+            for message in self._topics.pop(topic, ()):
+                (discarded if is_among(message, held) else kept).append(message)  # asked once: the size may change
             if kept:
                 self._topics[topic] = kept
-            discarded += [message for message in queue if is_among(message, held)]
         self._size -= len(discarded)
         return discarded
 

@@ -47,12 +47,14 @@ def is_among(message: Message, min_bytes: Mapping[str, int]) -> bool:
 class _Suspicion:
     """What is known of a topic that had messages in flight when a session ended."""
 
-    min_bytes: int
-    """Smaller messages are not suspected."""
     max_bytes: int
-    """If one of this size is acknowledged, none is suspected any more."""
+    """The largest of these messages. Once one of this size is acknowledged, none is suspected any more."""
+    proven_bytes: int = -1
+    """The largest message that was acknowledged since. Up to this size, none is suspected."""
     ends: int = 0
     """Sessions that ended."""
+    alone_ends: int = 0
+    """Those of them that ended while a message of the topic was sent alone."""
     hold_s: float = _MIN_HOLD_S
     """For how long the next message that is found is held back."""
 
@@ -127,7 +129,7 @@ class Suspects:
         for topic, messages in by_topic.items():
             culprits = [message for message in messages if has_proof and is_among(message, self.alone)]
             self._suspect(topic, [len(message.encoded()) for message in culprits or messages])
-            if culprits:
+            if culprits and self._is_proven(culprits[0]):
                 held.append(self._hold(culprits[0]))
         self.acquit()
         self.proven_s = -inf
@@ -148,21 +150,31 @@ class Suspects:
         self.acquit()
 
     def _suspect(self, topic: str, sizes: list[int]) -> None:
-        smallest, largest = min(sizes), max(sizes)
-        suspicion = self._suspicions.setdefault(topic, _Suspicion(smallest // 2, largest))
-        if smallest < suspicion.min_bytes:
-            suspicion.min_bytes = smallest // 2
-        suspicion.max_bytes = max(suspicion.max_bytes, largest)
+        suspicion = self._suspicions.setdefault(topic, _Suspicion(max(sizes)))
+        if max(sizes) <= suspicion.proven_bytes:
+            return
+        suspicion.max_bytes = max(suspicion.max_bytes, *sizes)
         suspicion.ends += 1
         if suspicion.ends >= _ALONE_ENDS:
-            self.alone[topic] = suspicion.min_bytes
+            self.alone[topic] = suspicion.proven_bytes + 1
+
+    def _is_proven(self, message: Message) -> bool:
+        """Count that a session ended while this was sent alone; return whether it is to blame.
+
+        If the broker has accepted others of about its size, the session may have ended for another reason. Then it
+        takes several such ends.
+        """
+        suspicion = self._suspicions[message.topic]
+        suspicion.alone_ends += 1
+        is_like_others = 2 * suspicion.proven_bytes >= len(message.encoded())
+        return suspicion.alone_ends >= (MAX_ENDS if is_like_others else 1)
 
     def _hold(self, message: Message) -> Held:
         suspicion = self._suspicions[message.topic]
         hold_s = suspicion.hold_s
         suspicion.hold_s = min(2 * hold_s, _MAX_HOLD_S)
         self._held_until_s[message.topic] = self._clock() + hold_s
-        self.held[message.topic] = max(len(message.encoded()) // 2, suspicion.min_bytes)
+        self.held[message.topic] = max(len(message.encoded()) // 2, suspicion.proven_bytes + 1)
         return Held(message, hold_s)
 
     def _clear(self, message: Message) -> None:
@@ -171,9 +183,9 @@ class Suspects:
         if suspicion is None:
             return
         size = len(message.encoded())
-        suspicion.min_bytes = max(suspicion.min_bytes, size + 1)
+        suspicion.proven_bytes = max(suspicion.proven_bytes, size)
         if size >= suspicion.max_bytes:
             for collection in (self._suspicions, self.alone, self.held, self._held_until_s):
                 collection.pop(message.topic, None)
         elif message.topic in self.alone:
-            self.alone[message.topic] = suspicion.min_bytes
+            self.alone[message.topic] = suspicion.proven_bytes + 1
