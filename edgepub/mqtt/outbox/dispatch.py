@@ -142,6 +142,6 @@ class Dispatch:
 
     def _next_in_turn(self) -> Message | None:
         while (message := self._lanes.take()) is not None and is_among(message, self._suspects.held):
-            self._lanes.by_name[message.lane].done(message)  # an event: the other lanes skip it
+            self._lanes.by_name[message.lane].done(message)  # an event, or its size has grown
             message.count_dropped("given_up")
         return message

@@ -68,10 +68,13 @@ class StreamLane:
         """
         if not self._size or self._in_flight >= _MAX_IN_FLIGHT:
             return None
-        messages = ((topic, queue) for topic, queue in self._topics.items() if not is_among(queue[0], skip))
-        topic, queue = next(messages, (None, None)) if skip else next(iter(self._topics.items()))
-        if topic is None or queue is None:
+        if skip:
+            topic = next((topic for topic, queue in self._topics.items() if not is_among(queue[0], skip)), None)
+        else:  # each frame comes here
+            topic = next(iter(self._topics))
+        if topic is None:
             return None
+        queue = self._topics[topic]
         message = queue.popleft()
         self._size -= 1
         self._in_flight += 1
