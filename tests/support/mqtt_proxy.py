@@ -24,23 +24,25 @@ class MqttProxy:
         self.port = self._listener.getsockname()[1]
         self.url = f"mqtt://127.0.0.1:{self.port}"
         self.sessions = 0
-        self._sockets = []
-        self._threads = [threading.Thread(target=self._accept)]
+        self._open = {}  # the sockets of each session, by its thread
+        self._thread = threading.Thread(target=self._accept)
 
     def __enter__(self):
-        self._threads[0].start()
+        self._thread.start()
         return self
 
     def __exit__(self, *_):
-        for sock in (self._listener, *self._sockets):
-            _end(sock)
-            sock.close()
-        for thread in self._threads:
+        _end(self._listener)
+        self._listener.close()
+        self._thread.join()
+        threads = [*self._open]
+        self.cut()
+        for thread in threads:
             thread.join()
 
     def cut(self):
         """End all sessions. New ones are accepted."""
-        for sock in self._sockets.copy():
+        for sock in [sock for pair in tuple(self._open.values()) for sock in pair]:
             _end(sock)
 
     def _accept(self):
@@ -53,11 +55,18 @@ class MqttProxy:
                     client.close()
                     continue
                 self.sessions += 1
-                self._sockets += [client, broker]
-                for source, target, rule in ((client, broker, self._rules[0]), (broker, client, self._rules[1])):
-                    thread = threading.Thread(target=_pass_on, args=(source, target, rule))
-                    self._threads.append(thread)
-                    thread.start()
+                thread = threading.Thread(target=self._serve, args=(client, broker))
+                self._open[thread] = client, broker
+                thread.start()
+
+    def _serve(self, client, broker):
+        from_client, from_broker = self._rules
+        with client, broker:
+            back = threading.Thread(target=_pass_on, args=(broker, client, from_broker))
+            back.start()
+            _pass_on(client, broker, from_client)
+            back.join()
+        del self._open[threading.current_thread()]
 
 
 def _pass_on(source, target, rule):
