@@ -201,6 +201,19 @@ async def test_a_broker_that_is_killed_at_random_blames_no_message(seed):
     assert not held_back
 
 
+async def test_a_topic_is_found_in_five_sessions_if_the_broker_has_accepted_others_of_about_its_size(caplog):
+    sender = Sender()
+    broker = FussyBroker(sender.outbox, max_bytes=1000)
+    while not sender.outbox.figures().held_back:
+        sender.put("stream", "camera/detections", bytes(900))
+        sender.put("stream", "camera/detections", bytes(1100))
+        sender.put("state", "innocent")
+        await broker.session()
+        sender.clock.now_s += 1
+    assert len(broker.ends) == 5
+    assert "because 5 sessions ended over it" in caplog.text
+
+
 async def test_sizes_that_are_known_only_at_the_sending():
     """As those of detections, which contain their age."""
     sender, random = Sender(), Random(18)

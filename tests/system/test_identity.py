@@ -7,6 +7,7 @@ import subprocess
 import time
 import urllib.error
 import urllib.request
+from collections import Counter
 
 import pytest
 import yaml
@@ -77,6 +78,17 @@ class Site:
             topic for topic, payload, _ in self.reader.messages if not payload and not topic.endswith("/snapshot")
         ]
         return [topic for topic in topics if topic.startswith(f"edgepub/{node}/")]
+
+    def wait_until_asked(self, *states):
+        """Wait until each of the nodes with these state directories has asked twice whether another one runs."""
+        asking, seen = {identity(self, state)["node_id"] for state in states}, len(self.reader.messages)
+
+        def have_asked(reader):
+            claims = [payload for topic, payload, _ in reader.messages[seen:] if topic == "edgepub/garage/info/claim"]
+            numbers = Counter(json.loads(payload)["node_id"] for payload in claims)
+            return all(numbers[node_id] >= 2 for node_id in asking)
+
+        self.reader.wait_for(have_asked, "two questions of each", seconds=100)
 
     def retained(self, node="garage"):
         return {topic for topic in self.subscribe().retained() if topic.startswith(f"edgepub/{node}/")}
@@ -229,7 +241,8 @@ def test_of_two_nodes_with_one_name_the_second_waits_until_the_first_is_away(sit
     for daemon, manager, other in ((first, managers[0], ids[1]), (second, managers[1], ids[0])):
         wait_until(lambda m=manager, o=other: o in m.messages()[-1].get("STATUS", ""), "the status line")
         assert other in daemon.log
-    time.sleep(12)  # it has asked several times by then, and has events of its own
+    site.wait_until_asked("b")
+    wait_until(lambda: events_on_disk(site, "b"), "events of its own")
     assert complains_of(first, ids[1])
     assert complains_of(second, ids[0])
     assert site.boots(since=seen) == boots, "the second publishes nothing"
@@ -263,9 +276,8 @@ def test_a_first_node_that_restarts_keeps_its_name(site):
     second = site.start(site.settings("garage"), "b")
     second.wait_for_log("another edgepub runs as node garage")
     assert first.terminate() == 0
-    time.sleep(3)
-    first = site.start_and_wait(site.settings("garage"), "a")
-    time.sleep(10)
+    site.start_and_wait(site.settings("garage"), "a")
+    site.wait_until_asked("b")
     assert len({info["node_id"] for info in site.infos()}) == 1
     assert complains_of(second, identity(site, "a")["node_id"])
 
@@ -281,14 +293,15 @@ def test_of_nodes_that_start_at_the_same_moment_one_wins(site, client_ids):
         states = [health(daemon)[1] for daemon in daemons.values()]
         return sorted(state.get("broker", {}).get("status", "") for state in states) == ["offline", "offline", "online"]
 
+    def winners():
+        return [name for name, daemon in daemons.items() if health(daemon)[1]["broker"]["status"] == "online"]
+
     wait_until(settled, "one session")
-    time.sleep(5)
-    assert settled()
-    seen = len(site.reader.messages)
-    site.reader.wait_for(lambda _: site.boots(since=seen), "detections")
-    time.sleep(5)
+    (name,), seen = winners(), len(site.reader.messages)
+    site.wait_until_asked(*daemons.keys() - {name})
+    assert winners() == [name]
     assert len(site.boots(since=seen)) == 1
-    winner = identity(site, next(n for n, d in daemons.items() if health(d)[1]["broker"]["status"] == "online"))
+    winner = identity(site, name)
     retained = site.subscribe().retained()
     assert json.loads(retained["edgepub/garage/info"])["node_id"] == winner["node_id"]
     assert retained["edgepub/garage/status"] == b"online"

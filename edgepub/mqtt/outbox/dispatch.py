@@ -7,7 +7,7 @@ from math import inf
 from edgepub.mqtt.messages import Message
 from edgepub.mqtt.outbox.in_flight import InFlight
 from edgepub.mqtt.outbox.lanes import Lane, Lanes
-from edgepub.mqtt.outbox.suspects import MAX_ENDS, Suspects, is_among
+from edgepub.mqtt.outbox.suspects import Suspects, is_among
 
 _log = logging.getLogger(__name__)
 
@@ -46,10 +46,10 @@ class Dispatch:
 
         """
         dropped = []
-        for message, hold_s in self._suspects.start_session():
+        for message, hold_s, ends in self._suspects.start_session():
             text = "%s (%d bytes): held back for %.0f s, because %d sessions ended over it: the broker may not allow %s"
             what = "the topic, or so large a message"
-            _log.warning(text, message.topic, len(message.encoded()), hold_s, MAX_ENDS, what)
+            _log.warning(text, message.topic, len(message.encoded()), hold_s, ends, what)
             dropped += self._lanes.hold_back(message, hold_s)
         self._window = self._limit = window
         self._alone = first if self._suspects.alone else None

@@ -13,9 +13,10 @@ from typing import NamedTuple
 
 from edgepub.mqtt.messages import Message
 
-MAX_ENDS = 3
-"""A message is held back after so many sessions have ended over it."""
 _ALONE_ENDS = 2
+"""A topic is sent alone after so many sessions have ended with one of its messages in flight."""
+_DOUBTFUL_ENDS = 3
+"""So many must end while a message is sent alone, if the broker has accepted others of about its size."""
 _MIN_HOLD_S = 60.0
 _MAX_HOLD_S = 3600.0
 _MAX_UNPROVEN = 16
@@ -29,6 +30,8 @@ class Held(NamedTuple):
     message: Message
     hold_s: float
     """For how long."""
+    ends: int
+    """Sessions that ended over messages of its topic."""
 
 
 def is_among(message: Message, min_bytes: Mapping[str, int]) -> bool:
@@ -129,7 +132,7 @@ class Suspects:
         for topic, messages in by_topic.items():
             culprits = [message for message in messages if has_proof and is_among(message, self.alone)]
             self._suspect(topic, [len(message.encoded()) for message in culprits or messages])
-            if culprits and self._is_proven(culprits[0]):
+            if culprits and self._count_alone_end(culprits[0]) >= self._needed_ends(culprits[0]):
                 held.append(self._hold(culprits[0]))
         self.acquit()
         self.proven_s = -inf
@@ -158,16 +161,18 @@ class Suspects:
         if suspicion.ends >= _ALONE_ENDS:
             self.alone[topic] = suspicion.proven_bytes + 1
 
-    def _is_proven(self, message: Message) -> bool:
-        """Count that a session ended while this was sent alone; return whether it is to blame.
-
-        If the broker has accepted others of about its size, the session may have ended for another reason. Then it
-        takes several such ends.
-        """
+    def _count_alone_end(self, message: Message) -> int:
+        """Return how many sessions have ended while a message of this topic was sent alone, with the last one."""
         suspicion = self._suspicions[message.topic]
         suspicion.alone_ends += 1
-        is_like_others = 2 * suspicion.proven_bytes >= len(message.encoded())
-        return suspicion.alone_ends >= (MAX_ENDS if is_like_others else 1)
+        return suspicion.alone_ends
+
+    def _needed_ends(self, message: Message) -> int:
+        """Return after how many such ends a message is to blame.
+
+        If the broker has accepted others of about its size, a session may have ended for another reason.
+        """
+        return _DOUBTFUL_ENDS if 2 * self._suspicions[message.topic].proven_bytes >= len(message.encoded()) else 1
 
     def _hold(self, message: Message) -> Held:
         suspicion = self._suspicions[message.topic]
@@ -175,7 +180,7 @@ class Suspects:
         suspicion.hold_s = min(2 * hold_s, _MAX_HOLD_S)
         self._held_until_s[message.topic] = self._clock() + hold_s
         self.held[message.topic] = max(len(message.encoded()) // 2, suspicion.proven_bytes + 1)
-        return Held(message, hold_s)
+        return Held(message, hold_s, suspicion.ends)
 
     def _clear(self, message: Message) -> None:
         """Note that the broker takes messages of this topic and size."""
