@@ -1,7 +1,7 @@
 """Frames, where they come from, and the results of the model."""
 
 import threading
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from typing import Any, NamedTuple, Protocol
 
 from numpy.typing import NDArray
@@ -50,10 +50,13 @@ class Result(NamedTuple):
 
     frame: Frame
     objects: Any
-    """PySDK's `InferenceResults.results`, unchanged: a list of dictionaries for a detection model."""
+    """What the model returned, unchanged: a list of dictionaries for a detection model. Anything is possible, also a
+    number or the exception that reading it raised."""
     timing_ms: dict[str, float]
     """`preprocess`, `inference` and `postprocess` in milliseconds, as far as the runtime reports them."""
     began_s: float
     """When the model was given the frame, on the monotonic clock."""
     ended_s: float
     """When it gave its result, on the monotonic clock."""
+    to_frame: Callable[[float, float], tuple[float, float]] | None = None
+    """Converts a point of `objects` to pixels of the frame; None: the points are pixels of the frame."""

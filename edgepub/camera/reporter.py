@@ -9,9 +9,11 @@ from edgepub.camera.analysis.analysis import Analysis, Findings
 from edgepub.camera.analysis.rules import Occurrence
 from edgepub.camera.counts import ObjectCounts
 from edgepub.camera.frames import Result
+from edgepub.camera.objects import MAX_LANDMARKS, MAX_OBJECTS
 from edgepub.camera.payloads import DetectionsBuilder, build_event
 from edgepub.camera.sampler import Sampler
 from edgepub.camera.snapshots import Snapshots
+from edgepub.camera.validity import Validity
 from edgepub.camera.viewfinder import Viewfinder
 from edgepub.config.camera import CameraSettings
 from edgepub.core.errors import InvalidResultError
@@ -46,6 +48,7 @@ class Reporter:
         sampler: decides which results are published.
         outbox: takes the messages.
         metrics: the camera's metrics.
+        validity: decides when invalid results are the camera's problem.
 
     """
 
@@ -61,6 +64,7 @@ class Reporter:
         sampler: Sampler[_Sample],
         outbox: Outbox,
         metrics: CameraMetrics,
+        validity: Validity,
     ) -> None:
         camera = identity["camera"]
         self._identity = identity
@@ -76,26 +80,24 @@ class Reporter:
         self._sampler = sampler
         self._outbox = outbox
         self._metrics = metrics
+        self._validity = validity
 
-    def report(self, result: Result) -> None:
-        """Publish the messages of a result. Never waits; invalid content is logged and counted, not raised."""
+    def report(self, result: Result) -> str | None:
+        """Publish the messages of a result. Never waits. Whatever the result is, it costs its frame at most.
+
+        Returns:
+            Why the camera is of no use, if its results have been invalid for too long; else None.
+
+        """
         self._metrics.count_inferred(result.frame.captured_s, result.began_s, result.ended_s, result.timing_ms)
         try:
-            objects = self._builder.objects(result)
-        except InvalidResultError as error:
-            self._metrics.next_seq()
-            self._drop(result.frame.number, error)
-            return
-        findings = self._analysis.update(objects, result.frame)
-        self._snapshots.update(result.frame, objects, findings.present)
-        self._viewfinder.show(result.frame, objects)
-        self._publish_findings(findings)
-        age_s = self._outbox.age_s(self._detections_topic) if self._sampler.adapts else 0.0
-        sample, left_out = self._sampler.offer((result, objects), objects, result.ended_s, age_s)
-        for reason in left_out:
-            self._metrics.count_sampled(reason)
-        if sample:
-            self._publish(*sample)
+            fault = self._process(result)
+        except Exception:  # noqa: BLE001  (whatever it is, the camera continues)
+            self._log.exception("internal error, please report it")
+            fault = "internal error, see the log"
+            self._lose()
+            self._publish_findings(self._analysis.reset())
+        return self._validity.update(fault, result.ended_s)
 
     def set_areas(self, settings: CameraSettings) -> None:
         """Use other zones and lines from the next result on, and publish now what that changes.
@@ -117,7 +119,49 @@ class Reporter:
             self._publish_findings(self._analysis.reset())
             self._snapshots.reset()
             self._viewfinder.reset()
+        self._validity.set_status(status)
         self._outbox.put(state_message(self._status_topic, status))
+
+    def _process(self, result: Result) -> str | None:
+        """Process a result; return why it is invalid, if it is. An invalid result is a frame without known objects."""
+        try:
+            objects, fault = self._read(result), None
+        except InvalidResultError as error:
+            objects, fault = [], str(error)
+            self._lose()
+            self._log.warning("frame %d is dropped: %s", result.frame.number, error)
+        findings = self._analysis.update(objects, result.frame)
+        self._snapshots.update(result.frame, objects, findings.present)
+        self._viewfinder.show(result.frame, objects)
+        self._publish_findings(findings)
+        if fault is None:
+            self._sample(result, objects)
+        return fault
+
+    def _read(self, result: Result) -> list[dict[str, Any]]:
+        objects, invalid, too_many = self._builder.read(result)
+        for what, number in invalid.items():
+            self._metrics.count_objects_dropped("invalid", number)
+            self._log.warning("frame %d: objects dropped: %d: %s", result.frame.number, number, what)
+        if too_many:
+            self._metrics.count_objects_dropped("too_many", too_many)
+            self._log.warning(
+                "frame %d: objects dropped: %d: a result has at most %d objects and %d landmarks, the best are kept; "
+                "set a higher min_score, or use a model with non-maximum suppression",
+                result.frame.number,
+                too_many,
+                MAX_OBJECTS,
+                MAX_LANDMARKS,
+            )
+        return objects
+
+    def _sample(self, result: Result, objects: list[dict[str, Any]]) -> None:
+        age_s = self._outbox.age_s(self._detections_topic) if self._sampler.adapts else 0.0
+        sample, left_out = self._sampler.offer((result, objects), objects, result.ended_s, age_s)
+        for reason in left_out:
+            self._metrics.count_sampled(reason)
+        if sample:
+            self._publish(*sample)
 
     def _publish_findings(self, findings: Findings) -> None:
         for occurrence in findings.occurrences:
@@ -149,6 +193,11 @@ class Reporter:
         self._outbox.put(
             stream_message(self._detections_topic, self._encoding(payload, captured_s), _DETECTIONS, receipt)
         )
+
+    def _lose(self) -> None:
+        """Count a detections message that there will not be; its number shows as a gap."""
+        self._metrics.next_seq()
+        self._metrics.count_dropped("invalid")
 
     def _drop(self, frame: int, error: InvalidResultError) -> None:
         self._metrics.count_dropped("invalid")

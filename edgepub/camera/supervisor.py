@@ -35,8 +35,8 @@ class InferenceModel(Protocol):
 class ResultSink(Protocol):
     """Takes the results of a camera (implemented by `edgepub.camera.reporter`)."""
 
-    def report(self, result: Result) -> None:
-        """Take a result."""
+    def report(self, result: Result) -> str | None:
+        """Take a result; return the camera's problem if its results are of no use."""
 
     def set_status(self, status: CameraStatus) -> None:
         """Take the camera's new status."""
@@ -231,9 +231,11 @@ class CameraSupervisor:
         with self._lock:
             if thread is not self._thread:
                 return False
-            self._sink.report(result)
+            problem = self._sink.report(result)
             self._last_result_s = result.ended_s
-            self._set_status("online", None)
+            if problem not in {None, self._state.problem}:
+                self._log.warning("%s; the camera is not online until there is a valid one", problem)
+            self._set_status("online" if problem is None else self._inactive_status, problem)
             return True
 
     def _fail(self, thread: InferenceThread, text: str, error: RetryableError) -> None:

@@ -12,9 +12,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edgepub.camera.frames import Frame, Frames
+from edgepub.camera.frames import Frame, Frames, Result
 from edgepub.camera.inference.loading import load_model
 from edgepub.camera.inference_thread import WARM_UP_TIMEOUT_S
+from edgepub.camera.objects import MAX_OBJECTS, read_objects
 from edgepub.camera.sources.capture import Gate
 from edgepub.camera.sources.factory import make_source
 from edgepub.config.camera import CameraSettings
@@ -114,12 +115,27 @@ def _run_model(
         for _ in model.infer(_one_frame(image), live=False):  # some runtimes load or compile only now
             break
         began_s = time.monotonic()
-        for _ in model.infer(_one_frame(image), live=False):
-            break
+        result = next(model.infer(_one_frame(image), live=False), None)
         took_ms = 1000 * (time.monotonic() - began_s)
         for camera, configured in labels.items():
             label_errors += [f"{camera}: FAILED: {line}" for line in model.find_unknown_labels(configured)]
-        return f"{model.device}, {took_ms:.0f} ms per frame"
+        return "; ".join([f"{model.device}, {took_ms:.0f} ms per frame", *_describe_objects(result)])
+
+
+def _describe_objects(result: Result | None) -> Iterator[str]:
+    """Yield what edgepub would drop of a result.
+
+    Raises:
+        InvalidResultError: all of it.
+
+    """
+    if result is None:
+        raise EdgepubError("gives no result")
+    objects = read_objects(result, None, 0.0)
+    for what, number in objects.invalid.items():
+        yield f"invalid objects: {number}: {what}"
+    if objects.too_many:
+        yield f"more than {MAX_OBJECTS} objects: the best are kept"
 
 
 def _one_frame(image: NDArray[Any]) -> Frames:

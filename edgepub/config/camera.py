@@ -75,7 +75,8 @@ class CameraSettings(Section):
 
     The other frames are counted as sampled. For a file, the seconds are those of its own clock."""
     stall_timeout_s: Annotated[float, Number] = Field(default=10, ge=1, le=3600)
-    """After this many seconds without a frame from a live source, or a result of the model, a camera is `offline`."""
+    """After this many seconds without a frame from a live source, or a valid result of the model, a camera is
+    `offline`."""
     labels: Labels | None = None
     """Keep only detections with one of these labels; null: all labels."""
     min_score: MinScore = 0.5

@@ -19,6 +19,7 @@ from edgepub.camera.snapshots import Snapshots, SnapshotThread
 from edgepub.camera.sources.capture import Gate
 from edgepub.camera.sources.factory import make_source
 from edgepub.camera.supervisor import CameraSupervisor
+from edgepub.camera.validity import Validity
 from edgepub.camera.viewfinder import Viewfinder
 from edgepub.config.camera import CameraSettings
 from edgepub.config.effective import InForce
@@ -163,6 +164,7 @@ class CameraWiring:
             Sampler(settings.publish),
             self._outbox,
             metrics,
+            Validity(settings.stall_timeout_s),
         )
 
     def _snapshot_publisher(self, name: str) -> Callable[[bytes], None]:

@@ -27,11 +27,13 @@ DROPPED = (
     *("event_given_up", "event_too_large", "event_refused"),
     *("snapshot_given_up", "snapshot_too_large", "snapshot_refused"),
 )
+OBJECTS_DROPPED = ("invalid", "too_many")
 """Reasons that are exported as 0 from the start: Prometheus misses the first increase of a counter that starts at 1."""
 _BOUNDS_S = (0.001, 0.002, 0.005, 0.01, 0.02, 0.03, 0.05, 0.1, 0.2, 0.3, 0.5, 1.0, 2.0, 5.0, 15.0, 60.0)
 _BOUNDS_MS = tuple(1000 * bound_s for bound_s in _BOUNDS_S)
 _LE = (*map(str, _BOUNDS_S), "+Inf")
 _NONE_SAMPLED, _NONE_DROPPED = dict.fromkeys(SAMPLED, 0), dict.fromkeys(DROPPED, 0)
+_NO_OBJECTS_DROPPED = dict.fromkeys(OBJECTS_DROPPED, 0)
 
 
 def state_json(state: BrokerStatus | CameraState) -> dict[str, str | None]:
@@ -120,7 +122,7 @@ class MetricsPage(Collector):
             yield GaugeMetricFamily(f"edgepub_broker_{name}", self._broker_descriptions[name], value)
 
     def _status_metrics(self) -> Iterator[Metric]:
-        text = "1 if the camera is online: frames arrive and the model answers; else 0"
+        text = "1 if the camera is online: frames arrive and the model gives valid results; else 0"
         up = GaugeMetricFamily("edgepub_camera_up", text, labels=("camera",))
         enabled = GaugeMetricFamily(
             "edgepub_camera_enabled",
@@ -170,4 +172,5 @@ _COUNTS: tuple[tuple[str, str, Callable[[Reading], int]], ...] = (
 _BY_REASON: tuple[tuple[str, Callable[[Reading], Mapping[str, int]]], ...] = (
     ("sampled", lambda reading: {**_NONE_SAMPLED, **reading.sampled}),
     ("dropped", lambda reading: {**_NONE_DROPPED, **reading.dropped}),
+    ("objects_dropped", lambda reading: {**_NO_OBJECTS_DROPPED, **reading.objects_dropped}),
 )

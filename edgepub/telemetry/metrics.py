@@ -27,6 +27,8 @@ class Reading:
     """Frames and results left out on purpose, by reason."""
     dropped: dict[str, int]
     """Messages lost, by reason."""
+    objects_dropped: dict[str, int]
+    """Objects left out of results, by reason."""
     events: int
     """Events published."""
     snapshots: int
@@ -46,6 +48,7 @@ class CameraMetrics:
         self._lock = threading.Lock()  # for the counts that several threads write
         self._dropped: Counter[str] = Counter()
         self._sampled: Counter[str] = Counter()
+        self._objects_dropped: Counter[str] = Counter()
         self._captured = 0
         self._inferred = 0
         self._published = 0
@@ -110,6 +113,11 @@ class CameraMetrics:
         with self._lock:
             self._sampled[reason] += 1
 
+    def count_objects_dropped(self, reason: str, number: int) -> None:
+        """Count objects that were left out of a result."""
+        with self._lock:
+            self._objects_dropped[reason] += number
+
     def count_event(self) -> None:
         """Count a published event."""
         self._events += 1  # only the event loop writes it
@@ -137,6 +145,7 @@ class CameraMetrics:
         """Return all counts as they are now."""
         with self._lock:
             sampled, dropped = dict(self._sampled), dict(self._dropped)
+            objects_dropped = dict(self._objects_dropped)
         return Reading(
             time.monotonic(),
             self._captured,
@@ -144,6 +153,7 @@ class CameraMetrics:
             self._published,
             sampled,
             dropped,
+            objects_dropped,
             self._events,
             self._snapshots,
             self._reconnects,

@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from edgepub.camera.frames import Frame, Result
+from edgepub.camera.objects import read_objects
 from edgepub.camera.payloads import DetectionsBuilder
 from edgepub.core.errors import InvalidResultError
 from edgepub.mqtt.payloads import detections
@@ -24,7 +25,11 @@ FRAME = Frame(np.zeros((HEIGHT, WIDTH, 3), np.uint8), 7, 1700000000.25, 50.0, 0.
 def build(objects, labels=None, min_score=0.0, timing=None):
     builder = DetectionsBuilder({"node": "garage", "camera": "porch", "boot_id": "boot"}, labels, min_score)
     result = Result(FRAME, objects, timing or {}, 0.0, 0.0)
-    return builder.build(result, builder.objects(result), 3)
+    return builder.build(result, builder.read(result).objects, 3)
+
+
+def read(objects, labels=None, min_score=0.0, to_frame=None):
+    return read_objects(Result(FRAME, objects, {}, 0.0, 0.0, to_frame), labels, min_score)
 
 
 def on_the_wire(objects, **more):
@@ -146,28 +151,135 @@ GOOD = {"bbox": [1, 2, 3, 4], "label": "a", "score": 0.5}
         ([GOOD | {"score": math.nan}], "not finite"),
         ([GOOD | {"score": math.inf}], "not finite"),
         ([GOOD | {"bbox": [1, 2, math.nan, 4]}], "not finite"),
-        ([GOOD | {"bbox": [1, 2, 3]}], "no number"),
-        ([GOOD | {"bbox": [1, 2, 3, 4, 5]}], "no number"),
-        ([GOOD | {"bbox": None}], "no number"),
+        ([GOOD | {"bbox": [1, 2, 3]}], "no four numbers"),
+        ([GOOD | {"bbox": [1, 2, 3, 4, 5]}], "no four numbers"),
+        ([GOOD | {"bbox": None}], "no four numbers"),
         ([GOOD | {"score": "high"}], "no number"),
         ([{"bbox": [1, 2, 3, 4], "label": "a"}], "without a score"),
         ([{"bbox": [1, 2, 3, 4], "score": 0.5}], "neither label nor category_id"),
         ([{**GOOD, "label": "", "category_id": None}], "a detection with neither label nor category_id"),
-        ([GOOD | {"label": "\ud800"}], "detections.0.label"),
-        ([GOOD | {"category_id": "x"}], "detections.0.category_id"),
-        ([GOOD | {"category_id": 2**70}], "detections.0.category_id"),
+        ([GOOD | {"label": "\ud800"}], "label that is no valid text"),
+        ([GOOD | {"category_id": "x"}], "category_id that is no integer"),
+        ([GOOD | {"category_id": 2**70}], "category_id that is no integer"),
         ([GOOD | {"score": 10**400}], "no number"),
         ([GOOD | {"landmarks": [[1, 2]]}], "landmark"),
         ([GOOD | {"landmarks": np.zeros((2, 2))}], "landmarks are a list"),
         ([GOOD | {"landmarks": 5}], "landmarks are a list"),
         ([GOOD | {"landmarks": [{"landmark": [10**400, 1]}]}], "landmark"),
-        ([GOOD | {"landmarks": [{"landmark": [1, math.nan]}]}], "detections.0.landmarks.0.landmark"),
+        ([GOOD | {"landmarks": [{"landmark": [1, math.nan]}]}], "landmark"),
         ([{"data": np.zeros(4), "results": 5}], "is a list, this one is of type int"),
     ],
 )
 def test_an_invalid_result_gives_a_reason(objects, why):
     with pytest.raises(InvalidResultError, match=why):
         build(objects)
+
+
+class Raising(dict):
+    """A dictionary that cannot be read."""
+
+    def __getitem__(self, key):
+        raise RuntimeError(key)
+
+    get = __contains__ = __getitem__
+
+
+class RaisingList(list):
+    def __iter__(self):
+        raise RuntimeError
+
+
+BAD = [
+    None,
+    5,
+    "text",
+    [GOOD],
+    np.zeros(4),
+    Raising(GOOD),
+    {},
+    {"results": 5},
+    {"results": RaisingList([GOOD])},
+    GOOD | {"score": math.nan},
+    GOOD | {"score": -math.inf},
+    GOOD | {"score": None},
+    GOOD | {"score": "1" * 5000},
+    GOOD | {"bbox": [1, 2, math.inf, 4]},
+    GOOD | {"bbox": [1e308, 1, 1e308, 4]},
+    GOOD | {"label": None},
+    GOOD | {"label": ["a"]},
+    GOOD | {"label": 10**5000},
+    GOOD | {"category_id": 1.5},
+    GOOD | {"category_id": [1]},
+    GOOD | {"landmarks": [{"landmark": [1e308, 1]}]},
+    GOOD | {"landmarks": [{"landmark": [1, 2], "score": math.nan}]},
+    GOOD | {"landmarks": [{"landmark": [1, 2], "label": "\ud800"}]},
+    GOOD | {"landmarks": RaisingList([1])},
+]
+
+
+@pytest.mark.parametrize("bad", BAD, ids=range(len(BAD)))
+def test_a_bad_object_costs_no_other(bad):
+    objects, invalid, too_many = read([GOOD, bad, {**GOOD, "label": "b"}])
+    assert [o["label"] for o in objects] == ["a", "b"]
+    assert (sum(invalid.values()), too_many) == (1, 0)
+    assert all(len(what) < 100 for what in invalid)
+
+
+def test_what_is_not_wanted_is_not_bad():
+    """A result with objects, none of which is wanted, is a valid one."""
+    objects, invalid, _ = read([{**GOOD, "score": math.nan}, GOOD], min_score=0.6)
+    assert (objects, sum(invalid.values())) == ([], 1)
+    assert read([{**GOOD, "label": "b", "bbox": None}], labels=["a"]) == ([], {}, 0)
+
+
+def test_the_best_500_objects_are_kept():
+    many = [{**GOOD, "score": n / 10_000, "label": "ab"[n % 2]} for n in range(5000)]
+    objects, invalid, too_many = read(many)
+    assert [o["score"] for o in objects] == [n / 10_000 for n in range(4999, 4499, -1)]
+    assert (invalid, too_many) == ({}, 4500)
+    objects, _, too_many = read(many, labels=["a"], min_score=0.1)
+    assert {o["label"] for o in objects} == {"a"}
+    assert (len(objects), too_many) == (500, 1500), "of those that are wanted"
+    objects, invalid, too_many = read([*many, *[{**GOOD, "score": 0.9, "bbox": None}] * 500])
+    assert (len(objects), sum(invalid.values()), too_many) == (500, 500, 4500), "the next ones take their places"
+
+
+def test_up_to_500_objects_are_in_the_order_of_the_model():
+    scores = [0.1 + (n * 7 % 500) / 1000 for n in range(500)]
+    objects, _, too_many = read([{**GOOD, "score": score} for score in scores])
+    assert [o["score"] for o in objects] == [round(score, 4) for score in scores]
+    assert too_many == 0
+
+
+def test_landmarks_have_a_limit_for_all_objects_together():
+    face = {**GOOD, "landmarks": [{"landmark": [1, 2]}] * 468}
+    objects, invalid, too_many = read([face] * 12 + [GOOD])
+    assert (len(objects), invalid, too_many) == (11, {}, 2)
+    with pytest.raises(InvalidResultError, match="landmarks"):
+        read([{**GOOD, "landmarks": [{"landmark": [1, 2]}] * 10**6}])
+
+
+def test_points_are_scaled_to_the_frame():
+    mark = {"landmark": [10, 20, 0.5], "label": "nose"}
+    (detection,) = read([{**GOOD, "landmarks": [mark]}], to_frame=lambda x, y: (2 * x, 3 * y)).objects
+    assert detection["bbox"] == (2, 6, 6, 12)
+    assert detection["landmarks"] == [{"label": "nose", "landmark": (20, 60)}]
+    with pytest.raises(InvalidResultError, match="bbox"):
+        read([GOOD], to_frame=lambda x, _: (x, math.nan))
+
+
+def test_a_result_that_contains_itself_ends():
+    cyclic = [GOOD, {"results": []}]
+    cyclic[1]["results"] = cyclic
+    assert len(read(cyclic).objects) == 1
+    wide = [{"results": None} for _ in range(5000)]
+    for one in wide:
+        one["results"] = wide
+    assert read(wide).objects == []
+    deep = [GOOD]
+    for _ in range(100_000):
+        deep = [{"results": deep}]
+    assert len(read(deep).objects) == 1
 
 
 numbers = st.one_of(

@@ -17,8 +17,10 @@ import pytest
 from edgepub.camera.frames import Frame
 from edgepub.camera.inference.loading import load_model
 from edgepub.camera.inference.model import Model
+from edgepub.camera.objects import read_objects
 from edgepub.camera.sources.capture import Gate
 from edgepub.camera.sources.factory import make_source
+from edgepub.cli.bench import echo
 from edgepub.cli.bench.ai_server import ai_server
 from edgepub.config.settings import ModelSettings
 from edgepub.core.errors import ModelError, SourceError
@@ -296,3 +298,12 @@ def test_an_unwritable_home_gives_an_error_not_an_abort():
         "PySDK cannot write /proc/none/.local/share/DeGirum; set HOME to a directory that this user can write",
         "True",
     ]
+
+
+def test_boxes_are_in_pixels_of_a_frame_of_another_size(studio, tmp_path):
+    """PySDK scales them itself, but not in the results that edgepub takes."""
+    video = tmp_path / "large.avi"
+    echo.make_video(video, [[BOX]] * 3, size=(640, 320))
+    for result in infer(studio.model(), video, live=False):
+        (detection,) = read_objects(result, None, 0.0).objects
+        assert detection["bbox"] == (80, 80, 240, 240), "ten times as wide and five times as high as in the model"

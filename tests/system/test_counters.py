@@ -12,7 +12,7 @@ import pytest
 import yaml
 from prometheus_client.parser import text_string_to_metric_families as parse_text
 
-from edgepub.http.monitoring import DROPPED, SAMPLED, MetricsPage
+from edgepub.http.monitoring import DROPPED, OBJECTS_DROPPED, SAMPLED, MetricsPage
 from edgepub.mqtt.outbox.outbox import OutboxFigures
 from edgepub.mqtt.payloads import stats
 from edgepub.mqtt.payloads.schema import json_schema
@@ -44,6 +44,7 @@ CASES = {
     "messages that end sessions": {
         *("dropped.given_up", "dropped.event_given_up", "dropped.snapshot_given_up", "broker.held_back"),
     },
+    "a mad model": {f"objects_dropped.{reason}" for reason in OBJECTS_DROPPED},
     "a stop that loses messages": {"dropped.stopped", "dropped.event_stopped"},
 }
 IN_METRICS = {
@@ -58,11 +59,18 @@ IN_METRICS = {
     "broker.held_back": ("edgepub_broker_held_back", ""),
     "sampled": ("edgepub_sampled_total", "reason"),
     "dropped": ("edgepub_dropped_total", "reason"),
+    "objects_dropped": ("edgepub_objects_dropped_total", "reason"),
     "outbox": ("edgepub_outbox_messages", "lane"),
     "latency_ms": ("edgepub_latency_seconds_count", "stage"),
 }
 NO_COUNTERS = {"timestamp", "schema", "node", "boot_id", "interval_s", "started"}
-BY_REASON = {"sampled": SAMPLED, "dropped": DROPPED, "latency_ms": STAGES, "model_ms": ()}
+BY_REASON = {
+    "sampled": SAMPLED,
+    "dropped": DROPPED,
+    "objects_dropped": OBJECTS_DROPPED,
+    "latency_ms": STAGES,
+    "model_ms": (),
+}
 """The keys of the dictionaries in the stats. The steps of `model_ms` are the runtime's."""
 
 
@@ -246,6 +254,15 @@ def test_counters_of_messages_that_end_sessions(limited_broker, run_daemon, subs
     settings["mqtt"]["protocol"] = "3.1.1"
     watched = Watched(run_daemon, settings)
     watched.wait_until_moved(CASES["messages that end sessions"], subscribe(limited_broker.port))
+
+
+@pytest.mark.mosquitto
+def test_counters_of_a_mad_model(mosquitto, run_daemon, subscribe, studio):
+    many = [{"score": 0.9, "label": "mad"}] * 600
+    settings = watched_settings(studio, mosquitto.url, studio.video([[*many, {"score": 1}]] * 10, side=128))
+    settings["models"]["echo"] = studio.model("large", side=128)
+    watched = Watched(run_daemon, settings)
+    watched.wait_until_moved(CASES["a mad model"], subscribe(mosquitto.port))
 
 
 @pytest.mark.mosquitto

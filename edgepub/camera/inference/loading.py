@@ -49,6 +49,9 @@ def load_model(settings: ModelSettings) -> Iterator[Model]:
         if "overlay_color" not in settings.model_properties:
             # PySDK deep-copies its colours, one for each label, into every result: a single one costs little.
             pysdk.overlay_color = _OVERLAY_COLOUR
+        from edgepub.camera.inference.raw_results import raw_class
+
+        pysdk.custom_postprocessor = raw_class(pysdk.get_inference_results_class())
     except Exception as error:  # noqa: BLE001  (PySDK raises DegirumException, RuntimeError, ValueError and Exception)
         raise ModelError(clean_error(error)) from None
     with pysdk:

@@ -201,6 +201,11 @@ def _describe_unknown_label(label: str, known: list[str]) -> str:
 
 
 def _make_result(frame: Frame, began_s: float, pysdk_result: Any) -> Result:  # noqa: ANN401  (PySDK is untyped)
-    timing = getattr(pysdk_result, "timing", None) or {}
-    timing_ms = {name: round(timing[key], 3) for key, name in _TIMINGS.items() if key in timing}
-    return Result(frame, pysdk_result.results, timing_ms, began_s, time.monotonic())
+    try:
+        objects = pysdk_result.results
+        timing = getattr(pysdk_result, "timing", None) or {}
+        timing_ms = {name: round(float(timing[key]), 3) for key, name in _TIMINGS.items() if key in timing}
+    except Exception as error:  # noqa: BLE001  (costs this frame, not the camera)
+        objects, timing_ms = error, {}
+    to_frame = getattr(pysdk_result, "to_frame", None)
+    return Result(frame, objects, timing_ms, began_s, time.monotonic(), to_frame)

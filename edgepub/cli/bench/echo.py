@@ -16,16 +16,16 @@ from numpy.typing import NDArray
 
 SIDE = 64
 """The width and height of the frames and of the model's input, in pixels. As they are equal, boxes are not scaled."""
-_SQUARE = SIDE, SIDE
 _PATCH_PX, _STEP_PX = 40, 4
 
 
-def make_model(zoo: Path, name: str = "echo", **device: Any) -> None:  # noqa: ANN401  (a JSON value)
+def make_model(zoo: Path, name: str = "echo", side: int = SIDE, **device: Any) -> None:  # noqa: ANN401  (a JSON value)
     """Write the model into a local zoo.
 
     Args:
         zoo: the zoo's directory.
         name: the model's name.
+        side: the width and height of the model's input. Thousands of objects need more than `SIDE`.
         device: additional keys of its DEVICE section, like `SimulateTime_ms`.
 
     """
@@ -40,8 +40,8 @@ def make_model(zoo: Path, name: str = "echo", **device: Any) -> None:  # noqa: A
             {
                 "InputType": "Image",
                 "InputN": 1,
-                "InputH": SIDE,
-                "InputW": SIDE,
+                "InputH": side,
+                "InputW": side,
                 "InputC": 3,
                 "InputColorSpace": "BGR",
                 "InputPadMethod": "stretch",
@@ -54,47 +54,53 @@ def make_model(zoo: Path, name: str = "echo", **device: Any) -> None:  # noqa: A
     (directory / f"{name}.json").write_text(json.dumps(description))
 
 
-def make_video(path: Path, results: Iterable[Any], fps: float = 25.0, size: tuple[int, int] = _SQUARE) -> None:
+def make_video(
+    path: Path, results: Iterable[Any], fps: float = 25.0, size: tuple[int, int] | None = None, side: int = SIDE
+) -> None:
     """Write a video for which the echo model returns these results, one per frame.
 
     Args:
         path: the file.
         results: lists of detections as a model returns them, in pixels of its input.
         fps: the frame rate of the video.
-        size: width and height of the frames. Larger frames show moving colored patches below the text.
+        size: width and height of the frames; None: those of the model. Larger frames show moving colored patches
+            below the text.
+        side: the width and height of the model's input.
 
     Raises:
         OSError: OpenCV has no FFV1 encoder.
         ValueError: a result does not fit in a frame.
 
     """
-    writer = cv2.VideoWriter(str(path), cv2.CAP_FFMPEG, cv2.VideoWriter.fourcc(*"FFV1"), fps, size)
+    width, height = size or (side, side)
+    writer = cv2.VideoWriter(str(path), cv2.CAP_FFMPEG, cv2.VideoWriter.fourcc(*"FFV1"), fps, (width, height))
     if not writer.isOpened():
         raise OSError("OpenCV cannot write FFV1 here")
-    patches = _make_patches(size)
+    patches = _make_patches((width, height))
     try:
         for number, result in enumerate(results):
             text = json.dumps(result).encode()
-            writer.write(
-                _encode_text(text) if size == _SQUARE else _draw_text(np.roll(patches, number * _STEP_PX, 1), text)
-            )
+            if (width, height) == (side, side):
+                writer.write(_encode_text(text, side))
+            else:
+                writer.write(_draw_text(np.roll(patches, number * _STEP_PX, 1), text, side))
     finally:
         writer.release()
 
 
-def _encode_text(text: bytes) -> NDArray[Any]:
-    size = SIDE * SIDE * 3
+def _encode_text(text: bytes, side: int) -> NDArray[Any]:
+    size = side * side * 3
     if len(text) > size:
         raise ValueError(f"{len(text)} bytes do not fit in a frame of {size}")
-    return np.frombuffer(text.ljust(size), dtype=np.uint8).reshape(SIDE, SIDE, 3)
+    return np.frombuffer(text.ljust(size), dtype=np.uint8).reshape(side, side, 3)
 
 
-def _draw_text(picture: NDArray[Any], text: bytes) -> NDArray[Any]:
+def _draw_text(picture: NDArray[Any], text: bytes, side: int) -> NDArray[Any]:
     """Draw a text that is at the start of the picture after the model's preprocessing has reduced it."""
     height, width = picture.shape[:2]
     text += b"\0"  # the runtime reads up to this byte
-    top = ceil(ceil(len(text) / (3 * SIDE)) * height / SIDE)
-    picture[:top] = cv2.resize(_encode_text(text), (width, height), interpolation=cv2.INTER_NEAREST)[:top]
+    top = ceil(ceil(len(text) / (3 * side)) * height / side)
+    picture[:top] = cv2.resize(_encode_text(text, side), (width, height), interpolation=cv2.INTER_NEAREST)[:top]
     return picture
 
 

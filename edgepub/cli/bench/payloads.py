@@ -40,7 +40,7 @@ def payloads() -> Table:
 
 
 def _build(builder: DetectionsBuilder, result: Result) -> Detections:
-    return builder.build(result, builder.objects(result), 1)
+    return builder.build(result, builder.read(result).objects, 1)
 
 
 def _call_us(call: Callable[[], object]) -> float:

@@ -27,6 +27,7 @@ from edgepub.camera.payloads import DetectionsBuilder
 from edgepub.camera.reporter import Reporter
 from edgepub.camera.sampler import Sampler
 from edgepub.camera.snapshots import Snapshots, SnapshotThread
+from edgepub.camera.validity import Validity
 from edgepub.camera.viewfinder import Viewfinder
 from edgepub.cli.bench.outgoing import make_publisher
 from edgepub.cli.bench.tables import measure_pairs, table
@@ -87,6 +88,7 @@ def make_reporter(outbox: Outbox, metrics: CameraMetrics) -> Reporter:
         Sampler(settings.publish),
         outbox,
         metrics,
+        Validity(settings.stall_timeout_s),
     )
 
 

@@ -50,6 +50,15 @@ class CameraStats(TypedDict):
             "`snapshot_refused`; and over what sessions ended: `given_up`, `event_given_up` and `snapshot_given_up`"
         ),
     ]
+    objects_dropped: NotRequired[
+        Annotated[
+            dict[str, Count],
+            Field(
+                description="objects left out of results, by reason: `invalid` (no object: its score is not a number, "
+                "for example), `too_many` (a result has at most 500; the best are kept)"
+            ),
+        ]
+    ]
     events: Annotated[int, Field(ge=0, description="published events")]
     snapshots: Annotated[int, Field(ge=0, description="snapshots made")]
     reconnects: Annotated[int, Field(ge=0, description="how often the camera came back after it was offline")]
@@ -135,6 +144,7 @@ def camera_stats(before: Reading, now: Reading) -> CameraStats:
             "published": now.published,
             "sampled": now.sampled,
             "dropped": now.dropped,
+            "objects_dropped": now.objects_dropped,
             "events": now.events,
             "snapshots": now.snapshots,
             "reconnects": now.reconnects,
