@@ -16,7 +16,7 @@ from edgepub.camera.analysis.analysis import Analysis
 from edgepub.camera.counts import ObjectCounts
 from edgepub.camera.frames import Frame
 from edgepub.camera.jpeg import encode_jpeg
-from edgepub.cli.bench import echo
+from edgepub.cli.bench import echo, moving_objects
 from edgepub.cli.bench.streaming import Case, make_real_cases, measure_daemon
 from edgepub.cli.bench.tables import ROUNDS, measure_pairs, table
 from edgepub.config.camera import CameraSettings
@@ -50,7 +50,7 @@ def objects() -> Table:
     for width, height in ((640, 480), (1920, 1080)):
         image = _make_image(width, height)
         cells = [
-            f"{_call_ms(functools.partial(_encode_snapshot, image, next(_frames(number)))):.1f}" for number in _NUMBERS
+            f"{_call_ms(functools.partial(_encode_snapshot, image, next(moving_objects.frames(number)))):.1f}" for number in _NUMBERS
         ]
         rows.add_row(f"a snapshot of {width}x{height}, at most 1280 wide, in a separate thread", *cells)
     return rows
@@ -79,33 +79,9 @@ def _echo_cases(directory: Path) -> Iterator[Case]:
     echo.make_model(zoo, "slow", SimulateTime_ms=_MODEL_MS)
     for number in _NUMBERS:
         video = directory / f"objects-{number}.avi"
-        frames = itertools.islice(_frames(number), _ECHO_FRAMES)
-        echo.make_video(video, map(_to_model_results, frames))
+        frames = itertools.islice(moving_objects.frames(number), _ECHO_FRAMES)
+        echo.make_video(video, map(moving_objects.to_model_results, frames))
         yield Case(f"a model that takes {_MODEL_MS} ms, {number} object{'s' if number > 1 else ''}", zoo, "slow", video)
-
-
-def _frames(number: int) -> Iterator[list[dict[str, Any]]]:
-    """Yield the objects of each frame, endlessly: all of them move, and one in ten is missing in each frame."""
-    random = np.random.default_rng(1)
-    places = random.uniform((0.0, 0.0), (0.9, 0.7), (number, 2))
-    steps = random.normal(0, 0.002, (number, 2))
-    while True:
-        places += steps
-        steps[(places < 0) | (places > (0.9, 0.7))] *= -1
-        yield [_make_object(float(x), float(y)) for x, y in places if random.random() > 0.1]  # noqa: PLR2004
-
-
-def _make_object(x: float, y: float) -> dict[str, Any]:
-    x, y = min(max(x, 0.0), 0.9), min(max(y, 0.0), 0.7)
-    box = (x, y, x + 0.1, y + 0.3)
-    pixels = (640 * box[0], 480 * box[1], 640 * box[2], 480 * box[3])
-    return {"label": "person", "score": 0.9, "category_id": 0, "bbox": pixels, "bbox_norm": box}
-
-
-def _to_model_results(frame: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Return objects in the format of a model's results, in pixels of the echo model."""
-    boxes = [[round(echo.SIDE * side, 2) for side in thing["bbox_norm"]] for thing in frame]
-    return [{"label": "person", "score": 0.9, "category_id": 0, "bbox": box} for box in boxes]
 
 
 def _frame_ms(number: int, settings: dict[str, Any]) -> float:
@@ -114,7 +90,7 @@ def _frame_ms(number: int, settings: dict[str, Any]) -> float:
     object_counts = ObjectCounts("camera", camera, Topics("edgepub", "bench"), Outbox(256))
     image = _make_image(640, 480)
     times = []
-    for frame, things in zip(range(_FRAMES), _frames(number), strict=False):
+    for frame, things in zip(range(_FRAMES), moving_objects.frames(number), strict=False):
         began_s = time.perf_counter()
         findings = analysis.update(things, Frame(image, frame + 1, 0.0, 0.0, frame / _FPS))
         if findings.counts is not None:

@@ -4,7 +4,7 @@ import os
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -56,7 +56,12 @@ class Watched:
 
 @contextmanager
 def run_watched(
-    command: list[str], port: int, topic: str, directory: Path, take: Callable[[str, bytes], None]
+    command: list[str],
+    port: int,
+    topics: str | list[str],
+    directory: Path,
+    take: Callable[[str, bytes], None],
+    environment: Mapping[str, str] | None = None,
 ) -> Iterator[Watched]:
     """Run a command with this Python; pass each message of the topics to `take`. Kill it at the end."""
 
@@ -68,13 +73,14 @@ def run_watched(
     subscriber = paho.Client(CallbackAPIVersion.VERSION2)
     subscriber.on_message = pass_on
     subscriber.connect("127.0.0.1", port)
-    subscriber.subscribe(topic)
+    for topic in [topics] if isinstance(topics, str) else topics:
+        subscriber.subscribe(topic)
     with log.open("wb") as file:
         running = subprocess.Popen(
             [sys.executable, *command],
             stdout=file,
             stderr=file,
-            env={**os.environ, "STATE_DIRECTORY": str(directory / "state")},
+            env={**os.environ, "STATE_DIRECTORY": str(directory / "state"), **(environment or {})},
             start_new_session=True,
         )
     process = Watched(running.pid, log)
