@@ -13,7 +13,7 @@ from edgepub.core.threads import start_native_thread
 WARM_UP_TIMEOUT_S = 300.0
 """Time to load a model, which some runtimes compile first, and to get its first result."""
 POLL_S = 0.25
-"""How often the deadline is checked."""
+"""How often the deadline is checked, for all cameras at the same time: a wake-up costs more than the checks."""
 
 
 class InferenceThread:
@@ -50,11 +50,13 @@ class InferenceThread:
 
     async def wait(self, stop: asyncio.Event) -> bool:
         """Wait for the thread's end; return False when it misses its deadline and `stop` is not set."""
+        loop = asyncio.get_running_loop()
         while not self.ended.is_set():
             if time.monotonic() > self._deadline_s and not stop.is_set():
                 return False
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self.ended.wait(), POLL_S)
+                async with asyncio.timeout_at(POLL_S * (1 + loop.time() // POLL_S)):
+                    await self.ended.wait()
         return True
 
     @property

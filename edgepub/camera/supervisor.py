@@ -2,8 +2,8 @@
 
 import asyncio
 import contextlib
+import functools
 import logging
-import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
@@ -14,6 +14,8 @@ from edgepub.camera.inference_thread import POLL_S, WARM_UP_TIMEOUT_S, Inference
 from edgepub.config.camera import CameraSettings
 from edgepub.core.backoff import Backoff
 from edgepub.core.errors import ModelError, RetryableError, SourceError
+from edgepub.core.fair_lock import FairLock
+from edgepub.core.serial_calls import SerialCalls
 from edgepub.telemetry.logs import camera_logger
 from edgepub.telemetry.metrics import CameraMetrics
 from edgepub.telemetry.status import STARTING, CameraState, CameraStatus
@@ -55,6 +57,7 @@ class CameraSupervisor:
         source: gives the frames.
         load: loads the model for the lifetime of the context.
         sink: takes the results and the status; called by one thread at a time.
+        turns: held while the sink takes a result, so that few threads work at the same time.
         metrics: the camera's metrics.
         state: the camera's state, kept up to date here.
         stall_timeout_s: how long a model that has answered may take for the next answer.
@@ -70,6 +73,7 @@ class CameraSupervisor:
         source: FrameSource,
         load: Callable[[], AbstractContextManager[InferenceModel]],
         sink: ResultSink,
+        turns: FairLock,
         metrics: CameraMetrics,
         state: CameraState,
         stall_timeout_s: float,
@@ -83,6 +87,7 @@ class CameraSupervisor:
         self._source = source
         self._load = load
         self._sink = sink
+        self._turns = turns
         self._metrics = metrics
         self._state = state
         self._stall_timeout_s = stall_timeout_s
@@ -92,7 +97,8 @@ class CameraSupervisor:
         self._stop = asyncio.Event()
         self._switched = asyncio.Event()
         self._enabled = enabled
-        self._lock = threading.Lock()  # guards what follows, between a thread that hung and its replacement
+        # What the sink and the state get: from the current thread, or from the event loop, which waits for no thread.
+        self._reports = SerialCalls()
         self._thread: InferenceThread | None = None
         self._waits_for_hung = False
         self._has_ended = False
@@ -159,16 +165,14 @@ class CameraSupervisor:
 
     def set_areas(self, settings: CameraSettings) -> None:
         """Use other zones and lines from the next result on, whether the camera works now or not."""
-        with self._lock:
-            self._sink.set_areas(settings)
+        self._reports.submit(functools.partial(self._sink.set_areas, settings))
 
     def _detach_thread(self, problem: str | None) -> None:
         """Ignore the current thread from now on and request its end; set the status with this problem, if any."""
-        with self._lock:
-            if self._thread:
-                self._thread.stopping.set()
-            self._thread = None
-            self._set_status(self._inactive_status, problem)
+        if self._thread:
+            self._thread.stopping.set()
+        self._thread = None
+        self._reports.submit(functools.partial(self._set_status, self._inactive_status, problem))
 
     @property
     def _inactive_status(self) -> CameraStatus:
@@ -177,13 +181,12 @@ class CameraSupervisor:
     def _abandon(self, thread: InferenceThread) -> float:
         """Ignore a thread that hangs from now on; return the pause before the next thread, in seconds."""
         thread.stopping.set()
-        with self._lock:
-            if thread is not self._thread:  # it was disabled meanwhile
-                return 0.0
-            self._thread = None
-            pause_s = self._next_pause_s()
-            problem = f"model: no answer within {thread.frame_timeout_s:.1f} s"
-            self._set_status(self._inactive_status, problem)
+        if thread is not self._thread:  # it was disabled meanwhile
+            return 0.0
+        self._thread = None
+        pause_s = self._next_pause_s()
+        problem = f"model: no answer within {thread.frame_timeout_s:.1f} s"
+        self._reports.submit(functools.partial(self._set_status, self._inactive_status, problem))
         self._log.warning("%s; its thread is abandoned; trying again in %.1f s", problem, pause_s)
         return pause_s
 
@@ -228,7 +231,7 @@ class CameraSupervisor:
 
     def _report(self, thread: InferenceThread, result: Result) -> bool:
         """Pass on a result; return False if another thread has replaced this one."""
-        with self._lock:
+        with self._turns.hold(), self._reports.alone():
             if thread is not self._thread:
                 return False
             problem = self._sink.report(result)
@@ -239,7 +242,7 @@ class CameraSupervisor:
             return True
 
     def _fail(self, thread: InferenceThread, text: str, error: RetryableError) -> None:
-        with self._lock:
+        with self._reports.alone():
             if thread is not self._thread:
                 return
             pause_s = self._next_pause_s()

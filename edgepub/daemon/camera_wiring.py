@@ -24,6 +24,7 @@ from edgepub.camera.viewfinder import Viewfinder
 from edgepub.config.camera import CameraSettings
 from edgepub.config.effective import InForce
 from edgepub.config.settings import ModelSettings
+from edgepub.core.fair_lock import FairLock
 from edgepub.http.context import CameraView
 from edgepub.mqtt.messages import PictureReceipt, announcement_message, picture_message, state_message
 from edgepub.mqtt.outbox.outbox import Outbox
@@ -70,6 +71,7 @@ class CameraWiring:
         on_new_count: Callable[[], None],
     ) -> None:
         self.snapshot_thread = SnapshotThread()
+        self._turns = FairLock()
         self.metrics = metrics
         self.controls: dict[str, Controls] = {}
         self.views: dict[str, CameraView] = {}
@@ -108,6 +110,7 @@ class CameraWiring:
             ),
             self._model_loader(name, settings),
             self._build_reporter(name, settings, carryover, builder, object_counts),
+            self._turns,
             metrics,
             state,
             settings.stall_timeout_s,

@@ -10,6 +10,7 @@ import pytest
 from edgepub.camera.frames import Frame, Result
 from edgepub.camera.supervisor import CameraSupervisor
 from edgepub.core.errors import ModelError, SourceError
+from edgepub.core.fair_lock import FairLock
 from edgepub.telemetry.metrics import CameraMetrics
 from edgepub.telemetry.status import CameraState
 
@@ -97,6 +98,7 @@ async def running(models, source=None, stall_timeout_s=2.0, enabled=True, pause_
         source or Frames(),
         load,
         sink,
+        FairLock(),
         metrics,
         sink.state,
         stall_timeout_s,
