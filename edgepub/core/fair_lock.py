@@ -52,6 +52,11 @@ class FairLock:
                     self._pass_on()
 
     @property
+    def waiting(self) -> int:
+        """How many threads wait for it."""
+        return len(self._waiting)
+
+    @property
     def held_s(self) -> float:
         """For how many seconds threads have held it so far."""
         with self._guard:

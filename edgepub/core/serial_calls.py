@@ -46,5 +46,5 @@ class SerialCalls:
         while self._submitted:
             try:
                 self._submitted.popleft()()
-            except Exception:  # it is not this thread's
+            except Exception:  # the thread that submitted it does not wait
                 _log.exception("internal error, please report it")

@@ -7,13 +7,11 @@ for another checkout of edgepub, in the same run.
 import argparse
 import itertools
 import json
-import os
 import tempfile
 import time
 from collections import Counter, defaultdict
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from rich.console import Console
 from rich.table import Table

@@ -50,7 +50,8 @@ def objects() -> Table:
     for width, height in ((640, 480), (1920, 1080)):
         image = _make_image(width, height)
         cells = [
-            f"{_call_ms(functools.partial(_encode_snapshot, image, next(moving_objects.frames(number)))):.1f}" for number in _NUMBERS
+            f"{_call_ms(functools.partial(_encode_snapshot, image, next(moving_objects.frames(number)))):.1f}"
+            for number in _NUMBERS
         ]
         rows.add_row(f"a snapshot of {width}x{height}, at most 1280 wide, in a separate thread", *cells)
     return rows

@@ -1,6 +1,7 @@
-"""Run `edgepub` with the arguments given, and observe it from inside: ``python observed_run.py FILE ARGUMENT...``
+"""Run `edgepub` and observe it from inside.
 
-Once a second it writes JSON to FILE: the names of the threads by their operating system's id, and in milliseconds how
+``python observed_run.py FILE ARGUMENT...`` runs `edgepub ARGUMENT...`.
+Once a second, it writes JSON to FILE: the names of the threads by their operating system's id, and in milliseconds how
 late the event loop has woken up each time. Run as a file, with PYTHONPATH, it can observe another checkout of edgepub.
 """
 
@@ -24,7 +25,7 @@ async def _probe() -> None:
         _late_ms.append(round(1000 * (time.monotonic() - due_s), 2))
 
 
-def _new_event_loop() -> asyncio.AbstractEventLoop:
+def _new_event_loop() -> uvloop.Loop:
     loop = uvloop.Loop()
     loop.call_soon(lambda: tasks.append(loop.create_task(_probe())))
     return loop
