@@ -7,6 +7,7 @@ late the event loop has woken up each time. Run as a file, with PYTHONPATH, it c
 
 import asyncio
 import json
+import runpy
 import sys
 import threading
 import time
@@ -45,6 +46,4 @@ if __name__ == "__main__":
     del sys.path[0], sys.argv[0]  # this directory has modules with common names
     uvloop.new_event_loop = _new_event_loop
     threading.Thread(target=_write, args=(Path(sys.argv[0]),), name="observer", daemon=True).start()
-    from edgepub.cli.app import main
-
-    main()
+    runpy.run_module("edgepub", run_name="__main__")
