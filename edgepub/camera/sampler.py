@@ -1,9 +1,10 @@
 """Decides which results are published. Pure: settings, time and results in, results out."""
 
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from math import inf
 from typing import Any, Generic, NamedTuple, TypeVar
+
+import numpy as np
 
 from edgepub.camera.rates import AdaptiveRateLimiter, RateLimiter
 from edgepub.config.camera import PublishSettings
@@ -130,16 +131,37 @@ def differ(before: Objects, now: Objects) -> bool:
     Labels, tracks, zones and the number of objects of each kind must be the same. Each object is compared to the
     nearest unmatched object of its kind: each side may differ by `MIN_MOVE`, the score by `MIN_SCORE_CHANGE`.
     """
-    if len(before) != len(now) or Counter(map(_kind, before)) != Counter(map(_kind, now)):
+    if len(before) != len(now):
         return True
-    unmatched = list(before)
+    kinds_before, kinds_now = _by_kind(before), _by_kind(now)
+    if any(len(kinds_before.get(kind, ())) != len(objects) for kind, objects in kinds_now.items()):
+        return True
+    return any(_have_moved(kinds_before[kind], objects) for kind, objects in kinds_now.items())
+
+
+def _by_kind(objects: Objects) -> Mapping[tuple[Any, ...], Objects]:
+    kinds: dict[tuple[Any, ...], list[Mapping[str, Any]]] = {}
+    for detection in objects:
+        kinds.setdefault(_kind(detection), []).append(detection)
+    return kinds
+
+
+def _have_moved(before: Objects, now: Objects) -> bool:
+    """Compare as many objects of the same kind."""
+    if len(before) == 1:  # as usual: each has its own track
+        return not _are_alike(before[0], now[0], _distance(before[0], now[0]))
+    boxes = np.array([detection["bbox_norm"] for detection in before])  # there may be hundreds
     for detection in now:
-        kind = _kind(detection)
-        moved, match = min((_distance(detection, o), i) for i, o in enumerate(unmatched) if _kind(o) == kind)
-        if moved > MIN_MOVE or abs(detection["score"] - unmatched[match]["score"]) > MIN_SCORE_CHANGE:
+        distances = np.abs(boxes - detection["bbox_norm"]).max(axis=1)
+        nearest = int(distances.argmin())
+        if not _are_alike(before[nearest], detection, distances[nearest]):
             return True
-        del unmatched[match]
+        boxes[nearest] = inf
     return False
+
+
+def _are_alike(one: Mapping[str, Any], other: Mapping[str, Any], distance: float) -> bool:
+    return distance <= MIN_MOVE and abs(one["score"] - other["score"]) <= MIN_SCORE_CHANGE
 
 
 def _kind(detection: Mapping[str, Any]) -> tuple[Any, ...]:

@@ -57,12 +57,14 @@ class Sink:
         self.models = 0  # loaded now
         self.results = {}  # the number of results of each thread
         self.drawn = []
+        self.problem = None
         self._busy = threading.Lock()
 
     def report(self, _result):
         with self._alone():
             thread = threading.current_thread()
             self.results[thread] = self.results.get(thread, 0) + 1
+        return self.problem
 
     def set_status(self, status):
         with self._alone():
@@ -256,6 +258,22 @@ async def test_an_internal_error_is_logged_and_the_camera_retries(caplog):
     async with running([Model(2, wrong), Model(10**9, None)]) as (sink, _, _):
         await until(lambda: sink.statuses == ["online", "offline", "online"])
     assert [r.camera for r in caplog.records if r.exc_info] == ["cam"]
+
+
+async def test_results_of_no_use_make_a_camera_offline_until_they_are_over(caplog):
+    model = Model(10**9, None)
+    async with running([model]) as (sink, metrics, loaded):
+        await until(lambda: sink.statuses == ["online"])
+        sink.problem = "model: no valid result: a text"
+        await until(lambda: sink.statuses == ["online", "offline"])
+        assert sink.state.problem == "model: no valid result: a text"
+        await until(lambda: max(sink.results.values()) > 100)
+        sink.problem = None
+        await until(lambda: sink.statuses == ["online", "offline", "online"])
+        assert sink.state.problem is None
+        assert metrics.read().reconnects == 1
+    assert loaded == [model], "neither model nor source is opened again"
+    assert len([r for r in caplog.records if r.levelname == "WARNING"]) == 1
 
 
 async def test_a_camera_disabled_while_its_model_hangs_has_no_problem():
