@@ -9,6 +9,7 @@ from numbers import Number
 from operator import index
 from typing import Any
 
+from edgepub.camera.label_length import shorten_label
 from edgepub.core.errors import InvalidResultError
 
 _MIN_INT32, _MAX_INT32 = -(2**31), 2**31 - 1
@@ -44,18 +45,19 @@ def read_score(raw: Mapping[str, Any]) -> float:
 
 
 def read_label(raw: Mapping[str, Any]) -> str:
-    """Return an object's label; without one, its category takes its place."""
+    """Return an object's label, shortened if need be; without one, its category takes its place."""
     label = raw.get("label")
     if label is None or label == "":
         label = raw.get("category_id")
     if isinstance(label, str):
+        label = shorten_label(label)
         if label.isascii() or label.encode(errors="ignore").decode() == label:
             return str(label)
         raise InvalidResultError("a detection with a label that is no valid text")
     if label is None:
         raise InvalidResultError("a detection with neither label nor category_id")
     if isinstance(label, Number):
-        return str(label)
+        return shorten_label(str(label))
     raise InvalidResultError(f"a detection with a label that is no text, but of type {type(label).__name__}")
 
 

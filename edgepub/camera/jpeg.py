@@ -13,6 +13,7 @@ Image = NDArray[Any]
 
 _SOI_BYTES = 2
 _COMMENT = b"\xff\xfe"
+_MAX_COMMENT_BYTES = 65_533  # a length of two bytes, which counts itself
 _FONT = cv2.FONT_HERSHEY_SIMPLEX
 _BLACK, _WHITE = (0, 0, 0), (255, 255, 255)
 _PIXELS_PER_THICKNESS = 480  # of the picture's width, for each pixel of a line's thickness
@@ -25,7 +26,7 @@ def encode_jpeg(
     objects: Iterable[Mapping[str, Any]],
     max_width: int,
     quality: int,
-    comment: object,
+    comment: Mapping[str, Any],
     *,
     labels: bool = True,
 ) -> bytes:
@@ -36,7 +37,8 @@ def encode_jpeg(
         objects: the detections to draw, in the payload's form.
         max_width: the picture's width in pixels, at most; a wider frame is scaled down.
         quality: the JPEG's quality, 1 to 100.
-        comment: written into the file as JSON, in its comment segment; less than 64 kB.
+        comment: written into the file as JSON, in its comment segment. Of its `objects`, the last ones are left out if
+            it would be too long for that.
         labels: whether to write labels and scores at the boxes.
 
     Raises:
@@ -53,7 +55,7 @@ def encode_jpeg(
     ok, encoded = cv2.imencode(".jpg", picture, [cv2.IMWRITE_JPEG_QUALITY, quality])
     if not ok:
         raise ValueError("OpenCV cannot encode it")
-    return _add_comment(encoded.tobytes(), orjson.dumps(comment))
+    return _add_comment(encoded.tobytes(), _encode_comment(comment))
 
 
 def draw_boxes(picture: Image, objects: Iterable[Mapping[str, Any]], *, labels: bool = True) -> None:
@@ -90,6 +92,18 @@ def _write(picture: Image, text: str, corner: tuple[int, int], colour: tuple[int
     light = 0.114 * colour[0] + 0.587 * colour[1] + 0.299 * colour[2]  # ITU-R BT.601
     ink = _BLACK if light > 127 else _WHITE  # noqa: PLR2004  (half)
     cv2.putText(picture, text, (x, bottom - below), _FONT, scale, ink, stroke, cv2.LINE_AA)
+
+
+def _encode_comment(comment: Mapping[str, Any]) -> bytes:
+    """Return a comment as JSON that fits into a segment."""
+    text = orjson.dumps(comment)
+    excess = len(text) - _MAX_COMMENT_BYTES
+    if excess <= 0:
+        return text
+    objects = list(comment["objects"])
+    while excess > 0:
+        excess -= len(orjson.dumps(objects.pop())) + len(",")
+    return orjson.dumps({**comment, "objects": objects})
 
 
 def _add_comment(encoded: bytes, text: bytes) -> bytes:

@@ -20,7 +20,7 @@ _MIN_IMPROVEMENT = 1.2
 """The factor by which an object must be seen better: by its score times the part of the frame that it covers."""
 _OBJECT_KEYS = ("label", "score", "track_id", "bbox")
 _POLL_S = 0.02
-_MAX_OBJECTS = 200  # in the comment: a JPEG's comment is shorter than 64 kB
+_MAX_OBJECTS = 200  # in the comment
 _log = logging.getLogger(__name__)
 _Key = tuple[str, int]
 

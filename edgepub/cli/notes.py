@@ -9,7 +9,8 @@ from edgepub.config.effective import EffectiveSettings
 from edgepub.config.settings import Settings
 from edgepub.home_assistant import discovery
 from edgepub.mqtt import store
-from edgepub.mqtt.topics import OCCUPANCY_SUFFIX, Topics, topic_level
+from edgepub.mqtt.label_levels import topic_level
+from edgepub.mqtt.topics import OCCUPANCY_SUFFIX, Topics
 
 _MAX_SLASHES = 7
 """In a topic, for some brokers: AWS IoT Core ends the session over more (AWS IoT Core endpoints and quotas)."""

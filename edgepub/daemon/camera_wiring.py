@@ -28,6 +28,7 @@ from edgepub.core.fair_lock import FairLock
 from edgepub.http.context import CameraView
 from edgepub.mqtt.messages import PictureReceipt, announcement_message, picture_message, state_message
 from edgepub.mqtt.outbox.outbox import Outbox
+from edgepub.mqtt.retained import find_places
 from edgepub.mqtt.store import Store
 from edgepub.mqtt.topics import Topics
 from edgepub.telemetry.logs import CameraLogger, camera_logger
@@ -55,7 +56,8 @@ class CameraWiring:
         store: keeps the settings that were set by command.
         status: the node's status; each camera has its state there.
         metrics: the metrics of all cameras.
-        on_new_count: called, from any thread, when a label is counted for the first time.
+        retained_topics: returns the topics where a state is retained, the longest unchanged first.
+        on_new_count: called, from any thread, when other labels are counted than before.
 
     """
 
@@ -68,6 +70,7 @@ class CameraWiring:
         store: Store,
         status: Status,
         metrics: MetricsByCamera,
+        retained_topics: Callable[[], Sequence[str]],
         on_new_count: Callable[[], None],
     ) -> None:
         self.snapshot_thread = SnapshotThread()
@@ -81,6 +84,7 @@ class CameraWiring:
         self._outbox = outbox
         self._store = store
         self._status = status
+        self._retained_topics = retained_topics
         self._on_new_count = on_new_count
         self._supervisors: dict[str, CameraSupervisor] = {}
         self._carryovers: dict[str, _Carryover] = {}
@@ -94,7 +98,7 @@ class CameraWiring:
         state = self._status.cameras[name] = CameraState()
         current = functools.partial(read_setting, camera=name, settings=settings, store=self._store)
         enabled = current("enabled")
-        object_counts = self._publish_first_states(name, settings, enabled=enabled)
+        object_counts = self._publish_first_states(name, settings, state.notes, enabled=enabled)
         gate = Gate(current("max_fps"), metrics)
         builder = DetectionsBuilder(self._identity(name), settings.labels, current("min_score"))
         supervisor = self._supervisors[name] = CameraSupervisor(
@@ -138,10 +142,13 @@ class CameraWiring:
     def _identity(self, name: str) -> dict[str, str]:
         return {"node": self._topics.node, "camera": name, "boot_id": self._boot_id}
 
-    def _publish_first_states(self, name: str, settings: CameraSettings, *, enabled: bool) -> ObjectCounts:
+    def _publish_first_states(
+        self, name: str, settings: CameraSettings, notes: dict[str, str], *, enabled: bool
+    ) -> ObjectCounts:
         topics, outbox = self._topics, self._outbox
         outbox.put(state_message(topics.camera_status(name), "offline" if enabled else "disabled"))
-        object_counts = ObjectCounts(name, settings, topics, outbox, self._on_new_count)
+        places = find_places(self._retained_topics(), name, settings, topics)
+        object_counts = ObjectCounts(name, settings, topics, outbox, places, notes, self._on_new_count)
         if not settings.snapshot.enabled:
             outbox.put(announcement_message(topics.snapshot(name), b""))  # removes one that the broker may have
         return object_counts
@@ -160,7 +167,7 @@ class CameraWiring:
             identity,
             self._topics,
             builder,
-            Analysis(name, settings, carryover.track_ids),
+            Analysis(settings, carryover.track_ids),
             object_counts,
             Snapshots(identity, settings.snapshot, self.snapshot_thread, publish_snapshot, metrics),
             carryover.viewfinder,

@@ -3,7 +3,7 @@
 import functools
 import logging
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
@@ -106,9 +106,17 @@ class Node:
         checkpoint = Checkpoint(self._topics.checkpoint, boot_id)
         self.outbox = Outbox(settings.outbox.stream.size, durable, store, checkpoint)
         self._discovery_notes: list[str] = []
-        self._announcer = Announcer(self._build_discovery, store.retained_topics, self.outbox)
+        self._announcer = Announcer(self._build_discovery, self._retained_topics, self.outbox)
         self._cameras = CameraWiring(
-            in_force, boot_id, self._topics, self.outbox, store, self.status, metrics, self._announcer.schedule
+            in_force,
+            boot_id,
+            self._topics,
+            self.outbox,
+            store,
+            self.status,
+            metrics,
+            self._retained_topics,
+            self._announcer.schedule,
         )
         self.snapshot_thread = self._cameras.snapshot_thread
         self._command_handler = CommandHandler(self._topics, self._cameras.controls)
@@ -127,7 +135,6 @@ class Node:
         self._announcer.announce()
         self.outbox.put(state_message(self._topics.status, "online"))
         self._publish_settings()
-        retained.reset_counts(self._retained_states(), settings.cameras, self._topics, self.outbox)
         return [self._cameras.add(name) for name in settings.cameras]
 
     def apply(self, effective: EffectiveSettings, new_parts: PartSettings, changes: Changes) -> Applied:
@@ -172,19 +179,23 @@ class Node:
         settings = self._in_force.settings
         payload = info.build(settings, self._identity.node_id, self._boot_id)
         self.outbox.put(state_message(self._topics.info, payload, json_format(info.SCHEMA)))
-        retained.clear_obsolete(self._retained_states(), settings.cameras, self._topics, self.outbox)
+        states = [topic for topic in self._retained_topics() if not is_discovery(topic)]
+        retained.clear_obsolete(states, settings.cameras, self._topics, self.outbox)
 
-    def _retained_states(self) -> list[str]:
-        """Return the topics where a state is retained."""
-        return [topic for topic in self._store.retained_topics() if not is_discovery(topic)]
+    def _retained_topics(self) -> list[str]:
+        """Return the topics where something is retained and is to stay, the longest unchanged first."""
+        clearing = self.outbox.clearing()
+        return [topic for topic in self._store.retained_topics() if topic not in clearing]
 
     def _former_names(self) -> list[Topics]:
         """Return the topics of other names under which the state of this node was published, or still waits."""
         published = [*self._store.retained_topics(), *self.outbox.event_topics()]
         return [topics for topics in find_nodes(published) if topics != self._topics]
 
-    def _build_discovery(self, retained_topics: Iterable[str]) -> Mapping[str, Mapping[str, Any]]:
-        messages, notes = discovery.build(self._in_force.settings, retained_topics)
+    def _build_discovery(
+        self, retained_topics: Sequence[str], former_topics: Iterable[str]
+    ) -> Mapping[str, Mapping[str, Any]]:
+        messages, notes = discovery.build(self._in_force.settings, retained_topics, former_topics)
         for note in notes:
             if note not in self._discovery_notes:
                 _log.warning("%s", note)

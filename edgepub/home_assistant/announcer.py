@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import random
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import orjson
@@ -16,6 +16,8 @@ SETTLE_S = 2.0
 """Home Assistant may lose a part of the second of two updates of one device that follow each other immediately."""
 MAX_BIRTH_DELAY_S = 5.0
 """The reply to a birth message is delayed by a random time up to this, so that not all nodes reply together."""
+_MAX_FORMER = 1000
+"""Topics that were retained in this run and are no more. The entities of older ones were removed long ago."""
 _BIRTH = b"online"
 _log = logging.getLogger(__name__)
 
@@ -24,8 +26,9 @@ class Announcer:
     """Keeps Home Assistant's discovery messages up to date.
 
     Args:
-        build: builds the messages, payloads by topic, from the topics where something is or was retained.
-        retained_topics: returns the topics where something is retained now.
+        build: builds the messages, payloads by topic, from the topics where something is retained, the longest
+            unchanged first, and those where something is or was retained in this run, the oldest first.
+        retained_topics: returns the topics where something is retained now, without those that are being cleared.
         outbox: takes the messages.
         settle_s: seconds between two updates of one device.
         max_birth_delay_s: upper bound of the random delay before a birth message is answered.
@@ -34,8 +37,8 @@ class Announcer:
 
     def __init__(
         self,
-        build: Callable[[Iterable[str]], Mapping[str, Mapping[str, Any]]],
-        retained_topics: Callable[[], Iterable[str]],
+        build: Callable[[Sequence[str], Iterable[str]], Mapping[str, Mapping[str, Any]]],
+        retained_topics: Callable[[], Sequence[str]],
         outbox: Outbox,
         *,
         settle_s: float = SETTLE_S,
@@ -102,8 +105,12 @@ class Announcer:
             self._outbox.resend("state")
 
     def _build_messages(self) -> Mapping[str, Mapping[str, Any]]:
-        self._ever_retained.update(dict.fromkeys(self._retained_topics()))
-        return self._build(self._ever_retained)
+        retained = self._retained_topics()
+        self._ever_retained.update(dict.fromkeys(retained))
+        former = self._ever_retained.keys() - set(retained)
+        for topic in [topic for topic in self._ever_retained if topic in former][:-_MAX_FORMER]:
+            del self._ever_retained[topic]
+        return self._build(retained, self._ever_retained)
 
     def _put_changed(self, messages: Mapping[str, Mapping[str, Any]]) -> bool:
         """Announce what differs from what was announced; return whether anything did."""

@@ -5,15 +5,17 @@ https://developers.home-assistant.io/docs/core/entity.
 """
 
 import re
-from collections.abc import Iterable
+from collections.abc import Container, Iterable, Sequence
 from typing import NamedTuple, get_args
 
 from edgepub.config.camera import CameraSettings
 from edgepub.config.settings import Settings
 from edgepub.core.versions import installed_versions
 from edgepub.home_assistant.device import Device, Payload, device_id
+from edgepub.mqtt.label_levels import label_text, topic_level
 from edgepub.mqtt.payloads.event import EventType
-from edgepub.mqtt.topics import OCCUPANCY_SUFFIX, Topics, parse_object_count, topic_level
+from edgepub.mqtt.retained import Place, find_places
+from edgepub.mqtt.topics import OCCUPANCY_SUFFIX, Topics, parse_object_count
 
 _BIRTH_TOPIC = "homeassistant/status"
 # A disabled camera is unavailable, like an offline one. But it does not count as disconnected: that is no alarm.
@@ -45,24 +47,27 @@ class Discovery(NamedTuple):
     """What it does not get, and why; one line each, which begins with the key."""
 
 
-def build(settings: Settings, retained_topics: Iterable[str]) -> Discovery:
+def build(settings: Settings, retained_topics: Sequence[str], former_topics: Iterable[str] = ()) -> Discovery:
     """Return the discovery messages.
 
     Args:
         settings: the configuration.
-        retained_topics: the topics where something is or was retained. They tell which labels a camera without
-            `labels` has seen, and which entities to remove when a camera has lost a label or a zone.
+        retained_topics: the topics where something is retained, the longest unchanged first. They tell which labels
+            a camera without `labels` has seen.
+        former_topics: topics where something is or was retained, in the order in which they came. They tell which
+            entities to remove when a camera has lost a label or a zone.
 
     """
     section = settings.home_assistant
     if not section.enabled:
         return Discovery({}, [])
     topics = Topics(settings.mqtt.topic_prefix, settings.node)
-    retained_topics = list(retained_topics)
+    known_topics = dict.fromkeys([*former_topics, *retained_topics])
     devices, notes = [_build_node(topics)], []
     for name, camera in settings.cameras.items():
         device = _build_camera(name, camera, topics)
-        _add_counts(device, name, camera, topics, retained_topics)
+        places = find_places(retained_topics, name, camera, topics)
+        _add_counts(device, name, camera, topics, places, known_topics)
         left, total = device.trim(MAX_MESSAGE_BYTES)
         if left < total:
             why = f"a message with all {total} would have more than {MAX_MESSAGE_BYTES} bytes"
@@ -156,7 +161,12 @@ def _add_figures(device: Device, camera: str, topics: Topics) -> None:
 
 
 def _add_counts(
-    device: Device, name: str, camera: CameraSettings, topics: Topics, retained_topics: Iterable[str]
+    device: Device,
+    name: str,
+    camera: CameraSettings,
+    topics: Topics,
+    places: Container[Place],
+    known_topics: Iterable[str],
 ) -> None:
     """Add the entities of what is counted, the most important first, and remove those of what was.
 
@@ -166,18 +176,18 @@ def _add_counts(
     known = {zone: set(labels or ()) for zone, labels in zones.items()}
     named = [(zone, label) for label in camera.all_labels for zone in zones if label in known[zone]]
     labels_by_level = {topic_level(label): label for _, label in reversed(named)}
-    present = dict.fromkeys((zone, topic_level(label)) for zone, label in named)
-    obsolete: dict[tuple[str | None, str], None] = {}
-    for topic in retained_topics:
+    present = dict.fromkeys(Place(zone, topic_level(label)) for zone, label in named)
+    obsolete: dict[Place, None] = {}
+    for topic in known_topics:
         prefix, _, below = topic.rpartition(f"/{topics.node}/{name}/")  # also of an earlier topic_prefix
         if prefix and (count := parse_object_count(below.split("/"))):
-            counts_all = prefix == topics.prefix and zones.get(count.zone, ()) is None
-            (present if counts_all else obsolete)[count.zone, count.level] = None
+            place = Place(count.zone, count.level)
+            (present if prefix == topics.prefix and place in places else obsolete)[place] = None
     base = f"{topics.root}/{name}/"
     for zone, label_level in present:
         topic = topics.object_count(name, zone, label_level)
         key = topic.removeprefix(base)
-        label = labels_by_level.get(label_level) or label_level.replace("_", " ").strip() or label_level
+        label = _displayable(labels_by_level.get(label_level) or label_text(label_level))
         title = _capitalize(label) if zone is None else f"{_display_name(zone)} {label}"
         occupancy = {"state_topic": topic + OCCUPANCY_SUFFIX, "device_class": "occupancy"}
         device.add("binary_sensor", key + OCCUPANCY_SUFFIX, title, **occupancy)
@@ -191,6 +201,11 @@ def _add_counts(
 def _display_name(name: str) -> str:
     """Return a name from the configuration in the form for display."""
     return _capitalize(re.sub("[_-]+", " ", name).strip() or name)
+
+
+def _displayable(label: str) -> str:
+    """Return a label without characters that cannot be shown."""
+    return "".join(character if character.isprintable() else " " for character in label).strip() or "?"
 
 
 def _capitalize(text: str) -> str:

@@ -1,14 +1,64 @@
-"""Retained messages that earlier runs left on the broker: update what still applies, and clear the rest."""
+"""Retained messages that earlier runs left on the broker: which of them still apply. The rest is cleared."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from typing import NamedTuple
 
 from edgepub.config.camera import CameraSettings
 from edgepub.mqtt.commands import SETTINGS
-from edgepub.mqtt.messages import announcement_message, state_message
+from edgepub.mqtt.label_levels import is_label_level, topic_level
+from edgepub.mqtt.messages import announcement_message
 from edgepub.mqtt.outbox.outbox import Outbox
-from edgepub.mqtt.topics import Topics, is_level_of, parse_object_count
+from edgepub.mqtt.topics import Topics, parse_object_count
 
+MAX_LABELS = 200
+"""Labels of a camera that have topics, besides those that the settings name. Two entities for each, in Home Assistant,
+and those of the camera itself fit into one message."""
 _NODE_TOPICS = {"status", "info", "checkpoint"}
+
+
+class Place(NamedTuple):
+    """Where objects are counted, and which."""
+
+    zone: str | None
+    """None: the whole frame."""
+    level: str
+    """The label, as a topic level."""
+
+
+def place_filter(camera: CameraSettings) -> Callable[[Place], bool]:
+    """Return a function that tells whether a camera with these settings counts objects at a place."""
+    levels_by_zone = {
+        zone: None if labels is None else set(map(topic_level, labels))
+        for zone, labels in camera.labels_by_zone.items()
+    }
+
+    def is_counted(place: Place) -> bool:
+        levels = levels_by_zone.get(place.zone, ())
+        return is_label_level(place.level) if levels is None else place.level in levels
+
+    return is_counted
+
+
+def find_places(published: Iterable[str], name: str, camera: CameraSettings, topics: Topics) -> dict[Place, None]:
+    """Return what the retained topics of a camera count and its settings still count, in their order; an ordered set.
+
+    Of the labels that the settings do not name, it has the last `MAX_LABELS`.
+
+    Args:
+        published: topics with a retained message, the longest unchanged first.
+        name: the camera's name.
+        camera: the camera's settings.
+        topics: the node's topics.
+
+    """
+    root = f"{topics.root}/{name}/"
+    counts = (parse_object_count(topic[len(root) :].split("/")) for topic in published if topic.startswith(root))
+    named = {topic_level(label) for label in camera.all_labels}
+    is_counted = place_filter(camera)
+    places = [place for count in counts if count and is_counted(place := Place(count.zone, count.level))]
+    newest = list(dict.fromkeys(place.level for place in reversed(places) if place.level not in named))
+    kept = named.union(newest[:MAX_LABELS])
+    return dict.fromkeys(place for place in places if place.level in kept)
 
 
 def clear_obsolete(
@@ -17,26 +67,17 @@ def clear_obsolete(
     """Clear the retained topics that the configuration no longer produces.
 
     Args:
-        published: topics with a retained message.
+        published: topics with a retained message, the longest unchanged first.
         cameras: the configured cameras, by name.
         topics: the node's topics.
         outbox: the outbox for the clearing messages.
 
     """
+    published = list(published)
+    places = {name: find_places(published, name, camera, topics) for name, camera in cameras.items()}
     for topic in published:
-        if not _is_produced(_levels(topic, topics), cameras):
+        if not _is_produced(_levels(topic, topics), places):
             outbox.put(announcement_message(topic, b""))  # after the one that removes it from Home Assistant
-
-
-def reset_counts(
-    published: Iterable[str], cameras: Mapping[str, CameraSettings], topics: Topics, outbox: Outbox
-) -> None:
-    """Publish a count of 0 where objects were counted, for the topics that the configuration still produces."""
-    for topic in published:
-        levels = _levels(topic, topics)
-        if _is_produced(levels, cameras) and (count := parse_object_count(levels[1:])):
-            # What is there is not known yet.
-            outbox.put(state_message(topic, "OFF" if count.is_occupancy else "0"))
 
 
 def _levels(topic: str, topics: Topics) -> list[str]:
@@ -45,18 +86,18 @@ def _levels(topic: str, topics: Topics) -> list[str]:
     return [] if below == topic else below.split("/")
 
 
-def _is_produced(levels: list[str], cameras: Mapping[str, CameraSettings]) -> bool:
+def _is_produced(levels: list[str], places: Mapping[str, Mapping[Place, None]]) -> bool:
     match levels:
         case [name]:
             return name in _NODE_TOPICS
-        case [camera, *below] if camera in cameras:
-            return _is_produced_by(cameras[camera], below)
+        case [camera, *below] if camera in places:
+            return _is_produced_by(places[camera], below)
     return False
 
 
-def _is_produced_by(camera: CameraSettings, levels: list[str]) -> bool:
+def _is_produced_by(places: Mapping[Place, None], levels: list[str]) -> bool:
     if count := parse_object_count(levels):
-        return is_level_of(count.level, camera.labels_by_zone.get(count.zone, ()))
+        return (count.zone, count.level) in places
     match levels:
         case [name]:  # the node itself clears the snapshot of a camera that publishes none, listed here or not
             return name in {"status", "snapshot"} or name in SETTINGS

@@ -38,6 +38,7 @@ class SavedState(TypedDict):
     settings: dict[str, dict[str, str]]
     """Values by camera and setting."""
     retained: list[str]
+    """The longest unchanged first."""
 
 
 _VALIDATOR = TypeAdapter(SavedState)
@@ -59,6 +60,7 @@ class Store:
         self._retry_s = retry_s
         self._lock = threading.Lock()
         self._changed = False
+        self._is_reordered = False  # which is written with the next change, or at the end
         saved = self._read() or {"settings": {}, "retained": []}
         self._settings = {
             (camera, name): value for camera, settings in saved["settings"].items() for name, value in settings.items()
@@ -86,11 +88,14 @@ class Store:
             self._change()
 
     def add_retained(self, topic: str) -> bool:
-        """Add a topic that has a retained message; return False if it will be in the file soon."""
+        """Add a topic that has a retained message, as the newest; return False if it will be in the file soon."""
         with self._lock:
-            if topic not in self._retained:
-                self._retained[topic] = None
+            if topic in self._retained:
+                del self._retained[topic]
+                self._is_reordered = True
+            else:
                 self._change()
+            self._retained[topic] = None
             return topic in self._saved_topics or self._is_failing
 
     def set_on_saved(self, on_saved: Callable[[], None]) -> None:
@@ -105,9 +110,9 @@ class Store:
                 self._change()
 
     def retained_topics(self) -> list[str]:
-        """Return the topics where the node of this state directory has retained messages."""
+        """Return the topics where this node has retained messages, the longest unchanged first."""
         with self._lock:
-            return sorted(self._retained)
+            return list(self._retained)
 
     def start(self) -> None:
         """Start to write changes."""
@@ -116,6 +121,8 @@ class Store:
 
     def close(self) -> None:
         """Write what has changed, and stop."""
+        with self._lock:
+            self._changed |= self._is_reordered
         if self._path:
             self._worker.stop(_CLOSE_TIMEOUT_S)
 
@@ -160,11 +167,11 @@ class Store:
         with self._lock:
             if not self._changed:
                 return None
-            self._changed = False
+            self._changed = self._is_reordered = False
             settings: dict[str, dict[str, str]] = {}
             for (camera, name), value in self._settings.items():
                 settings.setdefault(camera, {})[name] = value
-            saved = SavedState(version=_VERSION, settings=settings, retained=sorted(self._retained))
+            saved = SavedState(version=_VERSION, settings=settings, retained=list(self._retained))
             self._saved_topics &= self._retained.keys()
         pause_s = None
         assert self._path is not None  # noqa: S101

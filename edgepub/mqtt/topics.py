@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 _MAX_TOPIC_BYTES = 65_535
-_NOT_IN_A_LEVEL = re.compile(r"[^a-z0-9_-]+")
 _EVENTS = re.compile(r"[^+#\x00-\x1f\x7f-\x9f\ud800-\udfff]+/[a-z0-9_-]{1,64}/([a-z0-9_-]{1,64})/events")
 
 
@@ -17,16 +16,6 @@ def is_topic(text: str) -> bool:
     except UnicodeEncodeError:
         return False
     return 0 < size_bytes <= _MAX_TOPIC_BYTES and not any(character in "+#\0" for character in text)
-
-
-def topic_level(label: str) -> str:
-    """Return a label as a topic level."""
-    return _NOT_IN_A_LEVEL.sub("_", label.lower())
-
-
-def is_level_of(level: str, labels: Iterable[str] | None) -> bool:
-    """Return whether a topic level is the level of one of these labels; None: of any label."""
-    return labels is None or level in map(topic_level, labels)
 
 
 UNKNOWN_CAMERA = "?"
@@ -49,7 +38,7 @@ class ObjectCount(NamedTuple):
     zone: str | None
     """None: the whole frame."""
     level: str
-    """The label, as `topic_level` returns it."""
+    """The label, as `label_levels.topic_level` returns it."""
     is_occupancy: bool
 
 

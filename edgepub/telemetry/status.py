@@ -15,6 +15,8 @@ class CameraState:
         """The published status."""
         self.problem: str | None = STARTING
         """Why the camera is not online. None if that is no problem: it is online or disabled, or its file has ended."""
+        self.notes: dict[str, str] = {}
+        """What does not work although the camera does, by the part that notices it."""
 
 
 class BrokerStatus:
@@ -67,4 +69,6 @@ class Status:
     @property
     def notes(self) -> list[str]:
         """What does not work although the node is ready, one line each."""
-        return [f"broker: {note}" for note in self.broker.notes.values()]
+        broker = [f"broker: {note}" for note in self.broker.notes.values()]
+        cameras = [f"{name}: {note}" for name, camera in self.cameras.items() for note in camera.notes.values()]
+        return broker + cameras

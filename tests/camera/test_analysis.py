@@ -46,7 +46,7 @@ class Play:
     """
 
     def __init__(self, script, fps=FPS, end=True, drawn=None, **camera):
-        analysis = Analysis("cam", CameraSettings(source="cam.mp4", model="m", **camera))
+        analysis = Analysis(CameraSettings(source="cam.mp4", model="m", **camera))
         self.objects = []
         self.occurrences = []  # (frame in which it was reported, occurrence)
         self.count_changes = []  # (frame, numbers) at each change
@@ -283,7 +283,7 @@ def test_rare_frames_lose_no_track(moving):
 
 @pytest.mark.parametrize("moved", [0.0, 0.02])
 def test_a_pause_of_the_camera_changes_nothing(moved):
-    analysis = Analysis("cam", CameraSettings(source="cam.mp4", model="m"))
+    analysis = Analysis(CameraSettings(source="cam.mp4", model="m"))
     events = []
     for frame in range(1, 101):
         now_s = frame / FPS + (6.0 if frame > 50 else 0.0)
@@ -300,12 +300,6 @@ def test_an_object_on_the_border_of_a_zone_does_not_flicker():
     assert play.events == ["appeared 1", "zone_entered 1 middle"]
     gone = Play([*still(0.41, 20), *walk(0.41, 0.3, 20)], end=False, **MIDDLE)
     assert not gone.objects[-10][0]["zones"], "beyond the border it has left"
-
-
-def test_a_model_that_reads_text_does_not_fill_the_memory(caplog):
-    play = Play([[at(0.3, label=f"text {n}")] for n in range(1500)], tracking=False, occupancy_on_frames=1)
-    assert len({label for _, numbers in play.count_changes for _, label in numbers}) == 1000
-    assert [(r.levelname, r.camera) for r in caplog.records] == [("WARNING", "cam")]
 
 
 def test_labels_with_the_same_topic_are_counted_separately_here():

@@ -13,6 +13,7 @@ from edgepub.config.settings import Settings
 from edgepub.home_assistant.announcer import Announcer
 from edgepub.home_assistant.device import is_discovery
 from edgepub.home_assistant.discovery import MAX_MESSAGE_BYTES, birth_topics, build
+from edgepub.mqtt.label_levels import topic_level
 from edgepub.mqtt.messages import Received, picture_message, state_message
 from edgepub.mqtt.outbox.outbox import Outbox
 from edgepub.mqtt.store import Store
@@ -186,11 +187,41 @@ def test_what_is_configured_comes_before_the_removal_of_what_was():
 
 
 def test_labels_that_are_detected_later_do_not_displace_those_before():
-    seen = [f"edgepub/garage/porch/objects/label_{number:03}" for number in range(1000)]
-    settings = settings_of({"porch": {}})
+    zones = {f"zone{number}": ZONE for number in range(5)}
+    places = ["", *(f"zones/{zone}/" for zone in zones)]
+    seen = [f"edgepub/garage/porch/{place}objects/label_{number:03}" for number in range(150) for place in places]
+    settings = settings_of({"porch": {"zones": zones}})
     before = counted(components(settings, seen))
-    assert len(before) < 400
-    assert counted(components(settings, [*seen, "edgepub/garage/porch/objects/aardvark"])) == before
+    assert len(before) < 300
+    changed = [*reversed(seen), "edgepub/garage/porch/objects/aardvark"]
+    built = build(settings, changed, [*seen, "edgepub/garage/porch/objects/aardvark"]).messages
+    assert counted(built[PORCH_TOPIC]["components"]) == before
+
+
+def test_labels_beyond_the_bound_are_removed_the_longest_unseen_first():
+    seen = [f"edgepub/garage/porch/objects/label_{number:03}" for number in range(250)]
+    built = components(settings_of({"porch": {"zones": {"steps": {**ZONE, "labels": ["label 001"]}}}}), seen)
+    assert counted({key for key in built if "unique_id" in built[key]} - {"zones/steps/objects/label_001"}) == {
+        "objects/label_001",
+        *(f"objects/label_{number:03}" for number in range(50, 250)),
+    }
+    assert built["objects/label_000"] == {"platform": "sensor"}
+
+
+def test_the_former_topic_of_labels_beyond_a_to_z_is_removed():
+    built = components(settings_of({"porch": {}}), ["edgepub/garage/porch/objects/_/occupancy"])
+    assert built["objects/_"] == {"platform": "sensor"}
+    built = components(settings_of({"porch": {"labels": ["C++"]}}), ["edgepub/garage/porch/objects/c_/occupancy"])
+    assert built["objects/c_/occupancy"] == {"platform": "binary_sensor"}
+    assert built["objects/c--imvsw"]["name"] == "C++ count"
+
+
+def test_a_detected_label_is_named_after_its_topic():
+    labels = ["犬", "C++", "a\0\nb\u202e", "é" * 100]
+    published = [f"edgepub/garage/porch/objects/{topic_level(label)}/occupancy" for label in labels]
+    built = components(settings_of({"porch": {}}), published)
+    names = [built[topic.removeprefix("edgepub/garage/porch/")]["name"] for topic in published]
+    assert names == ["犬", "C++", "A  b", "…"]
 
 
 @pytest.mark.mosquitto
@@ -218,8 +249,10 @@ def test_labels_with_one_topic_have_the_name_of_the_first():
         key: component["name"] for key, component in built.items() if key.startswith("objects") and "name" in component
     }
     assert names == {
-        "objects/_": "人 count",
-        "objects/_/occupancy": "人",
+        "objects/--4s5lu": "人 count",
+        "objects/--4s5lu/occupancy": "人",
+        "objects/--5c62m": "车 count",
+        "objects/--5c62m/occupancy": "车",
         "objects/tv": "TV count",
         "objects/tv/occupancy": "TV",
         "objects/occupancy": "Occupancy count",
@@ -305,7 +338,10 @@ class Announcing:
             self.store.add_retained(topic)
         self.outbox = Outbox(9, ledger=self.store)
         self.announcer = Announcer(
-            lambda topics: build_messages(settings, topics), self.store.retained_topics, self.outbox, **options
+            lambda retained, known: build(settings, retained, known).messages,
+            self.store.retained_topics,
+            self.outbox,
+            **options,
         )
 
     async def send(self, number):

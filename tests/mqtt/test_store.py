@@ -27,7 +27,7 @@ def test_everything_is_there_again_after_a_restart(state_dir):
     with open_store(state_dir) as store:
         assert store.setting("porch", "min_score") == "0.7"
         assert store.setting("porch", "max_fps") is None
-        assert store.retained_topics() == ["a", "b"]
+        assert store.retained_topics() == ["b", "a"], "the longest unchanged first"
     assert state_dir.stat().st_mode & 0o777 == 0o700
     assert (state_dir / "state.json").stat().st_mode & 0o777 == 0o600
 

@@ -1,7 +1,6 @@
 """Finds the events and counts of one camera's objects: tracks, zones and lines, result by result."""
 
 import itertools
-import logging
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -15,10 +14,6 @@ from edgepub.camera.analysis.tracker import Tracker
 from edgepub.camera.frames import Frame
 from edgepub.config.areas import ZoneSettings
 from edgepub.config.camera import CameraSettings
-from edgepub.telemetry.logs import camera_logger
-
-_MAX_LABELS = 1000
-_log = logging.getLogger(__name__)
 
 Counts = Mapping[tuple[str | None, str], int]
 """The number of objects by zone (None: in the whole frame) and label; 0 for those that are missing."""
@@ -51,21 +46,18 @@ class Analysis:
     """Tracks, zones, lines and counts of one camera.
 
     Args:
-        camera: the camera's name.
         settings: the camera's settings.
         track_ids: unused track numbers; None: from 1.
 
     """
 
-    def __init__(self, camera: str, settings: CameraSettings, track_ids: Iterator[int] | None = None) -> None:
+    def __init__(self, settings: CameraSettings, track_ids: Iterator[int] | None = None) -> None:
         self._on_frames, self._off_s = settings.occupancy_on_frames, settings.occupancy_off_s
-        self._log = camera_logger(_log, camera)
         lost_s = max(settings.track_lost_s, self._off_s)
         self._tracker = Tracker(lost_s, track_ids or itertools.count(1)) if settings.tracking else None
         self._presence = self._new_presence()
         self._zones = {name: self._new_zone(zone) for name, zone in settings.zones.items()}
         self._lines = {name: Line(line) for name, line in settings.lines.items()}
-        self._labels: set[str] = set()
 
     def update(self, objects: Sequence[dict[str, Any]], frame: Frame) -> Findings:
         """Process the detections of the next frame, and add its `track_id` and its `zones` to each.
@@ -77,7 +69,6 @@ class Analysis:
         """
         height, width = frame.image.shape[:2]
         moment = Moment(frame.number, frame.timestamp, frame.source_s, width, height)
-        objects = [o for o in objects if o["label"] in self._labels or self._add_label(o["label"])]
         if self._tracker:
             self._tracker.track(objects, width, frame.source_s)
         found = self._index(objects, moment)
@@ -174,14 +165,3 @@ class Analysis:
             for _, track_id in gone:
                 line.forget(track_id)
         return gone
-
-    def _add_label(self, label: str) -> bool:
-        """Return whether to process objects of a new label: a model that reads text may give a new one each time."""
-        if len(self._labels) == _MAX_LABELS:
-            return False
-        self._labels.add(label)
-        if len(self._labels) == _MAX_LABELS:
-            self._log.warning(
-                "%d labels are counted, the maximum; objects with other labels are not: set `labels`", _MAX_LABELS
-            )
-        return True

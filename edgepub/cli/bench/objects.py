@@ -87,7 +87,7 @@ def _echo_cases(directory: Path) -> Iterator[Case]:
 
 def _frame_ms(number: int, settings: dict[str, Any]) -> float:
     camera = CameraSettings(source="camera.mp4", model="any", **settings)
-    analysis = Analysis("camera", camera)
+    analysis = Analysis(camera)
     object_counts = ObjectCounts("camera", camera, Topics("edgepub", "bench"), Outbox(256))
     image = _make_image(640, 480)
     times = []

@@ -81,7 +81,7 @@ def make_reporter(outbox: Outbox, metrics: CameraMetrics) -> Reporter:
         identity,
         topics,
         DetectionsBuilder(identity, None, 0.5),
-        Analysis("camera", settings),
+        Analysis(settings),
         ObjectCounts("camera", settings, topics, outbox),
         Snapshots(identity, settings.snapshot, SnapshotThread(), lambda _: None, metrics),
         Viewfinder(),

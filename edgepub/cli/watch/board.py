@@ -15,6 +15,7 @@ from edgepub.cli.watch.formatting import clean, describe_event, format_duration
 from edgepub.cli.watch.tally import parse_detections
 from edgepub.config.fields import is_valid_name
 from edgepub.mqtt.commands import SETTINGS
+from edgepub.mqtt.label_levels import is_label_level
 from edgepub.mqtt.messages import Received
 from edgepub.telemetry.status import CameraStatus
 
@@ -146,9 +147,9 @@ class Board:
                 return News(clock, f"{node}/{name}", describe_event(event), message.retained)
             case "status", ():
                 return self._update_status(node, name, message)
-            case "objects", (label,) if is_valid_name(label):
-                number = int(message.payload)
-                self._camera(node, name).set_count(label, number)
+            case "objects", (level,) if is_label_level(level):
+                number = int(message.payload or b"0")  # empty: it is not counted any more
+                self._camera(node, name).set_count(level, number)
             case setting, () if setting in SETTINGS and message.payload:
                 value = clean(message.payload.decode(), _MAX_VALUE_LENGTH)
                 self._camera(node, name).settings[setting] = value

@@ -3,7 +3,9 @@
 import time
 from dataclasses import dataclass, field
 
+from edgepub.cli.watch.formatting import clean
 from edgepub.cli.watch.tally import Summary, Tally
+from edgepub.mqtt.label_levels import label_text
 
 _MAX_LABELS = 100
 _MIN_FULL_SHARE = 0.9
@@ -33,6 +35,7 @@ class Camera:
     dropped: int = 0
     settings: dict[str, str] = field(default_factory=dict)
     counts: dict[str, int] = field(default_factory=dict)
+    """The number of objects by label, as a topic level."""
     tally: Tally = field(default_factory=Tally)
     figures: Figures | None = None
 
@@ -41,10 +44,13 @@ class Camera:
         self.tally.add(summary)
         self.dropped = summary.dropped
 
-    def set_count(self, label: str, number: int) -> None:
-        """Set the number of objects with a label."""
-        if label in self.counts or len(self.counts) < _MAX_LABELS:
-            self.counts[label] = number
+    def set_count(self, level: str, number: int) -> None:
+        """Set the number of objects with a label, given as a topic level."""
+        if level not in self.counts and len(self.counts) >= _MAX_LABELS:
+            empty = next((level for level, number in self.counts.items() if not number), level)
+            self.counts.pop(empty, None)
+        if level in self.counts or len(self.counts) < _MAX_LABELS:
+            self.counts[level] = number
 
     def clear_retained(self) -> None:
         """Clear the values that come from retained messages."""
@@ -70,7 +76,8 @@ class Camera:
         """The objects in the frame as text, from the newest source: detections, else counts."""
         if not self.counts or self.tally.is_fresh:
             return self.tally.objects_text if self.tally.messages else ""
-        return ", ".join(f"{number} {label}" for label, number in self.counts.items() if number) or "nothing"
+        found = {level: number for level, number in self.counts.items() if number}
+        return ", ".join(f"{number} {clean(label_text(level))}" for level, number in found.items()) or "nothing"
 
     def _current_figures(self) -> Figures | None:
         """Return the node's figures, unless the detections give the same figures sooner."""

@@ -275,6 +275,11 @@ class Outbox:
         """Return the topics of the events that wait."""
         return self._durable.topics()
 
+    def clearing(self) -> set[str]:
+        """Return the retained topics that are cleared, but that the broker may still have."""
+        with self._lock:
+            return self._lanes.retained.clearing()
+
     def figures(self) -> OutboxFigures:
         """Return how many messages are where."""
         with self._lock:

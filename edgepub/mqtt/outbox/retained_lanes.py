@@ -52,6 +52,10 @@ class RetainedLanes:
         if self._ledger and not any(topic in lane for lane in self._lanes.values()):
             self._ledger.remove_retained(topic)
 
+    def clearing(self) -> set[str]:
+        """Return the topics that are cleared, but not acknowledged yet."""
+        return self.announcements.clearing()
+
     def resend(self, *names: str) -> None:
         """Send every value of these lanes again; of all lanes if none is named."""
         for name in names or self._lanes:

@@ -59,6 +59,10 @@ class AnnouncementLane(SingleLane):
         self._clock = clock
         self._quiet_until_s = 0.0
 
+    def clearing(self) -> set[str]:
+        """Return the topics that are cleared, but not acknowledged yet."""
+        return {topic for topic, message in self._newest.items() if not message.payload}
+
     def be_quiet(self, topic: str, pause_s: float) -> None:
         """Send nothing for a while because of the announcement of this topic, and then that one last."""
         self._quiet_until_s = self._clock() + pause_s
