@@ -24,6 +24,7 @@ class CountedLabels:
         retained: the levels that have topics from earlier runs, the longest unseen first.
         log: takes one line when there are more labels than places, and one for labels with the same level.
         notes: the camera's notes, which tell the former.
+        can_replace: tells whether topics can be cleared now.
         max_others: how many labels the settings need not name.
         min_unseen_s: how long a label keeps its place.
         clock: returns monotonic seconds.
@@ -36,6 +37,7 @@ class CountedLabels:
         retained: Iterable[str],
         log: CameraLogger,
         notes: dict[str, str],
+        can_replace: Callable[[], bool] = lambda: True,
         max_others: int = MAX_LABELS,
         min_unseen_s: float = _MIN_UNSEEN_S,
         clock: Callable[[], float] = time.monotonic,
@@ -46,6 +48,7 @@ class CountedLabels:
         self._present: set[str] = set()
         self._log = log
         self._notes = notes
+        self._can_replace = can_replace
         self._max_others = max_others
         self._min_unseen_s = min_unseen_s
         self._clock = clock
@@ -78,7 +81,7 @@ class CountedLabels:
                     replaced.append(former)
                 if len(self._seen_s) >= self._max_others:
                     self._note_limit()
-                    if not self._has_old(now_s):
+                    if not (self._has_old(now_s) and self._can_replace()):
                         continue
                     replaced.append(self._remove_oldest())
                 self._seen_s[level] = now_s

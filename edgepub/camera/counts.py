@@ -13,6 +13,7 @@ from edgepub.mqtt.retained import Place, place_filter
 from edgepub.mqtt.topics import OCCUPANCY_SUFFIX, Topics
 from edgepub.telemetry.logs import camera_logger
 
+_MAX_CLEARING = 1000
 _log = logging.getLogger(__name__)
 
 
@@ -48,7 +49,8 @@ class ObjectCounts:
         self._on_change = on_change
         levels = [place.level for place in retained]
         notes = {} if notes is None else notes
-        self._labels = CountedLabels(settings.all_labels, levels, camera_logger(_log, camera), notes)
+        log = camera_logger(_log, camera)
+        self._labels = CountedLabels(settings.all_labels, levels, log, notes, self._can_clear)
         self._counted = settings.labels_by_zone
         self._published: dict[Place, int] = {}
         for place in retained:
@@ -103,6 +105,10 @@ class ObjectCounts:
         self._outbox.put(state_message(topic, str(count)))
         if before is None or bool(before) != bool(count):
             self._outbox.put(state_message(topic + OCCUPANCY_SUFFIX, "ON" if count else "OFF"))
+
+    def _can_clear(self) -> bool:
+        """Return whether few topics wait to be cleared: without the broker their number would grow with each label."""
+        return len(self._outbox.clearing()) < _MAX_CLEARING
 
     def _clear(self, levels: Iterable[str]) -> None:
         """Clear the topics of labels that are not counted any more."""

@@ -38,7 +38,7 @@ def clear_known(settings: NodeSettings, directory: Path) -> None:
 
 async def _clear_known(settings: NodeSettings, node_store: store.Store) -> None:
     async with _connect(settings) as session:
-        await _clear(session, node_store.retained_topics(), node_store)
+        await _clear(session, sorted(node_store.retained_topics()), node_store)
 
 
 def purge(settings: NodeSettings) -> list[str]:

@@ -75,7 +75,7 @@ def clear_obsolete(
     """
     published = list(published)
     places = {name: find_places(published, name, camera, topics) for name, camera in cameras.items()}
-    for topic in published:
+    for topic in sorted(published):  # of a former name, `info` and `status` last: by them it is known
         if not _is_produced(_levels(topic, topics), places):
             outbox.put(announcement_message(topic, b""))  # after the one that removes it from Home Assistant
 

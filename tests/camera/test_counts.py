@@ -97,6 +97,23 @@ async def test_topics_stay_bounded_over_restarts_and_the_labels_seen_last_have_t
     assert 0 < len(warnings) <= 12, "once a life"
 
 
+async def test_without_a_broker_the_number_of_waiting_messages_and_known_topics_is_bounded():
+    camera = Camera()
+    for number in range(MAX_LABELS):
+        camera.store.add_retained(f"{TOPICS.root}/cam/objects/text_{number}")
+    await camera.start()
+    sizes = []
+    for number in range(200):  # each as after a restart: the places of earlier runs are free
+        places = find_places(camera.store.retained_topics(), "cam", camera.settings, TOPICS)
+        counts = ObjectCounts("cam", camera.settings, TOPICS, camera.outbox, places)
+        counts.update({(None, f"new {number}-{n}"): 1 for n in range(50)})
+        sizes.append(sum(camera.outbox.figures().sizes.values()))
+    assert max(sizes) == sizes[-1] < 3000
+    assert len(camera.store.retained_topics()) < 3000
+    await camera.send()
+    assert len(camera.levels()) < 1000
+
+
 async def test_too_many_topics_of_an_earlier_version_are_cleared_at_the_start():
     camera = Camera()
     for number in range(3000):
@@ -149,7 +166,7 @@ class Bound:
     def __init__(self, named=(), retained=()):
         self.now_s, self.notes = 0.0, {}
         log = camera_logger(logging.getLogger("test"), "cam")
-        self.labels = CountedLabels(named, retained, log, self.notes, 2, 10.0, lambda: self.now_s)
+        self.labels = CountedLabels(named, retained, log, self.notes, lambda: True, 2, 10.0, lambda: self.now_s)
 
     def at(self, now_s, *present):
         self.now_s = now_s

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from edgepub.mqtt.label_levels import topic_level
+from edgepub.mqtt.retained import MAX_LABELS
 from tests.support.brokers import Mosquitto
 from tests.support.ha_lab import schema_errors
 from tests.support.studio import BOX
@@ -220,6 +222,54 @@ def test_new_entities_appear_and_obsolete_ones_are_removed(mosquitto, studio, ho
     assert cli("discovery", "--purge", "-c", daemon.file).returncode == 0
     wait_until(lambda: not ha.entities() and not ha.devices(), "the removal of everything")
     assert ha.problems() == []
+
+
+def test_labels_beyond_a_to_z_have_entities_and_obsolete_labels_are_removed(
+    mosquitto, studio, home, run_daemon, subscribe, tmp_path
+):
+    """The node was upgraded: version 0.1.0 had one topic for all such labels, and kept those of all texts."""
+    base, config = "edgepub/garage/porch", "homeassistant/device/edgepub_garage_CAMERA_porch/config"
+    old = ["_", *(f"text_{number}" for number in range(MAX_LABELS + 5))]
+    entities = {
+        f"objects/{level}": {
+            "platform": "sensor",
+            "unique_id": f"{base}/objects/{level}",
+            "name": f"{level} count",
+            "state_topic": f"{base}/objects/{level}",
+        }
+        for level in old
+    }
+    device = {"identifiers": [base], "name": "Porch"}
+    reader = subscribe(mosquitto.port)
+    message = {"device": device, "origin": {"name": "edgepub"}, "components": entities}
+    reader.publish(config, json.dumps(message), retain=True)
+    for level in old:
+        reader.publish(f"{base}/objects/{level}", "0", retain=True)
+    (tmp_path / "state").mkdir()
+    retained = [config, *(f"{base}/objects/{level}" for level in old)]
+    (tmp_path / "state/state.json").write_text(json.dumps({"settings": {}, "retained": retained}))
+    ha = home(mosquitto.port)
+
+    def count_of(level):
+        ids = {entry["unique_id"]: entity for entity, entry in ha.entities().items()}
+        entity = ids.get(f"{base}/objects/{level}")
+        return entity and ha.states().get(entity, {}).get("state")
+
+    wait_until(lambda: count_of("_") == "0" and count_of("text_0") == "0", "the entities of 0.1.0")
+    labels = ["犬", "猫", "C++", "C#", "person"]
+    boxes = [{**BOX, "label": label, "bbox": [12 * n, 8, 12 * n + 10, 60]} for n, label in enumerate(labels)]
+    daemon = run_daemon(porch(studio, mosquitto.url, [boxes] * 25))
+    wait_until(lambda: all(count_of(topic_level(label)) == "1" for label in labels), "a count of each")
+    names = {entry["original_name"] for entry in ha.entities().values()}
+    assert {f"{label} count" for label in ("犬", "猫", "C++", "C#", "Person")} <= names
+    wait_until(lambda: count_of("_") is None and count_of("text_0") is None, "the removal of the obsolete ones")
+    ids = {entry["unique_id"] for entry in ha.entities().values()}
+    assert sum("/objects/" in unique_id and "/occupancy" not in unique_id for unique_id in ids) == MAX_LABELS
+    assert daemon.terminate() == 0
+    kept = [topic for topic in subscribe(mosquitto.port).retained() if "/objects/" in topic]
+    assert len(kept) <= 2 * MAX_LABELS
+    assert not [topic for topic in kept if topic.startswith((f"{base}/objects/_", f"{base}/objects/text_0/"))]
+    assert not [line for line in ha.problems() if "logging too frequently" not in line]  # of so many new entities
 
 
 def test_all_states_are_right_soon_after_any_kill_or_restart(tmp_path, studio, home, run_daemon, subscribe, request):

@@ -217,7 +217,7 @@ def test_every_topic_is_in_the_table():
     public = {name for name in vars(Topics) if not name.startswith("_")} - {"prefix", "node", "root", "parse_command"}
     assert public == TOPICS.keys(), "a new topic must be explained"
     page = (ROOT / "docs/topics.md").read_text()
-    table = re.sub(r"\s", "", page[page.index("| topic |") : page.index("A label becomes")])
+    table = re.sub(r"\s", "", page[page.index("| topic |") : page.index("If a change of the configuration")])
     named_topics = [topic.replace("P/N", "P") for topics in TOPICS.values() for topic in topics]
     assert [topic for topic in named_topics if f"`{topic}`" not in table] == []
 
