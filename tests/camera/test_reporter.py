@@ -55,7 +55,7 @@ class Desk:
             IDENTITY,
             TOPICS,
             DetectionsBuilder(IDENTITY, camera.labels, 0.0),
-            analysis("cam", camera),
+            analysis(camera),
             ObjectCounts("cam", camera, TOPICS, self.outbox),
             Snapshots(IDENTITY, camera.snapshot, SnapshotThread(), lambda _: None, self.metrics),
             self.viewfinder,
