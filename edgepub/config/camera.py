@@ -59,7 +59,10 @@ class CameraSettings(Section):
     """Each camera has a source and a model, and settings for what is published."""
 
     source: str | int | None = None
-    """A URL (`rtsp://`, `http://`, ...), a file, or the number of a webcam. Required, unless `source_file` is set."""
+    """A URL, a file, or the number of a webcam. Required, unless `source_file` is set.
+
+    A URL begins with `rtsp://`, `rtsps://`, `http://`, `https://`, `rtmp://`, `rtmps://`, `srt://`, `udp://`, `rtp://`,
+    `tcp://` or `tls://`. Pictures can have up to 8192 x 4352 pixels, or as many in another shape."""
     source_file: ReadableFile | None = None
     """A file that contains the source. Use it for a URL that contains a password."""
     model: Name

@@ -11,6 +11,15 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 
 BROKER_PORTS = {"mqtt": 1883, "mqtts": 8883, "ws": 80, "wss": 443, "unix": 0}
 NODE_TOPICS = frozenset({"status", "info", "stats"})
+_CAMERA_URLS = (
+    *("rtsp://", "rtsps://", "http://", "https://", "rtmp://", "rtmps://", "srt://"),
+    *("udp://", "rtp://", "tcp://", "tls://"),
+)
+# What FFmpeg would take for a protocol: all before `://`, and those of its own that read files or other sources.
+_OTHER_PROTOCOL = re.compile(
+    r"(async|cache|concatf?|crypto|data|fd|file|md5|pipe|tee|unix)(?=[:+])|subfile(?=,)|[^:,]*(?=.*://)", re.IGNORECASE
+)
+_SOURCE = "must be a URL (rtsp://...), a file, or the number of a webcam (0 or more)"
 _HALF_URL = re.compile(r"[a-z]{2,}:/(?!/)", re.IGNORECASE)
 _NEGATIVE = re.compile(r"-\d+")
 _PLANE_ENDS = "".join(chr(plane | 0xFFFE) + chr(plane | 0xFFFF) for plane in range(0, 0x110000, 0x10000))
@@ -202,6 +211,15 @@ def resolve_source(source: object, info: ValidationInfo) -> str | int | Path:
         return int(source)
     if isinstance(source, int) and not isinstance(source, bool) and source >= 0:
         return source
-    if not isinstance(source, str) or not source or _HALF_URL.match(source) or _NEGATIVE.fullmatch(source):
-        raise ValueError("must be a URL (rtsp://...), a file, or the number of a webcam (0 or more)")
-    return source if "://" in source else absolute_path(source, info)
+    if not isinstance(source, str) or not source or _NEGATIVE.fullmatch(source):
+        raise ValueError(_SOURCE)
+    if source.startswith(_CAMERA_URLS):
+        return source
+    if other := _OTHER_PROTOCOL.match(source):
+        urls = ", ".join(_CAMERA_URLS)
+        raise ValueError(
+            f"{other[0]!r} is no protocol of a camera: begin with one of {urls}, or write only a file's path"
+        )
+    if _HALF_URL.match(source):
+        raise ValueError(_SOURCE)
+    return absolute_path(source, info)

@@ -17,11 +17,12 @@ SIDE = 144  # of the face in the clip
 
 def frames_of(video):
     """Return the face of each frame of the demo's video."""
-    capture = cv2.VideoCapture(str(video))
     faces = []
-    while (read := capture.read())[0]:
-        faces.append(cv2.resize(read[1][FACE], (SIDE, SIDE), interpolation=cv2.INTER_CUBIC))
-    capture.release()
+    with video.open("rb") as file:
+        capture = cv2.VideoCapture(file, cv2.CAP_FFMPEG, [])
+        while (read := capture.read())[0]:
+            faces.append(cv2.resize(read[1][FACE], (SIDE, SIDE), interpolation=cv2.INTER_CUBIC))
+        capture.release()
     return faces
 
 

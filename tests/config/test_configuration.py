@@ -13,6 +13,10 @@ from edgepub.config.settings import ModelSettings
 from edgepub.core.errors import ConfigurationError
 
 GONE = object()
+NO_PROTOCOL = (
+    "is no protocol of a camera: begin with one of rtsp://, rtsps://, http://, https://, rtmp://, rtmps://, srt://, "
+    "udp://, rtp://, tcp://, tls://, or write only a file's path"
+)
 GOOD = """
 node: garage
 models:
@@ -183,6 +187,17 @@ WRONG = [
     ({"cameras__porch__source": -1}, "cameras.porch.source: must be a URL (rtsp://...), a file, or the number of a webcam (0 or more)"),
     ({"cameras__porch__source": 1.5}, "cameras.porch.source: must be a URL (rtsp://...), a file, or the number of a webcam (0 or more)"),
     ({"cameras__porch__source": "rtsp:/u:s3cret@h/x"}, "cameras.porch.source: must be a URL (rtsp://...), a file, or the number of a webcam (0 or more)"),
+    ({"cameras__porch__source": "file:///srv/film.mp4"}, f"cameras.porch.source: 'file' {NO_PROTOCOL}"),
+    ({"cameras__porch__source": "RTSP://u:s3cret@h/x"}, f"cameras.porch.source: 'RTSP' {NO_PROTOCOL}"),
+    ({"cameras__porch__source": "hls+http://u:s3cret@h/x"}, f"cameras.porch.source: 'hls+http' {NO_PROTOCOL}"),
+    ({"cameras__porch__source": "ftp://u:s3cret@h/x"}, f"cameras.porch.source: 'ftp' {NO_PROTOCOL}"),
+    ({"cameras__porch__source": "concat:a.ts|b.ts"}, f"cameras.porch.source: 'concat' {NO_PROTOCOL}"),
+    ({"cameras__porch__source": "concat:rtsp://u:s3cret@h|b"}, f"cameras.porch.source: 'concat' {NO_PROTOCOL}"),
+    ({"cameras__porch__source": "subfile,,start,0,end,9,,:/srv/film.mp4"}, f"cameras.porch.source: 'subfile' {NO_PROTOCOL}"),
+    ({"cameras__porch__source": "crypto+file:///srv/film.mp4"}, f"cameras.porch.source: 'crypto' {NO_PROTOCOL}"),
+    ({"cameras__porch__source": "data:video/mp4;base64,AAAA"}, f"cameras.porch.source: 'data' {NO_PROTOCOL}"),
+    ({"cameras__porch__source": "pipe:0"}, f"cameras.porch.source: 'pipe' {NO_PROTOCOL}"),
+    ({"cameras__porch__source": "tee:a|b"}, f"cameras.porch.source: 'tee' {NO_PROTOCOL}"),
     ({"cameras__porch__source": "~nobody-of-this-name/x"}, "cameras.porch.source: could not determine home directory: ~nobody-of-this-name/x"),
     ({"cameras__porch__source_file": "/no/url"}, "cameras.porch.source_file: no such file: /no/url"),
     ({"cameras__porch__model": GONE}, "cameras.porch.model: is missing"),
@@ -398,9 +413,17 @@ def test_paths_are_relative_to_the_configuration(tmp_path, monkeypatch):
     assert camera.resolved_source == tmp_path / "clips" / "a.mp4"
 
 
-@pytest.mark.parametrize(("source", "resolved"), [(0, 0), ("1", 1), ("rtsp://h/s", "rtsp://h/s")])
+@pytest.mark.parametrize(
+    ("source", "resolved"),
+    [(0, 0), ("1", 1), *((url, url) for url in ("rtsp://h/s", "https://h/a?b=c://d", "srt://h:9", "udp://@:5000"))],
+)
 def test_sources(tmp_path, source, resolved):
     assert load(tmp_path, changed(cameras__porch__source=source)).cameras["porch"].resolved_source == resolved
+
+
+@pytest.mark.parametrize("name", ["clip:1.mp4", "file", "concat.mp4", "clips/pipe:0", "subfile.mp4", "data,1.mp4"])
+def test_a_path_is_no_protocol(tmp_path, name):
+    assert load(tmp_path, changed(cameras__porch__source=name)).cameras["porch"].resolved_source == tmp_path / name
 
 
 def test_a_source_from_a_file(tmp_path):

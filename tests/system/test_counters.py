@@ -20,6 +20,7 @@ from edgepub.telemetry.metrics import STAGES, CameraMetrics
 from tests.support.brokers import Mosquitto
 from tests.support.durable_lane import query
 from tests.support.http_server import ready
+from tests.support.jpeg_camera import JpegCamera, empty_picture, jpeg, part
 from tests.support.studio import BOX
 from tests.support.waiting import WAIT_S, free_port, wait_until
 
@@ -30,7 +31,7 @@ CASES = {
     "an outage": {
         *("captured", "inferred", "published", "events", "snapshots", "reconnects"),
         *("broker.reconnects", "broker.under_way"),
-        *(f"sampled.{reason}" for reason in SAMPLED),
+        *(f"sampled.{reason}" for reason in SAMPLED if reason != "undecodable"),
         *("dropped.queue_full", "dropped.invalid", "dropped.event_queue_full"),
         *(f"outbox.{lane}" for lane in ("announcements", "state", "durable", "pictures", "stream")),
         *(f"latency_ms.{stage}" for stage in STAGES),
@@ -45,6 +46,7 @@ CASES = {
         *("dropped.given_up", "dropped.event_given_up", "dropped.snapshot_given_up", "broker.held_back"),
     },
     "a mad model": {f"objects_dropped.{reason}" for reason in OBJECTS_DROPPED},
+    "pictures that are too large": {"sampled.undecodable"},
     "a stop that loses messages": {"dropped.stopped", "dropped.event_stopped"},
 }
 IN_METRICS = {
@@ -132,8 +134,8 @@ class Watched:
     def note_stats(self, payloads):
         """Note which counters of the stats are not 0."""
         for payload in payloads:
-            for part in [payload, *payload["cameras"].values()]:
-                for key, value in part.items():
+            for section in [payload, *payload["cameras"].values()]:
+                for key, value in section.items():
                     if isinstance(value, dict) and key != "cameras":
                         self.moved["stats"] |= {f"{key}.{name}" for name, number in value.items() if number}
                     elif isinstance(value, int | float) and value > 0:
@@ -263,6 +265,16 @@ def test_counters_of_a_mad_model(mosquitto, run_daemon, subscribe, studio):
     settings["models"]["echo"] = studio.model("large", side=128)
     watched = Watched(run_daemon, settings)
     watched.wait_until_moved(CASES["a mad model"], subscribe(mosquitto.port))
+
+
+@pytest.mark.mosquitto
+def test_counters_of_pictures_that_are_too_large(broker, run_daemon, subscribe, studio):
+    broker.start()
+    settings = watched_settings(studio, broker.url, studio.video(VISITS))
+    with JpegCamera([part(empty_picture()), part(jpeg(16_000, 16_000))]) as camera:
+        settings["cameras"]["large"] = {"source": camera.url(), "model": "echo"}
+        watched = Watched(run_daemon, settings)
+        watched.wait_until_moved(CASES["pictures that are too large"], subscribe(broker.port))
 
 
 @pytest.mark.mosquitto

@@ -2,12 +2,15 @@
 
 import threading
 import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from io import BufferedReader, FileIO
 from pathlib import Path
 
 import cv2
 
 from edgepub.camera.frames import Frame, Frames
-from edgepub.camera.sources.capture import Gate, grab, open_capture
+from edgepub.camera.sources.capture import Gate, Reader, open_reader
 from edgepub.core.errors import SourceError
 
 _DEFAULT_FPS = 25.0  # for a file without a frame rate
@@ -38,30 +41,29 @@ class FileSource:
         """Yield the file's frames; in real time, None for a frame that is not used.
 
         Raises:
-            SourceError: no such file, or not a video.
+            SourceError: no such file, not a video, or its pictures are too large.
 
         """
         if not self._path.is_file():
             raise SourceError(f"no such file: {self._path}")
-        reason = f"not a video that OpenCV can read: {self._path}"
-        with open_capture(str(self._path), cv2.CAP_ANY, [], reason) as capture:
-            parameters = _decoder_parameters(capture)
+        with self._open([]) as reader:
+            parameters = _decoder_parameters(reader)
         self._gate.reset()
         number = 0
         began_s = time.monotonic()
         round_s = 0.0
         while not stopping.is_set():
             before = number
-            with open_capture(str(self._path), cv2.CAP_ANY, parameters, reason) as capture:
-                clock = _Clock(capture)
-                while not stopping.is_set() and grab(capture):
+            with self._open(parameters) as reader:
+                clock = _Clock(reader.capture)
+                while not stopping.is_set() and reader.grab():
                     number += 1
                     media_s = round_s + clock.read_s()
                     if self.live:
                         stopping.wait(max(0.0, began_s + media_s - time.monotonic()))
                     captured_s, timestamp = time.monotonic(), time.time()
-                    ok, image = capture.retrieve() if self._gate.admit(media_s) else (False, None)
-                    if ok and image is not None:
+                    image = reader.retrieve(media_s)
+                    if image is not None:
                         yield Frame(image, number, timestamp, captured_s, media_s)
                     elif self.live:
                         yield None
@@ -70,6 +72,35 @@ class FileSource:
                 raise SourceError(f"a video without a frame: {self._path}")
             if not self._loop:
                 return
+
+    @contextmanager
+    def _open(self, parameters: Sequence[int]) -> Iterator[Reader]:
+        # FFmpeg gets the content, not the path: so it never needs its protocol `file`, which a server could name, too.
+        reason = f"not a video that OpenCV can read: {self._path}"
+        try:
+            content = _Content(FileIO(self._path))
+        except OSError as error:
+            raise SourceError(f"cannot be read: {error.strerror}: {self._path}") from None
+        with content, open_reader(content, cv2.CAP_FFMPEG, parameters, self._gate, str(self), reason) as reader:
+            yield reader
+
+
+class _Content(BufferedReader):
+    """The content of a file. It ends where it cannot be read: an exception in one of these calls crashes OpenCV."""
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        """Read up to that many bytes."""
+        try:
+            return super().read(size)
+        except (OSError, ValueError, MemoryError):
+            return b""
+
+    def seek(self, target: int, whence: int = 0, /) -> int:
+        """Move to an offset; return where that is, or -1."""
+        try:
+            return super().seek(target, whence)
+        except (OSError, ValueError):
+            return -1
 
 
 class _Clock:
@@ -95,12 +126,10 @@ class _Clock:
         return due_s
 
 
-def _decoder_parameters(capture: cv2.VideoCapture) -> list[int]:
+def _decoder_parameters(reader: Reader) -> list[int]:
     """Return the parameters to open this video with.
 
     FFmpeg decodes with one thread for each processor. With small pictures, passing frames between threads costs more
     than it gains.
     """
-    pixels = capture.get(cv2.CAP_PROP_FRAME_WIDTH) * capture.get(cv2.CAP_PROP_FRAME_HEIGHT)
-    small = pixels <= _MAX_SMALL_PIXELS and capture.getBackendName() == "FFMPEG"
-    return [cv2.CAP_PROP_N_THREADS, 1] if small else []
+    return [cv2.CAP_PROP_N_THREADS, 1] if reader.pixels <= _MAX_SMALL_PIXELS else []

@@ -8,7 +8,7 @@ from pathlib import Path
 import cv2
 
 from edgepub.camera.frames import Frame, Frames
-from edgepub.camera.sources.capture import Gate, grab, open_capture
+from edgepub.camera.sources.capture import Gate, Reader, open_reader
 from edgepub.core.errors import SourceError
 from edgepub.core.redaction import url_origin
 
@@ -43,7 +43,7 @@ class LiveSource:
         """Yield the camera's frames as they come; None for a frame that is not used.
 
         Raises:
-            SourceError: it cannot be opened, or gives no more frames.
+            SourceError: it cannot be opened, its pictures are too large, or it gives no more frames.
 
         """
         backend = cv2.CAP_FFMPEG if isinstance(self._source, str) else cv2.CAP_ANY
@@ -51,19 +51,19 @@ class LiveSource:
         self._gate.reset()
         number = 0
         while not stopping.is_set():
-            with open_capture(self._source, backend, self._parameters(), reason) as capture:
-                if not self._large and self._is_large(capture):
+            with open_reader(self._source, backend, self._parameters(), self._gate, str(self), reason) as reader:
+                if not self._large and self._is_large(reader):
                     self._large = True
                     continue
                 while not stopping.is_set():
-                    if not grab(capture):
-                        raise SourceError(f"{self}: no more frames")
+                    if not reader.grab():
+                        raise SourceError(f"{self}: no more frames, or none that can be decoded")
                     captured_s, timestamp = time.monotonic(), time.time()
                     if stopping.is_set():
                         return  # the read hung and was abandoned
                     number += 1
-                    ok, image = capture.retrieve() if self._gate.admit(captured_s) else (False, None)
-                    if ok and image is not None:
+                    image = reader.retrieve(captured_s)
+                    if image is not None:
                         yield Frame(image, number, timestamp, captured_s, captured_s)
                     else:
                         yield None
@@ -91,6 +91,5 @@ class LiveSource:
         # frames a second with two processors. One thread keeps up with a camera, unless its pictures are very large.
         return timeouts if self._large else [*timeouts, cv2.CAP_PROP_N_THREADS, 1]
 
-    def _is_large(self, capture: cv2.VideoCapture) -> bool:
-        pixels = capture.get(cv2.CAP_PROP_FRAME_WIDTH) * capture.get(cv2.CAP_PROP_FRAME_HEIGHT)
-        return isinstance(self._source, str) and pixels > _MAX_ONE_THREAD_PIXELS
+    def _is_large(self, reader: Reader) -> bool:
+        return isinstance(self._source, str) and reader.pixels > _MAX_ONE_THREAD_PIXELS

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
-from typing import Any
+from typing import Any, cast
 
 import cv2
 from rich.table import Table
@@ -104,10 +104,12 @@ def make_real_cases(directory: Path) -> list[Case]:
 
 def _repeat(video: Path, longer: Path) -> None:
     """Write a video that repeats another one, so that the time to open it does not matter."""
-    capture = cv2.VideoCapture(str(video))
     frames = []
-    while (read := capture.read())[0]:
-        frames.append(read[1])
+    with video.open("rb") as file:  # FFmpeg may not open files by their paths after a source was opened
+        capture = cv2.VideoCapture(cast("cv2.IStreamReader", file), cv2.CAP_FFMPEG, [])
+        while (read := capture.read())[0]:
+            frames.append(read[1])
+        capture.release()
     height, width = frames[0].shape[:2]
     writer = cv2.VideoWriter(str(longer), cv2.CAP_FFMPEG, cv2.VideoWriter.fourcc(*"MJPG"), 30.0, (width, height))
     for frame in frames * _REPEATS:

@@ -1,0 +1,46 @@
+"""What a source may make FFmpeg do: the largest picture, the most memory at a time, and the protocols."""
+
+import ctypes
+import os
+from contextlib import suppress
+from pathlib import Path
+
+MAX_PIXELS = 8192 * 4352
+"""Pixels of a picture, at most: the largest of HEVC's level 6.2 (ITU-T H.265, A.4), for 8K cameras and panoramas."""
+MAX_ALLOCATION_BYTES = 3 * MAX_PIXELS + 2**16
+"""Bytes that FFmpeg allocates at a time, at most: a picture of that size in blue, green and red, with its padding.
+
+So this is the limit for an encoded picture, too, and for each plane of a decoded one.
+"""
+_NAME = "OPENCV_FFMPEG_CAPTURE_OPTIONS"
+# The protocols of cameras and what they are made of; `crypto` is that of encrypted HLS. Not `file` and what reads local
+# files or other protocols: a server could redirect to them, or name them in a playlist.
+_PROTOCOLS = (
+    "http,https,httpproxy,tls,dtls,tcp,udp,udplite,rtp,srtp,srt,crypto,"
+    "rtmp,rtmpe,rtmps,rtmpt,rtmpte,rtmpts,ffrtmphttp,ffrtmpcrypt"
+)
+# RTSP over TCP: over UDP a lost packet gives a green frame. And without `fpsprobesize` FFmpeg watches a stream for five
+# seconds, to learn its frame rate, before it gives the first frame.
+_DEFAULTS = "rtsp_transport;tcp|fpsprobesize;0"
+
+
+def limit_ffmpeg() -> None:
+    """Apply the limits to all captures that are opened from now on.
+
+    Options in the environment replace the defaults, but not the protocols, unless they set `protocol_whitelist`.
+    """
+    options = os.environ.get(_NAME, _DEFAULTS)
+    if "protocol_whitelist" not in options:
+        os.environ[_NAME] = f"protocol_whitelist;{_PROTOCOLS}|{options}"
+    for library in _loaded("libavutil"):
+        # OpenCV gives no access to `max_pixels` of the decoder. This limit is that of the library, for all streams.
+        library.av_max_alloc(ctypes.c_size_t(MAX_ALLOCATION_BYTES))
+
+
+def _loaded(name: str) -> list[ctypes.CDLL]:
+    """Return the shared libraries in this process whose file name begins with `name`."""
+    lines = []
+    with suppress(OSError):
+        lines = os.fsdecode(Path("/proc/self/maps").read_bytes()).splitlines()
+    paths = {line.split(maxsplit=5)[5] for line in lines if f"/{name}" in line}
+    return [ctypes.CDLL(path) for path in sorted(paths) if Path(path).name.startswith(name)]
