@@ -32,15 +32,16 @@ def limit_ffmpeg() -> None:
     options = os.environ.get(_NAME, _DEFAULTS)
     if "protocol_whitelist" not in options:
         os.environ[_NAME] = f"protocol_whitelist;{_PROTOCOLS}|{options}"
-    for library in _loaded("libavutil"):
-        # OpenCV gives no access to `max_pixels` of the decoder. This limit is that of the library, for all streams.
-        library.av_max_alloc(ctypes.c_size_t(MAX_ALLOCATION_BYTES))
+    for path in _loaded("libavutil"):
+        with suppress(OSError):  # an upgrade has removed it since it was loaded: its limit is set already
+            # OpenCV gives no access to `max_pixels` of the decoder. This limit is that of the library, for all streams.
+            ctypes.CDLL(path).av_max_alloc(ctypes.c_size_t(MAX_ALLOCATION_BYTES))
 
 
-def _loaded(name: str) -> list[ctypes.CDLL]:
-    """Return the shared libraries in this process whose file name begins with `name`."""
+def _loaded(name: str) -> list[str]:
+    """Return the paths of the shared libraries in this process whose file name begins with `name`."""
     lines = []
     with suppress(OSError):
         lines = os.fsdecode(Path("/proc/self/maps").read_bytes()).splitlines()
     paths = {line.split(maxsplit=5)[5] for line in lines if f"/{name}" in line}
-    return [ctypes.CDLL(path) for path in sorted(paths) if Path(path).name.startswith(name)]
+    return sorted(path for path in paths if Path(path).name.startswith(name))
