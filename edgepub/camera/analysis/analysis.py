@@ -70,7 +70,7 @@ class Analysis:
         height, width = frame.image.shape[:2]
         moment = Moment(frame.number, frame.timestamp, frame.source_s, width, height)
         if self._tracker:
-            self._tracker.track(objects, width, frame.source_s)
+            self._tracker.track(objects, frame.source_s)
         found = self._index(objects, moment)
         changes = self._presence.update(found, frame.source_s)
         appeared, left = rules.find_camera_occurrences(changes, found)

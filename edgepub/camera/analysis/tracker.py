@@ -1,52 +1,84 @@
-"""Follows objects from frame to frame: wraps `degirum_tools.ObjectTracker`.
+"""Follows objects from frame to frame.
 
-ByteTrack: Zhang et al., "ByteTrack: Multi-Object Tracking by Associating Every Detection Box", ECCV 2022. Larger boxes
-for objects that move far between two frames: Yang et al., "Hard to Track Objects with Irregular Motions and Similar
-Appearances? Make It Easier by Buffering the Matching Space", WACV 2023.
+The motion: a velocity per object, as in SORT (Bewley et al., ICIP 2016), from what was detected and not from a filter's
+state (Cao et al., "Observation-Centric SORT", CVPR 2023). Larger boxes for objects that move far between two frames:
+Yang et al., "Hard to Track Objects with Irregular Motions and Similar Appearances? Make It Easier by Buffering the
+Matching Space", WACV 2023.
 """
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from types import SimpleNamespace
 from typing import Any
+
+from edgepub.camera.analysis.matching import Place, match
 
 _REACH = 2.5
 """How far an object moves in a second, in its own widths and heights: a person who walks, 2.8 widths."""
-_MAX_PERIOD_S = 1.0
-"""The longest frame period to which `_REACH` is applied; after a longer one an object may be anywhere."""
+_MAX_MOTION_S = 1.0
+"""The longest time for which motion is assumed; after a longer one an object may be anywhere."""
 _DEFAULT_PERIOD_S = 0.2
 """The frame period until it is known."""
 _SMOOTHING = 0.1
-_MIN_STILL_IOU = 0.8
-"""A frame is not given to the tracker if all its boxes overlap by more than this (intersection over union) with the
-boxes given last: a call takes some tenths of a millisecond, and the tracker only needs what moves."""
-_SECOND_FRAME = 2
+_PLACE_S = 0.02
+"""The place of an object is averaged over about this time: boxes tremble."""
+_VELOCITY_S = 0.3
+"""Its velocity is averaged over about this time."""
+_MIN_IOU = 0.3
+"""The least overlap (intersection over union) of the box of an object, made larger, with where it is expected."""
 _MAX_RETURN = 1.0
 """How far from where it was lost an object may come back, in its own widths and heights."""
-_LABEL_OFFSET = 4
-"""Objects of different labels are moved this many frame widths apart: the tracker knows no labels."""
-_MAX_FPS = 60
-"""The tracker keeps lost tracks for a number of frames; at a lower rate too long, which `_forget` corrects."""
+_MAX_LOST = 500
+"""The number of lost objects that are remembered."""
 _MIN_PIXELS = 1.0
-
-Box = tuple[float, float, float, float]
+_SECOND_FRAME = 2
 
 
 @dataclass(slots=True)
 class _Track:
     label: str
-    tracker_id: int
-    """The number that the tracker uses for it."""
-    box: Box
+    x: float
+    y: float
+    width: float
+    height: float
     last_s: float
-    last_frame: int
+    velocity_x: float = 0.0
+    """In pixels per second."""
+    velocity_y: float = 0.0
+    number: int = 0
+    """Zero until the second frame with it."""
+
+    def update(self, place: Place, now_s: float) -> None:
+        """Move it towards the place where it was found."""
+        _, x, y, width, height, _, _ = place
+        passed_s = now_s - self.last_s
+        if passed_s > 0:
+            motion_s = min(passed_s, _MAX_MOTION_S)
+            expected_x, expected_y = self.x + self.velocity_x * motion_s, self.y + self.velocity_y * motion_s
+            error_x, error_y = x - expected_x, y - expected_y
+            gain = 1 / (passed_s + _VELOCITY_S)
+            self.velocity_x += gain * error_x
+            self.velocity_y += gain * error_y
+            gain = passed_s / (passed_s + _PLACE_S)
+            x, y = expected_x + gain * error_x, expected_y + gain * error_y
+            width, height = self.width + gain * (width - self.width), self.height + gain * (height - self.height)
+        self.x, self.y, self.width, self.height, self.last_s = x, y, width, height, now_s
+
+    def expected(self, number: int, now_s: float, scale: float) -> Place:
+        """Return where it is if it goes on as before."""
+        passed_s = min(now_s - self.last_s, _MAX_MOTION_S)
+        x, y = self.x + self.velocity_x * passed_s, self.y + self.velocity_y * passed_s
+        return self.label, x, y, self.width, self.height, number, scale
+
+    def last(self, number: int, now_s: float) -> Place:
+        """Return where it was found last; it may come back from there in any direction."""
+        scale = 1 + max(0.0, min(_REACH * (now_s - self.last_s), _MAX_RETURN))
+        return self.label, self.x, self.y, self.width, self.height, number, scale
 
 
 class Tracker:
     """Assigns a `track_id` to the objects of one camera; a number is never used twice.
 
-    An object gets its track in the second frame with it. The tracker's own boxes are not used: what was detected is
-    published.
+    An object gets its track in the second frame with it.
 
     Args:
         lost_s: how long an object may be missing and keep its track, in seconds on the source's clock.
@@ -57,150 +89,63 @@ class Tracker:
     def __init__(self, lost_s: float, numbers: Iterator[int]) -> None:
         self._numbers = numbers
         self._lost_s = lost_s
-        self._tracks: dict[int, _Track] = {}
-        self._numbers_by_tracker_id: dict[int, int] = {}
-        self._label_offsets: dict[str, int] = {}
+        self._found: list[_Track] = []  # in the last frame
+        self._new: list[_Track] = []  # found in the last frame only, so without a number
+        self._lost: list[_Track] = []  # not found in the last frame; the last of them was lost last
         self._frame = 0
-        self._newest_tracker_id = 0
         self._last_s: float | None = None
         self._period_s = _DEFAULT_PERIOD_S
-        self._given: list[tuple[str, Box, int | None]] = []
-        self._tracker: Any = None
 
     def reset(self) -> None:
         """Forget all objects; numbers are not used again."""
-        self._tracks, self._numbers_by_tracker_id, self._given, self._tracker = {}, {}, [], None
-        self._frame, self._newest_tracker_id, self._last_s, self._period_s = 0, 0, None, _DEFAULT_PERIOD_S
+        self._found, self._new, self._lost = [], [], []
+        self._frame, self._last_s, self._period_s = 0, None, _DEFAULT_PERIOD_S
 
-    def track(self, objects: Sequence[dict[str, Any]], width: int, now_s: float) -> None:
+    def track(self, objects: Sequence[dict[str, Any]], now_s: float) -> None:
         """Add its `track_id` to each object that has one.
 
         Args:
             objects: the detections of the next frame, in the payload's form.
-            width: the frame's width in pixels.
             now_s: the frame's time on the source's clock.
 
         """
         self._frame += 1
-        period_s = self._period(now_s)
-        self._forget(now_s)
-        numbers = self._match_still(objects)
-        if numbers is None:
-            numbers = self._assign(objects, width, _REACH * period_s, now_s)
-            self._given = [(o["label"], o["bbox"], number) for o, number in zip(objects, numbers, strict=True)]
-        for detection, number in zip(objects, numbers, strict=True):
-            if number is not None:
-                detection["track_id"] = number
-                track = self._tracks[number]
-                track.box, track.last_s, track.last_frame = detection["bbox"], now_s, self._frame
-
-    def _match_still(self, objects: Sequence[dict[str, Any]]) -> list[int | None] | None:
-        """Return the track numbers if all objects are where they were in the last frame given to the tracker."""
-        before = list(self._given)
-        if len(objects) != len(before):
-            return None
-        numbers: list[int | None] = []
-        for detection in objects:
-            for index, (label, box, number) in enumerate(before):
-                if number is not None and label == detection["label"] and _iou(box, detection["bbox"]) > _MIN_STILL_IOU:
-                    numbers.append(number)
-                    del before[index]
-                    break
-            else:
-                return None
-        return numbers
-
-    def _assign(self, objects: Sequence[dict[str, Any]], width: int, buffer: float, now_s: float) -> list[int | None]:
-        if self._tracker is None:
-            self._tracker = self._make_tracker()
-        boxes: list[dict[str, Any]] = []
-        for detection in objects:
-            x1, y1, x2, y2 = _grow(detection["bbox"], buffer)
-            offset = self._label_offsets.setdefault(detection["label"], len(self._label_offsets))
-            left = _LABEL_OFFSET * width * offset
-            # The same score for all: every object here is wanted, and a low score would only make overlaps count less.
-            boxes.append({"bbox": [x1 + left, y1, x2 + left, y2], "score": 1.0})
-        self._tracker.analyze(SimpleNamespace(results=boxes))
-        for box in boxes:  # before a new object is compared with the lost ones: these are not lost
-            if number := self._numbers_by_tracker_id.get(box.get("track_id", 0)):
-                self._tracks[number].last_frame = self._frame
-        return [
-            self._number(box["track_id"], detection["label"], detection["bbox"], now_s) if "track_id" in box else None
-            for detection, box in zip(objects, boxes, strict=True)
-        ]
+        scale = 1 + 2 * _REACH * self._period(now_s)
+        lost = [track for track in self._lost if now_s - track.last_s <= self._lost_s]
+        known = lost + self._found
+        places = [_place(detection, index) for index, detection in enumerate(objects)]
+        expected = [track.expected(number, now_s, scale) for number, track in enumerate(known)]
+        found = {index: number for number, index in match(expected, places, _MIN_IOU)}
+        tracks = {index: known[number] for index, number in found.items()}
+        if rest := [place for place in places if place[5] not in found]:
+            new = [track.expected(number, now_s, scale) for number, track in enumerate(self._new)]
+            tracks |= {index: self._new[number] for number, index in match(new, rest, _MIN_IOU)}
+            # One that was lost before the first frame of a new one, near it, is the same.
+            seconds = [place for place in rest if place[5] in tracks]
+            gone = set(range(len(lost))) - set(found.values())
+            back = match([lost[number].last(number, now_s) for number in gone], seconds, 0.0)
+            found |= {index: number for number, index in back}
+            tracks |= {index: lost[number] for number, index in back}
+        self._new = [_Track(*place[:5], now_s) for place in rest if place[5] not in tracks]
+        for index, detection in enumerate(objects):
+            if track := tracks.get(index):
+                track.update(places[index], now_s)
+                track.number = track.number or next(self._numbers)
+                detection["track_id"] = track.number
+        gone = set(range(len(known))) - set(found.values())
+        self._lost = [known[number] for number in sorted(gone)][-_MAX_LOST:]
+        self._found = list(tracks.values())
 
     def _period(self, now_s: float) -> float:
         """Return the frame period, smoothed: boxes grow with it, and should not jump."""
         if self._last_s is not None:
-            period_s = min(now_s - self._last_s, _MAX_PERIOD_S)
+            period_s = max(0.0, min(now_s - self._last_s, _MAX_MOTION_S))
             self._period_s += (_SMOOTHING if self._frame > _SECOND_FRAME else 1) * (period_s - self._period_s)
         self._last_s = now_s
         return self._period_s
 
-    def _make_tracker(self) -> Any:  # noqa: ANN401  (degirum_tools is untyped)
-        # Imported late: it imports PySDK, for which the loading of the model has prepared the process.
-        from degirum_tools.analyzers.object_tracker import ObjectTracker
 
-        tracker = ObjectTracker(track_buffer=max(1, round(_MAX_FPS * self._lost_s)), show_overlay=False)
-        # In its very first frame the tracker would confirm every object.
-        tracker.analyze(SimpleNamespace(results=[]))
-        return tracker
-
-    def _forget(self, now_s: float) -> None:
-        """Forget tracks that were lost for too long; one in the previous frame was not, however old that frame is."""
-        last = self._frame - 1
-        lost = [n for n, t in self._tracks.items() if t.last_frame < last and now_s - t.last_s > self._lost_s]
-        for number in lost:
-            del self._numbers_by_tracker_id[self._tracks.pop(number).tracker_id]
-
-    def _number(self, tracker_id: int, label: str, box: Box, now_s: float) -> int:
-        number = self._numbers_by_tracker_id.get(tracker_id)
-        if number is None:
-            # The first frame of a new tracker id was the previous one; of an id that comes back, this one.
-            before = self._frame - 1 if tracker_id > self._newest_tracker_id else self._frame
-            number = self._lost_near(label, box, before, now_s)
-            if number is None:
-                number = next(self._numbers)
-            else:
-                del self._numbers_by_tracker_id[self._tracks[number].tracker_id]
-            self._numbers_by_tracker_id[tracker_id] = number
-            self._tracks[number] = _Track(label, tracker_id, box, now_s, self._frame)
-        self._newest_tracker_id = max(self._newest_tracker_id, tracker_id)
-        return number
-
-    def _lost_near(self, label: str, box: Box, before: int, now_s: float) -> int | None:
-        """Return the nearest track that was lost before the frame in which a new one begins: it is the same object."""
-        near = [
-            (_distance(track.box, box), number)
-            for number, track in self._tracks.items()
-            if track.label == label
-            and track.last_frame < before
-            and _overlap(_grow(track.box, min(_REACH * (now_s - track.last_s), _MAX_RETURN)), box)
-        ]
-        return min(near)[1] if near else None
-
-
-def _grow(box: Box, by: float) -> Box:
-    """Return a box enlarged on each side by `by` times its width and height."""
-    x1, y1, x2, y2 = box
-    width, height = max(x2 - x1, _MIN_PIXELS), max(y2 - y1, _MIN_PIXELS)
-    return x1 - by * width, y1 - by * height, x1 + (1 + by) * width, y1 + (1 + by) * height
-
-
-def _iou(one: Box, other: Box) -> float:
-    """Return the intersection over union."""
-    width = min(one[2], other[2]) - max(one[0], other[0])
-    height = min(one[3], other[3]) - max(one[1], other[1])
-    if width <= 0 or height <= 0:
-        return 0.0
-    both = width * height
-    return both / ((one[2] - one[0]) * (one[3] - one[1]) + (other[2] - other[0]) * (other[3] - other[1]) - both)
-
-
-def _overlap(one: Box, other: Box) -> bool:
-    return one[0] < other[2] and other[0] < one[2] and one[1] < other[3] and other[1] < one[3]
-
-
-def _distance(one: Box, other: Box) -> float:
-    """Return four times the squared distance of the centres."""
-    return (one[0] + one[2] - other[0] - other[2]) ** 2 + (one[1] + one[3] - other[1] - other[3]) ** 2
+def _place(detection: dict[str, Any], index: int) -> Place:
+    left, top, right, bottom = detection["bbox"]
+    width, height = max(right - left, _MIN_PIXELS), max(bottom - top, _MIN_PIXELS)
+    return detection["label"], (left + right) / 2, (top + bottom) / 2, width, height, index, 1.0
