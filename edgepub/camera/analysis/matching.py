@@ -1,4 +1,4 @@
-"""Finds the pairs of boxes in two frames that are the same object: by their overlap, the best pair first."""
+"""Finds the pairs of boxes in two frames that are the same object, by their overlap."""
 
 from bisect import bisect_left
 from collections.abc import Sequence
@@ -57,11 +57,7 @@ def match(earlier: Sequence[Place], later: Sequence[Place], min_iou: float) -> l
 
 
 def _choose(gains: dict[int, float], count: int) -> dict[int, int]:
-    """Return the earlier rank by the later one: the best pairs first, then exchanges that gain more.
-
-    A pair is `later rank * count + earlier rank`. An exchange is between two that have a box, or moves one to a free
-    box and gives its own to one that has none.
-    """
+    """Return the earlier rank by the later one; `later rank * count + earlier rank` is a pair."""
     best_first = sorted(gains, key=gains.__getitem__, reverse=True)
     chosen: dict[int, int] = {}
     owners: dict[int, int] = {}
@@ -69,30 +65,35 @@ def _choose(gains: dict[int, float], count: int) -> dict[int, int]:
         rank, other = divmod(pair, count)
         if rank not in chosen and other not in owners:
             chosen[rank], owners[other] = other, rank
-    if len(chosen) == len(gains):
-        return chosen
+    if len(chosen) < len(gains):
+        _exchange(gains, count, best_first, chosen, owners)
+    return chosen
+
+
+def _exchange(
+    gains: dict[int, float], count: int, pairs: Sequence[int], chosen: dict[int, int], owners: dict[int, int]
+) -> None:
+    """Let a later box take another earlier one, and give its own to that one's owner, or to one without, if that gains.
+
+    To take the best pair first is sometimes wrong for the next. One round of exchanges mends nearly all of it.
+    """
     waiting: dict[int, int] = {}
-    for pair in best_first:
-        rank, other = divmod(pair, count)
+    for rank, other in (divmod(pair, count) for pair in pairs):
         if rank not in chosen:
             waiting.setdefault(other, rank)
-    for pair in best_first:
+    for pair in pairs:
         rank, other = divmod(pair, count)
         own = chosen.get(rank)
         if own is None:
             continue
-        now = gains[rank * count + own]
-        partner = owners.get(other)
-        if partner is not None:
-            now += gains[partner * count + other]
-        else:
-            partner = waiting.get(own)
-            if partner is None or partner in chosen:
-                continue
+        owner = owners.get(other)
+        partner = waiting.get(own) if owner is None else owner
+        if partner is None or (owner is None and partner in chosen):
+            continue
+        now = gains[rank * count + own] + (0.0 if owner is None else gains[owner * count + other])
         if gains[pair] + gains.get(partner * count + own, -1.0) > now:
             chosen[rank], owners[other] = other, rank
             chosen[partner], owners[own] = own, partner
-    return chosen
 
 
 def _narrow(later: Sequence[Place], rank: int, reach: float, low: int, high: int) -> tuple[int, int]:
