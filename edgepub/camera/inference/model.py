@@ -1,6 +1,7 @@
 """A loaded model: frames in, results out; one by one, or with several frames in flight."""
 
 import time
+from collections import deque
 from collections.abc import Generator, Iterable, Iterator
 from math import inf
 from statistics import median
@@ -18,7 +19,9 @@ _END: Any = object()
 _WARM_UP_RESULTS = 2
 _MEASURED_RESULTS = 20
 _MIN_STEP_MS = 0.01  # for steps that a runtime reports as 0
-_POLL_S = 0.001  # how often to poll for results while live frames are in flight
+_MIN_POLL_S, _MAX_POLL_S = 0.001, 0.1  # how often to poll for results while live frames are in flight
+_WAIT_FRACTION = 0.8  # of the time that the last result took, before the first poll for the next one
+_POLL_FRACTION = 0.05  # of that time, between two polls
 _QUIET_TIMEOUT_S = 2.0
 _MAX_LABELS_SHOWN = 10
 _TIMINGS = {
@@ -154,7 +157,8 @@ class _Feed:
         self._frames = frames
         self._max_in_flight = max_in_flight
         self._quiet_timeout_s = quiet_timeout_s
-        self._in_flight = 0
+        self._given_s: deque[float] = deque()  # when each of the frames in flight was given
+        self._last_took_s = 0.0
         self._last_result_s = 0.0
         self.ended = False
         """Whether the source gives no more frames."""
@@ -163,21 +167,21 @@ class _Feed:
 
     def count_result(self) -> None:
         """Count a frame as no longer in flight: its result has come."""
-        self._in_flight -= 1
         self._last_result_s = time.monotonic()
+        self._last_took_s = self._last_result_s - self._given_s.popleft()
 
     def __iter__(self) -> Iterator[tuple[Any, tuple[Frame, float]] | None]:
-        self._in_flight = 0
+        self._given_s.clear()
         try:
-            while not self._in_flight or time.monotonic() - self._last_result_s < self._quiet_timeout_s:
+            while not self._given_s or time.monotonic() - self._last_result_s < self._quiet_timeout_s:
                 frame = self._next()
                 if frame is None:
                     yield None
                     continue
                 now_s = time.monotonic()
-                if not self._in_flight:
+                if not self._given_s:
                     self._last_result_s = now_s
-                self._in_flight += 1
+                self._given_s.append(now_s)
                 yield frame.image, (frame, now_s)
         except StopIteration:
             self.ended = True
@@ -185,12 +189,18 @@ class _Feed:
             self.ended, self.error = True, error
 
     def _next(self) -> Frame | None:
-        if self._max_in_flight is None or not self._in_flight:
+        if self._max_in_flight is None or not self._given_s:
             return next(self._frames)
-        if self._in_flight < self._max_in_flight:
-            return self._frames.send(_POLL_S)
-        time.sleep(_POLL_S)
+        if len(self._given_s) < self._max_in_flight:
+            return self._frames.send(self._poll_s())
+        time.sleep(self._poll_s())
         return None
+
+    def _poll_s(self) -> float:
+        """Return how long to wait before the next poll, which costs CPU time: most results take as long as the last."""
+        due_s = self._given_s[0] + _WAIT_FRACTION * self._last_took_s
+        poll_s = max(due_s - time.monotonic(), _POLL_FRACTION * self._last_took_s)
+        return min(max(poll_s, _MIN_POLL_S), _MAX_POLL_S)
 
 
 def _describe_unknown_label(label: str, known: list[str]) -> str:

@@ -2,12 +2,15 @@
 
 import asyncio
 import threading
+import time
 from collections.abc import Callable
 from math import inf
 
 _LINGER_S = 0.005
-"""After the outbox was emptied, a put wakes the event loop only after this time. A wake-up by another thread costs more
-than to publish, and at high rates several messages then share one. A camera's next frame comes later anyway."""
+"""While messages come at a high rate, a put wakes the event loop only this long after the outbox was emptied. A wake-up
+by another thread costs more than to publish, and so several messages share one."""
+_MIN_SLEEP_S = 2 * _LINGER_S
+"""The rate is high if the event loop slept for less than this before it was woken."""
 
 
 class Wakeup:
@@ -31,15 +34,19 @@ class Wakeup:
         self._awake = asyncio.Event()
         self._sleeper: asyncio.AbstractEventLoop | None = None  # the next `notify` wakes it
         self._is_lingering = False
+        self._slept_from_s = -inf
         self._poll: asyncio.TimerHandle | None = None
 
     async def wait(self) -> None:
         """Wait until there may be work, when there was none; in the event loop."""
         with self._lock:
             self._awake.clear()
-        if not self._is_lingering:
-            self._is_lingering = True
-            asyncio.get_running_loop().call_later(_LINGER_S, self._sleep)
+            is_rate_low = time.monotonic() - self._slept_from_s > _MIN_SLEEP_S
+            if is_rate_low and not self._is_lingering and not self._has_work():
+                self._fall_asleep()
+            elif not self._is_lingering:
+                self._is_lingering = True
+                asyncio.get_running_loop().call_later(_LINGER_S, self._end_linger)
         await self._awake.wait()
 
     def wake(self) -> None:
@@ -52,16 +59,20 @@ class Wakeup:
             self._sleeper.call_soon_threadsafe(self._awake.set)
             self._sleeper = None
 
-    def _sleep(self) -> None:
+    def _end_linger(self) -> None:
         """End the wait if work has come meanwhile, else leave that to the next `notify`."""
         with self._lock:
             self._is_lingering = False
             if self._has_work():
                 self._awake.set()
-                return
-            self._sleeper = loop = asyncio.get_running_loop()
-            if self._poll is not None:
-                self._poll.cancel()
-                self._poll = None
-            if (poll_s := self._poll_s()) < inf:
-                self._poll = loop.call_later(poll_s, self._sleep)
+            else:
+                self._fall_asleep()
+
+    def _fall_asleep(self) -> None:
+        self._slept_from_s = time.monotonic()
+        self._sleeper = loop = asyncio.get_running_loop()
+        if self._poll is not None:
+            self._poll.cancel()
+            self._poll = None
+        if (poll_s := self._poll_s()) < inf:
+            self._poll = loop.call_later(poll_s, self._end_linger)
