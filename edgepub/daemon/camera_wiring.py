@@ -74,7 +74,7 @@ class CameraWiring:
         on_new_count: Callable[[], None],
     ) -> None:
         self.snapshot_thread = SnapshotThread()
-        self._turns = FairLock()
+        self.turns = FairLock()
         self.metrics = metrics
         self.controls: dict[str, Controls] = {}
         self.views: dict[str, CameraView] = {}
@@ -112,9 +112,9 @@ class CameraWiring:
                 stall_timeout_s=settings.stall_timeout_s,
                 metrics=metrics,
             ),
-            self._model_loader(name, settings),
+            self._model_loader(name, settings, state),
             self._build_reporter(name, settings, carryover, builder, object_counts),
-            self._turns,
+            self.turns,
             metrics,
             state,
             settings.stall_timeout_s,
@@ -182,19 +182,22 @@ class CameraWiring:
         return lambda jpeg: self._outbox.put(picture_message(topic, jpeg, PictureReceipt(metrics)))
 
     def _model_loader(
-        self, name: str, settings: CameraSettings
+        self, name: str, settings: CameraSettings, state: CameraState
     ) -> Callable[[], contextlib.AbstractContextManager[Model]]:
         def current_labels() -> Sequence[str]:  # zones that were edited since may name others
             return self._in_force.settings.cameras.get(name, settings).all_labels
 
         model_settings = self._in_force.settings.models[settings.model]
-        return functools.partial(_load_checked, model_settings, current_labels, camera_logger(_log, name))
+        return functools.partial(_load_checked, model_settings, current_labels, state, camera_logger(_log, name))
 
 
 @contextlib.contextmanager
-def _load_checked(settings: ModelSettings, labels: Callable[[], Sequence[str]], log: CameraLogger) -> Iterator[Model]:
+def _load_checked(
+    settings: ModelSettings, labels: Callable[[], Sequence[str]], state: CameraState, log: CameraLogger
+) -> Iterator[Model]:
     """Load a model, and warn of labels that it does not know."""
     with load_model(settings) as model:
+        state.device = model.device
         for line in model.find_unknown_labels(labels()):
             log.warning("%s", line)
         yield model

@@ -13,6 +13,7 @@ from edgepub.config.effective import EffectiveSettings, InForce
 from edgepub.core.identity import Identity
 from edgepub.daemon.camera_wiring import CameraWiring
 from edgepub.daemon.editor import Editor
+from edgepub.daemon.load import LoadMonitor
 from edgepub.daemon.reload import Changes, PartSettings, part_settings
 from edgepub.daemon.stats import StatsPublisher
 from edgepub.home_assistant import discovery
@@ -126,7 +127,8 @@ class Node:
         )
         self._part_settings = part_settings(settings)
         self._publisher = self._build_publisher()
-        self.parts: dict[str, Part] = {"announcer": self._announcer, "publisher": self._publisher}
+        load = LoadMonitor(self.status, metrics, self._cameras.turns)
+        self.parts: dict[str, Part] = {"announcer": self._announcer, "publisher": self._publisher, "load": load}
         self._build_parts(["stats", "http"])
 
     def start(self) -> list[CameraSupervisor]:
@@ -266,6 +268,7 @@ class Node:
             self._cameras.metrics,
             self.outbox,
             self.status.broker,
+            self.status.load,
             self._started_s,
         )
 

@@ -12,7 +12,7 @@ from edgepub.mqtt.outbox.outbox import Outbox
 from edgepub.mqtt.payloads import stats
 from edgepub.telemetry.logs import camera_logger
 from edgepub.telemetry.metrics import CameraMetrics, Reading
-from edgepub.telemetry.status import BrokerStatus
+from edgepub.telemetry.status import BrokerStatus, LoadStatus
 
 _LINE_INTERVAL_S = 60.0
 _MIN_CLOCK_STEP_S = 10.0  # smaller differences are drift
@@ -30,6 +30,7 @@ class StatsPublisher:
         cameras: the metrics of each camera.
         outbox: takes the messages; its figures are published.
         broker: the status of the session with the broker.
+        load: how the node keeps up.
         started_s: when the daemon started, on the monotonic clock.
         line_interval_s: seconds between two log lines of a camera.
 
@@ -44,6 +45,7 @@ class StatsPublisher:
         cameras: Mapping[str, CameraMetrics],
         outbox: Outbox,
         broker: BrokerStatus,
+        load: LoadStatus,
         started_s: float,
         *,
         line_interval_s: float = _LINE_INTERVAL_S,
@@ -54,6 +56,7 @@ class StatsPublisher:
         self._cameras = cameras
         self._outbox = outbox
         self._broker = broker
+        self._load = load
         self._started_s = started_s
         self._line_interval_s = line_interval_s
 
@@ -68,13 +71,15 @@ class StatsPublisher:
         process.cpu_percent()  # the next call measures from here
         last_s = time.monotonic()
         started = 0.0
-        before = self._read()
+        before, late_before = self._read(), self._load.loop_late_ms.copy()
         while True:
             await asyncio.sleep(self._interval_s)
             now_s, now, outbox = time.monotonic(), self._read(), self._outbox.figures()
             computed = round(time.time() - (now_s - self._started_s), 3)
             if abs(computed - started) > _MIN_CLOCK_STEP_S:  # a computer without a battery gets its time late
                 started = computed
+            late = self._load.loop_late_ms.copy()
+            late_ms = stats.quantiles(late_before, late)
             payload = {
                 **self._header,
                 "timestamp": time.time(),
@@ -83,6 +88,8 @@ class StatsPublisher:
                 "started": started,
                 "rss_bytes": process.memory_info().rss,
                 "cpu_percent": process.cpu_percent(),
+                "limits": [limit._asdict() for limit in self._load.limits],
+                **({"loop_late_ms": late_ms} if late_ms else {}),
                 "outbox": outbox.sizes,
                 "broker": {
                     "reconnects": self._broker.reconnects,
@@ -92,7 +99,7 @@ class StatsPublisher:
                 "cameras": {name: stats.camera_stats(before.get(name, now[name]), now[name]) for name in now},
             }
             self._outbox.put(stream_message(self._topic, stats.encode(payload), json_format(stats.SCHEMA)))
-            before, last_s = now, now_s
+            before, late_before, last_s = now, late, now_s
 
     async def _write_lines(self) -> None:
         before = self._read()
@@ -102,8 +109,13 @@ class StatsPublisher:
             for name in now:
                 # No line without frames: the camera itself has logged why.
                 if name in before and now[name].captured > before[name].captured:
-                    camera_logger(_log, name).info("%s", _format_line(before[name], now[name]))
+                    line = _format_line(before[name], now[name]) + self._format_limits(name)
+                    camera_logger(_log, name).info("%s", line)
             before = now
+
+    def _format_limits(self, camera: str) -> str:
+        resources = [limit.resource for limit in self._load.limits if limit.concerns(camera)]
+        return f", limit: {' and '.join(resources)}" if resources else ""
 
     def _read(self) -> dict[str, Reading]:
         return {name: metrics.read() for name, metrics in self._cameras.items()}

@@ -5,6 +5,7 @@ Do not change names or labels of metrics: dashboards and alerts depend on them.
 
 import json
 from collections.abc import Callable, Iterator, Mapping
+from typing import get_args
 
 from prometheus_client import CollectorRegistry, ProcessCollector
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
@@ -18,7 +19,7 @@ from edgepub.mqtt.payloads import stats
 from edgepub.mqtt.payloads.schema import json_schema
 from edgepub.telemetry.histogram import cumulative_counts
 from edgepub.telemetry.metrics import STAGES, CameraMetrics, Reading
-from edgepub.telemetry.status import BrokerStatus, CameraState, Status
+from edgepub.telemetry.status import BrokerStatus, CameraState, Resource, Status
 
 SAMPLED = ("max_fps", "busy", "undecodable", "unchanged", "every", "max_rate_hz", "adaptive")
 DROPPED = (
@@ -49,6 +50,7 @@ def health_response(node: str, status: Status) -> tuple[int, bytes]:
         "node": node,
         "wrong": problems,
         "notes": status.notes,
+        "limits": [limit._asdict() for limit in status.load.limits],
         "broker": state_json(status.broker),
         "cameras": {name: state_json(camera) for name, camera in status.cameras.items()},
     }
@@ -96,6 +98,7 @@ class MetricsPage(Collector):
     def collect(self) -> Iterator[Metric]:
         """Yield edgepub's own metrics with their current values."""
         yield from self._node_metrics()
+        yield from self._load_metrics()
         yield from self._status_metrics()
         yield from self._camera_metrics({name: metrics.read() for name, metrics in self._cameras.items()})
 
@@ -120,6 +123,19 @@ class MetricsPage(Collector):
         yield family
         for name, value in (("under_way", figures.under_way), ("held_back", figures.held_back)):
             yield GaugeMetricFamily(f"edgepub_broker_{name}", self._broker_descriptions[name], value)
+
+    def _load_metrics(self) -> Iterator[Metric]:
+        load = self._status.load
+        text = "1 while the resource is the limit of what the node does; else 0"
+        family, limits = GaugeMetricFamily("edgepub_limit", text, labels=("resource",)), load.limits
+        for resource in get_args(Resource):
+            family.add_metric((resource,), int(any(limit.resource == resource for limit in limits)))
+        yield family
+        counts, total_ms = cumulative_counts(load.loop_late_ms.copy(), _BOUNDS_MS)
+        text = f"{_descriptions(stats.SCHEMA)['loop_late_ms']}; accurate to 2 %"
+        late = HistogramMetricFamily("edgepub_event_loop_late_seconds", text)
+        late.add_metric((), list(zip(_LE, counts, strict=True)), total_ms / 1000)
+        yield late
 
     def _status_metrics(self) -> Iterator[Metric]:
         text = "1 if the camera is online: frames arrive and the model gives valid results; else 0"
@@ -156,8 +172,9 @@ class MetricsPage(Collector):
 
 
 def _descriptions(name: str) -> dict[str, str]:
-    """Return the descriptions in the stats schema, by key."""
-    properties = json_schema(stats.VALIDATOR)["$defs"][name]["properties"]
+    """Return the descriptions in a part of the stats schema, by key."""
+    schema = json_schema(stats.VALIDATOR)
+    properties = {stats.SCHEMA: schema, **schema["$defs"]}[name]["properties"]
     return {key: schema["description"] for key, schema in properties.items() if "description" in schema}
 
 

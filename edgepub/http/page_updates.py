@@ -47,6 +47,7 @@ class PageUpdates:
         self._point_count = 0
         self._figures_at_s = -inf
         self._updated_at_s = -inf
+        self._limits: list[str] = []
         self._areas: tuple[Areas, bool] | None = None
         self._description: dict[str, Any] | None = None
 
@@ -95,6 +96,9 @@ class PageUpdates:
             self._figures_at_s = now_s
             if figures := self._history.figures:
                 changes["figures"] = figures._asdict()
+        limits = [limit.text for limit in self._context.status.load.limits if limit.concerns(self._camera)]
+        if limits != self._limits:
+            self._limits = changes["limits"] = limits
         areas = self._context.areas(self._camera)
         if areas != self._areas:
             self._areas = areas

@@ -35,6 +35,8 @@ class Reading:
     """Snapshots made."""
     reconnects: int
     """How often the camera came back online."""
+    capture_thread: int | None
+    """The system's number of the thread that reads the live source; None without one."""
     stages_ms: dict[str, Buckets]
     """The duration of each stage."""
     model_ms: dict[str, Buckets]
@@ -55,9 +57,14 @@ class CameraMetrics:
         self._events = 0
         self._snapshots = 0
         self._reconnects = 0
+        self._capture_thread: int | None = None
         self._last_seq = 0
         self._stages = {stage: Histogram() for stage in STAGES}
         self._steps: dict[str, Histogram] = {}
+
+    def set_capture_thread(self, number: int) -> None:
+        """Set the thread that reads the live source, by the system's number."""
+        self._capture_thread = number
 
     def count_captured(self) -> None:
         """Count a frame received from the source."""
@@ -157,6 +164,7 @@ class CameraMetrics:
             self._events,
             self._snapshots,
             self._reconnects,
+            self._capture_thread,
             {name: histogram.copy() for name, histogram in self._stages.items()},
             {name: histogram.copy() for name, histogram in self._steps.items()},
         )

@@ -1,7 +1,9 @@
 """The current status of each part: written by the part itself, read by those that report it."""
 
-from collections.abc import Iterable
-from typing import Literal
+from collections.abc import Iterable, Sequence
+from typing import Literal, NamedTuple
+
+from edgepub.telemetry.histogram import Histogram
 
 CameraStatus = Literal["online", "offline", "disabled"]
 STARTING = "is starting"
@@ -11,6 +13,8 @@ class CameraState:
     """The state of a camera. Written by one thread at a time, read by any."""
 
     def __init__(self) -> None:
+        self.device: str | None = None
+        """The device of the model that was loaded last, like `TFLITE/CPU`."""
         self.status: CameraStatus = "offline"
         """The published status."""
         self.problem: str | None = STARTING
@@ -41,6 +45,33 @@ class BrokerStatus:
         return max(0, self.sessions - 1)
 
 
+Resource = Literal["decoding", "model", "python", "broker"]
+
+
+class Limit(NamedTuple):
+    """A resource that is the limit: with more of it, the node would do more."""
+
+    resource: Resource
+    cameras: Sequence[str]
+    """The cameras that get less because of it; empty if that cannot be measured."""
+    text: str
+    """What was measured and the way out, one line."""
+
+    def concerns(self, camera: str) -> bool:
+        """Return whether a camera may get less because of it."""
+        return camera in self.cameras or not self.cameras
+
+
+class LoadStatus:
+    """How the node keeps up. Written and read in the event loop."""
+
+    def __init__(self) -> None:
+        self.limits: Sequence[Limit] = ()
+        """The resources that are the limit now."""
+        self.loop_late_ms = Histogram()
+        """How late the event loop wakes up, in milliseconds."""
+
+
 class Status:
     """The status of the node.
 
@@ -51,6 +82,7 @@ class Status:
 
     def __init__(self, cameras: Iterable[str]) -> None:
         self.broker = BrokerStatus()
+        self.load = LoadStatus()
         self.cameras = {name: CameraState() for name in cameras}
 
     @property

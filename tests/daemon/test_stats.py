@@ -16,7 +16,7 @@ from edgepub.mqtt.payloads import stats
 from edgepub.mqtt.payloads.schema import json_schema
 from edgepub.telemetry.histogram import Histogram, difference, quantile
 from edgepub.telemetry.metrics import CameraMetrics
-from edgepub.telemetry.status import BrokerStatus
+from edgepub.telemetry.status import BrokerStatus, Limit, LoadStatus
 from tests.support.waiting import take
 
 

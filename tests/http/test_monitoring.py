@@ -59,6 +59,7 @@ def test_health_reports_problems_and_where_they_are():
         "node": "garage",
         "wrong": ["broker: no session yet", "porch: is starting", "yard: is starting"],
         "notes": [],
+        "limits": [],
         "broker": {"status": "offline", "fault": "no session yet"},
         "cameras": {"porch": starting, "yard": starting},
     }

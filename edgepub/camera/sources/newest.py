@@ -72,6 +72,7 @@ class NewestFrameSource:
                 thread.join(_JOIN_TIMEOUT_S)
 
     def _read(self, slot: "_Slot", stopping: threading.Event) -> None:
+        self._metrics.set_capture_thread(threading.get_native_id())
         try:
             for frame in self._source.frames(slot.closed):
                 slot.put(frame)

@@ -3,7 +3,7 @@
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import NamedTuple, get_args
+from typing import NamedTuple, NotRequired, get_args
 
 import orjson
 from pydantic import TypeAdapter
@@ -23,6 +23,7 @@ UNKNOWN, STARTING, OFFLINE = "unknown", "starting", "offline"
 _MAX_NODES = 100
 _MAX_CAMERAS = 500
 _MAX_VALUE_LENGTH = 12
+_MAX_LIMITS, _MAX_LIMIT_LENGTH = 4, 300
 _MAX_AGE_INTERVALS = 2.5
 """Stats older than this many of their intervals are not shown."""
 _MALFORMED = (ArithmeticError, AttributeError, LookupError, OSError, TypeError, ValueError)
@@ -50,6 +51,8 @@ class Node:
     version: str = ""
     figures: str = ""
     """Uptime, CPU and memory from its stats, as text."""
+    limits: list[str] = field(default_factory=list)
+    """Which resources are the limit, from its stats, as text."""
     cameras: dict[str, Camera] = field(default_factory=dict)
 
     def status_of(self, camera: Camera) -> str:
@@ -128,6 +131,7 @@ class Board:
     def _update_stats(self, node: Node, stats: "_Stats") -> None:
         size = f"{stats['rss_bytes'] / 1e6:.0f} MB"
         node.figures = clean(f"up {format_duration(stats['uptime_s'])}, {stats['cpu_percent']:.0f} % CPU, {size}")
+        node.limits = [clean(limit["text"], _MAX_LIMIT_LENGTH) for limit in stats.get("limits", [])[:_MAX_LIMITS]]
         valid_until_s = time.monotonic() + _MAX_AGE_INTERVALS * stats["interval_s"]
         for name, figures in stats["cameras"].items():
             if camera := node.cameras.get(name):
@@ -217,11 +221,16 @@ class _CameraStats(TypedDict):
     latency_ms: Mapping[str, _Quantiles]
 
 
+class _Limit(TypedDict):
+    text: str
+
+
 class _Stats(TypedDict):
     interval_s: float
     uptime_s: float
     rss_bytes: float
     cpu_percent: float
+    limits: NotRequired[list[_Limit]]
     cameras: Mapping[str, _CameraStats]
 
 

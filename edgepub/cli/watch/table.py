@@ -132,6 +132,8 @@ def _table(board: Board, width: int) -> list[Text]:
     lines = [Text(_GAP.join(column.cell(column.title) for column in columns), style="bold")]
     for name, node in sorted(board.nodes.items()):
         lines.append(_node_line(columns[0].cell(name), node))
+        if node.status != OFFLINE:
+            lines += [Text(f"  {limit}", style="yellow") for limit in node.limits]
         lines += [_camera_line(columns, camera, node) for camera in sorted(node.cameras)]
     if board.is_full:
         lines.append(Text("... more nodes or cameras exist than can be shown", style="yellow"))

@@ -3,7 +3,7 @@
 import time
 from typing import NamedTuple, Protocol
 
-from edgepub.cli.watch.board import Board, News, Node
+from edgepub.cli.watch.board import OFFLINE, Board, News, Node
 from edgepub.cli.watch.camera import Camera
 from edgepub.mqtt.messages import Received
 
@@ -73,6 +73,8 @@ class LinesView:
             return
         self._next_s = time.monotonic() + self._interval_s
         for node_name, node in board.nodes.items():
+            for limit in node.limits if node.status != OFFLINE else ():
+                print(f"{node_name}: {limit}")
             for name, camera in node.cameras.items():
                 print(f"{node_name}/{name}: {_describe_camera(node, camera)}")
         print(end="", flush=True)

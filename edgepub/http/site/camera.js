@@ -61,6 +61,7 @@ async function onUpdate(update, jpeg, isFirst) {
     addLabels(update.events);
   }
   if (update.figures) showFigures(update.figures);
+  if (update.limits) showLimits(update.limits);
   if (update.history) plot.add(update.history, isFirst);
   if (update.areas) editor.setAreas({ zones: update.areas.zones, lines: update.areas.lines }, update.areas.saved);
 }
@@ -94,6 +95,11 @@ function showFigures({ fps_in, fps_inferred, fps_published, dropped, sampled }) 
   setText(byId("dropped"), String(Object.values(dropped).reduce((sum, count) => sum + count, 0)));
   const reasons = formatting.formatSampled(sampled) + formatting.formatDropped(dropped);
   setText(byId("dropped-reasons"), `Frames per second over 5 s. ${reasons}`);
+}
+
+function showLimits(limits) {
+  setText(byId("limits"), formatting.formatLimits(limits));
+  byId("limits").hidden = !limits.length;
 }
 
 function onLost(reason) {

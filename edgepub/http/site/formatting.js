@@ -70,6 +70,14 @@ export function formatDropped(reasons) {
   return `Dropped since the start: ${counts.map(([reason, count]) => `${reason} ${count}`).join(", ")}.`;
 }
 
+/**
+ * Return which resources are the limit, as sentences; empty while the node keeps up.
+ * @param {string[]} limits
+ */
+export function formatLimits(limits) {
+  return limits.map((text) => `${text[0].toUpperCase()}${text.slice(1)}.`).join(" ");
+}
+
 function formatDuration(seconds) {
   if (seconds < 10) return `${seconds.toFixed(1)} s`;
   if (seconds < 120) return `${Math.round(seconds)} s`;

@@ -2,6 +2,7 @@
 
 import { CameraCard } from "./camera_card.js";
 import { byId, setText, showStatus } from "./elements.js";
+import * as formatting from "./formatting.js";
 import { loadPreference, storePreference } from "./preferences.js";
 import { takeToken } from "./token_link.js";
 
@@ -37,14 +38,14 @@ async function poll() {
   timer = setTimeout(poll, POLL_MS);
 }
 
-function show({ node, version, broker, cameras }) {
+function show({ node, version, broker, limits, cameras }) {
   document.title = `${node} · edgepub`;
   document.body.classList.remove("stale");
   setText(byId("node"), node);
   setText(byId("version"), `edgepub ${version}`);
   showStatus(byId("broker"), broker.status);
   if (!cameras.length) showNotice("No cameras are configured.");
-  else showNotice(broker.fault ? `Broker: ${broker.fault}` : "");
+  else showNotice(broker.fault ? `Broker: ${broker.fault}` : formatting.formatLimits(limits));
   const names = new Set(cameras.map(({ name }) => name));
   for (const [name, card] of cards) {
     if (names.has(name)) continue;

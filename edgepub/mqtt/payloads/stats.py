@@ -77,6 +77,16 @@ class CameraStats(TypedDict):
     ]
 
 
+class LimitStats(TypedDict):
+    """A resource that is the limit: with more of it, the node would do more."""
+
+    resource: Annotated[str, Field(description="`decoding`, `model` (its device), `python` or `broker`; more may come")]
+    cameras: Annotated[
+        list[str], Field(description="the cameras that get less because of it; empty if that cannot be told")
+    ]
+    text: Annotated[str, Field(description="what was measured and the way out, one line")]
+
+
 class OutboxStats(TypedDict):
     """Waiting messages, by lane."""
 
@@ -118,6 +128,14 @@ class Stats(TypedDict):
     ]
     rss_bytes: Annotated[int, Field(ge=0, description="memory of the daemon")]
     cpu_percent: Annotated[float, Field(ge=0, description="CPU time of the daemon in the interval; 100 is one core")]
+    limits: NotRequired[
+        Annotated[
+            list[LimitStats], Field(description="which resources are the limit now; empty while the node keeps up")
+        ]
+    ]
+    loop_late_ms: NotRequired[
+        Annotated[Quantiles, Field(description="how late the event loop, which sends the messages, wakes up")]
+    ]
     outbox: OutboxStats
     broker: BrokerStats
     cameras: dict[str, CameraStats]
@@ -155,15 +173,13 @@ def camera_stats(before: Reading, now: Reading) -> CameraStats:
     )
 
 
-def _quantiles(before: Mapping[str, Buckets], now: Mapping[str, Buckets]) -> dict[str, dict[str, float]]:
-    windows = {name: difference(before.get(name, {}), buckets) for name, buckets in now.items()}
-    return {
-        name: {f"p{percent}": _percentile(window, percent) for percent in (50, 95, 99)}
-        for name, window in windows.items()
-        if window
-    }
+def quantiles(before: Buckets, now: Buckets) -> Quantiles | None:
+    """Return the quantiles of the values between two copies of a histogram; None without a value."""
+    window = difference(before, now)
+    p50, p95, p99 = (round(quantile(window, percent / 100) or 0.0, 3) for percent in (50, 95, 99))
+    return Quantiles(p50=p50, p95=p95, p99=p99) if window else None
 
 
-def _percentile(window: Buckets, percent: int) -> float:
-    value = quantile(window, percent / 100)
-    return 0.0 if value is None else round(value, 3)
+def _quantiles(before: Mapping[str, Buckets], now: Mapping[str, Buckets]) -> dict[str, Quantiles]:
+    found = {name: quantiles(before.get(name, {}), buckets) for name, buckets in now.items()}
+    return {name: figures for name, figures in found.items() if figures}
