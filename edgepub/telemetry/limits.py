@@ -2,9 +2,9 @@
 
 A limit needs a symptom, which a user would notice, and a cause, which was measured:
 
-- decoding: a thread that reads a camera, or decodes for it, never waits for a frame: it works, or waits for a processor.
-- python: frames are skipped as `busy`, or detections wait or are lost; a camera's thread always works on a result. Or the
-  event loop is late.
+- decoding: a thread that reads a camera, or decodes for it, always works or waits for a processor, never for a frame.
+- python: frames are skipped as `busy`, or detections wait or are lost; a camera's thread always works on a result. Or
+  the event loop is late.
 - model: frames are skipped as `busy`; the model always has a frame, and Python has time.
 - broker: detections wait or are lost; Python has time, and the session with the broker lasts.
 """

@@ -22,6 +22,7 @@ from paho.mqtt import publish
 from edgepub.cli.watch.board import Board
 from edgepub.cli.watch.choice import Choice, choose
 from edgepub.cli.watch.tally import Tally, parse_detections
+from edgepub.cli.watch.views import LinesView, Note
 from edgepub.mqtt.messages import Received
 from tests.support.brokers import Mosquitto
 from tests.support.waiting import WAIT_S, wait_until
@@ -577,6 +578,19 @@ def test_the_nodes_figures_are_shown_unless_every_result_is_published():
     assert board.nodes["garage"].figures == "up 5 min, 35 % CPU, 120 MB"
     update(board, "garage/stats", stats(porch={**camera_stats, **total, "fps_published": 24.5}))
     assert (camera.fps, camera.latency_ms) == (1.0, (5.0, 5.0))
+
+
+def test_what_is_the_limit_is_shown_below_its_node(capsys):
+    board = Board(Choice("edgepub"))
+    update(board, "garage/status", "online")
+    update(board, "garage/porch/status", "online")
+    limit = {"resource": "decoding", "cameras": ["porch"], "text": "decoding is the limit\x1b for porch"}
+    update(board, "garage/stats", json.dumps({**json.loads(stats()), "limits": [limit]}))
+    assert board.nodes["garage"].limits == ["decoding is the limit? for porch"]
+    LinesView(0.0).tick(board, Note("watching"))
+    assert "garage: decoding is the limit" in capsys.readouterr().out
+    update(board, "garage/stats", stats())
+    assert not board.nodes["garage"].limits
 
 
 def test_a_tally_counts_missing_messages():

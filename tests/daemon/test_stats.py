@@ -65,11 +65,20 @@ def a_busy_second(counts):
     counts.count_dropped("queue_full", 2)
 
 
-async def running(cameras, outbox, interval_s=3600.0, **options):
+async def running(cameras, outbox, interval_s=3600.0, load=None, **options):
     broker = BrokerStatus()
     broker.sessions = 5
     stats_publisher = StatsPublisher(
-        "garage", "boot", "edgepub/garage/stats", interval_s, cameras, outbox, broker, time.monotonic(), **options
+        "garage",
+        "boot",
+        "edgepub/garage/stats",
+        interval_s,
+        cameras,
+        outbox,
+        broker,
+        load or LoadStatus(),
+        time.monotonic(),
+        **options,
     )
     task = asyncio.create_task(stats_publisher.run())
     await asyncio.sleep(0)  # it starts with a first reading
@@ -129,6 +138,24 @@ async def test_stats_are_of_the_interval_and_count_from_the_start():
     expected = {"capture_to_inference": 10, "inference": 40, "queue": 40, "publish": 10, "total": 100}
     assert {stage: parts["p50"] for stage, parts in first["latency_ms"].items()} == pytest.approx(expected, rel=0.2)
     assert first["model_ms"]["inference"]["p99"] == pytest.approx(20, rel=0.021)
+
+
+async def test_limits_are_in_stats_and_in_the_line_of_the_cameras_that_they_concern(caplog):
+    caplog.set_level(logging.INFO)
+    cameras, outbox, load = {"porch": CameraMetrics(), "yard": CameraMetrics()}, Outbox(9), LoadStatus()
+    load.limits = [Limit("decoding", ["porch"], "decoding is the limit"), Limit("python", [], "Python is the limit")]
+    task = await running(cameras, outbox, interval_s=0.2, load=load, line_interval_s=0.1)
+    load.loop_late_ms.add(40.0)
+    for metrics in cameras.values():
+        a_busy_second(metrics)
+    sent = [json.loads((await take(outbox)).encoded()) for _ in range(2)]
+    task.cancel()
+    assert sent[0]["limits"][0] == {"resource": "decoding", "cameras": ["porch"], "text": "decoding is the limit"}
+    assert sent[0]["loop_late_ms"]["p95"] == pytest.approx(40, rel=0.021)
+    assert "loop_late_ms" not in sent[1], "nothing was measured in the second interval"
+    lines = {record.camera: record.getMessage() for record in caplog.records}
+    assert lines["porch"].endswith(", limit: decoding and python")
+    assert lines["yard"].endswith(", limit: python")
 
 
 async def test_the_start_is_one_moment_until_the_clock_is_set(monkeypatch):

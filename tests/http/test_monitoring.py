@@ -16,7 +16,7 @@ from edgepub.mqtt.payloads import stats
 from edgepub.mqtt.payloads.schema import json_schema
 from edgepub.telemetry.histogram import Histogram, cumulative_counts
 from edgepub.telemetry.metrics import STAGES, CameraMetrics
-from edgepub.telemetry.status import CameraState, Status
+from edgepub.telemetry.status import CameraState, Limit, Status
 from tests.support.http_server import FIGURES, OPEN_METRICS, ready
 
 
@@ -67,9 +67,13 @@ def test_health_reports_problems_and_where_they_are():
     status.cameras["yard"].status = "disabled"
     status.cameras["film"].status = "offline"  # a file that has ended
     status.broker.notes["subscriptions"] = "the broker refuses one"
+    status.load.limits = [Limit("decoding", ["porch"], "decoding is the limit")]
     code, body = health_response("garage", status)
     assert (code, json.loads(body)["ready"], json.loads(body)["wrong"]) == (200, True, [])
     assert json.loads(body)["notes"] == ["broker: the broker refuses one"]
+    assert json.loads(body)["limits"] == [
+        {"resource": "decoding", "cameras": ["porch"], "text": "decoding is the limit"}
+    ]
     assert json.loads(body)["cameras"]["yard"] == {"status": "disabled", "fault": None}
 
 
@@ -123,6 +127,18 @@ def test_metrics_of_the_node_and_of_each_camera(accept):
     assert value(series, "process_resident_memory_bytes") > 1e6
     assert value(series, "process_cpu_seconds_total") > 0
     assert abs(value(series, "process_start_time_seconds") - time.time()) < 86_400
+
+
+def test_limits_show_in_the_metrics():
+    status = ready("porch")
+    page = MetricsPage("garage", status, {}, lambda: FIGURES)
+    resources = ("decoding", "model", "python", "broker")
+    assert [value(samples(page), "edgepub_limit", resource=resource) for resource in resources] == [0, 0, 0, 0]
+    status.load.limits = [Limit("python", [], "Python is the limit")]
+    status.load.loop_late_ms.add(40.0)
+    series = samples(page)
+    assert [value(series, "edgepub_limit", resource=resource) for resource in resources] == [0, 0, 1, 0]
+    assert value(series, "edgepub_event_loop_late_seconds_sum") == pytest.approx(0.04, rel=0.02)
 
 
 def test_problems_show_in_the_metrics_and_an_ended_file_does_not():
@@ -259,6 +275,9 @@ def test_the_docs_describe_every_metric_and_every_reason():
     latency = described.pop("edgepub_latency_seconds")
     described.update({f"edgepub_latency_seconds_{part}": latency for part in ("sum", "count")})
     described["edgepub_latency_seconds_bucket"] = latency | {"le"}
+    late = described.pop("edgepub_event_loop_late_seconds")
+    described.update({f"edgepub_event_loop_late_seconds_{part}": late for part in ("sum", "count")})
+    described["edgepub_event_loop_late_seconds_bucket"] = late | {"le"}
     assert described == {name: labels for name, labels in exported().items() if name.startswith("edgepub")}
     reasons = re.findall(r"^\| (`[a-z_]+`(?:, `[a-z_]+`)*) \| ", page.partition("what was lost")[2], re.MULTILINE)
     assert set(re.findall(r"\w+", " ".join(reasons))) >= set(DROPPED)

@@ -20,11 +20,12 @@ class Node:
     """A daemon, with what it says of its limits."""
 
     def __init__(self, run_daemon, settings):
-        self._port = free_port()
-        self.daemon = run_daemon({**settings, "http": {"listen": f"127.0.0.1:{self._port}"}, "stats": {"interval_s": 1}})
+        port = free_port()
+        self.root = f"http://127.0.0.1:{port}"
+        self.daemon = run_daemon({**settings, "http": {"listen": f"127.0.0.1:{port}"}, "stats": {"interval_s": 1}})
 
     def get(self, path):
-        with urllib.request.urlopen(f"http://127.0.0.1:{self._port}/{path}", timeout=20) as answer:
+        with urllib.request.urlopen(f"{self.root}/{path}", timeout=20) as answer:
             return answer.read().decode()
 
     def limits(self):
@@ -78,7 +79,21 @@ def test_a_slow_model_is_the_limit_until_it_has_less_to_do(mosquitto, subscribe,
     assert node.daemon.terminate() == 0
 
 
-def test_a_slow_link_is_the_limit(mosquitto, slow_broker, run_daemon, studio):
+@pytest.mark.browser
+def test_the_page_shows_the_limit(mosquitto, run_daemon, studio, browser_page):
+    settings = studio.settings(mosquitto.url, studio.video([[BOX]] * 50, fps=25), realtime=True, loop=True)
+    settings["models"]["echo"] = studio.model("slow", SimulateTime_ms=60)
+    node = Node(run_daemon, settings)
+    node.wait_for_limit("model")
+    browser_page.goto(node.root)
+    browser_page.wait_for_selector("#notice >> text=is the limit for cam", timeout=30_000)
+    browser_page.goto(f"{node.root}/cameras/cam")
+    browser_page.wait_for_selector("#limits >> text=is the limit for cam", timeout=30_000)
+    browser_page.goto("about:blank")  # it would complain of the daemon's end
+    assert node.daemon.terminate() == 0
+
+
+def test_a_slow_link_is_the_limit(slow_broker, run_daemon, studio):
     settings = studio.settings(
         f"mqtt://127.0.0.1:{slow_broker.port}", studio.video([[BOX]] * 100, fps=100), realtime=True, loop=True
     )
