@@ -51,13 +51,24 @@ class InferenceThread:
     async def wait(self, stop: asyncio.Event) -> bool:
         """Wait for the thread's end; return False when it misses its deadline and `stop` is not set."""
         loop = asyncio.get_running_loop()
-        while not self.ended.is_set():
-            if time.monotonic() > self._deadline_s and not stop.is_set():
-                return False
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout_at(POLL_S * (1 + loop.time() // POLL_S)):
-                    await self.ended.wait()
-        return True
+        overdue = asyncio.Event()
+
+        timers: list[asyncio.Handle] = []
+
+        def check() -> None:
+            timers[:] = [loop.call_at(POLL_S * (1 + loop.time() // POLL_S), check)]
+            if self.overdue_s > 0 and not stop.is_set():
+                overdue.set()
+
+        check()
+        waits = [loop.create_task(event.wait()) for event in (self.ended, overdue)]
+        try:
+            await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            timers[0].cancel()
+            for wait in waits:
+                wait.cancel()
+        return self.ended.is_set()
 
     @property
     def overdue_s(self) -> float:

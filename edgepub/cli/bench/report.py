@@ -28,6 +28,7 @@ from edgepub.cli.bench.viewers import viewers
 from edgepub.core.versions import installed_versions
 
 if TYPE_CHECKING:
+    from rich.console import Group
     from rich.table import Table
 
 
@@ -39,7 +40,7 @@ def report(subjects: Sequence[Subject]) -> int:
     with tempfile.TemporaryDirectory() as name, broker() as (kind, port):
         console.print(f"Broker: {kind}. Compared programs run alternately; figures are medians of {ROUNDS} rounds.\n")
         directory = Path(name)
-        tables: dict[Subject, Callable[[], Table]] = {
+        tables: dict[Subject, Callable[[], Table | Group]] = {
             Subject.PAYLOADS: payloads,
             Subject.PUBLISHING: functools.partial(publishing, port),
             Subject.DELIVERY: functools.partial(delivery, port),

@@ -6,8 +6,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from rich.console import Group
 from rich.table import Table
 
+from edgepub.cli.bench.many_cameras import many_cameras
 from edgepub.cli.bench.tables import table
 from edgepub.cli.bench.watching import edgepub_run, run_watched
 from edgepub.cli.demo import assets
@@ -31,7 +33,12 @@ class Figures:
     rss_bytes: int
 
 
-def scaling(port: int, directory: Path) -> Table:
+def scaling(port: int, directory: Path) -> Group:
+    """Measure up to 8 cameras with a real model, and up to 128 without one; return the tables."""
+    return Group(real_model(port, directory), many_cameras(port, directory))
+
+
+def real_model(port: int, directory: Path) -> Table:
     """Measure 1, 2, 4 and 8 cameras, and return the table."""
     rows = table(
         "Several cameras in one daemon, with the demo's video; CPU and memory include PySDK's worker process",

@@ -1,0 +1,50 @@
+"""More frames than the computer can handle: with the real PySDK, a real broker and the real daemon."""
+
+import json
+import time
+import urllib.request
+
+import pytest
+
+from tests.support.studio import BOX
+from tests.support.waiting import free_port
+
+pytestmark = [pytest.mark.mosquitto, pytest.mark.slow]
+CAMERAS, FPS, STATS = 96, 30, 6  # 2,880 frames per second
+
+
+def walk(frame):
+    """Three objects that move by a fifth of their width from frame to frame, so that each frame is tracked."""
+    x, y = 2 + frame % 25, 2 + frame % 17
+    boxes = ([x, 2, x + 6, 22], [40 - x, 20, 46 - x, 40], [30, y, 36, y + 20])
+    return [{**BOX, "bbox": box} for box in boxes]
+
+
+def test_overload_is_shared_by_all_cameras(mosquitto, subscribe, run_daemon, studio):
+    """Nothing is promised about the total, which is the computer's; each camera gets its share of it."""
+    video = studio.video([walk(frame) for frame in range(100)], fps=FPS)
+    settings = studio.settings(mosquitto.url, video, realtime=True, loop=True, snapshot={"enabled": True})
+    camera, port = settings["cameras"].pop("cam"), free_port()
+    settings["cameras"] = {f"camera{number}": camera for number in range(CAMERAS)}
+    settings["http"] = {"listen": f"127.0.0.1:{port}"}
+    settings["stats"] = {"interval_s": 2}
+    reader = subscribe(mosquitto.port, "edgepub/test/stats")
+    daemon = run_daemon(settings)
+
+    def published():
+        return [[camera["published"] for camera in stats["cameras"].values()] for stats in reader.stats()]
+
+    reader.wait_for(lambda _: published() and min(published()[-1]) > 0, "messages of all cameras")
+    first = len(published())
+    reader.wait_for(lambda _: len(published()) == first + 1 + STATS, "more stats")
+    from_s = time.monotonic()
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}/healthz", timeout=10) as answer:
+        assert json.load(answer)["ready"]
+    assert time.monotonic() - from_s < 2
+    shares = [after - before for before, after in zip(published()[first], published()[-1], strict=True)]
+    mean = sum(shares) / CAMERAS
+    seconds = sum(stats["interval_s"] for stats in reader.stats()[first + 1 :])
+    assert sum(shares) > 50 * seconds
+    assert 0.75 * mean <= min(shares) <= max(shares) <= 1.25 * mean, sorted(shares)
+    assert max(stats["interval_s"] for stats in reader.stats()[first:]) < 4, "no stats later than one interval"
+    assert daemon.terminate() == 0
