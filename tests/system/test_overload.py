@@ -10,7 +10,7 @@ from tests.support.studio import BOX
 from tests.support.waiting import free_port
 
 pytestmark = [pytest.mark.mosquitto, pytest.mark.slow]
-CAMERAS, FPS, STATS = 96, 30, 6  # 2,880 frames per second
+CAMERAS, FPS, STATS = 200, 10, 5
 
 
 def walk(frame):
