@@ -109,7 +109,7 @@ class _Window:
         ran, waited = (sum(part) / len(busiest) for part in zip(*busiest, strict=True))
         # FFmpeg's own threads work for one of the cameras, which cannot be seen.
         cameras = slow or (list(shares) if len(shares) == 1 else [])
-        why = f"it takes {_percent(ran)} of a core"
+        why = f"a thread takes {_percent(ran)} of a core"
         if waited > ran:
             why += f" and waits for a free one {_percent(waited)} of the time: the processor has too much other work"
         way_out = "use the camera's second stream, a lower frame rate in the camera, or fewer cameras"

@@ -62,9 +62,14 @@ class CameraMetrics:
         self._stages = {stage: Histogram() for stage in STAGES}
         self._steps: dict[str, Histogram] = {}
 
-    def set_capture_thread(self, number: int) -> None:
+    def start_capture(self, thread: int) -> None:
         """Set the thread that reads the live source, by the system's number."""
-        self._capture_thread = number
+        self._capture_thread = thread
+
+    def end_capture(self, thread: int) -> None:
+        """Forget that thread, unless another one has replaced it: the system gives its number to a new one."""
+        if self._capture_thread == thread:
+            self._capture_thread = None
 
     def count_captured(self) -> None:
         """Count a frame received from the source."""

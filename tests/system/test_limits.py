@@ -95,7 +95,7 @@ def test_the_page_shows_the_limit(mosquitto, run_daemon, studio, browser_page):
 
 def test_a_slow_link_is_the_limit(slow_broker, run_daemon, studio):
     settings = studio.settings(
-        f"mqtt://127.0.0.1:{slow_broker.port}", studio.video([[BOX]] * 100, fps=100), realtime=True, loop=True
+        f"mqtt://127.0.0.1:{slow_broker.port}", studio.video([[BOX]] * 200, fps=200), realtime=True, loop=True
     )
     node = Node(run_daemon, settings)
     limit = node.wait_for_limit("broker")

@@ -23,7 +23,7 @@ def histogram(*values):
 def camera(*, busy=0, inference_ms=20.0, queue_ms=2.0, lost=0, too_fast=0, number=1):
     """Return the metrics of a camera after an interval with `FRAMES` frames, of which `busy` were skipped."""
     metrics = CameraMetrics()
-    metrics.set_capture_thread(number)
+    metrics.start_capture(number)
     for _ in range(FRAMES):
         metrics.count_captured()
     for reason, count in (("busy", busy), ("max_fps", too_fast)):
@@ -41,7 +41,7 @@ def camera(*, busy=0, inference_ms=20.0, queue_ms=2.0, lost=0, too_fast=0, numbe
 
 def idle(number=1):
     metrics = CameraMetrics()
-    metrics.set_capture_thread(number)
+    metrics.start_capture(number)
     return metrics.read()
 
 

@@ -72,7 +72,7 @@ class NewestFrameSource:
                 thread.join(_JOIN_TIMEOUT_S)
 
     def _read(self, slot: "_Slot", stopping: threading.Event) -> None:
-        self._metrics.set_capture_thread(threading.get_native_id())
+        self._metrics.start_capture(threading.get_native_id())
         try:
             for frame in self._source.frames(slot.closed):
                 slot.put(frame)
@@ -81,6 +81,8 @@ class NewestFrameSource:
             slot.finish(EOFError())
         except Exception as error:  # whatever it is, it is raised again in the consumer's thread
             slot.finish(error)
+        finally:
+            self._metrics.end_capture(threading.get_native_id())
 
 
 class _Slot:
