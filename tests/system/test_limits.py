@@ -93,14 +93,14 @@ def test_the_page_shows_the_limit(mosquitto, run_daemon, studio, browser_page):
     assert node.daemon.terminate() == 0
 
 
-def test_a_slow_link_is_the_limit(slow_broker, run_daemon, studio):
+def test_a_slow_link_is_the_limit(mosquitto, slow_broker, subscribe, run_daemon, studio):
     settings = studio.settings(
         f"mqtt://127.0.0.1:{slow_broker.port}", studio.video([[BOX]] * 200, fps=200), realtime=True, loop=True
     )
     node = Node(run_daemon, settings)
     limit = node.wait_for_limit("broker")
     assert limit["cameras"] == ["cam"]
-    slow_broker.bytes_per_s = 0
+    subscribe(mosquitto.port).publish("edgepub/test/cam/max_fps/set", b"2")
     wait_until(lambda: not node.limits(), "the end of the limit")
     assert node.daemon.terminate() == 0
 
@@ -123,10 +123,10 @@ def test_a_picture_that_takes_long_to_decode_is_the_limit(mosquitto, run_daemon,
 
 def test_python_is_the_limit_of_many_objects(mosquitto, subscribe, run_daemon, studio):
     reader = subscribe(mosquitto.port)
-    frames = itertools.islice(moving_objects.frames(10, 0.03), 200)
-    video = studio.video(map(moving_objects.to_model_results, frames), fps=100)
+    frames = itertools.islice(moving_objects.frames(20, 0.03), 200)
+    video = studio.video(map(moving_objects.to_model_results, frames), fps=200)
     settings = studio.settings(mosquitto.url, video, realtime=True, loop=True)
-    settings["cameras"] = {f"cam{n}": live(video, tracking=True) for n in range(24)}
+    settings["cameras"] = {f"cam{n}": live(video, tracking=True, snapshot={"enabled": True}) for n in range(24)}
     node = Node(run_daemon, settings)
     node.wait_for_limit("python")
     wait_for_stats(reader, "python")
