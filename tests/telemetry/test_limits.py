@@ -77,6 +77,8 @@ def test_a_node_that_keeps_up_has_no_limit():
     assert find_limits(BEFORE, after()) == []
     few = camera(busy=4, inference_ms=95.0)
     assert find_limits(BEFORE, after(porch=few, turns=0.99)) == [], "a frame that comes early finds the model busy"
+    bursts = camera(busy=80)
+    assert find_limits(BEFORE, after(porch=bursts)) == [], "its frames come all at once"
     limited = camera(too_fast=90, inference_ms=95.0)
     assert find_limits(BEFORE, after(porch=limited)) == [], "`max_fps` is on purpose"
 
