@@ -58,10 +58,15 @@ class Sink:
         self.results = {}  # the number of results of each thread
         self.drawn = []
         self.problem = None
+        self.block = threading.Event()  # while it is not set, a report does not end
+        self.block.set()
+        self.is_blocked = False
         self._busy = threading.Lock()
 
     def report(self, _result):
         with self._alone():
+            self.is_blocked = not self.block.is_set()
+            assert self.block.wait(30)
             thread = threading.current_thread()
             self.results[thread] = self.results.get(thread, 0) + 1
         return self.problem
@@ -169,6 +174,7 @@ async def test_areas_change_between_two_results_and_in_every_state(caplog):
         release.set()
         camera.set_enabled(False)
         camera.set_areas("while it is disabled")
+        await until(lambda: sink.drawn[-1] == "while it is disabled")
         assert sink.statuses == ["online", "offline", "online", "disabled"], "and nothing else is published"
         camera.set_enabled(True)
     camera.set_areas("after its end")
@@ -313,3 +319,20 @@ async def test_a_file_that_has_ended_has_no_problem_after_it_is_disabled_and_ena
         sink.camera.set_enabled(False)
         sink.camera.set_enabled(True)
         assert (sink.state.status, sink.state.problem) == ("offline", None)
+
+
+async def test_the_event_loop_waits_for_no_report():
+    """A result may take long to process, from a mad model for example."""
+    async with running([Model(10**9, None)]) as (sink, _, _):
+        await until(lambda: sink.statuses == ["online"])
+        sink.block.clear()
+        await until(lambda: sink.is_blocked)
+        sink.camera.set_areas("areas")
+        sink.camera.set_enabled(False)
+        assert sink.drawn == []
+        assert sink.statuses == ["online"], "the report is not over"
+        sink.block.set()
+        await until(lambda: sink.statuses == ["online", "disabled"])
+        assert sink.drawn == ["areas"]
+        sink.camera.set_enabled(True)
+        await until(lambda: sink.statuses[-1] == "online")

@@ -105,9 +105,9 @@ class Model:
     def _measure(self, frames: Frames) -> Generator[Result, None, int | None]:
         """Yield some results one by one, and return how many frames to keep in flight.
 
-        That is how often the longest step of the runtime fits into the time that a frame takes there. With fewer frames that
-        step would idle; with more they would wait for it and get old (Little's law: J. D. C. Little, "A Proof for the
-        Queuing Formula L = λW", Operations Research 9, 1961). None: the frames ended before the measurement did.
+        That is how often the longest step of the runtime fits into the time that a frame takes there. With fewer frames
+        that step would idle; with more they would wait for it and get old (Little's law: J. D. C. Little, "A Proof for
+        the Queuing Formula L = λW", Operations Research 9, 1961). None: the frames ended before the measurement did.
         """
         ratios: list[float] = []
         results = self._one_by_one(frames)
