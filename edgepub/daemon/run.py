@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import functools
+import gc
 import logging
 import uuid
 from collections.abc import Callable
@@ -28,6 +29,9 @@ from edgepub.telemetry.logs import configure_logging
 from edgepub.telemetry.metrics import MetricsByCamera
 
 FAILED = 1
+_GC_THRESHOLD = 10_000
+"""New objects until Python looks for garbage that refers to itself. Its default of 700 takes a seventh of the CPU time,
+and there is little such garbage."""
 _log = logging.getLogger(__name__)
 
 
@@ -56,6 +60,7 @@ def run(path: Path, machine: str | None = None) -> int:
         _log.info("%s", note)
     for why in effective.unfit.values():
         _log.error("%s; until then, those of the configuration apply", why)
+    gc.set_threshold(_GC_THRESHOLD)
     with asyncio.Runner(loop_factory=new_event_loop) as runner:
         try:
             code = runner.run(_serve_until_signalled(effective, load, machine))
