@@ -106,6 +106,12 @@ def test_two_that_cross_keep_their_numbers():
     assert set(map(tuple, follow(frames)[1:])) == {(1, 2)}
 
 
+def test_one_who_stays_where_a_crowd_was_keeps_the_number():
+    one = square(100, 100)
+    numbers = follow([*[[one] * 260] * 3, *[[one]] * 30], fps=10)
+    assert len({numbers for (numbers,) in numbers[3:]}) == 1
+
+
 @pytest.mark.parametrize("step", [10, 30, 50])
 def test_two_who_walk_one_behind_the_other_at_a_low_rate_keep_their_numbers(step):
     """With 50, each comes nearer to where the other was than to where it was itself."""

@@ -3,8 +3,10 @@
 from bisect import bisect_left
 from collections.abc import Sequence
 
-_MAX_LOOKS = 32
-"""The number of boxes with which a box is compared: it bounds the cost of a crowd in which all boxes overlap."""
+_MAX_LOOKS = 8_000
+"""About the number of pairs that are compared: it bounds the cost of a crowd in which all boxes overlap."""
+_MIN_LOOKS = 32
+"""The number of pairs of one box that are compared in any case."""
 
 Place = tuple[str, float, float, float, float, int, float]
 """A box: its label, its centre's x and y, its width and height, a number for the caller, and how many times larger it
@@ -31,12 +33,13 @@ def match(earlier: Sequence[Place], later: Sequence[Place], min_iou: float) -> l
     bound = (1 - min_iou) / (1 + min_iou) / 2
     max_width = max(place[3] for place in earlier)
     max_scale = max(place[6] for place in earlier)
+    max_looks = max(_MIN_LOOKS, _MAX_LOOKS // len(later))
     gains: dict[int, float] = {}  # by pair: its two ranks in one number, as thousands of tuples would cost more
     for rank, (label, x, y, width, height, _, _) in enumerate(later):
         reach = bound * max_scale * (width + max_width)
         low, high = bisect_left(earlier, (label, x - reach)), bisect_left(earlier, (label, x + reach))
-        if high - low > _MAX_LOOKS:
-            low, high = _narrow(later, rank, reach, low, high)
+        if high - low > max_looks:
+            low, high = _narrow(later, rank, reach, low, high, max_looks)
         area = width * height
         for pair, (_, x0, y0, width0, height0, _, scale) in enumerate(earlier[low:high], rank * count + low):
             # To enlarge both boxes is to bring their centres closer.
@@ -96,10 +99,10 @@ def _exchange(
             chosen[partner], owners[own] = own, partner
 
 
-def _narrow(later: Sequence[Place], rank: int, reach: float, low: int, high: int) -> tuple[int, int]:
+def _narrow(later: Sequence[Place], rank: int, reach: float, low: int, high: int, size: int) -> tuple[int, int]:
     """Return the part of a range of earlier boxes to look at: those with about the same rank in the crowd."""
     label, x = later[rank][:2]
     first, last = bisect_left(later, (label, x - reach)), bisect_left(later, (label, x + reach))
     middle = low + (high - low) * (rank - first) // max(last - first, 1)
-    low = min(max(low, middle - _MAX_LOOKS // 2), high - _MAX_LOOKS)
-    return low, low + _MAX_LOOKS
+    low = min(max(low, middle - size // 2), high - size)
+    return low, low + size

@@ -91,7 +91,7 @@ class Tracker:
         self._lost_s = lost_s
         self._found: list[_Track] = []  # in the last frame
         self._new: list[_Track] = []  # found in the last frame only, so without a number
-        self._lost: list[_Track] = []  # not found in the last frame; the last of them was lost last
+        self._lost: list[_Track] = []  # not found in the last frame; the first of them was lost last
         self._frame = 0
         self._last_s: float | None = None
         self._period_s = _DEFAULT_PERIOD_S
@@ -112,7 +112,7 @@ class Tracker:
         self._frame += 1
         scale = 1 + 2 * _REACH * self._period(now_s)
         lost = [track for track in self._lost if now_s - track.last_s <= self._lost_s]
-        known = lost + self._found
+        known = self._found + lost  # of two at one place, the first gets the object
         places = [_place(detection, index) for index, detection in enumerate(objects)]
         expected = [track.expected(number, now_s, scale) for number, track in enumerate(known)]
         found = {index: number for number, index in match(expected, places, _MIN_IOU)}
@@ -122,10 +122,10 @@ class Tracker:
             tracks |= {index: self._new[number] for number, index in match(new, rest, _MIN_IOU)}
             # One that was lost before the first frame of a new one, near it, is the same.
             seconds = [place for place in rest if place[5] in tracks]
-            gone = set(range(len(lost))) - set(found.values())
-            back = match([lost[number].last(number, now_s) for number in gone], seconds, 0.0)
+            gone = set(range(len(self._found), len(known))) - set(found.values())
+            back = match([known[number].last(number, now_s) for number in gone], seconds, 0.0)
             found |= {index: number for number, index in back}
-            tracks |= {index: lost[number] for number, index in back}
+            tracks |= {index: known[number] for number, index in back}
         self._new = [_Track(*place[:5], now_s) for place in rest if place[5] not in tracks]
         for index, detection in enumerate(objects):
             if track := tracks.get(index):
@@ -133,7 +133,7 @@ class Tracker:
                 track.number = track.number or next(self._numbers)
                 detection["track_id"] = track.number
         gone = set(range(len(known))) - set(found.values())
-        self._lost = [known[number] for number in sorted(gone)][-_MAX_LOST:]
+        self._lost = [known[number] for number in sorted(gone)][:_MAX_LOST]
         self._found = list(tracks.values())
 
     def _period(self, now_s: float) -> float:
