@@ -191,7 +191,7 @@ def bench(
     subject: Annotated[
         list[str] | None,
         typer.Argument(
-            help=f"Measure only these: {', '.join(Subject)}. \\[default: all, in fifty minutes]", show_default=False
+            help=f"Measure only these: {', '.join(Subject)}. \\[default: all, in an hour]", show_default=False
         ),
     ] = None,
 ) -> None:

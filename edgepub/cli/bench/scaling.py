@@ -34,7 +34,7 @@ class Figures:
 
 
 def scaling(port: int, directory: Path) -> Group:
-    """Measure up to 8 cameras with a real model, and up to 128 without one; return the tables."""
+    """Measure up to 8 cameras with a real model, and up to 256 without one; return the tables."""
     return Group(real_model(port, directory), many_cameras(port, directory))
 
 
