@@ -1,13 +1,17 @@
 """Frames from real files and from a real stream over HTTP."""
 
+import errno
 import functools
 import http.server
+import os
+import re
 import subprocess
 import sys
 import threading
 import time
 from contextlib import closing, suppress
 from itertools import islice, pairwise
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -107,6 +111,31 @@ def test_a_file_that_is_missing_or_no_video(tmp_path, content, why):
         path.write_bytes(content)
     with pytest.raises(SourceError, match=f"{why}: {path}"):
         read(make(path))
+
+
+@pytest.mark.parametrize(
+    ("name", "why"),
+    [
+        ("x" * 300, "cannot be read: File name too long"),
+        ("closed/film.mp4", "cannot be read: Permission denied"),
+        ("film\0.mp4", "no such file"),
+        ("pipe", "a directory, a device or a pipe, not a file"),
+        ("", "a directory, a device or a pipe, not a file"),
+    ],
+)
+def test_a_path_that_cannot_be_a_video(tmp_path, monkeypatch, name, why):
+    """Such as a film in the home directory of a user, which the service may not enter."""
+    os.mkfifo(tmp_path / "pipe")
+    stat = Path.stat
+
+    def closed_stat(path, **options):  # the user that runs the tests may be root
+        if path.parent.name == "closed":
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+        return stat(path, **options)
+
+    monkeypatch.setattr(Path, "stat", closed_stat)
+    with pytest.raises(SourceError, match=f"^{why}: {re.escape(str(tmp_path / name))}$"):
+        read(make(tmp_path / name))
 
 
 def test_a_truncated_file_gives_the_frames_it_has(tmp_path):

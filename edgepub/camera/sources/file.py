@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from io import BufferedReader, FileIO
 from pathlib import Path
+from stat import S_ISREG
 
 import cv2
 
@@ -41,11 +42,10 @@ class FileSource:
         """Yield the file's frames; in real time, None for a frame that is not used.
 
         Raises:
-            SourceError: no such file, not a video, or its pictures are too large.
+            SourceError: no such file, not readable, not a video, or its pictures are too large.
 
         """
-        if not self._path.is_file():
-            raise SourceError(f"no such file: {self._path}")
+        self._check_is_file()
         with self._open([]) as reader:
             parameters = _decoder_parameters(reader)
         self._gate.reset()
@@ -73,6 +73,19 @@ class FileSource:
             if not self._loop:
                 return
 
+    def _check_is_file(self) -> None:
+        try:
+            mode = self._path.stat().st_mode
+        except (FileNotFoundError, NotADirectoryError, ValueError):  # ValueError: a null character
+            raise SourceError(f"no such file: {self._path}") from None
+        except OSError as error:  # a directory that this user may not enter, for example
+            raise self._unreadable(error) from None
+        if not S_ISREG(mode):  # a pipe could be waited for without end
+            raise SourceError(f"a directory, a device or a pipe, not a file: {self._path}")
+
+    def _unreadable(self, error: OSError) -> SourceError:
+        return SourceError(f"cannot be read: {error.strerror}: {self._path}")
+
     @contextmanager
     def _open(self, parameters: Sequence[int]) -> Iterator[Reader]:
         # FFmpeg gets the content, not the path: so it never needs its protocol `file`, which a server could name, too.
@@ -80,7 +93,7 @@ class FileSource:
         try:
             content = _Content(FileIO(self._path))
         except OSError as error:
-            raise SourceError(f"cannot be read: {error.strerror}: {self._path}") from None
+            raise self._unreadable(error) from None
         with content, open_reader(content, cv2.CAP_FFMPEG, parameters, self._gate, str(self), reason) as reader:
             yield reader
 
