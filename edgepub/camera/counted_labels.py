@@ -100,8 +100,8 @@ class CountedLabels:
     def _note_limit(self) -> None:
         if _NOTE not in self._notes:
             self._notes[_NOTE] = (
-                f"more than {self._max_others} labels were detected; those that were not seen for longest are not "
-                "counted: set `labels`"
+                f"more than {self._max_others} labels were detected; a new one is not counted until it can take the "
+                "place of an old one: set `labels`"
             )
             self._log.warning("%s", self._notes[_NOTE])
 
