@@ -20,6 +20,8 @@ _OTHER_PROTOCOL = re.compile(
     r"(async|cache|concatf?|crypto|data|fd|file|md5|pipe|tee|unix)(?=[:+])|subfile(?=,)|[^:,]*(?=.*://)", re.IGNORECASE
 )
 _SOURCE = "must be a URL (rtsp://...), a file, or the number of a webcam (0 or more)"
+# Taken for a file, its password would be in the log: `no such file: ...`.
+_URL_WITHOUT_PROTOCOL = re.compile(r"(//)?[^/]*:.*@", re.DOTALL)
 _HALF_URL = re.compile(r"[a-z]{2,}:/(?!/)", re.IGNORECASE)
 _NEGATIVE = re.compile(r"-\d+")
 _PLANE_ENDS = "".join(chr(plane | 0xFFFE) + chr(plane | 0xFFFF) for plane in range(0, 0x110000, 0x10000))
@@ -222,4 +224,6 @@ def resolve_source(source: object, info: ValidationInfo) -> str | int | Path:
         )
     if _HALF_URL.match(source):
         raise ValueError(_SOURCE)
+    if _URL_WITHOUT_PROTOCOL.match(source):
+        raise ValueError("looks like a URL without its protocol: begin with rtsp:// or another (a file: with ./)")
     return absolute_path(source, info)

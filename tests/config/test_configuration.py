@@ -434,6 +434,16 @@ def test_a_source_from_a_file(tmp_path):
     assert mistakes(tmp_path, text) == [f"cameras.porch: source_file is empty: {tmp_path / 'url'}"]
 
 
+@pytest.mark.parametrize("url", ["admin:s3cret@10.0.0.5/s", "//admin:s3cret@10.0.0.5/s", "admin:s3/cret@10.0.0.5"])
+def test_a_url_without_its_protocol_is_no_file(tmp_path, url):
+    """Otherwise the log would say that there is no such file, with the password."""
+    (tmp_path / "url").write_text(url)
+    text = changed(cameras__porch__source=GONE, cameras__porch__source_file="url")
+    (mistake,) = mistakes(tmp_path, text)
+    assert "looks like a URL without its protocol" in mistake
+    assert "cret" not in mistake
+
+
 def test_the_environment_overrides_the_file(tmp_path, monkeypatch):
     monkeypatch.setenv("EDGEPUB_NODE", "attic")
     monkeypatch.setenv("EDGEPUB_MQTT__URL", "mqtt://10.0.0.9")
