@@ -94,8 +94,8 @@ class CameraSettings(Section):
     occupancy_on_frames: Annotated[int, Number] = Field(default=3, ge=1, le=1000)
     """Frames in which an object must be detected before it counts and its `appeared` event is sent.
 
-    The same applies when an object enters a zone. With tracking, counting begins with the second detection of the
-    object, where its track begins."""
+    The same applies when an object enters a zone. With tracking, these frames are counted from where the object's track
+    begins: in the second of two frames in a row in which it has the same label."""
     occupancy_off_s: Annotated[float, Number] = Field(default=2, ge=0, le=3600)
     """Seconds without a detection before an object stops counting and its `left` event is sent.
 
