@@ -69,7 +69,9 @@ class LoadMonitor:
             before = now
 
     async def _read(self) -> NodeReading:
-        readings = {name: metrics.read() for name, metrics in self._cameras.items()}
+        # Not a camera that was removed, whose events may still be counted.
+        listed = {name: metrics for name, metrics in self._cameras.items() if name in self._status.cameras}
+        readings = {name: metrics.read() for name, metrics in listed.items()}
         captures = [reading.capture_thread for reading in readings.values() if reading.capture_thread is not None]
         # In a thread: with many busy threads, Python's interpreter delays the reader of a file at each file.
         threads = await run_in_thread("load", lambda: self._decoders.read(captures))
@@ -89,7 +91,8 @@ class LoadMonitor:
         new = {limit.resource: limit for limit in found}
         changed = new.keys() ^ current.keys()
         self._counts = {resource: self._counts.get(resource, 0) + 1 for resource in changed}
-        for resource in [resource for resource in changed if self._counts[resource] >= _INTERVALS]:
+        is_removed = {resource: self._is_removed(limit) for resource, limit in current.items()}
+        for resource in [key for key in changed if self._counts[key] >= _INTERVALS or is_removed.get(key)]:
             del self._counts[resource]
             if resource in new:
                 current[resource] = new[resource]
@@ -99,6 +102,10 @@ class LoadMonitor:
                 _log.info("%s is not the limit any more", resource)
         # What holds is described by the newest interval.
         self._status.load.limits = [new.get(resource, limit) for resource, limit in current.items()]
+
+    def _is_removed(self, limit: Limit) -> bool:
+        """Return whether all cameras of a limit were removed from the configuration."""
+        return bool(limit.cameras) and not set(limit.cameras) & self._status.cameras.keys()
 
 
 class _Decoders:

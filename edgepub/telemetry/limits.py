@@ -101,13 +101,15 @@ class _Window:
             if reading.capture_thread is not None
         }
         slow = [name for name, (ran, waited) in shares.items() if ran + waited >= least]
+        # FFmpeg's own threads work for one of the cameras, which cannot be seen. A file that is read as fast as
+        # possible always keeps them busy, and nothing is late because of that.
         others = [self._share(number) for number, thread in self._now.threads.items() if thread.is_decoder]
+        others = [] if self._reads_file() else others
         full = [share for share in others if sum(share) >= least]
         if not slow and not full:
             return None
         busiest = [shares[name] for name in slow] or full
         ran, waited = (sum(part) / len(busiest) for part in zip(*busiest, strict=True))
-        # FFmpeg's own threads work for one of the cameras, which cannot be seen.
         cameras = slow or (list(shares) if len(shares) == 1 else [])
         why = f"a thread takes {_percent(ran)} of a core"
         if waited > ran:
@@ -157,6 +159,10 @@ class _Window:
         way_out = "set `publish.max_rate_hz` or `publish.mode: changes`, or use a faster link or broker"
         return Limit("broker", list(slow), f"the broker is the limit{_for(slow)}: {', '.join(facts)}; {way_out}")
 
+    def _reads_file(self) -> bool:
+        """Return whether a camera gave frames without a thread that reads a live source."""
+        return any(camera.captured and camera.capture_thread is None for camera in self._cameras.values())
+
     def _threshold(self, resource: Resource, value: float) -> float:
         return value * _KEPT if resource in self._current else value
 
@@ -179,7 +185,9 @@ class _Camera:
 
     def __init__(self, before: Reading, now: Reading, seconds: float) -> None:
         self.busy = _increase(before.sampled, now.sampled, "busy")
-        self.admitted = now.captured - before.captured - _increase(before.sampled, now.sampled, "max_fps")
+        self.captured = now.captured - before.captured
+        self.capture_thread = now.capture_thread or before.capture_thread
+        self.admitted = self.captured - _increase(before.sampled, now.sampled, "max_fps")
         self.lost = _increase(before.dropped, now.dropped, "queue_full")
         self.queue_ms = quantile(difference(before.stages_ms["queue"], now.stages_ms["queue"]), 0.95) or 0.0
         _, inference_ms = cumulative_counts(difference(before.stages_ms["inference"], now.stages_ms["inference"]), ())

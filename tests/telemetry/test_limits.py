@@ -139,6 +139,17 @@ def test_a_decoder_with_threads_of_its_own():
     assert limit.cameras == ["porch"]
 
 
+def test_a_file_that_is_read_as_fast_as_possible_does_not_make_decoding_the_limit():
+    file = replace(camera(), capture_thread=None)
+    before = replace(BEFORE, cameras={"porch": idle(), "file": replace(idle(), capture_thread=None)})
+    now = replace(after(ran=(0.1, 0.1, 0.99)), cameras={"porch": camera(), "file": file})
+    assert find_limits(before, now) == []
+    (limit,) = find_limits(before, replace(now, threads=after(ran=(0.97, 0.1, 0.99)).threads))
+    assert limit.cameras == ["porch"], "it has a thread of its own"
+    lost = replace(after(ran=(0.1, 0.1, 0.95)), cameras={"porch": replace(camera(), capture_thread=None)})
+    assert [limit.resource for limit in find_limits(BEFORE, lost)] == ["decoding"], "its source was just lost"
+
+
 def test_several_limits_at_the_same_time():
     slow = after(porch=camera(lost=7), yard=camera(busy=50, inference_ms=190.0, number=2), ran=(0.97, 0.5, 0.5))
     assert [limit.resource for limit in find_limits(BEFORE, slow)] == ["decoding", "model", "broker"]
