@@ -36,12 +36,11 @@ CASES = {
         *(f"outbox.{lane}" for lane in ("announcements", "state", "durable", "pictures", "stream")),
         *(f"latency_ms.{stage}" for stage in STAGES),
         *("fps_in", "fps_inferred", "fps_published", "rss_bytes", "cpu_percent", "uptime_s"),
+        *("loop_late_ms.p50", "loop_late_ms.p95", "loop_late_ms.p99"),
     },
     "events of the last run": {"dropped.event_expired", "dropped.event_damaged"},
-    "a broker with limits": {
-        *("dropped.too_large", "dropped.event_too_large", "dropped.snapshot_too_large"),
-        *("dropped.event_refused", "dropped.snapshot_refused"),
-    },
+    "messages that are too large": {"dropped.too_large", "dropped.event_too_large", "dropped.snapshot_too_large"},
+    "messages that are refused": {"dropped.event_refused", "dropped.snapshot_refused"},
     "messages that end sessions": {
         *("dropped.given_up", "dropped.event_given_up", "dropped.snapshot_given_up", "broker.held_back"),
     },
@@ -64,8 +63,9 @@ IN_METRICS = {
     "objects_dropped": ("edgepub_objects_dropped_total", "reason"),
     "outbox": ("edgepub_outbox_messages", "lane"),
     "latency_ms": ("edgepub_latency_seconds_count", "stage"),
+    **{f"loop_late_ms.{name}": ("edgepub_event_loop_late_seconds_count", "") for name in ("p50", "p95", "p99")},
 }
-NO_COUNTERS = {"timestamp", "schema", "node", "boot_id", "interval_s", "started"}
+NO_COUNTERS = {"timestamp", "schema", "node", "boot_id", "interval_s", "started", "limits"}
 BY_REASON = {
     "sampled": SAMPLED,
     "dropped": DROPPED,
@@ -226,36 +226,48 @@ def test_counters_of_an_outage(broker, run_daemon, subscribe, studio, live):
     watched.wait_until_moved(CASES["an outage"], again)
 
 
-LARGE = [[{**BOX, "label": "x" * 9000}] if visible else [] for visible in VISITS]
-"""A label of 9 kB, which is in detections, events and the comment of snapshots, but in no stats."""
+LARGE = [[{**BOX, "label": "\x01" * 256}] if visible else [] for visible in VISITS]
+"""A label of 1.5 kB in JSON, which is in detections, events and the comment of snapshots, but in no stats."""
 
 
 @pytest.fixture
-def limited_broker(tmp_path):
-    """A Mosquitto that takes no large messages, and none of the camera `small`."""
-    topics = [f"edgepub/test/small/{name}" for name in ("events", "snapshot")]
-    (tmp_path / "acl").write_text("\n".join(["topic readwrite #", *(f"topic deny {topic}" for topic in topics)]) + "\n")
-    lines = ("allow_anonymous true", "max_packet_size 8000", f"acl_file {tmp_path / 'acl'}")
-    broker = Mosquitto(tmp_path, "listener {port} 127.0.0.1", *lines).start()
-    yield broker
-    broker.stop()
+def start_broker(tmp_path):
+    """Return a function that starts a Mosquitto with these lines of configuration."""
+    brokers = []
+
+    def start(*lines):
+        brokers.append(Mosquitto(tmp_path, "listener {port} 127.0.0.1", "allow_anonymous true", *lines).start())
+        return brokers[-1]
+
+    yield start
+    for broker in brokers:
+        broker.stop()
 
 
 @pytest.mark.mosquitto
-def test_counters_of_a_broker_with_limits(limited_broker, run_daemon, subscribe, studio):
-    settings = watched_settings(studio, limited_broker.url, studio.video(LARGE), **TRACKED)
-    settings["cameras"]["small"] = {**settings["cameras"]["cam"], "source": studio.video(VISITS, "small.avi")}
-    watched = Watched(run_daemon, settings)
-    watched.wait_until_moved(CASES["a broker with limits"], subscribe(limited_broker.port))
+def test_counters_of_messages_that_are_too_large(start_broker, run_daemon, subscribe, studio):
+    broker = start_broker("max_packet_size 1700")
+    watched = Watched(run_daemon, watched_settings(studio, broker.url, studio.video(LARGE), **TRACKED))
+    watched.wait_until_moved(CASES["messages that are too large"], subscribe(broker.port))
 
 
 @pytest.mark.mosquitto
-def test_counters_of_messages_that_end_sessions(limited_broker, run_daemon, subscribe, studio):
+def test_counters_of_messages_that_are_refused(start_broker, run_daemon, subscribe, studio, tmp_path):
+    denied = [f"topic deny edgepub/test/cam/{name}" for name in ("events", "snapshot")]
+    (tmp_path / "acl").write_text("\n".join(["topic readwrite #", *denied]) + "\n")
+    broker = start_broker(f"acl_file {tmp_path / 'acl'}")
+    watched = Watched(run_daemon, watched_settings(studio, broker.url, studio.video(VISITS), **TRACKED))
+    watched.wait_until_moved(CASES["messages that are refused"], subscribe(broker.port))
+
+
+@pytest.mark.mosquitto
+def test_counters_of_messages_that_end_sessions(start_broker, run_daemon, subscribe, studio):
     """Before MQTT 5, ending the session is all that a broker can do with a message that is too large for it."""
-    settings = watched_settings(studio, limited_broker.url, studio.video(LARGE), **TRACKED)
+    broker = start_broker("max_packet_size 1700")
+    settings = watched_settings(studio, broker.url, studio.video(LARGE), **TRACKED)
     settings["mqtt"]["protocol"] = "3.1.1"
     watched = Watched(run_daemon, settings)
-    watched.wait_until_moved(CASES["messages that end sessions"], subscribe(limited_broker.port))
+    watched.wait_until_moved(CASES["messages that end sessions"], subscribe(broker.port))
 
 
 @pytest.mark.mosquitto

@@ -12,7 +12,8 @@ from tests.support.jpeg_camera import JpegCamera, empty_picture, huge_part, jpeg
 from tests.support.waiting import free_port, wait_until
 
 pytestmark = pytest.mark.mosquitto
-MAX_RSS_BYTES = 600_000_000
+MAX_RSS_BYTES = 800_000_000
+"""On a busy computer an abandoned read still holds its part while the next one begins. Without limits: 1.1 to 2.4 GB."""
 GOOD = part(empty_picture())
 
 
