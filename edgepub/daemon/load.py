@@ -65,13 +65,11 @@ class LoadMonitor:
         while True:
             await asyncio.sleep(self._interval_s)
             now = await self._read()
-            self._update(find_limits(before, now, [limit.resource for limit in self._status.load.limits]))
+            self._update(find_limits(before, now, self._status.load.limits))
             before = now
 
     async def _read(self) -> NodeReading:
-        # Not a camera that was removed, whose events may still be counted.
-        listed = {name: metrics for name, metrics in self._cameras.items() if name in self._status.cameras}
-        readings = {name: metrics.read() for name, metrics in listed.items()}
+        readings = {name: metrics.read() for name, metrics in self._cameras.items() if self._works(name)}
         captures = [reading.capture_thread for reading in readings.values() if reading.capture_thread is not None]
         # In a thread: with many busy threads, Python's interpreter delays the reader of a file at each file.
         threads = await run_in_thread("load", lambda: self._decoders.read(captures))
@@ -91,8 +89,8 @@ class LoadMonitor:
         new = {limit.resource: limit for limit in found}
         changed = new.keys() ^ current.keys()
         self._counts = {resource: self._counts.get(resource, 0) + 1 for resource in changed}
-        is_removed = {resource: self._is_removed(limit) for resource, limit in current.items()}
-        for resource in [key for key in changed if self._counts[key] >= _INTERVALS or is_removed.get(key)]:
+        is_past = {resource: self._is_past(limit) for resource, limit in current.items()}
+        for resource in [key for key in changed if self._counts[key] >= _INTERVALS or is_past.get(key)]:
             del self._counts[resource]
             if resource in new:
                 current[resource] = new[resource]
@@ -103,9 +101,13 @@ class LoadMonitor:
         # What holds is described by the newest interval.
         self._status.load.limits = [new.get(resource, limit) for resource, limit in current.items()]
 
-    def _is_removed(self, limit: Limit) -> bool:
-        """Return whether all cameras of a limit were removed from the configuration."""
-        return bool(limit.cameras) and not set(limit.cameras) & self._status.cameras.keys()
+    def _works(self, camera: str) -> bool:
+        """Return whether a camera is in the configuration, and enabled. Only its metrics outlast it."""
+        return camera in self._status.cameras and self._status.cameras[camera].status != "disabled"
+
+    def _is_past(self, limit: Limit) -> bool:
+        """Return whether all cameras of a limit were removed or disabled."""
+        return bool(limit.cameras) and not any(map(self._works, limit.cameras))
 
 
 class _Decoders:

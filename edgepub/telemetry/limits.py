@@ -64,13 +64,13 @@ class NodeReading:
     """The number of the session with the broker; None without one."""
 
 
-def find_limits(before: NodeReading, now: NodeReading, current: Collection[Resource] = ()) -> list[Limit]:
+def find_limits(before: NodeReading, now: NodeReading, current: Collection[Limit] = ()) -> list[Limit]:
     """Return the resources that were the limit between two readings.
 
     Args:
         before: the earlier reading.
         now: the later one.
-        current: the resources that are the limit already: they stay so until that is clearly over.
+        current: what is the limit already: it stays so, for its cameras, until that is clearly over.
 
     """
     window = _Window(before, now, current)
@@ -82,10 +82,10 @@ def find_limits(before: NodeReading, now: NodeReading, current: Collection[Resou
 
 
 class _Window:
-    def __init__(self, before: NodeReading, now: NodeReading, current: Collection[Resource]) -> None:
+    def __init__(self, before: NodeReading, now: NodeReading, current: Collection[Limit]) -> None:
         self._before = before
         self._now = now
-        self._current = current
+        self._current = {limit.resource: limit for limit in current}
         self._seconds = max(now.at_s - before.at_s, 1e-3)
         self._cameras = {
             name: _Camera(before.cameras[name], reading, self._seconds)
@@ -94,18 +94,19 @@ class _Window:
         }
 
     def decoding(self) -> Limit | None:
-        least = self._threshold("decoding", _MIN_DECODING)
         shares = {
             name: self._share(reading.capture_thread)
             for name, reading in self._now.cameras.items()
             if reading.capture_thread is not None
         }
-        slow = [name for name, (ran, waited) in shares.items() if ran + waited >= least]
+        slow = [
+            name for name, share in shares.items() if sum(share) >= self._threshold("decoding", _MIN_DECODING, name)
+        ]
         # FFmpeg's own threads work for one of the cameras, which cannot be seen. A file that is read as fast as
         # possible always keeps them busy, and nothing is late because of that.
         others = [self._share(number) for number, thread in self._now.threads.items() if thread.is_decoder]
         others = [] if self._reads_file() else others
-        full = [share for share in others if sum(share) >= least]
+        full = [share for share in others if sum(share) >= self._threshold("decoding", _MIN_DECODING)]
         if not slow and not full:
             return None
         busiest = [shares[name] for name in slow] or full
@@ -120,7 +121,7 @@ class _Window:
     def python(self) -> Limit | None:
         held = (self._now.turns_held_s - self._before.turns_held_s) / self._seconds
         late_ms = quantile(difference(self._before.loop_late_ms, self._now.loop_late_ms), 0.5) or 0.0
-        slow = [name for name, camera in self._cameras.items() if self._skips(camera) or self._waits(camera)]
+        slow = [name for name, camera in self._cameras.items() if self._skips(name) or self._waits(name)]
         is_late = late_ms >= self._threshold("python", _MIN_LOOP_LATE_MS)
         is_full = held >= self._threshold("python", _MIN_TURNS)
         if not (is_late or (is_full and slow)):
@@ -132,9 +133,7 @@ class _Window:
         return Limit("python", slow, f"Python is the limit: {', '.join(facts)}; {way_out}")
 
     def model(self) -> Limit | None:
-        least = self._threshold("model", _MIN_IN_MODEL)
-        slow = {name: camera for name, camera in self._cameras.items() if self._skips(camera)}
-        slow = {name: camera for name, camera in slow.items() if camera.in_model >= least}
+        slow = {name: camera for name, camera in self._cameras.items() if self._skips(name) and self._fills_model(name)}
         if not slow:
             return None
         devices = ", ".join(sorted({self._now.devices[name] for name in slow if name in self._now.devices}))
@@ -149,7 +148,7 @@ class _Window:
     def broker(self) -> Limit | None:
         if self._now.session is None or self._now.session != self._before.session:
             return None  # what the status of the broker says is the reason
-        slow = {name: camera for name, camera in self._cameras.items() if self._waits(camera)}
+        slow = {name: camera for name, camera in self._cameras.items() if self._waits(name)}
         if not slow:
             return None
         lost = sum(camera.lost for camera in slow.values())
@@ -163,14 +162,23 @@ class _Window:
         """Return whether a camera gave frames without a thread that reads a live source."""
         return any(camera.captured and camera.capture_thread is None for camera in self._cameras.values())
 
-    def _threshold(self, resource: Resource, value: float) -> float:
-        return value * _KEPT if resource in self._current else value
+    def _threshold(self, resource: Resource, value: float, camera: str | None = None) -> float:
+        """Return a threshold: a lower one for what is the limit already, and for this camera if there is one."""
+        limit = self._current.get(resource)
+        return value * _KEPT if limit and (camera is None or limit.concerns(camera)) else value
 
-    def _skips(self, camera: "_Camera") -> bool:
-        return camera.busy > self._threshold("model", _MIN_BUSY_FRAMES) * camera.admitted
+    def _skips(self, name: str) -> bool:
+        camera = self._cameras[name]
+        return camera.busy > self._threshold("model", _MIN_BUSY_FRAMES, name) * camera.admitted
 
-    def _waits(self, camera: "_Camera") -> bool:
-        return camera.lost > 0 or camera.queue_ms >= self._threshold("broker", _MIN_QUEUE_MS)
+    def _waits(self, name: str) -> bool:
+        camera = self._cameras[name]
+        return camera.lost > 0 or camera.queue_ms >= self._threshold("broker", _MIN_QUEUE_MS, name)
+
+    def _fills_model(self, name: str) -> bool:
+        camera = self._cameras[name]
+        # Without a result the model had one frame all the time: it is slower than the interval of two readings.
+        return camera.results == 0 or camera.in_model >= self._threshold("model", _MIN_IN_MODEL, name)
 
     def _share(self, thread: int) -> tuple[float, float]:
         """Return which part of the time a thread ran, and waited for a processor; zeros if it is new."""
@@ -190,6 +198,7 @@ class _Camera:
         self.admitted = self.captured - _increase(before.sampled, now.sampled, "max_fps")
         self.lost = _increase(before.dropped, now.dropped, "queue_full")
         self.queue_ms = quantile(difference(before.stages_ms["queue"], now.stages_ms["queue"]), 0.95) or 0.0
+        self.results = now.inferred - before.inferred
         _, inference_ms = cumulative_counts(difference(before.stages_ms["inference"], now.stages_ms["inference"]), ())
         self.in_model = inference_ms / 1000 / seconds
 

@@ -4,6 +4,8 @@ import asyncio
 import logging
 import time
 
+import pytest
+
 from edgepub.core.fair_lock import FairLock
 from edgepub.daemon.load import LoadMonitor
 from edgepub.telemetry.metrics import CameraMetrics
@@ -47,13 +49,22 @@ async def test_a_limit_is_logged_once_when_it_begins_and_once_when_it_ends(caplo
     assert caplog.messages[0] == limit.text or "HAILORT/HAILO8" in caplog.messages[0]
 
 
-async def test_a_limit_does_not_outlast_its_cameras():
+def remove(status):
+    del status.cameras["porch"]  # its metrics stay listed: an event was published late
+
+
+def disable(status):
+    status.cameras["porch"].status = "disabled"
+
+
+@pytest.mark.parametrize("end", [remove, disable])
+async def test_a_limit_does_not_outlast_its_cameras(end):
     status, metrics = Status(["porch"]), CameraMetrics()
     async with asyncio.TaskGroup() as group:
         monitor = group.create_task(LoadMonitor(status, {"porch": metrics}, FairLock(), interval_s=0.2).run())
         work = group.create_task(overload(metrics))
         await until(lambda: status.load.limits)
-        del status.cameras["porch"]  # its metrics stay listed: an event was published late
+        end(status)
         await until(lambda: not status.load.limits)
         probes = sum(status.load.loop_late_ms.copy().values())
         await until(lambda: status.load.limits or sum(status.load.loop_late_ms.copy().values()) > probes + 4)

@@ -13,7 +13,7 @@ from tests.support.waiting import free_port, wait_until
 
 pytestmark = pytest.mark.mosquitto
 MAX_RSS_BYTES = 800_000_000
-"""On a busy computer an abandoned read still holds its part while the next one begins. Without limits: 1.1 to 2.4 GB."""
+"""On a busy computer an abandoned read still holds its part when the next begins. Without limits: 1.1 to 2.4 GB."""
 GOOD = part(empty_picture())
 
 

@@ -36,7 +36,7 @@ def camera(*, busy=0, inference_ms=20.0, queue_ms=2.0, lost=0, too_fast=0, numbe
         "inference": histogram(*[inference_ms] * (FRAMES - busy - too_fast)),
         "queue": histogram(*[queue_ms] * 50),
     }
-    return replace(reading, stages_ms=stages)
+    return replace(reading, inferred=FRAMES - busy - too_fast, stages_ms=stages)
 
 
 def idle(number=1):
@@ -156,10 +156,17 @@ def test_several_limits_at_the_same_time():
 
 
 def test_a_limit_stays_until_it_is_clearly_over():
-    slightly = after(porch=camera(busy=4, inference_ms=50.0))
-    assert find_limits(BEFORE, slightly) == []
-    assert [limit.resource for limit in find_limits(BEFORE, slightly, ["model"])] == ["model"]
-    assert find_limits(BEFORE, after(porch=camera(busy=1, inference_ms=50.0)), ["model"]) == []
+    (current,) = find_limits(BEFORE, after(porch=camera(busy=41, inference_ms=160.0)))
+    slightly = camera(busy=4, inference_ms=50.0)
+    assert find_limits(BEFORE, after(porch=slightly)) == []
+    assert find_limits(BEFORE, after(porch=slightly), [current])[0].cameras == ["porch"]
+    assert find_limits(BEFORE, after(yard=slightly), [current]) == [], "another camera"
+    assert find_limits(BEFORE, after(porch=camera(busy=1, inference_ms=50.0)), [current]) == []
+
+
+def test_a_model_that_gave_no_result_all_the_time_is_the_limit():
+    (limit,) = find_limits(BEFORE, after(porch=camera(busy=FRAMES)))
+    assert (limit.resource, limit.cameras) == ("model", ["porch"])
 
 
 def test_many_cameras_are_one_line():
