@@ -197,7 +197,7 @@ def _load_checked(
 ) -> Iterator[Model]:
     """Load a model, and warn of labels that it does not know."""
     with load_model(settings) as model:
-        state.device = model.device
+        state.device, state.is_remote = model.device, model.is_remote
         for line in model.find_unknown_labels(labels()):
             log.warning("%s", line)
         yield model

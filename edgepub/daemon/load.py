@@ -78,6 +78,7 @@ class LoadMonitor:
             time.monotonic(),
             readings,
             {name: camera.device for name, camera in cameras.items() if camera.device},
+            {name for name, camera in cameras.items() if camera.is_remote},
             threads,
             self._turns.held_s,
             self._status.load.loop_late_ms.copy(),

@@ -3,12 +3,13 @@
 A limit needs a symptom, which a user would notice, and a cause, which was measured:
 
 - decoding: a thread that reads a camera, or decodes for it, always works or waits for a processor, never for a frame.
-- python: frames are skipped as `busy`, or detections wait or are lost; a camera's thread always works on a result. Or
-  the event loop is late.
-- model: frames are skipped as `busy`; the model always has a frame, and Python has time.
+- python: frames are skipped as `busy`, or detections wait or are lost; a camera's thread always works on a result, or
+  waits for Python in the model's call. Or the event loop is late.
+- model: frames are skipped as `busy`; the model always has a frame, its device works, and Python has time.
 - broker: detections wait or are lost; Python has time, and the session with the broker lasts.
 """
 
+from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -21,6 +22,12 @@ _MIN_BUSY_FRAMES = 0.05
 """The share of frames skipped as `busy` that counts. Fewer are skipped when a slow frame delays the next one."""
 _MIN_IN_MODEL = 0.6
 """The share of the time that the model has a frame. When the model is the limit the rest is for taking the results."""
+_MIN_DEVICE = 0.3
+"""The share of the time that a local device works, for all cameras together. Else a frame waits for Python, not for it.
+
+A device that is the limit always works (the utilization law: P. J. Denning, J. P. Buzen, "The Operational Analysis of
+Queueing Network Models", ACM Computing Surveys 10, 1978), but perhaps not every step of its work is reported.
+"""
 _MIN_DECODING = 0.9
 """The share of the time that a thread decodes, or waits for a processor to do so. The rest is for reading packets."""
 _MIN_TURNS = 0.85
@@ -54,6 +61,8 @@ class NodeReading:
     cameras: Mapping[str, Reading]
     devices: Mapping[str, str]
     """The device of each camera's model."""
+    remote: Collection[str]
+    """The cameras whose model runs on an AI server or in a cloud."""
     threads: Mapping[int, ThreadReading]
     """The threads that decode, by the system's number."""
     turns_held_s: float
@@ -92,6 +101,10 @@ class _Window:
             for name, reading in now.cameras.items()
             if name in before.cameras
         }
+        self._devices_work: defaultdict[str, float] = defaultdict(float)
+        for name, camera in self._cameras.items():
+            if name not in now.remote:
+                self._devices_work[now.devices.get(name, "")] += camera.device_works
 
     def decoding(self) -> Limit | None:
         shares = {
@@ -124,7 +137,8 @@ class _Window:
         slow = [name for name, camera in self._cameras.items() if self._skips(name) or self._waits(name)]
         is_late = late_ms >= self._threshold("python", _MIN_LOOP_LATE_MS)
         is_full = held >= self._threshold("python", _MIN_TURNS)
-        if not (is_late or (is_full and slow)):
+        waits = any(self._skips(name) and self._fills_model(name) and not self._device_works(name) for name in slow)
+        if not (is_late or (is_full and slow) or waits):
             return None
         facts = [f"it works on results {_percent(held)} of the time"] * is_full
         facts += [f"{len(slow)} of {len(self._cameras)} cameras skip frames or are late"] * bool(slow)
@@ -134,10 +148,12 @@ class _Window:
 
     def model(self) -> Limit | None:
         slow = {name: camera for name, camera in self._cameras.items() if self._skips(name) and self._fills_model(name)}
+        slow = {name: camera for name, camera in slow.items() if self._device_works(name)}
         if not slow:
             return None
         devices = ", ".join(sorted({self._now.devices[name] for name in slow if name in self._now.devices}))
-        skipped = sum(camera.busy for camera in slow.values()) / sum(camera.admitted for camera in slow.values())
+        # More than all, for a moment: a frame is skipped after it was captured.
+        skipped = min(1.0, sum(c.busy for c in slow.values()) / max(1, sum(c.admitted for c in slow.values())))
         device = f"the model's device {devices}" if devices else "the model's device"
         text = (
             f"{device} is the limit{_for(slow)}: {_percent(skipped)} of the frames are skipped as `busy`; "
@@ -180,6 +196,12 @@ class _Window:
         # Without a result the model had one frame all the time: it is slower than the interval of two readings.
         return camera.results == 0 or camera.in_model >= self._threshold("model", _MIN_IN_MODEL, name)
 
+    def _device_works(self, name: str) -> bool:
+        camera = self._cameras[name]
+        if name in self._now.remote or not camera.results or camera.device_works == 0:
+            return True  # what it does is not reported
+        return self._devices_work[self._now.devices.get(name, "")] >= _MIN_DEVICE
+
     def _share(self, thread: int) -> tuple[float, float]:
         """Return which part of the time a thread ran, and waited for a processor; zeros if it is new."""
         before, now = self._before.threads.get(thread), self._now.threads.get(thread)
@@ -201,6 +223,8 @@ class _Camera:
         self.results = now.inferred - before.inferred
         _, inference_ms = cumulative_counts(difference(before.stages_ms["inference"], now.stages_ms["inference"]), ())
         self.in_model = inference_ms / 1000 / seconds
+        steps = [difference(before.model_ms.get(step, {}), buckets) for step, buckets in now.model_ms.items()]
+        self.device_works = sum(cumulative_counts(step, ())[1] for step in steps) / 1000 / seconds
 
 
 def _increase(before: Mapping[str, int], now: Mapping[str, int], reason: str) -> int:

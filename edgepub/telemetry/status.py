@@ -15,6 +15,8 @@ class CameraState:
     def __init__(self) -> None:
         self.device: str | None = None
         """The device of the model that was loaded last, like `TFLITE/CPU`."""
+        self.is_remote = False
+        """Whether that is a device of an AI server or a cloud."""
         self.status: CameraStatus = "offline"
         """The published status."""
         self.problem: str | None = STARTING

@@ -236,16 +236,16 @@ def test_a_connection_lost_with_frames_in_flight_recovers_or_fails():
 
 
 class Steady:
-    """PySDK with a model that takes 4 ms, of which `step_ms` for its longest step."""
+    """PySDK with a model that takes 4 ms, of which it reports the steps."""
 
     frame_queue_depth = 8
 
-    def __init__(self, step_ms):
-        self.step_ms = step_ms
+    def __init__(self, *steps_ms):
+        self.timing = dict(zip(("CoreInferenceDuration_ms", "CorePostprocessDuration_ms"), steps_ms, strict=False))
 
     def predict(self, _image):
         time.sleep(0.004)
-        return SimpleNamespace(results=[], timing={"CoreInferenceDuration_ms": self.step_ms})
+        return SimpleNamespace(results=[], timing=self.timing)
 
     def predict_batch(self, feed):
         for item in feed:
@@ -253,10 +253,24 @@ class Steady:
                 yield SimpleNamespace(info=item[1], results=[])
 
 
-@pytest.mark.parametrize(("step_ms", "expected"), [(4.0, 1), (0.01, 8)])
-def test_the_number_of_live_frames_in_flight_is_measured(step_ms, expected):
-    """It is how often the longest step of the runtime fits into the whole time of a frame."""
-    model = Model(Steady(step_ms), overlaps=True)
+@pytest.mark.parametrize(
+    ("is_remote", "steps_ms", "expected"),
+    [
+        (True, [4.0], 1),
+        (True, [2.0], 2),
+        (True, [0.01], 4),
+        (False, [2.0], 1),
+        (False, [2.0, 2.0], 2),
+        (False, [0.01, 0.01], 1),
+        (False, [], 1),
+    ],
+)
+def test_the_number_of_live_frames_in_flight_is_measured(is_remote, steps_ms, expected):
+    """It is how often the longest step of the runtime fits into the whole time of a frame.
+
+    On this computer that is the time of the steps. The rest, 2 ms for one of 2 ms, is waiting for other threads.
+    """
+    model = Model(Steady(*steps_ms), overlaps=True, is_remote=is_remote)
     results = list(islice(model.infer(endless(), live=True), 40))
     assert [result.frame.number for result in results] == list(range(1, 41))
     assert model.in_flight == expected

@@ -5,6 +5,8 @@ import signal
 import socket
 import subprocess
 import time
+import urllib.error
+import urllib.request
 from itertools import pairwise
 from statistics import median
 
@@ -17,8 +19,9 @@ from edgepub.cli.bench.slow_link import SlowLink
 from edgepub.mqtt.payloads import stats
 from edgepub.mqtt.payloads.schema import json_schema
 from tests.support.brokers import Mosquitto, Subscriber
+from tests.support.slow_answers import SlowAnswers
 from tests.support.studio import BOX
-from tests.support.waiting import free_port, wait_until
+from tests.support.waiting import WAIT_S, free_port, wait_until
 
 pytestmark = pytest.mark.mosquitto
 STATS = jsonschema.Draft202012Validator(json_schema(stats.VALIDATOR))
@@ -233,6 +236,36 @@ def test_cameras_recover_from_an_ai_server_that_dies_and_one_that_hangs(mosquitt
         assert daemon.terminate() == 0, "while a call hangs"
         reader.wait_for(lambda r: r.last("edgepub/test/status") == b"offline", "the end")
         assert reader.last(status) == b"offline"
+
+
+def test_a_slow_ai_server_holds_up_no_other_camera(mosquitto, subscribe, run_daemon, studio, live):
+    """PySDK asks it for its devices whenever a model is loaded, and lets no other thread work meanwhile."""
+    good, reader, port = live(20), subscribe(mosquitto.port), free_port()
+    settings = studio.settings(mosquitto.url, good.url)
+    settings["http"] = {"listen": port}
+    with ai_server(studio.zoo) as (server, _), SlowAnswers(server, seconds=6) as relay:
+        settings["models"]["far"] = {"inference_host_address": relay.address, "model_name": "echo"}
+        settings["cameras"]["far"] = {"source": good.url, "model": "far"}
+        daemon = run_daemon(settings)
+        reader.wait_for(lambda r: r.detections(), "the camera with a model of its own")
+        faults, slowest_s, end_s = "", 0.0, time.monotonic() + WAIT_S
+        while "took 6" not in faults and time.monotonic() < end_s:
+            asked_s = time.monotonic()
+            faults = read_health(port)
+            slowest_s = max(slowest_s, time.monotonic() - asked_s)
+            time.sleep(0.05)
+        assert f"the AI server {relay.address} took 6" in faults
+        assert slowest_s < 3
+        assert daemon.terminate() == 0
+
+
+def read_health(port):
+    try:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/healthz", timeout=20) as response:
+            return response.read().decode()
+    except urllib.error.HTTPError as error:
+        with error:
+            return error.read().decode()
 
 
 def test_cameras_do_not_affect_each_other(mosquitto, subscribe, run_daemon, studio, live):

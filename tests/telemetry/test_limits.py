@@ -20,7 +20,7 @@ def histogram(*values):
     return counts.copy()
 
 
-def camera(*, busy=0, inference_ms=20.0, queue_ms=2.0, lost=0, too_fast=0, number=1):
+def camera(*, busy=0, inference_ms=20.0, device_ms=None, queue_ms=2.0, lost=0, too_fast=0, number=1):
     """Return the metrics of a camera after an interval with `FRAMES` frames, of which `busy` were skipped."""
     metrics = CameraMetrics()
     metrics.start_capture(number)
@@ -36,7 +36,9 @@ def camera(*, busy=0, inference_ms=20.0, queue_ms=2.0, lost=0, too_fast=0, numbe
         "inference": histogram(*[inference_ms] * (FRAMES - busy - too_fast)),
         "queue": histogram(*[queue_ms] * 50),
     }
-    return replace(reading, inferred=FRAMES - busy - too_fast, stages_ms=stages)
+    inferred = FRAMES - busy - too_fast
+    model_ms = {} if device_ms is None else {"inference": histogram(*[device_ms] * inferred)}
+    return replace(reading, inferred=inferred, stages_ms=stages, model_ms=model_ms)
 
 
 def idle(number=1):
@@ -49,6 +51,7 @@ BEFORE = NodeReading(
     at_s=100.0,
     cameras={name: idle(number) for number, name in enumerate(NAMES, 1)},
     devices=dict.fromkeys(NAMES, "HAILORT/HAILO8"),
+    remote=(),
     threads={1: ThreadReading(5.0, 1.0, False), 2: ThreadReading(5.0, 1.0, False), 3: ThreadReading(5.0, 1.0, True)},
     turns_held_s=50.0,
     loop_late_ms={},
@@ -98,6 +101,18 @@ def test_python_is_the_limit_when_a_thread_always_works_on_a_result():
     assert (limit.resource, limit.cameras) == ("python", ["porch"])
     assert "98 % of the time, 1 of 2 cameras skip frames or are late" in limit.text
     assert find_limits(BEFORE, after(turns=0.98)) == [], "it keeps up"
+
+
+def test_python_is_the_limit_when_a_device_has_nothing_to_do_but_frames_wait_there():
+    waits = {"busy": 41, "inference_ms": 160.0, "device_ms": 0.1}
+    now = after(porch=camera(**waits))
+    (limit,) = find_limits(BEFORE, now)
+    assert (limit.resource, limit.cameras) == ("python", ["porch"])
+    (limit,) = find_limits(BEFORE, replace(now, remote={"porch"}))
+    assert limit.resource == "model", "a network takes the time, perhaps"
+    porch, yard = camera(**{**waits, "device_ms": 30.0}), camera(inference_ms=160.0, device_ms=30.0, number=2)
+    (limit,) = find_limits(BEFORE, after(porch=porch, yard=yard))
+    assert (limit.resource, limit.cameras) == ("model", ["porch"]), "together they keep the device busy"
 
 
 def test_python_is_the_limit_when_the_event_loop_is_late():

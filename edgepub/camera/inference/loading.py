@@ -10,6 +10,7 @@ import signal
 import sys
 import tempfile
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
     from degirum_tools import ModelSpec
 
 _LOCAL = "@local"
+_MAX_ANSWER_S = 2.0
+_SERVER_LOCK = threading.Lock()
 _COPY_LOCK = threading.Lock()
 _WORKER_SITE = str(Path(__file__).with_name("worker_site"))
 _OVERLAY_COLOUR = (255, 255, 0)
@@ -44,7 +47,7 @@ def load_model(settings: ModelSettings) -> Iterator[Model]:
         spec = ModelSpec(**make_spec_fields(settings))
         if spec.inference_host_address == _LOCAL and not spec.zoo_url.startswith(("/", "file:")):
             spec = dataclasses.replace(spec, model_url="", zoo_url=str(_ensure_copy(spec)))
-        pysdk = spec.load_model()
+        pysdk = _load(spec)
         pysdk.measure_time = True
         if "overlay_color" not in settings.model_properties:
             # PySDK deep-copies its colours, one for each label, into every result: a single one costs little.
@@ -52,13 +55,15 @@ def load_model(settings: ModelSettings) -> Iterator[Model]:
         from edgepub.camera.inference.raw_results import raw_class
 
         pysdk.custom_postprocessor = raw_class(pysdk.get_inference_results_class())
+    except ModelError:
+        raise
     except Exception as error:  # noqa: BLE001  (PySDK raises DegirumException, RuntimeError, ValueError and Exception)
         raise ModelError(clean_error(error)) from None
     with pysdk:
         # On this machine's own CPU, frames in flight at the same time compete for the processor: one by one is faster
         # there. An accelerator or a server idles unless the next frame is on its way (`edgepub bench`).
         is_cpu = spec.inference_host_address == _LOCAL and str(pysdk.device_type).endswith("/CPU")
-        yield Model(pysdk, overlaps=not is_cpu)
+        yield Model(pysdk, overlaps=not is_cpu, is_remote=spec.inference_host_address != _LOCAL)
 
 
 def make_spec_fields(settings: ModelSettings) -> dict[str, Any]:
@@ -66,6 +71,31 @@ def make_spec_fields(settings: ModelSettings) -> dict[str, Any]:
     fields = settings.model_dump()
     fields["token"] = settings.token.get_secret_value() if settings.token else None
     return fields
+
+
+def _load(spec: "ModelSpec") -> Any:  # noqa: ANN401  (PySDK is untyped)
+    """Return PySDK's model.
+
+    Raises:
+        ModelError: the AI server answers too slowly. While PySDK asks it for its devices and for the labels, no other
+            thread of this process can work in Python.
+
+    """
+    zoo, server = spec.zoo_connect(), spec.inference_host_address
+    if server.startswith("@"):
+        return spec.load_model(zoo)
+    import degirum
+
+    with _SERVER_LOCK:  # else the time would include the questions of other cameras
+        began_s = time.monotonic()
+        degirum.connect(server)  # it asks, too, but lets other threads work
+        took_s = time.monotonic() - began_s
+        if took_s > _MAX_ANSWER_S:
+            raise ModelError(
+                f"the AI server {server} took {took_s:.1f} s to answer, more than {_MAX_ANSWER_S:.0f} s; "
+                "give it less to do, or use a faster network"
+            )
+        return spec.load_model(zoo)
 
 
 def _ensure_copy(spec: "ModelSpec") -> Path:

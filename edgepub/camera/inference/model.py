@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 _END: Any = object()
 _WARM_UP_RESULTS = 2
 _MEASURED_RESULTS = 20
-_MIN_STEP_MS = 0.01  # for steps that a runtime reports as 0
+_MIN_STEP_MS = 1.0  # a shorter step is never the limit: Python takes as long for each frame
 _MIN_POLL_S, _MAX_POLL_S = 0.001, 0.1  # how often to poll for results while live frames are in flight
 _WAIT_FRACTION = 0.8  # of the time that the last result took, before the first poll for the next one
 _POLL_FRACTION = 0.05  # of that time, between two polls
@@ -36,6 +36,7 @@ class Model:
     Args:
         pysdk: the PySDK model.
         overlaps: whether it can process one frame while it is given another.
+        is_remote: whether frames and results go through a network.
         in_flight: how many live frames to keep in flight, if it overlaps; None: to be measured.
         quiet_timeout_s: without a result for this long, check whether PySDK has lost its connection.
 
@@ -46,12 +47,15 @@ class Model:
         pysdk: "PysdkModel",
         *,
         overlaps: bool,
+        is_remote: bool = False,
         in_flight: int | None = None,
         quiet_timeout_s: float = _QUIET_TIMEOUT_S,
     ) -> None:
         self.pysdk = pysdk
         self.in_flight = in_flight
         """How many live frames are in flight, at most; None: not measured yet."""
+        self.is_remote = is_remote
+        """Whether frames and results go through a network."""
         self._overlaps = overlaps
         self._quiet_timeout_s = quiet_timeout_s
 
@@ -113,15 +117,18 @@ class Model:
         results = self._one_by_one(frames)
         cpu_s = time.thread_time()
         for number, result in enumerate(results):
-            # What this thread does itself does not overlap, however many frames are in flight.
-            waited_ms = 1000 * (result.ended_s - result.began_s - (time.thread_time() - cpu_s))
+            there_ms = sum(result.timing_ms.values())
+            if self.is_remote:
+                # No step tells the time in the network. What this thread does itself does not overlap, however many
+                # frames are in flight.
+                there_ms = 1000 * (result.ended_s - result.began_s - (time.thread_time() - cpu_s))
             longest_ms = max(result.timing_ms.values(), default=inf)
             yield result
             cpu_s = time.thread_time()
             if number >= _WARM_UP_RESULTS:
-                ratios.append(waited_ms / max(longest_ms, _MIN_STEP_MS))
+                ratios.append(there_ms / max(longest_ms, _MIN_STEP_MS))
             if len(ratios) == _MEASURED_RESULTS:
-                # Not the median: while many cameras start, threads also wait for each other.
+                # Not the median: while many cameras start, threads also wait for each other: that looks like a network.
                 ratio = sorted(ratios)[_MEASURED_RESULTS // 4]
                 return max(1, min(round(ratio), int(self.pysdk.frame_queue_depth)))
         return None

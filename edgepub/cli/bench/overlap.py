@@ -56,7 +56,7 @@ def overlap(directory: Path) -> Table:
             cells = []
             with load_model(ModelSettings.model_validate(model)) as loaded:
                 for in_flight in (1, None, _PYSDK_DEFAULT):
-                    tuned = Model(loaded.pysdk, overlaps=True, in_flight=in_flight)
+                    tuned = Model(loaded.pysdk, overlaps=True, is_remote=model is served, in_flight=in_flight)
                     cells.append(_measure(tuned, video, fps))
                     if in_flight is None:
                         cells.append(str(tuned.in_flight))
