@@ -5,6 +5,7 @@ Do not change names or labels of metrics: dashboards and alerts depend on them.
 
 import json
 from collections.abc import Callable, Iterator, Mapping
+from itertools import chain
 from typing import get_args
 
 from prometheus_client import CollectorRegistry, ProcessCollector
@@ -59,7 +60,7 @@ def health_response(node: str, status: Status) -> tuple[int, bytes]:
     return 503 if problems else 200, text.encode(errors="backslashreplace")
 
 
-class MetricsPage(Collector):
+class MetricsPage:
     """Makes `/metrics` from the current values of edgepub's own metrics and of the process.
 
     Args:
@@ -83,24 +84,28 @@ class MetricsPage(Collector):
         self._outbox_figures = outbox_figures
         self._descriptions = _descriptions("CameraStats")
         self._broker_descriptions = _descriptions("BrokerStats")
-        self._registry = CollectorRegistry()
-        self._registry.register(self)
-        ProcessCollector(registry=self._registry)
+        self._process = ProcessCollector(registry=None)
 
-    def encode(self, accept: str) -> tuple[bytes, str]:
-        """Return the metrics and their content type, in the format that a client prefers (its header `Accept`)."""
+    def prepare(self, accept: str) -> Callable[[], tuple[bytes, str]]:
+        """Read the current values, and return a function that makes the page of them, for any thread.
+
+        With many cameras that takes long. It returns the metrics and their content type, in the format that a client
+        prefers (its header `Accept`).
+        """
         try:
             encode, content_type = choose_encoder(accept)
         except (TypeError, ValueError):  # an invalid version in the header
             encode, content_type = choose_encoder("")
-        return encode(self._registry), content_type
+        node = [*self._node_metrics(), *self._load_metrics(), *self._status_metrics()]
+        readings = {name: metrics.read() for name, metrics in self._cameras.items()}
 
-    def collect(self) -> Iterator[Metric]:
-        """Yield edgepub's own metrics with their current values."""
-        yield from self._node_metrics()
-        yield from self._load_metrics()
-        yield from self._status_metrics()
-        yield from self._camera_metrics({name: metrics.read() for name, metrics in self._cameras.items()})
+        def make() -> tuple[bytes, str]:
+            registry = CollectorRegistry()
+            registry.register(_Values(chain(node, self._camera_metrics(readings))))
+            registry.register(self._process)
+            return encode(registry), content_type
+
+        return make
 
     def _node_metrics(self) -> Iterator[Metric]:
         version, broker = installed_versions(), self._status.broker
@@ -169,6 +174,14 @@ class MetricsPage(Collector):
                 counts, total_ms = cumulative_counts(reading.stages_ms[stage], _BOUNDS_MS)
                 latency.add_metric((camera, stage), list(zip(_LE, counts, strict=True)), total_ms / 1000)
         yield latency
+
+
+class _Values(Collector):
+    def __init__(self, metrics: Iterator[Metric]) -> None:
+        self._metrics = metrics
+
+    def collect(self) -> Iterator[Metric]:
+        return self._metrics
 
 
 def _descriptions(name: str) -> dict[str, str]:

@@ -6,6 +6,7 @@ from importlib import resources
 
 from aiohttp import web
 
+from edgepub.core.threads import run_in_thread
 from edgepub.core.versions import installed_versions
 from edgepub.http.context import HttpContext
 from edgepub.http.history import Figures, Histories
@@ -90,7 +91,8 @@ class Pages:
 
     async def metrics(self, request: web.Request) -> web.Response:
         """Return the metrics for Prometheus."""
-        body, content_type = self._metrics.encode(request.headers.get("Accept", ""))
+        make = self._metrics.prepare(request.headers.get("Accept", ""))
+        body, content_type = await run_in_thread("metrics", make)
         return web.Response(body=body, headers={"Content-Type": content_type})
 
     def _file_response(self, name: str) -> web.Response:

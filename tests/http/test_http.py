@@ -195,7 +195,7 @@ def enlarge(server):
     """Make the metrics larger than what the kernel buffers for a client that does not read; return their size."""
     for n in range(1800):
         server.metrics[f"camera-{n}"] = CameraMetrics()
-    page, _ = MetricsPage("garage", server.status, server.metrics, lambda: FIGURES).encode("")
+    page, _ = MetricsPage("garage", server.status, server.metrics, lambda: FIGURES).prepare("")()
     return len(page)
 
 

@@ -30,7 +30,7 @@ def work(counts, frames=10, stage_s=0.04):
 
 def samples(page, accept=""):
     """Return the value of each series of a page, by its name and labels."""
-    body, content_type = page.encode(accept)
+    body, content_type = page.prepare(accept)()
     parse = parse_open_metrics if "openmetrics" in content_type else parse_text
     families = list(parse(body.decode()))
     assert len({family.name for family in families}) == len(families), "each family once"
