@@ -1,12 +1,13 @@
 """Real models on the real PySDK: the CPU runtime, the echo runtime, and an AI server."""
 
+import resource
 import shutil
 import signal
 import subprocess
 import sys
 import threading
 import time
-from itertools import count, islice
+from itertools import count, islice, pairwise
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -217,6 +218,18 @@ class Lost:
         self.answers = self.cure
         for frame in waiting:
             yield SimpleNamespace(info=frame, results=[])
+
+
+def test_a_thread_that_waits_for_a_result_leaves_python_to_the_others(studio):
+    """PySDK alone wakes it up every 10 ms: a hundred of them then work for nothing but that."""
+    slow = studio.model("slow", SimulateTime_ms=300)
+    with load_model(ModelSettings(**slow)) as ready:
+        image = np.zeros((64, 64, 3), np.uint8)
+        image[0, 0] = (91, 93, 32)  # `[]`, and white space
+        image[0, 1:] = image[1:] = 32
+        frames = (Frame(image, number, 0.0, time.monotonic(), 0.0) for number in range(4))
+        wakeups = [resource.getrusage(resource.RUSAGE_THREAD).ru_nvcsw for _ in ready.infer(frames, live=True)]
+    assert min(after - before for before, after in pairwise(wakeups)) < 15
 
 
 def endless():

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from edgepub.camera.inference.error_text import clean_error
 from edgepub.camera.inference.model import Model
+from edgepub.camera.inference.result_wait import wait_patiently
 from edgepub.config.settings import ModelSettings
 from edgepub.core.errors import ModelError
 
@@ -49,6 +50,7 @@ def load_model(settings: ModelSettings) -> Iterator[Model]:
             spec = dataclasses.replace(spec, model_url="", zoo_url=str(_ensure_copy(spec)))
         pysdk = _load(spec)
         pysdk.measure_time = True
+        wait_patiently(pysdk)
         if "overlay_color" not in settings.model_properties:
             # PySDK deep-copies its colours, one for each label, into every result: a single one costs little.
             pysdk.overlay_color = _OVERLAY_COLOUR
