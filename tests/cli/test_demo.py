@@ -162,17 +162,19 @@ def test_it_ends_when_its_reader_is_gone():
 
 @pytest.mark.usefixtures("demo_assets")
 def test_two_demos_run_at_the_same_time():
-    demos = [start(stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL, text=True) for _ in range(2)]
+    demos = [start(stdin=subprocess.DEVNULL, stderr=subprocess.STDOUT, text=True) for _ in range(2)]
     try:
         used = set()
         for demo in demos:
+            lines = []
             for line in iter(demo.stdout.readline, ""):
+                lines.append(line)
                 if line.strip().startswith("configuration:"):
                     used.add(line)
                 if "sees 1 face" in line:
                     break
             else:
-                pytest.fail("a demo has ended")
+                pytest.fail("a demo has ended: " + "".join(lines))
         assert len(used) == 2
     finally:
         for demo in demos:
