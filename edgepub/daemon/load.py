@@ -103,7 +103,7 @@ class LoadMonitor:
         self._status.load.limits = [new.get(resource, limit) for resource, limit in current.items()]
 
     def _works(self, camera: str) -> bool:
-        """Return whether a camera is in the configuration, and enabled. Only its metrics outlast it."""
+        """Return whether a camera is in the configuration, and enabled."""
         return camera in self._status.cameras and self._status.cameras[camera].status != "disabled"
 
     def _is_past(self, limit: Limit) -> bool:

@@ -87,10 +87,10 @@ class MetricsPage:
         self._process = ProcessCollector(registry=None)
 
     def prepare(self, accept: str) -> Callable[[], tuple[bytes, str]]:
-        """Read the current values, and return a function that makes the page of them, for any thread.
+        """Read the current values, and return a function that makes the page from them.
 
-        With many cameras that takes long. It returns the metrics and their content type, in the format that a client
-        prefers (its header `Accept`).
+        Making the page takes long with many cameras, and may be done in another thread. The function returns the page
+        and its content type, in the format that a client prefers (its header `Accept`).
         """
         try:
             encode, content_type = choose_encoder(accept)

@@ -23,7 +23,7 @@ _MIN_BUSY_FRAMES = 0.05
 _MIN_IN_MODEL = 0.6
 """The share of the time that the model has a frame. When the model is the limit the rest is for taking the results."""
 _MIN_DEVICE = 0.3
-"""The share of the time that a local device works, for all cameras together. Else a frame waits for Python, not for it.
+"""The share of the time that a local device works, for all cameras together. If it works less, frames wait for Python.
 
 A device that is the limit always works (the utilization law: P. J. Denning, J. P. Buzen, "The Operational Analysis of
 Queueing Network Models", ACM Computing Surveys 10, 1978), but perhaps not every step of its work is reported.
@@ -101,10 +101,10 @@ class _Window:
             for name, reading in now.cameras.items()
             if name in before.cameras
         }
-        self._devices_work: defaultdict[str, float] = defaultdict(float)
+        self._device_shares: defaultdict[str, float] = defaultdict(float)
         for name, camera in self._cameras.items():
             if name not in now.remote:
-                self._devices_work[now.devices.get(name, "")] += camera.device_works
+                self._device_shares[now.devices.get(name, "")] += camera.device_share
 
     def decoding(self) -> Limit | None:
         shares = {
@@ -137,18 +137,18 @@ class _Window:
         slow = [name for name, camera in self._cameras.items() if self._skips(name) or self._waits(name)]
         is_late = late_ms >= self._threshold("python", _MIN_LOOP_LATE_MS)
         is_full = held >= self._threshold("python", _MIN_TURNS)
-        waits = any(self._skips(name) and self._fills_model(name) and not self._device_works(name) for name in slow)
+        waits = any(not self._device_works(name) for name in self._full_models())
         if not (is_late or (is_full and slow) or waits):
             return None
         facts = [f"it works on results {_percent(held)} of the time"] * is_full
         facts += [f"{len(slow)} of {len(self._cameras)} cameras skip frames or are late"] * bool(slow)
+        facts += ["frames wait for it in the model's call"] * waits
         facts += [f"the event loop is {late_ms:.0f} ms late"] * is_late
         way_out = "lower `max_fps`, use fewer cameras per node, or turn off what you do not need (tracking, snapshots)"
         return Limit("python", slow, f"Python is the limit: {', '.join(facts)}; {way_out}")
 
     def model(self) -> Limit | None:
-        slow = {name: camera for name, camera in self._cameras.items() if self._skips(name) and self._fills_model(name)}
-        slow = {name: camera for name, camera in slow.items() if self._device_works(name)}
+        slow = {name: self._cameras[name] for name in self._full_models() if self._device_works(name)}
         if not slow:
             return None
         devices = ", ".join(sorted({self._now.devices[name] for name in slow if name in self._now.devices}))
@@ -191,6 +191,10 @@ class _Window:
         camera = self._cameras[name]
         return camera.lost > 0 or camera.queue_ms >= self._threshold("broker", _MIN_QUEUE_MS, name)
 
+    def _full_models(self) -> list[str]:
+        """Return the cameras that skip frames because their model always has one."""
+        return [name for name in self._cameras if self._skips(name) and self._fills_model(name)]
+
     def _fills_model(self, name: str) -> bool:
         camera = self._cameras[name]
         # Without a result the model had one frame all the time: it is slower than the interval of two readings.
@@ -198,9 +202,9 @@ class _Window:
 
     def _device_works(self, name: str) -> bool:
         camera = self._cameras[name]
-        if name in self._now.remote or not camera.results or camera.device_works == 0:
+        if name in self._now.remote or not camera.results or camera.device_share == 0:
             return True  # what it does is not reported
-        return self._devices_work[self._now.devices.get(name, "")] >= _MIN_DEVICE
+        return self._device_shares[self._now.devices.get(name, "")] >= _MIN_DEVICE
 
     def _share(self, thread: int) -> tuple[float, float]:
         """Return which part of the time a thread ran, and waited for a processor; zeros if it is new."""
@@ -224,7 +228,7 @@ class _Camera:
         _, inference_ms = cumulative_counts(difference(before.stages_ms["inference"], now.stages_ms["inference"]), ())
         self.in_model = inference_ms / 1000 / seconds
         steps = [difference(before.model_ms.get(step, {}), buckets) for step, buckets in now.model_ms.items()]
-        self.device_works = sum(cumulative_counts(step, ())[1] for step in steps) / 1000 / seconds
+        self.device_share = sum(cumulative_counts(step, ())[1] for step in steps) / 1000 / seconds
 
 
 def _increase(before: Mapping[str, int], now: Mapping[str, int], reason: str) -> int:

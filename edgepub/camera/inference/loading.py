@@ -64,8 +64,9 @@ def load_model(settings: ModelSettings) -> Iterator[Model]:
     with pysdk:
         # On this machine's own CPU, frames in flight at the same time compete for the processor: one by one is faster
         # there. An accelerator or a server idles unless the next frame is on its way (`edgepub bench`).
-        is_cpu = spec.inference_host_address == _LOCAL and str(pysdk.device_type).endswith("/CPU")
-        yield Model(pysdk, overlaps=not is_cpu, is_remote=spec.inference_host_address != _LOCAL)
+        is_remote = spec.inference_host_address != _LOCAL
+        is_cpu = not is_remote and str(pysdk.device_type).endswith("/CPU")
+        yield Model(pysdk, overlaps=not is_cpu, is_remote=is_remote)
 
 
 def make_spec_fields(settings: ModelSettings) -> dict[str, Any]:
@@ -79,8 +80,7 @@ def _load(spec: "ModelSpec") -> Any:  # noqa: ANN401  (PySDK is untyped)
     """Return PySDK's model.
 
     Raises:
-        ModelError: the AI server answers too slowly. While PySDK asks it for its devices and for the labels, no other
-            thread of this process can work in Python.
+        ModelError: the AI server answers too slowly.
 
     """
     zoo, server = spec.zoo_connect(), spec.inference_host_address
@@ -88,9 +88,11 @@ def _load(spec: "ModelSpec") -> Any:  # noqa: ANN401  (PySDK is untyped)
         return spec.load_model(zoo)
     import degirum
 
-    with _SERVER_LOCK:  # else the time would include the questions of other cameras
+    # Loading asks the server for its devices, and until it answers, PySDK stops all threads of this process. So ask it
+    # something first that stops none. One camera at a time: else this would measure the questions of the others.
+    with _SERVER_LOCK:
         began_s = time.monotonic()
-        degirum.connect(server)  # it asks, too, but lets other threads work
+        degirum.connect(server)
         took_s = time.monotonic() - began_s
         if took_s > _MAX_ANSWER_S:
             raise ModelError(
