@@ -9,6 +9,7 @@ import uuid
 from collections.abc import Callable
 from pathlib import Path
 
+from edgepub.camera.environment import prepare_environment
 from edgepub.config import overrides
 from edgepub.config.effective import EffectiveSettings, InForce, load_effective, load_for_start
 from edgepub.config.load import load_settings
@@ -60,6 +61,7 @@ def run(path: Path, machine: str | None = None) -> int:
         _log.info("%s", note)
     for why in effective.unfit.values():
         _log.error("%s; until then, those of the configuration apply", why)
+    prepare_environment()
     gc.set_threshold(_GC_THRESHOLD)
     with asyncio.Runner(loop_factory=new_event_loop) as runner:
         try:

@@ -46,9 +46,9 @@ def test_overload_is_shared_by_all_cameras(mosquitto, subscribe, run_daemon, stu
     reader.wait_for(lambda _: is_even(), "the same share for each", seconds=120)
     seconds = sum(stats["interval_s"] for stats in reader.stats()[-STATS:])
     assert sum(shares()) > 50 * seconds
-    assert max(stats["interval_s"] for stats in reader.stats()[-STATS:]) < 4, "no stats later than one interval"
+    assert max(stats["interval_s"] for stats in reader.stats()[-STATS:]) < 7, "no stats late by more than 5 s"
     from_s = time.monotonic()
     with urllib.request.urlopen(f"http://127.0.0.1:{port}/healthz", timeout=10) as answer:
         assert json.load(answer)["ready"]
-    assert time.monotonic() - from_s < 2
-    assert daemon.terminate() == 0
+    assert time.monotonic() - from_s < 5
+    assert daemon.terminate() == 0, daemon.log

@@ -1,6 +1,6 @@
 """Loads a model, and prepares the process for PySDK.
 
-PySDK is imported with the first model. It must find this interpreter on PATH, and a HOME that it can write.
+PySDK is imported with the first model. It must find a HOME that it can write.
 """
 
 import dataclasses
@@ -16,6 +16,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from edgepub.camera.inference.environment import set_variables
 from edgepub.camera.inference.error_text import clean_error
 from edgepub.camera.inference.model import Model
 from edgepub.camera.inference.result_wait import wait_patiently
@@ -29,7 +30,6 @@ _LOCAL = "@local"
 _MAX_ANSWER_S = 2.0
 _SERVER_LOCK = threading.Lock()
 _COPY_LOCK = threading.Lock()
-_WORKER_SITE = str(Path(__file__).with_name("worker_site"))
 _OVERLAY_COLOUR = (255, 255, 0)
 
 
@@ -117,13 +117,6 @@ def _ensure_copy(spec: "ModelSpec") -> Path:
     return copy
 
 
-def _bind_worker_to_loopback() -> None:
-    """Make PySDK's postprocessor worker listen on loopback only: it unpickles whatever any sender sends."""
-    paths = os.environ.get("PYTHONPATH", "").split(os.pathsep)
-    if _WORKER_SITE not in paths:
-        os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [_WORKER_SITE, *paths]))
-
-
 def _data_dir() -> Path:
     """Return the directory that PySDK writes to; it ignores XDG."""
     return Path(os.environ.get("HOME", "~")).expanduser() / ".local" / "share" / "DeGirum"
@@ -139,11 +132,7 @@ def _prepare_process() -> None:
     # Ctrl-C signals the whole foreground group; a postprocessor that dies from it leaves `predict` blocked without
     # limit. What this thread starts inherits the blocked signal; our own main thread still gets it.
     signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-    # PySDK runs the postprocessors of models with the first `python3` on PATH; it must be this interpreter.
-    our_dir = str(Path(sys.executable).parent)
-    if os.environ.get("PATH", "").split(os.pathsep)[0] != our_dir:
-        os.environ["PATH"] = os.pathsep.join(filter(None, [our_dir, os.environ.get("PATH")]))
-    _bind_worker_to_loopback()
+    set_variables()
     if "degirum" in sys.modules:
         return
     data_dir = _data_dir()

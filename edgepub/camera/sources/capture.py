@@ -1,6 +1,5 @@
 """Opens and closes OpenCV's VideoCapture, reads frames past damaged ones, and limits the frame rate."""
 
-import os
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -19,7 +18,6 @@ from edgepub.telemetry.metrics import CameraMetrics
 # A damaged frame fails like the end of the stream does, but the next one is good.
 _MAX_DAMAGED_FRAMES = 10
 _MAX_DAMAGED_S = 1.0
-_QUIET = "-8"  # AV_LOG_QUIET
 
 
 class Gate:
@@ -151,8 +149,7 @@ def open_reader(
         SourceError: OpenCV cannot open it, or its pictures are too large.
 
     """
-    # Both write to stderr past our log, and FFmpeg may print the URL with its password.
-    os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", _QUIET)
+    # It writes to stderr past our log.
     cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
     limit_ffmpeg()
     try:

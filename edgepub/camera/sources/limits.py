@@ -12,6 +12,7 @@ MAX_ALLOCATION_BYTES = 3 * MAX_PIXELS + 2**16
 
 So this is the limit for an encoded picture, too, and for each plane of a decoded one.
 """
+_QUIET = "-8"  # AV_LOG_QUIET
 _NAME = "OPENCV_FFMPEG_CAPTURE_OPTIONS"
 # The protocols of cameras and what they are made of; `crypto` is that of encrypted HLS. Not `file` and what reads local
 # files or other protocols: a server could redirect to them, or name them in a playlist.
@@ -24,14 +25,21 @@ _PROTOCOLS = (
 _DEFAULTS = "rtsp_transport;tcp|fpsprobesize;0"
 
 
-def limit_ffmpeg() -> None:
-    """Apply the limits to all captures that are opened from now on.
+def set_variables() -> None:
+    """Set the environment variables of OpenCV's FFmpeg, unless they are set already.
 
     Options in the environment replace the defaults, but not the protocols, unless they set `protocol_whitelist`.
     """
+    # It writes to stderr past our log, and may print the URL with its password.
+    os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", _QUIET)
     options = os.environ.get(_NAME, _DEFAULTS)
     if "protocol_whitelist" not in options:
         os.environ[_NAME] = f"protocol_whitelist;{_PROTOCOLS}|{options}"
+
+
+def limit_ffmpeg() -> None:
+    """Apply the limits to all captures that are opened from now on."""
+    set_variables()
     for path in _loaded("libavutil"):
         with suppress(OSError):  # an upgrade has removed it since it was loaded: its limit is set already
             # OpenCV gives no access to `max_pixels` of the decoder. This limit is that of the library, for all streams.
