@@ -1,14 +1,14 @@
-"""The environment variables of the process that PySDK and OpenCV need."""
+"""The environment variables of the process."""
 
-from edgepub.camera.inference import environment
-from edgepub.camera.sources import limits
+from edgepub.camera.inference.environment import set_pysdk_variables
+from edgepub.camera.sources.limits import set_ffmpeg_variables
 
 
 def prepare_environment() -> None:
-    """Set all of them. Call this before the process has a second thread.
+    """Set the variables that PySDK and OpenCV need. Call this before the process has a second thread.
 
-    A new variable moves the environment, which C libraries read without a lock (setenv(3)): the process ends with
-    SIGSEGV if another thread looks up a variable at this moment, as it does with a host's name.
+    C libraries read the environment without a lock (getenv(3)). If one does so, to look up a host for example, while
+    another thread adds a variable, the process ends with SIGSEGV.
     """
-    environment.set_variables()
-    limits.set_variables()
+    set_pysdk_variables()
+    set_ffmpeg_variables()

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from edgepub.camera.environment import prepare_environment
 from edgepub.camera.frames import Frame, Frames, Result
 from edgepub.camera.inference.loading import load_model
 from edgepub.camera.inference_thread import WARM_UP_TIMEOUT_S
@@ -37,6 +38,7 @@ def inspect(settings: Settings) -> Iterator[_Outcome]:
     All sources are opened at the same time. Models are loaded one after the other, and run on a frame of one of their
     cameras if there is one.
     """
+    prepare_environment()
     yield _start_check(
         _CONNECT_TIMEOUT_S, f"broker {settings.mqtt.display_url}", lambda: asyncio.run(_connect(settings))
     )()

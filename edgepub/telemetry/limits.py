@@ -152,7 +152,7 @@ class _Window:
         if not slow:
             return None
         devices = ", ".join(sorted({self._now.devices[name] for name in slow if name in self._now.devices}))
-        # More than all, for a moment: a frame is skipped after it was captured.
+        # Above 1 for a moment: a frame may be skipped in the interval after the one in which it was captured.
         skipped = min(1.0, sum(c.busy for c in slow.values()) / max(1, sum(c.admitted for c in slow.values())))
         device = f"the model's device {devices}" if devices else "the model's device"
         text = (

@@ -3,14 +3,13 @@
 import json
 import threading
 import time
-import urllib.error
-import urllib.request
 from itertools import pairwise
 
 import pytest
 
 from tests.support.brokers import Subscriber
 from tests.support.clusters import NATS, RABBITMQ, Nats, RabbitMq
+from tests.support.health import read_health
 from tests.support.mqtt_proxy import MqttProxy, body_of, kind_of
 from tests.support.studio import BOX
 from tests.support.waiting import free_port, wait_until
@@ -57,13 +56,7 @@ def settings_for(studio):
 
 
 def health(settings):
-    try:
-        with urllib.request.urlopen(f"http://127.0.0.1:{settings['http']['listen']}/healthz") as response:
-            return json.load(response)
-    except urllib.error.HTTPError as error:
-        return json.load(error)
-    except OSError:  # not yet
-        return {"ready": False, "wrong": [], "notes": []}
+    return read_health(settings["http"]["listen"])[1]
 
 
 def numbers(reader):

@@ -7,17 +7,15 @@ import sys
 import pytest
 import yaml
 
-DAEMON = """
-import sys, threading
-from pathlib import Path
+COMMAND = """
+import runpy, sys, threading
 
 def check(event, arguments):
     if event in ("os.putenv", "os.unsetenv") and threading.active_count() > 1:
         print("changed:", arguments[0], file=sys.stderr, flush=True)
 
 sys.addaudithook(check)
-from edgepub.daemon.run import run
-sys.exit(run(Path(sys.argv[1])))
+runpy.run_module("edgepub", run_name="__main__")
 """
 LIBRARIES = """
 import ctypes, json, sys, threading
@@ -51,12 +49,13 @@ def run_python(code, *arguments):
 
 
 @pytest.mark.mosquitto
-def test_the_daemon_changes_none_once_it_has_threads(mosquitto, studio, tmp_path):
+@pytest.mark.parametrize("command", [["run"], ["check", "--connect"]])
+def test_a_command_changes_none_once_it_has_threads(mosquitto, studio, tmp_path, command):
     file = tmp_path / "edgepub.yaml"
     file.write_text(yaml.safe_dump(studio.settings(mosquitto.url, studio.video([[]] * 3))))
-    daemon = run_python(DAEMON, str(file))
-    assert daemon.returncode == 0, daemon.stderr
-    assert "changed:" not in daemon.stderr
+    done = run_python(COMMAND, *command, "-c", str(file))
+    assert done.returncode == 0, done.stderr
+    assert "changed:" not in done.stderr
 
 
 def test_the_libraries_add_none_when_a_model_and_a_source_are_opened(studio):

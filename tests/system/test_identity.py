@@ -5,14 +5,13 @@ import json
 import sqlite3
 import subprocess
 import time
-import urllib.error
-import urllib.request
 from collections import Counter
 
 import pytest
 import yaml
 
 from tests.support.brokers import Mosquitto
+from tests.support.health import read_health
 from tests.support.service_manager import ServiceManager
 from tests.support.studio import BOX
 from tests.support.waiting import free_port, wait_until
@@ -94,19 +93,8 @@ class Site:
         return {topic for topic in self.subscribe().retained() if topic.startswith(f"edgepub/{node}/")}
 
 
-def health(daemon):
-    """Return the status and the content of `/healthz`; 0 if there is none."""
-    with contextlib.suppress(urllib.error.URLError):
-        try:
-            with urllib.request.urlopen(f"http://127.0.0.1:{daemon.port}/healthz", timeout=10) as response:
-                return response.status, json.load(response)
-        except urllib.error.HTTPError as error:
-            return error.code, json.load(error)
-    return 0, {"wrong": [], "notes": []}
-
-
 def complains_of(daemon, node_id):
-    content = health(daemon)[1]
+    content = read_health(daemon.port)[1]
     return any(node_id in line for line in content["wrong"] + content["notes"])
 
 
@@ -237,7 +225,7 @@ def test_of_two_nodes_with_one_name_the_second_waits_until_the_first_is_away(sit
     wait_until((site.state("b") / "identity.json").exists, "its identity")
     ids = [identity(site, name)["node_id"] for name in "ab"]
     wait_until(lambda: complains_of(first, ids[1]) and complains_of(second, ids[0]), "what both say")
-    assert [health(daemon)[0] for daemon in (first, second)] == [200, 503], "the first one works"
+    assert [read_health(daemon.port)[0] for daemon in (first, second)] == [200, 503], "the first one works"
     for daemon, manager, other in ((first, managers[0], ids[1]), (second, managers[1], ids[0])):
         wait_until(lambda m=manager, o=other: o in m.messages()[-1].get("STATUS", ""), "the status line")
         assert other in daemon.log
@@ -253,7 +241,7 @@ def test_of_two_nodes_with_one_name_the_second_waits_until_the_first_is_away(sit
     assert first.terminate() == 0
     site.reader.wait_for(lambda _: site.infos()[-1]["node_id"] == ids[1], "the second one", seconds=100)
     site.reader.wait_for(lambda r: r.last("edgepub/garage/status") == b"online", "its status")
-    wait_until(lambda: health(second)[0] == 200, "a ready node")
+    wait_until(lambda: read_health(second.port)[0] == 200, "a ready node")
     boot = site.infos()[-1]["boot_id"]
     own = site.reader.wait_for(
         lambda _: (found := [e for e in site.events() if e["boot_id"] == boot]) and len(found) > 20 and found, "events"
@@ -290,11 +278,11 @@ def test_of_nodes_that_start_at_the_same_moment_one_wins(site, client_ids):
     site.reader.wait_for(lambda r: r.payloads("edgepub/garage/cam/detections"), "one that runs")
 
     def settled():
-        states = [health(daemon)[1] for daemon in daemons.values()]
+        states = [read_health(daemon.port)[1] for daemon in daemons.values()]
         return sorted(state.get("broker", {}).get("status", "") for state in states) == ["offline", "offline", "online"]
 
     def winners():
-        return [name for name, daemon in daemons.items() if health(daemon)[1]["broker"]["status"] == "online"]
+        return [name for name, daemon in daemons.items() if read_health(daemon.port)[1]["broker"]["status"] == "online"]
 
     wait_until(settled, "one session")
     (name,), seen = winners(), len(site.reader.messages)
@@ -326,12 +314,12 @@ def test_an_online_of_a_node_that_is_gone_does_not_block_for_ever(site, info, lo
     if info:
         site.reader.publish("edgepub/garage/info", json.dumps(info), retain=True)
     daemon = site.start(site.settings("garage"))
-    wait_until(lambda: health(daemon)[0], "the page")
+    wait_until(lambda: read_health(daemon.port)[0], "the page")
     began_s = time.monotonic()
-    wait_until(lambda: any("garage" in line for line in health(daemon)[1]["wrong"]), "what it waits for")
+    wait_until(lambda: any("garage" in line for line in read_health(daemon.port)[1]["wrong"]), "what it waits for")
     daemon.wait_for_log("connected")
     assert time.monotonic() - began_s < longest_s
-    wait_until(lambda: not any("broker" in line for line in health(daemon)[1]["wrong"]), "that it is over")
+    wait_until(lambda: not any("broker" in line for line in read_health(daemon.port)[1]["wrong"]), "that it is over")
     assert "another edgepub" not in daemon.log
 
 
@@ -360,7 +348,7 @@ def test_a_broker_that_forbids_the_question_is_used_as_before(studio, run_daemon
     try:
         site = Site(studio, run_daemon, broker, subscribe, tmp_path)
         daemon = site.start_and_wait(site.settings("garage", protocol=protocol, username="edge"))
-        wait_until(lambda: health(daemon)[0] == 200, "a ready node")
+        wait_until(lambda: read_health(daemon.port)[0] == 200, "a ready node")
         assert daemon.log.count("connected") == 1
     finally:
         broker.stop()

@@ -3,12 +3,12 @@
 import json
 import re
 import subprocess
-import urllib.request
 from pathlib import Path
 
 import pytest
 
 from tests.support.brokers import Mosquitto
+from tests.support.health import read_health
 from tests.support.mqtt_proxy import MqttProxy, id_of, kind_of, topic_of
 from tests.support.studio import BOX
 from tests.support.waiting import free_port, wait_until
@@ -39,12 +39,7 @@ ZONE = [[0, 0], [1, 0], [1, 1], [0, 1]]
 
 
 def health(settings):
-    request = urllib.request.Request(f"http://127.0.0.1:{settings['http']['listen']}/healthz")
-    try:
-        with urllib.request.urlopen(request) as response:
-            return json.load(response)
-    except urllib.error.HTTPError as error:
-        return json.load(error)
+    return read_health(settings["http"]["listen"])[1]
 
 
 def events(reader):

@@ -1,11 +1,10 @@
 """More frames than the computer can handle: with the real PySDK, a real broker and the real daemon."""
 
-import json
 import time
-import urllib.request
 
 import pytest
 
+from tests.support.health import read_health
 from tests.support.studio import BOX
 from tests.support.waiting import free_port
 
@@ -48,7 +47,6 @@ def test_overload_is_shared_by_all_cameras(mosquitto, subscribe, run_daemon, stu
     assert sum(shares()) > 50 * seconds
     assert max(stats["interval_s"] for stats in reader.stats()[-STATS:]) < 7, "no stats late by more than 5 s"
     from_s = time.monotonic()
-    with urllib.request.urlopen(f"http://127.0.0.1:{port}/healthz", timeout=10) as answer:
-        assert json.load(answer)["ready"]
+    assert read_health(port)[1]["ready"]
     assert time.monotonic() - from_s < 5
     assert daemon.terminate() == 0, daemon.log

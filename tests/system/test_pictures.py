@@ -1,13 +1,12 @@
 """A camera that sends pictures and parts that are far too large, beside an ordinary one; through the real daemon."""
 
-import json
 import threading
 import time
-import urllib.request
 
 import psutil
 import pytest
 
+from tests.support.health import read_health
 from tests.support.jpeg_camera import JpegCamera, empty_picture, huge_part, jpeg, part
 from tests.support.waiting import free_port, wait_until
 
@@ -52,14 +51,6 @@ ATTACKS = {
 }
 
 
-def health(port):
-    try:
-        with urllib.request.urlopen(f"http://127.0.0.1:{port}/healthz", timeout=10) as response:
-            return json.load(response)
-    except urllib.error.HTTPError as error:
-        return json.load(error)
-
-
 @pytest.mark.parametrize("attack", ATTACKS)
 def test_pictures_and_parts_that_are_far_too_large(mosquitto, subscribe, run_daemon, studio, live, odd, attack):
     make_parts, named = ATTACKS[attack]
@@ -84,7 +75,9 @@ def test_pictures_and_parts_that_are_far_too_large(mosquitto, subscribe, run_dae
         odd.parts = parts
         reader.wait_for(lambda r: r.last(status) == b"offline", "offline")
         before, began_s = len(reader.payloads("edgepub/test/cam/detections")), time.monotonic()
-        wait_until(lambda: named in (health(port)["cameras"]["odd"].get("fault") or ""), "the reason in /healthz")
+        wait_until(
+            lambda: named in (read_health(port)[1]["cameras"]["odd"].get("fault") or ""), "the reason in /healthz"
+        )
         wait_until(lambda: time.monotonic() > began_s + 5, "some more tries")
         seen = len(reader.payloads("edgepub/test/cam/detections")) - before
         assert seen > 0.8 * 10 * (time.monotonic() - began_s), "the ordinary camera loses nothing"

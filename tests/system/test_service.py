@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import json
 import time
 import urllib.error
 import urllib.request
@@ -16,19 +15,10 @@ from edgepub.core.state_dir import default_state_dir
 from edgepub.daemon.run import serve
 from edgepub.daemon.signals import Requests
 from edgepub.daemon.systemd import Service
+from tests.support.health import NO_SERVER, read_health
 from tests.support.service_manager import no_progress
 from tests.support.studio import BOX
 from tests.support.waiting import free_port, wait_until
-
-
-def healthz(port):
-    try:
-        with urllib.request.urlopen(f"http://127.0.0.1:{port}/healthz", timeout=10) as answer:
-            return answer.status, json.load(answer)
-    except urllib.error.HTTPError as error:
-        return error.code, json.load(error)
-    except OSError:
-        return None, {}
 
 
 @pytest.mark.mosquitto
@@ -99,15 +89,15 @@ def test_healthz_reports_a_dead_camera_within_the_stall_timeout_and_its_return(s
     camera, port = live(25), free_port()
     settings = studio.settings(mosquitto.url, camera.url, stall_timeout_s=2)
     run_daemon({**settings, "http": {"listen": port}})
-    wait_until(lambda: healthz(port)[0] == 200, "all is well")
+    wait_until(lambda: read_health(port)[0] == 200, "all is well")
     frozen_s = time.monotonic()
     camera.paused.set()
-    wait_until(lambda: healthz(port)[0] == 503, "it is dead")
+    wait_until(lambda: read_health(port)[0] == 503, "it is dead")
     took_s = time.monotonic() - frozen_s
     assert took_s < 2 + 8, "the stall timeout, and time for a busy computer"
-    assert healthz(port)[1]["wrong"][0].startswith("cam: source: http://127.0.0.1")
+    assert read_health(port)[1]["wrong"][0].startswith("cam: source: http://127.0.0.1")
     camera.paused.clear()
-    wait_until(lambda: healthz(port)[0] == 200, "it is back")
+    wait_until(lambda: read_health(port)[0] == 200, "it is back")
 
 
 @pytest.mark.mosquitto
@@ -115,15 +105,15 @@ def test_healthz_reports_that_the_broker_is_gone(studio, mosquitto, run_daemon):
     port = free_port()
     settings = studio.settings(mosquitto.url, studio.video([[BOX]] * 50), realtime=True, loop=True)
     run = run_daemon({**settings, "http": {"listen": port}})
-    wait_until(lambda: healthz(port)[0] == 200, "all is well")
+    wait_until(lambda: read_health(port)[0] == 200, "all is well")
     mosquitto.stop()
-    wait_until(lambda: healthz(port)[0] == 503, "no broker")
-    assert healthz(port)[1]["broker"]["status"] == "offline"
+    wait_until(lambda: read_health(port)[0] == 503, "no broker")
+    assert read_health(port)[1]["broker"]["status"] == "offline"
     mosquitto.start()
-    wait_until(lambda: healthz(port)[0] == 200, "it is back")
+    wait_until(lambda: read_health(port)[0] == 200, "it is back")
     with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=10) as answer:
         page = answer.read().decode()
     assert "edgepub_broker_reconnects_total 1.0" in page
     assert 'edgepub_camera_up{camera="cam"} 1.0' in page
     assert run.terminate() == 0
-    assert healthz(port) == (None, {})
+    assert read_health(port) == NO_SERVER

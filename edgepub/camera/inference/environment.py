@@ -7,8 +7,8 @@ from pathlib import Path
 _WORKER_SITE = str(Path(__file__).with_name("worker_site"))
 
 
-def set_variables() -> None:
-    """Set the variables, unless they are set already."""
+def set_pysdk_variables() -> None:
+    """Set the variables that are not set yet."""
     # PySDK runs the postprocessors of models with the first `python3` on PATH; it must be this interpreter.
     _put_first("PATH", str(Path(sys.executable).parent))
     # This makes its worker listen on loopback only: it unpickles whatever any sender sends.

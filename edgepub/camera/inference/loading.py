@@ -16,7 +16,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from edgepub.camera.inference.environment import set_variables
+from edgepub.camera.inference.environment import set_pysdk_variables
 from edgepub.camera.inference.error_text import clean_error
 from edgepub.camera.inference.model import Model
 from edgepub.camera.inference.result_wait import wait_patiently
@@ -132,7 +132,7 @@ def _prepare_process() -> None:
     # Ctrl-C signals the whole foreground group; a postprocessor that dies from it leaves `predict` blocked without
     # limit. What this thread starts inherits the blocked signal; our own main thread still gets it.
     signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-    set_variables()
+    set_pysdk_variables()
     if "degirum" in sys.modules:
         return
     data_dir = _data_dir()

@@ -25,8 +25,8 @@ _PROTOCOLS = (
 _DEFAULTS = "rtsp_transport;tcp|fpsprobesize;0"
 
 
-def set_variables() -> None:
-    """Set the environment variables of OpenCV's FFmpeg, unless they are set already.
+def set_ffmpeg_variables() -> None:
+    """Set the environment variables of OpenCV's FFmpeg that are not set yet.
 
     Options in the environment replace the defaults, but not the protocols, unless they set `protocol_whitelist`.
     """
@@ -39,7 +39,7 @@ def set_variables() -> None:
 
 def limit_ffmpeg() -> None:
     """Apply the limits to all captures that are opened from now on."""
-    set_variables()
+    set_ffmpeg_variables()
     for path in _loaded("libavutil"):
         with suppress(OSError):  # an upgrade has removed it since it was loaded: its limit is set already
             # OpenCV gives no access to `max_pixels` of the decoder. This limit is that of the library, for all streams.
