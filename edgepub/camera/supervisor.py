@@ -163,9 +163,20 @@ class CameraSupervisor:
             self._was_online = False  # so that its return is not counted as a reconnect
             self._switched.set()
 
-    def set_areas(self, settings: CameraSettings) -> None:
-        """Use other zones and lines from the next result on, whether the camera works now or not."""
-        self._reports.submit(functools.partial(self._sink.set_areas, settings))
+    def set_areas(self, settings: CameraSettings, on_done: Callable[[], None]) -> None:
+        """Use other zones and lines from the next result on, whether the camera works now or not.
+
+        Args:
+            settings: the camera's settings, of which only `zones` and `lines` have changed.
+            on_done: called, from any thread, when nothing more is published for the old ones.
+
+        """
+
+        def apply() -> None:
+            self._sink.set_areas(settings)
+            on_done()
+
+        self._reports.submit(apply)
 
     def _detach_thread(self, problem: str | None) -> None:
         """Ignore the current thread from now on and request its end; set the status with this problem, if any."""

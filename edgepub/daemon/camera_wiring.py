@@ -132,9 +132,9 @@ class CameraWiring:
         for by_name in (self.controls, self.views, self._supervisors, self._status.cameras):
             by_name.pop(name, None)
 
-    def set_areas(self, name: str) -> None:
-        """Apply a camera's zones and lines in force, from its next result on."""
-        self._supervisors[name].set_areas(self._settings(name))
+    def set_areas(self, name: str, on_done: Callable[[], None]) -> None:
+        """Apply a camera's zones and lines in force, from its next result on; see `CameraSupervisor.set_areas`."""
+        self._supervisors[name].set_areas(self._settings(name), on_done)
 
     def _settings(self, name: str) -> CameraSettings:
         return self._in_force.settings.cameras[name]

@@ -1,5 +1,7 @@
 """The wiring of a node: builds its parts from the settings and connects them."""
 
+import asyncio
+import contextlib
 import functools
 import logging
 import time
@@ -152,10 +154,7 @@ class Node:
         old_parts, self._part_settings = self._part_settings, new_parts
         for name in changes.stopped:
             self._cameras.remove(name)
-        for name in changes.areas_changed:
-            self._cameras.set_areas(name)
-        self._announcer.announce()
-        self._publish_settings()
+        self._set_areas(*changes.areas_changed)
         replaced = [name for name in PartSettings._fields if getattr(new_parts, name) != getattr(old_parts, name)]
         if "publisher" in replaced:
             self.outbox.reset_failures()  # a new broker may accept what the old one refused
@@ -171,9 +170,17 @@ class Node:
         """The names of the parts that make no progress and cannot recover on their own."""
         return ["publisher"] if self._publisher.is_stuck else []
 
-    def _set_areas(self, camera: str) -> None:
-        """Apply a camera's zones and lines in force."""
-        self._cameras.set_areas(camera)  # first, so that no count is published that is then cleared as obsolete
+    def _set_areas(self, *cameras: str) -> None:
+        """Apply the zones and lines in force of these cameras, and publish the settings in force."""
+        loop = asyncio.get_running_loop()
+
+        def on_done() -> None:
+            with contextlib.suppress(RuntimeError):  # the loop is closed
+                loop.call_soon_threadsafe(self._clear_obsolete)
+
+        for camera in cameras:
+            # A camera at work applies them after its current result, which still counts in the old zones.
+            self._cameras.set_areas(camera, on_done)
         self._announcer.announce()
         self._publish_settings()
 
@@ -181,8 +188,11 @@ class Node:
         settings = self._in_force.settings
         payload = info.build(settings, self._identity.node_id, self._boot_id)
         self.outbox.put(state_message(self._topics.info, payload, json_format(info.SCHEMA)))
+        self._clear_obsolete()
+
+    def _clear_obsolete(self) -> None:
         states = [topic for topic in self._retained_topics() if not is_discovery(topic)]
-        retained.clear_obsolete(states, settings.cameras, self._topics, self.outbox)
+        retained.clear_obsolete(states, self._in_force.settings.cameras, self._topics, self.outbox)
 
     def _retained_topics(self) -> list[str]:
         """Return the topics where something is retained and is to stay, the longest unchanged first."""

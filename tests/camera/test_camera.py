@@ -120,6 +120,10 @@ async def running(models, source=None, stall_timeout_s=2.0, enabled=True, pause_
     assert sink.statuses[-1:] in (["offline"], [])
 
 
+def nothing():
+    pass
+
+
 async def until(condition):
     async with asyncio.timeout(30):
         while not condition():
@@ -165,19 +169,19 @@ async def test_areas_change_between_two_results_and_in_every_state(caplog):
         camera = sink.camera
         await until(lambda: sink.statuses == ["online"])
         for number in range(20):
-            camera.set_areas(number)
+            camera.set_areas(number, nothing)
             await asyncio.sleep(0)
         await until(lambda: sum(sink.results.values()) == 200)
-        camera.set_areas("while the model hangs")
+        camera.set_areas("while the model hangs", nothing)
         assert len(loaded) == 1, "immediately"
         await until(lambda: len(sink.results) == 2)
         release.set()
         camera.set_enabled(False)
-        camera.set_areas("while it is disabled")
+        camera.set_areas("while it is disabled", nothing)
         await until(lambda: sink.drawn[-1] == "while it is disabled")
         assert sink.statuses == ["online", "offline", "online", "disabled"], "and nothing else is published"
         camera.set_enabled(True)
-    camera.set_areas("after its end")
+    camera.set_areas("after its end", nothing)
     assert sink.drawn == [*range(20), "while the model hangs", "while it is disabled", "after its end"]
     assert not any(r.exc_info for r in caplog.records), "two threads at the same time"
 
@@ -327,12 +331,13 @@ async def test_the_event_loop_waits_for_no_report():
         await until(lambda: sink.statuses == ["online"])
         sink.block.clear()
         await until(lambda: sink.is_blocked)
-        sink.camera.set_areas("areas")
+        done = []
+        sink.camera.set_areas("areas", lambda: done.append(list(sink.drawn)))
         sink.camera.set_enabled(False)
-        assert sink.drawn == []
+        assert done == sink.drawn == []
         assert sink.statuses == ["online"], "the report is not over"
         sink.block.set()
         await until(lambda: sink.statuses == ["online", "disabled"])
-        assert sink.drawn == ["areas"]
+        assert done == [["areas"]], "once it is done"
         sink.camera.set_enabled(True)
         await until(lambda: sink.statuses[-1] == "online")
