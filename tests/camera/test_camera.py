@@ -182,6 +182,7 @@ async def test_areas_change_between_two_results_and_in_every_state(caplog):
         assert sink.statuses == ["online", "offline", "online", "disabled"], "and nothing else is published"
         camera.set_enabled(True)
     camera.set_areas("after its end", nothing)
+    await until(lambda: sink.drawn[-1] == "after its end")
     assert sink.drawn == [*range(20), "while the model hangs", "while it is disabled", "after its end"]
     assert not any(r.exc_info for r in caplog.records), "two threads at the same time"
 
