@@ -13,6 +13,7 @@ from edgepub.cli.bench.slow_link import SlowLink
 from edgepub.cli.demo import assets
 from edgepub.cli.demo.broker import embedded_broker
 from tests.support import browser
+from tests.support.broker5 import Broker5
 from tests.support.brokers import HAS_MOSQUITTO, Amqtt, Mosquitto, Subscriber
 from tests.support.daemon import Daemon
 from tests.support.ha_lab import HomeAssistant, why_not
@@ -66,6 +67,20 @@ def mosquitto(tmp_path):
     broker = Mosquitto(tmp_path).start()
     yield broker
     broker.stop()
+
+
+@pytest.fixture
+def scripted_broker():
+    """Return a function that starts a broker with scripted sessions."""
+    started = []
+
+    def start(*scripts, **options):
+        started.append(Broker5(*scripts, **options))
+        return started[-1]
+
+    yield start
+    for broker in started:
+        broker.close()
 
 
 @pytest.fixture

@@ -35,7 +35,7 @@ from edgepub.mqtt.slow_client import SlowClient
 from edgepub.mqtt.subscriptions import Subscriptions
 from edgepub.telemetry.status import BrokerStatus
 from tests.support import websocket_servers
-from tests.support.broker5 import CONNACK, TAKEN_OVER, Broker5
+from tests.support.broker5 import CONNACK, TAKEN_OVER
 from tests.support.brokers import Mosquitto
 from tests.support.sockets import queued_bytes
 from tests.support.waiting import wait_until
@@ -147,8 +147,8 @@ async def test_a_message_too_large_for_the_broker_is_not_sent(tmp_path, fast):
         broker.stop()
 
 
-async def test_a_message_that_the_broker_refuses_is_done_with_the_reason(fast):
-    broker, done = Broker5([CONNACK, NOT_AUTHORIZED, NOT_AUTHORIZED]), Done()
+async def test_a_message_that_the_broker_refuses_is_done_with_the_reason(fast, scripted_broker):
+    broker, done = scripted_broker([CONNACK, NOT_AUTHORIZED, NOT_AUTHORIZED]), Done()
     async with connect(broker, fast, done) as session:
         message = state_message("site/state", "x")
         session.send(message)
@@ -160,12 +160,11 @@ async def test_a_message_that_the_broker_refuses_is_done_with_the_reason(fast):
         session.send(message)
         await done.wait_for(2)
         assert done.errors[1] is None
-    broker.close()
 
 
-async def test_a_refusal_after_the_wait_for_it_is_ignored(fast):
+async def test_a_refusal_after_the_wait_for_it_is_ignored(fast, scripted_broker):
     late = NOT_AUTHORIZED.replace(b"{id}", b"{before}") + b"\x40\x02{id}"
-    broker, message = Broker5([CONNACK, b"", late]), state_message("site/state", "x")
+    broker, message = scripted_broker([CONNACK, b"", late]), state_message("site/state", "x")
     async with connect(broker, fast) as session:
         given_up = asyncio.create_task(session.publish(message))
         while not broker.published:
@@ -173,7 +172,6 @@ async def test_a_refusal_after_the_wait_for_it_is_ignored(fast):
         given_up.cancel()
         await asyncio.wait([given_up])
         await session.publish(message)
-    broker.close()
 
 
 async def test_an_invalid_topic_does_not_affect_other_messages(mosquitto, fast):
@@ -189,16 +187,15 @@ async def test_an_invalid_topic_does_not_affect_other_messages(mosquitto, fast):
         await done.wait_for(2)
 
 
-async def test_a_broker_that_has_no_room_ends_the_session_and_nothing_is_done(fast):
+async def test_a_broker_that_has_no_room_ends_the_session_and_nothing_is_done(fast, scripted_broker):
     """Quota exceeded: it may take the message in another session."""
-    broker, done = Broker5([CONNACK, QUOTA_EXCEEDED]), Done()
+    broker, done = scripted_broker([CONNACK, QUOTA_EXCEEDED]), Done()
     async with connect(broker, fast, done) as session:
         session.send(state_message("site/state", "x"))
         with pytest.raises(BrokerError) as caught:
             await read(session)
     assert "Quota exceeded" in str(caught.value)
     assert done.messages == []
-    broker.close()
 
 
 @pytest.mark.mosquitto
@@ -223,22 +220,20 @@ async def test_the_last_will_is_published_after_a_fault(mosquitto, subscribe, fa
         assert not reader.payloads("site/status")
 
 
-async def test_a_session_that_another_client_takes_over_is_refused(fast):
-    broker = Broker5([CONNACK, TAKEN_OVER])
+async def test_a_session_that_another_client_takes_over_is_refused(fast, scripted_broker):
+    broker = scripted_broker([CONNACK, TAKEN_OVER])
     async with connect(broker, fast) as session:
         session.send(state_message("site/state", "x"))
         with pytest.raises(BrokerRefusedError) as caught:
             await read(session)
     assert "edgepub-test" in str(caught.value)
-    broker.close()
 
 
-async def test_a_session_that_ends_during_a_subscription_is_noticed(fast):
-    broker = Broker5([CONNACK], suback=TAKEN_OVER)
+async def test_a_session_that_ends_during_a_subscription_is_noticed(fast, scripted_broker):
+    broker = scripted_broker([CONNACK], suback=TAKEN_OVER)
     async with connect(broker, fast) as session:
         with pytest.raises(BrokerRefusedError):
             await session.subscribe("site/command")
-    broker.close()
 
 
 async def test_a_broker_that_is_killed_ends_the_session_with_what_was_in_flight(mosquitto, fast):
@@ -262,21 +257,20 @@ async def test_a_broker_that_is_killed_ends_the_session_with_what_was_in_flight(
         (b"\x90\x01\x00", True),  # SUBACK without its packet identifier
     ],
 )
-async def test_a_session_is_lost_only_if_it_ends_without_a_reason(fast, packet, has_reason):
-    broker = Broker5([CONNACK, packet or b"\x40\x02{id}"], resets=packet is None)
+async def test_a_session_is_lost_only_if_it_ends_without_a_reason(fast, packet, has_reason, scripted_broker):
+    broker = scripted_broker([CONNACK, packet or b"\x40\x02{id}"], resets=packet is None)
     async with connect(broker, fast) as session:
         session.send(state_message("site/state", "x"))
         with pytest.raises(BrokerError) as caught:
             await read(session)
     assert isinstance(caught.value, ConnectionLostError) != has_reason, caught.value
-    broker.close()
 
 
 @pytest.mark.parametrize("resets", [True, False])
 @pytest.mark.parametrize("last_words", [b"", b"\x90\x04\x00\x01\x00\x01", b"\x30\x05\x00\x01a\x00b" * 300])
-def test_the_end_of_a_session_is_noticed_immediately(fast, resets, last_words):
+def test_the_end_of_a_session_is_noticed_immediately(fast, resets, last_words, scripted_broker):
     """Also if it comes together with data: uvloop reports both as one event, and nothing after it."""
-    broker = Broker5([CONNACK], suback=None, resets=resets, last_words=last_words)
+    broker = scripted_broker([CONNACK], suback=None, resets=resets, last_words=last_words)
 
     async def subscribe():
         async with connect(broker, fast) as session:
@@ -289,7 +283,6 @@ def test_the_end_of_a_session_is_noticed_immediately(fast, resets, last_words):
 
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(subscribe())
-    broker.close()
 
 
 @pytest.mark.mosquitto
@@ -321,27 +314,25 @@ async def test_a_message_that_is_too_large_is_acknowledged_and_not_kept(tmp_path
 
 
 @pytest.mark.parametrize("packet", [b"\x90\xff\xff\x7f\0\1\0\1", b"\xf0\xff\xff\xff\x7f"])
-async def test_a_packet_that_is_too_large_and_no_message_ends_the_session(packet):
-    broker = Broker5([CONNACK, packet])
+async def test_a_packet_that_is_too_large_and_no_message_ends_the_session(packet, scripted_broker):
+    broker = scripted_broker([CONNACK, packet])
     async with connect(broker, fast=True) as session:
         session.send(state_message("site/state", "x"))
         with pytest.raises(BrokerError, match="bytes"):
             await read(session)
-    broker.close()
 
 
-async def test_a_session_that_ends_while_nobody_listens_is_closed(fast):
-    broker = Broker5([CONNACK, TAKEN_OVER])
+async def test_a_session_that_ends_while_nobody_listens_is_closed(fast, scripted_broker):
+    broker = scripted_broker([CONNACK, TAKEN_OVER])
     async with connect(broker, fast) as session:
         session.send(state_message("site/state", "x"))
         while connections_to(broker.port):
             await asyncio.sleep(0.01)
-    broker.close()
 
 
-def test_a_reset_directly_after_an_acknowledgement_ends_the_session(fast):
+def test_a_reset_directly_after_an_acknowledgement_ends_the_session(fast, scripted_broker):
     """uvloop reports the acknowledgement and the reset as one event, and nothing after it; not even room to write."""
-    broker, reports = Broker5([CONNACK, b"\x40\x02{id}"], resets=True), []
+    broker, reports = scripted_broker([CONNACK, b"\x40\x02{id}"], resets=True), []
 
     async def publish():
         asyncio.get_running_loop().set_exception_handler(lambda _loop, context: reports.append(context))
@@ -357,7 +348,6 @@ def test_a_reset_directly_after_an_acknowledgement_ends_the_session(fast):
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner, pytest.raises(BrokerError):
         runner.run(publish())
     assert not reports
-    broker.close()
 
 
 @pytest.mark.slow  # the slow path waits for its timeout
@@ -387,15 +377,14 @@ async def test_a_broker_that_closes_without_an_answer_is_noticed(fast):
         (b"\x20\xff\xff\xff\xff\xff", ""),
     ],
 )
-async def test_an_answer_to_connect_that_cannot_be_read_is_reported_with_the_reason(answer, reason):
-    broker = Broker5([answer])
+async def test_an_answer_to_connect_that_cannot_be_read_is_reported_with_the_reason(answer, reason, scripted_broker):
+    broker = scripted_broker([answer])
     with pytest.raises(BrokerError) as caught:
         async with asyncio.timeout(5), connect(broker, fast=True, protocol="5"):
             pass
     assert reason in str(caught.value)
     assert ("read" in str(caught.value)) == bool(reason)
     assert not connections_to(broker.port)
-    broker.close()
 
 
 async def test_a_broker_that_never_answers_is_given_up(fast):

@@ -31,21 +31,26 @@ class Broker5:
         threading.Thread(target=self._serve, args=(scripts,), daemon=True).start()
 
     def _serve(self, scripts):
-        with contextlib.suppress(OSError):
-            for script in scripts:
+        for script in scripts:
+            try:
                 client = self._accept()
-                self.sessions += 1
-                with client, client.makefile("rb") as packets:
-                    answers = iter(script)
-                    while (answer := self._answer(packets, answers)) is not None:
-                        client.sendall(answer)
-                        if self._resets and self._suback and not operator.length_hint(answers):
-                            break
-                    client.sendall(self._last_words)
-                    if self._resets:
-                        client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-                if self._resets:
-                    self.has_reset.set()
+            except OSError:
+                return  # closed
+            self.sessions += 1
+            with client, contextlib.suppress(OSError):  # the client may reset the connection: the next session comes
+                self._serve_session(client, iter(script))
+            if self._resets:
+                self.has_reset.set()
+
+    def _serve_session(self, client, answers):
+        with client.makefile("rb") as packets:
+            while (answer := self._answer(packets, answers)) is not None:
+                client.sendall(answer)
+                if self._resets and self._suback and not operator.length_hint(answers):
+                    break
+        client.sendall(self._last_words)
+        if self._resets:
+            client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
 
     def _accept(self):
         """Wait for a connection; refuse those that only ask whether another node has the name."""
@@ -84,6 +89,8 @@ class Broker5:
         return answer.replace(b"{id}", self._ids[-1]).replace(b"{before}", self._ids[-2])
 
     def close(self):
+        with contextlib.suppress(OSError):
+            self._listener.shutdown(socket.SHUT_RDWR)
         self._listener.close()
 
 

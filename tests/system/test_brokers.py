@@ -14,7 +14,7 @@ from edgepub.config.mqtt import MqttSettings
 from edgepub.mqtt import connection
 from edgepub.mqtt.messages import picture_message
 from tests.support import websocket_servers
-from tests.support.broker5 import CONNACK, TAKEN_OVER, Broker5
+from tests.support.broker5 import CONNACK, TAKEN_OVER
 from tests.support.brokers import Mosquitto, Subscriber
 from tests.support.studio import BOX
 from tests.support.waiting import wait_until
@@ -169,23 +169,21 @@ async def test_a_picture_that_takes_longer_than_the_keep_alive_does_not_end_the_
             lost.cancel()
 
 
-def test_another_client_with_our_id_is_named_and_causes_no_storm(run_daemon, studio, path):
-    broker = Broker5([CONNACK, TAKEN_OVER], [CONNACK])
+def test_another_client_with_our_id_is_named_and_causes_no_storm(run_daemon, studio, path, scripted_broker):
+    broker = scripted_broker([CONNACK, TAKEN_OVER], [CONNACK])
     daemon = run_daemon(busy(studio, broker), **path)
     pause_s = wait_until(lambda: re.search(r"client .* edgepub-test\b.* ([\d.]+) s$", daemon.log, re.MULTILINE), "it")
     assert float(pause_s[1]) >= 3
-    broker.close()
 
 
-def test_a_message_over_the_brokers_quota_is_sent_later(run_daemon, studio):
+def test_a_message_over_the_brokers_quota_is_sent_later(run_daemon, studio, scripted_broker):
     """Quota exceeded is no final refusal: nothing is dropped, however many messages it is about."""
-    broker = Broker5([CONNACK, b"", b"\x40\x03{before}\x97\x40\x03{id}\x97"], [CONNACK])
+    broker = scripted_broker([CONNACK, b"", b"\x40\x03{before}\x97\x40\x03{id}\x97"], [CONNACK])
     daemon = run_daemon(busy(studio, broker))
     daemon.wait_for_log("Quota exceeded")
     wait_until(lambda: all(broker.published.count(topic) >= 2 for topic in broker.published[:2]), "the same again")
     assert broker.sessions == 2
     assert "dropped" not in daemon.log
-    broker.close()
 
 
 def test_after_several_short_sessions_another_client_is_suspected(start, run_daemon, studio):
