@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from contextlib import ExitStack, closing
 from pathlib import Path
 
 import pytest
@@ -72,29 +73,21 @@ def mosquitto(tmp_path):
 @pytest.fixture
 def scripted_broker():
     """Return a function that starts a broker with scripted sessions."""
-    started = []
-
-    def start(*scripts, **options):
-        started.append(Broker5(*scripts, **options))
-        return started[-1]
-
-    yield start
-    for broker in started:
-        broker.close()
+    with ExitStack() as stack:
+        yield lambda *scripts, **options: stack.enter_context(closing(Broker5(*scripts, **options)))
 
 
 @pytest.fixture
 def home():
     """Return a function that starts a Home Assistant."""
-    started = []
+    with ExitStack() as stack:
 
-    def start(broker_port, **options):
-        started.append(HomeAssistant(free_port(), broker_port, **options))
-        return started[-1].start()
+        def start(broker_port, **options):
+            assistant = HomeAssistant(free_port(), broker_port, **options)
+            stack.callback(assistant.remove)
+            return assistant.start()
 
-    yield start
-    for resource in started:
-        resource.remove()
+        yield start
 
 
 @pytest.fixture(params=[pytest.param("mosquitto", marks=pytest.mark.mosquitto), "amqtt"])
@@ -174,17 +167,10 @@ def studio(tmp_path):
 @pytest.fixture
 def live(tmp_path):
     """Return a function that starts a camera on loopback; its results contain the frame's index in a video of 300."""
-    started = []
-
-    def start(fps):
-        video = tmp_path / f"live-{len(started)}.avi"
-        echo.make_video(video, [[{**BOX, "category_id": n}] for n in range(300)], fps=25)
-        started.append(LiveCamera(video, fps).__enter__())
-        return started[-1]
-
-    yield start
-    for resource in started:
-        resource.__exit__()
+    video = tmp_path / "live.avi"
+    echo.make_video(video, [[{**BOX, "category_id": n}] for n in range(300)], fps=25)
+    with ExitStack() as stack:
+        yield lambda fps: stack.enter_context(LiveCamera(video, fps))
 
 
 @pytest.fixture(scope="session")

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from math import inf
 
 from edgepub.camera.frames import Frames
-from edgepub.core.threads import start_native_thread
+from edgepub.core.threads import call_in_loop, start_native_thread
 
 WARM_UP_TIMEOUT_S = 300.0
 """Time to load a model, which some runtimes compile first, and to get its first result."""
@@ -43,8 +43,7 @@ class InferenceThread:
             try:
                 self._work(self)
             finally:
-                with contextlib.suppress(RuntimeError):  # the loop is closed: it did not wait for a thread that hung
-                    loop.call_soon_threadsafe(self.ended.set)
+                call_in_loop(loop, self.ended.set)
 
         start_native_thread(self._name, run)
 

@@ -5,6 +5,7 @@ import logging
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
+from functools import partial
 from math import inf
 from typing import Any
 
@@ -12,7 +13,7 @@ from edgepub.camera.analysis.presence import Sighting
 from edgepub.camera.frames import Frame
 from edgepub.camera.jpeg import encode_jpeg
 from edgepub.config.camera import SnapshotSettings
-from edgepub.core.threads import start_native_thread
+from edgepub.core.threads import call_in_loop, start_native_thread
 from edgepub.telemetry.logs import camera_logger
 from edgepub.telemetry.metrics import CameraMetrics
 
@@ -56,15 +57,10 @@ class SnapshotThread:
     async def stop(self, timeout_s: float) -> None:
         """End the thread after its current work; wait for that up to `timeout_s` seconds."""
         loop, ended = asyncio.get_running_loop(), asyncio.Event()
-
-        def on_end() -> None:
-            with suppress(RuntimeError):  # the loop is closed: it did not wait that long
-                loop.call_soon_threadsafe(ended.set)
-
         with self._changed:
             if self._thread is None:
                 return
-            self._on_end = on_end
+            self._on_end = partial(call_in_loop, loop, ended.set)
             self._changed.notify()
         with suppress(TimeoutError):
             async with asyncio.timeout(timeout_s):

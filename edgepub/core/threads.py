@@ -122,6 +122,12 @@ def new_event_loop() -> asyncio.AbstractEventLoop:
     return loop
 
 
+def call_in_loop(loop: asyncio.AbstractEventLoop, function: Callable[..., object], *arguments: object) -> None:
+    """Call a function in an event loop soon, from any thread; do nothing if the loop is closed."""
+    with contextlib.suppress(RuntimeError):
+        loop.call_soon_threadsafe(function, *arguments)
+
+
 async def run_in_thread(name: str, work: Callable[[], Value], *, native: bool = False) -> Value:
     """Run `work` once in a thread of its own, and return its result or raise its error.
 
@@ -146,8 +152,7 @@ async def run_in_thread(name: str, work: Callable[[], Value], *, native: bool = 
             set_outcome = partial(done.set_result, work())
         except Exception as error:  # raised again where it is awaited
             set_outcome = partial(done.set_exception, error)
-        with contextlib.suppress(RuntimeError):  # the loop is closed: it did not wait
-            loop.call_soon_threadsafe(finish, set_outcome)
+        call_in_loop(loop, finish, set_outcome)
 
     if native:
         start_native_thread(name, run)

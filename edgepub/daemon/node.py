@@ -1,7 +1,6 @@
 """The wiring of a node: builds its parts from the settings and connects them."""
 
 import asyncio
-import contextlib
 import functools
 import logging
 import time
@@ -13,6 +12,7 @@ from typing import Any, NamedTuple, Protocol
 from edgepub.camera.supervisor import CameraSupervisor
 from edgepub.config.effective import EffectiveSettings, InForce
 from edgepub.core.identity import Identity
+from edgepub.core.threads import call_in_loop
 from edgepub.daemon.camera_wiring import CameraWiring
 from edgepub.daemon.editor import Editor
 from edgepub.daemon.load import LoadMonitor
@@ -172,15 +172,16 @@ class Node:
 
     def _set_areas(self, *cameras: str) -> None:
         """Apply the zones and lines in force of these cameras, and publish the settings in force."""
-        loop = asyncio.get_running_loop()
+        loop, waiting = asyncio.get_running_loop(), set(cameras)
 
-        def on_done() -> None:
-            with contextlib.suppress(RuntimeError):  # the loop is closed
-                loop.call_soon_threadsafe(self._clear_obsolete)
+        def on_done(camera: str) -> None:
+            waiting.remove(camera)
+            if not waiting:  # only then: with many cameras, each clearing takes long
+                self._clear_obsolete()
 
         for camera in cameras:
             # A camera at work applies them after its current result, which still counts in the old zones.
-            self._cameras.set_areas(camera, on_done)
+            self._cameras.set_areas(camera, functools.partial(call_in_loop, loop, on_done, camera))
         self._announcer.announce()
         self._publish_settings()
 

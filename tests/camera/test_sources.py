@@ -9,7 +9,7 @@ import subprocess
 import sys
 import threading
 import time
-from contextlib import closing, suppress
+from contextlib import ExitStack, closing, suppress
 from itertools import islice, pairwise
 from pathlib import Path
 
@@ -227,17 +227,10 @@ def test_a_small_picture_and_a_large_one_are_the_same_video(tmp_path):
 @pytest.fixture
 def start_camera(tmp_path):
     """Return a function that starts a camera on loopback, whose frames contain their place in a video of 100."""
-    started = []
-
-    def start(fps):
-        video = tmp_path / "hundred.avi"
-        echo.make_video(video, range(100), fps=25)
-        started.append(LiveCamera(video, fps).__enter__())
-        return started[-1]
-
-    yield start
-    for resource in started:
-        resource.__exit__()
+    video = tmp_path / "hundred.avi"
+    echo.make_video(video, range(100), fps=25)
+    with ExitStack() as stack:
+        yield lambda fps: stack.enter_context(LiveCamera(video, fps))
 
 
 def test_a_slow_consumer_gets_the_newest_frame_and_the_others_are_counted(start_camera):

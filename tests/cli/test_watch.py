@@ -165,15 +165,8 @@ class Terminal:
 @pytest.fixture
 def terminal():
     """Return a function that starts `edgepub watch` on a terminal."""
-    started = []
-
-    def start(*arguments, **options):
-        started.append(Terminal(*arguments, **options))
-        return started[-1]
-
-    yield start
-    for resource in started:
-        resource.close()
+    with contextlib.ExitStack() as stack:
+        yield lambda *arguments, **options: stack.enter_context(contextlib.closing(Terminal(*arguments, **options)))
 
 
 def test_a_pipe_gets_a_line_per_event_and_per_camera(broker, studio, run_daemon, watch):

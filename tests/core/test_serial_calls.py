@@ -1,7 +1,6 @@
 """Calls that run one at a time, also for a thread that must not wait."""
 
 import threading
-import time
 
 from edgepub.core.serial_calls import SerialCalls
 
@@ -78,12 +77,12 @@ def test_a_submitted_call_may_submit_another():
 
 
 def test_a_long_call_does_not_delay_who_submits():
-    calls, inside = SerialCalls(), threading.Event()
+    calls, inside, release = SerialCalls(), threading.Event(), threading.Event()
 
     def work():
         with calls.alone():
             inside.set()
-            time.sleep(0.5)
+            assert release.wait(30)
 
     thread = threading.Thread(target=work)
     thread.start()
@@ -91,5 +90,6 @@ def test_a_long_call_does_not_delay_who_submits():
     done = threading.Event()
     calls.submit(done.set)
     assert not done.is_set()
+    release.set()
     thread.join(30)
     assert done.is_set()

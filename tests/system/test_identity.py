@@ -328,10 +328,12 @@ def test_a_node_of_an_older_version_is_noticed_by_its_stats(site):
     site.reader.publish("edgepub/garage/status", "online", retain=True)
     site.reader.publish("edgepub/garage/info", json.dumps({"node": "garage", "boot_id": "e" * 32}), retain=True)
     daemon = site.start(site.settings("garage"))
-    for _ in range(8):
+
+    def is_noticed():
         site.reader.publish("edgepub/garage/stats", json.dumps({"node": "garage", "boot_id": "e" * 32}))
-        time.sleep(1)
-    daemon.wait_for_log("another edgepub runs as node garage")
+        return "another edgepub runs as node garage" in daemon.log
+
+    wait_until(is_noticed, "the warning")
     assert "older version" in daemon.log
     assert "connected" not in daemon.log
 

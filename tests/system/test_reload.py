@@ -357,12 +357,14 @@ def test_no_count_of_a_removed_zone_comes_back(studio, run_daemon, mosquitto, su
     video = studio.video([[BOX], []] * 50)
     options = {"loop": True, "occupancy_on_frames": 1, "occupancy_off_s": 0}
     settings = studio.settings(mosquitto.url, video, **options)
+    settings["cameras"]["other"] = settings["cameras"]["cam"].copy()
     client = subscribe(mosquitto.port)
     daemon = run_daemon(settings)
     client.wait_for(lambda s: s.last("edgepub/test/cam/objects/person"), "the camera")
     topic = "edgepub/test/cam/zones/left/objects/person"
     for turn in range(8):
-        settings["cameras"]["cam"]["zones"] = {} if turn % 2 else {"left": LEFT}
+        for camera in settings["cameras"].values():
+            camera["zones"] = {} if turn % 2 else {"left": LEFT}
         daemon.file.write_text(yaml.safe_dump(settings))
         before = len(client.payloads(topic))
         daemon.process.send_signal(signal.SIGHUP)
