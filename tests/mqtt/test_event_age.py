@@ -8,6 +8,7 @@ import pytest
 
 from edgepub.mqtt.outbox.spool import Spool
 from edgepub.mqtt.outbox.spool_clock import SpoolClock
+from edgepub.mqtt.outbox.spool_format import upgrade
 from tests.support.durable_lane import LaneWithFile, query
 from tests.support.waiting import wait_until
 
@@ -171,6 +172,17 @@ def test_a_file_that_begins_under_a_wrong_clock(start, computer, monkeypatch, ju
     lane.close()
     computer.boot()
     assert [message.expiry_s for message in start().take(2)] == [19, 19]
+
+
+def test_the_time_that_the_disk_takes_to_save_the_clock_counts(computer):
+    clock = SpoolClock(computer.monotonic, computer.boot_id)
+    with contextlib.closing(sqlite3.connect(":memory:")) as database:
+        upgrade(database, 0)
+        clock.start(database)
+        saved_at_s = clock.save(database)
+        computer.uptime_s += 31
+        clock.set_saved(saved_at_s)
+    assert clock.is_save_due
 
 
 @pytest.mark.parametrize("age_s", [0, 10 * YEAR_S, -174 * YEAR_S])

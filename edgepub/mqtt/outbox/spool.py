@@ -101,6 +101,7 @@ class Spool:
         is_save_due = self._clock.is_save_due
         if not (rows or numbers or removed or is_save_due):
             return
+        saved_at_s = None
         stored = [row._replace(created_s=self._clock.to_file(row.created_s)) for row in rows]
         with self._errors():
             database = self._connection()
@@ -112,15 +113,15 @@ class Spool:
                 database.executemany(SET_NUMBER, numbers.items())
                 database.executemany("DELETE FROM events WHERE id = ?", ((id_,) for id_ in removed))
                 if is_save_due:
-                    self._clock.save(database)
+                    saved_at_s = self._clock.save(database)
                 database.execute("COMMIT")
             except sqlite3.Error:
                 if database.in_transaction:  # when the disk is full, SQLite has rolled it back itself
                     with suppress(sqlite3.Error):
                         database.execute("ROLLBACK")
                 raise
-        if is_save_due:
-            self._clock.set_saved()
+        if saved_at_s is not None:
+            self._clock.set_saved(saved_at_s)
 
     def shrink(self) -> None:
         """Return unused space to the disk."""

@@ -84,8 +84,11 @@ class SpoolClock:
         """Whether to save the clock, so that the time until now is not forgotten if the computer loses its power."""
         return self._saved_at_s is None or self._uptime_s() - self._saved_at_s >= _SAVE_INTERVAL_S
 
-    def save(self, database: sqlite3.Connection) -> None:
+    def save(self, database: sqlite3.Connection) -> float:
         """Save the clock, in the transaction that is open. The first time, also correct rows by what was found.
+
+        Returns:
+            The uptime that was saved, for `set_saved` when the transaction is on disk.
 
         Raises:
             sqlite3.DatabaseError: the file cannot be written.
@@ -95,7 +98,8 @@ class SpoolClock:
         if self._saved_at_s is None:
             database.execute(_ADJUST, {"now": self.to_file(now_s), "first": self._first_s, "max": _MAX_S})
         database.execute(_SAVE, (self._boot_id, self._ahead_s, self.to_file(now_s)))
+        return now_s
 
-    def set_saved(self) -> None:
-        """Note that the transaction with `save` is on disk."""
-        self._saved_at_s = self._uptime_s()
+    def set_saved(self, uptime_s: float) -> None:
+        """Note that an uptime is on disk. The disk may have taken its time since then."""
+        self._saved_at_s = uptime_s
