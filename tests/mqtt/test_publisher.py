@@ -34,6 +34,7 @@ class FakeBroker:
     def __init__(self, *breaks_after, refused=0, refuses_subscriptions=False, acknowledges=True, pings=True):
         self.acknowledges = acknowledges
         self.pings = pings
+        self.pinged = asyncio.Event()
         self.refuses_subscriptions = refuses_subscriptions
         self.breaks_after = list(breaks_after)
         self.refused = refused
@@ -90,6 +91,7 @@ class FakeSession:
         self.tasks.add(asyncio.create_task(work()))
 
     async def ping(self):
+        self.broker.pinged.set()
         if not self.broker.pings:
             await asyncio.Event().wait()
 
@@ -261,7 +263,7 @@ async def test_a_message_that_is_still_on_its_way_is_waited_for():
     outbox.put(state_message("picture", "x"))
     broker = FakeBroker(acknowledges=False, pings=False)
     task = asyncio.create_task(make_publisher(outbox, broker.connect, acknowledge_timeout_s=0.02).run())
-    await asyncio.sleep(0.5)  # nothing happens
+    await asyncio.wait_for(broker.pinged.wait(), 30)  # the time for the acknowledgement is over
     assert len(broker.sessions) == 1
     task.cancel()
     await asyncio.wait([task])

@@ -101,5 +101,5 @@ class SpoolClock:
         return now_s
 
     def set_saved(self, uptime_s: float) -> None:
-        """Note that an uptime is on disk. The disk may have taken its time since then."""
+        """Note that the clock is on disk as of this uptime, however long the disk took."""
         self._saved_at_s = uptime_s
