@@ -2,9 +2,14 @@
 
 import threading
 from collections.abc import Callable, Generator
-from typing import Any, NamedTuple, Protocol
+from typing import Any, Literal, NamedTuple, Protocol
 
+import numpy as np
 from numpy.typing import NDArray
+
+Clock = Literal["rtcp", "arrival", "file"]
+"""How it is known when a picture was taken: `rtcp`: the camera says so; `arrival`: its packet came then; `file`: it was
+read from a file then."""
 
 
 class Frame(NamedTuple):
@@ -22,7 +27,34 @@ class Frame(NamedTuple):
     """The same moment on the source's own clock, for the time between two frames. For a file these are its own
     timestamps, whatever the speed it is read at; otherwise the monotonic clock. It never goes back while the source is
     open."""
+    clock: Clock = "arrival"
+    """How `timestamp` and `captured_s` are known."""
 
+
+class Shot(NamedTuple):
+    """A frame whose pixels are not converted yet, which may turn out not to be worth it."""
+
+    convert: Callable[[], NDArray[Any] | None]
+    """Returns the pixels; None if they cannot be converted."""
+    frame: Frame
+    """The frame, without its pixels."""
+
+    def to_frame(self) -> Frame | None:
+        """Convert the pixels and return the frame; None if they cannot be converted.
+
+        Raises:
+            SourceError: no frame of this source can be converted.
+
+        """
+        image = self.convert()
+        return None if image is None else self.frame._replace(image=image)
+
+
+NO_PIXELS: NDArray[Any] = np.empty((0, 0, 3), np.uint8)
+"""The pixels of a frame that is not converted yet."""
+
+Shots = Generator[Shot | None, None, None]
+"""What an open source gives, as it comes; None for a frame that is not used. Closing it closes the source."""
 
 Frames = Generator[Frame | None, float | None, None]
 """Frames from an open source; closing the generator closes the source. `next` waits for a frame without a limit;
@@ -38,6 +70,18 @@ class FrameSource(Protocol):
 
     def frames(self, stopping: threading.Event) -> Frames:
         """Open the source and yield its frames, until it ends or `stopping` is set.
+
+        Raises:
+            SourceError: the source cannot be opened, or was lost.
+
+        """
+
+
+class ShotSource(Protocol):
+    """Where frames come from that are read in a thread of their own: a camera, or a file in real time."""
+
+    def shots(self, stopping: threading.Event) -> Shots:
+        """Open the source and yield what it gives, until it ends or `stopping` is set.
 
         Raises:
             SourceError: the source cannot be opened, or was lost.

@@ -59,6 +59,7 @@ class DetectionsBuilder:
                 "frame": result.frame.number,
                 "width": width,
                 "height": height,
+                "clock": result.frame.clock,
                 "timing_ms": {**result.timing_ms, "capture_to_publish": 0.0},
                 "dropped": 0,
             },

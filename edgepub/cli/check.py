@@ -17,8 +17,8 @@ from edgepub.camera.frames import Frame, Frames, Result
 from edgepub.camera.inference.loading import load_model
 from edgepub.camera.inference_thread import WARM_UP_TIMEOUT_S
 from edgepub.camera.objects import MAX_OBJECTS, read_objects
-from edgepub.camera.sources.capture import Gate
 from edgepub.camera.sources.factory import make_source
+from edgepub.camera.sources.gate import Gate
 from edgepub.config.camera import CameraSettings
 from edgepub.config.secrets import read_broker_password
 from edgepub.config.settings import ModelSettings, Settings
@@ -95,6 +95,7 @@ def _read_frame(name: str, camera: CameraSettings, frames: dict[str, Frame]) -> 
         Gate(None, metrics),
         loop=False,
         realtime=False,
+        transport=camera.capture.transport,
         stall_timeout_s=camera.stall_timeout_s,
         metrics=metrics,
     )

@@ -40,6 +40,15 @@ class PublishSettings(Section):
         return self
 
 
+class CaptureSettings(Section):
+    """How a camera's pictures are received."""
+
+    transport: Literal["auto", "tcp", "udp", "multicast"] = "auto"
+    """RTSP only: how packets come. `auto`: over TCP, and over UDP if the camera does not offer TCP.
+
+    Over UDP and multicast packets can be lost; pictures that lack something are left out up to the next key frame."""
+
+
 class SnapshotSettings(Section):
     """Snapshots: a JPEG when an object appears, and again when a better view of it is available."""
 
@@ -73,6 +82,7 @@ class CameraSettings(Section):
     """Files only: start again when the file ends."""
     realtime: bool = False
     """Files only: play at the file's own frame rate, as a camera would, instead of as fast as the model allows."""
+    capture: CaptureSettings = CaptureSettings()
     max_fps: MaxFps | None = None
     """Maximum frames per second given to the model, evenly spaced; null: as many as the model can process.
 
@@ -140,6 +150,9 @@ class CameraSettings(Section):
         for key in ("loop", "realtime"):
             if getattr(self, key) and not is_file:
                 raise ValueError(f"{key} is for files only: remove it")
+        is_rtsp = isinstance(source, str) and source.startswith(("rtsp://", "rtsps://"))
+        if self.capture.transport != "auto" and not is_rtsp:
+            raise ValueError("capture.transport is for rtsp:// only: remove it")
         return self
 
     @property

@@ -16,8 +16,8 @@ from edgepub.camera.payloads import DetectionsBuilder
 from edgepub.camera.reporter import Reporter
 from edgepub.camera.sampler import Sampler
 from edgepub.camera.snapshots import Snapshots, SnapshotThread
-from edgepub.camera.sources.capture import Gate
 from edgepub.camera.sources.factory import make_source
+from edgepub.camera.sources.gate import Gate
 from edgepub.camera.supervisor import CameraSupervisor
 from edgepub.camera.validity import Validity
 from edgepub.camera.viewfinder import Viewfinder
@@ -109,6 +109,7 @@ class CameraWiring:
                 gate,
                 loop=settings.loop,
                 realtime=settings.realtime,
+                transport=settings.capture.transport,
                 stall_timeout_s=settings.stall_timeout_s,
                 metrics=metrics,
             ),

@@ -22,7 +22,7 @@ from edgepub.telemetry.histogram import cumulative_counts
 from edgepub.telemetry.metrics import STAGES, CameraMetrics, Reading
 from edgepub.telemetry.status import BrokerStatus, CameraState, Resource, Status
 
-SAMPLED = ("max_fps", "busy", "undecodable", "unchanged", "every", "max_rate_hz", "adaptive")
+SAMPLED = ("max_fps", "busy", "late", "undecodable", "unchanged", "every", "max_rate_hz", "adaptive")
 DROPPED = (
     *("queue_full", "invalid", "stopped", "given_up", "too_large"),
     *("event_queue_full", "event_expired", "event_damaged", "event_stopped"),
@@ -101,7 +101,7 @@ class MetricsPage:
 
         def make() -> tuple[bytes, str]:
             registry = CollectorRegistry()
-            registry.register(_Values(chain(node, self._camera_metrics(readings))))
+            registry.register(_Values(chain(node, self._camera_figures(readings), self._camera_metrics(readings))))
             registry.register(self._process)
             return encode(registry), content_type
 
@@ -155,6 +155,14 @@ class MetricsPage:
             enabled.add_metric((name,), int(camera.status != "disabled"))
         yield from (up, enabled)
 
+    def _camera_figures(self, now: Mapping[str, Reading]) -> Iterator[Metric]:
+        for name, key, figure in _FIGURES:
+            gauge = GaugeMetricFamily(f"edgepub_{name}", self._descriptions[key], labels=("camera",))
+            for camera, reading in now.items():
+                if (present := figure(reading)) is not None:
+                    gauge.add_metric((camera,), present)
+            yield gauge
+
     def _camera_metrics(self, now: Mapping[str, Reading]) -> Iterator[Metric]:
         for name, key, value in _COUNTS:
             counter = CounterMetricFamily(f"edgepub_{name}", self._descriptions[key], labels=("camera",))
@@ -198,6 +206,10 @@ _COUNTS: tuple[tuple[str, str, Callable[[Reading], int]], ...] = (
     ("detections_published", "published", lambda reading: reading.published),
     ("events_published", "events", lambda reading: reading.events),
     ("snapshots", "snapshots", lambda reading: reading.snapshots),
+)
+_FIGURES: tuple[tuple[str, str, Callable[[Reading], float | None]], ...] = (
+    ("camera_behind_seconds", "behind_s", lambda reading: reading.behind_s),
+    ("camera_clock_offset_seconds", "clock_offset_s", lambda reading: reading.clock_offset_s),
 )
 _BY_REASON: tuple[tuple[str, Callable[[Reading], Mapping[str, int]]], ...] = (
     ("sampled", lambda reading: {**_NONE_SAMPLED, **reading.sampled}),

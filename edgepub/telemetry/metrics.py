@@ -35,6 +35,10 @@ class Reading:
     """Snapshots made."""
     reconnects: int
     """How often the camera came back online."""
+    behind_s: float | None
+    """How old a frame was when it had been decoded: the oldest of the last 10 to 20 s; None: no live frame was."""
+    clock_offset_s: float | None
+    """How far the camera's own clock is ahead; None: it does not tell its time."""
     capture_thread: int | None
     """The system's number of the thread that reads the live source; None without one."""
     stages_ms: dict[str, Buckets]
@@ -57,6 +61,8 @@ class CameraMetrics:
         self._events = 0
         self._snapshots = 0
         self._reconnects = 0
+        self._behind = _RecentMaximum()
+        self._clock_offset_s: float | None = None
         self._capture_thread: int | None = None
         self._last_seq = 0
         self._stages = {stage: Histogram() for stage in STAGES}
@@ -70,6 +76,20 @@ class CameraMetrics:
         """Forget that thread, unless another one has replaced it: the system gives its number to a new one."""
         if self._capture_thread == thread:
             self._capture_thread = None
+
+    def set_behind(self, behind_s: float, now_s: float) -> None:
+        """Take note of a frame that has been decoded.
+
+        Args:
+            behind_s: how long ago its packet came.
+            now_s: the time, on the monotonic clock.
+
+        """
+        self._behind.add(behind_s, now_s)  # only the thread that reads the source does
+
+    def set_clock_offset(self, offset_s: float) -> None:
+        """Take note of how far the camera's own clock is ahead of this computer's."""
+        self._clock_offset_s = offset_s
 
     def count_captured(self) -> None:
         """Count a frame received from the source."""
@@ -158,8 +178,9 @@ class CameraMetrics:
         with self._lock:
             sampled, dropped = dict(self._sampled), dict(self._dropped)
             objects_dropped = dict(self._objects_dropped)
+        now_s = time.monotonic()
         return Reading(
-            time.monotonic(),
+            now_s,
             self._captured,
             self._inferred,
             self._published,
@@ -169,10 +190,32 @@ class CameraMetrics:
             self._events,
             self._snapshots,
             self._reconnects,
+            self._behind.read(now_s),
+            self._clock_offset_s,
             self._capture_thread,
             {name: histogram.copy() for name, histogram in self._stages.items()},
             {name: histogram.copy() for name, histogram in self._steps.items()},
         )
+
+
+class _RecentMaximum:
+    """The largest value of the last 10 to 20 s."""
+
+    _PERIOD_S = 10.0
+
+    def __init__(self) -> None:
+        self._windows: tuple[float, float | None, float | None] = (0.0, None, None)  # since when, the last, this one
+
+    def add(self, value: float, now_s: float) -> None:
+        began_s, last, this = self._windows
+        if now_s - began_s > self._PERIOD_S:
+            last, this, began_s = (this if now_s - began_s < 2 * self._PERIOD_S else None), None, now_s
+        self._windows = (began_s, last, value if this is None else max(this, value))
+
+    def read(self, now_s: float) -> float | None:
+        began_s, last, this = self._windows
+        values = [value for value in (last, this) if value is not None]
+        return max(values) if values and now_s - began_s < 2 * self._PERIOD_S else None
 
 
 class MetricsByCamera(Mapping[str, CameraMetrics]):

@@ -19,8 +19,8 @@ from edgepub.camera.frames import Frame
 from edgepub.camera.inference.loading import load_model
 from edgepub.camera.inference.model import Model
 from edgepub.camera.objects import read_objects
-from edgepub.camera.sources.capture import Gate
 from edgepub.camera.sources.factory import make_source
+from edgepub.camera.sources.gate import Gate
 from edgepub.cli.bench import echo
 from edgepub.cli.bench.ai_server import ai_server
 from edgepub.config.settings import ModelSettings

@@ -10,8 +10,8 @@ import numpy as np
 import psutil
 import pytest
 
-from edgepub.camera.sources.capture import Gate
 from edgepub.camera.sources.factory import make_source
+from edgepub.camera.sources.gate import Gate
 from edgepub.camera.sources.limits import MAX_PIXELS
 from edgepub.cli.bench import echo
 from edgepub.core.errors import SourceError

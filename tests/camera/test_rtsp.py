@@ -1,81 +1,20 @@
 """A real RTSP camera, which goes away and comes back."""
 
-import signal
-import subprocess
 import time
-from functools import cache
-from pathlib import Path
 
 import psutil
 import pytest
 
-from tests.support.waiting import free_port
+from tests.support.rtsp import RtspCamera, needs_rtsp_server, repeat
 
-SYSTEM_PYTHON = "/usr/bin/python3"
 STATUS = "edgepub/test/cam/status"
-LOOK = "import gi; gi.require_version('GstRtspServer', '1.0'); from gi.repository import GstRtspServer"
-
-
-@cache
-def can_serve():
-    try:
-        return subprocess.run([SYSTEM_PYTHON, "-c", LOOK], capture_output=True, check=False).returncode == 0
-    except OSError:
-        return False
-
-
-pytestmark = [
-    pytest.mark.rtsp,
-    pytest.mark.mosquitto,
-    pytest.mark.timeout(400),
-    pytest.mark.skipif(
-        not can_serve(),
-        reason="no RTSP server here: apt-get install python3-gi gir1.2-gst-rtsp-server-1.0 gstreamer1.0-plugins-good "
-        "gstreamer1.0-plugins-bad",
-    ),
-]
-
-
-class RtspServer:
-    """A camera that can be frozen, or replaced by another one at the same address."""
-
-    def __init__(self, video, directory):
-        self._arguments = [
-            SYSTEM_PYTHON,
-            Path(__file__).parents[1] / "support/rtsp_server.py",
-            video,
-            str(free_port()),
-            directory,
-        ]
-        self.url = f"rtsp://127.0.0.1:{self._arguments[3]}/live"
-        self.start()
-
-    def start(self):
-        self.process = subprocess.Popen(
-            self._arguments,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            text=True,
-        )
-        assert self.process.stdout.readline() == "ready\n"
-
-    def kill(self):
-        self.process.kill()
-        self.process.communicate()
-
-    def freeze(self):
-        self.process.send_signal(signal.SIGSTOP)
-
-    def thaw(self):
-        self.process.send_signal(signal.SIGCONT)
+pytestmark = [pytest.mark.mosquitto, pytest.mark.timeout(400)]
 
 
 @pytest.fixture
 def rtsp(demo_assets, tmp_path):
-    server = RtspServer(demo_assets.video, tmp_path)
-    yield server
-    server.kill()
+    with RtspCamera(repeat(demo_assets.video, tmp_path)) as camera:
+        yield camera
 
 
 @pytest.fixture
@@ -89,6 +28,7 @@ def settings(mosquitto, demo_assets, rtsp):
     }
 
 
+@needs_rtsp_server
 def test_a_camera_is_online_soon_and_the_face_is_found(mosquitto, subscribe, run_daemon, settings):
     reader = subscribe(mosquitto.port)
     daemon = run_daemon(settings)
@@ -101,6 +41,7 @@ def test_a_camera_is_online_soon_and_the_face_is_found(mosquitto, subscribe, run
     assert daemon.terminate() == 0
 
 
+@needs_rtsp_server
 def test_a_camera_lost_and_found_twenty_times_leaks_nothing(mosquitto, subscribe, run_daemon, settings, rtsp):
     """In turn: killed and another one started, frozen (SIGSTOP) and thawed."""
     reader = subscribe(mosquitto.port)

@@ -2,25 +2,30 @@
 
 import contextlib
 import json
+import os
 import re
 import signal
 import sqlite3
 import time
 import urllib.request
 
+import numpy as np
 import pytest
 import yaml
 from prometheus_client.parser import text_string_to_metric_families as parse_text
 
+from edgepub.cli.bench.echo import SIDE
 from edgepub.http.monitoring import DROPPED, OBJECTS_DROPPED, SAMPLED, MetricsPage
 from edgepub.mqtt.outbox.outbox import OutboxFigures
 from edgepub.mqtt.payloads import stats
 from edgepub.mqtt.payloads.schema import json_schema
 from edgepub.telemetry.metrics import STAGES, CameraMetrics
+from tests.support import films, wall_clock
 from tests.support.brokers import Mosquitto
 from tests.support.durable_lane import query
 from tests.support.http_server import ready
 from tests.support.jpeg_camera import JpegCamera, empty_picture, jpeg, part
+from tests.support.rtsp import RtspCamera, needs_rtsp_server, play
 from tests.support.studio import BOX
 from tests.support.waiting import WAIT_S, free_port, wait_until
 
@@ -31,7 +36,7 @@ CASES = {
     "an outage": {
         *("captured", "inferred", "published", "events", "snapshots", "reconnects"),
         *("broker.reconnects", "broker.under_way"),
-        *(f"sampled.{reason}" for reason in SAMPLED if reason != "undecodable"),
+        *(f"sampled.{reason}" for reason in SAMPLED if reason not in {"late", "undecodable"}),
         *("dropped.queue_full", "dropped.invalid", "dropped.event_queue_full"),
         *(f"outbox.{lane}" for lane in ("announcements", "state", "durable", "pictures", "stream")),
         *(f"latency_ms.{stage}" for stage in STAGES),
@@ -46,6 +51,8 @@ CASES = {
     },
     "a mad model": {f"objects_dropped.{reason}" for reason in OBJECTS_DROPPED},
     "pictures that are too large": {"sampled.undecodable"},
+    "a network that holds back": {"sampled.late", "behind_s"},
+    "an RTSP camera": {"clock_offset_s"},
     "a stop that loses messages": {"dropped.stopped", "dropped.event_stopped"},
 }
 IN_METRICS = {
@@ -58,6 +65,8 @@ IN_METRICS = {
     "broker.reconnects": ("edgepub_broker_reconnects_total", ""),
     "broker.under_way": ("edgepub_broker_under_way", ""),
     "broker.held_back": ("edgepub_broker_held_back", ""),
+    "behind_s": ("edgepub_camera_behind_seconds", ""),
+    "clock_offset_s": ("edgepub_camera_clock_offset_seconds", ""),
     "sampled": ("edgepub_sampled_total", "reason"),
     "dropped": ("edgepub_dropped_total", "reason"),
     "objects_dropped": ("edgepub_objects_dropped_total", "reason"),
@@ -93,7 +102,7 @@ def test_every_counter_has_a_case():
     figures = OutboxFigures(lanes, under_way=0, held_back=0)
     page = MetricsPage("garage", ready("porch"), {"porch": CameraMetrics()}, lambda: figures)
     for name, labels in read_metrics(page.prepare("")()[0].decode()):
-        if re.fullmatch(r"edgepub_.*_(total|count|messages|under_way|held_back)", name):
+        if re.fullmatch(r"edgepub_.*_(total|count|messages|under_way|held_back|behind_seconds|offset_seconds)", name):
             assert any(name == known and (not label or label in dict(labels)) for known, label in counted), name
             key = next(key for key, (known, _) in IN_METRICS.items() if known == name)
             label = dict(labels).get(IN_METRICS[key][1])
@@ -287,6 +296,39 @@ def test_counters_of_pictures_that_are_too_large(broker, run_daemon, subscribe, 
         settings["cameras"]["large"] = {"source": camera.url(), "model": "echo"}
         watched = Watched(run_daemon, settings)
         watched.wait_until_moved(CASES["pictures that are too large"], subscribe(broker.port))
+
+
+@pytest.mark.mosquitto
+def test_counters_of_a_network_that_holds_back(broker, run_daemon, subscribe, studio, live):
+    """The camera's packets wait while the daemon cannot read them: it is stopped."""
+    broker.start()
+    settings = watched_settings(studio, broker.url, studio.video(VISITS))
+    settings["cameras"]["net"] = {"source": live(25).url, "model": "echo"}
+    watched = Watched(run_daemon, settings)
+    reader = subscribe(broker.port)
+    reader.wait_for(lambda r: r.payloads("edgepub/test/net/detections"), "detections")
+    watched.daemon.process.send_signal(signal.SIGSTOP)
+    time.sleep(3)
+    watched.daemon.process.send_signal(signal.SIGCONT)
+    watched.wait_until_moved(CASES["a network that holds back"], reader)
+
+
+def no_objects(_number, width, height):
+    """Return a picture for which the echo model returns no objects."""
+    return np.frombuffer(b"[]".ljust(3 * width * height), np.uint8).reshape(height, width, 3)
+
+
+@needs_rtsp_server
+@pytest.mark.mosquitto
+def test_counters_of_an_rtsp_camera(broker, run_daemon, subscribe, studio, tmp_path):
+    broker.start()
+    film = films.encode(tmp_path / "film.mp4", range(1000), size=(SIDE, SIDE), draw=no_objects, **films.LOSSLESS)
+    clock = wall_clock.WallClock(tmp_path, "+1h")
+    with RtspCamera(play(film), environment={**os.environ, **clock.environment}) as camera:
+        settings = watched_settings(studio, broker.url, studio.video(VISITS))
+        settings["cameras"]["rtsp"] = {"source": camera.url, "model": "echo"}
+        watched = Watched(run_daemon, settings)
+        watched.wait_until_moved(CASES["an RTSP camera"], subscribe(broker.port))
 
 
 @pytest.mark.mosquitto

@@ -22,7 +22,7 @@ import ctypes, json, sys, threading
 from pathlib import Path
 from edgepub.camera.environment import prepare_environment
 from edgepub.camera.inference.loading import load_model
-from edgepub.camera.sources.capture import Gate
+from edgepub.camera.sources.gate import Gate
 from edgepub.camera.sources.file import FileSource
 from edgepub.config.settings import ModelSettings
 from edgepub.telemetry.metrics import CameraMetrics

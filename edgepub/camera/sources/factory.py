@@ -1,13 +1,18 @@
 """Makes the source of a camera from its settings."""
 
+import logging
 from pathlib import Path
 
 from edgepub.camera.frames import FrameSource
-from edgepub.camera.sources.capture import Gate
 from edgepub.camera.sources.file import FileSource
+from edgepub.camera.sources.gate import Gate
 from edgepub.camera.sources.live import LiveSource
 from edgepub.camera.sources.newest import NewestFrameSource
+from edgepub.camera.sources.webcam import WebcamSource
+from edgepub.telemetry.logs import camera_logger
 from edgepub.telemetry.metrics import CameraMetrics
+
+_log = logging.getLogger(__name__)
 
 
 def make_source(
@@ -17,6 +22,7 @@ def make_source(
     *,
     loop: bool,
     realtime: bool,
+    transport: str = "auto",
     stall_timeout_s: float,
     metrics: CameraMetrics,
 ) -> FrameSource:
@@ -28,6 +34,7 @@ def make_source(
         gate: limits the frame rate.
         loop: files only: start again at the end.
         realtime: files only: play at the file's own rate, as a camera would.
+        transport: RTSP only: `auto`, `tcp`, `udp` or `multicast`.
         stall_timeout_s: how long a live source may give no frame.
         metrics: the camera's metrics.
 
@@ -35,4 +42,8 @@ def make_source(
     if isinstance(source, Path):
         file = FileSource(source, gate, loop=loop, realtime=realtime)
         return NewestFrameSource(file, name, stall_timeout_s, metrics) if realtime else file
-    return NewestFrameSource(LiveSource(source, gate, stall_timeout_s), name, stall_timeout_s, metrics)
+    if isinstance(source, int):
+        live: WebcamSource | LiveSource = WebcamSource(source, gate)
+    else:
+        live = LiveSource(source, gate, transport, stall_timeout_s, metrics, camera_logger(_log, name))
+    return NewestFrameSource(live, name, stall_timeout_s, metrics)

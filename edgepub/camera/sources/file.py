@@ -2,19 +2,26 @@
 
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from io import BufferedReader, FileIO
+from itertools import chain
+from math import inf
 from pathlib import Path
 from stat import S_ISREG
 
-import cv2
+import av
 
-from edgepub.camera.frames import Frame, Frames
-from edgepub.camera.sources.capture import Gate, Reader, open_reader
+from edgepub.camera.frames import NO_PIXELS, Frame, Frames, Shot, Shots
+from edgepub.camera.sources.decoder import Decoder
+from edgepub.camera.sources.gate import Gate
+from edgepub.camera.sources.limits import read_ffmpeg_options
+from edgepub.camera.sources.media_clock import MediaClock
+from edgepub.camera.sources.picture import Converter
+from edgepub.camera.sources.stream import Stream, open_stream
 from edgepub.core.errors import SourceError
 
-_DEFAULT_FPS = 25.0  # for a file without a frame rate
 _MAX_SMALL_PIXELS = 640 * 480
 
 
@@ -39,110 +46,81 @@ class FileSource:
         return str(self._path)
 
     def frames(self, stopping: threading.Event) -> Frames:
-        """Yield the file's frames; in real time, None for a frame that is not used.
+        """Yield the file's frames.
 
         Raises:
             SourceError: no such file, not readable, not a video, or its pictures are too large.
 
         """
-        self._check_is_file()
-        with self._open([]) as reader:
-            parameters = _decoder_parameters(reader)
+        for shot in self.shots(stopping):
+            frame = shot.to_frame() if shot else None
+            if frame is not None:
+                yield frame
+
+    def shots(self, stopping: threading.Event) -> Shots:
+        """Yield the file's frames; None for a frame that is not used.
+
+        Raises:
+            SourceError: no such file, not readable, not a video, or its pictures are too large.
+
+        """
         self._gate.reset()
         number = 0
         began_s = time.monotonic()
         round_s = 0.0
         while not stopping.is_set():
-            before = number
-            with self._open(parameters) as reader:
-                clock = _Clock(reader.capture)
-                while not stopping.is_set() and reader.grab():
+            is_empty = True
+            with self._open() as stream:
+                clock = MediaClock(stream.video)
+                converter = Converter(self._gate, str(self))
+                for picture in self._pictures(stream):
                     number += 1
-                    media_s = round_s + clock.read_s()
+                    if picture is None:
+                        continue
+                    is_empty = False
+                    media_s = round_s + clock.due_s(picture.time)
                     if self.live:
                         stopping.wait(max(0.0, began_s + media_s - time.monotonic()))
-                    captured_s, timestamp = time.monotonic(), time.time()
-                    image = reader.retrieve(media_s)
-                    if image is not None:
-                        yield Frame(image, number, timestamp, captured_s, media_s)
-                    elif self.live:
+                    if stopping.is_set():
+                        return
+                    if self._gate.admit(media_s):
+                        frame = Frame(NO_PIXELS, number, time.time(), time.monotonic(), media_s, "file")
+                        yield Shot(partial(converter.convert, picture), frame)
+                    else:
                         yield None
                 round_s += clock.end_s
-            if number == before and not stopping.is_set():
+            if is_empty and not stopping.is_set():
                 raise SourceError(f"a video without a frame: {self._path}")
             if not self._loop:
                 return
 
-    def _check_is_file(self) -> None:
+    def _pictures(self, stream: Stream) -> Iterator[av.VideoFrame | None]:
+        video = stream.video
+        # With small pictures, passing frames between threads costs more than it gains.
+        threads = 1 if video.width * video.height <= _MAX_SMALL_PIXELS else 0
+        decoder = Decoder(video, self._gate, str(self), threads=threads, max_damaged_s=inf)
+        for packet in chain(stream.packets(), [None]):
+            yield from decoder.decode(packet)
+
+    @contextmanager
+    def _open(self) -> Iterator[Stream]:
+        # FFmpeg gets the content, not the path: so it never needs its protocol `file`, which a server could name, too.
+        try:
+            with self._content() as content, open_stream(content, str(self), read_ffmpeg_options({})) as stream:
+                yield stream
+        except av.FFmpegError:
+            raise SourceError(f"not a video that FFmpeg can read: {self._path}") from None
+        except OSError as error:
+            raise self._unreadable(error) from None
+
+    def _content(self) -> BufferedReader:
         try:
             mode = self._path.stat().st_mode
         except (FileNotFoundError, NotADirectoryError, ValueError):  # ValueError: a null character
             raise SourceError(f"no such file: {self._path}") from None
-        except OSError as error:  # a directory that this user may not enter, for example
-            raise self._unreadable(error) from None
         if not S_ISREG(mode):  # a pipe could be waited for without end
             raise SourceError(f"a directory, a device or a pipe, not a file: {self._path}")
+        return BufferedReader(FileIO(self._path))
 
     def _unreadable(self, error: OSError) -> SourceError:
         return SourceError(f"cannot be read: {error.strerror}: {self._path}")
-
-    @contextmanager
-    def _open(self, parameters: Sequence[int]) -> Iterator[Reader]:
-        # FFmpeg gets the content, not the path: so it never needs its protocol `file`, which a server could name, too.
-        reason = f"not a video that OpenCV can read: {self._path}"
-        try:
-            content = _Content(FileIO(self._path))
-        except OSError as error:
-            raise self._unreadable(error) from None
-        with content, open_reader(content, cv2.CAP_FFMPEG, parameters, self._gate, str(self), reason) as reader:
-            yield reader
-
-
-class _Content(BufferedReader):
-    """The content of a file. It ends where it cannot be read: an exception in one of these calls crashes OpenCV."""
-
-    def read(self, size: int | None = -1, /) -> bytes:
-        """Read up to that many bytes."""
-        try:
-            return super().read(size)
-        except (OSError, ValueError, MemoryError):
-            return b""
-
-    def seek(self, target: int, whence: int = 0, /) -> int:
-        """Move to an offset; return where that is, or -1."""
-        try:
-            return super().seek(target, whence)
-        except (OSError, ValueError):
-            return -1
-
-
-class _Clock:
-    """Gives the time of each frame, in seconds from the first: by its timestamp, else by the file's frame rate."""
-
-    def __init__(self, capture: cv2.VideoCapture) -> None:
-        self._capture = capture
-        self._period_s = 1 / (capture.get(cv2.CAP_PROP_FPS) or _DEFAULT_FPS)
-        self._first_s: float | None = None
-        self.end_s = 0.0
-        """When the frame after the last one is due, if it has no timestamp."""
-
-    def read_s(self) -> float:
-        """Return when the last grabbed frame is due."""
-        timestamp_s = self._capture.get(cv2.CAP_PROP_POS_MSEC) / 1000
-        if self._first_s is None:
-            self._first_s, due_s = timestamp_s, 0.0
-        else:
-            due_s = timestamp_s - self._first_s
-            if due_s <= self.end_s - self._period_s:  # not after the previous one: a file without timestamps
-                due_s = self.end_s
-        self.end_s = due_s + self._period_s
-        return due_s
-
-
-def _decoder_parameters(reader: Reader) -> list[int]:
-    """Return the parameters to open this video with.
-
-    FFmpeg decodes with one thread for each processor. With small pictures, passing frames between threads costs more
-    than it gains.
-    """
-    return [cv2.CAP_PROP_N_THREADS, 1] if reader.pixels <= _MAX_SMALL_PIXELS else []

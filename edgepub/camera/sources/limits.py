@@ -2,6 +2,7 @@
 
 import ctypes
 import os
+from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 
@@ -20,21 +21,30 @@ _PROTOCOLS = (
     "http,https,httpproxy,tls,dtls,tcp,udp,udplite,rtp,srtp,srt,crypto,"
     "rtmp,rtmpe,rtmps,rtmpt,rtmpte,rtmpts,ffrtmphttp,ffrtmpcrypt"
 )
-# RTSP over TCP: over UDP a lost packet gives a green frame. And without `fpsprobesize` FFmpeg watches a stream for five
-# seconds, to learn its frame rate, before it gives the first frame.
-_DEFAULTS = "rtsp_transport;tcp|fpsprobesize;0"
+# Without this FFmpeg watches a stream for five seconds, to learn its frame rate, before it gives the first frame.
+_DEFAULTS = {"fpsprobesize": "0"}
 
 
 def set_ffmpeg_variables() -> None:
-    """Set the environment variables of OpenCV's FFmpeg that are not set yet.
-
-    Options in the environment replace the defaults, but not the protocols, unless they set `protocol_whitelist`.
-    """
-    # It writes to stderr past our log, and may print the URL with its password.
+    """Set the environment variables of OpenCV's FFmpeg that are not set yet."""
+    # It writes to stderr past our log.
     os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", _QUIET)
-    options = os.environ.get(_NAME, _DEFAULTS)
-    if "protocol_whitelist" not in options:
-        os.environ[_NAME] = f"protocol_whitelist;{_PROTOCOLS}|{options}"
+
+
+def read_ffmpeg_options(defaults: Mapping[str, str]) -> dict[str, str]:
+    """Return the options to open a source with.
+
+    Those in the environment, ``KEY;VALUE|KEY;VALUE``, replace the defaults, but not the protocols, unless they set
+    `protocol_whitelist`.
+
+    Args:
+        defaults: more defaults.
+
+    """
+    given = os.environ.get(_NAME)
+    pairs = [pair.partition(";") for pair in (given or "").split("|")]
+    options = {key: value for key, _, value in pairs if key and value}
+    return {"protocol_whitelist": _PROTOCOLS, **({**_DEFAULTS, **defaults} if given is None else options)}
 
 
 def limit_ffmpeg() -> None:
@@ -42,8 +52,23 @@ def limit_ffmpeg() -> None:
     set_ffmpeg_variables()
     for path in _loaded("libavutil"):
         with suppress(OSError):  # an upgrade has removed it since it was loaded: its limit is set already
-            # OpenCV gives no access to `max_pixels` of the decoder. This limit is that of the library, for all streams.
+            # This limit is that of the library, for all streams: what a stream says of itself is decoded, too, when it
+            # is opened, where the decoder's own limit (`max_pixels`) cannot be set.
             ctypes.CDLL(path).av_max_alloc(ctypes.c_size_t(MAX_ALLOCATION_BYTES))
+
+
+def describe_too_large(title: str, what: str) -> str:
+    """Return the line about a source with pictures that are too large.
+
+    Args:
+        title: the source.
+        what: what shows that.
+
+    """
+    return (
+        f"{title}: {what}; at most {MAX_PIXELS:,} pixels are allowed: set a lower resolution in the camera, "
+        "or use another of its streams"
+    )
 
 
 def _loaded(name: str) -> list[str]:

@@ -4,7 +4,7 @@ import threading
 import time
 from math import inf
 
-from edgepub.camera.frames import Frame, Frames, FrameSource
+from edgepub.camera.frames import Frame, Frames, Shot, ShotSource
 from edgepub.core.errors import SourceError
 from edgepub.core.threads import start_native_thread
 from edgepub.telemetry.metrics import CameraMetrics
@@ -32,7 +32,7 @@ class NewestFrameSource:
 
     live = True
 
-    def __init__(self, source: FrameSource, camera: str, stall_timeout_s: float, metrics: CameraMetrics) -> None:
+    def __init__(self, source: ShotSource, camera: str, stall_timeout_s: float, metrics: CameraMetrics) -> None:
         self._source = source
         self._camera = camera
         self._stall_timeout_s = stall_timeout_s
@@ -58,7 +58,7 @@ class NewestFrameSource:
         timeout_s, wait_s = max(_FIRST_FRAME_TIMEOUT_S, self._stall_timeout_s), None
         try:
             while True:
-                frame = slot.take(timeout_s, wait_s, stopping)
+                frame = _take(slot, timeout_s, wait_s, stopping)
                 if frame is not None:
                     timeout_s = _STALL_FRACTION * self._stall_timeout_s
                 wait_s = yield frame
@@ -74,8 +74,8 @@ class NewestFrameSource:
     def _read(self, slot: "_Slot", stopping: threading.Event) -> None:
         self._metrics.start_capture(threading.get_native_id())
         try:
-            for frame in self._source.frames(slot.closed):
-                slot.put(frame)
+            for shot in self._source.shots(slot.closed):
+                slot.put(shot)
                 if stopping.is_set():
                     break  # even if the consumer hangs and has not closed the slot
             slot.finish(EOFError())
@@ -83,6 +83,20 @@ class NewestFrameSource:
             slot.finish(error)
         finally:
             self._metrics.end_capture(threading.get_native_id())
+
+
+def _take(slot: "_Slot", timeout_s: float, wait_s: float | None, stopping: threading.Event) -> Frame | None:
+    """Return the newest frame that can be converted; or None if none came within `wait_s`.
+
+    Raises:
+        As `_Slot.take`, or SourceError: no frame can be converted.
+
+    """
+    end_s = None if wait_s is None else time.monotonic() + wait_s
+    while shot := slot.take(timeout_s, None if end_s is None else end_s - time.monotonic(), stopping):
+        if frame := shot.to_frame():
+            return frame
+    return None
 
 
 class _Slot:
@@ -93,19 +107,19 @@ class _Slot:
         """Set when no frame will be taken any more."""
         self._metrics = metrics
         self._changed = threading.Condition()
-        self._frame: Frame | None = None
+        self._shot: Shot | None = None
         self._put_s = time.monotonic()
         self._end: Exception | None = None
 
-    def put(self, frame: Frame | None) -> None:
+    def put(self, shot: Shot | None) -> None:
         """Replace the frame with a newer one; None: the source gave one that is not used."""
         with self._changed:
             self._put_s = time.monotonic()
             missed = None
             if self.closed.is_set():
-                missed = frame
-            elif frame is not None:
-                missed, self._frame = self._frame, frame
+                missed = shot
+            elif shot is not None:
+                missed, self._shot = self._shot, shot
                 self._changed.notify()
         self._count(missed)
 
@@ -113,10 +127,10 @@ class _Slot:
         """Accept no frame any more."""
         with self._changed:
             self.closed.set()
-            missed, self._frame = self._frame, None
+            missed, self._shot = self._shot, None
         self._count(missed)
 
-    def _count(self, missed: Frame | None) -> None:
+    def _count(self, missed: Shot | None) -> None:
         if missed is not None:
             self._metrics.count_sampled("busy")
 
@@ -126,7 +140,7 @@ class _Slot:
             self._end = error
             self._changed.notify()
 
-    def take(self, timeout_s: float, wait_s: float | None, stopping: threading.Event) -> Frame | None:
+    def take(self, timeout_s: float, wait_s: float | None, stopping: threading.Event) -> Shot | None:
         """Return the newest frame; or None if none came within `wait_s`.
 
         Raises:
@@ -138,9 +152,9 @@ class _Slot:
         end_s = inf if wait_s is None else time.monotonic() + wait_s
         with self._changed:
             while not stopping.is_set():
-                if self._frame is not None:
-                    frame, self._frame = self._frame, None
-                    return frame
+                if self._shot is not None:
+                    shot, self._shot = self._shot, None
+                    return shot
                 if self._end is not None:
                     raise self._end
                 now_s = time.monotonic()

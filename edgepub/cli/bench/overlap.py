@@ -12,8 +12,8 @@ from rich.table import Table
 
 from edgepub.camera.inference.loading import load_model
 from edgepub.camera.inference.model import Model
-from edgepub.camera.sources.capture import Gate
 from edgepub.camera.sources.factory import make_source
+from edgepub.camera.sources.gate import Gate
 from edgepub.cli.bench import echo
 from edgepub.cli.bench.ai_server import ai_server
 from edgepub.cli.bench.live_camera import LiveCamera

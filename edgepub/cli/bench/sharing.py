@@ -18,8 +18,8 @@ from rich.table import Table
 
 from edgepub.camera.frames import Frame, Frames
 from edgepub.camera.inference.loading import load_model
-from edgepub.camera.sources.capture import Gate
 from edgepub.camera.sources.factory import make_source
+from edgepub.camera.sources.gate import Gate
 from edgepub.cli.bench.ai_server import ai_server
 from edgepub.cli.bench.tables import table
 from edgepub.cli.demo import assets

@@ -83,6 +83,15 @@ class Detections(TypedDict):
     frame: Annotated[int, Field(ge=1, description="number of the frame from its source, from 1")]
     width: Annotated[int, Field(ge=1, description="size of the frame, in pixels")]
     height: Annotated[int, Field(ge=1, description="size of the frame, in pixels")]
+    clock: NotRequired[
+        Annotated[
+            Literal["rtcp", "arrival", "file"],
+            Field(
+                description="how `timestamp` is known: `rtcp`: the camera says so; `arrival`: its packet came then; "
+                "`file`: it was read from a file then"
+            ),
+        ]
+    ]
     timing_ms: Timing
     dropped: Annotated[int, Field(ge=0, description="dropped messages of this camera since the start")]
 

@@ -37,8 +37,8 @@ class CameraStats(TypedDict):
         dict[str, Count],
         Field(
             description="frames and results left out on purpose, by reason: before inference `max_fps`, `busy` "
-            "(the model was busy) and `undecodable` (damaged or too large), after it `unchanged`, `every`, "
-            "`max_rate_hz` and `adaptive`"
+            "(the model was busy), `late` (decoding was behind) and `undecodable` (damaged or too large), after it "
+            "`unchanged`, `every`, `max_rate_hz` and `adaptive`"
         ),
     ]
     dropped: Annotated[
@@ -57,6 +57,26 @@ class CameraStats(TypedDict):
             Field(
                 description="objects left out of results, by reason: `invalid` (no object: its score is not a number, "
                 "for example), `too_many` (a result has at most 500; the best are kept)"
+            ),
+        ]
+    ]
+    behind_s: NotRequired[
+        Annotated[
+            float,
+            Field(
+                ge=0,
+                description="how old a frame was when it had been decoded: the oldest of the last 10 to 20 s; absent "
+                "for files and webcams",
+            ),
+        ]
+    ]
+    clock_offset_s: NotRequired[
+        Annotated[
+            float,
+            Field(
+                allow_inf_nan=False,
+                description="how far the camera's own clock is ahead of this node's; absent if the camera does not "
+                "tell its time (RTCP)",
             ),
         ]
     ]
@@ -164,6 +184,7 @@ def camera_stats(before: Reading, now: Reading) -> CameraStats:
             "sampled": now.sampled,
             "dropped": now.dropped,
             "objects_dropped": now.objects_dropped,
+            **_present(behind_s=now.behind_s, clock_offset_s=now.clock_offset_s),
             "events": now.events,
             "snapshots": now.snapshots,
             "reconnects": now.reconnects,
@@ -178,6 +199,10 @@ def quantiles(before: Buckets, now: Buckets) -> Quantiles | None:
     window = difference(before, now)
     p50, p95, p99 = (round(quantile(window, percent / 100) or 0.0, 3) for percent in (50, 95, 99))
     return Quantiles(p50=p50, p95=p95, p99=p99) if window else None
+
+
+def _present(**figures: float | None) -> dict[str, float]:
+    return {name: round(value, 3) for name, value in figures.items() if value is not None}
 
 
 def _quantiles(before: Mapping[str, Buckets], now: Mapping[str, Buckets]) -> dict[str, Quantiles]:

@@ -1,0 +1,105 @@
+"""Decodes a stream's packets, and leaves out every picture that was not decoded completely."""
+
+import time
+from collections.abc import Iterator
+
+import av
+from av.video.stream import VideoStream
+
+from edgepub.camera.sources.frame_numbers import FrameNumbers
+from edgepub.camera.sources.gate import Gate
+from edgepub.camera.sources.limits import MAX_PIXELS, describe_too_large
+from edgepub.camera.sources.stream import VideoPacket
+from edgepub.core.errors import SourceError
+
+_SILENT = "100"  # added to the level of each line that a decoder logs
+
+
+class Decoder:
+    """Decodes the pictures of one stream.
+
+    After a damage, pictures that are made from others are left out up to the next key frame.
+
+    Args:
+        video: the stream.
+        gate: counts the pictures that cannot be decoded.
+        title: the source, for errors.
+        threads: the number of threads; 0: one for each processor. With more than one, each picture comes later by the
+            number of threads.
+        max_damaged_s: how long pictures are left out, at most: some streams have hardly any key frames.
+
+    Raises:
+        SourceError: the pictures are too large, or the codec is unknown.
+
+    """
+
+    def __init__(self, video: VideoStream, gate: Gate, title: str, *, threads: int, max_damaged_s: float) -> None:
+        self._gate = gate
+        self._context = context = video.codec_context
+        if context is None:
+            raise SourceError(f"{title}: FFmpeg does not know the codec of its video: set H.264 or H.265 in the camera")
+        if context.width * context.height > MAX_PIXELS:
+            gate.count_undecodable()
+            raise SourceError(describe_too_large(title, f"its pictures have {context.width} x {context.height} pixels"))
+        self.is_intra_only = context.codec.intra_only
+        """Whether each picture can be decoded by itself."""
+        context.thread_count = threads
+        if threads != 1:
+            context.thread_type = "AUTO"
+        context.copy_opaque = True
+        # A line that one of the decoder's own threads logs would wait for Python while Python waits for that thread.
+        context.options = {"log_level_offset": _SILENT, "max_pixels": str(MAX_PIXELS)}
+        if self.is_intra_only:
+            context.options["err_detect"] = "explode"  # an error, not a picture with its lower part undefined
+        self._numbers = FrameNumbers(context.extradata) if context.codec.name == "h264" else None
+        self._damaged_until_s = 0.0
+        self._max_damaged_s = max_damaged_s
+        self._damage()
+
+    def decode(self, packet: VideoPacket | None) -> Iterator[av.VideoFrame | None]:
+        """Yield the pictures that a packet completes; None for one that is left out and counted.
+
+        Args:
+            packet: the packet; None: the end, give what is left. Its `opaque` becomes that of the pictures.
+
+        """
+        if packet is not None and packet.is_corrupt and self.is_intra_only:
+            self._gate.count_undecodable()
+            yield None
+            return
+        if packet is not None and (packet.is_corrupt or not self._follows(packet)):
+            self._damage()
+        try:
+            pictures = self._context.decode(packet)
+        except av.FFmpegError:
+            self._damage()
+            self._gate.count_undecodable()
+            yield None
+            return
+        for picture in pictures:
+            if self._is_good(picture):
+                yield picture
+            else:
+                self._gate.count_undecodable()
+                yield None
+
+    def restart(self) -> None:
+        """Forget what was decoded: packets were left out, and the next one is a key frame."""
+        self._context.flush_buffers()
+        if self._numbers:
+            self._numbers.reset()
+
+    def _follows(self, packet: VideoPacket) -> bool:
+        return self._numbers is None or self._numbers.is_next(bytes(memoryview(packet)[: FrameNumbers.HEAD_BYTES]))
+
+    def _damage(self) -> None:
+        if not self.is_intra_only:
+            self._damaged_until_s = time.monotonic() + self._max_damaged_s
+
+    def _is_good(self, picture: av.VideoFrame) -> bool:
+        if picture.is_corrupt:
+            self._damage()
+            return False
+        if picture.key_frame:
+            self._damaged_until_s = 0.0
+        return not self._damaged_until_s or time.monotonic() > self._damaged_until_s

@@ -1,0 +1,206 @@
+"""Opens a stream with FFmpeg and reads its packets, with the time at which each came."""
+
+import logging
+import threading
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from io import BufferedReader
+from typing import TYPE_CHECKING, TypeAlias, cast
+
+import av
+from av.video.stream import VideoStream
+
+from edgepub.camera.sources.limits import limit_ffmpeg
+from edgepub.camera.sources.media_clock import MediaClock
+from edgepub.camera.sources.open_errors import describe_open_error
+from edgepub.camera.sources.stream_clock import Arrival, StreamClock
+from edgepub.core.errors import SourceError
+
+if TYPE_CHECKING:
+    VideoPacket: TypeAlias = av.Packet[VideoStream]
+else:  # the class itself takes no argument
+    VideoPacket = av.Packet
+_OPEN_TIMEOUT_S = 10.0
+_MAX_BAD_READS = 20  # in a row
+_LOST_PACKETS = "RTP: missed"
+_IN_PARTS = frozenset({"hls", "dash"})
+_MAX_PART_LATE_S = 0.5
+_NO_TIMESTAMPS = 0x0080  # AVFMT_NOTIMESTAMPS
+_MAX_BURST_S = 1.0
+_MAX_BURST_OF_STREAM_S = 5.0  # what FFmpeg reads ahead, at most, while it opens a stream
+_WALLCLOCK = slice(0, 8)  # of AVProducerReferenceTime
+_NS = 1e-9
+
+
+class Stream:
+    """An open stream.
+
+    Args:
+        container: the container.
+        video: its video.
+        log: what FFmpeg writes to its log in this thread.
+
+    """
+
+    def __init__(
+        self, container: av.container.InputContainer, video: VideoStream, log: list[tuple[int, str, str]]
+    ) -> None:
+        self.video = video
+        self._container = container
+        self._log = log
+        self._time_base = float(video.time_base or 0)
+        self._has_timestamps = not container.format.flags & _NO_TIMESTAMPS
+        self._comes_in_parts = container.format.name in _IN_PARTS
+
+    def packets(self) -> Iterator[VideoPacket]:
+        """Yield the packets of the video until the stream ends. `is_corrupt` says that something is missing before it.
+
+        Raises:
+            FFmpegError: the stream is lost.
+
+        """
+        demuxed = self._container.demux(self.video)
+        is_corrupt, bad_reads = False, 0
+        while True:
+            try:
+                packet = next(demuxed)
+            except StopIteration:
+                return
+            except av.error.InvalidDataError:  # the next packet may be good
+                is_corrupt, bad_reads = True, bad_reads + 1
+                if bad_reads > _MAX_BAD_READS:
+                    raise
+                demuxed = self._container.demux(self.video)
+                continue
+            bad_reads = 0
+            if packet.size == 0:  # at the end
+                continue
+            if self._log:
+                is_corrupt = is_corrupt or any(text.startswith(_LOST_PACKETS) for _, _, text in self._log)
+                self._log.clear()
+            if self._comes_in_parts:
+                packet.is_corrupt = False  # the counters of MPEG-TS may begin again with each part
+            if is_corrupt:
+                packet.is_corrupt, is_corrupt = True, False
+            yield packet
+
+    def arriving(self, clock: StreamClock, stopping: threading.Event) -> Iterator[tuple[VideoPacket, Arrival]]:
+        """Yield the packets of a live stream, each with its arrival, until it ends or `stopping` is set.
+
+        What FFmpeg has read ahead while it opened the stream is held until the first packet that was waited for: only
+        then it is known how long the others have waited.
+
+        Args:
+            clock: the stream's clock.
+            stopping: ends the wait for a packet of a stream that comes in parts.
+
+        Raises:
+            FFmpegError: the stream is lost.
+
+        """
+        if self._comes_in_parts:
+            yield from self._played(stopping)
+            return
+        burst: list[VideoPacket] | None = [] if self._has_timestamps else None
+        packets = self.packets()
+        began_s = asked_s = time.monotonic()
+        for packet in packets:
+            now_s = time.monotonic()
+            waited = clock.read(self._seconds(packet.dts), asked_s, now_s)
+            if burst is not None:
+                burst.append(packet)
+                if not (waited or self._is_long(burst, now_s - began_s)):
+                    asked_s = time.monotonic()
+                    continue
+                ready, burst = burst, None
+                _fill_timestamps(ready)
+            else:
+                ready = [packet]
+            for each in ready:
+                yield each, self._arrival(each, clock)
+            asked_s = time.monotonic()
+        for each in burst or ():
+            yield each, self._arrival(each, clock)
+
+    def _played(self, stopping: threading.Event) -> Iterator[tuple[VideoPacket, Arrival]]:
+        """Yield the packets at the stream's own rate, as a player does: they come in parts of seconds.
+
+        When their pictures were taken is not known; they arrive when they are due.
+        """
+        clock = MediaClock(self.video)
+        began_s: float | None = None
+        for packet in self.packets():
+            due_s, now_s = clock.due_s(self._seconds(packet.dts)), time.monotonic()
+            if began_s is None or now_s - (began_s + due_s) > _MAX_PART_LATE_S:
+                began_s = now_s - due_s
+            if stopping.wait(max(0.0, began_s + due_s - now_s)):
+                return
+            now_s = time.monotonic()
+            yield packet, Arrival(now_s, now_s, "arrival")
+
+    def _is_long(self, burst: list[VideoPacket], seconds: float) -> bool:
+        first, last = (self._seconds(packet.dts) for packet in (burst[0], burst[-1]))
+        stream_s = 0.0 if first is None or last is None else last - first
+        return seconds > _MAX_BURST_S or stream_s > _MAX_BURST_OF_STREAM_S
+
+    def _arrival(self, packet: VideoPacket, clock: StreamClock) -> Arrival:
+        now_s, wall_s = time.monotonic(), time.time()
+        reported_s = None
+        if packet.has_sidedata("prft"):
+            reported_s = 1e-6 * int.from_bytes(bytes(packet.get_sidedata("prft"))[_WALLCLOCK], "little", signed=True)
+        return clock.arrival(self._seconds(packet.dts), self._seconds(packet.pts), now_s, wall_s, reported_s)
+
+    def _seconds(self, timestamp: int | None) -> float | None:
+        return None if timestamp is None or not self._has_timestamps else timestamp * self._time_base
+
+
+def _fill_timestamps(packets: list[VideoPacket]) -> None:
+    """Give packets without a timestamp, as often the first one, that of the following packet."""
+    for packet, following in zip(reversed(packets[:-1]), reversed(packets[1:]), strict=True):
+        if packet.dts is None:
+            packet.dts, packet.pts = following.dts, following.pts
+
+
+@contextmanager
+def open_stream(source: str | BufferedReader, title: str, options: Mapping[str, str]) -> Iterator[Stream]:
+    """Open a stream in this thread, and close it at the end.
+
+    Args:
+        source: a URL, or an open file.
+        title: the source, for errors.
+        options: FFmpeg's options for the format and the protocol.
+
+    Raises:
+        SourceError: it cannot be opened, and why.
+
+    """
+    _prepare_log()
+    limit_ffmpeg()
+    with av.logging.Capture() as log:
+        began_s = time.monotonic()
+        try:
+            container = av.open(
+                cast("str", source), options=dict(options), metadata_errors="replace", timeout=(_OPEN_TIMEOUT_S, None)
+            )
+        except av.FFmpegError as error:
+            if not isinstance(source, str):
+                raise
+            lines = [text for _, _, text in log]
+            reason = describe_open_error(source, error, lines, time.monotonic() - began_s)
+            raise SourceError(f"{title}: cannot be opened: {reason}") from None
+        with container:
+            video = container.streams.best("video")
+            if not isinstance(video, VideoStream):
+                kinds = ", ".join(sorted({stream.type for stream in container.streams})) or "nothing"
+                raise SourceError(f"{title}: has no video, only {kinds}: use another of the camera's streams")
+            log.clear()
+            yield Stream(container, video, log)
+
+
+def _prepare_log() -> None:
+    """Have FFmpeg's lines captured by the thread that causes them, and written nowhere: they may contain a password."""
+    if av.logging.get_level() is None:
+        logging.getLogger("libav").setLevel(logging.CRITICAL + 1)
+        av.logging.set_skip_repeated(False)
+        av.logging.set_level(av.logging.WARNING)
