@@ -22,6 +22,11 @@ def notes(effective: EffectiveSettings) -> Iterator[str]:
     published = store.read_retained_topics(effective.state_dir) or []
     settings = effective.settings
     found = [*discovery.build(settings, published).notes, *_topic_notes(settings), *_label_notes(settings)]
+    found += [
+        f"cameras.{name}: in its user and password, {camera.encoded_in_login} must be percent-encoded; edgepub does it"
+        for name, camera in settings.cameras.items()
+        if camera.encoded_in_login
+    ]
     found += _directory_notes(settings.outbox.durable.path)
     yield from (f"{effective.path}: {note}" for note in found)
 

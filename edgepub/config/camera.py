@@ -7,7 +7,8 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, PrivateAttr, ValidationInfo, field_validator, model_validator
 
 from edgepub.config.areas import Areas, Labels, Lines, Zones
-from edgepub.config.fields import Name, Number, ReadableFile, Section, resolve_source
+from edgepub.config.fields import Name, Number, ReadableFile, Section
+from edgepub.config.source import find_encoded, resolve_source
 from edgepub.config.text_file import read_text
 
 # The bounds come before `Number`: after it, they would be missing in the JSON Schema.
@@ -120,7 +121,7 @@ class CameraSettings(Section):
     @classmethod
     def _resolve(cls, value: object, info: ValidationInfo) -> object:
         source = resolve_source(value, info)
-        return str(source) if isinstance(source, Path) else source
+        return value if isinstance(source, str) else str(source) if isinstance(source, Path) else source
 
     @property
     def all_labels(self) -> list[str]:
@@ -130,6 +131,7 @@ class CameraSettings(Section):
         return list(dict.fromkeys(label for labels in lists for label in labels or []))
 
     _resolved: str | int | Path = PrivateAttr(default=0)
+    _encoded: str = PrivateAttr(default="")
 
     @model_validator(mode="after")
     def _read_source(self, info: ValidationInfo) -> Self:
@@ -146,6 +148,8 @@ class CameraSettings(Section):
             if not source:
                 raise ValueError(f"source_file is empty: {self.source_file}")
         self._resolved = resolve_source(source, info)
+        if isinstance(self._resolved, str):
+            self._encoded = find_encoded(str(source), self._resolved)
         is_file = isinstance(self.resolved_source, Path)
         for key in ("loop", "realtime"):
             if getattr(self, key) and not is_file:
@@ -179,6 +183,11 @@ class CameraSettings(Section):
     def resolved_source(self) -> str | int | Path:
         """The source: a URL, the number of a webcam, or the absolute path of a file."""
         return self._resolved
+
+    @property
+    def encoded_in_login(self) -> str:
+        """The characters of the URL's user and password that were encoded, for a person; empty if none was."""
+        return self._encoded
 
     @model_validator(mode="after")
     def _check_own_areas(self) -> Self:

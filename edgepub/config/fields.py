@@ -11,19 +11,6 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 
 BROKER_PORTS = {"mqtt": 1883, "mqtts": 8883, "ws": 80, "wss": 443, "unix": 0}
 NODE_TOPICS = frozenset({"status", "info", "stats"})
-_CAMERA_URLS = (
-    *("rtsp://", "rtsps://", "http://", "https://", "rtmp://", "rtmps://", "srt://"),
-    *("udp://", "rtp://", "tcp://", "tls://"),
-)
-# What FFmpeg would take for a protocol: all before `://`, and those of its own that read files or other sources.
-_OTHER_PROTOCOL = re.compile(
-    r"(async|cache|concatf?|crypto|data|fd|file|md5|pipe|tee|unix)(?=[:+])|subfile(?=,)|[^:,]*(?=.*://)", re.IGNORECASE
-)
-_SOURCE = "must be a URL (rtsp://...), a file, or the number of a webcam (0 or more)"
-# Taken for a file, its password would be in the log: `no such file: ...`.
-_URL_WITHOUT_PROTOCOL = re.compile(r"(//)?[^/]*:.*@", re.DOTALL)
-_HALF_URL = re.compile(r"[a-z]{2,}:/(?!/)", re.IGNORECASE)
-_NEGATIVE = re.compile(r"-\d+")
 _PLANE_ENDS = "".join(chr(plane | 0xFFFE) + chr(plane | 0xFFFF) for plane in range(0, 0x110000, 0x10000))
 # Control characters, surrogates, noncharacters, and the byte order mark, which paho refuses (MQTT 5.0, 1.5.4).
 _NOT_IN_MQTT = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff\ufdd0-\ufdef\ufeff" + _PLANE_ENDS + "]")
@@ -205,25 +192,3 @@ BrokerUrl = Annotated[str, AfterValidator(_check_broker_url)]
 def default_node_name() -> str:
     """Return the host name of this machine, converted to a valid node name."""
     return re.sub(r"[^a-z0-9_-]+", "-", socket.gethostname().split(".")[0].lower())[:64].strip("-") or "edgepub"
-
-
-def resolve_source(source: object, info: ValidationInfo) -> str | int | Path:
-    """Return a camera's source as a URL, the number of a webcam, or the absolute path of a file."""
-    if isinstance(source, str) and source.isdecimal():
-        return int(source)
-    if isinstance(source, int) and not isinstance(source, bool) and source >= 0:
-        return source
-    if not isinstance(source, str) or not source or _NEGATIVE.fullmatch(source):
-        raise ValueError(_SOURCE)
-    if source.startswith(_CAMERA_URLS):
-        return source
-    if other := _OTHER_PROTOCOL.match(source):
-        urls = ", ".join(_CAMERA_URLS)
-        raise ValueError(
-            f"{other[0]!r} is no protocol of a camera: begin with one of {urls}, or write only a file's path"
-        )
-    if _HALF_URL.match(source):
-        raise ValueError(_SOURCE)
-    if _URL_WITHOUT_PROTOCOL.match(source):
-        raise ValueError("looks like a URL without its protocol: begin with rtsp:// or another (a file: with ./)")
-    return absolute_path(source, info)

@@ -4,6 +4,8 @@ import re
 
 # Up to the last @, because a password may contain a slash or an @.
 _USERINFO = re.compile(r"(?<=:)//?[^\s'\"]*@")
+# The same without the protocol, which somebody has forgotten.
+_LOGIN = re.compile(r"[^\s'\"/:@]+:(?!/)[^\s'\"]*@(?=[\w\[])")
 _SECRET = re.compile(r"(?i)([a-z0-9_-]*(?:token|pass[a-z]*|pwd|psw|pas|secret|key|auth)=)[^&\s'\"]+")
 _MAX_LENGTH = 300
 
@@ -14,7 +16,7 @@ def redact(text: object) -> str:
     What cannot be encoded as UTF-8 becomes an escape: a file name may contain any bytes.
     """
     encodable = str(text).encode(errors="backslashreplace").decode()
-    return _SECRET.sub(r"\1***", _USERINFO.sub("//***@", encodable))
+    return _SECRET.sub(r"\1***", _LOGIN.sub("***@", _USERINFO.sub("//***@", encodable)))
 
 
 def redact_line(text: object) -> str:

@@ -112,6 +112,7 @@ class CameraWiring:
                 transport=settings.capture.transport,
                 stall_timeout_s=settings.stall_timeout_s,
                 metrics=metrics,
+                notes=state.notes,
             ),
             self._model_loader(name, settings, state),
             self._build_reporter(name, settings, carryover, builder, object_counts),

@@ -103,6 +103,7 @@ class Status:
     @property
     def notes(self) -> list[str]:
         """What does not work although the node is ready, one line each."""
-        broker = [f"broker: {note}" for note in self.broker.notes.values()]
-        cameras = [f"{name}: {note}" for name, camera in self.cameras.items() for note in camera.notes.values()]
+        # A list at once: other threads add and remove notes.
+        broker = [f"broker: {note}" for note in list(self.broker.notes.values())]
+        cameras = [f"{name}: {note}" for name, camera in self.cameras.items() for note in list(camera.notes.values())]
         return broker + cameras

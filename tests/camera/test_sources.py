@@ -26,6 +26,7 @@ from edgepub.cli.bench.live_camera import LiveCamera
 from edgepub.core.errors import SourceError
 from edgepub.core.threads import native_threads
 from edgepub.telemetry.metrics import CameraMetrics
+from tests.support import films
 from tests.support.waiting import wait_until
 
 
@@ -432,6 +433,38 @@ def test_a_changed_resolution_is_no_error(jpegs):
                 break
             shapes.add((frame.image.shape, (64, 128, 96)[number // 20 % 3]))
     assert shapes == {((side, 2 * side, 3), side) for side in (64, 128, 96)}
+
+
+def test_a_film_that_vanishes_while_it_loops_is_missing(video):
+    with closing(make(video, loop=True).frames(threading.Event())) as frames:
+        next(frames)
+        video.unlink()
+        with pytest.raises(SourceError, match=f"^no such file: {video}$"):
+            list(frames)
+
+
+@pytest.mark.parametrize("hole_s", [7, 3600, -3])
+def test_real_time_passes_a_hole_in_the_timestamps(tmp_path, hole_s):
+    """Two recordings, one after the other, have timestamps of their own."""
+    times = [number / 50 + (hole_s if number >= 10 else 0) for number in range(20)]
+    parts = [
+        films.encode(tmp_path / f"{begin}.ts", range(begin, begin + 10), fps=50, times=times[begin : begin + 10])
+        for begin in (0, 10)
+    ]
+    film = tmp_path / "film.ts"
+    film.write_bytes(b"".join(part.read_bytes() for part in parts))
+    began = time.monotonic()
+    frames = read(make(film, realtime=True))
+    assert time.monotonic() - began < 5
+    assert frames[-1].number == 20
+    gaps_s = [b.source_s - a.source_s for a, b in pairwise(frames)]
+    assert max(gaps_s) < 0.2
+
+
+def test_a_short_hole_in_the_timestamps_is_waited_for(tmp_path):
+    film = films.encode(tmp_path / "film.mkv", range(10), times=[number / 50 + (number >= 5) for number in range(10)])
+    frames = read(make(film, realtime=True))
+    assert frames[-1].source_s == pytest.approx(1.18, abs=0.01)
 
 
 def test_real_time_uses_the_files_timestamps_not_its_rate(tmp_path):

@@ -13,6 +13,8 @@ from edgepub.config.settings import ModelSettings
 from edgepub.core.errors import ConfigurationError
 
 GONE = object()
+NO_URL = "cameras.porch.source: looks like a URL without its protocol: begin with rtsp:// or another (a file: with ./)"
+ENCODINGS = "write @ as %40, # as %23, / as %2F, ? as %3F, : as %3A, % as %25"
 NO_PROTOCOL = (
     "is no protocol of a camera: begin with one of rtsp://, rtsps://, http://, https://, rtmp://, rtmps://, srt://, "
     "udp://, rtp://, tcp://, tls://, or write only a file's path"
@@ -186,9 +188,25 @@ WRONG = [
     ({"cameras__porch__source": ""}, "cameras.porch.source: must be a URL (rtsp://...), a file, or the number of a webcam (0 or more)"),
     ({"cameras__porch__source": -1}, "cameras.porch.source: must be a URL (rtsp://...), a file, or the number of a webcam (0 or more)"),
     ({"cameras__porch__source": 1.5}, "cameras.porch.source: must be a URL (rtsp://...), a file, or the number of a webcam (0 or more)"),
-    ({"cameras__porch__source": "rtsp:/u:s3cret@h/x"}, "cameras.porch.source: must be a URL (rtsp://...), a file, or the number of a webcam (0 or more)"),
+    ({"cameras__porch__source": "rtsp:/u:s3cret@h/x"}, NO_URL),
     ({"cameras__porch__source": "file:///srv/film.mp4"}, f"cameras.porch.source: 'file' {NO_PROTOCOL}"),
-    ({"cameras__porch__source": "RTSP://u:s3cret@h/x"}, f"cameras.porch.source: 'RTSP' {NO_PROTOCOL}"),
+    ({"cameras__porch__source": "rtsp//u:s3cret@h/x"}, NO_URL),
+    ({"cameras__porch__source": "rtsp;//u:s3cret@h/x"}, NO_URL),
+    ({"cameras__porch__source": "rtsp:u:s3cret@h/x"}, NO_URL),
+    ({"cameras__porch__source": "u:s3cret@10.0.0.5:554/x"}, NO_URL),
+    ({"cameras__porch__source": "s3cret@10.0.0.5"}, NO_URL),
+    ({"cameras__porch__source": "10.0.0.5:554/x?password=s3cret"}, NO_URL),
+    ({"cameras__porch__source": "10.0.0.5/x"}, NO_URL),
+    ({"cameras__porch__source": "camera.lan:554"}, NO_URL),
+    ({"cameras__porch__source": "[fe80::1]/x"}, NO_URL),
+    ({"cameras__porch__source": "user=u&password=s3cret"}, NO_URL),
+    ({"cameras__porch__source": "u:s3cret://h/x"}, f"cameras.porch.source: 'u' {NO_PROTOCOL}"),
+    ({"cameras__porch__source": "onvif://u:s3cret@h"}, "cameras.porch.source: onvif:// is no stream: write the camera's RTSP URL; its web page or an ONVIF program shows it"),
+    ({"cameras__porch__source": "rtsp://"}, f"cameras.porch.source: has no valid host: write it like rtsp://10.0.0.5:554/stream; in a password, {ENCODINGS}"),
+    ({"cameras__porch__source": "rtsp://u:s3cret@/x"}, f"cameras.porch.source: has no valid host: write it like rtsp://10.0.0.5:554/stream; in a password, {ENCODINGS}"),
+    ({"cameras__porch__source": "rtsp://u:s3cret@h:99999/x"}, "cameras.porch.source: has no valid port: it must be 1 to 65535"),
+    ({"cameras__porch__source": "rtsp://u:12/s3cret@10.0.0.5/x"}, f"cameras.porch.source: it is not clear where its password ends: in the password, {ENCODINGS}"),
+    ({"cameras__porch__capture": {"transport": "udp"}, "cameras__porch__source": 0}, "cameras.porch: capture.transport is for rtsp:// only: remove it"),
     ({"cameras__porch__source": "hls+http://u:s3cret@h/x"}, f"cameras.porch.source: 'hls+http' {NO_PROTOCOL}"),
     ({"cameras__porch__source": "ftp://u:s3cret@h/x"}, f"cameras.porch.source: 'ftp' {NO_PROTOCOL}"),
     ({"cameras__porch__source": "concat:a.ts|b.ts"}, f"cameras.porch.source: 'concat' {NO_PROTOCOL}"),
@@ -419,6 +437,40 @@ def test_paths_are_relative_to_the_configuration(tmp_path, monkeypatch):
 )
 def test_sources(tmp_path, source, resolved):
     assert load(tmp_path, changed(cameras__porch__source=source)).cameras["porch"].resolved_source == resolved
+
+
+@pytest.mark.parametrize(
+    ("source", "resolved", "encoded"),
+    [
+        ("rtsp://u:p@10.0.0.5/s", "rtsp://u:p@10.0.0.5/s", ""),
+        ("RTSP://u:p@10.0.0.5/s", "rtsp://u:p@10.0.0.5/s", ""),
+        ("rtsp://u:p%40%2f@10.0.0.5/s", "rtsp://u:p%40%2f@10.0.0.5/s", ""),
+        ("rtsp://u:p@w@10.0.0.5/s", "rtsp://u:p%40w@10.0.0.5/s", "@"),
+        ("rtsp://u:p#w@10.0.0.5/s", "rtsp://u:p%23w@10.0.0.5/s", "#"),
+        ("rtsp://u:p/w@10.0.0.5:554/s@1", "rtsp://u:p%2Fw@10.0.0.5:554/s@1", "/"),
+        ("rtsp://u:p?w@cam/s", "rtsp://u:p%3Fw@cam/s", "?"),
+        ("rtsp://u:p%w@cam/s", "rtsp://u:p%25w@cam/s", "%"),
+        ("rtsp://u:p w:x@cam/s", "rtsp://u:p%20w:x@cam/s", "space"),
+        ("rtsp://u:p/#@w@[fe80::1]:554/s", "rtsp://u:p%2F%23%40w@[fe80::1]:554/s", "@ # /"),
+        ("rtsp://cam/s@1", "rtsp://cam/s@1", ""),
+        ("rtsp://cam:554/user@example.org", "rtsp://cam:554/user@example.org", ""),
+        ("http://cam/s?user=a&mail=b@c", "http://cam/s?user=a&mail=b@c", ""),
+        ("udp://@239.0.0.1:5000?ttl=1", "udp://@239.0.0.1:5000?ttl=1", ""),
+    ],
+)
+def test_what_must_not_stand_in_a_login_is_encoded_and_said(tmp_path, source, resolved, encoded):
+    camera = load(tmp_path, changed(cameras__porch__source=source)).cameras["porch"]
+    assert camera.resolved_source == resolved
+    assert camera.encoded_in_login == encoded
+
+
+def test_a_file_that_looks_like_a_url_is_a_file_if_it_is_there(tmp_path):
+    for name in ("a@b.mp4", "clip.mp4:1", "10.0.0.5"):
+        assert "looks like a URL" in mistakes(tmp_path, changed(cameras__porch__source=name))[0]
+        (tmp_path / name).write_bytes(b"")
+        for path in (name, f"./{name}"):
+            camera = load(tmp_path, changed(cameras__porch__source=path)).cameras["porch"]
+            assert camera.resolved_source == tmp_path / name
 
 
 @pytest.mark.parametrize("name", ["clip:1.mp4", "file", "concat.mp4", "clips/pipe:0", "subfile.mp4", "data,1.mp4"])

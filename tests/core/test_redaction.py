@@ -12,6 +12,9 @@ from edgepub.core.redaction import redact, redact_line, url_origin
         ("cannot open 'rtsp://u:p@ss@h:554/x'", "cannot open 'rtsp://***@h:554/x'"),
         ("https://h/zoo?token=dg_abc&x=1", "https://h/zoo?token=***&x=1"),
         ("cannot open rtsp://admin:abc/123@10.0.0.5/s now", "cannot open rtsp://***@10.0.0.5/s now"),
+        ("no such file: /etc/edgepub/admin:S3cret@10.0.0.5:554/s", "no such file: /etc/edgepub/***@10.0.0.5:554/s"),
+        ("rtsp//admin:S3/cret@10.0.0.5/s", "rtsp//***@10.0.0.5/s"),
+        ("at 12:30 me@h", "at 12:30 me@h"),
         ("rtsp:/u:s3cret@h/x", "rtsp://***@h/x"),
         ("rtsp://h/user=admin_password=SECRET_channel=1", "rtsp://h/user=admin_password=***"),
         (

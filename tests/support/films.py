@@ -4,6 +4,7 @@ from fractions import Fraction
 from itertools import pairwise
 
 import av
+import cv2
 import numpy as np
 
 BITS = 16
@@ -183,3 +184,8 @@ def repeat(film, path, times):
 def _columns(width):
     edges = [width // 8 + place * (width * 3 // 4) // BITS for place in range(BITS + 1)]
     return [slice(begin, end) for begin, end in pairwise(edges)]
+
+
+def jpeg_picture(number, width=320, height=240):
+    """Return a picture as JPEG."""
+    return cv2.imencode(".jpg", picture(number, width, height))[1].tobytes()

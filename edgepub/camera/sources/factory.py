@@ -25,6 +25,7 @@ def make_source(
     transport: str = "auto",
     stall_timeout_s: float,
     metrics: CameraMetrics,
+    notes: dict[str, str] | None = None,
 ) -> FrameSource:
     """Make the source of a camera: a file for a path, a live source for a URL or a webcam's number.
 
@@ -37,6 +38,7 @@ def make_source(
         transport: RTSP only: `auto`, `tcp`, `udp` or `multicast`.
         stall_timeout_s: how long a live source may give no frame.
         metrics: the camera's metrics.
+        notes: gets lines about what does not work although the camera does.
 
     """
     if isinstance(source, Path):
@@ -45,5 +47,7 @@ def make_source(
     if isinstance(source, int):
         live: WebcamSource | LiveSource = WebcamSource(source, gate)
     else:
-        live = LiveSource(source, gate, transport, stall_timeout_s, metrics, camera_logger(_log, name))
+        live = LiveSource(
+            source, gate, transport, stall_timeout_s, metrics, {} if notes is None else notes, camera_logger(_log, name)
+        )
     return NewestFrameSource(live, name, stall_timeout_s, metrics)

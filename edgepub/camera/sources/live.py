@@ -10,6 +10,7 @@ import av
 
 from edgepub.camera.frames import NO_PIXELS, Frame, Shot, Shots
 from edgepub.camera.sources.decoder import Decoder
+from edgepub.camera.sources.frozen import FrozenPicture
 from edgepub.camera.sources.gate import Gate
 from edgepub.camera.sources.lateness import Lateness
 from edgepub.camera.sources.limits import read_ffmpeg_options
@@ -43,18 +44,27 @@ class LiveSource:
         transport: RTSP only: `auto`, `tcp`, `udp` or `multicast`.
         stall_timeout_s: how long it may give no frame.
         metrics: the camera's metrics.
+        notes: what does not work although the camera does.
         log: the camera's log.
 
     """
 
     def __init__(
-        self, url: str, gate: Gate, transport: str, stall_timeout_s: float, metrics: CameraMetrics, log: CameraLogger
+        self,
+        url: str,
+        gate: Gate,
+        transport: str,
+        stall_timeout_s: float,
+        metrics: CameraMetrics,
+        notes: dict[str, str],
+        log: CameraLogger,
     ) -> None:
         self._url = url
         self.gate = gate
         self._transport = transport
         self.stall_timeout_s = stall_timeout_s
         self.metrics = metrics
+        self.notes = notes
         self.log = log
 
     def __str__(self) -> str:
@@ -108,6 +118,7 @@ class _Decoding:
         )
         self._converter = Converter(self._gate, self._title)
         self._lateness = Lateness(source.log)
+        self._frozen = FrozenPicture(source.stall_timeout_s, source.notes, source.log)
         self._max_undecodable_s = _READ_FRACTION * source.stall_timeout_s
         self._give_up_s = time.monotonic() + max(_FIRST_PICTURE_S, self._max_undecodable_s)
         self._number = 0
@@ -142,7 +153,10 @@ class _Decoding:
                 self._check_undecodable()
                 yield None
                 continue
-            self._give_up_s = time.monotonic() + self._max_undecodable_s
+            now_s = time.monotonic()
+            self._give_up_s = now_s + self._max_undecodable_s
+            if picture.key_frame:
+                self._frozen.update(picture, now_s)
             arrival = cast("Arrival", picture.opaque)
             self._source_s = max(self._source_s, arrival.taken_s)
             if not self._decoder.is_intra_only and not self._gate.admit(self._source_s):

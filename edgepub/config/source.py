@@ -1,0 +1,115 @@
+"""A camera's source: what it may be, and what is wrong with it, said without the password in it."""
+
+import re
+from pathlib import Path
+from urllib.parse import quote
+
+from pydantic import ValidationInfo
+
+from edgepub.config.fields import absolute_path
+
+_SCHEMES = ("rtsp", "rtsps", "http", "https", "rtmp", "rtmps", "srt", "udp", "rtp", "tcp", "tls")
+_CAMERA_URL = re.compile(rf"({'|'.join(_SCHEMES)})://(.*)", re.IGNORECASE | re.DOTALL)
+# What FFmpeg would take for a protocol: all before `://`, and those of its own that read files or other sources.
+_OTHER_PROTOCOL = re.compile(
+    r"(async|cache|concatf?|crypto|data|fd|file|md5|pipe|tee|unix)(?=[:+])|subfile(?=,)|[a-z0-9.+-]{1,20}(?=.*://)",
+    re.IGNORECASE | re.DOTALL,
+)
+_SOURCE = "must be a URL (rtsp://...), a file, or the number of a webcam (0 or more)"
+_NO_SCHEME = "looks like a URL without its protocol: begin with rtsp:// or another (a file: with ./)"
+_NO_STREAM = "is no stream: write the camera's RTSP URL; its web page or an ONVIF program shows it"
+# Taken for a file, a password in these would be in the log: `no such file: ...`.
+_LIKE_URL = re.compile(
+    rf"(?:{'|'.join(_SCHEMES)})[:;/\\]"  # a slip of the hand in `://`
+    r"|//"
+    r"|(?!\.{0,2}/|~).*@"  # a login; but a file with a path may have an @
+    r"|[^/]*:[^/]*@"
+    r"|\d+\.\d+\.\d+\.\d+(?:[:/]|$)"
+    r"|\[[0-9a-f:]+\]"
+    r"|[\w.-]+:\d+(?:/|$)"
+    r"|[^/]*(?:user|pass|pwd|token)[a-z]*=",
+    re.IGNORECASE | re.DOTALL,
+)
+_NEGATIVE = re.compile(r"-\d+")
+_HOST = re.compile(r"(\[[0-9a-f:.%]+\]|[^\s@:/?#\[\]]+|(?=:))(:\d{1,5})?(?=[/?#]|$)", re.IGNORECASE)
+_ADDRESS = re.compile(r"(\d+\.\d+\.\d+\.\d+|\[[0-9a-f:.%]+\])(:\d+)?(?=[/?#]|$)", re.IGNORECASE)
+_MAX_PORT = 65_535
+_ENCODINGS = "@ as %40, # as %23, / as %2F, ? as %3F, : as %3A, % as %25"
+_AUTHORITY_END = re.compile(r"[/?#]")
+_UNENCODED = re.compile(r"%(?![0-9a-f]{2})", re.IGNORECASE)
+_ALLOWED = "!$&'()*+,;=~:%"  # in a login, beside letters and digits (RFC 3986, 3.2.1)
+
+
+def resolve_source(source: object, info: ValidationInfo) -> str | int | Path:
+    """Return a camera's source as a URL, the number of a webcam, or the absolute path of a file.
+
+    What must not stand unencoded in the login of a URL is encoded, if there is no doubt what is meant.
+
+    Raises:
+        ValueError: it is none of these; the text does not contain it.
+
+    """
+    if isinstance(source, str) and source.isdecimal():
+        return int(source)
+    if isinstance(source, int) and not isinstance(source, bool) and source >= 0:
+        return source
+    if not isinstance(source, str) or not source or _NEGATIVE.fullmatch(source):
+        raise ValueError(_SOURCE)
+    if found := _CAMERA_URL.fullmatch(source):
+        return f"{found[1].lower()}://{_encode_login(found[2])}"
+    if other := _OTHER_PROTOCOL.match(source):
+        if other[0].lower() == "onvif":
+            raise ValueError(f"onvif:// {_NO_STREAM}")
+        urls = ", ".join(f"{scheme}://" for scheme in _SCHEMES)
+        raise ValueError(
+            f"{other[0]!r} is no protocol of a camera: begin with one of {urls}, or write only a file's path"
+        )
+    path = absolute_path(source, info)
+    if "://" in source or (_LIKE_URL.match(source) and not _exists(path)):
+        raise ValueError(_NO_SCHEME)
+    return path
+
+
+def find_encoded(written: str, resolved: str) -> str:
+    """Return which characters `resolve_source` has encoded in the login of a URL, for a person; empty if none."""
+    codes = {mark: quote(mark, safe="") for mark in "@#/?% "}
+    found = [mark for mark, code in codes.items() if resolved.count(code) > written.count(code)]
+    return " ".join("space" if mark == " " else mark for mark in found)
+
+
+def _encode_login(rest: str) -> str:
+    """Return what follows `://`, with its login encoded.
+
+    Raises:
+        ValueError: no valid host follows, or it is not clear where the login ends.
+
+    """
+    authority = _AUTHORITY_END.split(rest, maxsplit=1)[0]
+    if "@" in authority:
+        ends = [authority.rindex("@")]
+    elif _HOST.fullmatch(authority):
+        if _ADDRESS.match(rest.rpartition("@")[2]) and "@" in rest:
+            raise ValueError(f"it is not clear where its password ends: in the password, write {_ENCODINGS}")
+        ends = []
+    else:  # a password with a character that ends the host
+        ends = [found.start() for found in re.finditer("@", rest) if _HOST.match(rest[found.end() :])][:1]
+    login, place = (rest[: ends[0]], rest[ends[0] + 1 :]) if ends else ("", rest)
+    if not _HOST.match(place):
+        raise ValueError(
+            f"has no valid host: write it like rtsp://10.0.0.5:554/stream; in a password, write {_ENCODINGS}"
+        )
+    _check_port(place)
+    return f"{quote(_UNENCODED.sub('%25', login), safe=_ALLOWED)}@{place}" if ends else rest
+
+
+def _check_port(place: str) -> None:
+    found = _HOST.match(place)
+    if found and found[2] and not 1 <= int(found[2][1:]) <= _MAX_PORT:
+        raise ValueError(f"has no valid port: it must be 1 to {_MAX_PORT}")
+
+
+def _exists(path: Path) -> bool:
+    try:
+        return path.exists()
+    except (OSError, ValueError):
+        return False
