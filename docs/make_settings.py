@@ -84,7 +84,7 @@ cameras:
     source_file: porch_url                 # or source: rtsp://10.0.0.5/stream
     model: coco
     enabled: true
-    capture: {transport: auto}
+    capture: {transport: auto, decode: all}
     max_fps: 10
     stall_timeout_s: 10
     labels: [person, car]

@@ -7,6 +7,7 @@ from typing import Any
 
 from edgepub.camera.analysis.analysis import Analysis, Findings
 from edgepub.camera.analysis.rules import Occurrence
+from edgepub.camera.attention import Attention
 from edgepub.camera.counts import ObjectCounts
 from edgepub.camera.frames import Result
 from edgepub.camera.objects import MAX_LANDMARKS, MAX_OBJECTS
@@ -49,6 +50,7 @@ class Reporter:
         outbox: takes the messages.
         metrics: the camera's metrics.
         validity: decides when invalid results are the camera's problem.
+        attention: is told when something was found.
 
     """
 
@@ -65,6 +67,7 @@ class Reporter:
         outbox: Outbox,
         metrics: CameraMetrics,
         validity: Validity,
+        attention: Attention,
     ) -> None:
         camera = identity["camera"]
         self._identity = identity
@@ -81,6 +84,7 @@ class Reporter:
         self._outbox = outbox
         self._metrics = metrics
         self._validity = validity
+        self._attention = attention
 
     def report(self, result: Result) -> str | None:
         """Publish the messages of a result. Never waits. Whatever the result is, it costs its frame at most.
@@ -130,6 +134,8 @@ class Reporter:
             objects, fault = [], str(error)
             self._lose()
             self._log.warning("frame %d is dropped: %s", result.frame.number, error)
+        if objects:
+            self._attention.extend(result.ended_s)
         findings = self._analysis.update(objects, result.frame)
         self._snapshots.update(result.frame, objects, findings.present)
         self._viewfinder.show(result.frame, objects)

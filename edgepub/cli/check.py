@@ -17,18 +17,21 @@ from edgepub.camera.frames import Frame, Frames, Result
 from edgepub.camera.inference.loading import load_model
 from edgepub.camera.inference_thread import WARM_UP_TIMEOUT_S
 from edgepub.camera.objects import MAX_OBJECTS, read_objects
+from edgepub.camera.sources.cost import describe_cost
 from edgepub.camera.sources.factory import make_source
 from edgepub.camera.sources.gate import Gate
 from edgepub.config.camera import CameraSettings
 from edgepub.config.secrets import read_broker_password
 from edgepub.config.settings import ModelSettings, Settings
-from edgepub.core.errors import EdgepubError
+from edgepub.core.errors import EdgepubError, SourceError
 from edgepub.core.redaction import redact_line
 from edgepub.mqtt import connection
 from edgepub.telemetry.metrics import CameraMetrics
 
 _OPEN_TIMEOUT_S = 45.0
 _CONNECT_TIMEOUT_S = 45.0
+_COST_TIMEOUT_S = 4.0
+_POLL_S = 0.2
 _Outcome = tuple[bool, str]
 
 
@@ -101,12 +104,23 @@ def _read_frame(name: str, camera: CameraSettings, frames: dict[str, Frame]) -> 
     )
     with contextlib.closing(source.frames(stopping)) as received:
         frame = next((frame for frame in received if frame is not None), None)
+        if frame is not None and source.live:
+            _wait_for_cost(received, metrics)
         stopping.set()
     if frame is None:
         raise EdgepubError(f"{source}: contains no frame")
     frames[name] = frame
     height, width = frame.image.shape[:2]
-    return f"{source}, {width}x{height}"
+    cost = metrics.decoding_cost
+    return f"{source}, {width}x{height}" + (f"; {describe_cost(cost)}" if cost else "")
+
+
+def _wait_for_cost(frames: Frames, metrics: CameraMetrics) -> None:
+    """Read more frames until it is known what decoding costs."""
+    end_s = time.monotonic() + _COST_TIMEOUT_S
+    with contextlib.suppress(SourceError, StopIteration):
+        while metrics.decoding_cost is None and time.monotonic() < end_s:
+            frames.send(_POLL_S)
 
 
 def _run_model(

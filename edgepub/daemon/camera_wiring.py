@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
 from edgepub.camera.analysis.analysis import Analysis
+from edgepub.camera.attention import Attention
 from edgepub.camera.controls import Controls, read_setting
 from edgepub.camera.counts import ObjectCounts
 from edgepub.camera.inference.loading import load_model
@@ -99,7 +100,7 @@ class CameraWiring:
         current = functools.partial(read_setting, camera=name, settings=settings, store=self._store)
         enabled = current("enabled")
         object_counts = self._publish_first_states(name, settings, state.notes, enabled=enabled)
-        gate = Gate(current("max_fps"), metrics)
+        gate, attention = Gate(current("max_fps"), metrics), Attention()
         builder = DetectionsBuilder(self._identity(name), settings.labels, current("min_score"))
         supervisor = self._supervisors[name] = CameraSupervisor(
             name,
@@ -110,12 +111,14 @@ class CameraWiring:
                 loop=settings.loop,
                 realtime=settings.realtime,
                 transport=settings.capture.transport,
+                decode=settings.capture.decode,
+                attention=attention,
                 stall_timeout_s=settings.stall_timeout_s,
                 metrics=metrics,
                 notes=state.notes,
             ),
             self._model_loader(name, settings, state),
-            self._build_reporter(name, settings, carryover, builder, object_counts),
+            self._build_reporter(name, settings, carryover, builder, object_counts, attention),
             self.turns,
             metrics,
             state,
@@ -162,6 +165,7 @@ class CameraWiring:
         carryover: _Carryover,
         builder: DetectionsBuilder,
         object_counts: ObjectCounts,
+        attention: Attention,
     ) -> Reporter:
         identity, metrics = self._identity(name), self.metrics.of(name)
         publish_snapshot = self._snapshot_publisher(name)
@@ -177,6 +181,7 @@ class CameraWiring:
             self._outbox,
             metrics,
             Validity(settings.stall_timeout_s),
+            attention,
         )
 
     def _snapshot_publisher(self, name: str) -> Callable[[bytes], None]:

@@ -22,7 +22,7 @@ from edgepub.telemetry.histogram import cumulative_counts
 from edgepub.telemetry.metrics import STAGES, CameraMetrics, Reading
 from edgepub.telemetry.status import BrokerStatus, CameraState, Resource, Status
 
-SAMPLED = ("max_fps", "busy", "late", "undecodable", "unchanged", "every", "max_rate_hz", "adaptive")
+SAMPLED = ("decode", "late", "undecodable", "max_fps", "busy", "unchanged", "every", "max_rate_hz", "adaptive")
 DROPPED = (
     *("queue_full", "invalid", "stopped", "given_up", "too_large"),
     *("event_queue_full", "event_expired", "event_damaged", "event_stopped"),

@@ -5,6 +5,7 @@ import time
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from edgepub.telemetry.histogram import Buckets, Histogram
 
@@ -47,6 +48,22 @@ class Reading:
     """The duration of each step inside the runtime, as it reports them."""
 
 
+class DecodingCost(NamedTuple):
+    """What decoding every picture of a stream costs."""
+
+    width: int
+    height: int
+    fps: float
+    """Pictures a second."""
+    cpu_s: float
+    """Processor time of a picture, in seconds."""
+
+    @property
+    def share(self) -> float:
+        """The share of a core that it takes."""
+        return self.fps * self.cpu_s
+
+
 class CameraMetrics:
     """Counts for one camera, since the start of the daemon."""
 
@@ -63,6 +80,8 @@ class CameraMetrics:
         self._reconnects = 0
         self._behind = _RecentMaximum()
         self._clock_offset_s: float | None = None
+        self.decoding_cost: DecodingCost | None = None
+        """What decoding costs; None while that is not known."""
         self._capture_thread: int | None = None
         self._last_seq = 0
         self._stages = {stage: Histogram() for stage in STAGES}
@@ -90,6 +109,10 @@ class CameraMetrics:
     def set_clock_offset(self, offset_s: float) -> None:
         """Take note of how far the camera's own clock is ahead of this computer's."""
         self._clock_offset_s = offset_s
+
+    def set_decoding_cost(self, cost: DecodingCost) -> None:
+        """Take note of what decoding costs."""
+        self.decoding_cost = cost
 
     def count_captured(self) -> None:
         """Count a frame received from the source."""

@@ -10,6 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from edgepub.camera.analysis.analysis import Analysis
+from edgepub.camera.attention import Attention
 from edgepub.camera.counts import ObjectCounts
 from edgepub.camera.frames import Frame, Result
 from edgepub.camera.payloads import DetectionsBuilder
@@ -50,6 +51,7 @@ class Desk:
         camera = CameraSettings(source="cam.mp4", model="m", tracking=tracking, **quiet, **camera)
         self.outbox = Outbox(1000)
         self.metrics = CameraMetrics()
+        self.attention = Attention()
         self.viewfinder = Viewfinder()
         self.reporter = Reporter(
             IDENTITY,
@@ -63,6 +65,7 @@ class Desk:
             self.outbox,
             self.metrics,
             Validity(TIMEOUT_S),
+            self.attention,
         )
         self.frame = 0
         self.detections = []

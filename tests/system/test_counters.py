@@ -36,7 +36,7 @@ CASES = {
     "an outage": {
         *("captured", "inferred", "published", "events", "snapshots", "reconnects"),
         *("broker.reconnects", "broker.under_way"),
-        *(f"sampled.{reason}" for reason in SAMPLED if reason not in {"late", "undecodable"}),
+        *(f"sampled.{reason}" for reason in SAMPLED if reason not in {"decode", "late", "undecodable"}),
         *("dropped.queue_full", "dropped.invalid", "dropped.event_queue_full"),
         *(f"outbox.{lane}" for lane in ("announcements", "state", "durable", "pictures", "stream")),
         *(f"latency_ms.{stage}" for stage in STAGES),
@@ -52,7 +52,7 @@ CASES = {
     "a mad model": {f"objects_dropped.{reason}" for reason in OBJECTS_DROPPED},
     "pictures that are too large": {"sampled.undecodable"},
     "a network that holds back": {"sampled.late", "behind_s"},
-    "an RTSP camera": {"clock_offset_s"},
+    "an RTSP camera": {"clock_offset_s", "sampled.decode"},
     "a stop that loses messages": {"dropped.stopped", "dropped.event_stopped"},
 }
 IN_METRICS = {
@@ -326,7 +326,7 @@ def test_counters_of_an_rtsp_camera(broker, run_daemon, subscribe, studio, tmp_p
     clock = wall_clock.WallClock(tmp_path, "+1h")
     with RtspCamera(play(film), environment={**os.environ, **clock.environment}) as camera:
         settings = watched_settings(studio, broker.url, studio.video(VISITS))
-        settings["cameras"]["rtsp"] = {"source": camera.url, "model": "echo"}
+        settings["cameras"]["rtsp"] = {"source": camera.url, "model": "echo", "capture": {"decode": "keyframes"}}
         watched = Watched(run_daemon, settings)
         watched.wait_until_moved(CASES["an RTSP camera"], subscribe(broker.port))
 

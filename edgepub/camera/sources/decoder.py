@@ -83,6 +83,13 @@ class Decoder:
                 self._gate.count_undecodable()
                 yield None
 
+    def decode_alone(self, packet: VideoPacket) -> Iterator[av.VideoFrame | None]:
+        """Yield the picture of a key frame, at once; the packets after it are not decoded from there."""
+        self.restart()
+        yield from self.decode(packet)
+        yield from self.decode(None)
+        self.restart()
+
     def restart(self) -> None:
         """Forget what was decoded: packets were left out, and the next one is a key frame."""
         self._context.flush_buffers()

@@ -36,10 +36,10 @@ class Gate:
             self._metrics.count_sampled("max_fps")
         return admitted
 
-    def count_late(self) -> None:
-        """Count a frame that is not decoded because decoding is behind."""
+    def count_skipped(self, reason: str) -> None:
+        """Count a frame that is not decoded: `late`, because decoding is behind, or `decode`, by this setting."""
         self._metrics.count_captured()
-        self._metrics.count_sampled("late")
+        self._metrics.count_sampled(reason)
 
     def count_undecodable(self, *, captured: bool = False) -> None:
         """Count a frame that cannot be decoded; `captured`: it was admitted, so it is counted as captured already."""

@@ -15,19 +15,20 @@ _MOVIE = b"movi"
 _FRAME = b"00dc"
 
 
-class LiveCamera:
+class LiveStream:
     """A camera on 127.0.0.1; a context manager.
 
     Args:
-        video: an AVI file.
+        head: what is sent first.
+        frames: the frames, as they are sent.
         fps: frames per second sent to each client.
 
     """
 
-    def __init__(self, video: Path, fps: float) -> None:
+    def __init__(self, head: bytes, frames: list[bytes], fps: float) -> None:
         self.fps = fps
-        self.head, self.frames = _split(video.read_bytes())
-        """The file up to its first frame, and its frames. Tests may replace both."""
+        self.head, self.frames = head, frames
+        """What is sent first, and the frames. Tests may replace both."""
         self.sent_s: dict[int, float] = {}
         """When each frame was last sent, on the monotonic clock, by its index in the file."""
         self.paused = threading.Event()
@@ -56,8 +57,21 @@ class LiveCamera:
         self._thread.join()
 
 
+class LiveCamera(LiveStream):
+    """A camera that sends a lossless AVI file.
+
+    Args:
+        video: the file.
+        fps: frames per second sent to each client.
+
+    """
+
+    def __init__(self, video: Path, fps: float) -> None:
+        super().__init__(*_split(video.read_bytes()), fps)
+
+
 class _Server(http.server.ThreadingHTTPServer):
-    camera: LiveCamera
+    camera: LiveStream
     generation = 0
     daemon_threads = True
 

@@ -21,6 +21,7 @@ from paho.mqtt.enums import CallbackAPIVersion
 from rich.table import Table
 
 from edgepub.camera.analysis.analysis import Analysis
+from edgepub.camera.attention import Attention
 from edgepub.camera.counts import ObjectCounts
 from edgepub.camera.frames import Frame, Result
 from edgepub.camera.payloads import DetectionsBuilder
@@ -89,6 +90,7 @@ def make_reporter(outbox: Outbox, metrics: CameraMetrics) -> Reporter:
         outbox,
         metrics,
         Validity(settings.stall_timeout_s),
+        Attention(),
     )
 
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 
 from edgepub.cli.bench.brokers import broker
+from edgepub.cli.bench.capture import capture
 from edgepub.cli.bench.delivery import delivery
 from edgepub.cli.bench.freshness import freshness
 from edgepub.cli.bench.objects import everything, objects
@@ -47,6 +48,7 @@ def report(subjects: Sequence[Subject]) -> int:
             Subject.SPOOLING: functools.partial(spooling, port, directory),
             Subject.STREAMING: functools.partial(streaming, port, directory),
             Subject.FRESHNESS: functools.partial(freshness, port, directory),
+            Subject.CAPTURE: capture,
             Subject.OVERLAP: functools.partial(overlap, directory),
             Subject.SLOW_LINK: functools.partial(slow_link, port, directory),
             Subject.SCALING: functools.partial(scaling, port, directory),

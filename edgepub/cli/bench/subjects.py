@@ -12,6 +12,7 @@ class Subject(StrEnum):
     SPOOLING = "spooling"
     STREAMING = "streaming"
     FRESHNESS = "freshness"
+    CAPTURE = "capture"
     OVERLAP = "overlap"
     SLOW_LINK = "slow-link"
     SCALING = "scaling"

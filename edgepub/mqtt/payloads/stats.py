@@ -36,9 +36,9 @@ class CameraStats(TypedDict):
     sampled: Annotated[
         dict[str, Count],
         Field(
-            description="frames and results left out on purpose, by reason: before inference `max_fps`, `busy` "
-            "(the model was busy), `late` (decoding was behind) and `undecodable` (damaged or too large), after it "
-            "`unchanged`, `every`, `max_rate_hz` and `adaptive`"
+            description="frames and results left out on purpose, by reason: before inference `decode` "
+            "(`capture.decode` leaves them out), `late` (decoding was behind), `undecodable` (damaged or too large), "
+            "`max_fps` and `busy` (the model was busy), after it `unchanged`, `every`, `max_rate_hz` and `adaptive`"
         ),
     ]
     dropped: Annotated[

@@ -1,0 +1,116 @@
+"""What it costs to read a camera: processor time of each way to decode, compared with OpenCV's capture.
+
+``python -m edgepub.cli.bench.capture {opencv,all,keyframes,idle,busy} URL SECONDS`` reads a live stream with
+`max_fps: 5` and prints the processor time of the process and the seconds that it took. `idle` and `busy` are
+`adaptive`: nothing is detected, or always something.
+"""
+
+import subprocess
+import sys
+import threading
+import time
+from contextlib import closing
+from statistics import median
+
+import cv2
+from rich.table import Table
+
+from edgepub.camera.attention import Attention
+from edgepub.camera.rates import RateLimiter
+from edgepub.camera.sources.factory import make_source
+from edgepub.camera.sources.gate import Gate
+from edgepub.camera.sources.selection import DecodeMode
+from edgepub.cli.bench.camera_films import Kind, make_film
+from edgepub.cli.bench.live_camera import LiveStream
+from edgepub.cli.bench.tables import table
+from edgepub.telemetry.metrics import CameraMetrics
+
+_KINDS = (
+    Kind("libx264", 1920, 1080, 25),
+    Kind("libx264", 3840, 2160, 15),
+    Kind("libx265", 1920, 1080, 25),
+    Kind("libx264", 1280, 720, 30),
+    Kind("libx264", 640, 360, 25),
+)
+_WAYS: dict[str, tuple[DecodeMode, bool]] = {
+    "all": ("all", False),
+    "keyframes": ("keyframes", False),
+    "idle": ("adaptive", False),
+    "busy": ("adaptive", True),
+}
+_OPENCV = "opencv"
+_MAX_FPS = 5.0
+_WARM_UP_S = 2.0
+_SECONDS = 8.0
+_ROUNDS = 3
+
+
+def capture() -> Table:
+    """Return the table of what decoding costs."""
+    title = (
+        f"Reading a camera (max_fps: {_MAX_FPS:.0f}, a key frame every 2 s): % of a core (ratio to OpenCV's capture)"
+    )
+    rows = table(title, "camera", "OpenCV", "all", "keyframes", "adaptive, idle", "adaptive, busy", "ms a frame, all")
+    for kind in _KINDS:
+        film = make_film(kind, _WARM_UP_S + _SECONDS + 2)
+        rounds = [{way: _measure(way, kind, film) for way in (_OPENCV, *_WAYS)} for _ in range(_ROUNDS)]
+        shares = {way: median(figures[way] for figures in rounds) for way in rounds[0]}
+        ratios = {way: median(figures[way] / figures[_OPENCV] for figures in rounds) for way in _WAYS}
+        cells = [f"{100 * shares[way]:.1f} ({ratios[way]:.2f})" for way in _WAYS]
+        rows.add_row(str(kind), f"{100 * shares[_OPENCV]:.1f}", *cells, f"{1000 * shares['all'] / kind.fps:.1f}")
+    return rows
+
+
+def _measure(way: str, kind: Kind, film: list[bytes]) -> float:
+    """Return the share of a core that a way takes."""
+    with LiveStream(b"", film, kind.fps) as camera:
+        command = [sys.executable, "-m", "edgepub.cli.bench.capture", way, camera.url, str(_SECONDS)]
+        done = subprocess.run(command, check=True, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+    cpu_s, seconds = map(float, done.stdout.split())
+    return cpu_s / seconds
+
+
+def _main(way: str, url: str, seconds: str) -> None:
+    stopping = threading.Event()
+    read = _read_opencv if way == _OPENCV else _read_edgepub
+    reader = threading.Thread(target=read, args=(way, url, stopping))
+    reader.start()
+    time.sleep(_WARM_UP_S)
+    cpu_s, began_s = time.process_time(), time.monotonic()
+    time.sleep(float(seconds))
+    print(time.process_time() - cpu_s, time.monotonic() - began_s)
+    stopping.set()
+    reader.join()
+
+
+def _read_opencv(_way: str, url: str, stopping: threading.Event) -> None:
+    limiter = RateLimiter(_MAX_FPS)
+    reader = cv2.VideoCapture(url, cv2.CAP_FFMPEG, [cv2.CAP_PROP_N_THREADS, 1])
+    while not stopping.is_set() and reader.grab():
+        if limiter.admit(time.monotonic()):
+            reader.retrieve()
+    reader.release()
+
+
+def _read_edgepub(way: str, url: str, stopping: threading.Event) -> None:
+    mode, is_busy = _WAYS[way]
+    metrics, attention = CameraMetrics(), Attention()
+    source = make_source(
+        "camera",
+        url,
+        Gate(_MAX_FPS, metrics),
+        loop=False,
+        realtime=False,
+        decode=mode,
+        attention=attention,
+        stall_timeout_s=10,
+        metrics=metrics,
+    )
+    with closing(source.frames(stopping)) as frames:
+        for _ in frames:
+            if is_busy:
+                attention.extend(time.monotonic())
+
+
+if __name__ == "__main__":
+    _main(*sys.argv[1:])
