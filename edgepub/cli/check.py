@@ -98,8 +98,8 @@ def _read_frame(name: str, camera: CameraSettings, frames: dict[str, Frame]) -> 
         Gate(None, metrics),
         loop=False,
         realtime=False,
-        transport=camera.capture.transport,
         stall_timeout_s=camera.stall_timeout_s,
+        capture=camera.capture,
         metrics=metrics,
     )
     with contextlib.closing(source.frames(stopping)) as received:

@@ -7,8 +7,9 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, PrivateAttr, ValidationInfo, field_validator, model_validator
 
 from edgepub.config.areas import Areas, Labels, Lines, Zones
+from edgepub.config.capture import CaptureSettings
 from edgepub.config.fields import Name, Number, ReadableFile, Section
-from edgepub.config.source import find_encoded, resolve_source
+from edgepub.config.source import Source, find_encoded, resolve_source
 from edgepub.config.text_file import read_text
 
 # The bounds come before `Number`: after it, they would be missing in the JSON Schema.
@@ -41,22 +42,6 @@ class PublishSettings(Section):
         return self
 
 
-class CaptureSettings(Section):
-    """How a camera's pictures are received."""
-
-    transport: Literal["auto", "tcp", "udp", "multicast"] = "auto"
-    """RTSP only: how packets come. `auto`: over TCP, and over UDP if the camera does not offer TCP.
-
-    Over UDP and multicast packets can be lost; pictures that lack something are left out up to the next key frame."""
-    decode: Literal["all", "keyframes", "adaptive"] = "all"
-    """URLs only: which frames are decoded. `all`; `keyframes`: only those that need no other, one every few seconds.
-
-    `adaptive`: key frames while nothing is detected; every frame from the key frame in which something is detected,
-    until 5 s after the last detection. That takes a tenth of the processor time while nothing is there, but what comes
-    and goes between two key frames is missed: set the camera's key frame interval (GOP) to 1 or 2 s. Cameras that send
-    JPEG have only key frames: all are decoded."""
-
-
 class SnapshotSettings(Section):
     """Snapshots: a JPEG when an object appears, and again when a better view of it is available."""
 
@@ -75,11 +60,13 @@ class SnapshotSettings(Section):
 class CameraSettings(Section):
     """Each camera has a source and a model, and settings for what is published."""
 
-    source: str | int | None = None
-    """A URL, a file, or the number of a webcam. Required, unless `source_file` is set.
+    source: str | int | list[str] | None = None
+    """A URL, a file, the number of a webcam, `rpicam:0`, or a command. Required, unless `source_file` is set.
 
     A URL begins with `rtsp://`, `rtsps://`, `http://`, `https://`, `rtmp://`, `rtmps://`, `srt://`, `udp://`, `rtp://`,
-    `tcp://` or `tls://`. Pictures can have up to 8192 x 4352 pixels, or as many in another shape."""
+    `tcp://` or `tls://`. `rpicam:0` is the first camera of a Raspberry Pi. A command is a list, `[program, argument,
+    ...]`: the video that it writes to its standard output is read. Pictures can have up to 8192 x 4352 pixels, or as
+    many in another shape."""
     source_file: ReadableFile | None = None
     """A file that contains the source. Use it for a URL that contains a password."""
     model: Name
@@ -128,7 +115,7 @@ class CameraSettings(Section):
     @classmethod
     def _resolve(cls, value: object, info: ValidationInfo) -> object:
         source = resolve_source(value, info)
-        return value if isinstance(source, str) else str(source) if isinstance(source, Path) else source
+        return str(source) if isinstance(source, Path) else source if isinstance(source, int) else value
 
     @property
     def all_labels(self) -> list[str]:
@@ -137,33 +124,22 @@ class CameraSettings(Section):
         lists = [self.labels, *(zone.labels for zone in zones), *(line.labels for line in lines)]
         return list(dict.fromkeys(label for labels in lists for label in labels or []))
 
-    _resolved: str | int | Path = PrivateAttr(default=0)
+    _resolved: Source = PrivateAttr(default=0)
     _encoded: str = PrivateAttr(default="")
 
     @model_validator(mode="after")
     def _read_source(self, info: ValidationInfo) -> Self:
         if (self.source is None) == (self.source_file is None):
             raise ValueError("set either source or source_file")
-        source: str | int | None = self.source
-        if self.source_file is not None:
-            try:
-                source = read_text(self.source_file).strip()
-            except OSError as error:
-                raise ValueError(f"source_file cannot be read: {error.strerror}: {self.source_file}") from None
-            except ValueError as error:
-                raise ValueError(f"source_file {error}: {self.source_file}") from None
-            if not source:
-                raise ValueError(f"source_file is empty: {self.source_file}")
+        source = self.source if self.source_file is None else _read_source_file(self.source_file)
         self._resolved = resolve_source(source, info)
         if isinstance(self._resolved, str):
             self._encoded = find_encoded(str(source), self._resolved)
-        is_file = isinstance(self.resolved_source, Path)
+        is_file = isinstance(self._resolved, Path)
         for key in ("loop", "realtime"):
             if getattr(self, key) and not is_file:
                 raise ValueError(f"{key} is for files only: remove it")
-        is_rtsp = isinstance(source, str) and source.startswith(("rtsp://", "rtsps://"))
-        if self.capture.transport != "auto" and not is_rtsp:
-            raise ValueError("capture.transport is for rtsp:// only: remove it")
+        self.capture.check(self._resolved)
         return self
 
     @property
@@ -187,8 +163,8 @@ class CameraSettings(Section):
         return self.model_copy(update={"zones": areas.zones, "lines": areas.lines})
 
     @property
-    def resolved_source(self) -> str | int | Path:
-        """The source: a URL, the number of a webcam, or the absolute path of a file."""
+    def resolved_source(self) -> Source:
+        """The source, with its absolute path and an encoded login."""
         return self._resolved
 
     @property
@@ -213,3 +189,15 @@ class CameraSettings(Section):
 def _first_unknown(labels: Iterable[str] | None, known: Iterable[str] | None) -> str | None:
     """Return the first label that is not known; None if there is none, or if every label is known."""
     return None if known is None else next((label for label in labels or () if label not in known), None)
+
+
+def _read_source_file(path: Path) -> str:
+    try:
+        source = read_text(path).strip()
+    except OSError as error:
+        raise ValueError(f"source_file cannot be read: {error.strerror}: {path}") from None
+    except ValueError as error:
+        raise ValueError(f"source_file {error}: {path}") from None
+    if not source:
+        raise ValueError(f"source_file is empty: {path}")
+    return source

@@ -2,6 +2,7 @@
 
 import re
 from pathlib import Path
+from typing import NamedTuple
 from urllib.parse import quote
 
 from pydantic import ValidationInfo
@@ -16,6 +17,7 @@ _OTHER_PROTOCOL = re.compile(
     re.IGNORECASE | re.DOTALL,
 )
 _SOURCE = "must be a URL (rtsp://...), a file, or the number of a webcam (0 or more)"
+_RPICAM = re.compile(r"rpicam:(\d{1,2})")
 _NO_SCHEME = "looks like a URL without its protocol: begin with rtsp:// or another (a file: with ./)"
 _NO_STREAM = "is no stream: write the camera's RTSP URL; its web page or an ONVIF program shows it"
 # Taken for a file, a password in these would be in the log: `no such file: ...`.
@@ -40,8 +42,21 @@ _UNENCODED = re.compile(r"%(?![0-9a-f]{2})", re.IGNORECASE)
 _ALLOWED = "!$&'()*+,;=~:%"  # in a login, beside letters and digits (RFC 3986, 3.2.1)
 
 
-def resolve_source(source: object, info: ValidationInfo) -> str | int | Path:
-    """Return a camera's source as a URL, the number of a webcam, or the absolute path of a file.
+class RpiCamera(NamedTuple):
+    """A camera of a Raspberry Pi."""
+
+    number: int
+
+    def __str__(self) -> str:
+        return f"rpicam {self.number}"
+
+
+Source = str | int | Path | RpiCamera | list[str]
+"""A URL, the number of a webcam, the absolute path of a file, a Raspberry Pi's camera, or a command."""
+
+
+def resolve_source(source: object, info: ValidationInfo) -> Source:
+    """Return a camera's source.
 
     What must not stand unencoded in the login of a URL is encoded, if there is no doubt what is meant.
 
@@ -49,12 +64,28 @@ def resolve_source(source: object, info: ValidationInfo) -> str | int | Path:
         ValueError: it is none of these; the text does not contain it.
 
     """
+    if isinstance(source, list):
+        return _check_command(source)
     if isinstance(source, str) and source.isdecimal():
         return int(source)
     if isinstance(source, int) and not isinstance(source, bool) and source >= 0:
         return source
     if not isinstance(source, str) or not source or _NEGATIVE.fullmatch(source):
         raise ValueError(_SOURCE)
+    return _resolve_text(source, info)
+
+
+def _check_command(command: list[object]) -> list[str]:
+    if not command or not all(isinstance(part, str) and part and "\0" not in part for part in command):
+        raise ValueError("a command must be a list of a program and its arguments, all texts: [ffmpeg, -i, ...]")
+    return [str(part) for part in command]
+
+
+def _resolve_text(source: str, info: ValidationInfo) -> Source:
+    if found := _RPICAM.fullmatch(source):
+        return RpiCamera(int(found[1]))
+    if source.startswith("rpicam:"):
+        raise ValueError("must be rpicam:0, or another number")
     if found := _CAMERA_URL.fullmatch(source):
         return f"{found[1].lower()}://{_encode_login(found[2])}"
     if other := _OTHER_PROTOCOL.match(source):

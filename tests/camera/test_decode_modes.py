@@ -12,6 +12,7 @@ from edgepub.camera.sources.factory import make_source
 from edgepub.camera.sources.gate import Gate
 from edgepub.cli.bench import camera_films
 from edgepub.cli.bench.live_camera import LiveStream
+from edgepub.config.capture import CaptureSettings
 from edgepub.telemetry.metrics import CameraMetrics
 from tests.support import films
 from tests.support.jpeg_camera import JpegCamera, part
@@ -32,7 +33,7 @@ class Watched:
             Gate(None, self.metrics),
             loop=False,
             realtime=False,
-            decode=mode,
+            capture=CaptureSettings(decode=mode),
             attention=self.attention,
             stall_timeout_s=10,
             metrics=self.metrics,

@@ -10,6 +10,7 @@ import pytest
 
 from edgepub.camera.sources.factory import make_source
 from edgepub.camera.sources.gate import Gate
+from edgepub.config.capture import CaptureSettings
 from edgepub.core.errors import SourceError
 from edgepub.telemetry.metrics import CameraMetrics
 from tests.support import films
@@ -28,7 +29,7 @@ def why(url, *, transport="auto", stall_timeout_s=2):
         Gate(None, metrics),
         loop=False,
         realtime=False,
-        transport=transport,
+        capture=CaptureSettings(transport=transport),
         stall_timeout_s=stall_timeout_s,
         metrics=metrics,
     )

@@ -13,6 +13,7 @@ import pytest
 
 from edgepub.camera.sources.factory import make_source
 from edgepub.camera.sources.gate import Gate
+from edgepub.config.capture import CaptureSettings
 from edgepub.core.threads import native_threads
 from edgepub.telemetry.metrics import CameraMetrics
 from tests.support import films
@@ -30,7 +31,13 @@ def _no_thread_is_left_behind():
 
 def frames_of(source, number=None, *, metrics=None, transport="auto"):
     metrics = metrics or CameraMetrics()
-    more = {"loop": False, "realtime": False, "transport": transport, "stall_timeout_s": 10, "metrics": metrics}
+    more = {
+        "loop": False,
+        "realtime": False,
+        "capture": CaptureSettings(transport=transport),
+        "stall_timeout_s": 10,
+        "metrics": metrics,
+    }
     with closing(make_source("cam", source, Gate(None, metrics), **more).frames(threading.Event())) as frames:
         return list(islice(frames, number))
 

@@ -14,6 +14,8 @@ from edgepub.core.errors import ConfigurationError
 
 GONE = object()
 NO_URL = "cameras.porch.source: looks like a URL without its protocol: begin with rtsp:// or another (a file: with ./)"
+COMMAND = "a command must be a list of a program and its arguments, all texts: [ffmpeg, -i, ...]"
+NO_CAMERA = "cameras.porch.source: must be rpicam:0, or another number"
 ENCODINGS = "write @ as %40, # as %23, / as %2F, ? as %3F, : as %3A, % as %25"
 NO_PROTOCOL = (
     "is no protocol of a camera: begin with one of rtsp://, rtsps://, http://, https://, rtmp://, rtmps://, srt://, "
@@ -206,6 +208,14 @@ WRONG = [
     ({"cameras__porch__source": "rtsp://u:s3cret@/x"}, f"cameras.porch.source: has no valid host: write it like rtsp://10.0.0.5:554/stream; in a password, {ENCODINGS}"),
     ({"cameras__porch__source": "rtsp://u:s3cret@h:99999/x"}, "cameras.porch.source: has no valid port: it must be 1 to 65535"),
     ({"cameras__porch__source": "rtsp://u:12/s3cret@10.0.0.5/x"}, f"cameras.porch.source: it is not clear where its password ends: in the password, {ENCODINGS}"),
+    ({"cameras__porch__source": []}, f"cameras.porch.source: {COMMAND}"),
+    ({"cameras__porch__source": ["ffmpeg", 1]}, f"cameras.porch.source: {COMMAND}"),
+    ({"cameras__porch__source": ["ffmpeg", "a\0b"]}, f"cameras.porch.source: {COMMAND}"),
+    ({"cameras__porch__source": "rpicam:x"}, NO_CAMERA),
+    ({"cameras__porch__capture": {"size": [640, 480]}}, "cameras.porch: capture.size is for rpicam: and commands only: remove it"),
+    ({"cameras__porch__source": ["cam"], "cameras__porch__capture": {"format": "nv12"}}, "cameras.porch: capture.size is missing: raw pictures do not say how large they are"),
+    ({"cameras__porch__source": ["cam"], "cameras__porch__capture": {"format": "NV12"}}, "cameras.porch.capture.format: must be a name of FFmpeg's, in small letters: h264, mpegts, yuv420p"),
+    ({"cameras__porch__source": ["cam"], "cameras__porch__loop": True}, "cameras.porch: loop is for files only: remove it"),
     ({"cameras__porch__capture": {"transport": "udp"}, "cameras__porch__source": 0}, "cameras.porch: capture.transport is for rtsp:// only: remove it"),
     ({"cameras__porch__source": "hls+http://u:s3cret@h/x"}, f"cameras.porch.source: 'hls+http' {NO_PROTOCOL}"),
     ({"cameras__porch__source": "ftp://u:s3cret@h/x"}, f"cameras.porch.source: 'ftp' {NO_PROTOCOL}"),

@@ -189,3 +189,8 @@ def _columns(width):
 def jpeg_picture(number, width=320, height=240):
     """Return a picture as JPEG."""
     return cv2.imencode(".jpg", picture(number, width, height))[1].tobytes()
+
+
+def png_picture(number, width=320, height=240):
+    """Return a picture as PNG."""
+    return cv2.imencode(".png", picture(number, width, height))[1].tobytes()

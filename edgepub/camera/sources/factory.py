@@ -1,16 +1,22 @@
 """Makes the source of a camera from its settings."""
 
 import logging
+from collections.abc import Sequence
 from pathlib import Path
 
 from edgepub.camera.attention import Attention
-from edgepub.camera.frames import FrameSource
+from edgepub.camera.frames import FrameSource, ShotSource
+from edgepub.camera.sources.command import CommandSource
+from edgepub.camera.sources.command_lines import command_format, rpicam_command
 from edgepub.camera.sources.file import FileSource
 from edgepub.camera.sources.gate import Gate
 from edgepub.camera.sources.live import LiveSource
+from edgepub.camera.sources.live_decoding import LiveParts
 from edgepub.camera.sources.newest import NewestFrameSource
-from edgepub.camera.sources.selection import DecodeMode, Selection
+from edgepub.camera.sources.selection import Selection
 from edgepub.camera.sources.webcam import WebcamSource
+from edgepub.config.capture import CaptureSettings
+from edgepub.config.source import RpiCamera
 from edgepub.telemetry.logs import camera_logger
 from edgepub.telemetry.metrics import CameraMetrics
 
@@ -19,48 +25,53 @@ _log = logging.getLogger(__name__)
 
 def make_source(
     name: str,
-    source: str | int | Path,
+    source: str | int | Path | RpiCamera | Sequence[str],
     gate: Gate,
     *,
     loop: bool,
     realtime: bool,
-    transport: str = "auto",
-    decode: DecodeMode = "all",
-    attention: Attention | None = None,
     stall_timeout_s: float,
     metrics: CameraMetrics,
+    capture: CaptureSettings | None = None,
+    attention: Attention | None = None,
     notes: dict[str, str] | None = None,
 ) -> FrameSource:
-    """Make the source of a camera: a file for a path, a live source for a URL or a webcam's number.
+    """Make the source of a camera: a file for a path, else a live source.
 
     Args:
         name: the camera's name.
-        source: what to open.
+        source: what to open: a URL, a webcam's number, a file, a Raspberry Pi's camera, or a command.
         gate: limits the frame rate.
         loop: files only: start again at the end.
         realtime: files only: play at the file's own rate, as a camera would.
-        transport: RTSP only: `auto`, `tcp`, `udp` or `multicast`.
-        decode: URLs only: which frames to decode.
-        attention: for `decode: adaptive`: says whether something is to be seen.
         stall_timeout_s: how long a live source may give no frame.
         metrics: the camera's metrics.
+        capture: how the pictures are received.
+        attention: for `decode: adaptive`: says whether something is to be seen.
         notes: gets lines about what does not work although the camera does.
 
     """
     if isinstance(source, Path):
         file = FileSource(source, gate, loop=loop, realtime=realtime)
         return NewestFrameSource(file, name, stall_timeout_s, metrics) if realtime else file
+    capture = capture or CaptureSettings()
+    parts = LiveParts(
+        gate,
+        Selection(capture.decode, attention or Attention()),
+        stall_timeout_s,
+        metrics,
+        {} if notes is None else notes,
+        camera_logger(_log, name),
+    )
+    return NewestFrameSource(_make_live(source, capture, parts), name, stall_timeout_s, metrics)
+
+
+def _make_live(source: str | int | RpiCamera | Sequence[str], capture: CaptureSettings, parts: LiveParts) -> ShotSource:
     if isinstance(source, int):
-        live: WebcamSource | LiveSource = WebcamSource(source, gate)
-    else:
-        live = LiveSource(
-            source,
-            gate,
-            transport,
-            Selection(decode, attention or Attention()),
-            stall_timeout_s,
-            metrics,
-            {} if notes is None else notes,
-            camera_logger(_log, name),
-        )
-    return NewestFrameSource(live, name, stall_timeout_s, metrics)
+        return WebcamSource(source, parts.gate)
+    if isinstance(source, str):
+        return LiveSource(source, capture.transport, capture.poll_s, parts)
+    if isinstance(source, RpiCamera):
+        command, capture = rpicam_command(source, capture)
+        return CommandSource(command, str(source), *command_format(capture), parts)
+    return CommandSource(source, Path(source[0]).name, *command_format(capture), parts)

@@ -3,9 +3,10 @@
 import threading
 import time
 from collections.abc import Iterator
+from dataclasses import dataclass
 from functools import partial
 from math import inf
-from typing import Protocol, cast
+from typing import cast
 
 import av
 
@@ -29,14 +30,19 @@ _FIRST_PICTURE_S = 25.0
 _MAX_ONE_THREAD_PIXELS = 1920 * 1088
 
 
-class LiveStreamSource(Protocol):
-    """The camera that a stream is of."""
+@dataclass(frozen=True, slots=True)
+class LiveParts:
+    """What the source of a live camera works with."""
 
     gate: Gate
+    """Limits the frame rate."""
     selection: Selection
+    """Chooses what is decoded."""
     stall_timeout_s: float
+    """How long the camera may give no frame."""
     metrics: CameraMetrics
     notes: dict[str, str]
+    """Gets lines about what does not work although the camera does."""
     log: CameraLogger
 
 
@@ -45,31 +51,34 @@ class LiveDecoding:
 
     Args:
         stream: the stream.
-        source: its source.
+        title: the source, for errors.
+        parts: the camera's parts.
+        first: the number of the first frame.
 
     """
 
-    def __init__(self, stream: Stream, source: LiveStreamSource) -> None:
+    def __init__(self, stream: Stream, title: str, parts: LiveParts, first: int = 1) -> None:
         self._stream = stream
-        self._title = str(source)
-        self._gate = source.gate
-        self._metrics = source.metrics
+        self._title = title
+        self._gate = parts.gate
+        self._metrics = parts.metrics
         video = stream.video
         # With several threads each picture comes later by as many frames: 500 ms at 2 frames a second with two
         # processors. One thread keeps up with a camera, unless its pictures are very large.
         threads = 0 if video.width * video.height > _MAX_ONE_THREAD_PIXELS else 1
-        max_damaged_s = _DAMAGED_FRACTION * source.stall_timeout_s
+        max_damaged_s = _DAMAGED_FRACTION * parts.stall_timeout_s
         self._decoder = Decoder(video, self._gate, self._title, threads=threads, max_damaged_s=max_damaged_s)
         self._converter = Converter(self._gate, self._title)
-        self._selection = source.selection
-        self._lateness = Lateness(source.log)
-        self._frozen = FrozenPicture(source.stall_timeout_s, source.notes, source.log)
+        self._selection = parts.selection
+        self._lateness = Lateness(parts.log)
+        self._frozen = FrozenPicture(parts.stall_timeout_s, parts.notes, parts.log)
         is_measurable = threads == 1 and not self._decoder.is_intra_only  # of which not each picture is decoded
         fps = float(video.average_rate or video.guessed_rate or 0) if is_measurable else 0.0
-        self._cost = CostMeter(fps, self._metrics, source.log)
-        self._max_undecodable_s = _UNDECODABLE_FRACTION * source.stall_timeout_s
+        self._cost = CostMeter(fps, self._metrics, parts.log)
+        self._max_undecodable_s = _UNDECODABLE_FRACTION * parts.stall_timeout_s
         self._give_up_s = time.monotonic() + max(_FIRST_PICTURE_S, self._max_undecodable_s)
-        self._number = 0
+        self.number = first - 1
+        """The number of the last frame."""
         self._source_s = -inf
         self._shown: Arrival | None = None  # that of the last picture that was decoded alone
 
@@ -87,7 +96,7 @@ class LiveDecoding:
             packet.opaque = arrival
             choice, reason = self._choose(packet, arrival)
             if not choice.packets:
-                self._number += 1
+                self.number += 1
                 if reason:
                     self._gate.count_skipped(reason)
                 yield None
@@ -129,7 +138,7 @@ class LiveDecoding:
             arrival = cast("Arrival", picture.opaque) if picture else None
             if arrival is not None and arrival is self._shown:
                 continue  # a key frame that was decoded alone before
-            self._number += 1
+            self.number += 1
             if picture is None or arrival is None:
                 self._check_undecodable()
                 yield None
@@ -155,5 +164,5 @@ class LiveDecoding:
         now_s, wall_s = time.monotonic(), time.time()
         self._metrics.set_behind(now_s - arrival.came_s, now_s)
         timestamp = wall_s - (now_s - arrival.taken_s)
-        frame = Frame(NO_PIXELS, self._number, timestamp, arrival.taken_s, self._source_s, arrival.clock)
+        frame = Frame(NO_PIXELS, self.number, timestamp, arrival.taken_s, self._source_s, arrival.clock)
         return Shot(partial(self._converter.convert, picture), frame)

@@ -6,6 +6,7 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from io import BufferedReader
+from math import inf
 from typing import TYPE_CHECKING, TypeAlias, cast
 
 import av
@@ -28,6 +29,7 @@ _IN_PARTS = frozenset({"hls", "dash"})
 _MAX_PART_LATE_S = 0.5
 _NO_TIMESTAMPS = 0x0080  # AVFMT_NOTIMESTAMPS
 _MAX_BURST_S = 1.0
+_MAX_PERIOD_S = 0.5
 _MAX_BURST_OF_STREAM_S = 5.0  # what FFmpeg reads ahead, at most, while it opens a stream
 _WALLCLOCK = slice(0, 8)  # of AVProducerReferenceTime
 _NS = 1e-9
@@ -47,6 +49,9 @@ class Stream:
         self, container: av.container.InputContainer, video: VideoStream, log: list[tuple[int, str, str]]
     ) -> None:
         self.video = video
+        # FFmpeg's formats of bare pictures.
+        self.is_single_picture = container.format.name == "image2" or container.format.name.endswith("_pipe")
+        """Whether the source is one picture, as cameras give at an address for snapshots."""
         self._container = container
         self._log = log
         self._time_base = float(video.time_base or 0)
@@ -89,7 +94,7 @@ class Stream:
         """Yield the packets of a live stream, each with its arrival, until it ends or `stopping` is set.
 
         What FFmpeg has read ahead while it opened the stream is held until the first packet that was waited for: only
-        then it is known how long the others have waited.
+        then it is known how long the others have waited. It is not held if that packet may take long.
 
         Args:
             clock: the stream's clock.
@@ -110,7 +115,7 @@ class Stream:
             waited = clock.read(self._seconds(packet.dts), asked_s, now_s)
             if burst is not None:
                 burst.append(packet)
-                if not (waited or self._is_long(burst, now_s - began_s)):
+                if not waited and self._is_read_ahead(burst, now_s - began_s):
                     asked_s = time.monotonic()
                     continue
                 ready, burst = burst, None
@@ -139,10 +144,13 @@ class Stream:
             now_s = time.monotonic()
             yield packet, Arrival(now_s, now_s, "arrival")
 
-    def _is_long(self, burst: list[VideoPacket], seconds: float) -> bool:
-        first, last = (self._seconds(packet.dts) for packet in (burst[0], burst[-1]))
-        stream_s = 0.0 if first is None or last is None else last - first
-        return seconds > _MAX_BURST_S or stream_s > _MAX_BURST_OF_STREAM_S
+    def _is_read_ahead(self, burst: list[VideoPacket], seconds: float) -> bool:
+        """Return whether to hold these packets: more may have been read ahead, or the next one comes soon."""
+        stamps = [stamp for packet in burst if (stamp := self._seconds(packet.dts)) is not None]
+        rate = float(self.video.average_rate or 0)
+        period_s = stamps[-1] - stamps[-2] if len(stamps) > 1 else 1 / rate if rate else inf
+        is_short = seconds < _MAX_BURST_S and (not stamps or stamps[-1] - stamps[0] < _MAX_BURST_OF_STREAM_S)
+        return is_short and period_s < _MAX_PERIOD_S
 
     def _arrival(self, packet: VideoPacket, clock: StreamClock) -> Arrival:
         now_s, wall_s = time.monotonic(), time.time()
@@ -163,13 +171,16 @@ def _fill_timestamps(packets: list[VideoPacket]) -> None:
 
 
 @contextmanager
-def open_stream(source: str | BufferedReader, title: str, options: Mapping[str, str]) -> Iterator[Stream]:
+def open_stream(
+    source: str | BufferedReader, title: str, options: Mapping[str, str], form: str | None = None
+) -> Iterator[Stream]:
     """Open a stream in this thread, and close it at the end.
 
     Args:
         source: a URL, or an open file.
         title: the source, for errors.
         options: FFmpeg's options for the format and the protocol.
+        form: FFmpeg's name of the format; None: look for it.
 
     Raises:
         SourceError: it cannot be opened, and why.
@@ -181,7 +192,11 @@ def open_stream(source: str | BufferedReader, title: str, options: Mapping[str, 
         began_s = time.monotonic()
         try:
             container = av.open(
-                cast("str", source), options=dict(options), metadata_errors="replace", timeout=(_OPEN_TIMEOUT_S, None)
+                cast("str", source),
+                format=form,
+                options=dict(options),
+                metadata_errors="replace",
+                timeout=(_OPEN_TIMEOUT_S, None),
             )
         except av.FFmpegError as error:
             if not isinstance(source, str):

@@ -23,6 +23,7 @@ from edgepub.camera.sources.selection import DecodeMode
 from edgepub.cli.bench.camera_films import Kind, make_film
 from edgepub.cli.bench.live_camera import LiveStream
 from edgepub.cli.bench.tables import table
+from edgepub.config.capture import CaptureSettings
 from edgepub.telemetry.metrics import CameraMetrics
 
 _KINDS = (
@@ -101,7 +102,7 @@ def _read_edgepub(way: str, url: str, stopping: threading.Event) -> None:
         Gate(_MAX_FPS, metrics),
         loop=False,
         realtime=False,
-        decode=mode,
+        capture=CaptureSettings(decode=mode),
         attention=attention,
         stall_timeout_s=10,
         metrics=metrics,

@@ -1,0 +1,66 @@
+"""The settings of how a camera's pictures are received."""
+
+import re
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, Field
+
+from edgepub.config.fields import Number, Section
+from edgepub.config.source import RpiCamera, Source
+
+_RAW = re.compile(r"yuv\w*|yuyv\w*|uyvy\w*|nv12|nv21|gray\w*|rgb24|bgr24|rgba|bgra|gbrp\w*")
+"""FFmpeg's names of the pixel formats that a command may write."""
+_FORMAT = re.compile(r"[a-z0-9_]{1,32}")
+
+
+def _check_format(name: str) -> str:
+    if not _FORMAT.fullmatch(name):
+        raise ValueError("must be a name of FFmpeg's, in small letters: h264, mpegts, yuv420p")
+    return name
+
+
+class CaptureSettings(Section):
+    """How a camera's pictures are received."""
+
+    transport: Literal["auto", "tcp", "udp", "multicast"] = "auto"
+    """RTSP only: how packets come. `auto`: over TCP, and over UDP if the camera does not offer TCP.
+
+    Over UDP and multicast packets can be lost; pictures that lack something are left out up to the next key frame."""
+    decode: Literal["all", "keyframes", "adaptive"] = "all"
+    """URLs only: which frames are decoded. `all`; `keyframes`: only those that need no other, one every few seconds.
+
+    `adaptive`: key frames while nothing is detected; every frame from the key frame in which something is detected,
+    until 5 s after the last detection. That takes a tenth of the processor time while nothing is there, but what comes
+    and goes between two key frames is missed: set the camera's key frame interval (GOP) to 1 or 2 s. Cameras that send
+    JPEG have only key frames: all are decoded."""
+
+    poll_s: Annotated[float, Field(ge=0.1, le=86_400), Number] = 1
+    """A URL of a single picture only: ask for it again after this many seconds."""
+    size: tuple[Annotated[int, Field(ge=16, le=8192)], Annotated[int, Field(ge=16, le=8192)]] | None = None
+    """`rpicam:` and commands that write raw pictures: width and height; null: 1280x720 for `rpicam:`."""
+    fps: Annotated[float, Field(ge=0.1, le=240), Number] | None = None
+    """`rpicam:` and commands: frames per second; null: 15 for `rpicam:`, and as many as come for a command."""
+    format: Annotated[str, AfterValidator(_check_format)] | None = None
+    """`rpicam:` and commands: what is written: `h264`, `hevc`, `mjpeg`, a container of FFmpeg's such as `mpegts`, or
+    raw pictures such as `yuv420p`; null: raw for `rpicam:`, and what is found for a command."""
+
+    @property
+    def is_raw(self) -> bool:
+        """Whether `format` is one of raw pictures."""
+        return bool(self.format) and bool(_RAW.fullmatch(self.format or ""))
+
+    def check(self, source: Source) -> None:
+        """Check that each setting is one for this source.
+
+        Raises:
+            ValueError: one is not; the text says which.
+
+        """
+        is_rtsp = isinstance(source, str) and source.startswith(("rtsp://", "rtsps://"))
+        if self.transport != "auto" and not is_rtsp:
+            raise ValueError("capture.transport is for rtsp:// only: remove it")
+        for key in ("size", "fps", "format"):
+            if getattr(self, key) is not None and not isinstance(source, list | RpiCamera):
+                raise ValueError(f"capture.{key} is for rpicam: and commands only: remove it")
+        if isinstance(source, list) and self.is_raw and not self.size:
+            raise ValueError("capture.size is missing: raw pictures do not say how large they are")
