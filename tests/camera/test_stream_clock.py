@@ -69,6 +69,18 @@ def test_a_camera_whose_stamps_run_slow_or_fast_is_not_taken_for_a_slow_reader(r
         assert arrival.came_s == pytest.approx(came_s, abs=0.05), number
 
 
+@pytest.mark.parametrize("rate", [0.0, 0.08, 0.5, 3.0])
+def test_a_stream_whose_stamps_say_nothing_comes_as_it_is_read(rate):
+    """Some servers stamp 25 frames a second, however few they send, or give all the same stamp."""
+    camera = Camera(rate=rate, ahead_s=0)
+    for number in range(200):
+        came_s, _, arrival = camera.read()
+        assert came_s - 1.3 < arrival.came_s < came_s + 0.01, number
+        if number > 40:
+            assert arrival.taken_s == pytest.approx(came_s, abs=0.001)
+            assert arrival.clock == "arrival"
+
+
 def test_a_longer_way_through_the_network_is_accepted():
     camera = Camera()
     for _ in range(50):
@@ -77,6 +89,23 @@ def test_a_longer_way_through_the_network_is_accepted():
     for _ in range(50):
         came_s, _, arrival = camera.read()
     assert arrival.came_s == pytest.approx(came_s, abs=0.01)
+
+
+def test_packets_that_a_network_held_back_are_as_old_as_they_are():
+    camera = Camera()
+    for _ in range(50):
+        camera.read()
+    camera.free_s += 3  # nothing came for three seconds, and then all at once
+    asked_s = camera.free_s - 3
+    for number in range(60):
+        taken_s = camera.number * PERIOD_S
+        now_s = max(taken_s + camera.delay_s, camera.free_s)
+        stamp_s = 100 + taken_s
+        camera.clock.read(stamp_s, asked_s, now_s)
+        arrival = camera.clock.arrival(stamp_s, stamp_s, now_s, WALL_S + now_s, None)
+        assert arrival.came_s == pytest.approx(taken_s + camera.delay_s, abs=0.02), number
+        camera.number += 1
+        asked_s = camera.free_s = now_s + 0.001
 
 
 def test_a_camera_that_starts_over_or_jumps_keeps_true_times():

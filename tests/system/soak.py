@@ -101,7 +101,9 @@ class Soak:
         self.site.proxy.cut()
         wait_until(lambda: any("subscription" in note for note in self.site.health()["notes"]), "that it is said")
         self.site.lie = lambda packet: packet
-        wait_until(lambda: not self.site.health()["notes"], "that it is asked again")
+        wait_until(
+            lambda: not any("subscription" in note for note in self.site.health()["notes"]), "that it is asked again"
+        )
 
     def cut_sessions(self):
         for _ in range(3):

@@ -31,9 +31,13 @@ def place(payload):
     return payload["detections"][0]["category_id"]
 
 
+BEFORE = ("decode", "late", "undecodable", "max_fps", "busy")
+"""The reasons for which frames are left out before inference."""
+
+
 def add_up(camera):
     """Assert that a camera's stats account for each frame, at a moment without traffic."""
-    before = sum(camera["sampled"].get(reason, 0) for reason in ("busy", "max_fps"))
+    before = sum(camera["sampled"].get(reason, 0) for reason in BEFORE)
     after = sum(camera["sampled"].values()) - before
     assert camera["inferred"] == camera["published"] + after + sum(camera["dropped"].values())
     assert 0 <= camera["captured"] - before - camera["inferred"] <= 2, "one waits, one is in the model"

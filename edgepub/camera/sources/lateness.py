@@ -5,6 +5,7 @@ from math import inf
 from edgepub.telemetry.logs import CameraLogger
 
 _MAX_BEHIND_S = 1.0
+_MAX_BEHIND_PERIODS = 3
 _RESUME_S = 0.5
 _MAX_SKIPPED_S = 10.0
 """After this time without a key frame decoding goes on anywhere: some streams have none, and repair themselves."""
@@ -30,17 +31,18 @@ class Lateness:
         """Whether the last packet was left out."""
         return self._since_s is not None
 
-    def skips(self, behind_s: float, now_s: float, *, is_key: bool) -> bool:
+    def skips(self, behind_s: float, now_s: float, period_s: float, *, is_key: bool) -> bool:
         """Return whether to leave out a packet.
 
         Args:
             behind_s: how long ago the packet came.
             now_s: the time, on the monotonic clock.
+            period_s: the time between two packets: a camera that sends few frames is not behind with three of them.
             is_key: whether decoding can begin with it.
 
         """
         if self._since_s is None:
-            if behind_s <= _MAX_BEHIND_S:
+            if behind_s <= max(_MAX_BEHIND_S, _MAX_BEHIND_PERIODS * period_s):
                 return False
             self._since_s = now_s
             self._say(behind_s, now_s)

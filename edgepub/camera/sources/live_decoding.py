@@ -70,6 +70,7 @@ class LiveDecoding:
         self._decoder = Decoder(video, self._gate, self._title, threads=threads, max_damaged_s=max_damaged_s)
         self._converter = Converter(self._gate, self._title)
         self._selection = parts.selection
+        self._clock = StreamClock(self._metrics.set_clock_offset)
         self._lateness = Lateness(parts.log)
         self._frozen = FrozenPicture(parts.stall_timeout_s, parts.notes, parts.log)
         is_measurable = threads == 1 and not self._decoder.is_intra_only  # of which not each picture is decoded
@@ -90,7 +91,7 @@ class LiveDecoding:
             SourceError: no frame can be decoded.
 
         """
-        for packet, arrival in self._stream.arriving(StreamClock(self._metrics.set_clock_offset), stopping):
+        for packet, arrival in self._stream.arriving(self._clock, stopping):
             if stopping.is_set():
                 return  # the read hung and was abandoned
             packet.opaque = arrival
@@ -113,7 +114,7 @@ class LiveDecoding:
         """Return what to decode, and why nothing, if that is not counted yet."""
         now_s, lateness = time.monotonic(), self._lateness
         was_skipping = lateness.is_skipping
-        if lateness.skips(now_s - arrival.came_s, now_s, is_key=packet.is_keyframe):
+        if lateness.skips(now_s - arrival.came_s, now_s, self._clock.period_s, is_key=packet.is_keyframe):
             self._selection.forget()
             return Choice([]), "late"
         if self._decoder.is_intra_only:
