@@ -24,7 +24,7 @@ _NO_STREAM = "is no stream: write the camera's RTSP URL; its web page or an ONVI
 _LIKE_URL = re.compile(
     rf"(?:{'|'.join(_SCHEMES)})[:;/\\]"  # a slip of the hand in `://`
     r"|//"
-    r"|(?!\.{0,2}/|~).*@"  # a login; but a file with a path may have an @
+    r"|(?!\.{0,2}/|~[\w.-]*/).*@"  # a login; but a file with a path may have an @
     r"|[^/]*:[^/]*@"
     r"|\d+\.\d+\.\d+\.\d+(?:[:/]|$)"
     r"|\[[0-9a-f:]+\]"
@@ -32,8 +32,10 @@ _LIKE_URL = re.compile(
     r"|[^/]*(?:user|pass|pwd|token)[a-z]*=",
     re.IGNORECASE | re.DOTALL,
 )
-_NEGATIVE = re.compile(r"-\d+")
-_HOST = re.compile(r"(\[[0-9a-f:.%]+\]|[^\s@:/?#\[\]]+|(?=:))(:\d{1,5})?(?=[/?#]|$)", re.IGNORECASE)
+_WEBCAM = re.compile(r"[0-9]{1,3}")
+_MAX_WEBCAM = 999
+_NO_WEBCAM = re.compile(r"-?\d+")
+_HOST = re.compile(r"(\[[0-9a-f:.]+(?:%\w+)?\]|[^\s@:/?#\[\]]+|(?=:))(:\d{1,5})?(?=[/?#]|$)", re.IGNORECASE)
 _ADDRESS = re.compile(r"(\d+\.\d+\.\d+\.\d+|\[[0-9a-f:.%]+\])(:\d+)?(?=[/?#]|$)", re.IGNORECASE)
 _MAX_PORT = 65_535
 _ENCODINGS = "@ as %40, # as %23, / as %2F, ? as %3F, : as %3A, % as %25"
@@ -66,11 +68,11 @@ def resolve_source(source: object, info: ValidationInfo) -> Source:
     """
     if isinstance(source, list):
         return _check_command(source)
-    if isinstance(source, str) and source.isdecimal():
+    if isinstance(source, str) and _WEBCAM.fullmatch(source):
         return int(source)
-    if isinstance(source, int) and not isinstance(source, bool) and source >= 0:
+    if isinstance(source, int) and not isinstance(source, bool) and 0 <= source <= _MAX_WEBCAM:
         return source
-    if not isinstance(source, str) or not source or _NEGATIVE.fullmatch(source):
+    if not isinstance(source, str) or not source or _NO_WEBCAM.fullmatch(source):
         raise ValueError(_SOURCE)
     return _resolve_text(source, info)
 
@@ -95,10 +97,9 @@ def _resolve_text(source: str, info: ValidationInfo) -> Source:
         raise ValueError(
             f"{other[0]!r} is no protocol of a camera: begin with one of {urls}, or write only a file's path"
         )
-    path = absolute_path(source, info)
-    if "://" in source or (_LIKE_URL.match(source) and not _exists(path)):
+    if "://" in source or (_LIKE_URL.match(source) and not _exists(source, info)):
         raise ValueError(_NO_SCHEME)
-    return path
+    return absolute_path(source, info)
 
 
 def find_encoded(written: str, resolved: str) -> str:
@@ -139,8 +140,8 @@ def _check_port(place: str) -> None:
         raise ValueError(f"has no valid port: it must be 1 to {_MAX_PORT}")
 
 
-def _exists(path: Path) -> bool:
+def _exists(source: str, info: ValidationInfo) -> bool:
     try:
-        return path.exists()
+        return absolute_path(source, info).exists()
     except (OSError, ValueError):
         return False

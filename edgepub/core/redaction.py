@@ -7,6 +7,9 @@ _USERINFO = re.compile(r"(?<=:)//?[^\s'\"]*@")
 # The same without the protocol, which somebody has forgotten.
 _LOGIN = re.compile(r"[^\s'\"/:@]+:(?!/)[^\s'\"]*@(?=[\w\[])")
 _SECRET = re.compile(r"(?i)([a-z0-9_-]*(?:token|pass[a-z]*|pwd|psw|pas|secret|key|auth)=)[^&\s'\"]+")
+_AUTHORITY_END = re.compile(r"[/?#]")
+_HOST = re.compile(r"(\[[^\]]*\]|[^\s:]*)(:\d{0,5})?")
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 _MAX_LENGTH = 300
 
 
@@ -21,11 +24,14 @@ def redact(text: object) -> str:
 
 def redact_line(text: object) -> str:
     """Return the redacted text on one line, cut to 300 characters. For errors of other libraries."""
-    line = " ".join(redact(text).split())
+    line = " ".join(_CONTROL.sub(" ", redact(text)).split())
     return line if len(line) <= _MAX_LENGTH else line[: _MAX_LENGTH - 1] + "…"
 
 
 def url_origin(url: str) -> str:
     """Return only the scheme, host and port of a URL, because some cameras have the password in the path."""
     scheme, _, rest = url.partition("://")
-    return f"{scheme}://{re.split(r'[/?#]', rest.rpartition('@')[2])[0]}"
+    host = _AUTHORITY_END.split(rest)[0].rpartition("@")[2]
+    if not _HOST.fullmatch(host):  # a password with a character that ends the host
+        host = _AUTHORITY_END.split(rest.rpartition("@")[2])[0]
+    return f"{scheme}://{host}"

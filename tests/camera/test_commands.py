@@ -79,7 +79,7 @@ def test_the_video_of_a_command_is_read(tmp_path, container):
     assert numbers == sorted(set(numbers))
     assert numbers[-1] == 29
     assert len(numbers) + metrics.read().sampled.get("busy", 0) == 30
-    assert why == f"{Path(sys.executable).name}: has ended with exit code 0"
+    assert why == f"{Path(sys.executable).name}: the video has ended"
 
 
 def test_raw_pictures_of_a_command(tmp_path):
@@ -99,8 +99,9 @@ def test_raw_pictures_of_a_command(tmp_path):
             python("import sys; sys.exit('cannot open the sensor')"),
             ": has ended with exit code 1: cannot open the sensor",
         ),
-        (python("print('hello' * 5000)"), ": has ended with exit code 0"),
-        (python("import os; os.abort()"), ": was ended by SIGABRT"),
+        (python("print('hello' * 5000)"), ": cannot be opened: it answers, but not with a video"),
+        (python("import os; os.kill(os.getpid(), 40)"), ": was ended by Real-time signal 6"),
+        (python("import os; os.abort()"), ": was ended by Aborted"),
     ],
 )
 def test_a_command_that_gives_no_video_says_why(command, why):
@@ -116,6 +117,25 @@ def test_what_a_command_says_is_in_the_log_without_secrets_and_limited(caplog):
     assert "line 0 rtsp://***@h/x" in lines[0]
     assert "line 499 rtsp://***@h/x" in line
     assert "S3cret" not in " ".join([line, *lines])
+
+
+def test_a_line_that_comes_in_pieces_is_logged_as_one(caplog):
+    code = """
+import sys, time
+for piece in ("open rtsp://u:S3", "cret@10.0.0.5/x failed\\n"):
+    sys.stderr.write(piece)
+    sys.stderr.flush()
+    time.sleep(0.5)
+sys.exit(3)
+"""
+    _, line = collect(make(python(code)))
+    assert line.endswith("open rtsp://***@10.0.0.5/x failed")
+    assert "cret" not in caplog.text
+
+
+def test_a_format_that_there_is_not_is_named():
+    _, line = collect(make(python("print(1)"), format="nonsense"))
+    assert line.endswith(": FFmpeg does not know the format nonsense")
 
 
 def test_a_command_does_not_get_the_passwords_of_the_environment(monkeypatch):
@@ -195,7 +215,7 @@ def test_a_raspberry_pis_camera(rpicam):
     frames, why = collect(make(RpiCamera(1)))
     assert films.read_number(frames[-1].image) == 9
     assert frames[-1].image.shape == (720, 1280, 3)
-    assert why == "rpicam 1: has ended with exit code 0"
+    assert why == "rpicam 1: the video has ended"
     arguments = rpicam.read_text()
     assert "--camera 1 " in arguments
     assert "--codec yuv420" in arguments
@@ -231,6 +251,15 @@ def test_a_picture_every_few_seconds_is_no_stall():
         camera.responses["/snap.png"] = 200, "image/png", films.png_picture(1)
         with closing(make(camera.url("/snap.png"), stall_timeout_s=1, poll_s=2.5).frames(threading.Event())) as frames:
             assert [frame.number for frame in islice(frames, 3)] == [1, 2, 3]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("content", [b"<html>log in</html>", films.jpeg_picture(1)[:-500]])
+def test_an_address_that_gives_no_picture_says_so(content):
+    with JpegCamera([]) as camera:
+        camera.responses["/snap.jpg"] = 200, "image/jpeg", content
+        _, why = collect(make(camera.url("/snap.jpg"), stall_timeout_s=1, poll_s=0.1))
+    assert "not with a picture that can be decoded" in why or "not with a video" in why
 
 
 def test_an_address_of_pictures_that_is_lost_says_why():

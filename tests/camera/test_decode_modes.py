@@ -13,6 +13,7 @@ from edgepub.camera.sources.gate import Gate
 from edgepub.cli.bench import camera_films
 from edgepub.cli.bench.live_camera import LiveStream
 from edgepub.config.capture import CaptureSettings
+from edgepub.core.errors import SourceError
 from edgepub.telemetry.metrics import CameraMetrics
 from tests.support import films
 from tests.support.jpeg_camera import JpegCamera, part
@@ -116,3 +117,12 @@ def test_jpeg_streams_are_decoded_whatever_the_mode_is():
     with JpegCamera([part(films.jpeg_picture(number)) for number in range(100)]) as camera:
         watched = Watched(camera.url(), "keyframes")
         assert len(watched.numbers(2)) > 30
+
+
+@pytest.mark.timeout(120)
+@pytest.mark.parametrize("mode", ["keyframes", "adaptive"])
+def test_a_stream_that_has_no_key_frames_at_all_is_given_up(film, mode):
+    with LiveStream(b"", film[1:GOP] + [film[place] for place in range(GOP + 1, 2 * GOP)] * 40, FPS) as camera:
+        watched = Watched(camera.url, mode)
+        with pytest.raises(SourceError, match="none that can be decoded"):
+            watched.numbers(60)

@@ -121,6 +121,13 @@ def test_every_frame_of_every_format_is_right(tmp_path, kind, size):
     assert max(difference(frame.image, number) for number, frame in enumerate(frames)) < 8
 
 
+@pytest.mark.parametrize("codec", ["qtrle", "msvideo1"])
+def test_a_codec_that_does_not_say_which_frames_are_key_frames(tmp_path, codec):
+    how = {"qtrle": ("mov", "rgb24"), "msvideo1": ("avi", "rgb555le")}[codec]
+    film = films.encode(tmp_path / f"film.{how[0]}", range(6), codec=codec, pix_fmt=how[1])
+    assert [films.read_number(frame.image) for frame in frames_of(film)] == list(range(6))
+
+
 @pytest.mark.parametrize("colours", ["bt709", "bt601", "full range"])
 def test_colours_are_those_that_were_filmed(tmp_path, colours):
     film = films.encode(

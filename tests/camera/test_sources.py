@@ -264,7 +264,7 @@ def test_the_first_frame_of_a_slow_camera_comes_immediately(start_camera):
     """FFmpeg would watch it for five seconds, to learn its frame rate."""
     camera = start_camera(4)
     (frame,) = read(make(camera.url), 1)
-    assert text_of(frame) == 0
+    assert text_of(frame) <= 1
     assert len(camera.sent_s) <= 8
 
 

@@ -36,6 +36,10 @@ def test_secrets_are_removed(text, clean):
         ("rtsp://u:a/b@c@h/s?x=1", "rtsp://h"),
         ("rtsp://10.0.0.5/user=a_password=SECRET", "rtsp://10.0.0.5"),
         ("http://h?token=x", "http://h"),
+        ("http://10.0.0.5:81/snap.jpg?user=a&pwd=SEC@RET", "http://10.0.0.5:81"),
+        ("rtsp://10.0.0.5/user=admin_password=P@SECRET_channel=1", "rtsp://10.0.0.5"),
+        ("rtsp://u:SE%2FCRET@h:554/a@b", "rtsp://h:554"),
+        ("rtsp://[fe80::1]:554/a@b", "rtsp://[fe80::1]:554"),
     ],
 )
 def test_a_camera_s_origin_has_no_secret(url, origin):

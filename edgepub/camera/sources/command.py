@@ -20,7 +20,7 @@ from edgepub.telemetry.logs import CameraLogger
 
 _OWN_VARIABLES = "EDGEPUB_"  # they may contain passwords
 _POLL_S = 0.25
-_STOP_TIMEOUT_S = 2.0
+_STOP_TIMEOUT_S = 0.5
 _MAX_LINES = 10  # in the log, a minute
 _LINES_PERIOD_S = 60.0
 _MAX_LINE_BYTES = 4096
@@ -63,10 +63,10 @@ class CommandSource:
                 with open_stream(running.address, str(self), self._options, self._form) as stream:
                     yield from LiveDecoding(stream, str(self), self._parts).shots(stopping)
             except (SourceError, av.FFmpegError) as error:
-                reason = running.reason() or (error if isinstance(error, SourceError) else "its video is damaged")
-                raise SourceError(f"{self}: {reason}") from None
+                own = str(error).removeprefix(f"{self}: ") if isinstance(error, SourceError) else "its video is damaged"
+                raise SourceError(f"{self}: {running.failure() or own}") from None
             if not stopping.is_set():
-                raise SourceError(f"{self}: {running.reason() or 'the video has ended'}")
+                raise SourceError(f"{self}: {running.failure() or 'the video has ended'}")
 
     @contextmanager
     def _started(self, stopping: threading.Event) -> Iterator["_Running"]:
@@ -104,6 +104,8 @@ class _Running:
         self._title = title
         self._log = log
         self._last_line = ""
+        self._lines, self._lines_since_s = 0, time.monotonic()
+        self._is_read = threading.Event()
         self._stopped = False
 
     @property
@@ -111,39 +113,50 @@ class _Running:
         """FFmpeg's name of the command's output."""
         return f"pipe:{self._process.stdout.fileno()}" if self._process.stdout else ""
 
-    def reason(self) -> str:
-        """Return why the command has ended, in its own words if it wrote any; empty if it still runs."""
+    def failure(self) -> str:
+        """Return how the command has failed, in its own words if it wrote any; empty if it has not."""
         try:
             code = self._process.wait(_POLL_S)
         except subprocess.TimeoutExpired:
             return ""
-        how = f"was ended by {signal.Signals(-code).name}" if code < 0 else f"has ended with exit code {code}"
+        if code == 0:
+            return ""
+        self._is_read.wait(_POLL_S)
+        how = f"was ended by {signal.strsignal(-code) or -code}" if code < 0 else f"has ended with exit code {code}"
         return f"{how}: {self._last_line}" if self._last_line else how
 
     def watch(self, stopping: threading.Event) -> None:
         """Log what the command writes to its standard error, until it ends; stop it when `stopping` is set."""
-        lines, since_s = 0, time.monotonic()
+        errors, rest = self._process.stderr, b""
+        if errors is None:
+            return
         with selectors.DefaultSelector() as selector:
-            errors = self._process.stderr
-            if errors is None:
-                return
             selector.register(errors, selectors.EVENT_READ)
             while not (stopping.is_set() or self._stopped):
                 if not selector.select(_POLL_S):
                     continue
                 content = os.read(errors.fileno(), _MAX_LINE_BYTES)
+                *lines, rest = (rest + content).split(b"\n")
+                if not content or len(rest) > _MAX_LINE_BYTES:
+                    lines, rest = [*lines, rest], b""
+                for line in lines:
+                    self._write(redact_line(line.decode(errors="replace")))
                 if not content:
+                    self._is_read.set()
                     break
-                for line in filter(None, map(redact_line, content.decode(errors="replace").splitlines())):
-                    self._last_line = line
-                    if time.monotonic() - since_s > _LINES_PERIOD_S:
-                        lines, since_s = 0, time.monotonic()
-                    lines += 1
-                    if lines <= _MAX_LINES:
-                        self._log.warning("%s: %s", self._title, line)
         while not stopping.wait(_POLL_S) and not self._stopped:
             pass
         self.stop()
+
+    def _write(self, line: str) -> None:
+        if not line:
+            return
+        self._last_line = line
+        if time.monotonic() - self._lines_since_s > _LINES_PERIOD_S:
+            self._lines, self._lines_since_s = 0, time.monotonic()
+        self._lines += 1
+        if self._lines <= _MAX_LINES:
+            self._log.warning("%s: %s", self._title, line)
 
     def stop(self) -> None:
         """Stop the command and all that it has started."""

@@ -27,17 +27,18 @@ class Decoder:
         threads: the number of threads; 0: one for each processor. With more than one, each picture comes later by the
             number of threads.
         max_damaged_s: how long pictures are left out, at most: some streams have hardly any key frames.
+        is_whole: whether the stream begins here. Else, pictures are left out up to the first key frame.
 
     Raises:
-        SourceError: the pictures are too large, or the codec is unknown.
+        SourceError: the pictures are too large.
 
     """
 
-    def __init__(self, video: VideoStream, gate: Gate, title: str, *, threads: int, max_damaged_s: float) -> None:
+    def __init__(
+        self, video: VideoStream, gate: Gate, title: str, *, threads: int, max_damaged_s: float, is_whole: bool
+    ) -> None:
         self._gate = gate
         self._context = context = video.codec_context
-        if context is None:
-            raise SourceError(f"{title}: FFmpeg does not know the codec of its video: set H.264 or H.265 in the camera")
         if context.width * context.height > MAX_PIXELS:
             gate.count_undecodable()
             raise SourceError(describe_too_large(title, f"its pictures have {context.width} x {context.height} pixels"))
@@ -54,7 +55,8 @@ class Decoder:
         self._numbers = FrameNumbers(context.extradata) if context.codec.name == "h264" else None
         self._damaged_until_s = 0.0
         self._max_damaged_s = max_damaged_s
-        self._damage()
+        if not is_whole:
+            self.set_damaged()
 
     def decode(self, packet: VideoPacket | None) -> Iterator[av.VideoFrame | None]:
         """Yield the pictures that a packet completes; None for one that is left out and counted.
@@ -68,11 +70,11 @@ class Decoder:
             yield None
             return
         if packet is not None and (packet.is_corrupt or not self._follows(packet)):
-            self._damage()
+            self.set_damaged()
         try:
             pictures = self._context.decode(packet)
         except av.FFmpegError:
-            self._damage()
+            self.set_damaged()
             self._gate.count_undecodable()
             yield None
             return
@@ -99,13 +101,14 @@ class Decoder:
     def _follows(self, packet: VideoPacket) -> bool:
         return self._numbers is None or self._numbers.is_next(bytes(memoryview(packet)[: FrameNumbers.HEAD_BYTES]))
 
-    def _damage(self) -> None:
+    def set_damaged(self) -> None:
+        """Leave out pictures up to the next key frame: packets are missing."""
         if not self.is_intra_only:
             self._damaged_until_s = time.monotonic() + self._max_damaged_s
 
     def _is_good(self, picture: av.VideoFrame) -> bool:
         if picture.is_corrupt:
-            self._damage()
+            self.set_damaged()
             return False
         if picture.key_frame:
             self._damaged_until_s = 0.0

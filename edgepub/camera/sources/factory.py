@@ -74,4 +74,4 @@ def _make_live(source: str | int | RpiCamera | Sequence[str], capture: CaptureSe
     if isinstance(source, RpiCamera):
         command, capture = rpicam_command(source, capture)
         return CommandSource(command, str(source), *command_format(capture), parts)
-    return CommandSource(source, Path(source[0]).name, *command_format(capture), parts)
+    return CommandSource(source, Path(source[0]).name or source[0], *command_format(capture), parts)

@@ -22,6 +22,7 @@ from edgepub.camera.sources.picture import Converter
 from edgepub.camera.sources.stream import Stream, open_stream
 from edgepub.core.errors import SourceError
 
+_NO_PROTOCOL = "none"  # a playlist in a file cannot make FFmpeg open anything else
 _MAX_SMALL_PIXELS = 640 * 480
 
 
@@ -73,7 +74,7 @@ class FileSource:
             with self._open() as stream:
                 clock = MediaClock(stream.video)
                 converter = Converter(self._gate, str(self))
-                for picture in self._pictures(stream):
+                for picture in self._pictures(stream, stopping):
                     number += 1
                     if picture is None:
                         continue
@@ -94,19 +95,22 @@ class FileSource:
             if not self._loop:
                 return
 
-    def _pictures(self, stream: Stream) -> Iterator[av.VideoFrame | None]:
+    def _pictures(self, stream: Stream, stopping: threading.Event) -> Iterator[av.VideoFrame | None]:
         video = stream.video
         # With small pictures, passing frames between threads costs more than it gains.
         threads = 1 if video.width * video.height <= _MAX_SMALL_PIXELS else 0
-        decoder = Decoder(video, self._gate, str(self), threads=threads, max_damaged_s=inf)
-        for packet in chain(stream.packets(), [None]):
+        decoder = Decoder(video, self._gate, str(self), threads=threads, max_damaged_s=inf, is_whole=True)
+        for packet in chain(stream.packets(stopping), [None]):
             yield from decoder.decode(packet)
 
     @contextmanager
     def _open(self) -> Iterator[Stream]:
         # FFmpeg gets the content, not the path: so it never needs its protocol `file`, which a server could name, too.
         try:
-            with self._content() as content, open_stream(content, str(self), read_ffmpeg_options({})) as stream:
+            with (
+                self._content() as content,
+                open_stream(content, str(self), read_ffmpeg_options({}, protocols=_NO_PROTOCOL)) as stream,
+            ):
                 yield stream
         except av.FFmpegError:
             raise SourceError(f"not a video that FFmpeg can read: {self._path}") from None

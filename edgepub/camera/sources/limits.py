@@ -31,7 +31,7 @@ def set_ffmpeg_variables() -> None:
     os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", _QUIET)
 
 
-def read_ffmpeg_options(defaults: Mapping[str, str]) -> dict[str, str]:
+def read_ffmpeg_options(defaults: Mapping[str, str], protocols: str = _PROTOCOLS) -> dict[str, str]:
     """Return the options to open a source with.
 
     Those in the environment, ``KEY;VALUE|KEY;VALUE``, replace the defaults, but not the protocols, unless they set
@@ -39,12 +39,15 @@ def read_ffmpeg_options(defaults: Mapping[str, str]) -> dict[str, str]:
 
     Args:
         defaults: more defaults.
+        protocols: what FFmpeg may open.
 
     """
     given = os.environ.get(_NAME)
+    if given is not None:
+        given = given.encode(errors="ignore").decode()  # bytes that are not UTF-8
     pairs = [pair.partition(";") for pair in (given or "").split("|")]
     options = {key: value for key, _, value in pairs if key and value}
-    return {"protocol_whitelist": _PROTOCOLS, **({**_DEFAULTS, **defaults} if given is None else options)}
+    return {"protocol_whitelist": protocols, **({**_DEFAULTS, **defaults} if given is None else options)}
 
 
 def limit_ffmpeg() -> None:

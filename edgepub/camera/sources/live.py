@@ -21,6 +21,7 @@ _TRANSPORTS = {
     "multicast": {"rtsp_transport": "udp_multicast"},
 }
 _SIGN_OF_LIFE_S = 0.5
+_MIN_BAD_POLLS = 3
 
 
 class LiveSource:
@@ -52,6 +53,7 @@ class LiveSource:
         """
         self._parts.gate.reset()
         number = 0
+        good_s = time.monotonic()
         while not stopping.is_set():
             began_s = time.monotonic()
             with open_stream(self._url, str(self), self._options()) as stream:
@@ -66,6 +68,10 @@ class LiveSource:
                 return
             if not stream.is_single_picture:
                 raise SourceError(f"{self}: the stream has ended")
+            if decoding.has_given_picture:
+                good_s = time.monotonic()
+            elif time.monotonic() - good_s > max(self._parts.stall_timeout_s, _MIN_BAD_POLLS * self._poll_s):
+                raise SourceError(f"{self}: it answers, but not with a picture that can be decoded")
             while (left_s := began_s + self._poll_s - time.monotonic()) > 0:
                 if stopping.wait(min(left_s, _SIGN_OF_LIFE_S)):
                     return

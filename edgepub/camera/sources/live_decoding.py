@@ -67,7 +67,9 @@ class LiveDecoding:
         # processors. One thread keeps up with a camera, unless its pictures are very large.
         threads = 0 if video.width * video.height > _MAX_ONE_THREAD_PIXELS else 1
         max_damaged_s = _DAMAGED_FRACTION * parts.stall_timeout_s
-        self._decoder = Decoder(video, self._gate, self._title, threads=threads, max_damaged_s=max_damaged_s)
+        self._decoder = Decoder(
+            video, self._gate, self._title, threads=threads, max_damaged_s=max_damaged_s, is_whole=False
+        )
         self._converter = Converter(self._gate, self._title)
         self._selection = parts.selection
         self._clock = StreamClock(self._metrics.set_clock_offset)
@@ -80,6 +82,8 @@ class LiveDecoding:
         self._give_up_s = time.monotonic() + max(_FIRST_PICTURE_S, self._max_undecodable_s)
         self.number = first - 1
         """The number of the last frame."""
+        self.has_given_picture = False
+        """Whether a picture could be decoded."""
         self._source_s = -inf
         self._shown: Arrival | None = None  # that of the last picture that was decoded alone
 
@@ -122,6 +126,8 @@ class LiveDecoding:
         choice = self._selection.choose(packet, now_s)
         if was_skipping and packet.is_keyframe:
             choice = choice._replace(is_restart=True)
+        elif was_skipping:
+            self._decoder.set_damaged()
         return choice, "decode"
 
     def _decode(self, packet: VideoPacket) -> Iterator[av.VideoFrame | None]:
@@ -145,7 +151,7 @@ class LiveDecoding:
                 yield None
                 continue
             now_s = time.monotonic()
-            self._give_up_s = now_s + self._max_undecodable_s
+            self._give_up_s, self.has_given_picture = now_s + self._max_undecodable_s, True
             if picture.key_frame:
                 self._shown = arrival
                 self._frozen.update(picture, now_s)

@@ -43,10 +43,15 @@ class Selection:
         self._kept_bytes = 0
         self._kept_since_s = 0.0
         self._decodes_all = mode == "all"
+        self._key_s: float | None = None  # when the last key frame came
 
     def choose(self, packet: VideoPacket, now_s: float) -> Choice:
         """Return what to decode, now that this packet has come."""
         if self._mode == "all":
+            return Choice([packet])
+        if self._key_s is None or packet.is_keyframe:
+            self._key_s = now_s
+        if now_s - self._key_s > _MAX_KEPT_S:  # a stream without key frames repairs itself, bit by bit
             return Choice([packet])
         is_wanted = self._mode == "adaptive" and self._attention.is_wanted(now_s)
         if packet.is_keyframe:

@@ -23,7 +23,8 @@ if TYPE_CHECKING:
 else:  # the class itself takes no argument
     VideoPacket = av.Packet
 _OPEN_TIMEOUT_S = 10.0
-_MAX_BAD_READS = 20  # in a row
+_MAX_BAD_READS = 200  # in a row
+_INVALID_DATA = -1094995529, "Invalid data found when processing input"  # AVERROR_INVALIDDATA
 _LOST_PACKETS = "RTP: missed"
 _IN_PARTS = frozenset({"hls", "dash"})
 _MAX_PART_LATE_S = 0.5
@@ -58,25 +59,33 @@ class Stream:
         self._has_timestamps = not container.format.flags & _NO_TIMESTAMPS
         self._comes_in_parts = container.format.name in _IN_PARTS
 
-    def packets(self) -> Iterator[VideoPacket]:
+    def packets(self, stopping: threading.Event) -> Iterator[VideoPacket]:
         """Yield the packets of the video until the stream ends. `is_corrupt` says that something is missing before it.
+
+        Args:
+            stopping: ends it, also while only the sound goes on.
 
         Raises:
             FFmpegError: the stream is lost.
 
         """
-        demuxed = self._container.demux(self.video)
+        demuxed = self._container.demux()
         is_corrupt, bad_reads = False, 0
-        while True:
+        while not stopping.is_set():
             try:
                 packet = next(demuxed)
             except StopIteration:
                 return
-            except av.error.InvalidDataError:  # the next packet may be good
-                is_corrupt, bad_reads = True, bad_reads + 1
+            except (
+                av.error.InvalidDataError,
+                IndexError,
+            ) as error:  # IndexError: of a stream that has come up since
+                is_corrupt, bad_reads = is_corrupt or not isinstance(error, IndexError), bad_reads + 1
                 if bad_reads > _MAX_BAD_READS:
-                    raise
-                demuxed = self._container.demux(self.video)
+                    raise av.error.InvalidDataError(*_INVALID_DATA) from None
+                demuxed = self._container.demux()  # the next packet may be good
+                continue
+            if packet.stream_index != self.video.index:
                 continue
             bad_reads = 0
             if packet.size == 0:  # at the end
@@ -88,7 +97,7 @@ class Stream:
                 packet.is_corrupt = False  # the counters of MPEG-TS may begin again with each part
             if is_corrupt:
                 packet.is_corrupt, is_corrupt = True, False
-            yield packet
+            yield cast("VideoPacket", packet)
 
     def arriving(self, clock: StreamClock, stopping: threading.Event) -> Iterator[tuple[VideoPacket, Arrival]]:
         """Yield the packets of a live stream, each with its arrival, until it ends or `stopping` is set.
@@ -98,7 +107,7 @@ class Stream:
 
         Args:
             clock: the stream's clock.
-            stopping: ends the wait for a packet of a stream that comes in parts.
+            stopping: ends it.
 
         Raises:
             FFmpegError: the stream is lost.
@@ -108,7 +117,7 @@ class Stream:
             yield from self._played(stopping)
             return
         burst: list[VideoPacket] | None = [] if self._has_timestamps else None
-        packets = self.packets()
+        packets = self.packets(stopping)
         began_s = asked_s = time.monotonic()
         for packet in packets:
             now_s = time.monotonic()
@@ -135,7 +144,7 @@ class Stream:
         """
         clock = MediaClock(self.video)
         began_s: float | None = None
-        for packet in self.packets():
+        for packet in self.packets(stopping):
             due_s, now_s = clock.due_s(self._seconds(packet.dts)), time.monotonic()
             if began_s is None or now_s - (began_s + due_s) > _MAX_PART_LATE_S:
                 began_s = now_s - due_s
@@ -204,11 +213,17 @@ def open_stream(
             lines = [text for _, _, text in log]
             reason = describe_open_error(source, error, lines, time.monotonic() - began_s)
             raise SourceError(f"{title}: cannot be opened: {reason}") from None
+        except ValueError:
+            raise SourceError(f"{title}: FFmpeg does not know the format {form}") from None
         with container:
             video = container.streams.best("video")
             if not isinstance(video, VideoStream):
                 kinds = ", ".join(sorted({stream.type for stream in container.streams})) or "nothing"
                 raise SourceError(f"{title}: has no video, only {kinds}: use another of the camera's streams")
+            if video.codec_context is None:
+                raise SourceError(
+                    f"{title}: FFmpeg does not know the codec of its video: set H.264 or H.265 in the camera"
+                )
             log.clear()
             yield Stream(container, video, log)
 

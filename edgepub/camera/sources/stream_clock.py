@@ -18,6 +18,7 @@ _RATE_READS = 5
 _RATE_S = 1.0
 _MIN_RATE, _MAX_RATE = 0.8, 1.25
 """How fast a stream's clock may run. Some stamp each frame as if the camera sent more of them, or all the same."""
+_MAX_REORDER_S = 2.0
 _MAX_DELAY_S = 3.0
 """The longest time from the picture to its packet that is believed. With more, the camera's clock is wrong."""
 _MAX_AHEAD_S = 0.2
@@ -122,7 +123,7 @@ class StreamClock:
             return Arrival(now_s, now_s, "arrival")
         came_s = now_s if dts_s is None else min(now_s, dts_s + self._difference_s)
         taken_s = came_s
-        if dts_s is not None and pts_s is not None:
+        if dts_s is not None and pts_s is not None and 0 <= pts_s - dts_s <= _MAX_REORDER_S:
             # A picture that is shown before others was taken before them, but comes after them.
             self._reorder_s = max(self._reorder_s, pts_s - dts_s)
             taken_s = came_s + pts_s - dts_s - self._reorder_s
