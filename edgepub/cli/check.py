@@ -99,7 +99,7 @@ def _read_frame(name: str, camera: CameraSettings, frames: dict[str, Frame]) -> 
         loop=False,
         realtime=False,
         stall_timeout_s=camera.stall_timeout_s,
-        capture=camera.capture,
+        capture=camera.capture.model_copy(update={"decode": "all"}),  # so that the cost is known
         metrics=metrics,
     )
     with contextlib.closing(source.frames(stopping)) as received:
@@ -111,8 +111,8 @@ def _read_frame(name: str, camera: CameraSettings, frames: dict[str, Frame]) -> 
         raise EdgepubError(f"{source}: contains no frame")
     frames[name] = frame
     height, width = frame.image.shape[:2]
-    cost = metrics.decoding_cost
-    return f"{source}, {width}x{height}" + (f"; {describe_cost(cost)}" if cost else "")
+    cost, could_be_less = metrics.decoding_cost, camera.capture.decode == "all"
+    return f"{source}, {width}x{height}" + (f"; {describe_cost(cost, could_be_less=could_be_less)}" if cost else "")
 
 
 def _wait_for_cost(frames: Frames, metrics: CameraMetrics) -> None:

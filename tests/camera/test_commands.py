@@ -36,9 +36,10 @@ CAT = "import shutil, sys; shutil.copyfileobj(open(sys.argv[1], 'rb'), sys.stdou
 
 @pytest.fixture(autouse=True)
 def _nothing_is_left_behind():
+    before = psutil.Process().children()  # of tests before: their brokers
     yield
     wait_until(lambda: not [t for t in native_threads() if t.name == "camera-cam-capture"], "the end of the reads")
-    wait_until(lambda: not psutil.Process().children(), "the end of the commands")
+    wait_until(lambda: set(psutil.Process().children()) <= set(before), "the end of the commands")
 
 
 def make(source, metrics=None, stall_timeout_s=10, **capture):
@@ -166,8 +167,9 @@ def test_a_command_and_its_children_end_with_the_source(tmp_path, ignores):
     stopping = threading.Event()
     with closing(make(python(code, film), format="h264").frames(stopping)) as frames:
         next(frames)
-        wait_until(lambda: len(psutil.Process().children(recursive=True)) >= 2, "the command and its child")
-        children = psutil.Process().children(recursive=True)
+        (command,) = [child for child in psutil.Process().children() if child.cmdline()[2:3] == [code]]
+        wait_until(command.children, "the command's child")
+        children = [command, *command.children()]
         stopping.set()
         with suppress(StopIteration):
             next(frames)

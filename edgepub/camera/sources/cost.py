@@ -17,13 +17,15 @@ class CostMeter:
         fps: the stream's frames a second; 0: not known.
         metrics: gets the cost.
         log: gets a line.
+        could_be_less: whether a setting would make it less.
 
     """
 
-    def __init__(self, fps: float, metrics: CameraMetrics, log: CameraLogger) -> None:
+    def __init__(self, fps: float, metrics: CameraMetrics, log: CameraLogger, *, could_be_less: bool) -> None:
         self._fps = fps
         self._metrics = metrics
         self._log = log
+        self._could_be_less = could_be_less
         self._pictures = 0
         self._cpu_s = 0.0
         self._began_s = inf
@@ -44,14 +46,14 @@ class CostMeter:
         if self.is_done:
             cost = DecodingCost(width, height, self._fps, self._cpu_s / self._pictures)
             self._metrics.set_decoding_cost(cost)
-            self._log.info("%s", describe_cost(cost))
+            self._log.info("%s", describe_cost(cost, could_be_less=self._could_be_less))
 
 
-def describe_cost(cost: DecodingCost) -> str:
-    """Return a line about what decoding costs, and how it would be less if it is much."""
+def describe_cost(cost: DecodingCost, *, could_be_less: bool) -> str:
+    """Return a line about what decoding costs, and how it would be less, if it could and it is much."""
     text = (
         f"decoding {cost.width}x{cost.height} at {cost.fps:.0f} frames/s takes about {100 * cost.share:.0f} % of a core"
     )
-    if cost.share < _NOTABLE_SHARE:
+    if cost.share < _NOTABLE_SHARE or not could_be_less:
         return text
     return f"{text}; capture.decode: adaptive, or the camera's second stream, would take less"

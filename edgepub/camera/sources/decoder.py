@@ -22,7 +22,7 @@ class Decoder:
 
     Args:
         video: the stream.
-        gate: counts the pictures that cannot be decoded.
+        gate: counts a stream that is too large.
         title: the source, for errors.
         threads: the number of threads; 0: one for each processor. With more than one, each picture comes later by the
             number of threads.
@@ -37,7 +37,6 @@ class Decoder:
     def __init__(
         self, video: VideoStream, gate: Gate, title: str, *, threads: int, max_damaged_s: float, is_whole: bool
     ) -> None:
-        self._gate = gate
         self._context = context = video.codec_context
         if context.width * context.height > MAX_PIXELS:
             gate.count_undecodable()
@@ -59,14 +58,13 @@ class Decoder:
             self.set_damaged()
 
     def decode(self, packet: VideoPacket | None) -> Iterator[av.VideoFrame | None]:
-        """Yield the pictures that a packet completes; None for one that is left out and counted.
+        """Yield the pictures that a packet completes; None for one that is left out.
 
         Args:
             packet: the packet; None: the end, give what is left. Its `opaque` becomes that of the pictures.
 
         """
         if packet is not None and packet.is_corrupt and self.is_intra_only:
-            self._gate.count_undecodable()
             yield None
             return
         if packet is not None and (packet.is_corrupt or not self._follows(packet)):
@@ -75,15 +73,10 @@ class Decoder:
             pictures = self._context.decode(packet)
         except av.FFmpegError:
             self.set_damaged()
-            self._gate.count_undecodable()
             yield None
             return
         for picture in pictures:
-            if self._is_good(picture):
-                yield picture
-            else:
-                self._gate.count_undecodable()
-                yield None
+            yield picture if self._is_good(picture) else None
 
     def decode_alone(self, packet: VideoPacket) -> Iterator[av.VideoFrame | None]:
         """Yield the picture of a key frame, at once; the packets after it are not decoded from there."""

@@ -77,6 +77,7 @@ class FileSource:
                 for picture in self._pictures(stream, stopping):
                     number += 1
                     if picture is None:
+                        self._gate.count_undecodable()
                         continue
                     is_empty = False
                     media_s = round_s + clock.due_s(picture.time)

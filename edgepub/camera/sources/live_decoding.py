@@ -77,7 +77,7 @@ class LiveDecoding:
         self._frozen = FrozenPicture(parts.stall_timeout_s, parts.notes, parts.log)
         is_measurable = threads == 1 and not self._decoder.is_intra_only  # of which not each picture is decoded
         fps = float(video.average_rate or video.guessed_rate or 0) if is_measurable else 0.0
-        self._cost = CostMeter(fps, self._metrics, parts.log)
+        self._cost = CostMeter(fps, self._metrics, parts.log, could_be_less=parts.selection.mode == "all")
         self._max_undecodable_s = _UNDECODABLE_FRACTION * parts.stall_timeout_s
         self._give_up_s = time.monotonic() + max(_FIRST_PICTURE_S, self._max_undecodable_s)
         self.number = first - 1
@@ -147,6 +147,7 @@ class LiveDecoding:
                 continue  # a key frame that was decoded alone before
             self.number += 1
             if picture is None or arrival is None:
+                self._gate.count_undecodable(captured=self._decoder.is_intra_only)  # whose packets were admitted
                 self._check_undecodable()
                 yield None
                 continue

@@ -37,7 +37,8 @@ class Selection:
     """
 
     def __init__(self, mode: DecodeMode, attention: Attention) -> None:
-        self._mode = mode
+        self.mode = mode
+        """What to decode."""
         self._attention = attention
         self._kept: list[VideoPacket] = []  # since the last key frame, while only key frames are decoded
         self._kept_bytes = 0
@@ -47,13 +48,13 @@ class Selection:
 
     def choose(self, packet: VideoPacket, now_s: float) -> Choice:
         """Return what to decode, now that this packet has come."""
-        if self._mode == "all":
+        if self.mode == "all":
             return Choice([packet])
         if self._key_s is None or packet.is_keyframe:
             self._key_s = now_s
         if now_s - self._key_s > _MAX_KEPT_S:  # a stream without key frames repairs itself, bit by bit
             return Choice([packet])
-        is_wanted = self._mode == "adaptive" and self._attention.is_wanted(now_s)
+        is_wanted = self.mode == "adaptive" and self._attention.is_wanted(now_s)
         if packet.is_keyframe:
             self.forget()
             self._decodes_all = is_wanted
@@ -78,7 +79,7 @@ class Selection:
             self._kept_since_s = now_s
         elif not self._kept:
             return
-        if self._mode == "adaptive":
+        if self.mode == "adaptive":
             self._kept.append(packet)
             self._kept_bytes += packet.size
         if self._kept_bytes > _MAX_KEPT_BYTES or now_s - self._kept_since_s > _MAX_KEPT_S:
