@@ -306,7 +306,7 @@ def test_counters_of_a_network_that_holds_back(broker, run_daemon, subscribe, st
     settings["cameras"]["net"] = {"source": live(25).url, "model": "echo"}
     watched = Watched(run_daemon, settings)
     reader = subscribe(broker.port)
-    reader.wait_for(lambda r: r.payloads("edgepub/test/net/detections"), "detections")
+    reader.wait_for(lambda r: len(r.payloads("edgepub/test/net/detections")) > 50, "detections")
     watched.daemon.process.send_signal(signal.SIGSTOP)
     time.sleep(3)
     watched.daemon.process.send_signal(signal.SIGCONT)

@@ -59,8 +59,8 @@ class StreamClock:
 
     @property
     def period_s(self) -> float:
-        """The time between two packets, on this computer's clock; 0 while it is not known."""
-        return sorted(self._periods)[len(self._periods) // 2] if self._periods else 0.0
+        """The time between two packets, on this computer's clock, without pauses; 0 while it is not known."""
+        return min(self._periods, default=0.0)
 
     def read(self, dts_s: float | None, asked_s: float, now_s: float) -> bool:
         """Take note of a packet that was read; return whether the read waited for it.
