@@ -41,8 +41,8 @@ _WAYS: dict[str, tuple[DecodeMode, bool]] = {
 }
 _OPENCV = "opencv"
 _MAX_FPS = 5.0
-_WARM_UP_S = 2.0
-_SECONDS = 8.0
+_WARM_UP_S = 1.5
+_SECONDS = 6.0
 _ROUNDS = 3
 
 
