@@ -19,6 +19,9 @@ def _check_format(name: str) -> str:
     return name
 
 
+DecodeMode = Literal["all", "keyframes", "adaptive"]
+
+
 class CaptureSettings(Section):
     """How a camera's pictures are received."""
 
@@ -26,7 +29,7 @@ class CaptureSettings(Section):
     """RTSP only: how packets come. `auto`: over TCP, and over UDP if the camera does not offer TCP.
 
     Over UDP and multicast packets can be lost; pictures that lack something are left out up to the next key frame."""
-    decode: Literal["all", "keyframes", "adaptive"] = "all"
+    decode: DecodeMode = "all"
     """URLs only: which frames are decoded. `all`; `keyframes`: only those that need no other, one every few seconds.
 
     `adaptive`: key frames while nothing is detected; every frame from the key frame in which something is detected,

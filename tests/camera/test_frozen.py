@@ -1,4 +1,4 @@
-"""A camera that sends the same picture for ever, over real HTTP."""
+"""A camera that goes on sending the same picture, over real HTTP."""
 
 import threading
 import time

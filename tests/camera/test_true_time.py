@@ -51,7 +51,7 @@ class Reader:
             self.rows.append(json.loads(line))
 
     def hold_back(self, seconds, stop_s, go_s):
-        """Let it run only a part of the time."""
+        """Stop and continue the reader in turn, so that it runs for only a part of the time."""
         end_s = time.monotonic() + seconds
         while time.monotonic() < end_s:
             self.process.send_signal(signal.SIGSTOP)

@@ -1,11 +1,11 @@
 """Chooses which packets of a live stream are decoded: all, or only key frames while nothing is to be seen."""
 
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 from edgepub.camera.attention import Attention
 from edgepub.camera.sources.stream import VideoPacket
+from edgepub.config.capture import DecodeMode
 
-DecodeMode = Literal["all", "keyframes", "adaptive"]
 _MAX_KEPT_BYTES = 16_000_000
 _MAX_KEPT_S = 20.0
 

@@ -19,11 +19,10 @@ from edgepub.camera.attention import Attention
 from edgepub.camera.rates import RateLimiter
 from edgepub.camera.sources.factory import make_source
 from edgepub.camera.sources.gate import Gate
-from edgepub.camera.sources.selection import DecodeMode
 from edgepub.cli.bench.camera_films import Kind, make_film
 from edgepub.cli.bench.live_camera import LiveStream
 from edgepub.cli.bench.tables import table
-from edgepub.config.capture import CaptureSettings
+from edgepub.config.capture import CaptureSettings, DecodeMode
 from edgepub.telemetry.metrics import CameraMetrics
 
 _KINDS = (
