@@ -99,11 +99,13 @@ class ReceivedMessages:
 
 
 class Gate:
-    """A TCP relay to a local port. It can be closed, or stay open without passing on anything."""
+    """A TCP relay to a local port. It can be closed, lose what it gets, or pass it on late."""
 
     def __init__(self, port):
         self._port = port
         self._open = threading.Event()
+        self._flowing = threading.Event()
+        self._flowing.set()
         self._pairs = []
         self._listener = None
         self.port = free_port()
@@ -111,6 +113,7 @@ class Gate:
     def open(self):
         """Pass on everything from now on."""
         self._open.set()
+        self._flowing.set()
         if self._listener is None:
             self._listener = socket.create_server(("127.0.0.1", self.port))
             threading.Thread(target=self._accept, args=(self._listener,), name="gate", daemon=True).start()
@@ -118,6 +121,10 @@ class Gate:
     def swallow(self):
         """Pass on nothing any more, but keep the connections open."""
         self._open.clear()
+
+    def hold(self):
+        """Pass on nothing for now. Everything is passed on, late, when it is opened again."""
+        self._flowing.clear()
 
     def close(self):
         """Close all connections, and refuse new ones."""
@@ -129,6 +136,7 @@ class Gate:
                 end.close()
         self._pairs = []
         self._open.set()
+        self._flowing.set()
 
     def _accept(self, listener):
         with contextlib.suppress(OSError):
@@ -145,6 +153,7 @@ class Gate:
                 if not self._open.is_set():
                     self._open.wait()
                     return  # what was swallowed is lost
+                self._flowing.wait()
                 other.sendall(data)
         for end in (one, other):
             with contextlib.suppress(OSError):

@@ -15,7 +15,8 @@ class Studio:
     def model(self, name="echo", **device):
         """Return the settings of an echo model.
 
-        All processes on the computer take turns at its runtime: a slow model delays the results of other tests.
+        All processes on the computer take turns at its runtime: a slow model delays the results of other tests, and a
+        daemon that is frozen (SIGSTOP) in its turn stops them.
         """
         if not (self.zoo / name).exists():
             echo.make_model(self.zoo, name, **device)

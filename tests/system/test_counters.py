@@ -8,6 +8,7 @@ import signal
 import sqlite3
 import time
 import urllib.request
+from urllib.parse import urlsplit
 
 import numpy as np
 import pytest
@@ -25,6 +26,7 @@ from tests.support.brokers import Mosquitto
 from tests.support.durable_lane import query
 from tests.support.http_server import ready
 from tests.support.jpeg_camera import JpegCamera, empty_picture, jpeg, part
+from tests.support.mill import Gate
 from tests.support.rtsp import RtspCamera, needs_rtsp_server, play
 from tests.support.studio import BOX
 from tests.support.waiting import WAIT_S, free_port, wait_until
@@ -300,17 +302,20 @@ def test_counters_of_pictures_that_are_too_large(broker, run_daemon, subscribe, 
 
 @pytest.mark.mosquitto
 def test_counters_of_a_network_that_holds_back(broker, run_daemon, subscribe, studio, live):
-    """The camera's packets wait while the daemon cannot read them: it is stopped."""
     broker.start()
     settings = watched_settings(studio, broker.url, studio.video(VISITS))
-    settings["cameras"]["net"] = {"source": live(25).url, "model": "echo"}
-    watched = Watched(run_daemon, settings)
-    reader = subscribe(broker.port)
-    reader.wait_for(lambda r: len(r.payloads("edgepub/test/net/detections")) > 50, "detections")
-    watched.daemon.process.send_signal(signal.SIGSTOP)
-    time.sleep(3)
-    watched.daemon.process.send_signal(signal.SIGCONT)
-    watched.wait_until_moved(CASES["a network that holds back"], reader)
+    camera = urlsplit(live(25).url)
+    with contextlib.closing(Gate(camera.port)) as network:
+        network.open()
+        address = camera._replace(netloc=f"127.0.0.1:{network.port}")
+        settings["cameras"]["net"] = {"source": address.geturl(), "model": "echo"}
+        watched = Watched(run_daemon, settings)
+        reader = subscribe(broker.port)
+        reader.wait_for(lambda r: len(r.payloads("edgepub/test/net/detections")) > 50, "detections")
+        network.hold()
+        time.sleep(3)  # how long it holds back
+        network.open()
+        watched.wait_until_moved(CASES["a network that holds back"], reader)
 
 
 def no_objects(_number, width, height):
