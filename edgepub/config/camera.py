@@ -9,7 +9,7 @@ from pydantic import Field, PrivateAttr, ValidationInfo, field_validator, model_
 from edgepub.config.areas import Areas, Labels, Lines, Zones
 from edgepub.config.capture import CaptureSettings
 from edgepub.config.fields import Name, Number, ReadableFile, Section
-from edgepub.config.source import Source, find_encoded, resolve_source
+from edgepub.config.source import Source, Webcam, find_encoded, resolve_source
 from edgepub.config.text_file import read_text
 
 # The bounds come before `Number`: after it, they would be missing in the JSON Schema.
@@ -61,10 +61,11 @@ class CameraSettings(Section):
     """Each camera has a source and a model, and settings for what is published."""
 
     source: str | int | list[str] | None = None
-    """A URL, a file, the number of a webcam, `rpicam:0`, or a command. Required, unless `source_file` is set.
+    """A URL, a file, a webcam, `rpicam:0`, or a command. Required, unless `source_file` is set.
 
     A URL begins with `rtsp://`, `rtsps://`, `http://`, `https://`, `rtmp://`, `rtmps://`, `srt://`, `udp://`, `rtp://`,
-    `tcp://` or `tls://`. `rpicam:0` is the first camera of a Raspberry Pi. A command is a list, `[program, argument,
+    `tcp://` or `tls://`. A webcam is its number, or its device: `/dev/v4l/by-id/...` stays the same when another webcam
+    is plugged in. `rpicam:0` is the first camera of a Raspberry Pi. A command is a list, `[program, argument,
     ...]`: the video that it writes to its standard output is read. Pictures can have up to 8192 x 4352 pixels, or as
     many in another shape."""
     source_file: ReadableFile | None = None
@@ -115,7 +116,9 @@ class CameraSettings(Section):
     @classmethod
     def _resolve(cls, value: object, info: ValidationInfo) -> object:
         source = resolve_source(value, info)
-        return str(source) if isinstance(source, Path) else source if isinstance(source, int) else value
+        if isinstance(source, Webcam):
+            return str(source.device)
+        return str(source) if isinstance(source, Path) else value
 
     @property
     def all_labels(self) -> list[str]:
@@ -124,7 +127,7 @@ class CameraSettings(Section):
         lists = [self.labels, *(zone.labels for zone in zones), *(line.labels for line in lines)]
         return list(dict.fromkeys(label for labels in lists for label in labels or []))
 
-    _resolved: Source = PrivateAttr(default=0)
+    _resolved: Source = PrivateAttr(default="")
     _encoded: str = PrivateAttr(default="")
 
     @model_validator(mode="after")

@@ -6,10 +6,11 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, Field
 
 from edgepub.config.fields import Number, Section
-from edgepub.config.source import RpiCamera, Source
+from edgepub.config.source import RpiCamera, Source, Webcam
 
 _RAW = re.compile(r"yuv\w*|yuyv\w*|uyvy\w*|nv12|nv21|gray\w*|rgb24|bgr24|rgba|bgra|gbrp\w*")
 """FFmpeg's names of the pixel formats that a command may write."""
+_WITH_TLS = ("https://", "rtsps://", "rtmps://", "tls://")
 _FORMAT = re.compile(r"[a-z0-9_]{1,32}")
 
 
@@ -37,15 +38,26 @@ class CaptureSettings(Section):
     but what comes and goes between two key frames is missed: set the camera's key frame interval (GOP) to 1 or 2 s.
     Cameras that send JPEG have only key frames: all are decoded."""
 
+    rotate: Literal[0, 90, 180, 270] = 0
+    """Degrees clockwise to turn the pictures, for a camera that is mounted so, beside what the stream itself says."""
+    tls_insecure: bool = False
+    """URLs with TLS only: do not verify the camera's certificate. Cameras often make their own."""
+
     poll_s: Annotated[float, Field(ge=0.1, le=86_400), Number] = 1
     """A URL of a single picture only: ask for it again after this many seconds."""
     size: tuple[Annotated[int, Field(ge=16, le=8192)], Annotated[int, Field(ge=16, le=8192)]] | None = None
-    """`rpicam:` and commands that write raw pictures: width and height; null: 1280x720 for `rpicam:`."""
+    """Webcams, `rpicam:`, and commands that write raw pictures: width and height.
+
+    null: 640x480 for webcams, 1280x720 for `rpicam:`."""
     fps: Annotated[float, Field(ge=0.1, le=240), Number] | None = None
-    """`rpicam:` and commands: frames per second; null: 15 for `rpicam:`, and as many as come for a command."""
+    """Webcams, `rpicam:` and commands: frames per second.
+
+    null: 15 for `rpicam:`, for the others as many as come."""
     format: Annotated[str, AfterValidator(_check_format)] | None = None
-    """`rpicam:` and commands: what is written: `h264`, `hevc`, `mjpeg`, a container of FFmpeg's such as `mpegts`, or
-    raw pictures such as `yuv420p`; null: raw for `rpicam:`, and what is found for a command."""
+    """Webcams, `rpicam:` and commands: what they give: `h264`, `hevc`, `mjpeg`, raw pictures such as `yuyv422` (webcams)
+    or `yuv420p`, or, from a command, a container of FFmpeg's such as `mpegts`.
+
+    null: raw for webcams, if they can, and `rpicam:`; what is found for a command."""
 
     @property
     def is_raw(self) -> bool:
@@ -62,8 +74,10 @@ class CaptureSettings(Section):
         is_rtsp = isinstance(source, str) and source.startswith(("rtsp://", "rtsps://"))
         if self.transport != "auto" and not is_rtsp:
             raise ValueError("capture.transport is for rtsp:// only: remove it")
+        if self.tls_insecure and not (isinstance(source, str) and source.startswith(_WITH_TLS)):
+            raise ValueError("capture.tls_insecure is for https://, rtsps://, rtmps:// and tls:// only: remove it")
         for key in ("size", "fps", "format"):
-            if getattr(self, key) is not None and not isinstance(source, list | RpiCamera):
-                raise ValueError(f"capture.{key} is for rpicam: and commands only: remove it")
+            if getattr(self, key) is not None and not isinstance(source, list | Webcam | RpiCamera):
+                raise ValueError(f"capture.{key} is for webcams, rpicam: and commands only: remove it")
         if isinstance(source, list) and self.is_raw and not self.size:
             raise ValueError("capture.size is missing: raw pictures do not say how large they are")

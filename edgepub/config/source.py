@@ -16,7 +16,7 @@ _OTHER_PROTOCOL = re.compile(
     r"(async|cache|concatf?|crypto|data|fd|file|md5|pipe|tee|unix)(?=[:+])|subfile(?=,)|[a-z0-9.+-]{1,20}(?=.*://)",
     re.IGNORECASE | re.DOTALL,
 )
-_SOURCE = "must be a URL (rtsp://...), a file, or the number of a webcam (0 or more)"
+_SOURCE = "must be a URL (rtsp://...), a file, or a webcam: its number (0 or more) or its device (/dev/...)"
 _RPICAM = re.compile(r"rpicam:(\d{1,2})")
 _NO_SCHEME = "looks like a URL without its protocol: begin with rtsp:// or another (a file: with ./)"
 _NO_STREAM = "is no stream: write the camera's RTSP URL; its web page or an ONVIF program shows it"
@@ -34,6 +34,7 @@ _LIKE_URL = re.compile(
 )
 _WEBCAM = re.compile(r"[0-9]{1,3}")
 _MAX_WEBCAM = 999
+_VIDEO = "/dev/video"
 _NO_WEBCAM = re.compile(r"-?\d+")
 _HOST = re.compile(r"(\[[0-9a-f:.]+(?:%\w+)?\]|[^\s@:/?#\[\]]+|(?=:))(:\d{1,5})?(?=[/?#]|$)", re.IGNORECASE)
 _ADDRESS = re.compile(r"(\d+\.\d+\.\d+\.\d+|\[[0-9a-f:.%]+\])(:\d+)?(?=[/?#]|$)", re.IGNORECASE)
@@ -53,8 +54,18 @@ class RpiCamera(NamedTuple):
         return f"rpicam {self.number}"
 
 
-Source = str | int | Path | RpiCamera | list[str]
-"""A URL, the number of a webcam, the absolute path of a file, a Raspberry Pi's camera, or a command."""
+class Webcam(NamedTuple):
+    """A webcam, or another device of Video4Linux."""
+
+    device: Path
+
+    def __str__(self) -> str:
+        number = str(self.device).removeprefix(_VIDEO)
+        return f"webcam {number}" if _WEBCAM.fullmatch(number) else str(self.device)
+
+
+Source = str | Path | Webcam | RpiCamera | list[str]
+"""A URL, the absolute path of a file, a webcam, a Raspberry Pi's camera, or a command."""
 
 
 def resolve_source(source: object, info: ValidationInfo) -> Source:
@@ -68,10 +79,10 @@ def resolve_source(source: object, info: ValidationInfo) -> Source:
     """
     if isinstance(source, list):
         return _check_command(source)
-    if isinstance(source, str) and _WEBCAM.fullmatch(source):
-        return int(source)
     if isinstance(source, int) and not isinstance(source, bool) and 0 <= source <= _MAX_WEBCAM:
-        return source
+        source = str(source)
+    if isinstance(source, str) and _WEBCAM.fullmatch(source):
+        return Webcam(Path(f"{_VIDEO}{int(source)}"))
     if not isinstance(source, str) or not source or _NO_WEBCAM.fullmatch(source):
         raise ValueError(_SOURCE)
     return _resolve_text(source, info)
@@ -99,7 +110,8 @@ def _resolve_text(source: str, info: ValidationInfo) -> Source:
         )
     if "://" in source or (_LIKE_URL.match(source) and not _exists(source, info)):
         raise ValueError(_NO_SCHEME)
-    return absolute_path(source, info)
+    path = absolute_path(source, info)
+    return Webcam(path) if _is_device(path) else path
 
 
 def find_encoded(written: str, resolved: str) -> str:
@@ -144,4 +156,12 @@ def _exists(source: str, info: ValidationInfo) -> bool:
     try:
         return absolute_path(source, info).exists()
     except (OSError, ValueError):
+        return False
+
+
+def _is_device(path: Path) -> bool:
+    """Return whether a path is below /dev, where its links lead."""
+    try:
+        return Path("/dev") in (*path.parents, *path.resolve().parents)
+    except (OSError, RuntimeError, ValueError):  # no permission, a circle of links, or a null character
         return False

@@ -29,12 +29,12 @@ def _no_thread_is_left_behind():
     wait_until(lambda: not [t for t in native_threads() if t.name == "camera-cam-capture"], "the end of the reads")
 
 
-def frames_of(source, number=None, *, metrics=None, transport="auto"):
+def frames_of(source, number=None, *, metrics=None, **capture):
     metrics = metrics or CameraMetrics()
     more = {
         "loop": False,
         "realtime": False,
-        "capture": CaptureSettings(transport=transport),
+        "capture": CaptureSettings(**capture),
         "stall_timeout_s": 10,
         "metrics": metrics,
     }
@@ -92,6 +92,22 @@ def test_a_film_of_a_turned_camera_is_upright(tmp_path, rotation, corners):
         assert films.read_corners(frame.image) == corners
         assert frame.image.shape == ((240, 320, 3) if rotation in {0, 180} else (320, 240, 3))
         assert frame.image.flags.c_contiguous
+
+
+@pytest.mark.parametrize(
+    ("rotation", "rotate", "corners"),
+    [
+        (0, 90, ["bottom left", "top left", "top right", "bottom right"]),
+        (0, 180, ["bottom right", "bottom left", "top left", "top right"]),
+        (0, 270, ["top right", "bottom right", "bottom left", "top left"]),
+        (90, 90, CLOCKWISE),  # the film says to turn it to the other side
+    ],
+)
+def test_a_camera_that_is_mounted_turned(tmp_path, rotation, rotate, corners):
+    film = films.encode(tmp_path / "film.mp4", range(5), rotation=rotation)
+    for frame in frames_of(film, rotate=rotate):
+        assert films.read_corners(frame.image) == corners
+        assert frame.image.shape == ((240, 320, 3) if (rotation + rotate) % 180 == 0 else (320, 240, 3))
 
 
 FORMATS = {

@@ -157,9 +157,10 @@ from edgepub.core.threads import native_threads
 from edgepub.telemetry.metrics import CameraMetrics
 from edgepub.camera.sources.gate import Gate
 from edgepub.camera.sources.factory import make_source
+from edgepub.config.source import Webcam
 metrics = CameraMetrics()
 kind = {"loop": False, "realtime": False, "stall_timeout_s": 10, "metrics": metrics}
-for source in (Path(sys.argv[1]), "rtsp://user:s3cret@127.0.0.1:9/stream", 77):
+for source in (Path(sys.argv[1]), "rtsp://user:s3cret@127.0.0.1:9/stream", Webcam(Path("/dev/video77"))):
     try:
         list(make_source("cam", source, Gate(None, metrics), **kind).frames(threading.Event()))
     except SourceError as error:

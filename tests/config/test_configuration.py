@@ -2,6 +2,7 @@
 
 import dataclasses
 import os
+from pathlib import Path
 
 import pytest
 import yaml
@@ -10,6 +11,7 @@ from edgepub.camera.inference.loading import make_spec_fields
 from edgepub.config.load import default_config_path, load_node_settings, load_settings
 from edgepub.config.secrets import read_broker_password, read_http_token
 from edgepub.config.settings import ModelSettings
+from edgepub.config.source import Webcam
 from edgepub.core.errors import ConfigurationError
 
 GONE = object()
@@ -187,9 +189,9 @@ WRONG = [
     ({"cameras__Porch": {"source": 0, "model": "coco"}}, "cameras.Porch: the name must have 1 to 64 characters of a-z, 0-9, '_' and '-'"),
     ({"cameras__status": {"source": 0, "model": "coco"}}, "cameras.status: a camera cannot be named 'status': this is a topic of the node"),
     ({"cameras__porch__source": GONE}, "cameras.porch: set either source or source_file"),
-    ({"cameras__porch__source": ""}, "cameras.porch.source: must be a URL (rtsp://...), a file, or the number of a webcam (0 or more)"),
-    ({"cameras__porch__source": -1}, "cameras.porch.source: must be a URL (rtsp://...), a file, or the number of a webcam (0 or more)"),
-    ({"cameras__porch__source": 1.5}, "cameras.porch.source: must be a URL (rtsp://...), a file, or the number of a webcam (0 or more)"),
+    ({"cameras__porch__source": ""}, "cameras.porch.source: must be a URL (rtsp://...), a file, or a webcam: its number (0 or more) or its device (/dev/...)"),
+    ({"cameras__porch__source": -1}, "cameras.porch.source: must be a URL (rtsp://...), a file, or a webcam: its number (0 or more) or its device (/dev/...)"),
+    ({"cameras__porch__source": 1.5}, "cameras.porch.source: must be a URL (rtsp://...), a file, or a webcam: its number (0 or more) or its device (/dev/...)"),
     ({"cameras__porch__source": "rtsp:/u:s3cret@h/x"}, NO_URL),
     ({"cameras__porch__source": "file:///srv/film.mp4"}, f"cameras.porch.source: 'file' {NO_PROTOCOL}"),
     ({"cameras__porch__source": "rtsp//u:s3cret@h/x"}, NO_URL),
@@ -203,8 +205,8 @@ WRONG = [
     ({"cameras__porch__source": "[fe80::1]/x"}, NO_URL),
     ({"cameras__porch__source": "user=u&password=s3cret"}, NO_URL),
     ({"cameras__porch__source": "~u:s3cret@10.0.0.5/x"}, NO_URL),
-    ({"cameras__porch__source": 1000}, "cameras.porch.source: must be a URL (rtsp://...), a file, or the number of a webcam (0 or more)"),
-    ({"cameras__porch__source": "9" * 5000}, "cameras.porch.source: must be a URL (rtsp://...), a file, or the number of a webcam (0 or more)"),
+    ({"cameras__porch__source": 1000}, "cameras.porch.source: must be a URL (rtsp://...), a file, or a webcam: its number (0 or more) or its device (/dev/...)"),
+    ({"cameras__porch__source": "9" * 5000}, "cameras.porch.source: must be a URL (rtsp://...), a file, or a webcam: its number (0 or more) or its device (/dev/...)"),
     ({"cameras__porch__source": "u:s3cret://h/x"}, f"cameras.porch.source: 'u' {NO_PROTOCOL}"),
     ({"cameras__porch__source": "onvif://u:s3cret@h"}, "cameras.porch.source: onvif:// is no stream: write the camera's RTSP URL; its web page or an ONVIF program shows it"),
     ({"cameras__porch__source": "rtsp://"}, f"cameras.porch.source: has no valid host: write it like rtsp://10.0.0.5:554/stream; in a password, {ENCODINGS}"),
@@ -215,7 +217,7 @@ WRONG = [
     ({"cameras__porch__source": ["ffmpeg", 1]}, f"cameras.porch.source: {COMMAND}"),
     ({"cameras__porch__source": ["ffmpeg", "a\0b"]}, f"cameras.porch.source: {COMMAND}"),
     ({"cameras__porch__source": "rpicam:x"}, NO_CAMERA),
-    ({"cameras__porch__capture": {"size": [640, 480]}}, "cameras.porch: capture.size is for rpicam: and commands only: remove it"),
+    ({"cameras__porch__capture": {"size": [640, 480]}}, "cameras.porch: capture.size is for webcams, rpicam: and commands only: remove it"),
     ({"cameras__porch__source": ["cam"], "cameras__porch__capture": {"format": "nv12"}}, "cameras.porch: capture.size is missing: raw pictures do not say how large they are"),
     ({"cameras__porch__source": ["cam"], "cameras__porch__capture": {"format": "NV12"}}, "cameras.porch.capture.format: must be a name of FFmpeg's, in small letters: h264, mpegts, yuv420p"),
     ({"cameras__porch__source": ["cam"], "cameras__porch__loop": True}, "cameras.porch: loop is for files only: remove it"),
@@ -446,7 +448,12 @@ def test_paths_are_relative_to_the_configuration(tmp_path, monkeypatch):
 
 @pytest.mark.parametrize(
     ("source", "resolved"),
-    [(0, 0), ("1", 1), *((url, url) for url in ("rtsp://h/s", "https://h/a?b=c://d", "srt://h:9", "udp://@:5000"))],
+    [
+        (0, Webcam(Path("/dev/video0"))),
+        ("1", Webcam(Path("/dev/video1"))),
+        ("/dev/v4l/by-id/usb-a", Webcam(Path("/dev/v4l/by-id/usb-a"))),
+        *((url, url) for url in ("rtsp://h/s", "https://h/a?b=c://d", "srt://h:9", "udp://@:5000")),
+    ],
 )
 def test_sources(tmp_path, source, resolved):
     assert load(tmp_path, changed(cameras__porch__source=source)).cameras["porch"].resolved_source == resolved
@@ -525,7 +532,7 @@ def test_the_environment_overrides_the_file(tmp_path, monkeypatch):
     assert settings.cameras["porch"].labels == ["person", "car"]
     assert (settings.cameras["porch"].max_fps, settings.cameras["porch"].publish.mode) == (7.5, "changes")
     assert settings.stats.interval_s == 60
-    assert settings.cameras["yard"].resolved_source == 0
+    assert settings.cameras["yard"].resolved_source == Webcam(Path("/dev/video0"))
 
 
 @pytest.mark.parametrize(

@@ -41,25 +41,25 @@ if "multicast" in given:
 if "no-rtcp" in given:
     factory.set_enable_rtcp(False)
 
+auth, viewer = GstRtspServer.RTSPAuth(), GstRtspServer.RTSPToken()
+viewer.set_string("media.factory.role", "viewer")
 for kind, method in (("basic", GstRtsp.RTSPAuthMethod.BASIC), ("digest", GstRtsp.RTSPAuthMethod.DIGEST)):
     if kind in given:
         user, _, password = given[kind].partition(":")
-        auth = GstRtspServer.RTSPAuth()
         auth.set_supported_methods(method)
-        token = GstRtspServer.RTSPToken()
-        token.set_string("media.factory.role", "viewer")
         if kind == "basic":
-            auth.add_basic(GstRtspServer.RTSPAuth.make_basic(user, password), token)
+            auth.add_basic(GstRtspServer.RTSPAuth.make_basic(user, password), viewer)
         else:
-            auth.add_digest(user, password, token)
-        permissions = GstRtspServer.RTSPPermissions()
-        permissions.add_permission_for_role("viewer", "media.factory.access", True)
-        permissions.add_permission_for_role("viewer", "media.factory.construct", True)
-        factory.set_permissions(permissions)
-        server.set_auth(auth)
+            auth.add_digest(user, password, viewer)
 if "tls" in given:
-    auth = server.get_auth() or GstRtspServer.RTSPAuth()
     auth.set_tls_certificate(Gio.TlsCertificate.new_from_files(*given["tls"].split(":")))
+    if not {"basic", "digest"} & given.keys():
+        auth.set_default_token(viewer)
+if {"basic", "digest", "tls"} & given.keys():
+    permissions = GstRtspServer.RTSPPermissions()
+    permissions.add_permission_for_role("viewer", "media.factory.access", True)
+    permissions.add_permission_for_role("viewer", "media.factory.construct", True)
+    factory.set_permissions(permissions)
     server.set_auth(auth)
 
 if "lose" in given:

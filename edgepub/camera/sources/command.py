@@ -8,11 +8,13 @@ import threading
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
+from functools import partial
 
 import av
 
 from edgepub.camera.frames import Shots
 from edgepub.camera.sources.live_decoding import LiveDecoding, LiveParts
+from edgepub.camera.sources.open_errors import describe_open_error
 from edgepub.camera.sources.stream import open_stream
 from edgepub.core.errors import SourceError
 from edgepub.core.redaction import redact_line
@@ -60,7 +62,9 @@ class CommandSource:
         self._parts.gate.reset()
         with self._started(stopping) as running:
             try:
-                with open_stream(running.address, str(self), self._options, self._form) as stream:
+                address = running.address
+                explain = partial(describe_open_error, address)
+                with open_stream(address, str(self), self._options, self._form, explain) as stream:
                     yield from LiveDecoding(stream, str(self), self._parts).shots(stopping)
             except (SourceError, av.FFmpegError) as error:
                 own = str(error).removeprefix(f"{self}: ") if isinstance(error, SourceError) else "its video is damaged"

@@ -16,7 +16,7 @@ from edgepub.camera.sources.newest import NewestFrameSource
 from edgepub.camera.sources.selection import Selection
 from edgepub.camera.sources.webcam import WebcamSource
 from edgepub.config.capture import CaptureSettings
-from edgepub.config.source import RpiCamera
+from edgepub.config.source import RpiCamera, Webcam
 from edgepub.telemetry.logs import camera_logger
 from edgepub.telemetry.metrics import CameraMetrics
 
@@ -25,7 +25,7 @@ _log = logging.getLogger(__name__)
 
 def make_source(
     name: str,
-    source: str | int | Path | RpiCamera | Sequence[str],
+    source: str | Path | Webcam | RpiCamera | Sequence[str],
     gate: Gate,
     *,
     loop: bool,
@@ -40,7 +40,7 @@ def make_source(
 
     Args:
         name: the camera's name.
-        source: what to open: a URL, a webcam's number, a file, a Raspberry Pi's camera, or a command.
+        source: what to open: a URL, a file, a webcam, a Raspberry Pi's camera, or a command.
         gate: limits the frame rate.
         loop: files only: start again at the end.
         realtime: files only: play at the file's own rate, as a camera would.
@@ -51,13 +51,14 @@ def make_source(
         notes: gets lines about what does not work although the camera does.
 
     """
-    if isinstance(source, Path):
-        file = FileSource(source, gate, loop=loop, realtime=realtime)
-        return NewestFrameSource(file, name, stall_timeout_s, metrics) if realtime else file
     capture = capture or CaptureSettings()
+    if isinstance(source, Path):
+        file = FileSource(source, gate, loop=loop, realtime=realtime, rotate=capture.rotate)
+        return NewestFrameSource(file, name, stall_timeout_s, metrics) if realtime else file
     parts = LiveParts(
         gate,
         Selection(capture.decode, attention or Attention()),
+        capture.rotate,
         stall_timeout_s,
         metrics,
         {} if notes is None else notes,
@@ -66,11 +67,13 @@ def make_source(
     return NewestFrameSource(_make_live(source, capture, parts), name, stall_timeout_s, metrics)
 
 
-def _make_live(source: str | int | RpiCamera | Sequence[str], capture: CaptureSettings, parts: LiveParts) -> ShotSource:
-    if isinstance(source, int):
-        return WebcamSource(source, parts.gate)
+def _make_live(
+    source: str | Webcam | RpiCamera | Sequence[str], capture: CaptureSettings, parts: LiveParts
+) -> ShotSource:
+    if isinstance(source, Webcam):
+        return WebcamSource(source, capture, parts)
     if isinstance(source, str):
-        return LiveSource(source, capture.transport, capture.poll_s, parts)
+        return LiveSource(source, capture, parts)
     if isinstance(source, RpiCamera):
         command, capture = rpicam_command(source, capture)
         return CommandSource(command, str(source), *command_format(capture), parts)

@@ -34,14 +34,16 @@ class FileSource:
         gate: limits the frame rate, by the file's own clock.
         loop: start again at the end; the frame numbers continue.
         realtime: play at the file's own rate, as a camera would: no frame comes before its time.
+        rotate: degrees clockwise to turn the pictures.
 
     """
 
-    def __init__(self, path: Path, gate: Gate, *, loop: bool, realtime: bool) -> None:
+    def __init__(self, path: Path, gate: Gate, *, loop: bool, realtime: bool, rotate: int = 0) -> None:
         self.live = realtime
         self._path = path
         self._gate = gate
         self._loop = loop
+        self._rotate = rotate
 
     def __str__(self) -> str:
         return str(self._path)
@@ -73,7 +75,7 @@ class FileSource:
             is_empty = True
             with self._open() as stream:
                 clock = MediaClock(stream.video)
-                converter = Converter(self._gate, str(self))
+                converter = Converter(self._gate, str(self), self._rotate)
                 for picture in self._pictures(stream, stopping):
                     number += 1
                     if picture is None:

@@ -2,6 +2,7 @@
 
 import ctypes
 import os
+import ssl
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -31,15 +32,18 @@ def set_ffmpeg_variables() -> None:
     os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", _QUIET)
 
 
-def read_ffmpeg_options(defaults: Mapping[str, str], protocols: str = _PROTOCOLS) -> dict[str, str]:
+def read_ffmpeg_options(
+    defaults: Mapping[str, str], protocols: str = _PROTOCOLS, *, is_trusted: bool = False
+) -> dict[str, str]:
     """Return the options to open a source with.
 
-    Those in the environment, ``KEY;VALUE|KEY;VALUE``, replace the defaults, but not the protocols, unless they set
-    `protocol_whitelist`.
+    Those in the environment, ``KEY;VALUE|KEY;VALUE``, replace the defaults, but not the protocols and the verification
+    of certificates, unless they set `protocol_whitelist` or `tls_verify`.
 
     Args:
         defaults: more defaults.
         protocols: what FFmpeg may open.
+        is_trusted: do not verify the server's certificate.
 
     """
     given = os.environ.get(_NAME)
@@ -47,7 +51,11 @@ def read_ffmpeg_options(defaults: Mapping[str, str], protocols: str = _PROTOCOLS
         given = given.encode(errors="ignore").decode()  # bytes that are not UTF-8
     pairs = [pair.partition(";") for pair in (given or "").split("|")]
     options = {key: value for key, _, value in pairs if key and value}
-    return {"protocol_whitelist": protocols, **({**_DEFAULTS, **defaults} if given is None else options)}
+    always = {"protocol_whitelist": protocols, "tls_verify": "0" if is_trusted else "1"}
+    # FFmpeg here does not know where this system keeps the certificates that it trusts.
+    if authorities := ssl.get_default_verify_paths().cafile:
+        always["ca_file"] = authorities
+    return {**always, **({**_DEFAULTS, **defaults} if given is None else options)}
 
 
 def limit_ffmpeg() -> None:

@@ -2,13 +2,16 @@
 
 import threading
 import time
+from functools import partial
 
 import av
 
 from edgepub.camera.frames import Shots
 from edgepub.camera.sources.limits import read_ffmpeg_options
 from edgepub.camera.sources.live_decoding import LiveDecoding, LiveParts
+from edgepub.camera.sources.open_errors import describe_lost, describe_open_error
 from edgepub.camera.sources.stream import open_stream
+from edgepub.config.capture import CaptureSettings
 from edgepub.core.errors import SourceError
 from edgepub.core.redaction import url_origin
 
@@ -29,16 +32,14 @@ class LiveSource:
 
     Args:
         url: the URL.
-        transport: RTSP only: `auto`, `tcp`, `udp` or `multicast`.
-        poll_s: seconds from one single picture to the next.
+        capture: how its pictures are received.
         parts: the camera's parts.
 
     """
 
-    def __init__(self, url: str, transport: str, poll_s: float, parts: LiveParts) -> None:
+    def __init__(self, url: str, capture: CaptureSettings, parts: LiveParts) -> None:
         self._url = url
-        self._transport = transport
-        self._poll_s = poll_s
+        self._capture = capture
         self._parts = parts
 
     def __str__(self) -> str:
@@ -56,13 +57,13 @@ class LiveSource:
         good_s = time.monotonic()
         while not stopping.is_set():
             began_s = time.monotonic()
-            with open_stream(self._url, str(self), self._options()) as stream:
+            explain = partial(describe_open_error, self._url)
+            with open_stream(self._url, str(self), self._options(), explain=explain) as stream:
                 decoding = LiveDecoding(stream, str(self), self._parts, number + 1)
                 try:
                     yield from decoding.shots(stopping)
                 except av.FFmpegError as error:
-                    reason = "silent" if isinstance(error, TimeoutError) else (error.strerror or "lost").lower()
-                    raise SourceError(f"{self}: the stream was lost: {reason}") from None
+                    raise SourceError(f"{self}: {describe_lost(error)}") from None
                 number = decoding.number
             if stopping.is_set():
                 return
@@ -70,9 +71,9 @@ class LiveSource:
                 raise SourceError(f"{self}: the stream has ended")
             if decoding.has_given_picture:
                 good_s = time.monotonic()
-            elif time.monotonic() - good_s > max(self._parts.stall_timeout_s, _MIN_BAD_POLLS * self._poll_s):
+            elif time.monotonic() - good_s > max(self._parts.stall_timeout_s, _MIN_BAD_POLLS * self._capture.poll_s):
                 raise SourceError(f"{self}: it answers, but not with a picture that can be decoded")
-            while (left_s := began_s + self._poll_s - time.monotonic()) > 0:
+            while (left_s := began_s + self._capture.poll_s - time.monotonic()) > 0:
                 if stopping.wait(min(left_s, _SIGN_OF_LIFE_S)):
                     return
                 yield None
@@ -80,9 +81,9 @@ class LiveSource:
     def _options(self) -> dict[str, str]:
         timeout = f"{max(_READ_FRACTION * self._parts.stall_timeout_s, _MIN_READ_TIMEOUT_S) * 1e6:.0f}"
         if self._url.startswith(("rtsp://", "rtsps://")):
-            defaults = {**_TRANSPORTS[self._transport], "allowed_media_types": "video", "timeout": timeout}
+            defaults = {**_TRANSPORTS[self._capture.transport], "allowed_media_types": "video", "timeout": timeout}
         elif self._url.startswith("udp://"):
             defaults = {"timeout": timeout}
         else:
             defaults = {"rw_timeout": timeout, "live_start_index": "-1"}  # of HLS: the newest part
-        return read_ffmpeg_options(defaults)
+        return read_ffmpeg_options(defaults, is_trusted=self._capture.tls_insecure)

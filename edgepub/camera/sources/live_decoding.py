@@ -38,6 +38,8 @@ class LiveParts:
     """Limits the frame rate."""
     selection: Selection
     """Chooses what is decoded."""
+    rotate: int
+    """Degrees clockwise to turn the pictures."""
     stall_timeout_s: float
     """How long the camera may give no frame."""
     metrics: CameraMetrics
@@ -70,7 +72,7 @@ class LiveDecoding:
         self._decoder = Decoder(
             video, self._gate, self._title, threads=threads, max_damaged_s=max_damaged_s, is_whole=False
         )
-        self._converter = Converter(self._gate, self._title)
+        self._converter = Converter(self._gate, self._title, parts.rotate)
         self._selection = parts.selection
         self._clock = StreamClock(self._metrics.set_clock_offset)
         self._lateness = Lateness(parts.log)

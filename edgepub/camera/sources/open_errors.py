@@ -1,7 +1,6 @@
 """Says in one line why a source cannot be opened."""
 
 import re
-from collections.abc import Iterable
 from urllib.parse import urlsplit
 
 import av
@@ -25,7 +24,11 @@ _LOGGED = (
         re.compile(r"(461) \([^\n]*\n\Z"),  # in the last line
         "the camera does not send in this way (%s): set capture.transport to auto, tcp or udp",
     ),
-    (re.compile(r"(?i)(certificate verif[^\n]*|certificate has[^\n]*)"), "TLS: %s"),
+    (
+        re.compile(r"(?i)(certificate failed verification|certificate's owner does not match)"),
+        "TLS: this computer does not trust its certificate (%s): if it is the camera's own, set capture.tls_insecure: "
+        "true",
+    ),
 )
 """What FFmpeg only writes to its log."""
 _ANSWERS: tuple[tuple[type[av.FFmpegError] | tuple[type[av.FFmpegError], ...], str], ...] = (
@@ -38,20 +41,19 @@ _MIN_SILENT_S = 0.7  # after less, an RTSP server has answered something that is
 _PORTS = {"rtsp": 554, "rtsps": 322, "http": 80, "https": 443, "rtmp": 1935, "rtmps": 443}
 
 
-def describe_open_error(url: str, error: av.FFmpegError, lines: Iterable[str], elapsed_s: float) -> str:
+def describe_open_error(url: str, error: av.FFmpegError, log: str, elapsed_s: float) -> str:
     """Return why FFmpeg cannot open a URL, and what to do.
 
     Args:
         url: the URL.
         error: the error.
-        lines: what FFmpeg wrote to its log meanwhile.
+        log: what FFmpeg wrote to its log meanwhile.
         elapsed_s: how long it took.
 
     """
     if isinstance(error, HTTPUnauthorizedError):
         has_user = "@" in url.partition("://")[2]
         return "wrong user or password (401)" if has_user else "the camera asks for a user and a password (401)"
-    log = "".join(lines)
     for pattern, text in _LOGGED:
         if found := pattern.search(log):
             return text % found[1].strip()
@@ -65,6 +67,12 @@ def describe_open_error(url: str, error: av.FFmpegError, lines: Iterable[str], e
         return f"refused: nothing listens on port {_port(url)} there"
     reason = (error.strerror or type(error).__name__).removeprefix("Server returned ")
     return f"the server answers with an error: {reason}" if isinstance(error, HTTPError) else reason.lower()
+
+
+def describe_lost(error: av.FFmpegError) -> str:
+    """Return how an open stream was lost."""
+    reason = "silent" if isinstance(error, TimeoutError) else (error.strerror or "lost").lower()
+    return f"the stream was lost: {reason}"
 
 
 def _port(url: str) -> int:

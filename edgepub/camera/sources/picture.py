@@ -22,11 +22,13 @@ class Converter:
     Args:
         gate: counts the pictures that cannot be converted.
         title: the source, for errors.
+        rotate: degrees clockwise to turn all pictures, 0, 90, 180 or 270, beside what the stream says.
 
     """
 
-    def __init__(self, gate: Gate, title: str) -> None:
+    def __init__(self, gate: Gate, title: str, rotate: int) -> None:
         self._gate = gate
+        self._rotate = rotate
         self._title = title
         self._reformatter = VideoReformatter()
         self._failures = 0  # in a row
@@ -61,6 +63,6 @@ class Converter:
         image: NDArray[Any] = rows[: picture.height, : 3 * picture.width].reshape(picture.height, picture.width, 3)
         if picture.interlaced_frame and picture.height > 1:
             image = cv2.resize(image[::2], (picture.width, picture.height), interpolation=cv2.INTER_LINEAR)
-        if turns := round(picture.rotation / _RIGHT_ANGLE) % 4:
+        if turns := round((picture.rotation - self._rotate) / _RIGHT_ANGLE) % 4:  # counterclockwise
             image = np.rot90(image, turns)
         return np.ascontiguousarray(image)

@@ -3,7 +3,7 @@
 import logging
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from io import BufferedReader
 from math import inf
@@ -14,7 +14,6 @@ from av.video.stream import VideoStream
 
 from edgepub.camera.sources.limits import limit_ffmpeg
 from edgepub.camera.sources.media_clock import MediaClock
-from edgepub.camera.sources.open_errors import describe_open_error
 from edgepub.camera.sources.stream_clock import Arrival, StreamClock
 from edgepub.core.errors import SourceError
 
@@ -59,6 +58,9 @@ class Stream:
         self._has_timestamps = not container.format.flags & _NO_TIMESTAMPS
         self._comes_in_parts = container.format.name in _IN_PARTS
 
+        self.wait: Callable[[], None] | None = None
+        """Waits for the next packet, where FFmpeg would wait without an end."""
+
     def packets(self, stopping: threading.Event) -> Iterator[VideoPacket]:
         """Yield the packets of the video until the stream ends. `is_corrupt` says that something is missing before it.
 
@@ -72,6 +74,8 @@ class Stream:
         demuxed = self._container.demux()
         is_corrupt, bad_reads = False, 0
         while not stopping.is_set():
+            if self.wait:
+                self.wait()
             try:
                 packet = next(demuxed)
             except StopIteration:
@@ -181,7 +185,11 @@ def _fill_timestamps(packets: list[VideoPacket]) -> None:
 
 @contextmanager
 def open_stream(
-    source: str | BufferedReader, title: str, options: Mapping[str, str], form: str | None = None
+    source: str | BufferedReader,
+    title: str,
+    options: Mapping[str, str],
+    form: str | None = None,
+    explain: Callable[[av.FFmpegError, str, float], str] | None = None,
 ) -> Iterator[Stream]:
     """Open a stream in this thread, and close it at the end.
 
@@ -190,9 +198,12 @@ def open_stream(
         title: the source, for errors.
         options: FFmpeg's options for the format and the protocol.
         form: FFmpeg's name of the format; None: look for it.
+        explain: says why it cannot be opened: gets the error, what FFmpeg wrote to its log, and the seconds that it
+            took.
 
     Raises:
         SourceError: it cannot be opened, and why.
+        FFmpegError: it cannot be opened, and nothing explains why.
 
     """
     _prepare_log()
@@ -203,15 +214,14 @@ def open_stream(
             container = av.open(
                 cast("str", source),
                 format=form,
-                options=dict(options),
+                container_options=dict(options),
                 metadata_errors="replace",
                 timeout=(_OPEN_TIMEOUT_S, None),
             )
         except av.FFmpegError as error:
-            if not isinstance(source, str):
+            if explain is None:
                 raise
-            lines = [text for _, _, text in log]
-            reason = describe_open_error(source, error, lines, time.monotonic() - began_s)
+            reason = explain(error, "".join(text for _, _, text in log), time.monotonic() - began_s)
             raise SourceError(f"{title}: cannot be opened: {reason}") from None
         except ValueError:
             raise SourceError(f"{title}: FFmpeg does not know the format {form}") from None

@@ -1,38 +1,51 @@
-"""Frames from a webcam, through OpenCV."""
+"""Frames from a webcam, through Video4Linux."""
 
+import errno
 import os
+import select
 import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
-from pathlib import Path
+from functools import partial
+from stat import S_ISCHR
 
-import cv2
+import av
 
-from edgepub.camera.frames import NO_PIXELS, Frame, Shot, Shots
-from edgepub.camera.sources.gate import Gate
-from edgepub.camera.sources.limits import MAX_PIXELS, describe_too_large, limit_ffmpeg
+from edgepub.camera.frames import Shots
+from edgepub.camera.sources.live_decoding import LiveDecoding, LiveParts
+from edgepub.camera.sources.open_errors import describe_lost
+from edgepub.camera.sources.stream import open_stream
+from edgepub.config.capture import CaptureSettings
+from edgepub.config.source import Webcam
 from edgepub.core.errors import SourceError
 
-_MAX_DAMAGED_FRAMES = 10  # in a row: such a read fails like the end of the stream does, but the next one is good
-_MAX_DAMAGED_S = 1.0
+_FORM = "v4l2"
+_DEFAULT_SIZE = (640, 480)  # else a webcam has the size that the last program has set
+_FORMATS = {"yuyv": "yuyv422", "uyvy": "uyvy422"}  # FFmpeg's names of what V4L2 calls so
+_SILENT_FRACTION = 0.8  # of the stall timeout
+_POLL_S = 0.25
+# Of FFmpeg's log:
+_NO_FORMAT = "Cannot find a proper format", "No such input format"
+_NO_CAMERA = "Not a video capture device"
 
 
 class WebcamSource:
-    """A webcam.
+    """A webcam, or another device of Video4Linux.
 
     Args:
-        number: its number.
-        gate: limits the frame rate.
+        webcam: which.
+        capture: its size, frame rate and format.
+        parts: the camera's parts.
 
     """
 
-    def __init__(self, number: int, gate: Gate) -> None:
-        self._number = number
-        self._gate = gate
+    def __init__(self, webcam: Webcam, capture: CaptureSettings, parts: LiveParts) -> None:
+        self._webcam = webcam
+        self._device = str(webcam.device)
+        self._capture = capture
+        self._parts = parts
 
     def __str__(self) -> str:
-        return f"webcam {self._number}"
+        return str(self._webcam)
 
     def shots(self, stopping: threading.Event) -> Shots:
         """Yield the webcam's frames as they come; None for a frame that is not used.
@@ -41,60 +54,72 @@ class WebcamSource:
             SourceError: it cannot be opened, its pictures are too large, or it gives no more frames.
 
         """
-        self._gate.reset()
-        number = 0
-        with self._open() as capture:
-            while not stopping.is_set():
-                if not self._grab(capture):
-                    raise SourceError(f"{self}: no more frames, or none that can be decoded")
-                captured_s, timestamp = time.monotonic(), time.time()
-                if stopping.is_set():
-                    return  # the read hung and was abandoned
-                number += 1
-                if not self._gate.admit(captured_s):
-                    yield None
-                    continue
-                ok, image = capture.retrieve()
-                if ok and image is not None:
-                    frame = Frame(NO_PIXELS, number, timestamp, captured_s, captured_s)
-                    yield Shot(lambda image=image: image, frame)  # type: ignore[misc]
-                else:
-                    self._gate.count_undecodable(captured=True)
+        self._parts.gate.reset()
+        self._check()
+        with open_stream(self._device, str(self), self._options(), _FORM, self._explain) as stream:
+            stream.wait = partial(self._wait, self._find_open(), stopping)
+            try:
+                yield from LiveDecoding(stream, str(self), self._parts).shots(stopping)
+            except av.FFmpegError as error:
+                raise SourceError(f"{self}: {describe_lost(error)}") from None
+        if not stopping.is_set():
+            raise SourceError(f"{self}: gives no more frames")
 
-    @contextmanager
-    def _open(self) -> Iterator[cv2.VideoCapture]:
-        # It writes to stderr past our log.
-        cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
-        limit_ffmpeg()
+    def _check(self) -> None:
+        """Check what FFmpeg's errors do not tell apart."""
         try:
-            capture = cv2.VideoCapture(self._number, cv2.CAP_ANY)
-        except cv2.error:
-            raise SourceError(f"{self}: cannot be opened: {self._reason()}") from None
-        try:
-            if not capture.isOpened():
-                raise SourceError(f"{self}: cannot be opened: {self._reason()}")
-            width, height = (capture.get(key) for key in (cv2.CAP_PROP_FRAME_WIDTH, cv2.CAP_PROP_FRAME_HEIGHT))
-            if width * height > MAX_PIXELS:
-                raise SourceError(describe_too_large(str(self), f"its pictures have {width:.0f} x {height:.0f} pixels"))
-            yield capture
-        finally:
-            capture.release()
+            if not S_ISCHR(self._webcam.device.stat().st_mode):
+                raise SourceError(f"{self}: cannot be opened: {self._device} is no device")
+        except (OSError, ValueError):
+            raise SourceError(f"{self}: cannot be opened: there is no {self._device}") from None
+        if not os.access(self._device, os.R_OK | os.W_OK):
+            raise SourceError(
+                f"{self}: cannot be opened: no permission for {self._device}: add this user to the device's group, "
+                "mostly `video`"
+            )
 
-    def _grab(self, capture: cv2.VideoCapture) -> bool:
-        """Grab the next frame that can be decoded; return False if there is none."""
-        give_up_s = time.monotonic() + _MAX_DAMAGED_S
-        for _ in range(_MAX_DAMAGED_FRAMES):
-            if capture.grab():
-                return True
-            self._gate.count_undecodable()
+    def _options(self) -> dict[str, str]:
+        width, height = self._capture.size or _DEFAULT_SIZE
+        options = {"video_size": f"{width}x{height}", "fpsprobesize": "0"}
+        if self._capture.fps:
+            options["framerate"] = f"{self._capture.fps:g}"
+        if form := self._capture.format:
+            options["input_format"] = _FORMATS.get(form, form)
+        return options
+
+    def _explain(self, error: av.FFmpegError, log: str, _elapsed_s: float) -> str:
+        if error.errno == errno.EBUSY:
+            return "another program uses it"
+        if _NO_CAMERA in log or error.errno == errno.ENOTTY:
+            return "it gives no pictures: a webcam often has two devices, and the other one does"
+        if self._capture.format and any(text in log for text in _NO_FORMAT):
+            return f"it does not give {self._capture.format}: `v4l2-ctl --list-formats-ext` shows what it gives"
+        return (error.strerror or "it gives no picture").lower()
+
+    def _find_open(self) -> int | None:
+        """Return the file descriptor with which FFmpeg has opened the device."""
+        device = os.stat(self._device).st_rdev
+        for name in os.listdir("/proc/self/fd"):
+            try:
+                status = os.fstat(int(name))
+            except OSError:  # closed since
+                continue
+            if S_ISCHR(status.st_mode) and status.st_rdev == device:
+                return int(name)
+        return None
+
+    def _wait(self, opened: int | None, stopping: threading.Event) -> None:
+        """Wait for the next frame: FFmpeg would wait without an end for a webcam that hangs, and hold it open.
+
+        Raises:
+            SourceError: none comes.
+
+        """
+        if opened is None:
+            return
+        give_up_s = time.monotonic() + _SILENT_FRACTION * self._parts.stall_timeout_s
+        poll = select.poll()
+        poll.register(opened, select.POLLIN)
+        while not stopping.is_set() and not poll.poll(1000 * _POLL_S):
             if time.monotonic() > give_up_s:
-                break
-        return False
-
-    def _reason(self) -> str:
-        device = Path(f"/dev/video{self._number}")
-        if not device.exists():
-            return f"there is no {device}"
-        if not os.access(device, os.R_OK | os.W_OK):
-            return f"no permission for {device}: add this user to the device's group, mostly `video`"
-        return "another program uses it, or it gives no picture"
+                raise SourceError(f"{self}: the stream was lost: silent")
