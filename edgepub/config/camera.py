@@ -61,7 +61,7 @@ class CameraSettings(Section):
     """Each camera has a source and a model, and settings for what is published."""
 
     source: str | int | list[str] | None = None
-    """A URL, a file, a webcam, `rpicam:0`, or a command. Required, unless `source_file` is set.
+    """A URL, a file, a folder of pictures, a webcam, `rpicam:0`, or a command. Required, unless `source_file` is set.
 
     A URL begins with `rtsp://`, `rtsps://`, `http://`, `https://`, `rtmp://`, `rtmps://`, `srt://`, `udp://`, `rtp://`,
     `tcp://` or `tls://`. A webcam is its number, or its device: `/dev/v4l/by-id/...` stays the same when another webcam
@@ -75,9 +75,11 @@ class CameraSettings(Section):
     enabled: bool = True
     """`false`: the source stays closed and the camera's status is `disabled`."""
     loop: bool = False
-    """Files only: start again when the file ends."""
+    """Files only, also those at an `http://` address: start again when the file ends."""
     realtime: bool = False
-    """Files only: play at the file's own frame rate, as a camera would, instead of as fast as the model allows."""
+    """Files only, also those at an `http://` address: play at the file's own frame rate, as a camera would.
+
+    `false`: as fast as the model allows."""
     capture: CaptureSettings = CaptureSettings()
     max_fps: MaxFps | None = None
     """Maximum frames per second given to the model, evenly spaced; null: as many as the model can process.
@@ -138,10 +140,10 @@ class CameraSettings(Section):
         self._resolved = resolve_source(source, info)
         if isinstance(self._resolved, str):
             self._encoded = find_encoded(str(source), self._resolved)
-        is_file = isinstance(self._resolved, Path)
+        is_web = isinstance(self._resolved, str) and self._resolved.startswith(("http://", "https://"))
         for key in ("loop", "realtime"):
-            if getattr(self, key) and not is_file:
-                raise ValueError(f"{key} is for files only: remove it")
+            if getattr(self, key) and not (is_web or isinstance(self._resolved, Path)):
+                raise ValueError(f"{key} is for files only, or their http:// addresses: remove it")
         self.capture.check(self._resolved)
         return self
 

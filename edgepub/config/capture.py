@@ -1,6 +1,7 @@
 """The settings of how a camera's pictures are received."""
 
 import re
+from pathlib import Path
 from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field
@@ -50,12 +51,12 @@ class CaptureSettings(Section):
 
     null: 640x480 for webcams, 1280x720 for `rpicam:`."""
     fps: Annotated[float, Field(ge=0.1, le=240), Number] | None = None
-    """Webcams, `rpicam:` and commands: frames per second.
+    """Webcams, `rpicam:`, commands and pictures in a folder: frames per second.
 
-    null: 15 for `rpicam:`, for the others as many as come."""
+    null: 15 for `rpicam:`, 1 for pictures, for the others as many as come."""
     format: Annotated[str, AfterValidator(_check_format)] | None = None
-    """Webcams, `rpicam:` and commands: what they give: `h264`, `hevc`, `mjpeg`, raw pictures such as `yuyv422` (webcams)
-    or `yuv420p`, or, from a command, a container of FFmpeg's such as `mpegts`.
+    """Webcams, `rpicam:` and commands: what they give: `h264`, `hevc`, `mjpeg`, raw pictures such as `yuyv` or
+    `yuv420p`, or a container of FFmpeg's such as `mpegts`.
 
     null: raw for webcams, if they can, and `rpicam:`; what is found for a command."""
 
@@ -76,8 +77,11 @@ class CaptureSettings(Section):
             raise ValueError("capture.transport is for rtsp:// only: remove it")
         if self.tls_insecure and not (isinstance(source, str) and source.startswith(_WITH_TLS)):
             raise ValueError("capture.tls_insecure is for https://, rtsps://, rtmps:// and tls:// only: remove it")
-        for key in ("size", "fps", "format"):
-            if getattr(self, key) is not None and not isinstance(source, list | Webcam | RpiCamera):
+        is_set_here = isinstance(source, list | Webcam | RpiCamera)
+        for key in ("size", "format"):
+            if getattr(self, key) is not None and not is_set_here:
                 raise ValueError(f"capture.{key} is for webcams, rpicam: and commands only: remove it")
+        if self.fps is not None and not (is_set_here or isinstance(source, Path)):
+            raise ValueError("capture.fps is for webcams, rpicam:, commands and pictures only: remove it")
         if isinstance(source, list) and self.is_raw and not self.size:
             raise ValueError("capture.size is missing: raw pictures do not say how large they are")

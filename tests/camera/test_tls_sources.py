@@ -18,8 +18,8 @@ from tests.support import films
 from tests.support.rtsp import RtspCamera, needs_rtsp_server, play
 
 UNTRUSTED = (
-    "cannot be opened: TLS: this computer does not trust its certificate (certificate failed verification): if it is the "
-    "camera's own, set capture.tls_insecure: true"
+    "cannot be opened: TLS: this computer does not trust its certificate (certificate failed verification): if it is "
+    "the camera's own, set capture.tls_insecure: true"
 )
 OTHER_HOST = UNTRUSTED.replace("certificate failed verification", "certificate's owner does not match")
 

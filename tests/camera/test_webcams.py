@@ -4,11 +4,13 @@ import json
 import os
 import subprocess
 import sys
+from itertools import pairwise
 
 import pytest
 
 from tests.support.webcam import StandInWebcam, needs_webcam
 
+NO_PICTURES = "it gives no pictures: a webcam often has two devices, and the other one does"
 READ = """
 import json, sys, threading, time
 from contextlib import closing
@@ -89,7 +91,7 @@ def test_a_webcam_by_its_id(webcam, tmp_path):
     ("fault", "capture", "line"),
     [
         ("busy", {}, "another program uses it"),
-        ("metadata", {}, "it gives no pictures: a webcam often has two devices, and the other one does"),
+        ("metadata", {}, NO_PICTURES),
         (None, {"format": "h264"}, "it does not give h264: `v4l2-ctl --list-formats-ext` shows what it gives"),
         (None, {"format": "nonsense"}, "it does not give nonsense: `v4l2-ctl --list-formats-ext` shows what it gives"),
     ],
@@ -103,7 +105,7 @@ def test_why_it_does_not_open(webcam, fault, capture, line):
 @needs_webcam
 def test_a_device_that_is_not_a_webcam(webcam):
     lines = read(webcam, source="/dev/zero")
-    assert lines == [{"error": "/dev/zero: cannot be opened: it gives no pictures: a webcam often has two devices, and the other one does"}]  # fmt: skip
+    assert lines == [{"error": f"/dev/zero: cannot be opened: {NO_PICTURES}"}]
 
 
 @needs_webcam
@@ -127,5 +129,5 @@ def test_a_webcam_that_hangs_is_left_in_time(webcam):
 @needs_webcam
 def test_frames_that_max_fps_leaves_out_are_not_given(webcam):
     frames = read(webcam, max_fps=5)
-    steps = [after["number"] - before["number"] for before, after in zip(frames, frames[1:], strict=False)]
+    steps = [after["number"] - before["number"] for before, after in pairwise(frames)]
     assert min(steps) >= 4, "of 25 a second"

@@ -23,6 +23,7 @@ from pathlib import Path
 from edgepub.camera.environment import prepare_environment
 from edgepub.camera.inference.loading import load_model
 from edgepub.camera.sources.gate import Gate
+from edgepub.camera.sources.contents import FileContents
 from edgepub.camera.sources.file import FileSource
 from edgepub.config.settings import ModelSettings
 from edgepub.telemetry.metrics import CameraMetrics
@@ -37,7 +38,7 @@ def environment():
 prepare_environment()
 before = environment()
 with load_model(ModelSettings(**json.loads(sys.argv[1]))) as model:
-    source = FileSource(Path(sys.argv[2]), Gate(None, CameraMetrics()), loop=False, realtime=False)
+    source = FileSource(FileContents(Path(sys.argv[2])), Gate(None, CameraMetrics()), loop=False, realtime=False)
     assert len(list(model.infer(source.frames(threading.Event()), live=False))) == 3
 print(*environment() ^ before)
 """

@@ -7,7 +7,6 @@ import av
 from av.video.stream import VideoStream
 
 from edgepub.camera.sources.frame_numbers import FrameNumbers
-from edgepub.camera.sources.gate import Gate
 from edgepub.camera.sources.limits import MAX_PIXELS, describe_too_large
 from edgepub.camera.sources.stream import VideoPacket
 from edgepub.core.errors import SourceError
@@ -22,7 +21,6 @@ class Decoder:
 
     Args:
         video: the stream.
-        gate: counts a stream that is too large.
         title: the source, for errors.
         threads: the number of threads; 0: one for each processor. With more than one, each picture comes later by the
             number of threads.
@@ -34,12 +32,9 @@ class Decoder:
 
     """
 
-    def __init__(
-        self, video: VideoStream, gate: Gate, title: str, *, threads: int, max_damaged_s: float, is_whole: bool
-    ) -> None:
+    def __init__(self, video: VideoStream, title: str, *, threads: int, max_damaged_s: float, is_whole: bool) -> None:
         self._context = context = video.codec_context
         if context.width * context.height > MAX_PIXELS:
-            gate.count_undecodable()
             raise SourceError(describe_too_large(title, f"its pictures have {context.width} x {context.height} pixels"))
         self.is_intra_only = context.codec.intra_only
         """Whether each picture can be decoded by itself."""

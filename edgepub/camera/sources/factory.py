@@ -8,12 +8,14 @@ from edgepub.camera.attention import Attention
 from edgepub.camera.frames import FrameSource, ShotSource
 from edgepub.camera.sources.command import CommandSource
 from edgepub.camera.sources.command_lines import command_format, rpicam_command
+from edgepub.camera.sources.contents import Contents, FileContents, WebContents
 from edgepub.camera.sources.file import FileSource
 from edgepub.camera.sources.gate import Gate
-from edgepub.camera.sources.live import LiveSource
+from edgepub.camera.sources.live import LiveSource, read_timeout_s
 from edgepub.camera.sources.live_decoding import LiveParts
 from edgepub.camera.sources.newest import NewestFrameSource
 from edgepub.camera.sources.selection import Selection
+from edgepub.camera.sources.web import WebSource, may_be_file
 from edgepub.camera.sources.webcam import WebcamSource
 from edgepub.config.capture import CaptureSettings
 from edgepub.config.source import RpiCamera, Webcam
@@ -21,6 +23,7 @@ from edgepub.telemetry.logs import camera_logger
 from edgepub.telemetry.metrics import CameraMetrics
 
 _log = logging.getLogger(__name__)
+_PICTURES_PER_S = 1.0  # of a folder
 
 
 def make_source(
@@ -36,13 +39,13 @@ def make_source(
     attention: Attention | None = None,
     notes: dict[str, str] | None = None,
 ) -> FrameSource:
-    """Make the source of a camera: a file for a path, else a live source.
+    """Make the source of a camera.
 
     Args:
         name: the camera's name.
         source: what to open: a URL, a file, a webcam, a Raspberry Pi's camera, or a command.
         gate: limits the frame rate.
-        loop: files only: start again at the end.
+        loop: files only, also those at a URL: start again at the end.
         realtime: files only: play at the file's own rate, as a camera would.
         stall_timeout_s: how long a live source may give no frame.
         metrics: the camera's metrics.
@@ -52,9 +55,6 @@ def make_source(
 
     """
     capture = capture or CaptureSettings()
-    if isinstance(source, Path):
-        file = FileSource(source, gate, loop=loop, realtime=realtime, rotate=capture.rotate)
-        return NewestFrameSource(file, name, stall_timeout_s, metrics) if realtime else file
     parts = LiveParts(
         gate,
         Selection(capture.decode, attention or Attention()),
@@ -64,7 +64,23 @@ def make_source(
         {} if notes is None else notes,
         camera_logger(_log, name),
     )
-    return NewestFrameSource(_make_live(source, capture, parts), name, stall_timeout_s, metrics)
+
+    def newest(shots: ShotSource) -> FrameSource:
+        return NewestFrameSource(shots, name, stall_timeout_s, metrics)
+
+    def file(contents: Contents) -> FrameSource:
+        fps = capture.fps or _PICTURES_PER_S
+        source = FileSource(contents, gate, loop=loop, realtime=realtime, rotate=capture.rotate, fps=fps)
+        return newest(source) if realtime else source
+
+    if isinstance(source, Path):
+        return file(FileContents(source))
+    live = newest(_make_live(source, capture, parts))
+    must_be_file = loop or realtime
+    if isinstance(source, str) and (must_be_file or may_be_file(source)):
+        contents = WebContents(source, read_timeout_s(stall_timeout_s), is_trusted=capture.tls_insecure)
+        return WebSource(contents, file(contents), None if must_be_file else live)
+    return live
 
 
 def _make_live(

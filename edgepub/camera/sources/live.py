@@ -27,6 +27,11 @@ _SIGN_OF_LIFE_S = 0.5
 _MIN_BAD_POLLS = 3
 
 
+def read_timeout_s(stall_timeout_s: float) -> float:
+    """Return how long a server may be silent while it is read."""
+    return max(_READ_FRACTION * stall_timeout_s, _MIN_READ_TIMEOUT_S)
+
+
 class LiveSource:
     """A camera at a URL: a stream, or a single picture that is asked for again and again.
 
@@ -79,7 +84,7 @@ class LiveSource:
                 yield None
 
     def _options(self) -> dict[str, str]:
-        timeout = f"{max(_READ_FRACTION * self._parts.stall_timeout_s, _MIN_READ_TIMEOUT_S) * 1e6:.0f}"
+        timeout = f"{read_timeout_s(self._parts.stall_timeout_s) * 1e6:.0f}"
         if self._url.startswith(("rtsp://", "rtsps://")):
             defaults = {**_TRANSPORTS[self._capture.transport], "allowed_media_types": "video", "timeout": timeout}
         elif self._url.startswith("udp://"):

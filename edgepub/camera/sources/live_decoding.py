@@ -69,9 +69,11 @@ class LiveDecoding:
         # processors. One thread keeps up with a camera, unless its pictures are very large.
         threads = 0 if video.width * video.height > _MAX_ONE_THREAD_PIXELS else 1
         max_damaged_s = _DAMAGED_FRACTION * parts.stall_timeout_s
-        self._decoder = Decoder(
-            video, self._gate, self._title, threads=threads, max_damaged_s=max_damaged_s, is_whole=False
-        )
+        try:
+            self._decoder = Decoder(video, self._title, threads=threads, max_damaged_s=max_damaged_s, is_whole=False)
+        except SourceError:
+            self._gate.count_undecodable()
+            raise
         self._converter = Converter(self._gate, self._title, parts.rotate)
         self._selection = parts.selection
         self._clock = StreamClock(self._metrics.set_clock_offset)

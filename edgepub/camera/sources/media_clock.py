@@ -14,11 +14,12 @@ class MediaClock:
 
     Args:
         video: the stream.
+        period_s: from one picture to the next; None: by the stream's frame rate.
 
     """
 
-    def __init__(self, video: VideoStream) -> None:
-        self._period_s = 1 / float(video.average_rate or video.guessed_rate or _DEFAULT_FPS)
+    def __init__(self, video: VideoStream, period_s: float | None = None) -> None:
+        self._period_s = period_s or 1 / float(video.average_rate or video.guessed_rate or _DEFAULT_FPS)
         self._first_s: float | None = None
         self._max_hole_s = max(_MIN_HOLE_S, _MIN_HOLE_PERIODS * self._period_s)
         self.end_s = 0.0

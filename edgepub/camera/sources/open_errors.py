@@ -71,7 +71,7 @@ def describe_open_error(url: str, error: av.FFmpegError, log: str, elapsed_s: fl
 
 def describe_lost(error: av.FFmpegError) -> str:
     """Return how an open stream was lost."""
-    reason = "silent" if isinstance(error, TimeoutError) else (error.strerror or "lost").lower()
+    reason = "silent" if isinstance(error, TimeoutError | ExitError) else (error.strerror or "lost").lower()
     return f"the stream was lost: {reason}"
 
 

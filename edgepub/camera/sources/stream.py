@@ -52,17 +52,19 @@ class Stream:
         # FFmpeg's formats of bare pictures.
         self.is_single_picture = container.format.name == "image2" or container.format.name.endswith("_pipe")
         """Whether the source is one picture, as cameras give at an address for snapshots."""
+        self.is_finite = container.size > 0
+        """Whether the server says how long it is: a file. (A live stream may say how long a film is meant to be.)"""
         self._container = container
         self._log = log
         self._time_base = float(video.time_base or 0)
         self._has_timestamps = not container.format.flags & _NO_TIMESTAMPS
         self._comes_in_parts = container.format.name in _IN_PARTS
 
-        self.wait: Callable[[], None] | None = None
+        self.wait: Callable[[], None] = lambda: None
         """Waits for the next packet, where FFmpeg would wait without an end."""
 
     def packets(self, stopping: threading.Event) -> Iterator[VideoPacket]:
-        """Yield the packets of the video until the stream ends. `is_corrupt` says that something is missing before it.
+        """Yield the packets of the video until the stream ends; `is_corrupt`: something is missing before it.
 
         Args:
             stopping: ends it, also while only the sound goes on.
@@ -74,8 +76,7 @@ class Stream:
         demuxed = self._container.demux()
         is_corrupt, bad_reads = False, 0
         while not stopping.is_set():
-            if self.wait:
-                self.wait()
+            self.wait()
             try:
                 packet = next(demuxed)
             except StopIteration:

@@ -6,6 +6,7 @@ import select
 import threading
 import time
 from functools import partial
+from pathlib import Path
 from stat import S_ISCHR
 
 import av
@@ -98,14 +99,14 @@ class WebcamSource:
 
     def _find_open(self) -> int | None:
         """Return the file descriptor with which FFmpeg has opened the device."""
-        device = os.stat(self._device).st_rdev
-        for name in os.listdir("/proc/self/fd"):
+        device = self._webcam.device.stat().st_rdev
+        for opened in Path("/proc/self/fd").iterdir():
             try:
-                status = os.fstat(int(name))
+                status = opened.stat()
             except OSError:  # closed since
                 continue
             if S_ISCHR(status.st_mode) and status.st_rdev == device:
-                return int(name)
+                return int(opened.name)
         return None
 
     def _wait(self, opened: int | None, stopping: threading.Event) -> None:

@@ -1,0 +1,59 @@
+"""The files that a source names: one file, the pictures in a folder, or those that match a pattern."""
+
+import re
+from glob import has_magic
+from io import BufferedReader, FileIO
+from pathlib import Path
+from stat import S_ISREG
+
+from edgepub.core.errors import SourceError
+
+_PICTURES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff", ".ppm", ".pgm"})
+_DIGITS = re.compile(r"(\d+)")
+
+
+def _is_pattern(path: Path) -> bool:
+    """Return whether a path is a pattern such as ``shots/*.jpg``; a file with such a name is none."""
+    return has_magic(str(path)) and not path.exists()
+
+
+def list_files(path: Path) -> list[Path]:
+    """Return the files of a source, in the order of the numbers in their names.
+
+    Raises:
+        SourceError: there are none.
+        OSError: the folder cannot be read.
+
+    """
+    if path.is_dir():
+        found = [each for each in path.iterdir() if each.suffix.lower() in _PICTURES]
+        missing = "no pictures in the folder"
+    elif _is_pattern(path):
+        found = list(Path(path.anchor).glob(str(path.relative_to(path.anchor))))
+        missing = "no file matches"
+    else:
+        return [path]
+    if not found:
+        raise SourceError(f"{missing}: {path}")
+    return sorted(found, key=_by_number)
+
+
+def open_file(path: Path) -> BufferedReader:
+    """Open a file.
+
+    Raises:
+        SourceError: it is missing, or no file.
+        OSError: it cannot be read.
+
+    """
+    try:
+        mode = path.stat().st_mode
+    except (FileNotFoundError, NotADirectoryError, ValueError):  # ValueError: a null character
+        raise SourceError(f"no such file: {path}") from None
+    if not S_ISREG(mode):  # a pipe could be waited for without end
+        raise SourceError(f"a directory, a device or a pipe, not a file: {path}")
+    return BufferedReader(FileIO(path))
+
+
+def _by_number(path: Path) -> list[tuple[bool, int, str]]:
+    return [(part.isdigit(), int(part) if part.isdecimal() else 0, part) for part in _DIGITS.split(path.name)]
