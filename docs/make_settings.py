@@ -84,7 +84,8 @@ cameras:
     source_file: porch_url                 # or source: rtsp://10.0.0.5/stream
     model: coco
     enabled: true
-    capture: {transport: auto, decode: all, rotate: 0, tls_insecure: false, poll_s: 1, size: null, fps: null, format: null}
+    capture:
+      {transport: auto, decode: all, rotate: 0, tls_insecure: false, poll_s: 1, size: null, fps: null, format: null}
     max_fps: 10
     stall_timeout_s: 10
     labels: [person, car]

@@ -50,7 +50,8 @@ LOG_VALUES = (
     r"|\d+(?:\.\d+)?(?: s$)?"
     # What others say: the kernel, SQLite, TLS, the broker, Python, PySDK.
     r"|No such file or directory|Permission denied|No space left on device|Connection refused"
-    r"|database or disk is full|file is not a database|certificate verify failed: certificate has expired|certificate failed verification"
+    r"|database or disk is full|file is not a database|certificate verify failed: certificate has expired"
+    r"|certificate failed verification"
     r"|Not authorized|U\+FEFF in UTF-8 data|No module named|Unable to access server"
     r"|None of the device types in the list|is supported by model|Supported device types are"
 )
