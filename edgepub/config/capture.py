@@ -28,7 +28,7 @@ class CaptureSettings(Section):
     """How a camera's pictures are received."""
 
     transport: Literal["auto", "tcp", "udp", "multicast"] = "auto"
-    """RTSP only: how packets come. `auto`: over TCP, and over UDP if the camera does not offer TCP.
+    """RTSP only: how packets come. `auto`: over TCP, else over UDP, else over multicast, as the camera offers it.
 
     Over UDP and multicast packets can be lost; pictures that lack something are left out up to the next key frame."""
     decode: DecodeMode = "all"

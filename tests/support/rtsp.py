@@ -56,14 +56,15 @@ class RtspCamera:
         pipeline: what it sends, for GStreamer.
         options: of `rtsp_server.py`.
         environment: the server's environment.
+        within: a command that starts it.
 
     """
 
-    def __init__(self, pipeline, *options, environment=None):
+    def __init__(self, pipeline, *options, environment=None, within=()):
         self.port = free_port()
         self.url = f"rtsp://127.0.0.1:{self.port}/live"
         server = Path(__file__).with_name("rtsp_server.py")
-        self._arguments = [_SYSTEM_PYTHON, server, str(self.port), pipeline, *options]
+        self._arguments = [*within, _SYSTEM_PYTHON, server, str(self.port), pipeline, *options]
         self._environment = environment
 
     def start(self):

@@ -2,7 +2,8 @@
 
 It serves the GStreamer pipeline at rtsp://127.0.0.1:PORT/live, in real time and with RTCP. It says ``ready``, and ends at
 the end of stdin. Options: `udp`, `tcp`, `multicast` (the only transports), `basic=USER:PASSWORD`, `digest=USER:PASSWORD`,
-`tls=CERTIFICATE.pem:KEY.pem`, `no-rtcp`, `lose=N` (every Nth packet), `path=/other`.
+`tls=CERTIFICATE.pem:KEY.pem`, `no-rtcp`, `lose=N` (every Nth packet), `path=/other`,
+`address=10.0.0.1` instead of loopback.
 """
 
 import itertools
@@ -26,7 +27,7 @@ transports = {
 
 Gst.init(None)
 server = GstRtspServer.RTSPServer()
-server.set_address("127.0.0.1")
+server.set_address(given.get("address", "127.0.0.1"))
 server.set_service(port)
 factory = GstRtspServer.RTSPMediaFactory()
 factory.set_launch(f"( {pipeline} )")
