@@ -14,6 +14,8 @@ from tests.support.rtsp import needs_rtsp_server
 # The camera is a computer of its own: two programs of one computer cannot receive at the same port.
 IN_NAMESPACE = """
 set -e
+mkdir -p /run/netns
+mount -t tmpfs tmpfs /run/netns
 ip netns add camera
 ip link add here type veth peer name there netns camera
 ip link set lo up
