@@ -2,15 +2,15 @@
 
 import json
 import time
-from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from rich.table import Table
+from rich.console import Group
 
 from edgepub.cli.bench import echo
 from edgepub.cli.bench.live_camera import LiveCamera
-from edgepub.cli.bench.tables import table
+from edgepub.cli.bench.starved import starved
+from edgepub.cli.bench.tables import quantile, table
 from edgepub.cli.bench.watching import edgepub_run, run_watched
 
 _FRAMES = 8000  # more than one measurement sends, so that each frame is identifiable
@@ -85,16 +85,11 @@ def _measure(command: list[str], camera: LiveCamera, port: int, topic: str, dire
         ages_ms.clear()
         time.sleep(seconds)
         measured_ms = ages_ms.copy()
-    return Ages(_quantile(measured_ms, 0.5), _quantile(measured_ms, 0.99), measured_ms[-1], len(measured_ms) / seconds)
+    return Ages(quantile(measured_ms, 0.5), quantile(measured_ms, 0.99), measured_ms[-1], len(measured_ms) / seconds)
 
 
-def _quantile(values: Iterable[float], part: float) -> float:
-    ordered = sorted(values)
-    return ordered[int(part * (len(ordered) - 1) + 0.5)]
-
-
-def freshness(port: int, directory: Path) -> Table:
-    """Measure the ages of results, and return the table."""
+def freshness(port: int, directory: Path) -> Group:
+    """Measure the ages of results, and of frames of a starved decoder; return the tables."""
     rows = table(
         "Milliseconds from when a camera sends a frame until a subscriber has its result",
         "camera",
@@ -121,4 +116,4 @@ def freshness(port: int, directory: Path) -> Table:
             f"{bare.last_ms:.0f}",
             f"{bare.fps:.1f}",
         )
-    return rows
+    return Group(rows, starved())

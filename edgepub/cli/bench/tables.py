@@ -1,6 +1,6 @@
 """The benchmarks' tables, and measuring two programs alternately for them."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import TypeVar
 
 from rich.table import Table
@@ -28,3 +28,9 @@ def measure_pairs(first: Callable[[], Figure], second: Callable[[], Figure]) -> 
         else:
             pairs.append((first(), second()))
     return pairs
+
+
+def quantile(values: Iterable[float], part: float) -> float:
+    """Return the value below which this part of the values is: 0.5: the median."""
+    ordered = sorted(values)
+    return ordered[int(part * (len(ordered) - 1) + 0.5)]
