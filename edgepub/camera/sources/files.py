@@ -42,16 +42,18 @@ def open_file(path: Path) -> BufferedReader:
     """Open a file.
 
     Raises:
-        SourceError: it is missing, or no file.
+        SourceError: it is missing, empty, or no file.
         OSError: it cannot be read.
 
     """
     try:
-        mode = path.stat().st_mode
+        status = path.stat()
     except (FileNotFoundError, NotADirectoryError, ValueError):  # ValueError: a null character
         raise SourceError(f"no such file: {path}") from None
-    if not S_ISREG(mode):  # a pipe could be waited for without end
+    if not S_ISREG(status.st_mode):  # a pipe could be waited for without end
         raise SourceError(f"a directory, a device or a pipe, not a file: {path}")
+    if not status.st_size:
+        raise SourceError(f"an empty file: {path}")
     return BufferedReader(FileIO(path))
 
 
