@@ -85,7 +85,8 @@ cameras:
     model: coco
     enabled: true
     capture:
-      {transport: auto, decode: all, rotate: 0, tls_insecure: false, poll_s: 1, size: null, fps: null, format: null}
+      {transport: auto, decode: all, hardware: none, rotate: 0, tls_insecure: false,
+       poll_s: 1, size: null, fps: null, format: null}
     max_fps: 10
     stall_timeout_s: 10
     labels: [person, car]

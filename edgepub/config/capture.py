@@ -39,6 +39,11 @@ class CaptureSettings(Section):
     but what comes and goes between two key frames is missed: set the camera's key frame interval (GOP) to 1 or 2 s.
     Cameras that send JPEG have only key frames: all are decoded."""
 
+    hardware: Literal["none", "auto", "vaapi", "drm", "v4l2m2m"] = "none"
+    """URLs only: decode on the computer's video hardware, with the system's `ffmpeg` as a child process.
+
+    `vaapi`: Intel and AMD, and `size` is made there, too. `drm`: H.265 on a Raspberry Pi. `v4l2m2m`: H.264 on a
+    Raspberry Pi 4. `auto`: what FFmpeg finds, else the processor."""
     rotate: Literal[0, 90, 180, 270] = 0
     """Degrees clockwise to turn the pictures, for a camera that is mounted so, beside what the stream itself says."""
     tls_insecure: bool = False
@@ -47,7 +52,7 @@ class CaptureSettings(Section):
     poll_s: Annotated[float, Field(ge=0.1, le=86_400), Number] = 1
     """A URL of a single picture only: ask for it again after this many seconds."""
     size: tuple[Annotated[int, Field(ge=16, le=8192)], Annotated[int, Field(ge=16, le=8192)]] | None = None
-    """Webcams, `rpicam:`, and commands that write raw pictures: width and height.
+    """Webcams, `rpicam:`, and commands that write raw pictures: width and height. With `hardware`: at most so large.
 
     null: 640x480 for webcams, 1280x720 for `rpicam:`."""
     fps: Annotated[float, Field(ge=0.1, le=240), Number] | None = None
@@ -77,10 +82,16 @@ class CaptureSettings(Section):
             raise ValueError("capture.transport is for rtsp:// only: remove it")
         if self.tls_insecure and not (isinstance(source, str) and source.startswith(_WITH_TLS)):
             raise ValueError("capture.tls_insecure is for https://, rtsps://, rtmps:// and tls:// only: remove it")
+        if self.hardware != "none" and not isinstance(source, str):
+            raise ValueError("capture.hardware is for URLs only: remove it")
+        if self.hardware != "none" and self.decode == "adaptive":
+            raise ValueError("capture.decode: adaptive does not go with capture.hardware: use all or keyframes")
         is_set_here = isinstance(source, list | Webcam | RpiCamera)
-        for key in ("size", "format"):
-            if getattr(self, key) is not None and not is_set_here:
-                raise ValueError(f"capture.{key} is for webcams, rpicam: and commands only: remove it")
+        if self.format is not None and not is_set_here:
+            raise ValueError("capture.format is for webcams, rpicam: and commands only: remove it")
+        is_set_here = is_set_here or self.hardware != "none"
+        if self.size is not None and not is_set_here:
+            raise ValueError("capture.size is for webcams, rpicam:, commands and capture.hardware only: remove it")
         if self.fps is not None and not (is_set_here or isinstance(source, Path)):
             raise ValueError("capture.fps is for webcams, rpicam:, commands and pictures only: remove it")
         if isinstance(source, list) and self.is_raw and not self.size:

@@ -217,7 +217,7 @@ WRONG = [
     ({"cameras__porch__source": ["ffmpeg", 1]}, f"cameras.porch.source: {COMMAND}"),
     ({"cameras__porch__source": ["ffmpeg", "a\0b"]}, f"cameras.porch.source: {COMMAND}"),
     ({"cameras__porch__source": "rpicam:x"}, NO_CAMERA),
-    ({"cameras__porch__capture": {"size": [640, 480]}}, "cameras.porch: capture.size is for webcams, rpicam: and commands only: remove it"),
+    ({"cameras__porch__capture": {"size": [640, 480]}}, "cameras.porch: capture.size is for webcams, rpicam:, commands and capture.hardware only: remove it"),
     ({"cameras__porch__source": ["cam"], "cameras__porch__capture": {"format": "nv12"}}, "cameras.porch: capture.size is missing: raw pictures do not say how large they are"),
     ({"cameras__porch__source": ["cam"], "cameras__porch__capture": {"format": "NV12"}}, "cameras.porch.capture.format: must be a name of FFmpeg's, in small letters: h264, mpegts, yuv420p"),
     ({"cameras__porch__source": ["cam"], "cameras__porch__loop": True}, "cameras.porch: loop is for files only, or their http:// addresses: remove it"),

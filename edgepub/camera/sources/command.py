@@ -37,12 +37,20 @@ class CommandSource:
         form: FFmpeg's name of the format that it writes; None: look for it.
         options: FFmpeg's options for the format.
         parts: the camera's parts.
+        given: what to write to its standard input.
 
     """
 
     def __init__(
-        self, command: Sequence[str], title: str, form: str | None, options: dict[str, str], parts: LiveParts
+        self,
+        command: Sequence[str],
+        title: str,
+        form: str | None,
+        options: dict[str, str],
+        parts: LiveParts,
+        given: bytes = b"",
     ) -> None:
+        self._given = given
         self._command = command
         self._title = title
         self._form = form
@@ -77,7 +85,7 @@ class CommandSource:
         try:
             process = subprocess.Popen(
                 self._command,
-                stdin=subprocess.DEVNULL,
+                stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE,
                 start_new_session=True,  # so that all it starts can be stopped with it
@@ -87,6 +95,9 @@ class CommandSource:
             raise SourceError(f"{self}: no such program: {self._command[0]}") from None
         except OSError as error:
             raise SourceError(f"{self}: cannot be run: {error.strerror}: {self._command[0]}") from None
+        if process.stdin:
+            with suppress(BrokenPipeError), process.stdin:
+                process.stdin.write(self._given)
         running = _Running(process, str(self), self._parts.log)
         thread = threading.Thread(target=running.watch, args=(stopping,), name=f"{self}-errors", daemon=True)
         thread.start()

@@ -11,6 +11,7 @@ from edgepub.camera.sources.command_lines import command_format, rpicam_command
 from edgepub.camera.sources.contents import Contents, FileContents, WebContents
 from edgepub.camera.sources.file import FileSource
 from edgepub.camera.sources.gate import Gate
+from edgepub.camera.sources.hardware import hardware_command
 from edgepub.camera.sources.live import LiveSource, read_timeout_s
 from edgepub.camera.sources.live_decoding import LiveParts
 from edgepub.camera.sources.newest import NewestFrameSource
@@ -19,6 +20,7 @@ from edgepub.camera.sources.web import WebSource, may_be_file
 from edgepub.camera.sources.webcam import WebcamSource
 from edgepub.config.capture import CaptureSettings
 from edgepub.config.source import RpiCamera, Webcam
+from edgepub.core.redaction import url_origin
 from edgepub.telemetry.logs import camera_logger
 from edgepub.telemetry.metrics import CameraMetrics
 
@@ -88,6 +90,9 @@ def _make_live(
 ) -> ShotSource:
     if isinstance(source, Webcam):
         return WebcamSource(source, capture, parts)
+    if isinstance(source, str) and capture.hardware != "none":
+        command, given = hardware_command(source, capture, read_timeout_s(parts.stall_timeout_s))
+        return CommandSource(command, url_origin(source), "nut", {}, parts, given)
     if isinstance(source, str):
         return LiveSource(source, capture, parts)
     if isinstance(source, RpiCamera):
