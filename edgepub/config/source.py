@@ -38,6 +38,9 @@ _VIDEO = "/dev/video"
 _NO_WEBCAM = re.compile(r"-?\d+")
 _HOST = re.compile(r"(\[[0-9a-f:.]+(?:%\w+)?\]|[^\s@:/?#\[\]]+|(?=:))(:\d{1,5})?(?=[/?#]|$)", re.IGNORECASE)
 _ADDRESS = re.compile(r"(\d+\.\d+\.\d+\.\d+|\[[0-9a-f:.%]+\])(:\d+)?(?=[/?#]|$)", re.IGNORECASE)
+_NAME = re.compile(r"(?!\d+\.\d+\.\d+\.\d+$)[\w.-]*")  # of a host, without a port
+# Not `@1` or `@2x`, as in the name of a stream.
+_PLAIN_HOST = re.compile(rf"{_ADDRESS.pattern}|[\w-]+(\.[\w-]+)*(:\d{{1,5}}|\.[a-z]{{2,}})(?=[/?#]|$)", re.IGNORECASE)
 _MAX_PORT = 65_535
 _ENCODINGS = "@ as %40, # as %23, / as %2F, ? as %3F, : as %3A, % as %25"
 _AUTHORITY_END = re.compile(r"[/?#]")
@@ -129,11 +132,15 @@ def _encode_login(rest: str) -> str:
 
     """
     authority = _AUTHORITY_END.split(rest, maxsplit=1)[0]
+    unclear = ValueError(f"it is not clear where its password ends: in the password, write {_ENCODINGS}")
     if "@" in authority:
+        host = authority.rpartition("@")[2]
+        if _NAME.fullmatch(host) and _has_later_host(rest[len(authority) :]):
+            raise unclear
         ends = [authority.rindex("@")]
     elif _HOST.fullmatch(authority):
-        if _ADDRESS.match(rest.rpartition("@")[2]) and "@" in rest:
-            raise ValueError(f"it is not clear where its password ends: in the password, write {_ENCODINGS}")
+        if "@" in rest and _ADDRESS.match(rest.rpartition("@")[2]):
+            raise unclear
         ends = []
     else:  # a password with a character that ends the host
         ends = [found.start() for found in re.finditer("@", rest) if _HOST.match(rest[found.end() :])][:1]
@@ -144,6 +151,11 @@ def _encode_login(rest: str) -> str:
         )
     _check_port(place)
     return f"{quote(_UNENCODED.sub('%25', login), safe=_ALLOWED)}@{place}" if ends else rest
+
+
+def _has_later_host(path: str) -> bool:
+    """Return whether what looks like a path has an @ and a host: it may be the end of a password."""
+    return any(_PLAIN_HOST.match(path[found.end() :]) for found in re.finditer("@", path))
 
 
 def _check_port(place: str) -> None:
