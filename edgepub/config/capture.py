@@ -11,7 +11,7 @@ from edgepub.config.source import RpiCamera, Source, Webcam
 
 _RAW = re.compile(r"yuv\w*|yuyv\w*|uyvy\w*|nv12|nv21|gray\w*|rgb24|bgr24|rgba|bgra|gbrp\w*")
 """FFmpeg's names of the pixel formats that a command may write."""
-_WITH_TLS = ("https://", "rtsps://", "rtmps://", "tls://")
+_WITH_TLS = ("http://", "https://", "rtsps://", "rtmps://", "tls://")
 _FORMAT = re.compile(r"[a-z0-9_]{1,32}")
 
 
@@ -47,7 +47,7 @@ class CaptureSettings(Section):
     rotate: Literal[0, 90, 180, 270] = 0
     """Degrees clockwise to turn the pictures, for a camera that is mounted so, beside what the stream itself says."""
     tls_insecure: bool = False
-    """URLs with TLS only: do not verify the camera's certificate. Cameras often make their own."""
+    """URLs with TLS, or that lead to one: do not verify the camera's certificate. Cameras often make their own."""
 
     poll_s: Annotated[float, Field(ge=0.1, le=86_400), Number] = 1
     """A URL of a single picture only: ask for it again after this many seconds."""
@@ -81,7 +81,7 @@ class CaptureSettings(Section):
         if self.transport != "auto" and not is_rtsp:
             raise ValueError("capture.transport is for rtsp:// only: remove it")
         if self.tls_insecure and not (isinstance(source, str) and source.startswith(_WITH_TLS)):
-            raise ValueError("capture.tls_insecure is for https://, rtsps://, rtmps:// and tls:// only: remove it")
+            raise ValueError("capture.tls_insecure is for http(s)://, rtsps://, rtmps:// and tls:// only: remove it")
         if self.hardware != "none" and not isinstance(source, str):
             raise ValueError("capture.hardware is for URLs only: remove it")
         if self.hardware != "none" and self.decode == "adaptive":

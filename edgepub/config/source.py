@@ -34,6 +34,7 @@ _LIKE_URL = re.compile(
 )
 _WEBCAM = re.compile(r"[0-9]{1,3}")
 _MAX_WEBCAM = 999
+_MEMORY = Path("/dev/shm")  # noqa: S108  (it has files, not devices)
 _VIDEO = "/dev/video"
 _NO_WEBCAM = re.compile(r"-?\d+")
 _HOST = re.compile(r"(\[[0-9a-f:.]+(?:%\w+)?\]|[^\s@:/?#\[\]]+|(?=:))(:\d{1,5})?(?=[/?#]|$)", re.IGNORECASE)
@@ -172,8 +173,11 @@ def _exists(source: str, info: ValidationInfo) -> bool:
 
 
 def _is_device(path: Path) -> bool:
-    """Return whether a path is below /dev, where its links lead."""
+    """Return whether a path is that of a device, or may be when it is plugged in: below /dev, where its links lead."""
     try:
-        return Path("/dev") in (*path.parents, *path.resolve().parents)
+        place = path.resolve()
+        return Path("/dev") in place.parents and not (
+            _MEMORY in (place, *place.parents) or place.is_file() or place.is_dir()
+        )
     except (OSError, RuntimeError, ValueError):  # no permission, a circle of links, or a null character
         return False

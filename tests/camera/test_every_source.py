@@ -36,7 +36,14 @@ from tests.support.waiting import free_port
 UPRIGHT = ["top left", "top right", "bottom right", "bottom left"]
 ALL, LIVE = 50, 20
 JPEG = {"qmin": "2", "qmax": "4", "huffman": "default"}  # the tables that RTP takes for granted
-WRITE = "import shutil, sys; shutil.copyfileobj(open(sys.argv[1], 'rb'), sys.stdout.buffer)"
+WRITE = """
+import sys, time
+film = open(sys.argv[1], "rb").read()
+for place in range(100):
+    sys.stdout.buffer.write(film[len(film) * place // 100 : len(film) * (place + 1) // 100])
+    sys.stdout.flush()
+    time.sleep(0.02)
+"""
 
 
 class Site:
@@ -242,6 +249,12 @@ STREAMS = {
         lambda site: site.rtsp(
             film=site.film("f.mkv", 400, codec="libvpx", container="matroska"), pipeline=payloader("rtpvp8pay")
         ),
+        {},
+        LIVE,
+    ),
+    # Parameter sets before each slice, from GStreamer's payloader.
+    "rtsp: several slices": (
+        lambda site: site.rtsp(film=site.film(count=400, options={"x264-params": "slices=4"})),
         {},
         LIVE,
     ),

@@ -7,6 +7,8 @@ import time
 from contextlib import closing
 from itertools import islice
 
+import cv2
+import numpy as np
 import pytest
 
 from edgepub.camera.sources.factory import make_source
@@ -122,11 +124,59 @@ def test_nothing_to_show(tmp_path):
     for name in ("1.jpg", "2.jpg"):
         (tmp_path / name).write_bytes(b"no picture")
     assert why(tmp_path, loop=True) == f"none of 2 files can be decoded: {tmp_path}"
+    (tmp_path / "3.jpg").symlink_to("nowhere")
+    assert why(tmp_path).endswith(
+        f"none of 3 files can be decoded: {tmp_path}; the last: no such file: {tmp_path}/3.jpg"
+    )
+
+
+def test_patterns_with_odd_names(tmp_path):
+    """The folder's own name is no pattern; folders are in the order of their numbers, too; texts are no pictures."""
+    site = tmp_path / "site [north]"
+    for day in (9, 10):
+        (site / f"day{day}").mkdir(parents=True)
+        for number in (2, 10):
+            (site / f"day{day}" / f"{number}.jpg").write_bytes(films.jpeg_picture(100 * day + number))
+        (site / f"day{day}" / "notes.txt").write_text("no picture")
+    metrics = CameraMetrics()
+    assert numbers_of(site / "day*" / "*", metrics=metrics) == [902, 910, 1002, 1010]
+    assert metrics.read().sampled["undecodable"] == 2
+    assert numbers_of(site / "**" / "1*.jpg") == [910, 1010]
+    assert why(site / "day**.jpg").startswith("not a pattern: ")
+    assert why(site / "day9" / "notes.txt").startswith("not a video that FFmpeg can read: ")
+
+
+def test_pictures_that_are_far_apart_are_no_stall(folder):
+    metrics = CameraMetrics()
+    source = make_source(
+        "cam",
+        folder,
+        Gate(None, metrics),
+        loop=False,
+        realtime=True,
+        capture=CaptureSettings(fps=0.4),
+        stall_timeout_s=1,
+        metrics=metrics,
+    )
+    with closing(source.frames(threading.Event())) as frames:
+        assert [films.read_number(next(frames).image) for _ in range(2)] == [1, 2]
+
+
+@pytest.mark.parametrize("bits", [np.uint8, np.uint16])
+def test_tiff_as_opencv_writes_it(tmp_path, bits):
+    image = films.picture(7).astype(bits) * (257 if bits is np.uint16 else 1)
+    cv2.imwrite(str(tmp_path / "7.tif"), image)
+    assert numbers_of(tmp_path / "7.tif") == [7]
 
 
 @pytest.fixture
 def web(tmp_path):
-    """A server of a directory, also without lengths (/endless/...), and one that ends in the middle (/cut/...)."""
+    """A server of a directory.
+
+    Without a length (/endless/... and /chunked/...), that ends in the middle (/cut/...) or becomes slow (/drip/...).
+    """
+
+    ended = threading.Event()
 
     class Handler(http.server.SimpleHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
@@ -136,26 +186,32 @@ def web(tmp_path):
 
         def do_GET(self):
             _, kind, name = f"/{self.path}".rsplit("/", 2)
-            if kind not in {"endless", "cut"}:
+            if kind not in {"endless", "chunked", "cut", "drip"}:
                 super().do_GET()
                 return
             content = (tmp_path / name).read_bytes()
             self.close_connection = True
             self.send_response(200)
-            if kind == "cut":
+            if kind in {"cut", "drip"}:
                 self.send_header("Content-Length", str(len(content)))
                 content = content[: len(content) // 2]
+            if kind == "chunked":
+                self.send_header("Transfer-Encoding", "chunked")
+                content = b"%x\r\n%b\r\n0\r\n\r\n" % (len(content), content)
             self.end_headers()
             for place in range(0, len(content), 500):
                 self.wfile.write(content[place : place + 500])
                 self.wfile.flush()
                 time.sleep(0.01 if kind == "endless" else 0)  # as a camera does
+            while kind == "drip" and not ended.wait(0.2):
+                self.wfile.write(b"0")
 
     handler = functools.partial(Handler, directory=tmp_path)
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
         thread = threading.Thread(target=server.serve_forever)
         thread.start()
         yield f"http://127.0.0.1:{server.server_port}"
+        ended.set()
         server.shutdown()
         thread.join()
 
@@ -204,3 +260,24 @@ def test_a_file_at_a_url_that_is_missing_or_lost(web, tmp_path):
         line == f"{web}: cannot be opened: no such path (404): the host answers, but has nothing at the path in the URL"
     )
     assert why(f"{web}/cut/film.ts").startswith(f"{web}: the stream was lost: ")
+
+
+def test_a_file_at_a_url_whose_server_gives_a_byte_now_and_then_is_left_in_time(web, tmp_path):
+    films.encode(tmp_path / "film.ts", range(500), container="mpegts")
+    began_s = time.monotonic()
+    assert why(f"{web}/drip/film.ts") == f"{web}: the stream was lost: silent"
+    assert time.monotonic() - began_s < 15
+
+
+def test_what_is_no_film_at_a_url(web, tmp_path):
+    """A playlist has a length, and is live all the same; so is a picture that is asked for again."""
+    (tmp_path / "live.m3u8").write_text("#EXTM3U\n#EXT-X-TARGETDURATION:1\n#EXTINF:1,\nfilm.ts\n")
+    films.encode(tmp_path / "film.ts", range(25), container="mpegts")
+    (tmp_path / "a.jpg").write_bytes(films.jpeg_picture(7))
+    for name in ("live.m3u8", "a.jpg"):
+        assert why(f"{web}/{name}", loop=True) == f"{web}: it is live, not a file: remove loop and realtime"
+
+
+def test_a_film_at_a_url_without_a_length(web, tmp_path):
+    films.encode(tmp_path / "film.mkv", range(50))
+    assert numbers_of(f"{web}/chunked/film.mkv") == list(range(50))

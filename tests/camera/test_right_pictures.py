@@ -76,6 +76,25 @@ def test_two_interlaced_rtsp_cameras_show_their_own_pictures(tmp_path, transport
     assert 1000 <= numbers[0] <= numbers[-1] < 1200
 
 
+@needs_rtsp_server
+@pytest.mark.parametrize("transport", ["tcp", "udp"])
+def test_key_frames_that_come_in_several_packets(tmp_path, transport):
+    """GStreamer's payloader puts parameter sets before each slice of a key frame; FFmpeg takes each for a picture."""
+    film = films.encode(tmp_path / "film.mp4", range(200), options={"x264-params": "slices=4"}, draw=films.noisy_edges)
+    metrics = CameraMetrics()
+    with RtspCamera(play(film)) as camera:
+        frames = frames_of(camera.url, 80, metrics=metrics, transport=transport)
+    numbers = [films.read_number(frame.image) for frame in frames]
+    assert numbers == sorted(set(numbers))
+    assert (
+        max(difference(frame.image, number, films.noisy_edges) for number, frame in zip(numbers, frames, strict=True))
+        < 8
+    )
+    assert not metrics.read().sampled.get("undecodable")
+    clocks = [frame.clock for frame in frames]
+    assert "arrival" not in clocks[clocks.index("rtcp") :], "key frames have the camera's report, too"
+
+
 @pytest.mark.parametrize(
     ("rotation", "corners"),
     [

@@ -93,6 +93,7 @@ def test_a_webcam_by_its_id(webcam, tmp_path):
         ("busy", {}, "another program uses it"),
         ("metadata", {}, NO_PICTURES),
         (None, {"format": "h264"}, "it does not give h264: `v4l2-ctl --list-formats-ext` shows what it gives"),
+        (None, {"format": "nv12"}, "it does not give nv12: `v4l2-ctl --list-formats-ext` shows what it gives"),
         (None, {"format": "nonsense"}, "it does not give nonsense: `v4l2-ctl --list-formats-ext` shows what it gives"),
     ],
 )
@@ -115,6 +116,34 @@ def test_a_webcam_that_is_unplugged(webcam):
         webcam.unplug()
         last = json.loads(process.stdout.readlines()[-1])
     assert last == {"error": f"{webcam.device}: the stream was lost: no such device"}
+
+
+AGAIN = """
+import sys, threading
+from contextlib import closing
+from pathlib import Path
+from edgepub.camera.sources.factory import make_source
+from edgepub.camera.sources.gate import Gate
+from edgepub.config.source import Webcam
+from edgepub.telemetry.metrics import CameraMetrics
+metrics, kept = CameraMetrics(), []
+source = make_source("cam", Webcam(Path(sys.argv[1])), Gate(None, metrics), loop=False, realtime=False,
+    stall_timeout_s=10, metrics=metrics)
+for _ in range(6):
+    with closing(source.frames(threading.Event())) as frames:
+        kept += [next(frames) for _ in range(8)]
+print(len(kept))
+"""
+
+
+@needs_webcam
+def test_a_webcam_can_be_opened_again_and_again(webcam):
+    """FFmpeg's packets are in the device's memory, which is gone when it is closed."""
+    command = [sys.executable, "-c", AGAIN, str(webcam.device)]
+    done = subprocess.run(
+        command, capture_output=True, text=True, env={**os.environ, **webcam.environment}, check=False
+    )
+    assert (done.returncode, done.stdout) == (0, "48\n")
 
 
 @needs_webcam

@@ -134,6 +134,7 @@ static int answer(int fd, unsigned long request, void *data) {
         buffer->m.offset = buffer->index;
         return 0;
     case VIDIOC_QBUF:
+        if (queued == BUFFERS) return fail(EINVAL);
         queue[queued++] = buffer->index;
         return 0;
     case VIDIOC_DQBUF:

@@ -114,8 +114,9 @@ class WebContents:
 
         """
         options = read_ffmpeg_options({"rw_timeout": f"{self._timeout_s * 1e6:.0f}"}, is_trusted=self._is_trusted)
+        explain = partial(describe_open_error, name)
         try:
-            with open_stream(name, str(self), options, explain=partial(describe_open_error, name)) as stream:
+            with open_stream(name, str(self), options, explain=explain, read_timeout_s=self._timeout_s) as stream:
                 yield stream
         except av.FFmpegError as error:
             raise SourceError(f"{self}: {describe_lost(error)}") from None

@@ -18,6 +18,7 @@ from edgepub.camera.sources.picture import Converter
 from edgepub.camera.sources.stream import Stream
 from edgepub.core.errors import SourceError
 
+_SIGN_OF_LIFE_S = 0.5
 _MAX_SMALL_PIXELS = 640 * 480
 
 
@@ -69,20 +70,22 @@ class FileSource:
         self._gate.reset()
         progress = _Progress()
         while not stopping.is_set():
-            before = progress.decoded
+            before, problem = progress.decoded, ""
             names = self._contents.names()
             for name in names:
                 try:
                     yield from self._play(name, progress, stopping)
-                except SourceError:
+                except SourceError as error:
                     if len(names) == 1:
                         raise
                     self._gate.count_undecodable()
+                    problem = f"; the last: {error}"
+                    yield None
                 if stopping.is_set():
                     return
             if progress.decoded == before:
                 what = "a video without a frame" if len(names) == 1 else f"none of {len(names)} files can be decoded"
-                raise SourceError(f"{what}: {self}")
+                raise SourceError(f"{what}: {self}{problem}")
             if not self._loop:
                 return
 
@@ -94,11 +97,15 @@ class FileSource:
                 progress.number += 1
                 if picture is None:
                     self._gate.count_undecodable()
+                    yield None
                     continue
                 progress.decoded += 1
                 media_s = progress.media_s + clock.due_s(picture.time)
-                if self.live:
-                    stopping.wait(max(0.0, progress.began_s + media_s - time.monotonic()))
+                while self.live and (left_s := progress.began_s + media_s - time.monotonic()) > 0:
+                    if stopping.wait(min(left_s, _SIGN_OF_LIFE_S)):
+                        return
+                    if left_s > _SIGN_OF_LIFE_S:
+                        yield None
                 if stopping.is_set():
                     return
                 if self._gate.admit(media_s):

@@ -21,7 +21,7 @@ def list_files(path: Path) -> list[Path]:
     """Return the files of a source, in the order of the numbers in their names.
 
     Raises:
-        SourceError: there are none.
+        SourceError: there are none, or it is no pattern.
         OSError: the folder cannot be read.
 
     """
@@ -29,7 +29,7 @@ def list_files(path: Path) -> list[Path]:
         found = [each for each in path.iterdir() if each.suffix.lower() in _PICTURES]
         missing = "no pictures in the folder"
     elif _is_pattern(path):
-        found = list(Path(path.anchor).glob(str(path.relative_to(path.anchor))))
+        found = _find_matches(path)
         missing = "no file matches"
     else:
         return [path]
@@ -57,5 +57,14 @@ def open_file(path: Path) -> BufferedReader:
     return BufferedReader(FileIO(path))
 
 
+def _find_matches(path: Path) -> list[Path]:
+    """Return the files that match a pattern. A folder that exists is no pattern, whatever its name is."""
+    folder = next(parent for parent in path.parents if parent.exists())
+    try:
+        return [found for found in folder.glob(str(path.relative_to(folder))) if not found.is_dir()]
+    except (ValueError, NotImplementedError) as error:
+        raise SourceError(f"not a pattern: {str(error).lower()}: {path}") from None
+
+
 def _by_number(path: Path) -> list[tuple[bool, int, str]]:
-    return [(part.isdigit(), int(part) if part.isdecimal() else 0, part) for part in _DIGITS.split(path.name)]
+    return [(part.isdecimal(), int(part) if part.isdecimal() else 0, part) for part in _DIGITS.split(str(path))]

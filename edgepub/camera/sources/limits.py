@@ -22,6 +22,13 @@ _PROTOCOLS = (
     "http,https,httpproxy,tls,dtls,tcp,udp,udplite,rtp,srtp,srt,crypto,"
     "rtmp,rtmpe,rtmps,rtmpt,rtmpte,rtmpts,ffrtmphttp,ffrtmpcrypt"
 )
+# Where Linux distributions keep the certificates of the authorities that they trust, if Python does not know either.
+_AUTHORITIES = (
+    "/etc/ssl/certs/ca-certificates.crt",
+    "/etc/pki/tls/certs/ca-bundle.crt",
+    "/etc/ssl/ca-bundle.pem",
+    "/etc/ssl/cert.pem",
+)
 # Without this FFmpeg watches a stream for five seconds, to learn its frame rate, before it gives the first frame.
 _DEFAULTS = {"fpsprobesize": "0"}
 
@@ -53,8 +60,10 @@ def read_ffmpeg_options(
     options = {key: value for key, _, value in pairs if key and value}
     always = {"protocol_whitelist": protocols, "tls_verify": "0" if is_trusted else "1"}
     # FFmpeg here does not know where this system keeps the certificates that it trusts.
-    if authorities := ssl.get_default_verify_paths().cafile:
-        always["ca_file"] = authorities
+    for authorities in (ssl.get_default_verify_paths().cafile, *_AUTHORITIES):
+        if authorities and Path(authorities).is_file():
+            always["ca_file"] = authorities
+            break
     return {**always, **({**_DEFAULTS, **defaults} if given is None else options)}
 
 

@@ -16,9 +16,10 @@ from edgepub.camera.sources.decoder import Decoder
 from edgepub.camera.sources.frozen import FrozenPicture
 from edgepub.camera.sources.gate import Gate
 from edgepub.camera.sources.lateness import Lateness
+from edgepub.camera.sources.packets import VideoPacket
 from edgepub.camera.sources.picture import Converter
 from edgepub.camera.sources.selection import Choice, Selection
-from edgepub.camera.sources.stream import Stream, VideoPacket
+from edgepub.camera.sources.stream import Stream
 from edgepub.camera.sources.stream_clock import Arrival, StreamClock
 from edgepub.core.errors import SourceError
 from edgepub.telemetry.logs import CameraLogger

@@ -3,7 +3,7 @@
 from typing import NamedTuple
 
 from edgepub.camera.attention import Attention
-from edgepub.camera.sources.stream import VideoPacket
+from edgepub.camera.sources.packets import VideoPacket
 from edgepub.config.capture import DecodeMode
 
 _MAX_KEPT_BYTES = 16_000_000

@@ -7,26 +7,26 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from io import BufferedReader
 from math import inf
-from typing import TYPE_CHECKING, TypeAlias, cast
+from typing import Any, cast
 
 import av
 from av.video.stream import VideoStream
 
 from edgepub.camera.sources.limits import limit_ffmpeg
 from edgepub.camera.sources.media_clock import MediaClock
+from edgepub.camera.sources.packets import JoinedPictures, VideoPacket, join_packets
 from edgepub.camera.sources.stream_clock import Arrival, StreamClock
 from edgepub.core.errors import SourceError
 
-if TYPE_CHECKING:
-    VideoPacket: TypeAlias = av.Packet[VideoStream]
-else:  # the class itself takes no argument
-    VideoPacket = av.Packet
 _OPEN_TIMEOUT_S = 10.0
 _MAX_BAD_READS = 200  # in a row
 _INVALID_DATA = -1094995529, "Invalid data found when processing input"  # AVERROR_INVALIDDATA
 _LOST_PACKETS = "RTP: missed"
+_SAY_THEIR_LENGTH = frozenset({"mov,mp4,m4a,3gp,3g2,mj2", "matroska,webm"})
+_TEXT = "tty"  # FFmpeg draws the characters of a text
 _IN_PARTS = frozenset({"hls", "dash"})
 _MAX_PART_LATE_S = 0.5
+_IN_SLICES = frozenset({"h264", "hevc"})
 _NO_TIMESTAMPS = 0x0080  # AVFMT_NOTIMESTAMPS
 _MAX_BURST_S = 1.0
 _MAX_PERIOD_S = 0.5
@@ -52,19 +52,23 @@ class Stream:
         # FFmpeg's formats of bare pictures.
         self.is_single_picture = container.format.name == "image2" or container.format.name.endswith("_pipe")
         """Whether the source is one picture, as cameras give at an address for snapshots."""
-        self.is_finite = container.size > 0
-        """Whether the server says how long it is: a file. (A live stream may say how long a film is meant to be.)"""
+        name = container.format.name
+        says_length = container.size > 0 or (bool(container.duration) and name in _SAY_THEIR_LENGTH)
+        self.is_finite = says_length and not self.is_single_picture and name not in _IN_PARTS
+        """Whether it is a film with an end. (A live AVI says how long it is meant to be; a playlist has a size.)"""
+        self._is_device = "v4l2" in name
         self._container = container
         self._log = log
         self._time_base = float(video.time_base or 0)
         self._has_timestamps = not container.format.flags & _NO_TIMESTAMPS
+        self._joins = container.format.name == "rtsp" and video.codec_context.name in _IN_SLICES
         self._comes_in_parts = container.format.name in _IN_PARTS
 
         self.wait: Callable[[], None] = lambda: None
         """Waits for the next packet, where FFmpeg would wait without an end."""
 
     def packets(self, stopping: threading.Event) -> Iterator[VideoPacket]:
-        """Yield the packets of the video until the stream ends; `is_corrupt`: something is missing before it.
+        """Return the packets of the video until the stream ends; `is_corrupt`: something is missing before it.
 
         Args:
             stopping: ends it, also while only the sound goes on.
@@ -73,7 +77,11 @@ class Stream:
             FFmpegError: the stream is lost.
 
         """
-        demuxed = self._container.demux()
+        packets = self._read(stopping)
+        return JoinedPictures().join(packets) if self._joins else packets
+
+    def _read(self, stopping: threading.Event) -> Iterator[VideoPacket]:
+        demuxed = self._demux()
         is_corrupt, bad_reads = False, 0
         while not stopping.is_set():
             self.wait()
@@ -88,7 +96,7 @@ class Stream:
                 is_corrupt, bad_reads = is_corrupt or not isinstance(error, IndexError), bad_reads + 1
                 if bad_reads > _MAX_BAD_READS:
                     raise av.error.InvalidDataError(*_INVALID_DATA) from None
-                demuxed = self._container.demux()  # the next packet may be good
+                demuxed = self._demux()  # the next packet may be good
                 continue
             if packet.stream_index != self.video.index:
                 continue
@@ -102,7 +110,16 @@ class Stream:
                 packet.is_corrupt = False  # the counters of MPEG-TS may begin again with each part
             if is_corrupt:
                 packet.is_corrupt, is_corrupt = True, False
-            yield cast("VideoPacket", packet)
+            yield packet
+
+    def _demux(self) -> Iterator[VideoPacket]:
+        if not self._is_device:
+            yield from cast("Iterator[VideoPacket]", self._container.demux())
+            return
+        # The memory of a packet is the device's, and gone when that is closed. So it is copied, and kept nowhere, also
+        # not in PyAV, whose generators keep their last one.
+        while (packet := _copy(next(self._container.demux(), None))) is not None:
+            yield packet
 
     def arriving(self, clock: StreamClock, stopping: threading.Event) -> Iterator[tuple[VideoPacket, Arrival]]:
         """Yield the packets of a live stream, each with its arrival, until it ends or `stopping` is set.
@@ -177,6 +194,10 @@ class Stream:
         return None if timestamp is None or not self._has_timestamps else timestamp * self._time_base
 
 
+def _copy(packet: "av.Packet[Any] | None") -> VideoPacket | None:
+    return join_packets([packet]) if packet is not None and packet.size else packet
+
+
 def _fill_timestamps(packets: list[VideoPacket]) -> None:
     """Give packets without a timestamp, as often the first one, that of the following packet."""
     for packet, following in zip(reversed(packets[:-1]), reversed(packets[1:]), strict=True):
@@ -191,6 +212,7 @@ def open_stream(
     options: Mapping[str, str],
     form: str | None = None,
     explain: Callable[[av.FFmpegError, str, float], str] | None = None,
+    read_timeout_s: float | None = None,
 ) -> Iterator[Stream]:
     """Open a stream in this thread, and close it at the end.
 
@@ -201,6 +223,7 @@ def open_stream(
         form: FFmpeg's name of the format; None: look for it.
         explain: says why it cannot be opened: gets the error, what FFmpeg wrote to its log, and the seconds that it
             took.
+        read_timeout_s: how long a read may take.
 
     Raises:
         SourceError: it cannot be opened, and why.
@@ -217,8 +240,11 @@ def open_stream(
                 format=form,
                 container_options=dict(options),
                 metadata_errors="replace",
-                timeout=(_OPEN_TIMEOUT_S, None),
+                timeout=(_OPEN_TIMEOUT_S, read_timeout_s),
             )
+            if container.format.name == _TEXT:
+                container.close()
+                raise av.error.InvalidDataError(*_INVALID_DATA)
         except av.FFmpegError as error:
             if explain is None:
                 raise

@@ -58,6 +58,7 @@ class WebcamSource:
         self._parts.gate.reset()
         self._check()
         with open_stream(self._device, str(self), self._options(), _FORM, self._explain) as stream:
+            self._check_format(stream.video.codec_context.pix_fmt)
             stream.wait = partial(self._wait, self._find_open(), stopping)
             try:
                 yield from LiveDecoding(stream, str(self), self._parts).shots(stopping)
@@ -94,8 +95,14 @@ class WebcamSource:
         if _NO_CAMERA in log or error.errno == errno.ENOTTY:
             return "it gives no pictures: a webcam often has two devices, and the other one does"
         if self._capture.format and any(text in log for text in _NO_FORMAT):
-            return f"it does not give {self._capture.format}: `v4l2-ctl --list-formats-ext` shows what it gives"
+            return _describe_missing(self._capture.format)
         return (error.strerror or "it gives no picture").lower()
+
+    def _check_format(self, pixels: str | None) -> None:
+        """Check that raw pictures are those that were asked for: FFmpeg takes others if there are none."""
+        form = self._capture.format or ""
+        if self._capture.is_raw and pixels != _FORMATS.get(form, form):
+            raise SourceError(f"{self}: cannot be opened: {_describe_missing(form)}")
 
     def _find_open(self) -> int | None:
         """Return the file descriptor with which FFmpeg has opened the device."""
@@ -124,3 +131,7 @@ class WebcamSource:
         while not stopping.is_set() and not poll.poll(1000 * _POLL_S):
             if time.monotonic() > give_up_s:
                 raise SourceError(f"{self}: the stream was lost: silent")
+
+
+def _describe_missing(form: str) -> str:
+    return f"it does not give {form}: `v4l2-ctl --list-formats-ext` shows what it gives"
