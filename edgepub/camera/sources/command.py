@@ -15,7 +15,7 @@ import av
 from edgepub.camera.frames import Shots
 from edgepub.camera.sources.live_decoding import LiveDecoding, LiveParts
 from edgepub.camera.sources.open_errors import describe_open_error
-from edgepub.camera.sources.stream import open_stream
+from edgepub.camera.sources.opening import open_stream
 from edgepub.core.errors import SourceError
 from edgepub.core.redaction import redact_line
 from edgepub.telemetry.logs import CameraLogger

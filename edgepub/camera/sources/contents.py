@@ -11,7 +11,8 @@ import av
 from edgepub.camera.sources.files import list_files, open_file
 from edgepub.camera.sources.limits import read_ffmpeg_options
 from edgepub.camera.sources.open_errors import describe_lost, describe_open_error
-from edgepub.camera.sources.stream import Stream, open_stream
+from edgepub.camera.sources.opening import open_stream
+from edgepub.camera.sources.stream import Stream
 from edgepub.core.errors import SourceError
 from edgepub.core.redaction import url_origin
 

@@ -12,11 +12,6 @@ _PICTURES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff"
 _DIGITS = re.compile(r"(\d+)")
 
 
-def _is_pattern(path: Path) -> bool:
-    """Return whether a path is a pattern such as ``shots/*.jpg``; a file with such a name is none."""
-    return has_magic(str(path)) and not path.exists()
-
-
 def list_files(path: Path) -> list[Path]:
     """Return the files of a source, in the order of the numbers in their names.
 
@@ -55,6 +50,11 @@ def open_file(path: Path) -> BufferedReader:
     if not status.st_size:
         raise SourceError(f"an empty file: {path}")
     return BufferedReader(FileIO(path))
+
+
+def _is_pattern(path: Path) -> bool:
+    """Return whether a path is a pattern such as ``shots/*.jpg``; a file with such a name is none."""
+    return has_magic(str(path)) and not path.exists()
 
 
 def _find_matches(path: Path) -> list[Path]:

@@ -10,7 +10,7 @@ from edgepub.camera.frames import Shots
 from edgepub.camera.sources.limits import read_ffmpeg_options
 from edgepub.camera.sources.live_decoding import LiveDecoding, LiveParts
 from edgepub.camera.sources.open_errors import describe_lost, describe_open_error
-from edgepub.camera.sources.stream import open_stream
+from edgepub.camera.sources.opening import open_stream
 from edgepub.config.capture import CaptureSettings
 from edgepub.core.errors import SourceError
 from edgepub.core.redaction import url_origin

@@ -14,7 +14,7 @@ import av
 from edgepub.camera.frames import Shots
 from edgepub.camera.sources.live_decoding import LiveDecoding, LiveParts
 from edgepub.camera.sources.open_errors import describe_lost
-from edgepub.camera.sources.stream import open_stream
+from edgepub.camera.sources.opening import open_stream
 from edgepub.config.capture import CaptureSettings
 from edgepub.config.source import Webcam
 from edgepub.core.errors import SourceError

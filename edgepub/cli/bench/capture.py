@@ -62,7 +62,7 @@ def _conversion() -> Table:
     rows = table(title, "camera", "at full size, then made smaller as PySDK does", "straight", "ratio")
     for width, height in ((3840, 2160), (1920, 1080), (1280, 720), (960, 540)):
         film = io.BytesIO(b"".join(make_film(Kind("libx264", width, height, 25), 1.0)))
-        with av.open(film) as container:
+        with av.open(film, "r") as container:
             pictures = list(container.decode(video=0))
         converter = Converter(Gate(None, CameraMetrics()), "bench", 0)
         whole_ms, straight_ms = [], []
