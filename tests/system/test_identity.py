@@ -89,6 +89,18 @@ class Site:
 
         self.reader.wait_for(have_asked, "two questions of each", seconds=100)
 
+    def set_min_score(self, node, value):
+        """Send the command until it is applied: what comes before the node has subscribed is lost."""
+
+        def is_applied():
+            self.reader.publish(f"edgepub/{node}/cam/min_score/set", value)
+            with contextlib.suppress(AssertionError):
+                return self.reader.wait_for(
+                    lambda r: r.last(f"edgepub/{node}/cam/min_score") == value.encode(), "the new value", seconds=2
+                )
+
+        wait_until(is_applied, "the new value")
+
     def retained(self, node="garage"):
         return {topic for topic in self.subscribe().retained() if topic.startswith(f"edgepub/{node}/")}
 
@@ -130,8 +142,7 @@ def managers(tmp_path):
 def fill(site, node="garage", machine=None):
     """Run a node, set and save something, let an event wait on disk, and kill it."""
     daemon = site.start_and_wait(site.settings(node), machine=machine)
-    site.reader.publish(f"edgepub/{node}/cam/min_score/set", "0.8")
-    site.reader.wait_for(lambda r: r.last(f"edgepub/{node}/cam/min_score") == b"0.8", "the new value")
+    site.set_min_score(node, "0.8")
     saved = {"cameras": {"cam": {"zones": {"drawn": ZONE}}}}
     wait_until(lambda: '"0.8"' in (site.state(node) / "state.json").read_text(), "it on disk")
     site.broker.pause()
