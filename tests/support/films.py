@@ -1,5 +1,7 @@
 """Films made for tests: each picture shows its number, and a colour in each corner that tells its orientation."""
 
+import os
+from contextlib import contextmanager
 from fractions import Fraction
 from itertools import pairwise
 
@@ -120,7 +122,7 @@ def encode(
         options |= {"flags": "+ildct+ilme", "x264-params": "tff=1"}
     rate = Fraction(fps).limit_denominator(1001)
     time_base = 1 / rate if times is None else Fraction(1, 30_000)
-    with av.open(str(path), "w", format=container) as film:
+    with _scheduling_kept(), av.open(str(path), "w", format=container) as film:
         stream = film.add_stream(codec, rate=rate, options=options)
         stream.width, stream.height = size
         stream.pix_fmt = pix_fmt
@@ -140,6 +142,16 @@ def encode(
             film.mux(stream.encode(frame))
         film.mux(stream.encode())
     return path
+
+
+@contextmanager
+def _scheduling_kept():
+    """Undo what SVT-AV1 does as root: it gives this thread, and so all that it starts later, real-time priority."""
+    policy, parameters = os.sched_getscheduler(0), os.sched_getparam(0)
+    try:
+        yield
+    finally:
+        os.sched_setscheduler(0, policy, parameters)
 
 
 def change(film, path, changes):

@@ -127,22 +127,8 @@ def install():
     sh("systemctl", "daemon-reload")
 
 
-def start():
-    """Start the service.
-
-    Rarely, PySDK's ZeroMQ ends the process at its start ("Operation not permitted", thread.cpp). Then it must come back
-    by itself.
-    """
-    done = subprocess.run(["systemctl", "start", "edgepub"], capture_output=True, text=True, check=False)
-    if not done.returncode:
-        return
-    if "/zeromq-src/src/thread.cpp" not in sh("journalctl", "-u", "edgepub", "--no-pager", "-n", "20"):
-        stop(f"systemctl start edgepub: {done.stderr}")
-    eventually("it is started again after PySDK has ended it", lambda: prop("ActiveState") == "active")
-
-
 def starts():
-    start()
+    sh("systemctl", "start", "edgepub")
     seen("it is active when `systemctl start` is over", prop("ActiveState") == "active")
     eventually("its status text is right", lambda: "2 of 2 cameras online" in prop("StatusText"))
     payload = json.loads(received("edgepub/box/door/detections"))
@@ -193,10 +179,10 @@ def is_in_the_journal():
 
 
 def comes_back_after_a_kill():
-    before, restarts = boot_id(), int(prop("NRestarts"))
+    before = boot_id()
     sh("kill", "-9", prop("MainPID"))
     eventually("it is started again after kill -9", lambda: boot_id() not in {None, before})
-    seen("once", int(prop("NRestarts")) == restarts + 1, prop("NRestarts"))
+    seen("once", prop("NRestarts") == "1", prop("NRestarts"))
 
 
 def is_restarted_by_the_watchdog():
@@ -246,7 +232,7 @@ def refuses_a_wrong_configuration():
     errors = sh("journalctl", "-u", "edgepub", "-p", "err", "--no-pager")
     seen("as an error", "/etc/edgepub/edgepub.yaml: cameras: needs at least one" in errors, errors)
     configure()
-    start()
+    sh("systemctl", "start", "edgepub")
     seen("and with a right one it starts", prop("ActiveState") == "active")
 
 
@@ -268,7 +254,7 @@ def is_checked_and_purged_by_root():
     sh("systemctl", "stop", "edgepub")
     cleared = sh(edgepub, "discovery", "--purge", "-c", file)
     seen("root's purge clears the node's topics", "edgepub/box/door/status" in cleared, cleared)
-    start()
+    sh("systemctl", "start", "edgepub")
     kept = Path("/var/lib/private/edgepub/state.json")
     eventually("and the service keeps its state as before", lambda: "box/door/status" in kept.read_text())
     seen("in a file of its own user", kept.stat().st_uid == kept.parent.stat().st_uid)
@@ -277,12 +263,12 @@ def is_checked_and_purged_by_root():
 def starts_without_a_broker():
     sh("systemctl", "stop", "edgepub", "broker")
     configure(lambda configuration: configuration.update(startup_timeout_s=2))
-    start()
+    sh("systemctl", "start", "edgepub")
     seen("without a broker it is active, after startup_timeout_s", prop("ActiveState") == "active")
     eventually("and says what is wrong", lambda: "broker: " in prop("StatusText"))
     sh("systemctl", "stop", "edgepub")
     CREDENTIAL.unlink()
-    start()
+    sh("systemctl", "start", "edgepub")
     seen("and without a password as well, for a broker that needs none", prop("ActiveState") == "active")
     configure()
 
