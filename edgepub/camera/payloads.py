@@ -48,7 +48,7 @@ class DetectionsBuilder:
             InvalidResultError: a value does not fit into JSON or the schema.
 
         """
-        width, height = result.frame.size
+        height, width = result.frame.image.shape[:2]
         return validate(
             detections.VALIDATOR,
             {

@@ -73,7 +73,7 @@ class PageUpdates:
             if picture is not None and picture is not self._picture:
                 self._picture = picture
                 frame, objects = picture.seen
-                width, height = frame.size
+                height, width = frame.image.shape[:2]
                 size = {"number": frame.number, "timestamp": frame.timestamp, "width": width, "height": height}
                 update["frame"] = {**size, "detections": objects}
             if update:
