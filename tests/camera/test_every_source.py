@@ -21,16 +21,13 @@ import pytest
 import trustme
 from pydantic import ValidationError
 
-from edgepub.camera.sources.factory import make_source
-from edgepub.camera.sources.gate import Gate
 from edgepub.cli.bench.camera_films import Kind, encode
 from edgepub.cli.bench.live_camera import LiveStream
-from edgepub.config.camera import CameraSettings
 from edgepub.core.errors import SourceError
-from edgepub.telemetry.metrics import CameraMetrics
 from tests.support import films
 from tests.support.jpeg_camera import JpegCamera, part, png
 from tests.support.rtsp import RtspCamera, can_serve, play
+from tests.support.sources import listening, open_camera
 from tests.support.waiting import free_port
 
 UPRIGHT = ["top left", "top right", "bottom right", "bottom left"]
@@ -82,30 +79,13 @@ class Site:
 
     def answering(self, answer, context=None):
         """Return the port of a server that gives one answer to everybody."""
-        listener = socket.create_server(("127.0.0.1", 0))
 
-        def serve():
-            while True:
-                try:
-                    connection = listener.accept()[0]
-                except OSError:
-                    return
-                try:
-                    with (
-                        connection,
-                        context.wrap_socket(connection, server_side=True) if context else connection as end,
-                    ):
-                        end.recv(4000)
-                        end.sendall(answer)
-                except OSError:
-                    pass
+        def reply(connection):
+            with context.wrap_socket(connection, server_side=True) if context else connection as end:
+                end.recv(4000)
+                end.sendall(answer)
 
-        thread = threading.Thread(target=serve)
-        thread.start()
-        self._stack.callback(thread.join)
-        self._stack.callback(listener.close)
-        self._stack.callback(listener.shutdown, socket.SHUT_RDWR)
-        return listener.getsockname()[1]
+        return self._stack.enter_context(listening(reply))
 
     def send(self, url, film):
         """Send a film by UDP at its own rate, again and again."""
@@ -356,18 +336,7 @@ def site(tmp_path):
 
 def opened(source, settings):
     source = source if isinstance(source, int | list) else str(source)
-    settings = CameraSettings.model_validate({"model": "m", "source": source, "stall_timeout_s": 5, **settings})
-    metrics = CameraMetrics()
-    return make_source(
-        "cam",
-        settings.resolved_source,
-        Gate(settings.max_fps, metrics),
-        loop=settings.loop,
-        realtime=settings.realtime,
-        stall_timeout_s=settings.stall_timeout_s,
-        metrics=metrics,
-        capture=settings.capture,
-    )
+    return open_camera(source=source, stall_timeout_s=5, **settings)
 
 
 def skip_without_server(name):

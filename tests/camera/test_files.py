@@ -11,26 +11,10 @@ import cv2
 import numpy as np
 import pytest
 
-from edgepub.camera.sources.factory import make_source
-from edgepub.camera.sources.gate import Gate
-from edgepub.config.capture import CaptureSettings
 from edgepub.core.errors import SourceError
 from edgepub.telemetry.metrics import CameraMetrics
 from tests.support import films
-
-
-def open_source(source, *, loop=False, realtime=False, metrics=None, max_fps=None, **capture):
-    metrics = metrics or CameraMetrics()
-    return make_source(
-        "cam",
-        source,
-        Gate(max_fps, metrics),
-        loop=loop,
-        realtime=realtime,
-        capture=CaptureSettings(**capture),
-        stall_timeout_s=5,
-        metrics=metrics,
-    )
+from tests.support.sources import open_source
 
 
 def frames_of(source, count=None, **options):
@@ -147,17 +131,7 @@ def test_patterns_with_odd_names(tmp_path):
 
 
 def test_pictures_that_are_far_apart_are_no_stall(folder):
-    metrics = CameraMetrics()
-    source = make_source(
-        "cam",
-        folder,
-        Gate(None, metrics),
-        loop=False,
-        realtime=True,
-        capture=CaptureSettings(fps=0.4),
-        stall_timeout_s=1,
-        metrics=metrics,
-    )
+    source = open_source(folder, realtime=True, stall_timeout_s=1, fps=0.4)
     with closing(source.frames(threading.Event())) as frames:
         assert [films.read_number(next(frames).image) for _ in range(2)] == [1, 2]
 

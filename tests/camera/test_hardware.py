@@ -12,13 +12,10 @@ import psutil
 import pytest
 from pydantic import ValidationError
 
-from edgepub.camera.sources.factory import make_source
-from edgepub.camera.sources.gate import Gate
-from edgepub.config.camera import CameraSettings
 from edgepub.core.errors import SourceError
-from edgepub.telemetry.metrics import CameraMetrics
 from tests.support import films
 from tests.support.rtsp import RtspCamera, needs_rtsp_server, play
+from tests.support.sources import open_camera
 
 needs_ffmpeg = pytest.mark.skipif(not shutil.which("ffmpeg"), reason="no ffmpeg here: apt-get install ffmpeg")
 FFMPEG = """#!{python}
@@ -29,23 +26,8 @@ shutil.copyfileobj(open("{directory}/film.nut", "rb"), sys.stdout.buffer)
 """
 
 
-def opened(url, **capture):
-    settings = CameraSettings.model_validate({"model": "m", "source": url, "capture": capture})
-    metrics = CameraMetrics()
-    return make_source(
-        "cam",
-        settings.resolved_source,
-        Gate(None, metrics),
-        loop=False,
-        realtime=False,
-        stall_timeout_s=10,
-        metrics=metrics,
-        capture=settings.capture,
-    )
-
-
 def read(url, count, **capture):
-    with closing(opened(url, **capture).frames(threading.Event())) as frames:
+    with closing(open_camera(source=url, capture=capture).frames(threading.Event())) as frames:
         return list(islice(frames, count))
 
 
@@ -83,7 +65,7 @@ def test_key_frames_only(camera):
 @needs_ffmpeg
 @needs_rtsp_server
 def test_the_password_is_in_no_argument_of_the_process_which_ends(camera):
-    with closing(opened(camera, hardware="auto").frames(threading.Event())) as frames:
+    with closing(open_camera(source=camera, capture={"hardware": "auto"}).frames(threading.Event())) as frames:
         next(frames)
         (child,) = psutil.Process().children()[-1:]
         assert child.name() == "ffmpeg"
@@ -158,4 +140,4 @@ def test_without_ffmpeg_it_is_named(monkeypatch, tmp_path):
 )
 def test_where_it_does_not_apply(source, capture, line):
     with pytest.raises(ValidationError, match=line):
-        opened(source, hardware="vaapi", **capture)
+        open_camera(source=source, capture={"hardware": "vaapi", **capture})

@@ -32,18 +32,13 @@ READ = """
 import json, sys, threading
 from contextlib import closing
 from itertools import islice
-from edgepub.camera.sources.factory import make_source
-from edgepub.camera.sources.gate import Gate
-from edgepub.config.capture import CaptureSettings
-from edgepub.telemetry.metrics import CameraMetrics
 from tests.support import films
 from tests.support.rtsp import RtspCamera, play
+from tests.support.sources import open_source
 with RtspCamera(play(sys.argv[1]), "multicast", "address=10.9.0.1", within=("ip", "netns", "exec", "camera")) as camera:
     url = camera.url.replace("127.0.0.1", "10.9.0.1")
     for transport in ("multicast", "auto"):
-        metrics = CameraMetrics()
-        source = make_source("cam", url, Gate(None, metrics), loop=False, realtime=False, metrics=metrics,
-            capture=CaptureSettings(transport=transport), stall_timeout_s=5)
+        source = open_source(url, transport=transport)
         with closing(source.frames(threading.Event())) as frames:
             print(json.dumps([films.read_number(frame.image) for frame in islice(frames, 25)]))
 """

@@ -1,38 +1,24 @@
 """Why a source cannot be opened: one line each, from real servers."""
 
-import socket
 import threading
-from contextlib import closing, contextmanager
+from contextlib import closing
 
 import av
 import numpy as np
 import pytest
 
-from edgepub.camera.sources.factory import make_source
-from edgepub.camera.sources.gate import Gate
-from edgepub.config.capture import CaptureSettings
 from edgepub.core.errors import SourceError
-from edgepub.telemetry.metrics import CameraMetrics
 from tests.support import films
 from tests.support.jpeg_camera import JpegCamera
 from tests.support.rtsp import RtspCamera, needs_rtsp_server, play
+from tests.support.sources import listening, open_source
 
 SECRET = "S3cret"
 
 
 def why(url, *, transport="auto", stall_timeout_s=2):
     """Return the line about a source that gives no frame."""
-    metrics = CameraMetrics()
-    source = make_source(
-        "cam",
-        url,
-        Gate(None, metrics),
-        loop=False,
-        realtime=False,
-        capture=CaptureSettings(transport=transport),
-        stall_timeout_s=stall_timeout_s,
-        metrics=metrics,
-    )
+    source = open_source(url, transport=transport, stall_timeout_s=stall_timeout_s)
     with pytest.raises(SourceError) as caught, closing(source.frames(threading.Event())) as frames:
         next(frames)
     line = str(caught.value)
@@ -47,27 +33,6 @@ def film(tmp_path_factory):
     return films.encode(tmp_path_factory.mktemp("film") / "film.mp4", range(100))
 
 
-@contextmanager
-def listening(answer):
-    """A server on loopback; `answer` gets each connection."""
-    with socket.create_server(("127.0.0.1", 0)) as server:
-
-        def serve():
-            while True:
-                try:
-                    connection = server.accept()[0]
-                except OSError:
-                    return
-                with connection:
-                    answer(connection)
-
-        thread = threading.Thread(target=serve)
-        thread.start()
-        yield server.getsockname()[1]
-        server.shutdown(socket.SHUT_RDWR)
-        thread.join()
-
-
 @needs_rtsp_server
 @pytest.mark.parametrize("method", ["basic", "digest"])
 def test_a_password_that_is_wrong_or_missing(film, method):
@@ -75,16 +40,7 @@ def test_a_password_that_is_wrong_or_missing(film, method):
         address = camera.url.removeprefix("rtsp://")
         assert why(f"rtsp://admin:{SECRET}@{address}") == "cannot be opened: wrong user or password (401)"
         assert why(camera.url) == "cannot be opened: the camera asks for a user and a password (401)"
-        metrics = CameraMetrics()
-        good = make_source(
-            "cam",
-            f"rtsp://admin:right@{address}",
-            Gate(None, metrics),
-            loop=False,
-            realtime=False,
-            stall_timeout_s=5,
-            metrics=metrics,
-        )
+        good = open_source(f"rtsp://admin:right@{address}")
         with closing(good.frames(threading.Event())) as frames:
             assert next(frames).image.shape == (240, 320, 3)
 
@@ -103,10 +59,7 @@ def test_a_camera_that_only_does_udp(film):
             line
             == "cannot be opened: the camera does not send in this way (461): set capture.transport to auto, tcp or udp"
         )
-        metrics = CameraMetrics()
-        source = make_source(
-            "cam", camera.url, Gate(None, metrics), loop=False, realtime=False, stall_timeout_s=5, metrics=metrics
-        )
+        source = open_source(camera.url)
         with closing(source.frames(threading.Event())) as frames:
             assert next(frames).image.shape == (240, 320, 3)
 

@@ -1,21 +1,17 @@
 """Cameras with TLS: their certificates are verified, unless `tls_insecure` says not to."""
 
-import socket
 import ssl
 import threading
-from contextlib import closing
+from contextlib import ExitStack, closing
 from itertools import islice
 
 import pytest
 import trustme
 
-from edgepub.camera.sources.factory import make_source
-from edgepub.camera.sources.gate import Gate
-from edgepub.config.capture import CaptureSettings
 from edgepub.core.errors import SourceError
-from edgepub.telemetry.metrics import CameraMetrics
 from tests.support import films
 from tests.support.rtsp import RtspCamera, needs_rtsp_server, play
+from tests.support.sources import listening, open_source
 
 UNTRUSTED = (
     "cannot be opened: TLS: this computer does not trust its certificate (certificate failed verification): if it is "
@@ -25,17 +21,7 @@ OTHER_HOST = UNTRUSTED.replace("certificate failed verification", "certificate's
 
 
 def numbers_of(url, count, **capture):
-    metrics = CameraMetrics()
-    source = make_source(
-        "cam",
-        url,
-        Gate(None, metrics),
-        loop=False,
-        realtime=False,
-        capture=CaptureSettings(**capture),
-        stall_timeout_s=5,
-        metrics=metrics,
-    )
+    source = open_source(url, **capture)
     with closing(source.frames(threading.Event())) as frames:
         return [films.read_number(frame.image) for frame in islice(frames, count)]
 
@@ -61,36 +47,19 @@ def trusted(authority, tmp_path, monkeypatch):
 @pytest.fixture
 def serve():
     """Returns a function that serves a certificate, and nothing after it; returns the port."""
-    listeners, threads = [], []
+    with ExitStack() as stack:
 
-    def start(certificate):
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        certificate.configure_cert(context)
-        listener = socket.create_server(("127.0.0.1", 0))
-        listeners.append(listener)
+        def start(certificate):
+            context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+            certificate.configure_cert(context)
 
-        def run():
-            while True:
-                try:
-                    connection = listener.accept()[0]
-                except OSError:
-                    return
-                try:
-                    with connection, context.wrap_socket(connection, server_side=True) as secured:
-                        secured.recv(100)
-                except OSError:
-                    pass
+            def answer(connection):
+                with context.wrap_socket(connection, server_side=True) as secured:
+                    secured.recv(100)
 
-        threads.append(threading.Thread(target=run))
-        threads[-1].start()
-        return listener.getsockname()[1]
+            return stack.enter_context(listening(answer))
 
-    yield start
-    for listener in listeners:
-        listener.shutdown(socket.SHUT_RDWR)
-        listener.close()
-    for thread in threads:
-        thread.join()
+        yield start
 
 
 @pytest.mark.parametrize("scheme", ["https", "rtsps", "rtmps", "tls"])

@@ -14,16 +14,10 @@ NO_PICTURES = "it gives no pictures: a webcam often has two devices, and the oth
 READ = """
 import json, sys, threading, time
 from contextlib import closing
-from edgepub.camera.sources.factory import make_source
-from edgepub.camera.sources.gate import Gate
-from edgepub.config.camera import CameraSettings
 from edgepub.core.errors import SourceError
-from edgepub.telemetry.metrics import CameraMetrics
 from tests.support import films
-settings = CameraSettings.model_validate({"model": "m", **json.loads(sys.argv[1])})
-metrics = CameraMetrics()
-source = make_source("cam", settings.resolved_source, Gate(settings.max_fps, metrics), loop=False, realtime=False,
-    stall_timeout_s=settings.stall_timeout_s, metrics=metrics, capture=settings.capture)
+from tests.support.sources import open_camera
+source = open_camera(**json.loads(sys.argv[1]))
 try:
     with closing(source.frames(threading.Event())) as frames:
         for _ in range(int(sys.argv[2])):
@@ -121,14 +115,8 @@ def test_a_webcam_that_is_unplugged(webcam):
 AGAIN = """
 import sys, threading
 from contextlib import closing
-from pathlib import Path
-from edgepub.camera.sources.factory import make_source
-from edgepub.camera.sources.gate import Gate
-from edgepub.config.source import Webcam
-from edgepub.telemetry.metrics import CameraMetrics
-metrics, kept = CameraMetrics(), []
-source = make_source("cam", Webcam(Path(sys.argv[1])), Gate(None, metrics), loop=False, realtime=False,
-    stall_timeout_s=10, metrics=metrics)
+from tests.support.sources import open_camera
+source, kept = open_camera(source=sys.argv[1]), []
 for _ in range(6):
     with closing(source.frames(threading.Event())) as frames:
         kept += [next(frames) for _ in range(8)]

@@ -59,7 +59,7 @@ class StandInWebcam:
         return int((self.directory / "fps").read_text())
 
     def unplug(self):
-        """End it; whoever reads it gets an error."""
+        """Unplug it: its reader gets an error."""
         self._ended.set()
         self._thread.join()
         for end in (self._slave, self._master):

@@ -62,7 +62,7 @@ def _find_matches(path: Path) -> list[Path]:
     folder = next(parent for parent in path.parents if parent.exists())
     try:
         return [found for found in folder.glob(str(path.relative_to(folder))) if not found.is_dir()]
-    except (ValueError, NotImplementedError) as error:
+    except ValueError as error:  # `**` beside other characters
         raise SourceError(f"not a pattern: {str(error).lower()}: {path}") from None
 
 

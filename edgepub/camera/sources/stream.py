@@ -26,7 +26,6 @@ _MAX_BURST_S = 1.0
 _MAX_PERIOD_S = 0.5
 _MAX_BURST_OF_STREAM_S = 5.0  # what FFmpeg reads ahead, at most, while it opens a stream
 _WALLCLOCK = slice(0, 8)  # of AVProducerReferenceTime
-_NS = 1e-9
 
 
 class Stream:
