@@ -3,18 +3,17 @@
 The texts of the errors quote nothing of the object: it may be long, and equal mistakes are logged once.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from math import floor, isfinite
 from numbers import Number
 from operator import index
 from typing import Any
 
+from edgepub.camera.frames import ToFrame
 from edgepub.camera.label_length import shorten_label
 from edgepub.core.errors import InvalidResultError
 
 _MIN_INT32, _MAX_INT32 = -(2**31), 2**31 - 1
-
-_ToFrame = Callable[[float, float], tuple[float, float]]
 
 
 def check_dictionary(raw: object) -> None:
@@ -77,7 +76,7 @@ def convert(
     landmarks: list[Any] | tuple[Any, ...],
     width: int,
     height: int,
-    to_frame: _ToFrame | None,
+    to_frame: ToFrame | None,
 ) -> dict[str, Any]:
     """Return one object in the payload's form, its box clipped to the frame."""
     x1, y1, x2, y2 = _read_box(raw, to_frame) if "bbox" in raw else (0.0, 0.0, width, height)
@@ -113,7 +112,7 @@ def convert(
     return detection
 
 
-def _read_box(raw: Mapping[str, Any], to_frame: _ToFrame | None) -> tuple[float, float, float, float]:
+def _read_box(raw: Mapping[str, Any], to_frame: ToFrame | None) -> tuple[float, float, float, float]:
     try:
         x1, y1, x2, y2 = map(float, raw["bbox"])
         if to_frame:
@@ -136,7 +135,7 @@ def _read_category(category: Any) -> int:  # noqa: ANN401  (from a model)
     return number
 
 
-def _convert_landmark(mark: Mapping[str, Any], to_frame: _ToFrame | None) -> dict[str, Any]:
+def _convert_landmark(mark: Mapping[str, Any], to_frame: ToFrame | None) -> dict[str, Any]:
     try:
         x, y = map(float, mark["landmark"][:2])
         if to_frame:

@@ -7,16 +7,57 @@ from typing import Any, Literal, NamedTuple, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+_MIN_REDUCTION = 1.5  # with less, PySDK is as fast
 Clock = Literal["rtcp", "arrival", "file"]
 """How it is known when a picture was taken: `rtcp`: the camera says so; `arrival`: its packet came then; `file`: it was
 read from a file then."""
+
+
+class Fit(NamedTuple):
+    """The size that a model takes. A much larger picture is converted straight to it."""
+
+    width: int
+    height: int
+    keeps_aspect: bool
+    """Whether the model is given the whole picture with its aspect ratio, and something around it."""
+
+    def size(self, width: int, height: int) -> tuple[int, int] | None:
+        """Return the width and height to convert a picture to; None: its own.
+
+        They are the ones to which PySDK would make the picture smaller, so that it has nothing left to do.
+        """
+        if self.width * _MIN_REDUCTION > width or self.height * _MIN_REDUCTION > height:
+            return None
+        if not self.keeps_aspect:
+            return self.width, self.height
+        scale = min(self.width / width, self.height / height)
+        return min(round(width * scale), self.width), min(round(height * scale), self.height)
+
+
+class Picture(NamedTuple):
+    """The pixels of a frame, for the model; and at full size, if that is another one."""
+
+    image: NDArray[Any]
+    """Pixels, shape (height, width, 3), unsigned bytes in the order blue, green, red."""
+    full: "FullPicture | None" = None
+    """The picture as the camera gave it; None: it is `image`."""
+
+
+class FullPicture(Protocol):
+    """A picture that is converted only when somebody looks at it; for any thread."""
+
+    width: int
+    height: int
+
+    def image(self) -> NDArray[Any]:
+        """Return its pixels, like those of a `Frame`."""
 
 
 class Frame(NamedTuple):
     """One image and its place in its source."""
 
     image: NDArray[Any]
-    """Pixels, shape (height, width, 3), unsigned bytes in the order blue, green, red."""
+    """Pixels for the model, shape (height, width, 3), unsigned bytes in the order blue, green, red."""
     number: int
     """The frame's number in its source, from 1."""
     timestamp: float
@@ -29,25 +70,43 @@ class Frame(NamedTuple):
     open."""
     clock: Clock = "arrival"
     """How `timestamp` and `captured_s` are known."""
+    full: FullPicture | None = None
+    """The picture at its full size; None: it is `image`."""
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """The picture's full width and height, in which results are given."""
+        if self.full is not None:
+            return self.full.width, self.full.height
+        height, width = self.image.shape[:2]
+        return width, height
+
+    @property
+    def full_image(self) -> NDArray[Any]:
+        """The picture's pixels at its full size."""
+        return self.image if self.full is None else self.full.image()
 
 
 class Shot(NamedTuple):
     """A frame whose pixels are not converted yet, which may turn out not to be worth it."""
 
-    convert: Callable[[], NDArray[Any] | None]
+    convert: "Callable[[Fit | None], Picture | None]"
     """Returns the pixels; None if they cannot be converted."""
     frame: Frame
     """The frame, without its pixels."""
 
-    def to_frame(self) -> Frame | None:
+    def to_frame(self, fit: Fit | None) -> Frame | None:
         """Convert the pixels and return the frame; None if they cannot be converted.
+
+        Args:
+            fit: the size that the model takes; None: full size.
 
         Raises:
             SourceError: no frame of this source can be converted.
 
         """
-        image = self.convert()
-        return None if image is None else self.frame._replace(image=image)
+        picture = self.convert(fit)
+        return None if picture is None else self.frame._replace(image=picture.image, full=picture.full)
 
 
 NO_PIXELS: NDArray[Any] = np.empty((0, 0, 3), np.uint8)
@@ -68,8 +127,12 @@ class FrameSource(Protocol):
     def live(self) -> bool:
         """Whether a frame that is not taken immediately gets old: true for a camera, false for a file."""
 
-    def frames(self, stopping: threading.Event) -> Frames:
+    def frames(self, stopping: threading.Event, fit: Fit | None = None) -> Frames:
         """Open the source and yield its frames, until it ends or `stopping` is set.
+
+        Args:
+            stopping: ends it.
+            fit: the size that the model takes; None: full size.
 
         Raises:
             SourceError: the source cannot be opened, or was lost.
@@ -89,6 +152,10 @@ class ShotSource(Protocol):
         """
 
 
+ToFrame = Callable[[float, float], tuple[float, float]]
+"""Converts a point, x and y, to pixels of a frame at its full size."""
+
+
 class Result(NamedTuple):
     """A model's result for one frame."""
 
@@ -102,5 +169,5 @@ class Result(NamedTuple):
     """When the model was given the frame, on the monotonic clock."""
     ended_s: float
     """When it gave its result, on the monotonic clock."""
-    to_frame: Callable[[float, float], tuple[float, float]] | None = None
+    to_frame: ToFrame | None = None
     """Converts a point of `objects` to pixels of the frame; None: the points are pixels of the frame."""

@@ -88,7 +88,7 @@ class _Reader:
 
     def convert(self, result: Result) -> tuple[list[dict[str, Any]], int]:
         """Convert the best objects; return them, and how many are left out."""
-        height, width = result.frame.image.shape[:2]
+        width, height = result.frame.size
         kept: list[dict[str, Any]] = []
         too_many, max_landmarks = 0, MAX_LANDMARKS
         for rank, number in enumerate(self._order()):

@@ -48,7 +48,7 @@ class DetectionsBuilder:
             InvalidResultError: a value does not fit into JSON or the schema.
 
         """
-        height, width = result.frame.image.shape[:2]
+        width, height = result.frame.size
         return validate(
             detections.VALIDATOR,
             {

@@ -156,7 +156,7 @@ class Snapshots:
         comment = {**self._identity, "frame": frame.number, "timestamp": frame.timestamp, "objects": listed}
         drawn = objects if settings.boxes else []
         try:
-            picture = encode_jpeg(frame.image, drawn, settings.max_width, settings.quality, comment)
+            picture = encode_jpeg(frame.full_image, drawn, settings.max_width, settings.quality, comment)
         except Exception as error:  # noqa: BLE001  (from OpenCV; the thread must continue, for all cameras)
             self._log.warning("no snapshot of frame %d: %s", frame.number, error)
             return

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from typing import Protocol
 
-from edgepub.camera.frames import Frames, FrameSource, Result
+from edgepub.camera.frames import Fit, Frames, FrameSource, Result
 from edgepub.camera.inference_thread import POLL_S, WARM_UP_TIMEOUT_S, InferenceThread
 from edgepub.config.camera import CameraSettings
 from edgepub.core.backoff import Backoff
@@ -29,6 +29,10 @@ _log = logging.getLogger(__name__)
 
 class InferenceModel(Protocol):
     """A loaded model (implemented by `edgepub.camera.inference.model`)."""
+
+    @property
+    def fit(self) -> Fit | None:
+        """The size of the pictures that it takes; None: any."""
 
     def infer(self, frames: Frames, *, live: bool) -> Iterator[Result]:
         """Yield the result of each frame, or raise ModelError, or what `frames` raised."""
@@ -222,7 +226,7 @@ class CameraSupervisor:
     def _run_source(self, thread: InferenceThread, model: InferenceModel) -> None:
         while not thread.stopping.is_set():
             try:
-                with contextlib.closing(self._source.frames(thread.stopping)) as frames:
+                with contextlib.closing(self._source.frames(thread.stopping, model.fit)) as frames:
                     self._infer(thread, model, frames)
             except SourceError as error:
                 self._fail(thread, "source: %s", error)

@@ -110,7 +110,7 @@ def _read_frame(name: str, camera: CameraSettings, frames: dict[str, Frame]) -> 
     if frame is None:
         raise EdgepubError(f"{source}: contains no frame")
     frames[name] = frame
-    height, width = frame.image.shape[:2]
+    width, height = frame.size
     cost, could_be_less = metrics.decoding_cost, camera.capture.decode == "all"
     return f"{source}, {width}x{height}" + (f"; {describe_cost(cost, could_be_less=could_be_less)}" if cost else "")
 

@@ -73,7 +73,7 @@ class PageUpdates:
             if picture is not None and picture is not self._picture:
                 self._picture = picture
                 frame, objects = picture.seen
-                height, width = frame.image.shape[:2]
+                width, height = frame.size
                 size = {"number": frame.number, "timestamp": frame.timestamp, "width": width, "height": height}
                 update["frame"] = {**size, "detections": objects}
             if update:

@@ -52,7 +52,7 @@ class PictureEncoder:
     def _encode(self, seen: Seen) -> bytes:
         objects = seen.objects if self._boxes else []
         comment = {"frame": seen.frame.number, "timestamp": seen.frame.timestamp}
-        return encode_jpeg(seen.frame.image, objects, self._max_width, self._quality, comment, labels=False)
+        return encode_jpeg(seen.frame.full_image, objects, self._max_width, self._quality, comment, labels=False)
 
 
 class PictureEncoders:

@@ -23,7 +23,7 @@ class Frames:
     def __init__(self):
         self.open = 0
 
-    def frames(self, stopping):
+    def frames(self, stopping, _fit=None):
         self.open += 1
         try:
             number = 0
@@ -36,6 +36,8 @@ class Frames:
 
 class Model:
     """Gives a number of results, and then calls a function."""
+
+    fit = None
 
     def __init__(self, answers, then):
         self._answers = answers
@@ -250,7 +252,7 @@ async def test_a_model_that_fails_closes_the_source_before_the_pause():
 
 async def test_a_source_that_fails_keeps_the_model_loaded():
     class Lost(Frames):
-        def frames(self, stopping):
+        def frames(self, stopping, _fit=None):
             for frame in super().frames(stopping):
                 if frame.number == 3:
                     raise SourceError("the camera is gone")
@@ -312,7 +314,7 @@ async def test_a_camera_disabled_while_its_model_hangs_has_no_problem():
 
 async def test_a_file_that_has_ended_has_no_problem_after_it_is_disabled_and_enabled():
     class File(Frames):
-        def frames(self, stopping):
+        def frames(self, stopping, _fit=None):
             for frame in super().frames(stopping):
                 if frame.number == 3:
                     return

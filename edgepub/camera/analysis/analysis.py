@@ -67,7 +67,7 @@ class Analysis:
             frame: their frame.
 
         """
-        height, width = frame.image.shape[:2]
+        width, height = frame.size
         moment = Moment(frame.number, frame.timestamp, frame.source_s, width, height)
         if self._tracker:
             self._tracker.track(objects, frame.source_s)

@@ -6,8 +6,9 @@ from collections.abc import Generator, Iterable, Iterator
 from math import inf
 from typing import TYPE_CHECKING, Any
 
-from edgepub.camera.frames import Frame, Frames, Result
+from edgepub.camera.frames import Fit, Frame, Frames, Result
 from edgepub.camera.inference.error_text import clean_error
+from edgepub.camera.inference.fit import find_fit, to_full_picture
 from edgepub.config.explain import did_you_mean
 from edgepub.core.errors import ModelError
 
@@ -63,6 +64,11 @@ class Model:
     def device(self) -> str:
         """The device it runs on, like `TFLITE/CPU`."""
         return str(self.pysdk.device_type)
+
+    @property
+    def fit(self) -> Fit | None:
+        """The size of the pictures that it takes; None: any."""
+        return find_fit(self.pysdk)
 
     def find_unknown_labels(self, labels: Iterable[str]) -> list[str]:
         """Return an error text for each label that the model does not have, if the model lists its labels."""
@@ -230,5 +236,5 @@ def _make_result(frame: Frame, began_s: float, pysdk_result: Any) -> Result:  # 
         timing_ms = {name: round(float(timing[key]), 3) for key, name in _TIMINGS.items() if key in timing}
     except Exception as error:  # noqa: BLE001  (costs this frame, not the camera)
         objects, timing_ms = error, {}
-    to_frame = getattr(pysdk_result, "to_frame", None)
+    to_frame = to_full_picture(getattr(pysdk_result, "to_frame", None), frame)
     return Result(frame, objects, timing_ms, began_s, time.monotonic(), to_frame)

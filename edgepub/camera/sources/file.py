@@ -9,7 +9,7 @@ from math import inf
 
 import av
 
-from edgepub.camera.frames import NO_PIXELS, Frame, Frames, Shot, Shots
+from edgepub.camera.frames import NO_PIXELS, Fit, Frame, Frames, Shot, Shots
 from edgepub.camera.sources.contents import Contents
 from edgepub.camera.sources.decoder import Decoder
 from edgepub.camera.sources.gate import Gate
@@ -48,15 +48,19 @@ class FileSource:
     def __str__(self) -> str:
         return str(self._contents)
 
-    def frames(self, stopping: threading.Event) -> Frames:
+    def frames(self, stopping: threading.Event, fit: Fit | None = None) -> Frames:
         """Yield the frames.
+
+        Args:
+            stopping: ends it.
+            fit: the size that the model takes; None: full size.
 
         Raises:
             SourceError: no such file, not readable, not a video, or its pictures are too large.
 
         """
         for shot in self.shots(stopping):
-            frame = shot.to_frame() if shot else None
+            frame = shot.to_frame(fit) if shot else None
             if frame is not None:
                 yield frame
 

@@ -4,7 +4,7 @@ import threading
 import time
 from math import inf
 
-from edgepub.camera.frames import Frame, Frames, Shot, ShotSource
+from edgepub.camera.frames import Fit, Frame, Frames, Shot, ShotSource
 from edgepub.core.errors import SourceError
 from edgepub.core.threads import start_native_thread
 from edgepub.telemetry.metrics import CameraMetrics
@@ -42,8 +42,12 @@ class NewestFrameSource:
     def __str__(self) -> str:
         return str(self._source)
 
-    def frames(self, stopping: threading.Event) -> Frames:
+    def frames(self, stopping: threading.Event, fit: Fit | None = None) -> Frames:
         """Yield the newest frame each time, after waiting for it.
+
+        Args:
+            stopping: ends it.
+            fit: the size that the model takes; None: full size.
 
         Raises:
             SourceError: the source cannot be opened, was lost, or gives no frame.
@@ -58,7 +62,7 @@ class NewestFrameSource:
         timeout_s, wait_s = max(_FIRST_FRAME_TIMEOUT_S, self._stall_timeout_s), None
         try:
             while True:
-                frame = _take(slot, timeout_s, wait_s, stopping)
+                frame = _take(slot, fit, timeout_s, wait_s, stopping)
                 if frame is not None:
                     timeout_s = _STALL_FRACTION * self._stall_timeout_s
                 wait_s = yield frame
@@ -85,7 +89,9 @@ class NewestFrameSource:
             self._metrics.end_capture(threading.get_native_id())
 
 
-def _take(slot: "_Slot", timeout_s: float, wait_s: float | None, stopping: threading.Event) -> Frame | None:
+def _take(
+    slot: "_Slot", fit: Fit | None, timeout_s: float, wait_s: float | None, stopping: threading.Event
+) -> Frame | None:
     """Return the newest frame that can be converted; or None if none came within `wait_s`.
 
     Raises:
@@ -94,7 +100,7 @@ def _take(slot: "_Slot", timeout_s: float, wait_s: float | None, stopping: threa
     """
     end_s = None if wait_s is None else time.monotonic() + wait_s
     while shot := slot.take(timeout_s, None if end_s is None else end_s - time.monotonic(), stopping):
-        if frame := shot.to_frame():
+        if frame := shot.to_frame(fit):
             return frame
     return None
 

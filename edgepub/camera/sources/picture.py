@@ -1,5 +1,6 @@
 """Converts decoded pictures for the model."""
 
+import threading
 from typing import Any
 
 import av
@@ -8,6 +9,7 @@ import numpy as np
 from av.video.reformatter import VideoReformatter
 from numpy.typing import NDArray
 
+from edgepub.camera.frames import Fit, Picture
 from edgepub.camera.sources.gate import Gate
 from edgepub.camera.sources.limits import MAX_PIXELS, describe_too_large
 from edgepub.core.errors import SourceError
@@ -33,18 +35,29 @@ class Converter:
         self._reformatter = VideoReformatter()
         self._failures = 0  # in a row
 
-    def convert(self, picture: av.VideoFrame) -> NDArray[Any] | None:
-        """Return the pixels, shape (height, width, 3), unsigned bytes; None if the picture cannot be converted.
+    def convert(self, picture: av.VideoFrame, fit: Fit | None) -> Picture | None:
+        """Return a picture's pixels; None if it cannot be converted.
 
         An interlaced picture shows two moments. Only the first is used, doubled in height, so that what moves has no
         comb. A picture that the stream says to turn is turned.
+
+        Args:
+            picture: the decoded picture.
+            fit: the size that the model takes; None: full size.
 
         Raises:
             SourceError: none can be converted.
 
         """
         try:
-            image = self._to_bgr(picture)
+            turns = round((picture.rotation - self._rotate) / _RIGHT_ANGLE) % 4  # counterclockwise
+            full = _Full(picture, turns)
+            size = fit.size(full.width, full.height) if fit and not picture.interlaced_frame else None
+            if size:
+                small = size[::-1] if turns % 2 else size
+                converted = Picture(_to_bgr(self._reformatter, picture, turns, small), full)
+            else:
+                converted = Picture(_to_bgr(self._reformatter, picture, turns, None))
         except (av.FFmpegError, ValueError, MemoryError):
             self._gate.count_undecodable(captured=True)
             self._failures += 1
@@ -52,17 +65,39 @@ class Converter:
                 raise SourceError(describe_too_large(self._title, "its pictures cannot be converted")) from None
             return None
         self._failures = 0
-        return image
+        return converted
 
-    def _to_bgr(self, picture: av.VideoFrame) -> NDArray[Any]:
-        if picture.width * picture.height > MAX_PIXELS:
-            raise ValueError
-        converted = self._reformatter.reformat(picture, format="bgr24", threads=1)
-        plane = converted.planes[0]
-        rows = np.frombuffer(memoryview(plane), np.uint8).reshape(-1, plane.line_size)
-        image: NDArray[Any] = rows[: picture.height, : 3 * picture.width].reshape(picture.height, picture.width, 3)
-        if picture.interlaced_frame and picture.height > 1:
-            image = cv2.resize(image[::2], (picture.width, picture.height), interpolation=cv2.INTER_LINEAR)
-        if turns := round((picture.rotation - self._rotate) / _RIGHT_ANGLE) % 4:  # counterclockwise
-            image = np.rot90(image, turns)
-        return np.ascontiguousarray(image)
+
+class _Full:
+    """A decoded picture at its full size, converted when somebody looks at it; for any thread."""
+
+    def __init__(self, picture: av.VideoFrame, turns: int) -> None:
+        sides = picture.width, picture.height
+        self.width, self.height = sides[::-1] if turns % 2 else sides
+        self._picture = picture
+        self._turns = turns
+        self._image: NDArray[Any] | None = None
+        self._lock = threading.Lock()
+
+    def image(self) -> NDArray[Any]:
+        """Return the pixels, shape (height, width, 3), unsigned bytes."""
+        with self._lock:
+            if self._image is None:
+                self._image = _to_bgr(VideoReformatter(), self._picture, self._turns, None)
+            return self._image
+
+
+def _to_bgr(
+    reformatter: VideoReformatter, picture: av.VideoFrame, turns: int, size: tuple[int, int] | None
+) -> NDArray[Any]:
+    """Return the pixels of a picture in blue, green and red; of this size before it is turned, or else of its own."""
+    if picture.width * picture.height > MAX_PIXELS:
+        raise ValueError
+    width, height = size or (picture.width, picture.height)
+    converted = reformatter.reformat(picture, width=width, height=height, format="bgr24", threads=1)
+    plane = converted.planes[0]
+    rows = np.frombuffer(memoryview(plane), np.uint8).reshape(-1, plane.line_size)
+    image: NDArray[Any] = rows[:height, : 3 * width].reshape(height, width, 3)
+    if picture.interlaced_frame and height > 1:
+        image = cv2.resize(image[::2], (width, height), interpolation=cv2.INTER_LINEAR)
+    return np.ascontiguousarray(np.rot90(image, turns) if turns else image)

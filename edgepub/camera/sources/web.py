@@ -3,7 +3,7 @@
 import threading
 from urllib.parse import urlsplit
 
-from edgepub.camera.frames import Frames, FrameSource
+from edgepub.camera.frames import Fit, Frames, FrameSource
 from edgepub.camera.sources.contents import Contents
 from edgepub.core.errors import SourceError
 
@@ -39,8 +39,12 @@ class WebSource:
         """Whether a frame that is not taken immediately gets old."""
         return (self._chosen or self._live or self._file).live
 
-    def frames(self, stopping: threading.Event) -> Frames:
+    def frames(self, stopping: threading.Event, fit: Fit | None = None) -> Frames:
         """Open the address and yield its frames.
+
+        Args:
+            stopping: ends it.
+            fit: the size that the model takes; None: full size.
 
         Raises:
             SourceError: it cannot be opened, was lost, or is no file although it must be one.
@@ -48,7 +52,7 @@ class WebSource:
         """
         if self._chosen is None:
             self._chosen = self._choose()
-        return self._chosen.frames(stopping)
+        return self._chosen.frames(stopping, fit)
 
     def _choose(self) -> FrameSource:
         for name in self._contents.names():

@@ -5,6 +5,7 @@
 `adaptive`: nothing is detected, or always something.
 """
 
+import io
 import subprocess
 import sys
 import threading
@@ -12,13 +13,17 @@ import time
 from contextlib import closing
 from statistics import median
 
+import av
 import cv2
+from rich.console import Group
 from rich.table import Table
 
 from edgepub.camera.attention import Attention
+from edgepub.camera.frames import Fit
 from edgepub.camera.rates import RateLimiter
 from edgepub.camera.sources.factory import make_source
 from edgepub.camera.sources.gate import Gate
+from edgepub.camera.sources.picture import Converter
 from edgepub.cli.bench.camera_films import Kind, make_film
 from edgepub.cli.bench.live_camera import LiveStream
 from edgepub.cli.bench.tables import table
@@ -43,10 +48,45 @@ _MAX_FPS = 5.0
 _WARM_UP_S = 1.5
 _SECONDS = 6.0
 _ROUNDS = 3
+_FIT = Fit(640, 640, keeps_aspect=True)
+_CONVERSION_ROUNDS = 5
 
 
-def capture() -> Table:
-    """Return the table of what decoding costs."""
+def capture() -> Group:
+    """Return the tables of what decoding and converting cost."""
+    return Group(_decoding(), _conversion())
+
+
+def _conversion() -> Table:
+    title = f"Converting a picture for a model of {_FIT.width}x{_FIT.height}: processor time in ms"
+    rows = table(title, "camera", "at full size, then made smaller as PySDK does", "straight", "ratio")
+    for width, height in ((3840, 2160), (1920, 1080), (1280, 720), (960, 540)):
+        film = io.BytesIO(b"".join(make_film(Kind("libx264", width, height, 25), 1.0)))
+        with av.open(film) as container:
+            pictures = list(container.decode(video=0))
+        converter = Converter(Gate(None, CameraMetrics()), "bench", 0)
+        whole_ms, straight_ms = [], []
+        for _ in range(_CONVERSION_ROUNDS):
+            whole_ms.append(_convert(converter, pictures, None))
+            straight_ms.append(_convert(converter, pictures, _FIT))
+        ratio = median(straight / whole for straight, whole in zip(straight_ms, whole_ms, strict=True))
+        rows.add_row(f"{width}x{height}", f"{median(whole_ms):.1f}", f"{median(straight_ms):.1f}", f"{ratio:.2f}")
+    return rows
+
+
+def _convert(converter: Converter, pictures: list[av.VideoFrame], fit: Fit | None) -> float:
+    """Convert pictures, and make them fit as PySDK does, also if they do already; return milliseconds for each."""
+    began_s = time.process_time()
+    for decoded in pictures:
+        picture = converter.convert(decoded, fit)
+        if picture is not None:
+            height, width = picture.image.shape[:2]
+            scale = min(_FIT.width / width, _FIT.height / height)
+            cv2.resize(picture.image, (round(width * scale), round(height * scale)), interpolation=cv2.INTER_LINEAR)
+    return 1000 * (time.process_time() - began_s) / len(pictures)
+
+
+def _decoding() -> Table:
     title = (
         f"Reading a camera (max_fps: {_MAX_FPS:.0f}, a key frame every 2 s): % of a core (ratio to OpenCV's capture)"
     )
