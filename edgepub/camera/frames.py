@@ -7,7 +7,7 @@ from typing import Any, Literal, NamedTuple, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-_MIN_REDUCTION = 1.5  # with less, PySDK is as fast
+_MAX_SCALE = 2 / 3  # with less reduction, PySDK is as fast
 Clock = Literal["rtcp", "arrival", "file"]
 """How it is known when a picture was taken: `rtcp`: the camera says so; `arrival`: its packet came then; `file`: it was
 read from a file then."""
@@ -26,12 +26,13 @@ class Fit(NamedTuple):
 
         They are the ones to which PySDK would make the picture smaller, so that it has nothing left to do.
         """
-        if self.width * _MIN_REDUCTION > width or self.height * _MIN_REDUCTION > height:
-            return None
+        across, down = self.width / width, self.height / height
         if not self.keeps_aspect:
-            return self.width, self.height
-        scale = min(self.width / width, self.height / height)
-        return min(round(width * scale), self.width), min(round(height * scale), self.height)
+            return (self.width, self.height) if max(across, down) <= _MAX_SCALE else None
+        scale = min(across, down)
+        if scale > _MAX_SCALE:
+            return None
+        return max(1, min(round(width * scale), self.width)), max(1, min(round(height * scale), self.height))
 
 
 class Picture(NamedTuple):

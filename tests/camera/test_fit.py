@@ -52,7 +52,9 @@ def frames_of(film, fit, **capture):
         (Fit(640, 640, keeps_aspect=True), (704, 576), None),  # not much larger
         (Fit(640, 640, keeps_aspect=True), (640, 360), None),
         (Fit(320, 240, keeps_aspect=True), (1001, 999), (240, 240)),
-        (Fit(128, 128, keeps_aspect=True), (3840, 40), None),
+        (Fit(640, 640, keeps_aspect=True), (1280, 720), (640, 360)),
+        (Fit(128, 128, keeps_aspect=True), (3840, 4), (128, 1)),
+        (Fit(640, 640, keeps_aspect=False), (3840, 640), None),  # one side is not much larger
     ],
 )
 def test_the_size_is_that_to_which_pysdk_would_reduce_it(fit, picture, size):

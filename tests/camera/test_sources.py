@@ -17,7 +17,7 @@ import cv2
 import numpy as np
 import pytest
 
-from edgepub.camera.frames import NO_PIXELS, Frame, Shot
+from edgepub.camera.frames import NO_PIXELS, Frame, Picture, Shot
 from edgepub.camera.sources.factory import make_source
 from edgepub.camera.sources.gate import Gate
 from edgepub.camera.sources.newest import NewestFrameSource
@@ -313,7 +313,7 @@ def test_a_silent_source_fails_in_time_and_recovers(start_camera):
 
 def shot(number):
     frame = Frame(NO_PIXELS, number, 0.0, time.monotonic(), 0.0)
-    return Shot(lambda: NO_PIXELS, frame)
+    return Shot(lambda _fit: Picture(NO_PIXELS), frame)
 
 
 class Hanging:
