@@ -84,9 +84,17 @@ def test_the_small_picture_is_the_large_one_made_smaller(tmp_path, how, capture,
         assert films.read_corners(fitted.image) == films.read_corners(whole.image)
 
 
-@pytest.mark.parametrize("pad", ["letterbox", "stretch", "crop-first"])
+@pytest.mark.parametrize(
+    ("properties", "fits"),
+    [
+        ({"input_pad_method": "letterbox"}, True),
+        ({"input_pad_method": "stretch"}, True),
+        ({"input_pad_method": "crop-first"}, False),
+        ({"input_resize_method": "area"}, False),
+    ],
+)
 @pytest.mark.parametrize("size", [(1408, 1152), (1920, 1080)])
-def test_boxes_are_where_they_are_in_the_full_picture(tmp_path, demo_assets, pad, size):
+def test_boxes_are_where_they_are_in_the_full_picture(tmp_path, demo_assets, properties, fits, size):
     with av.open(str(demo_assets.video)) as video:
         faces = [frame.to_ndarray(format="bgr24") for frame in video.decode(video=0)][:20]
     film = films.encode(
@@ -94,8 +102,8 @@ def test_boxes_are_where_they_are_in_the_full_picture(tmp_path, demo_assets, pad
     )
     model = {"model_name": "blazeface", "zoo_url": str(demo_assets.zoo), "inference_host_address": "@local"}
     boxes = {}
-    with load_model(ModelSettings(**model, model_properties={"input_pad_method": pad})) as ready:
-        assert (ready.fit is None) == (pad == "crop-first")
+    with load_model(ModelSettings(**model, model_properties=properties)) as ready:
+        assert (ready.fit is not None) == fits
         for fit in (None, ready.fit):
             frames = source_of(film).frames(threading.Event(), fit)
             results = list(ready.infer(frames, live=False))

@@ -5,13 +5,20 @@ from typing import Any
 from edgepub.camera.frames import Fit, Frame, ToFrame
 
 _WHOLE_PICTURE = frozenset({"letterbox", "stretch"})
+_USUAL_METHOD = "bilinear"  # PySDK's default
 
 
 def find_fit(pysdk: Any) -> Fit | None:  # noqa: ANN401  (PySDK is untyped)
-    """Return the size of the pictures that a model takes; None: PySDK cuts parts of them away, or it takes none."""
+    """Return the size of the pictures that a model takes.
+
+    Returns:
+        None: PySDK must make them smaller: it cuts parts of them away, or by another method than the usual one. Or the
+        model takes no pictures.
+
+    """
     try:
         info, pad = pysdk.model_info, pysdk.input_pad_method
-        if list(info.InputType) != ["Image"] or pad not in _WHOLE_PICTURE:
+        if list(info.InputType) != ["Image"] or pad not in _WHOLE_PICTURE or pysdk.input_resize_method != _USUAL_METHOD:
             return None
         return Fit(int(info.InputW[0]), int(info.InputH[0]), keeps_aspect=pad == "letterbox")
     except Exception:  # noqa: BLE001  (PySDK raises Exception itself; without a size, pictures keep their own)

@@ -12,9 +12,11 @@ import threading
 import time
 from contextlib import closing
 from statistics import median
+from typing import Any
 
 import av
 import cv2
+from numpy.typing import NDArray
 from rich.console import Group
 from rich.table import Table
 
@@ -62,7 +64,7 @@ def _conversion() -> Table:
     rows = table(title, "camera", "at full size, then made smaller as PySDK does", "straight", "ratio")
     for width, height in ((3840, 2160), (1920, 1080), (1280, 720), (960, 540)):
         film = io.BytesIO(b"".join(make_film(Kind("libx264", width, height, 25), 1.0)))
-        with av.open(film) as container:
+        with av.open(film, "r") as container:
             pictures = list(container.decode(video=0))
         converter = Converter(Gate(None, CameraMetrics()), "bench", 0)
         whole_ms, straight_ms = [], []
@@ -80,15 +82,21 @@ def _convert(converter: Converter, pictures: list[av.VideoFrame], fit: Fit | Non
     for decoded in pictures:
         picture = converter.convert(decoded, fit)
         if picture is not None:
-            height, width = picture.image.shape[:2]
-            scale = min(_FIT.width / width, _FIT.height / height)
-            cv2.resize(picture.image, (round(width * scale), round(height * scale)), interpolation=cv2.INTER_LINEAR)
+            _reduce(picture.image)
     return 1000 * (time.process_time() - began_s) / len(pictures)
+
+
+def _reduce(image: NDArray[Any]) -> None:
+    """Make a picture smaller for the model, as PySDK does."""
+    height, width = image.shape[:2]
+    scale = min(_FIT.width / width, _FIT.height / height)
+    cv2.resize(image, (round(width * scale), round(height * scale)), interpolation=cv2.INTER_LINEAR)
 
 
 def _decoding() -> Table:
     title = (
-        f"Reading a camera (max_fps: {_MAX_FPS:.0f}, a key frame every 2 s): % of a core (ratio to OpenCV's capture)"
+        f"Reading a camera for a model of {_FIT.width}x{_FIT.height} (max_fps: {_MAX_FPS:.0f}, a key frame every 2 s):"
+        " % of a core (ratio to OpenCV's capture)"
     )
     rows = table(title, "camera", "OpenCV", "all", "keyframes", "adaptive, idle", "adaptive, busy", "ms a frame, all")
     for kind in _KINDS:
@@ -128,7 +136,7 @@ def _read_opencv(_way: str, url: str, stopping: threading.Event) -> None:
     reader = cv2.VideoCapture(url, cv2.CAP_FFMPEG, [cv2.CAP_PROP_N_THREADS, 1])
     while not stopping.is_set() and reader.grab():
         if limiter.admit(time.monotonic()):
-            reader.retrieve()
+            _reduce(reader.retrieve()[1])
     reader.release()
 
 
@@ -146,8 +154,10 @@ def _read_edgepub(way: str, url: str, stopping: threading.Event) -> None:
         stall_timeout_s=10,
         metrics=metrics,
     )
-    with closing(source.frames(stopping)) as frames:
-        for _ in frames:
+    with closing(source.frames(stopping, _FIT)) as frames:
+        for frame in frames:
+            if frame:
+                _reduce(frame.image)
             if is_busy:
                 attention.extend(time.monotonic())
 

@@ -45,6 +45,7 @@ def make_model(zoo: Path, name: str = "echo", side: int = SIDE, **device: Any) -
                 "InputC": 3,
                 "InputColorSpace": "BGR",
                 "InputPadMethod": "stretch",
+                "InputResizeMethod": "nearest",  # a mixture of pixels would be another text
                 "InputQuantEn": True,
             }
         ],
@@ -100,8 +101,17 @@ def _draw_text(picture: NDArray[Any], text: bytes, side: int) -> NDArray[Any]:
     height, width = picture.shape[:2]
     text += b"\0"  # the runtime reads up to this byte
     top = ceil(ceil(len(text) / (3 * side)) * height / side)
-    picture[:top] = cv2.resize(_encode_text(text, side), (width, height), interpolation=cv2.INTER_NEAREST)[:top]
+    rows, columns = _nearest(height, side)[:top], _nearest(width, side)
+    picture[:top] = _encode_text(text, side)[rows][:, columns]
     return picture
+
+
+def _nearest(length: int, side: int) -> NDArray[np.intp]:
+    """Return which pixel of the text each pixel of a side of the picture shows.
+
+    OpenCV takes the pixels at the multiples of `length / side`; each is in the middle of those that show the same.
+    """
+    return np.minimum((2 * side * np.arange(length) + length) // (2 * length), side - 1)
 
 
 def _make_patches(size: tuple[int, int]) -> NDArray[Any]:
