@@ -6,17 +6,17 @@ from typing import Any
 import av
 import cv2
 import numpy as np
-from av.video.reformatter import Interpolation, VideoReformatter
+from av.video.reformatter import VideoReformatter
 from numpy.typing import NDArray
 
 from edgepub.camera.frames import Fit, Picture
 from edgepub.camera.sources.gate import Gate
 from edgepub.camera.sources.limits import MAX_PIXELS, describe_too_large
+from edgepub.camera.sources.planes import shrink
 from edgepub.core.errors import SourceError
 
 _MAX_FAILURES = 10  # in a row
 _RIGHT_ANGLE = 90
-_SMALLER = Interpolation.FAST_BILINEAR
 
 
 class Converter:
@@ -53,12 +53,12 @@ class Converter:
         try:
             turns = round((picture.rotation - self._rotate) / _RIGHT_ANGLE) % 4  # counterclockwise
             full = _Full(picture, turns)
-            size = fit.size(full.width, full.height) if fit and not picture.interlaced_frame else None
-            if size:
-                small = size[::-1] if turns % 2 else size
-                converted = Picture(_to_bgr(self._reformatter, picture, turns, small), full)
+            size = fit.size(full.width, full.height) if fit else None
+            small = shrink(picture, *(size[::-1] if turns % 2 else size)) if size else None
+            if small is None:
+                converted = Picture(_to_bgr(self._reformatter, picture, turns))
             else:
-                converted = Picture(_to_bgr(self._reformatter, picture, turns, None))
+                converted = Picture(_to_bgr(self._reformatter, small, turns), full)
         except (av.FFmpegError, ValueError, MemoryError):
             self._gate.count_undecodable(captured=True)
             self._failures += 1
@@ -84,25 +84,17 @@ class _Full:
         """Return the pixels, shape (height, width, 3), unsigned bytes."""
         with self._lock:
             if self._image is None:
-                self._image = _to_bgr(VideoReformatter(), self._picture, self._turns, None)
+                self._image = _to_bgr(VideoReformatter(), self._picture, self._turns)
             return self._image
 
 
-def _to_bgr(
-    reformatter: VideoReformatter, picture: av.VideoFrame, turns: int, size: tuple[int, int] | None
-) -> NDArray[Any]:
-    """Return the pixels of a picture in blue, green and red; of this size before it is turned, or else of its own."""
+def _to_bgr(reformatter: VideoReformatter, picture: av.VideoFrame, turns: int) -> NDArray[Any]:
     if picture.width * picture.height > MAX_PIXELS:
         raise ValueError
-    width, height = size or (picture.width, picture.height)
-    # As good as the interpolation that PySDK uses, and the only one that costs less than to convert the full picture.
-    method = _SMALLER if size else None
-    converted = reformatter.reformat(
-        picture, width=width, height=height, format="bgr24", threads=1, interpolation=method
-    )
+    converted = reformatter.reformat(picture, format="bgr24", threads=1)
     plane = converted.planes[0]
     rows = np.frombuffer(memoryview(plane), np.uint8).reshape(-1, plane.line_size)
-    image: NDArray[Any] = rows[:height, : 3 * width].reshape(height, width, 3)
-    if picture.interlaced_frame and height > 1:
-        image = cv2.resize(image[::2], (width, height), interpolation=cv2.INTER_LINEAR)
+    image: NDArray[Any] = rows[: picture.height, : 3 * picture.width].reshape(picture.height, picture.width, 3)
+    if picture.interlaced_frame and picture.height > 1:
+        image = cv2.resize(image[::2], (picture.width, picture.height), interpolation=cv2.INTER_LINEAR)
     return np.ascontiguousarray(np.rot90(image, turns) if turns else image)
