@@ -32,7 +32,7 @@ class InferenceModel(Protocol):
 
     @property
     def fit(self) -> Fit | None:
-        """The size of the pictures that it takes; None: any."""
+        """The size of the pictures that it takes; None: give it pictures at full size."""
 
     def infer(self, frames: Frames, *, live: bool) -> Iterator[Result]:
         """Yield the result of each frame, or raise ModelError, or what `frames` raised."""

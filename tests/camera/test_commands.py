@@ -12,25 +12,15 @@ from pathlib import Path
 import psutil
 import pytest
 
-from edgepub.camera.sources.factory import make_source
-from edgepub.camera.sources.gate import Gate
-from edgepub.config.capture import CaptureSettings
 from edgepub.config.source import RpiCamera
 from edgepub.core.errors import SourceError
 from edgepub.core.threads import native_threads
 from edgepub.telemetry.metrics import CameraMetrics
 from tests.support import films
 from tests.support.jpeg_camera import JpegCamera
+from tests.support.sources import PACED, open_source
 from tests.support.waiting import wait_until
 
-PACED = """
-import sys, time
-content = open(sys.argv[1], "rb").read()
-for at in range(0, len(content), len(content) // 50):
-    sys.stdout.buffer.write(content[at : at + len(content) // 50])
-    sys.stdout.flush()
-    time.sleep(0.02)
-"""
 CAT = "import shutil, sys; shutil.copyfileobj(open(sys.argv[1], 'rb'), sys.stdout.buffer); sys.stdout.flush()"
 
 
@@ -40,20 +30,6 @@ def _nothing_is_left_behind():
     yield
     wait_until(lambda: not [t for t in native_threads() if t.name == "camera-cam-capture"], "the end of the reads")
     wait_until(lambda: set(psutil.Process().children()) <= set(before), "the end of the commands")
-
-
-def make(source, metrics=None, stall_timeout_s=10, **capture):
-    metrics = metrics or CameraMetrics()
-    return make_source(
-        "cam",
-        source,
-        Gate(None, metrics),
-        loop=False,
-        realtime=False,
-        stall_timeout_s=stall_timeout_s,
-        metrics=metrics,
-        capture=CaptureSettings(**capture),
-    )
 
 
 def python(code, *arguments):
@@ -74,7 +50,7 @@ def test_the_video_of_a_command_is_read(tmp_path, container):
     film = films.encode(tmp_path / f"film.{container}", range(30), **codec)
     metrics = CameraMetrics()
     frames, why = collect(
-        make(python(PACED, film), metrics, format=container if container in {"h264", "mjpeg"} else None)
+        open_source(python(PACED, film), metrics=metrics, format=container if container in {"h264", "mjpeg"} else None)
     )
     numbers = [films.read_number(frame.image) for frame in frames]
     assert numbers == sorted(set(numbers))
@@ -86,7 +62,7 @@ def test_the_video_of_a_command_is_read(tmp_path, container):
 def test_raw_pictures_of_a_command(tmp_path):
     raw = tmp_path / "raw"
     raw.write_bytes(b"".join(films.picture(number, 64, 48).tobytes() for number in range(10)))
-    frames, _ = collect(make(python(CAT, raw), format="bgr24", size=[64, 48], fps=25))
+    frames, _ = collect(open_source(python(CAT, raw), format="bgr24", size=[64, 48], fps=25))
     assert films.read_number(frames[-1].image) == 9
     assert (frames[-1].image == films.picture(9, 64, 48)).all()
 
@@ -106,13 +82,13 @@ def test_raw_pictures_of_a_command(tmp_path):
     ],
 )
 def test_a_command_that_gives_no_video_says_why(command, why):
-    _, line = collect(make(command))
+    _, line = collect(open_source(command))
     assert line.endswith(why)
 
 
 def test_what_a_command_says_is_in_the_log_without_secrets_and_limited(caplog):
     code = "import sys; [print(f'line {n} rtsp://u:S3cret@h/x', file=sys.stderr) for n in range(500)]; sys.exit(3)"
-    _, line = collect(make(python(code, "password=S3cret")))
+    _, line = collect(open_source(python(code, "password=S3cret")))
     lines = [record.getMessage() for record in caplog.records if record.levelno == logging.WARNING]
     assert 0 < len(lines) <= 10
     assert "line 0 rtsp://***@h/x" in lines[0]
@@ -129,19 +105,21 @@ for piece in ("open rtsp://u:S3", "cret@10.0.0.5/x failed\\n"):
     time.sleep(0.5)
 sys.exit(3)
 """
-    _, line = collect(make(python(code)))
+    _, line = collect(open_source(python(code)))
     assert line.endswith("open rtsp://***@10.0.0.5/x failed")
     assert "cret" not in caplog.text
 
 
 def test_a_format_that_there_is_not_is_named():
-    _, line = collect(make(python("print(1)"), format="nonsense"))
+    _, line = collect(open_source(python("print(1)"), format="nonsense"))
     assert line.endswith(": FFmpeg does not know the format nonsense")
 
 
 def test_a_command_does_not_get_the_passwords_of_the_environment(monkeypatch):
     monkeypatch.setenv("EDGEPUB_MQTT__PASSWORD", "S3cret")
-    _, line = collect(make(python("import os, sys; sys.exit(os.environ.get('EDGEPUB_MQTT__PASSWORD', 'nothing'))")))
+    _, line = collect(
+        open_source(python("import os, sys; sys.exit(os.environ.get('EDGEPUB_MQTT__PASSWORD', 'nothing'))"))
+    )
     assert line.endswith("nothing")
 
 
@@ -173,7 +151,7 @@ def test_a_command_and_its_children_end_with_the_source(tmp_path, ignores):
     film = films.encode(tmp_path / "film.h264", range(30))
     code = ("import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN)" if ignores else "") + SILENT
     stopping = threading.Event()
-    with closing(make(python(code, film), format="h264").frames(stopping)) as frames:
+    with closing(open_source(python(code, film), format="h264").frames(stopping)) as frames:
         next(frames)
         (command,) = [child for child in psutil.Process().children() if child.cmdline()[2:3] == [code]]
         wait_until(command.children, "the command's child")
@@ -187,7 +165,7 @@ def test_a_command_and_its_children_end_with_the_source(tmp_path, ignores):
 @pytest.mark.slow
 def test_a_command_that_goes_silent_is_stopped_and_started_again(tmp_path):
     film = films.encode(tmp_path / "film.h264", range(30))
-    source = make(python(SILENT, film), format="h264", stall_timeout_s=2)
+    source = open_source(python(SILENT, film), format="h264", stall_timeout_s=2)
     for _ in range(2):
         _, why = collect(source)
         assert "no frame for 2 s" in why
@@ -222,14 +200,14 @@ else:
 
 
 def test_a_raspberry_pis_camera(rpicam):
-    frames, why = collect(make(RpiCamera(1)))
+    frames, why = collect(open_source(RpiCamera(1)))
     assert films.read_number(frames[-1].image) == 9
     assert frames[-1].image.shape == (720, 1280, 3)
     assert why == "rpicam 1: the video has ended"
     arguments = rpicam.read_text()
     assert "--camera 1 " in arguments
     assert "--codec yuv420" in arguments
-    frames, _ = collect(make(RpiCamera(0), size=[640, 480], fps=30, format="h264"))
+    frames, _ = collect(open_source(RpiCamera(0), size=[640, 480], fps=30, format="h264"))
     assert films.read_number(frames[-1].image) == 9
     assert frames[-1].image.shape == (480, 640, 3)
     assert "--framerate 30 --codec h264 --inline" in rpicam.read_text()
@@ -237,7 +215,7 @@ def test_a_raspberry_pis_camera(rpicam):
 
 def test_without_the_program_of_raspberry_pi_it_is_named(monkeypatch):
     monkeypatch.setenv("PATH", "/nowhere")
-    _, why = collect(make(RpiCamera(0)))
+    _, why = collect(open_source(RpiCamera(0)))
     assert why == "rpicam 0: no such program: rpicam-vid"
 
 
@@ -245,7 +223,9 @@ def test_a_single_picture_is_asked_for_again_and_again():
     metrics = CameraMetrics()
     with JpegCamera([]) as camera:
         camera.responses["/snap.jpg"] = 200, "image/jpeg", films.jpeg_picture(1)
-        with closing(make(camera.url("/snap.jpg"), metrics, poll_s=0.2).frames(threading.Event())) as frames:
+        with closing(
+            open_source(camera.url("/snap.jpg"), metrics=metrics, poll_s=0.2).frames(threading.Event())
+        ) as frames:
             began_s, found = time.monotonic(), []
             for frame in islice(frames, 10):
                 found.append((frame.number, films.read_number(frame.image)))
@@ -259,7 +239,9 @@ def test_a_single_picture_is_asked_for_again_and_again():
 def test_a_picture_every_few_seconds_is_no_stall():
     with JpegCamera([]) as camera:
         camera.responses["/snap.png"] = 200, "image/png", films.png_picture(1)
-        with closing(make(camera.url("/snap.png"), stall_timeout_s=1, poll_s=2.5).frames(threading.Event())) as frames:
+        with closing(
+            open_source(camera.url("/snap.png"), stall_timeout_s=1, poll_s=2.5).frames(threading.Event())
+        ) as frames:
             assert [frame.number for frame in islice(frames, 3)] == [1, 2, 3]
 
 
@@ -268,14 +250,14 @@ def test_a_picture_every_few_seconds_is_no_stall():
 def test_an_address_that_gives_no_picture_says_so(content):
     with JpegCamera([]) as camera:
         camera.responses["/snap.jpg"] = 200, "image/jpeg", content
-        _, why = collect(make(camera.url("/snap.jpg"), stall_timeout_s=1, poll_s=0.1))
+        _, why = collect(open_source(camera.url("/snap.jpg"), stall_timeout_s=1, poll_s=0.1))
     assert "not with a picture that can be decoded" in why or "not with a video" in why
 
 
 def test_an_address_of_pictures_that_is_lost_says_why():
     with JpegCamera([]) as camera:
         camera.responses["/snap.jpg"] = 200, "image/jpeg", films.jpeg_picture(1)
-        with closing(make(camera.url("/snap.jpg"), poll_s=0.1).frames(threading.Event())) as frames:
+        with closing(open_source(camera.url("/snap.jpg"), poll_s=0.1).frames(threading.Event())) as frames:
             next(frames)
             del camera.responses["/snap.jpg"]
             camera.responses["/snap.jpg"] = 404, "text/plain", b""

@@ -27,20 +27,12 @@ from edgepub.core.errors import SourceError
 from tests.support import films
 from tests.support.jpeg_camera import JpegCamera, part, png
 from tests.support.rtsp import RtspCamera, can_serve, play
-from tests.support.sources import listening, open_camera
+from tests.support.sources import PACED, listening, open_camera
 from tests.support.waiting import free_port
 
 UPRIGHT = ["top left", "top right", "bottom right", "bottom left"]
 ALL, LIVE = 50, 20
 JPEG = {"qmin": "2", "qmax": "4", "huffman": "default"}  # the tables that RTP takes for granted
-WRITE = """
-import sys, time
-film = open(sys.argv[1], "rb").read()
-for place in range(100):
-    sys.stdout.buffer.write(film[len(film) * place // 100 : len(film) * (place + 1) // 100])
-    sys.stdout.flush()
-    time.sleep(0.02)
-"""
 
 
 class Site:
@@ -137,7 +129,7 @@ def raw(site):
     with path.open("wb") as file:
         for number in range(ALL):
             file.write(cv2.cvtColor(films.picture(number), cv2.COLOR_BGR2YUV_I420).tobytes())
-    return [sys.executable, "-c", WRITE, str(path)]
+    return [sys.executable, "-c", PACED, str(path)]
 
 
 def jpegs(*, count=400):
@@ -175,7 +167,7 @@ STREAMS = {
     "file: uneven times": (lambda site: site.film(times=[n / 25 + 0.01 * (n % 3) for n in range(ALL)]), {}, ALL),
     "folder of pictures": (folder, {}, ALL),
     "pattern": (lambda site: folder(site) / "*.[jp][pn]g", {}, ALL),
-    "command: MPEG-TS": (lambda site: [sys.executable, "-c", WRITE, str(site.film("f.ts"))], {}, LIVE),
+    "command: MPEG-TS": (lambda site: [sys.executable, "-c", PACED, str(site.film("f.ts"))], {}, LIVE),
     "command: raw": (raw, {"capture": {"format": "yuv420p", "size": [320, 240]}}, LIVE),
     "http: MJPEG": (lambda site: site.http(*jpegs()), {}, LIVE),
     "http: one JPEG": (

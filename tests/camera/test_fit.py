@@ -1,7 +1,7 @@
 """Large pictures are converted straight to the model's size; boxes, snapshots and pages have the camera's pixels."""
 
 import io
-import json
+import itertools
 import threading
 from contextlib import closing
 
@@ -14,33 +14,33 @@ from PIL import Image
 from edgepub.camera.frames import Fit
 from edgepub.camera.inference.loading import load_model
 from edgepub.camera.objects import read_objects
-from edgepub.camera.sources.factory import make_source
-from edgepub.camera.sources.gate import Gate
-from edgepub.config.capture import CaptureSettings
 from edgepub.config.settings import ModelSettings
-from edgepub.telemetry.metrics import CameraMetrics
 from tests.support import films
+from tests.support.sources import open_source
 
 FIT = Fit(320, 320, keeps_aspect=True)
 
 
-def source_of(film, **capture):
-    metrics = CameraMetrics()
-    return make_source(
-        "cam",
-        film,
-        Gate(None, metrics),
-        loop=False,
-        realtime=False,
-        capture=CaptureSettings(**capture),
-        stall_timeout_s=10,
-        metrics=metrics,
-    )
-
-
 def frames_of(film, fit, **capture):
-    with closing(source_of(film, **capture).frames(threading.Event(), fit)) as frames:
+    with closing(open_source(film, **capture).frames(threading.Event(), fit)) as frames:
         return list(frames)
+
+
+@pytest.fixture
+def face_model(demo_assets):
+    return {"model_name": "blazeface", "zoo_url": str(demo_assets.zoo), "inference_host_address": "@local"}
+
+
+@pytest.fixture
+def film_faces(tmp_path, demo_assets):
+    """Return a function that writes a film of a face, 20 frames of this size."""
+    with av.open(str(demo_assets.video)) as video:
+        faces = [frame.to_ndarray(format="bgr24") for frame in itertools.islice(video.decode(video=0), 20)]
+
+    def draw(number, *size):
+        return cv2.resize(faces[number], size)
+
+    return lambda size: films.encode(tmp_path / "faces.mkv", range(20), size=size, draw=draw)
 
 
 @pytest.mark.parametrize(
@@ -99,18 +99,13 @@ def test_the_small_picture_is_the_large_one_made_smaller(tmp_path, how, capture,
     ],
 )
 @pytest.mark.parametrize("size", [(1408, 1152), (1920, 1080)])
-def test_boxes_are_where_they_are_in_the_full_picture(tmp_path, demo_assets, properties, fits, size):
-    with av.open(str(demo_assets.video)) as video:
-        faces = [frame.to_ndarray(format="bgr24") for frame in video.decode(video=0)][:20]
-    film = films.encode(
-        tmp_path / "faces.mkv", range(20), size=size, draw=lambda number, *size: cv2.resize(faces[number], size)
-    )
-    model = {"model_name": "blazeface", "zoo_url": str(demo_assets.zoo), "inference_host_address": "@local"}
+def test_boxes_are_where_they_are_in_the_full_picture(face_model, film_faces, properties, fits, size):
+    film = film_faces(size)
     boxes = {}
-    with load_model(ModelSettings(**model, model_properties=properties)) as ready:
+    with load_model(ModelSettings(**face_model, model_properties=properties)) as ready:
         assert (ready.fit is not None) == fits
         for fit in (None, ready.fit):
-            frames = source_of(film).frames(threading.Event(), fit)
+            frames = open_source(film).frames(threading.Event(), fit)
             results = list(ready.infer(frames, live=False))
             boxes[fit] = [read_objects(result, None, 0.5)[0] for result in results]
     assert {result.frame.size for result in results} == {size}
@@ -123,25 +118,14 @@ def test_boxes_are_where_they_are_in_the_full_picture(tmp_path, demo_assets, pro
 
 
 @pytest.mark.mosquitto
-def test_payloads_and_snapshots_have_the_cameras_size(tmp_path, mosquitto, subscribe, run_daemon, demo_assets):
-    with av.open(str(demo_assets.video)) as video:
-        faces = [frame.to_ndarray(format="bgr24") for frame in video.decode(video=0)][:50]
-    film = films.encode(
-        tmp_path / "faces.mkv", range(50), size=(1408, 1152), draw=lambda number, *size: cv2.resize(faces[number], size)
-    )
-    camera = {"source": str(film), "model": "face", "loop": True, "realtime": True, "max_fps": 5}
+def test_payloads_and_snapshots_have_the_cameras_size(mosquitto, subscribe, run_daemon, face_model, film_faces):
+    camera = {"source": str(film_faces((1408, 1152))), "model": "face", "loop": True, "realtime": True, "max_fps": 5}
     reader = subscribe(mosquitto.port)
     run_daemon(
         {
             "node": "test",
             "mqtt": {"url": mosquitto.url},
-            "models": {
-                "face": {
-                    "model_name": "blazeface",
-                    "zoo_url": str(demo_assets.zoo),
-                    "inference_host_address": "@local",
-                }
-            },
+            "models": {"face": face_model},
             "cameras": {"cam": {**camera, "snapshot": {"max_width": 1920, "boxes": False}}},
         }
     )
@@ -154,4 +138,3 @@ def test_payloads_and_snapshots_have_the_cameras_size(tmp_path, mosquitto, subsc
     sharp = cv2.Laplacian(np.asarray(image.convert("L")), cv2.CV_64F).var()
     blurred = cv2.resize(cv2.resize(np.asarray(image.convert("L")), (128, 105)), image.size)
     assert sharp > 2 * cv2.Laplacian(blurred, cv2.CV_64F).var(), "not the model's small picture"
-    assert json.dumps(payload["detections"])

@@ -10,6 +10,16 @@ from edgepub.config.camera import CameraSettings
 from edgepub.config.capture import CaptureSettings
 from edgepub.telemetry.metrics import CameraMetrics
 
+PACED = """
+import sys, time
+film = open(sys.argv[1], "rb").read()
+for place in range(100):
+    sys.stdout.buffer.write(film[len(film) * place // 100 : len(film) * (place + 1) // 100])
+    sys.stdout.flush()
+    time.sleep(0.02)
+"""
+"""A program that writes a file to its standard output as slowly as a camera would."""
+
 
 def open_source(source, *, loop=False, realtime=False, metrics=None, max_fps=None, stall_timeout_s=5, **capture):
     """Return a source; `capture` are settings of how its pictures are received."""

@@ -12,8 +12,8 @@ def find_fit(pysdk: Any) -> Fit | None:  # noqa: ANN401  (PySDK is untyped)
     """Return the size of the pictures that a model takes.
 
     Returns:
-        None: PySDK must make them smaller: it cuts parts of them away, or by another method than the usual one. Or the
-        model takes no pictures.
+        The size; None: give PySDK pictures at full size, because it cuts parts of them away for this model, makes them
+        smaller by a method that the model names, or the model takes something else than pictures.
 
     """
     try:

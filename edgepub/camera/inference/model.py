@@ -67,7 +67,7 @@ class Model:
 
     @property
     def fit(self) -> Fit | None:
-        """The size of the pictures that it takes; None: any."""
+        """The size of the pictures that it takes; None: give it pictures at full size."""
         return find_fit(self.pysdk)
 
     def find_unknown_labels(self, labels: Iterable[str]) -> list[str]:

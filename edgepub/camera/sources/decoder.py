@@ -11,7 +11,7 @@ from edgepub.camera.sources.limits import MAX_PIXELS, describe_too_large
 from edgepub.camera.sources.packets import VideoPacket
 from edgepub.core.errors import SourceError
 
-_ODD = frozenset({"tiff"})  # it takes a tag that it does not know for an error
+_REFUSES_UNKNOWN_TAGS = frozenset({"tiff"})  # as if they were damage
 _SILENT = "100"  # added to the level of each line that a decoder logs
 
 
@@ -45,7 +45,7 @@ class Decoder:
         context.copy_opaque = True
         # A line that one of the decoder's own threads logs would wait for Python while Python waits for that thread.
         context.options = {"log_level_offset": _SILENT, "max_pixels": str(MAX_PIXELS)}
-        if self.is_intra_only and context.name not in _ODD:
+        if self.is_intra_only and context.name not in _REFUSES_UNKNOWN_TAGS:
             context.options["err_detect"] = "explode"  # an error, not a picture with its lower part undefined
         self._numbers = FrameNumbers(context.extradata) if context.codec.name == "h264" else None
         self._damaged_until_s = 0.0
