@@ -1,7 +1,8 @@
 """Frames, where they come from, and the results of the model."""
 
 import threading
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Mapping
+from types import MappingProxyType
 from typing import Any, Literal, NamedTuple, Protocol
 
 import numpy as np
@@ -153,8 +154,28 @@ class ShotSource(Protocol):
         """
 
 
-ToFrame = Callable[[float, float], tuple[float, float]]
-"""Converts a point, x and y, to pixels of a frame at its full size."""
+class PixelMap(NamedTuple):
+    """Converts a point from the pixels of one picture to those of another."""
+
+    scale_x: float
+    """Pixels of the other picture for each pixel, across."""
+    scale_y: float
+    """The same, down."""
+    left: float
+    """Where x = 0 is in the other picture."""
+    top: float
+    """Where y = 0 is in the other picture."""
+
+    def point(self, x: float, y: float) -> tuple[float, float]:
+        """Convert a point."""
+        return self.left + self.scale_x * x, self.top + self.scale_y * y
+
+    def then(self, other: "PixelMap | None") -> "PixelMap":
+        """Return the conversion by this one and then by the other; None leaves points as they are."""
+        if other is None:
+            return self
+        left, top = other.point(self.left, self.top)
+        return PixelMap(self.scale_x * other.scale_x, self.scale_y * other.scale_y, left, top)
 
 
 class Result(NamedTuple):
@@ -170,5 +191,10 @@ class Result(NamedTuple):
     """When the model was given the frame, on the monotonic clock."""
     ended_s: float
     """When it gave its result, on the monotonic clock."""
-    to_frame: ToFrame | None = None
-    """Converts a point of `objects` to pixels of the frame; None: the points are pixels of the frame."""
+    to_frame: PixelMap | None = None
+    """Converts points of `objects`, pixels of the model's input, to pixels of the frame; None: they are pixels of the
+    frame."""
+    input_size: tuple[int, int] | None = None
+    """Width and height of the model's input; None: it is no picture."""
+    labels: Mapping[int, str] = MappingProxyType({})
+    """The names of the model's categories, as far as it has them."""

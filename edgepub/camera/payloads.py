@@ -1,11 +1,11 @@
 """Builds payloads from a model's results and from the events of its objects."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from edgepub.camera.analysis.rules import Occurrence
 from edgepub.camera.frames import Result
-from edgepub.camera.objects import Objects, read_objects
+from edgepub.camera.results.objects import Objects, Wanted, read_objects
 from edgepub.core.uuid7 import uuid7
 from edgepub.mqtt.payloads import detections, event
 from edgepub.mqtt.payloads.schema import validate
@@ -16,28 +16,26 @@ class DetectionsBuilder:
 
     Args:
         identity: the `node`, the `camera` and the `boot_id`.
-        labels: the labels to keep; None: all.
-        min_score: the lowest score to keep.
+        wanted: the objects to keep.
 
     """
 
-    def __init__(self, identity: Mapping[str, str], labels: Iterable[str] | None, min_score: float) -> None:
+    def __init__(self, identity: Mapping[str, str], wanted: Wanted) -> None:
         self._identity = {"schema": detections.SCHEMA, **identity}
-        self._labels = None if labels is None else frozenset(labels)
-        self._min_score = min_score
+        self._wanted = wanted
 
     def set_min_score(self, min_score: float) -> None:
         """Keep detections with at least this score from now on. Callable from any thread."""
-        self._min_score = min_score
+        self._wanted = self._wanted._replace(min_score=min_score)
 
     def read(self, result: Result) -> Objects:
-        """Return the best objects of a result in the payload's form, without other labels and lower scores.
+        """Return the best of the wanted objects of a result, in the payload's form.
 
         Raises:
             InvalidResultError: it is not a result of detections.
 
         """
-        return read_objects(result, self._labels, self._min_score)
+        return read_objects(result, self._wanted)
 
     def build(self, result: Result, objects: list[dict[str, Any]], seq: int) -> detections.Detections:
         """Build the validated payload of a result and its `objects`.

@@ -10,8 +10,8 @@ from edgepub.camera.analysis.rules import Occurrence
 from edgepub.camera.attention import Attention
 from edgepub.camera.counts import ObjectCounts
 from edgepub.camera.frames import Result
-from edgepub.camera.objects import MAX_LANDMARKS, MAX_OBJECTS
 from edgepub.camera.payloads import DetectionsBuilder, build_event
+from edgepub.camera.results.objects import MAX_OBJECTS, MAX_POINTS
 from edgepub.camera.sampler import Sampler
 from edgepub.camera.snapshots import Snapshots
 from edgepub.camera.validity import Validity
@@ -85,6 +85,7 @@ class Reporter:
         self._metrics = metrics
         self._validity = validity
         self._attention = attention
+        self._named: set[str] = set()  # keys of results that are not published
 
     def report(self, result: Result) -> str | None:
         """Publish the messages of a result. Never waits. Whatever the result is, it costs its frame at most.
@@ -145,19 +146,22 @@ class Reporter:
         return fault
 
     def _read(self, result: Result) -> list[dict[str, Any]]:
-        objects, invalid, too_many = self._builder.read(result)
+        objects, invalid, too_many, not_included = self._builder.read(result)
+        if new := sorted(set(not_included) - self._named):
+            self._named.update(new)
+            self._log.info("the model also gives %s; name what you want in the camera's `include`", ", ".join(new))
         for what, number in invalid.items():
             self._metrics.count_objects_dropped("invalid", number)
             self._log.warning("frame %d: objects dropped: %d: %s", result.frame.number, number, what)
         if too_many:
             self._metrics.count_objects_dropped("too_many", too_many)
             self._log.warning(
-                "frame %d: objects dropped: %d: a result has at most %d objects and %d landmarks, the best are kept; "
+                "frame %d: objects dropped: %d: a result has at most %d objects and %d points, the best are kept; "
                 "set a higher min_score, or use a model with non-maximum suppression",
                 result.frame.number,
                 too_many,
                 MAX_OBJECTS,
-                MAX_LANDMARKS,
+                MAX_POINTS,
             )
         return objects
 

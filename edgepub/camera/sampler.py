@@ -165,7 +165,9 @@ def _are_alike(one: Mapping[str, Any], other: Mapping[str, Any], distance: float
 
 
 def _kind(detection: Mapping[str, Any]) -> tuple[Any, ...]:
-    return detection["label"], detection.get("track_id"), frozenset(detection.get("zones", ()))
+    texts = [attribute["label"] for attribute in detection.get("attributes", {}).values()]
+    zones = frozenset(detection.get("zones", ()))
+    return detection["label"], detection.get("track_id"), zones, detection.get("text"), *texts
 
 
 def _distance(one: Mapping[str, Any], other: Mapping[str, Any]) -> float:

@@ -10,6 +10,7 @@ from math import inf
 from typing import Any
 
 from edgepub.camera.analysis.presence import Sighting
+from edgepub.camera.drawing import select_labels
 from edgepub.camera.frames import Frame
 from edgepub.camera.jpeg import encode_jpeg
 from edgepub.config.camera import SnapshotSettings
@@ -155,8 +156,10 @@ class Snapshots:
         ]
         comment = {**self._identity, "frame": frame.number, "timestamp": frame.timestamp, "objects": listed}
         drawn = objects if settings.boxes else []
+        blurred = select_labels(objects, settings.blur)
+        size = settings.max_width, settings.quality
         try:
-            picture = encode_jpeg(frame.full_image, drawn, settings.max_width, settings.quality, comment)
+            picture = encode_jpeg(frame.full_image, drawn, *size, comment, blurred=blurred)
         except Exception as error:  # noqa: BLE001  (from OpenCV; the thread must continue, for all cameras)
             self._log.warning("no snapshot of frame %d: %s", frame.number, error)
             return

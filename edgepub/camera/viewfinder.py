@@ -2,7 +2,7 @@
 
 import threading
 from collections import deque
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, NamedTuple
 
@@ -25,6 +25,8 @@ class Viewfinder:
     def __init__(self) -> None:
         self.newest: Seen | None = None
         """The newest frame since the first watcher came; None without a watcher or without a frame."""
+        self.blur: Collection[str] = ()
+        """The labels of objects that must not be recognized in a picture."""
         self._lock = threading.Lock()
         self._watchers = 0
         self._events: deque[Mapping[str, Any]] = deque(maxlen=_MAX_EVENTS)

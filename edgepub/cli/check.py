@@ -16,7 +16,7 @@ from edgepub.camera.environment import prepare_environment
 from edgepub.camera.frames import Frame, Frames, Result
 from edgepub.camera.inference.loading import load_model
 from edgepub.camera.inference_thread import WARM_UP_TIMEOUT_S
-from edgepub.camera.objects import MAX_OBJECTS, read_objects
+from edgepub.camera.results.objects import MAX_OBJECTS, Wanted, read_objects
 from edgepub.camera.sources.cost import describe_cost
 from edgepub.camera.sources.factory import make_source
 from edgepub.camera.sources.gate import Gate
@@ -53,7 +53,7 @@ def inspect(settings: Settings) -> Iterator[_Outcome]:
     for wait_for_outcome in sources:
         yield wait_for_outcome()
     for name, model in settings.models.items():
-        labels = {key: camera.all_labels for key, camera in settings.cameras.items() if camera.model == name}
+        labels = {key: camera.model_labels for key, camera in settings.cameras.items() if camera.model == name}
         frame = next((frames[camera] for camera in labels if camera in frames), None)
         label_errors: list[str] = []
         run = functools.partial(_run_model, model, frame, labels, label_errors)
@@ -148,7 +148,7 @@ def _describe_objects(result: Result | None) -> Iterator[str]:
     """
     if result is None:
         raise EdgepubError("gives no result")
-    objects = read_objects(result, None, 0.0)
+    objects = read_objects(result, Wanted())
     for what, number in objects.invalid.items():
         yield f"invalid objects: {number}: {what}"
     if objects.too_many:

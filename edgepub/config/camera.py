@@ -4,9 +4,9 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
-from pydantic import Field, PrivateAttr, ValidationInfo, field_validator, model_validator
+from pydantic import AfterValidator, Field, PrivateAttr, ValidationInfo, field_validator, model_validator
 
-from edgepub.config.areas import Areas, Labels, Lines, Zones
+from edgepub.config.areas import Areas, Label, Labels, Lines, Zones
 from edgepub.config.capture import CaptureSettings
 from edgepub.config.fields import Name, Number, ReadableFile, Section
 from edgepub.config.source import Source, Webcam, find_encoded, resolve_source
@@ -15,6 +15,17 @@ from edgepub.config.text_file import read_text
 # The bounds come before `Number`: after it, they would be missing in the JSON Schema.
 MinScore = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False), Number]
 MaxFps = Annotated[float, Field(ge=0.001, le=1000, allow_inf_nan=False), Number]
+
+_OWN_KEYS = frozenset({"attributes", "bbox_norm", "corners", "parent", "stationary", "track_id", "zones"})
+
+
+def _check_included(key: str) -> str:
+    if key in _OWN_KEYS:
+        raise ValueError(f"{key} is made by edgepub, not by the model: remove it")
+    return key
+
+
+IncludedKey = Annotated[str, Field(min_length=1, max_length=64), AfterValidator(_check_included)]
 
 
 class PublishSettings(Section):
@@ -42,13 +53,26 @@ class PublishSettings(Section):
         return self
 
 
+class TextLabelSettings(Section):
+    """For models that read texts, and give them as labels: every object gets the same label, and its text."""
+
+    name: Name = Field(default="text", alias="as")
+    """The name of the attribute that the text becomes: `detections[].attributes.<name>.label`."""
+    label: Label
+    """The label of all objects, for counts, events and topics, for example `plate`."""
+
+
 class SnapshotSettings(Section):
     """Snapshots: a JPEG when an object appears, and again when a better view of it is available."""
 
     enabled: bool = True
     """`false`: no picture leaves this node, and the picture retained on the broker is deleted."""
     boxes: bool = True
-    """Draw the boxes and labels of the detections."""
+    """Draw the detections: boxes with their labels, masks, landmarks."""
+    blur: Labels | None = None
+    """Blur objects with one of these labels, for example `[face]`, also on the page and in `snapshot.jpg`.
+
+    Only objects that were detected in this very frame, with at least `min_score`, can be blurred."""
     quality: Annotated[int, Number] = Field(default=80, ge=1, le=100)
     """JPEG quality."""
     max_width: Annotated[int, Number] = Field(default=1280, ge=16, le=7680)
@@ -90,6 +114,13 @@ class CameraSettings(Section):
     `offline`."""
     labels: Labels | None = None
     """Keep only detections with one of these labels; null: all labels."""
+    text_labels: TextLabelSettings | None = None
+    """Use the model's labels as texts, which differ each time; null: they are labels."""
+    include: list[IncludedKey] = Field(default_factory=list)
+    """Keys of the model's results that are published beyond the usual ones; [models.md](models.md) lists those.
+
+    Their values can be any JSON of up to 16 KiB. A result of a Python postprocessor that is no list of objects is
+    published as one object with the label `result`, if it has one of these keys."""
     min_score: MinScore = 0.5
     """Minimum score of a detection; detections with a lower score are discarded.
 
@@ -123,10 +154,20 @@ class CameraSettings(Section):
         return str(source) if isinstance(source, Path) else value
 
     @property
+    def kept_labels(self) -> Labels | None:
+        """The labels to keep; None: all."""
+        return [self.text_labels.label] if self.text_labels else self.labels
+
+    @property
+    def model_labels(self) -> list[str]:
+        """All labels that the model should have, without duplicates."""
+        return [] if self.text_labels else list(dict.fromkeys([*self.all_labels, *(self.snapshot.blur or ())]))
+
+    @property
     def all_labels(self) -> list[str]:
         """All labels named by the camera, its zones and its lines, without duplicates."""
         zones, lines = self.zones.values(), self.lines.values()
-        lists = [self.labels, *(zone.labels for zone in zones), *(line.labels for line in lines)]
+        lists = [self.kept_labels, *(zone.labels for zone in zones), *(line.labels for line in lines)]
         return list(dict.fromkeys(label for labels in lists for label in labels or []))
 
     _resolved: Source = PrivateAttr(default="")
@@ -150,7 +191,8 @@ class CameraSettings(Section):
     @property
     def labels_by_zone(self) -> dict[str | None, Labels | None]:
         """The labels to count, by zone (None: the whole frame). A value of None means every label that is detected."""
-        return {None: self.labels, **{name: zone.labels or self.labels for name, zone in self.zones.items()}}
+        kept = self.kept_labels
+        return {None: kept, **{name: zone.labels or kept for name, zone in self.zones.items()}}
 
     @property
     def areas(self) -> Areas:
@@ -178,6 +220,14 @@ class CameraSettings(Section):
         return self._encoded
 
     @model_validator(mode="after")
+    def _check_labels(self) -> Self:
+        if self.text_labels and self.labels not in (None, [self.text_labels.label]):
+            raise ValueError(f"with text_labels, the only label is {self.text_labels.label!r}: remove labels")
+        if unknown := _first_unknown(self.snapshot.blur, self.kept_labels):
+            raise ValueError(f"snapshot.blur: {unknown!r} is not one of the camera's labels: add it to labels")
+        return self
+
+    @model_validator(mode="after")
     def _check_own_areas(self) -> Self:
         self._check_areas(self.areas)
         return self
@@ -187,7 +237,7 @@ class CameraSettings(Section):
             raise ValueError("lines need tracking: set it to true, or remove lines")
         for key, named in (("zones", areas.zones), ("lines", areas.lines)):
             for name, area in named.items():
-                if unknown := _first_unknown(area.labels, self.labels):
+                if unknown := _first_unknown(area.labels, self.kept_labels):
                     raise ValueError(f"{key}.{name}.labels: {unknown!r} is not one of the camera's labels")
 
 

@@ -15,6 +15,8 @@ from edgepub.camera.inference.loading import load_model
 from edgepub.camera.inference.model import Model
 from edgepub.camera.payloads import DetectionsBuilder
 from edgepub.camera.reporter import Reporter
+from edgepub.camera.results.conversion import PUBLISHED
+from edgepub.camera.results.objects import TextLabels, Wanted
 from edgepub.camera.sampler import Sampler
 from edgepub.camera.snapshots import Snapshots, SnapshotThread
 from edgepub.camera.sources.factory import make_source
@@ -101,7 +103,8 @@ class CameraWiring:
         enabled = current("enabled")
         object_counts = self._publish_first_states(name, settings, state.notes, enabled=enabled)
         gate, attention = Gate(current("max_fps"), metrics), Attention()
-        builder = DetectionsBuilder(self._identity(name), settings.labels, current("min_score"))
+        carryover.viewfinder.blur = settings.snapshot.blur or ()
+        builder = DetectionsBuilder(self._identity(name), _wanted_objects(settings, current("min_score")))
         supervisor = self._supervisors[name] = CameraSupervisor(
             name,
             make_source(
@@ -191,10 +194,20 @@ class CameraWiring:
         self, name: str, settings: CameraSettings, state: CameraState
     ) -> Callable[[], contextlib.AbstractContextManager[Model]]:
         def current_labels() -> Sequence[str]:  # zones that were edited since may name others
-            return self._in_force.settings.cameras.get(name, settings).all_labels
+            return self._in_force.settings.cameras.get(name, settings).model_labels
 
         model_settings = self._in_force.settings.models[settings.model]
         return functools.partial(_load_checked, model_settings, current_labels, state, camera_logger(_log, name))
+
+
+def _wanted_objects(settings: CameraSettings, min_score: float) -> Wanted:
+    labels, texts = settings.kept_labels, settings.text_labels
+    return Wanted(
+        None if labels is None else frozenset(labels),
+        min_score,
+        tuple(dict.fromkeys(key for key in settings.include if key not in PUBLISHED)),
+        TextLabels(texts.name, texts.label) if texts else None,
+    )
 
 
 @contextlib.contextmanager

@@ -113,7 +113,7 @@ class PageUpdates:
         return {
             "name": self._camera,
             "node": self._context.node,
-            "labels": settings.labels,
+            "labels": settings.kept_labels,
             "tracking": settings.tracking,
             "may_edit": self._read_only_reason is None,
             "why_not": self._read_only_reason,

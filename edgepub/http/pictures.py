@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import NamedTuple
 
+from edgepub.camera.drawing import select_labels
 from edgepub.camera.jpeg import encode_jpeg
 from edgepub.camera.viewfinder import Seen, Viewfinder
 from edgepub.core.threads import run_in_thread
@@ -50,9 +51,11 @@ class PictureEncoder:
             return self._picture if seen is not None else None
 
     def _encode(self, seen: Seen) -> bytes:
-        objects = seen.objects if self._boxes else []
+        drawn = seen.objects if self._boxes else []
         comment = {"frame": seen.frame.number, "timestamp": seen.frame.timestamp}
-        return encode_jpeg(seen.frame.full_image, objects, self._max_width, self._quality, comment, labels=False)
+        blurred = select_labels(seen.objects, self._viewfinder.blur)
+        size = self._max_width, self._quality
+        return encode_jpeg(seen.frame.full_image, drawn, *size, comment, labels=False, blurred=blurred)
 
 
 class PictureEncoders:

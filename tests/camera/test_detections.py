@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from edgepub.camera.frames import Frame, Result
-from edgepub.camera.objects import read_objects
+from edgepub.camera.frames import Frame, PixelMap, Result
 from edgepub.camera.payloads import DetectionsBuilder
+from edgepub.camera.results.objects import Wanted, read_objects
 from edgepub.core.errors import InvalidResultError
 from edgepub.mqtt.payloads import detections
 from edgepub.mqtt.payloads.schema import json_schema
@@ -23,13 +23,13 @@ FRAME = Frame(np.zeros((HEIGHT, WIDTH, 3), np.uint8), 7, 1700000000.25, 50.0, 0.
 
 
 def build(objects, labels=None, min_score=0.0, timing=None):
-    builder = DetectionsBuilder({"node": "garage", "camera": "porch", "boot_id": "boot"}, labels, min_score)
+    builder = DetectionsBuilder({"node": "garage", "camera": "porch", "boot_id": "boot"}, Wanted(labels, min_score))
     result = Result(FRAME, objects, timing or {}, 0.0, 0.0)
     return builder.build(result, builder.read(result).objects, 3)
 
 
 def read(objects, labels=None, min_score=0.0, to_frame=None):
-    return read_objects(Result(FRAME, objects, {}, 0.0, 0.0, to_frame), labels, min_score)
+    return read_objects(Result(FRAME, objects, {}, 0.0, 0.0, to_frame), Wanted(labels, min_score))
 
 
 def on_the_wire(objects, **more):
@@ -220,7 +220,7 @@ BAD = [
 
 @pytest.mark.parametrize("bad", BAD, ids=range(len(BAD)))
 def test_a_bad_object_costs_no_other(bad):
-    objects, invalid, too_many = read([GOOD, bad, {**GOOD, "label": "b"}])
+    objects, invalid, too_many, _ = read([GOOD, bad, {**GOOD, "label": "b"}])
     assert [o["label"] for o in objects] == ["a", "b"]
     assert (sum(invalid.values()), too_many) == (1, 0)
     assert all(len(what) < 100 for what in invalid)
@@ -228,45 +228,43 @@ def test_a_bad_object_costs_no_other(bad):
 
 def test_what_is_not_wanted_is_not_bad():
     """A result with objects, none of which is wanted, is a valid one."""
-    objects, invalid, _ = read([{**GOOD, "score": math.nan}, GOOD], min_score=0.6)
+    objects, invalid, *_ = read([{**GOOD, "score": math.nan}, GOOD], min_score=0.6)
     assert (objects, sum(invalid.values())) == ([], 1)
-    assert read([{**GOOD, "label": "b", "bbox": None}], labels=["a"]) == ([], {}, 0)
+    assert read([{**GOOD, "label": "b", "bbox": None}], labels=["a"]) == ([], {}, 0, set())
 
 
 def test_the_best_500_objects_are_kept():
     many = [{**GOOD, "score": n / 10_000, "label": "ab"[n % 2]} for n in range(5000)]
-    objects, invalid, too_many = read(many)
+    objects, invalid, too_many, _ = read(many)
     assert [o["score"] for o in objects] == [n / 10_000 for n in range(4999, 4499, -1)]
     assert (invalid, too_many) == ({}, 4500)
-    objects, _, too_many = read(many, labels=["a"], min_score=0.1)
+    objects, _, too_many, _ = read(many, labels=["a"], min_score=0.1)
     assert {o["label"] for o in objects} == {"a"}
     assert (len(objects), too_many) == (500, 1500), "of those that are wanted"
-    objects, invalid, too_many = read([*many, *[{**GOOD, "score": 0.9, "bbox": None}] * 500])
+    objects, invalid, too_many, _ = read([*many, *[{**GOOD, "score": 0.9, "bbox": None}] * 500])
     assert (len(objects), sum(invalid.values()), too_many) == (500, 500, 4500), "the next ones take their places"
 
 
 def test_up_to_500_objects_are_in_the_order_of_the_model():
     scores = [0.1 + (n * 7 % 500) / 1000 for n in range(500)]
-    objects, _, too_many = read([{**GOOD, "score": score} for score in scores])
+    objects, _, too_many, _ = read([{**GOOD, "score": score} for score in scores])
     assert [o["score"] for o in objects] == [round(score, 4) for score in scores]
     assert too_many == 0
 
 
 def test_landmarks_have_a_limit_for_all_objects_together():
     face = {**GOOD, "landmarks": [{"landmark": [1, 2]}] * 468}
-    objects, invalid, too_many = read([face] * 12 + [GOOD])
+    objects, invalid, too_many, _ = read([face] * 12 + [GOOD])
     assert (len(objects), invalid, too_many) == (11, {}, 2)
-    with pytest.raises(InvalidResultError, match="landmarks"):
+    with pytest.raises(InvalidResultError, match="more than 5000 points"):
         read([{**GOOD, "landmarks": [{"landmark": [1, 2]}] * 10**6}])
 
 
 def test_points_are_scaled_to_the_frame():
     mark = {"landmark": [10, 20, 0.5], "label": "nose"}
-    (detection,) = read([{**GOOD, "landmarks": [mark]}], to_frame=lambda x, y: (2 * x, 3 * y)).objects
+    (detection,) = read([{**GOOD, "landmarks": [mark]}], to_frame=PixelMap(2, 3, 0, 0)).objects
     assert detection["bbox"] == (2, 6, 6, 12)
-    assert detection["landmarks"] == [{"label": "nose", "landmark": (20, 60)}]
-    with pytest.raises(InvalidResultError, match="bbox"):
-        read([GOOD], to_frame=lambda x, _: (x, math.nan))
+    assert detection["landmarks"] == [{"label": "nose", "landmark": (20, 60), "visibility": 0.5}]
 
 
 def test_a_result_that_contains_itself_ends():

@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 import pytest
 
-from edgepub.camera.jpeg import label_colour
+from edgepub.camera.drawing import label_colour
 
 pytestmark = pytest.mark.mosquitto
 FPS = 25

@@ -13,7 +13,7 @@ from PIL import Image
 
 from edgepub.camera.frames import Fit
 from edgepub.camera.inference.loading import load_model
-from edgepub.camera.objects import read_objects
+from edgepub.camera.results.objects import Wanted, read_objects
 from edgepub.config.settings import ModelSettings
 from tests.support import films
 from tests.support.sources import open_source
@@ -107,7 +107,7 @@ def test_boxes_are_where_they_are_in_the_full_picture(face_model, film_faces, pr
         for fit in (None, ready.fit):
             frames = open_source(film).frames(threading.Event(), fit)
             results = list(ready.infer(frames, live=False))
-            boxes[fit] = [read_objects(result, None, 0.5)[0] for result in results]
+            boxes[fit] = [read_objects(result, Wanted(min_score=0.5))[0] for result in results]
     assert {result.frame.size for result in results} == {size}
     assert len(boxes[ready.fit]) == 20
     for whole, fitted in zip(boxes[None], boxes[ready.fit], strict=True):

@@ -18,7 +18,7 @@ import pytest
 from edgepub.camera.frames import Frame
 from edgepub.camera.inference.loading import load_model
 from edgepub.camera.inference.model import Model
-from edgepub.camera.objects import read_objects
+from edgepub.camera.results.objects import Wanted, read_objects
 from edgepub.camera.sources.factory import make_source
 from edgepub.camera.sources.gate import Gate
 from edgepub.cli.bench import echo
@@ -332,5 +332,5 @@ def test_boxes_are_in_pixels_of_a_frame_of_another_size(studio, tmp_path):
     video = tmp_path / "large.avi"
     echo.make_video(video, [[BOX]] * 3, size=(640, 320))
     for result in infer(studio.model(), video, live=False):
-        (detection,) = read_objects(result, None, 0.0).objects
+        (detection,) = read_objects(result, Wanted()).objects
         assert detection["bbox"] == (80, 80, 240, 240), "ten times as wide and five times as high as in the model"

@@ -15,6 +15,7 @@ from edgepub.camera.counts import ObjectCounts
 from edgepub.camera.frames import Frame, Result
 from edgepub.camera.payloads import DetectionsBuilder
 from edgepub.camera.reporter import Reporter
+from edgepub.camera.results.objects import Wanted
 from edgepub.camera.sampler import Sampler
 from edgepub.camera.snapshots import Snapshots, SnapshotThread
 from edgepub.camera.validity import Validity
@@ -37,7 +38,7 @@ INVALID = [
     None,
     "text",
     [[1, 2], [3]],
-    [{"name": "tensor", "shape": [2], "data": [1, 2]}],
+    [{"name": "tensor", "shape": [2], "data": ["?", 2]}],
     [PERSON | {"score": math.nan}],
     RuntimeError("raised by the property"),
 ]
@@ -56,7 +57,7 @@ class Desk:
         self.reporter = Reporter(
             IDENTITY,
             TOPICS,
-            DetectionsBuilder(IDENTITY, camera.labels, 0.0),
+            DetectionsBuilder(IDENTITY, Wanted(camera.labels)),
             analysis(camera),
             ObjectCounts("cam", camera, TOPICS, self.outbox),
             Snapshots(IDENTITY, camera.snapshot, SnapshotThread(), lambda _: None, self.metrics),

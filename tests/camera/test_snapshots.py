@@ -10,8 +10,9 @@ import numpy as np
 import pytest
 
 from edgepub.camera.analysis.presence import Moment, Sighting
+from edgepub.camera.drawing import label_colour
 from edgepub.camera.frames import Frame
-from edgepub.camera.jpeg import encode_jpeg, label_colour
+from edgepub.camera.jpeg import encode_jpeg
 from edgepub.camera.snapshots import Snapshots, SnapshotThread
 from edgepub.config.camera import SnapshotSettings
 from edgepub.core.threads import native_threads

@@ -22,9 +22,9 @@ class Studio:
             echo.make_model(self.zoo, name, **device)
         return {"model_name": name, "zoo_url": str(self.zoo), "inference_host_address": "@local"}
 
-    def video(self, results, name="video.avi", fps=25.0, side=echo.SIDE):
+    def video(self, results, name="video.avi", fps=25.0, side=echo.SIDE, size=None):
         path = self.directory / name
-        echo.make_video(path, results, fps, side=side)
+        echo.make_video(path, results, fps, size, side)
         return str(path)
 
     def settings(self, url, source, **camera):

@@ -13,7 +13,7 @@ from tests.support.waiting import free_port, wait_until
 
 pytestmark = pytest.mark.mosquitto
 FPS = 20
-WRONG = [{"error": "no device"}, [{"name": "tensor", "shape": [2], "data": [1, 2]}], None, [[1], [2]]]
+WRONG = [{"error": "no device"}, [{"name": "tensor", "shape": [2], "data": ["?", 2]}], None, [[1], [2]]]
 BAD_OBJECTS = [
     {**BOX, "bbox": [1, 2]},
     {**BOX, "landmarks": [5]},
@@ -84,9 +84,9 @@ def test_a_camera_that_never_gives_a_valid_result_is_never_online(
     path.write_text(yaml.safe_dump(settings))
     done = cli("check", "--connect", "-c", path)
     assert done.returncode == 1
-    assert done.stdout.splitlines()[-1].startswith("model echo: FAILED: a detection without a score")
+    assert done.stdout.splitlines()[-1].startswith("model echo: FAILED: a tensor whose data are no numbers")
     run_daemon(settings)
-    wait_until(lambda: "without a score" in get_or_nothing(port), "the reason")
+    wait_until(lambda: "data are no numbers" in get_or_nothing(port), "the reason")
     assert set(states(reader, "cam/status")) == {"offline"}
     assert 'edgepub_dropped_total{camera="cam",reason="invalid"} ' in get(port, "metrics")
 

@@ -1,11 +1,14 @@
 """The size of the pictures that a model takes, and its points in pixels of the full picture."""
 
+from collections.abc import Callable
 from typing import Any
 
-from edgepub.camera.frames import Fit, Frame, ToFrame
+from edgepub.camera.frames import Fit, Frame, PixelMap
 
 _WHOLE_PICTURE = frozenset({"letterbox", "stretch"})
 _USUAL_METHOD = "bilinear"  # PySDK's default
+_STEP = 0.25  # pixels of the input
+PointConversion = Callable[[float, float], tuple[float, float]]
 
 
 def find_fit(pysdk: Any) -> Fit | None:  # noqa: ANN401  (PySDK is untyped)
@@ -25,21 +28,36 @@ def find_fit(pysdk: Any) -> Fit | None:  # noqa: ANN401  (PySDK is untyped)
         return None
 
 
-def to_full_picture(to_image: ToFrame | None, frame: Frame) -> ToFrame | None:
-    """Return the conversion of points to pixels of the full picture.
+def find_input_size(pysdk: Any) -> tuple[int, int] | None:  # noqa: ANN401  (PySDK is untyped)
+    """Return width and height of a model's input; None if it is no picture."""
+    try:
+        info = pysdk.model_info
+        width, height = int(info.InputW[0]), int(info.InputH[0])
+    except Exception:  # noqa: BLE001  (as above)
+        return None
+    return (width, height) if info.InputType[0] == "Image" and width > 0 and height > 0 else None
+
+
+def find_map(to_image: PointConversion | None, size: tuple[int, int] | None, frame: Frame) -> PixelMap | None:
+    """Return the conversion of a model's points to pixels of the full picture.
+
+    PySDK's own conversion moves points into the picture, which would distort what is partly outside. The middle of the
+    model's input always shows the picture, so there it tells the scale.
 
     Args:
-        to_image: converts them to pixels of what the model was given; None: they need no conversion.
+        to_image: PySDK's conversion to pixels of what the model was given; None: points need no conversion.
+        size: width and height of the model's input; None: points need no conversion.
         frame: the frame.
 
     """
-    if to_image is None or frame.full is None:
-        return to_image
+    if to_image is None or size is None:
+        return None
+    middle_x, middle_y = size[0] / 2, size[1] / 2
+    left, top = to_image(middle_x - _STEP, middle_y - _STEP)
+    right, bottom = to_image(middle_x + _STEP, middle_y + _STEP)
+    scale_x, scale_y = (right - left) / (2 * _STEP), (bottom - top) / (2 * _STEP)
+    to_given = PixelMap(scale_x, scale_y, left - scale_x * (middle_x - _STEP), top - scale_y * (middle_y - _STEP))
+    if frame.full is None:
+        return to_given
     height, width = frame.image.shape[:2]
-    across, down = frame.full.width / width, frame.full.height / height
-
-    def to_frame(x: float, y: float) -> tuple[float, float]:
-        image_x, image_y = to_image(x, y)
-        return image_x * across, image_y * down
-
-    return to_frame
+    return to_given.then(PixelMap(frame.full.width / width, frame.full.height / height, 0.0, 0.0))

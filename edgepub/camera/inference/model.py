@@ -2,13 +2,13 @@
 
 import time
 from collections import deque
-from collections.abc import Generator, Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator, Mapping
 from math import inf
 from typing import TYPE_CHECKING, Any
 
-from edgepub.camera.frames import Fit, Frame, Frames, Result
+from edgepub.camera.frames import Fit, Frame, Frames, PixelMap, Result
 from edgepub.camera.inference.error_text import clean_error
-from edgepub.camera.inference.fit import find_fit, to_full_picture
+from edgepub.camera.inference.fit import find_fit, find_input_size, find_map
 from edgepub.config.explain import did_you_mean
 from edgepub.core.errors import ModelError
 
@@ -58,6 +58,7 @@ class Model:
         self.is_remote = is_remote
         """Whether frames and results go through a network."""
         self._overlaps = overlaps
+        self._input_size = find_input_size(pysdk)
         self._quiet_timeout_s = quiet_timeout_s
 
     @property
@@ -110,7 +111,7 @@ class Model:
                 pysdk_result = self.pysdk.predict(frame.image)
             except Exception as error:  # noqa: BLE001  (PySDK raises Exception itself, and more)
                 raise ModelError(clean_error(error)) from None
-            yield _make_result(frame, began_s, pysdk_result)
+            yield self._make_result(frame, began_s, pysdk_result)
 
     def _measure(self, frames: Frames) -> Generator[Result, None, int | None]:
         """Yield some results one by one, and return how many frames to keep in flight.
@@ -154,9 +155,23 @@ class Model:
                 if pysdk_result is not None:
                     feed.count_result()
                     frame, began_s = pysdk_result.info
-                    yield _make_result(frame, began_s, pysdk_result)
+                    yield self._make_result(frame, began_s, pysdk_result)
         if feed.error is not None:
             raise feed.error
+
+    def _make_result(self, frame: Frame, began_s: float, pysdk_result: Any) -> Result:  # noqa: ANN401  (as above)
+        to_frame: PixelMap | None = None
+        labels: Mapping[int, str] = {}
+        try:
+            objects = pysdk_result.results
+            timing = getattr(pysdk_result, "timing", None) or {}
+            timing_ms = {name: round(float(timing[key]), 3) for key, name in _TIMINGS.items() if key in timing}
+            to_frame = find_map(getattr(pysdk_result, "to_image", None), self._input_size, frame)
+            labels = getattr(pysdk_result, "labels", {})
+        except Exception as error:  # noqa: BLE001  (costs this frame, not the camera)
+            objects, timing_ms = error, {}
+        ended_s = time.monotonic()
+        return Result(frame, objects, timing_ms, began_s, ended_s, to_frame, self._input_size, labels)
 
 
 class _Feed:
@@ -227,14 +242,3 @@ def _describe_unknown_label(label: str, known: list[str]) -> str:
         return f"the model has no label {label!r}{hint}"
     shown = ", ".join(known[:_MAX_LABELS_SHOWN]) + ", ..." * (len(known) > _MAX_LABELS_SHOWN)
     return f"the model has no label {label!r}; it has: {shown}"
-
-
-def _make_result(frame: Frame, began_s: float, pysdk_result: Any) -> Result:  # noqa: ANN401  (PySDK is untyped)
-    try:
-        objects = pysdk_result.results
-        timing = getattr(pysdk_result, "timing", None) or {}
-        timing_ms = {name: round(float(timing[key]), 3) for key, name in _TIMINGS.items() if key in timing}
-    except Exception as error:  # noqa: BLE001  (costs this frame, not the camera)
-        objects, timing_ms = error, {}
-    to_frame = to_full_picture(getattr(pysdk_result, "to_frame", None), frame)
-    return Result(frame, objects, timing_ms, began_s, time.monotonic(), to_frame)

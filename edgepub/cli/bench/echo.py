@@ -5,7 +5,7 @@ video whose pixels are the JSON text of detections produces these detections, th
 """
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from math import ceil
 from pathlib import Path
 from typing import Any
@@ -19,13 +19,22 @@ SIDE = 64
 _PATCH_PX, _STEP_PX = 40, 4
 
 
-def make_model(zoo: Path, name: str = "echo", side: int = SIDE, **device: Any) -> None:  # noqa: ANN401  (a JSON value)
+def make_model(
+    zoo: Path,
+    name: str = "echo",
+    side: int = SIDE,
+    kind: str = "Detection",
+    labels: Sequence[str] = (),
+    **device: Any,  # noqa: ANN401  (a JSON value)
+) -> None:
     """Write the model into a local zoo.
 
     Args:
         zoo: the zoo's directory.
         name: the model's name.
         side: the width and height of the model's input. Thousands of objects need more than `SIDE`.
+        kind: PySDK's name for the kind of its results.
+        labels: the names of its categories, from 0.
         device: additional keys of its DEVICE section, like `SimulateTime_ms`.
 
     """
@@ -50,8 +59,11 @@ def make_model(zoo: Path, name: str = "echo", side: int = SIDE, **device: Any) -
             }
         ],
         "MODEL_PARAMETERS": [{"ModelPath": f"{name}.bin"}],
-        "POST_PROCESS": [{"OutputPostprocessType": "Detection"}],
+        "POST_PROCESS": [{"OutputPostprocessType": kind}],
     }
+    if labels:
+        (directory / "labels.json").write_text(json.dumps(dict(enumerate(labels))))
+        description["POST_PROCESS"] = [{"OutputPostprocessType": kind, "LabelsPath": "labels.json"}]
     (directory / f"{name}.json").write_text(json.dumps(description))
 
 

@@ -10,6 +10,7 @@ from rich.table import Table
 
 from edgepub.camera.frames import Frame, Result
 from edgepub.camera.payloads import DetectionsBuilder
+from edgepub.camera.results.objects import Wanted
 from edgepub.cli.bench.publishing import make_result
 from edgepub.cli.bench.tables import ROUNDS, table
 from edgepub.mqtt.payloads.detections import Detections, encode
@@ -25,7 +26,7 @@ def payloads() -> Table:
         "example: json.dumps",
         "ratio",
     )
-    builder = DetectionsBuilder({"node": "bench", "camera": "camera", "boot_id": "boot"}, None, 0.5)
+    builder = DetectionsBuilder({"node": "bench", "camera": "camera", "boot_id": "boot"}, Wanted(min_score=0.5))
     frame = Frame(np.zeros((480, 640, 3), np.uint8), 1, 0.0, 0.0, 0.0)
     for objects in (0, 1, 20):
         results = make_result(objects)

@@ -26,6 +26,7 @@ from edgepub.camera.counts import ObjectCounts
 from edgepub.camera.frames import Frame, Result
 from edgepub.camera.payloads import DetectionsBuilder
 from edgepub.camera.reporter import Reporter
+from edgepub.camera.results.objects import Wanted
 from edgepub.camera.sampler import Sampler
 from edgepub.camera.snapshots import Snapshots, SnapshotThread
 from edgepub.camera.validity import Validity
@@ -81,7 +82,7 @@ def make_reporter(outbox: Outbox, metrics: CameraMetrics) -> Reporter:
     return Reporter(
         identity,
         topics,
-        DetectionsBuilder(identity, None, 0.5),
+        DetectionsBuilder(identity, Wanted(min_score=0.5)),
         Analysis(settings),
         ObjectCounts("camera", settings, topics, outbox),
         Snapshots(identity, settings.snapshot, SnapshotThread(), lambda _: None, metrics),

@@ -19,16 +19,33 @@ Fraction = Annotated[float, Field(ge=0, le=1)]
 NormCorners = tuple[Fraction, Fraction, Fraction, Fraction]
 
 
+Position = tuple[Number, Number]
+
+
+@with_config(ConfigDict(extra="allow"))
 class Landmark(TypedDict):
     """A keypoint of an object, such as an eye or a joint."""
 
     label: Annotated[str, Field(description="name of the point")]
-    landmark: Annotated[tuple[Number, Number], Field(description="[x, y] in pixels of the frame")]
+    landmark: Annotated[Position, Field(description="[x, y] in pixels of the frame")]
     score: NotRequired[Number]
+    visibility: NotRequired[Annotated[Number, Field(description="how visible the point is, as the model gives it")]]
+    z: NotRequired[Annotated[Number, Field(description="depth of a hand's point, as the model gives it")]]
+    connect: NotRequired[
+        Annotated[list[Count], Field(description="the landmarks that it is connected with: indexes in the list")]
+    ]
 
 
+class Attribute(TypedDict):
+    """What a model says of an object beyond its label."""
+
+    label: Annotated[str, Field(description="the answer, for example a text or a name")]
+    score: Annotated[Number, Field(description="confidence of the model in it, usually 0 to 1")]
+
+
+@with_config(ConfigDict(extra="allow"))
 class Detection(TypedDict):
-    """One object in one result."""
+    """One object in one result. Keys that the camera's `include` names are added as the model gives them."""
 
     label: Annotated[str, Field(min_length=1, description="class of the object, as text")]
     score: Annotated[float, Field(allow_inf_nan=False, description="confidence of the model, usually 0 to 1")]
@@ -50,6 +67,36 @@ class Detection(TypedDict):
     landmarks: NotRequired[
         Annotated[list[Landmark], Field(description="keypoints of the object, if the model finds them")]
     ]
+    angle: NotRequired[
+        Annotated[Number, Field(description="of a rotated object: how far it is turned clockwise, in radians")]
+    ]
+    corners: NotRequired[
+        Annotated[
+            tuple[Position, Position, Position, Position],
+            Field(
+                description="of a rotated object: its corners in pixels of the frame, clockwise, some perhaps outside; "
+                "`bbox` is their extent"
+            ),
+        ]
+    ]
+    mask: NotRequired[
+        Annotated[
+            list[Position],
+            Field(max_length=200, description="outline of the object's largest part, a polygon in pixels of the frame"),
+        ]
+    ]
+    share: NotRequired[
+        Annotated[Fraction, Field(description="of a semantic segmentation: the part of the frame with this label")]
+    ]
+    attributes: NotRequired[
+        Annotated[dict[str, Attribute], Field(description="what is known of the object beyond its label, by name")]
+    ]
+    text: NotRequired[Annotated[str, Field(description="what the object reads, if the model reads texts")]]
+    classifier: NotRequired[Annotated[str, Field(description="which of a model's classifiers the label is from")]]
+    handedness: NotRequired[
+        Annotated[Number, Field(description="of a hand: probability that it is a right one, 0 to 1")]
+    ]
+    embedding: NotRequired[Annotated[list[Number], Field(description="numbers of a raw tensor, such as an embedding")]]
 
 
 class Timing(TypedDict):

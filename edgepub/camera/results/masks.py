@@ -1,0 +1,82 @@
+"""Outlines of masks: which pixels belong to an object, as a polygon."""
+
+import base64
+from typing import Any, NamedTuple
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from edgepub.camera.frames import PixelMap
+from edgepub.camera.results.space import Space
+from edgepub.core.errors import InvalidResultError
+
+MAX_MASK_POINTS = 200
+"""In one polygon."""
+_MAX_PIXELS = 4096 * 4096
+_TOLERANCE = 0.75  # of a pixel of the mask: a straight edge that the mask's grid shows as steps is one line
+_COARSER = 1.5
+_MIN_CORNERS = 3
+
+Polygon = list[tuple[float, float]]
+
+
+class Mask(NamedTuple):
+    """The pixels of an object."""
+
+    pixels: NDArray[np.uint8]
+    """Shape (height, width); what is not 0 belongs to the object."""
+    place: PixelMap
+    """Converts these pixels to those of the model's input."""
+
+
+def read_mask(raw: Any, input_size: tuple[int, int] | None) -> Mask:  # noqa: ANN401  (from a model)
+    """Return a mask as PySDK encodes it.
+
+    Args:
+        raw: `data` (runs: as many values as lengths, 32-bit numbers in base64), and the size and place of the mask in
+            the model's input: `width`, `height`, `x_min`, `y_min`.
+        input_size: width and height of the model's input, which a mask without a size has.
+
+    """
+    try:
+        width, height = input_size or (0, 0)
+        width, height = int(raw.get("width", width)), int(raw.get("height", height))
+        place = PixelMap(1.0, 1.0, float(raw.get("x_min", 0)), float(raw.get("y_min", 0)))
+        return Mask(_decode_runs(raw["data"], width, height), place)
+    except (AttributeError, KeyError, OverflowError, TypeError, ValueError):
+        raise InvalidResultError("a detection with a mask that is not as PySDK encodes masks") from None
+
+
+def outline(mask: Mask, space: Space) -> Polygon:
+    """Return the outline of a mask's largest part; empty if it has fewer than three corners. Holes are ignored.
+
+    Args:
+        mask: the mask.
+        space: where its pixels are.
+
+    """
+    contours, _ = cv2.findContours(mask.pixels, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_SIMPLE)
+    if not contours:
+        return []
+    largest = max(contours, key=cv2.contourArea)
+    tolerance = _TOLERANCE
+    corners = cv2.approxPolyDP(largest, tolerance, closed=True)
+    while len(corners) > MAX_MASK_POINTS:
+        tolerance *= _COARSER
+        corners = cv2.approxPolyDP(largest, tolerance, closed=True)
+    if len(corners) < _MIN_CORNERS:
+        return []
+    convert = mask.place.then(space.to_frame)
+    # The middles of pixels.
+    points = (corners[:, 0, :] + 0.5) * (convert.scale_x, convert.scale_y) + (convert.left, convert.top)
+    points = np.clip(points, 0, (space.width, space.height))
+    return [(x, y) for x, y in np.round(points, 1).tolist()]
+
+
+def _decode_runs(data: Any, width: int, height: int) -> NDArray[np.uint8]:  # noqa: ANN401  (from a model)
+    runs = np.frombuffer(base64.b64decode(data), np.uint32)
+    values, lengths = np.split(runs, [len(runs) // 2])
+    if not 0 < width * height == lengths.sum(dtype=np.uint64) <= _MAX_PIXELS or width < 0:
+        raise ValueError("another number of pixels")
+    return np.repeat((values != 0).astype(np.uint8), lengths).reshape(height, width)

@@ -1,0 +1,171 @@
+"""Reads the objects in a model's result, whatever it is: the best ones, and what is wrong with the others."""
+
+from collections import Counter
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any, NamedTuple
+
+from edgepub.camera.frames import Result
+from edgepub.camera.results.conversion import PUBLISHED, convert
+from edgepub.camera.results.flattening import flatten
+from edgepub.camera.results.landmarks import find_landmarks
+from edgepub.camera.results.space import find_space
+from edgepub.camera.results.values import check_dictionary, check_list, read_label, read_score
+from edgepub.core.errors import InvalidResultError
+
+MAX_OBJECTS = 500
+"""In one result. A model without non-maximum suppression gives thousands, nearly all of them the same few objects."""
+MAX_POINTS = 5000
+"""Landmarks and corners of masks in one result: ten faces with 468 points each, or 290 persons with 17 points each."""
+_ROUNDING = 1e-4  # of a score
+
+
+class TextLabels(NamedTuple):
+    """Every object gets the same label; the one of the model is a text, which becomes an attribute."""
+
+    attribute: str
+    """The attribute's name."""
+    label: str
+    """The label of all objects."""
+
+
+class Wanted(NamedTuple):
+    """Which objects of a result to keep, and what of them."""
+
+    labels: Collection[str] | None = None
+    """Their labels; None: all."""
+    min_score: float = 0.0
+    """The least score."""
+    include: Collection[str] = ()
+    """Keys to keep beyond the usual ones."""
+    text_labels: TextLabels | None = None
+    """What to make of the model's labels; None: they are labels."""
+
+
+class Objects(NamedTuple):
+    """The objects of one result."""
+
+    objects: list[dict[str, Any]]
+    """The best objects, in the payload's form."""
+    invalid: Mapping[str, int]
+    """The number of objects that could not be read, by what is wrong."""
+    too_many: int
+    """The number of objects that were left out because others are better."""
+    not_included: Collection[str]
+    """Keys of the objects that are not published."""
+
+
+def read_objects(result: Result, wanted: Wanted) -> Objects:
+    """Return the objects of a result.
+
+    Only the best `MAX_OBJECTS` are converted, so that a result with many more takes little time.
+
+    Raises:
+        InvalidResultError: it is not a result of detections, or none of its objects can be read.
+
+    """
+    reader = _Reader(result, wanted)
+    try:
+        reader.choose()
+    except Exception as error:  # noqa: BLE001  (a result may be anything, and raise anything)
+        raise InvalidResultError(_describe(error)) from None
+    objects, too_many = reader.convert()
+    if (reader.invalid or too_many) and not (objects or reader.has_others):
+        raise InvalidResultError(next(iter(reader.invalid), f"a detection with more than {MAX_POINTS} points"))
+    return Objects(objects, reader.invalid, too_many, reader.not_included)
+
+
+class _Reader:
+    def __init__(self, result: Result, wanted: Wanted) -> None:
+        self._result = result
+        self._labels, self._min_score, self._include, self._text_labels = wanted
+        self._known = PUBLISHED.union(self._include)
+        # Each with what its entries have unless they say otherwise: a classifier's answers need no scores.
+        self._lists: list[tuple[list[Any], Mapping[str, Any] | None]] = []
+        self._seen: set[int] = set()  # their ids
+        self._wanted: list[Mapping[str, Any]] = []
+        self._scores: list[float] = []  # no pairs: each would be an object for the garbage collector
+        self.has_others = False
+        """Whether there are objects with other labels or lower scores."""
+        self.invalid: Counter[str] = Counter()
+        self.not_included: set[str] = set()
+
+    def choose(self) -> None:
+        """Choose the objects that are wanted, as far as that can be seen without converting them."""
+        entries = self._result.objects
+        is_one = isinstance(entries, dict) and any(key in entries for key in self._include)
+        self._add_list([entries] if is_one else entries, None)
+        for some, answer in self._lists:  # a multi-label classification adds more: its objects are one level down
+            for entry in some:
+                try:
+                    check_dictionary(entry)
+                    if "results" in entry and "label" not in entry:
+                        self._add_list(entry["results"], {"score": 1.0, "classifier": entry.get("classifier")})
+                    else:
+                        for raw in flatten(entry, self._result, self._include):
+                            self._choose(raw if answer is None else {**answer, **raw})
+                except Exception as error:  # noqa: BLE001  (as above)
+                    self.invalid[_describe(error)] += 1
+
+    def _add_list(self, entries: Any, answer: Mapping[str, Any] | None) -> None:  # noqa: ANN401  (from a model)
+        check_list(entries)
+        if id(entries) not in self._seen:  # a list may contain itself
+            self._seen.add(id(entries))
+            self._lists.append((list(entries), answer))  # read here: it may be of a type that raises
+
+    def _choose(self, raw: Mapping[str, Any]) -> None:
+        score = read_score(raw)
+        if score >= self._min_score - _ROUNDING and (self._labels is None or self._label(raw) in self._labels):
+            self._wanted.append(raw)
+            self._scores.append(score)
+        else:
+            self.has_others = True
+
+    def _label(self, raw: Mapping[str, Any]) -> str:
+        return self._text_labels.label if self._text_labels else read_label(raw, self._result.labels)
+
+    def convert(self) -> tuple[list[dict[str, Any]], int]:
+        """Convert the best objects; return them, and how many are left out."""
+        space = find_space(self._result, self._include)
+        kept: list[dict[str, Any]] = []
+        too_many, max_points = 0, MAX_POINTS
+        for rank, number in enumerate(self._order()):
+            if len(kept) == MAX_OBJECTS:
+                too_many += len(self._wanted) - rank
+                break
+            raw = self._wanted[number]
+            try:
+                landmarks = find_landmarks(raw)
+                if len(landmarks) > max_points:
+                    too_many += 1
+                    continue
+                detection = convert(raw, self._label(raw), self._scores[number], landmarks, space)
+                points = len(landmarks) + len(detection.get("mask", ()))
+                if points > max_points:
+                    too_many += 1
+                    continue
+                max_points -= points
+                if self._text_labels:
+                    text = read_label(raw, self._result.labels)
+                    detection["attributes"] = {
+                        self._text_labels.attribute: {"label": text, "score": detection["score"]}
+                    }
+            except Exception as error:  # noqa: BLE001  (as above)
+                self.invalid[_describe(error)] += 1
+                continue
+            if detection["score"] >= self._min_score:
+                kept.append(detection)
+                self.not_included.update(raw.keys() - self._known)
+            else:
+                self.has_others = True
+        return kept, too_many
+
+    def _order(self) -> Sequence[int]:
+        """Return the numbers of the wanted objects: the best first, or as the model gave them if all can be kept."""
+        numbers = range(len(self._wanted))
+        if len(numbers) <= MAX_OBJECTS:
+            return numbers
+        return sorted(numbers, key=self._scores.__getitem__, reverse=True)
+
+
+def _describe(error: Exception) -> str:
+    return str(error) if isinstance(error, InvalidResultError) else f"it cannot be read: {type(error).__name__}"

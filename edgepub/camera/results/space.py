@@ -1,0 +1,26 @@
+"""Where the points of a result are, and what else its conversion needs."""
+
+from collections.abc import Collection
+from typing import NamedTuple
+
+from edgepub.camera.frames import PixelMap, Result
+
+
+class Space(NamedTuple):
+    """The pixels of a result's points, and of its frame."""
+
+    width: int
+    """Width of the frame."""
+    height: int
+    """Height of the frame."""
+    to_frame: PixelMap | None
+    """Converts points to pixels of the frame; None: they are."""
+    input_size: tuple[int, int] | None
+    """Width and height of the model's input, which a mask without a size has."""
+    include: Collection[str]
+    """Additional keys of objects and landmarks."""
+
+
+def find_space(result: Result, include: Collection[str]) -> Space:
+    """Return the space of a result."""
+    return Space(*result.frame.size, result.to_frame, result.input_size, include)
