@@ -9,8 +9,11 @@ import numpy as np
 import pytest
 
 from edgepub.camera.drawing import label_colour
+from tests.support.health import NO_SERVER, read_health
+from tests.support.waiting import free_port, wait_until
 
 pytestmark = pytest.mark.mosquitto
+TIMEOUT_MS = 30_000
 SIZE = 640, 480
 """Of the frames. The model's input is 64x64, so a point at (x, y) there is at (10 x, 7.5 y) in the frame."""
 
@@ -64,7 +67,7 @@ CAMERAS = {
     "anything": {"include": ["queue", "note"]},
     "hand": {"include": ["world_landmark"]},
 }
-MASK_CORNERS = [[205, 153.8], [205, 296.2], [395, 296.2]]
+MASK_CORNERS = [[200.4, 150.3], [200.4, 299.7], [399.6, 299.7]]
 EXPECTED = {
     "pose": [
         {
@@ -103,7 +106,7 @@ EXPECTED = {
         }
     ],
     "mask": [{"label": "dog", "score": 0.9, "bbox": [200, 150, 400, 300], "mask": MASK_CORNERS}],
-    "mask_alone": [{"label": "dog", "score": 1, "bbox": [205, 153.8, 395, 296.2], "mask": MASK_CORNERS}],
+    "mask_alone": [{"label": "dog", "score": 1, "bbox": [200.4, 150.3, 399.6, 299.7], "mask": MASK_CORNERS}],
     "classes": [{"label": "cat", "score": 0.8, "category_id": 0, "bbox": [0, 0, 640, 480]}],
     "age": [{"label": "age", "score": 34.5, "bbox": [0, 0, 640, 480]}],
     "plate": [
@@ -140,9 +143,10 @@ DRAWN = {
 }
 
 
-def make_cameras(studio, settings):
+def make_cameras(studio, settings, names=tuple(RESULTS)):
     settings["cameras"], settings["models"] = {}, {}
-    for name, (kind, result) in RESULTS.items():
+    for name in names:
+        kind, result = RESULTS[name]
         settings["models"][name] = studio.model(name, kind=kind, labels=["background", "dog", "road"])
         settings["cameras"][name] = {
             "source": studio.video([result] * 100, f"{name}.avi", fps=10, size=SIZE),
@@ -192,6 +196,41 @@ def expected_label(name):
 
 def decode(jpeg):
     return cv2.imdecode(np.frombuffer(jpeg, np.uint8), cv2.IMREAD_COLOR)
+
+
+SHAPES = """(selector) => [...document.querySelectorAll(selector)].map((shape) => {
+    const drawn = shape.getBoundingClientRect(), frame = document.querySelector("#overlay").getBoundingClientRect();
+    return [
+        (drawn.left - frame.left) / frame.width, (drawn.top - frame.top) / frame.height,
+        (drawn.right - frame.left) / frame.width, (drawn.bottom - frame.top) / frame.height,
+    ];
+})"""
+
+
+@pytest.mark.browser
+@pytest.mark.parametrize(
+    ("name", "selector", "extent", "label"),
+    [
+        ("pose", "#links line", (100, 150, 300, 300), "pose 0.80 #1"),
+        ("rotated", "#shapes .rotated", (290, 90, 350, 390), "ship 0.90 #1"),
+        ("mask", "#shapes .mask", (200, 150, 400, 300), "dog 0.90 #1"),
+        ("plate", "#boxes rect.box", (100, 150, 300, 300), "plate B-AB 123 0.90 #1"),
+        ("areas", "#shapes .mask", (320, 0, 640, 240), "dog 25% #1"),
+    ],
+)
+def test_the_page_draws_it(mosquitto, run_daemon, studio, browser_page, name, selector, extent, label):
+    port = free_port()
+    settings = studio.settings(mosquitto.url, "")
+    make_cameras(studio, settings, [name])
+    run_daemon({**settings, "http": {"listen": f"127.0.0.1:{port}"}})
+    wait_until(lambda: read_health(port) is not NO_SERVER, "the page")
+    browser_page.goto(f"http://127.0.0.1:{port}/cameras/{name}")
+    browser_page.wait_for_function(
+        f"() => document.querySelector('#labels text')?.textContent === {json.dumps(label)}", timeout=TIMEOUT_MS
+    )
+    shape = browser_page.evaluate(SHAPES, selector)[0]
+    expected = [part / side for part, side in zip(extent, SIZE * 2, strict=True)]
+    assert np.abs(np.array(shape) - expected).max() < 0.02, "in fractions of the frame"
 
 
 def test_a_key_that_is_not_published_is_named_once(mosquitto, subscribe, run_daemon, studio):

@@ -17,6 +17,7 @@ _MAX_PIXELS = 4096 * 4096
 _TOLERANCE = 0.75  # of a pixel of the mask: a straight edge that the mask's grid shows as steps is one line
 _COARSER = 1.5
 _MIN_CORNERS = 3
+_MIN_SIDE = 256  # of a mask whose pixels are fine enough
 
 Polygon = list[tuple[float, float]]
 
@@ -56,19 +57,21 @@ def outline(mask: Mask, space: Space) -> Polygon:
         space: where its pixels are.
 
     """
-    contours, _ = cv2.findContours(mask.pixels, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_SIMPLE)
+    # OpenCV's contours go through the middles of pixels: half a pixel of a coarse mask would be missing all around.
+    finer = max(1, _MIN_SIDE // max(mask.pixels.shape))
+    pixels = mask.pixels.repeat(finer, axis=0).repeat(finer, axis=1) if finer > 1 else mask.pixels
+    contours, _ = cv2.findContours(pixels, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_SIMPLE)
     if not contours:
         return []
     largest = max(contours, key=cv2.contourArea)
-    tolerance = _TOLERANCE
+    tolerance = finer * _TOLERANCE
     corners = cv2.approxPolyDP(largest, tolerance, closed=True)
     while len(corners) > MAX_MASK_POINTS:
         tolerance *= _COARSER
         corners = cv2.approxPolyDP(largest, tolerance, closed=True)
     if len(corners) < _MIN_CORNERS:
         return []
-    convert = mask.place.then(space.to_frame)
-    # The middles of pixels.
+    convert = PixelMap(1 / finer, 1 / finer, 0.0, 0.0).then(mask.place).then(space.to_frame)
     points = (corners[:, 0, :] + 0.5) * (convert.scale_x, convert.scale_y) + (convert.left, convert.top)
     points = np.clip(points, 0, (space.width, space.height))
     return [(x, y) for x, y in np.round(points, 1).tolist()]

@@ -1,7 +1,8 @@
-/** The detections, drawn over the picture: boxes, landmarks and tracks, with the labels on top. */
+/** The detections, drawn over the picture: masks, boxes, landmarks and tracks, with the labels on top. */
 
 import { colourOf } from "./colours.js";
 import { fitChildren, setAttributes, svg } from "./elements.js";
+import { textsOf } from "./formatting.js";
 import { LABEL_HEIGHT, placeLabels } from "./label_layout.js";
 import { TrackPaths } from "./track_paths.js";
 
@@ -22,7 +23,7 @@ export class DetectionOverlay {
 
   constructor(root) {
     this.#root = root;
-    for (const name of ["tracks", "halos", "boxes", "points", "labels"]) {
+    for (const name of ["tracks", "shapes", "halos", "boxes", "links", "points", "labels"]) {
       this.#groups[name] = root.querySelector(`#${name}`);
     }
   }
@@ -65,7 +66,10 @@ export class DetectionOverlay {
     });
     this.#drawBoxes(detections, boxes);
     this.#drawLabels(detections, boxes);
-    this.#drawPoints(detections, this.#width / frameWidth, this.#height / frameHeight);
+    const place = ([x, y]) => [(x * this.#width) / frameWidth, (y * this.#height) / frameHeight];
+    this.#drawShapes(detections, place);
+    this.#drawLinks(detections, place);
+    this.#drawPoints(detections, place);
     this.#drawPaths();
   }
 
@@ -73,8 +77,8 @@ export class DetectionOverlay {
     const halos = fitChildren(this.#groups.halos, boxes.length, () => svg("rect", { class: "halo", rx: 2 }));
     const rects = fitChildren(this.#groups.boxes, boxes.length, () => svg("rect", { class: "box", rx: 2 }));
     boxes.forEach(({ x, y, width, height }, index) => {
-      const { label, track_id: track, bbox_norm: norm } = detections[index];
-      const { fill, ink } = colourOf(label);
+      const { label, track_id: track, bbox_norm: norm, corners } = detections[index];
+      const { fill, ink } = corners ? { fill: "none", ink: "none" } : colourOf(label); // its own outline is drawn
       setAttributes(halos[index], { x, y, width, height, stroke: ink });
       setAttributes(rects[index], {
         x,
@@ -107,10 +111,40 @@ export class DetectionOverlay {
     });
   }
 
-  #drawPoints(detections, scaleX, scaleY) {
+  #drawShapes(detections, place) {
+    const shapes = detections.flatMap(({ label, mask, corners }) => [
+      ...(mask ? [{ class: "mask", outline: mask, label }] : []),
+      ...(corners ? [{ class: "rotated", outline: corners, label }] : []),
+    ]);
+    const polygons = fitChildren(this.#groups.shapes, shapes.length, () => svg("polygon"));
+    shapes.forEach(({ class: name, outline, label }, index) => {
+      const { fill } = colourOf(label);
+      const points = outline.map((point) => place(point).join(",")).join(" ");
+      setAttributes(polygons[index], { class: name, points, fill, stroke: fill });
+    });
+  }
+
+  #drawLinks(detections, place) {
+    const links = detections.flatMap(({ label, landmarks = [] }) =>
+      landmarks.flatMap(({ landmark, connect = [] }, index) =>
+        connect
+          .filter((other) => other > index || !landmarks[other].connect?.includes(index)) // each one once
+          .map((other) => ({ label, ends: [place(landmark), place(landmarks[other].landmark)] })),
+      ),
+    );
+    const lines = fitChildren(this.#groups.links, links.length, () => svg("line"));
+    links.forEach(({ label, ends: [[x1, y1], [x2, y2]] }, index) =>
+      setAttributes(lines[index], { x1, y1, x2, y2, stroke: colourOf(label).fill }),
+    );
+  }
+
+  #drawPoints(detections, place) {
     const points = detections.flatMap(({ label, landmarks = [] }) => {
       const { fill, ink } = colourOf(label);
-      return landmarks.map(({ landmark: [x, y] }) => ({ cx: x * scaleX, cy: y * scaleY, fill, stroke: ink }));
+      return landmarks.map(({ landmark }) => {
+        const [cx, cy] = place(landmark);
+        return { cx, cy, fill, stroke: ink };
+      });
     });
     const circles = fitChildren(this.#groups.points, points.length, () => svg("circle", { r: 3 }));
     points.forEach((point, index) => setAttributes(circles[index], point));
@@ -135,6 +169,8 @@ export class DetectionOverlay {
   }
 }
 
-function labelText({ label, score, track_id: track }) {
-  return `${label} ${score.toFixed(2)}${track === undefined ? "" : ` #${track}`}`;
+function labelText(detection) {
+  const { label, score, track_id: track, share } = detection;
+  const value = share === undefined ? score.toFixed(2) : `${Math.round(100 * share)}%`;
+  return [label, ...textsOf(detection), value, ...(track === undefined ? [] : [`#${track}`])].join(" ");
 }

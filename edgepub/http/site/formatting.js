@@ -83,3 +83,13 @@ function formatDuration(seconds) {
   if (seconds < 120) return `${Math.round(seconds)} s`;
   return seconds < 7200 ? `${Math.round(seconds / 60)} min` : `${Math.round(seconds / 3600)} h`;
 }
+
+/**
+ * Return what a model says of an object beyond its label: attributes, a text, which hand it is.
+ * @param {object} detection
+ * @returns {string[]}
+ */
+export function textsOf({ attributes = {}, text, handedness }) {
+  const hand = handedness === undefined ? [] : [handedness > 0.5 ? "right" : "left"];
+  return [...Object.values(attributes).map(({ label }) => label), ...(text === undefined ? [] : [text]), ...hand];
+}

@@ -2,7 +2,7 @@
 
 import { colourOf } from "./colours.js";
 import { fitChildren, html, setAttributes, setText } from "./elements.js";
-import { describeEvent } from "./formatting.js";
+import { describeEvent, textsOf } from "./formatting.js";
 
 const MAX_EVENTS = 50;
 
@@ -15,7 +15,7 @@ export function showDetections(body, detections) {
   const rows = fitChildren(body, detections.length, () => makeRow(4));
   detections.forEach((detection, index) => {
     const [label, score, track, zones] = rows[index].cells;
-    showLabel(label, detection.label);
+    showLabel(label, [detection.label, ...textsOf(detection)].join(" "), detection.label);
     setText(score, detection.score.toFixed(2));
     setText(track, String(detection.track_id ?? "–"));
     setText(zones, detection.zones?.join(", ") || "–");
@@ -49,12 +49,12 @@ function makeRow(cells) {
   return row;
 }
 
-function showLabel(cell, label) {
+function showLabel(cell, shown, label = shown) {
   if (!cell.firstChild) cell.append(html("span", { class: "swatch" }), html("span"));
   const [swatch, text] = cell.children;
-  if (text.textContent === label) return;
+  if (text.textContent === shown) return;
   swatch.style.backgroundColor = colourOf(label).fill;
-  setText(text, label);
+  setText(text, shown);
 }
 
 function makeTime(timestamp) {
