@@ -79,6 +79,9 @@ models:
     token: null
     model_properties: {device_type: [HAILORT/HAILO8L, HAILORT/HAILO8]}
     metadata: {}
+  plates:
+    model_url: /opt/zoo/plate_reader
+    inference_host_address: "@local"
 cameras:
   porch:
     source_file: porch_url                 # or source: rtsp://10.0.0.5/stream
@@ -100,12 +103,14 @@ cameras:
       driveway: {polygon: [[0.1, 0.5], [0.9, 0.5], [0.9, 1.0], [0.1, 1.0]], labels: null, anchor: bottom_center}
     lines:
       gate: {from: [0.5, 0.0], to: [0.5, 1.0], labels: [person], anchor: bottom_center}
-    snapshot: {enabled: true, boxes: true, quality: 80, max_width: 1280, min_interval_s: 5}
+    include: []
+    snapshot: {enabled: true, boxes: true, blur: [person], quality: 80, max_width: 1280, min_interval_s: 5}
   rehearsal:
     source: film.mp4                       # a video file instead of a camera
     loop: true
     realtime: true
-    model: coco
+    model: plates
+    text_labels: {as: text, label: plate}
 stats: {interval_s: 10}
 http:
   listen: 0.0.0.0:9464
@@ -118,7 +123,13 @@ startup_timeout_s: 30
 """
 
 _ITEMS = {"models": "coco", "cameras": "porch", "zones": "driveway", "lines": "gate"}
-_DEFAULTS = {"node": "the host name", "model_properties": "`{}`", "metadata": "`{}`", "hosts": "`[]`"}
+_DEFAULTS = {
+    "node": "the host name",
+    "model_properties": "`{}`",
+    "metadata": "`{}`",
+    "hosts": "`[]`",
+    "include": "`[]`",
+}
 _KINDS = {
     "integer": "integer",
     "number": "number",
@@ -174,14 +185,19 @@ def _sections_below(path: tuple[str, ...], schema: Schema, text: str, defs: Mapp
         named = value.get("additionalProperties")
         if isinstance(named, dict) and "$ref" in named:
             inner.append(((*path, name, _ITEMS[name]), _dereference(named, defs), value.get("description", "")))
-        elif "$ref" in value:
-            inner.append(((*path, name), _dereference(value, defs), value.get("description", "")))
+        elif section := _section(value):
+            inner.append(((*path, name), _dereference(section, defs), value.get("description", "")))
         else:
             keys.append(Key((*path, name), value, name in schema.get("required", ())))
     own_text = "" if not path else " ".join(filter(None, [text, schema["description"]]))
     yield Section(path, _one_line(own_text), keys)
     for section in inner:
         yield from _sections_below(*section, defs)
+
+
+def _section(schema: Schema) -> Schema | None:
+    """Return the reference to a section, which may be null instead; None if it is no section."""
+    return next((kind for kind in [schema, *schema.get("anyOf", ())] if "$ref" in kind), None)
 
 
 def _dereference(schema: Schema, defs: Mapping[str, Schema]) -> Schema:

@@ -87,7 +87,8 @@ def test_a_configuration_on_a_page_is_one(block, tmp_path, monkeypatch):
         if path != "null":
             content_of_file = CA if path.startswith("ca") else "rtsp://user:password@10.0.0.5/stream"
             (tmp_path / path).write_text(content_of_file)
-    content.setdefault("models", MODELS)
+    named = {camera.get("model", "coco") for camera in content.get("cameras", {}).values()} or {"coco"}
+    content.setdefault("models", dict.fromkeys(named, MODELS["coco"]))
     content.setdefault("cameras", {"porch": {"source": 0, "model": next(iter(content["models"]))}})
     path = tmp_path / "edgepub.yaml"
     path.write_text(yaml.safe_dump(content))
