@@ -9,6 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 _MAX_SCALE = 2 / 3  # with less reduction, PySDK is as fast
+Image = NDArray[Any]
+"""Pixels, shape (height, width, 3), unsigned bytes in the order blue, green, red."""
+Box = tuple[float, float, float, float]
+"""A box: the x and y of its upper left corner, and of its lower right one."""
 Clock = Literal["rtcp", "arrival", "file"]
 """How it is known when a picture was taken: `rtcp`: the camera says so; `arrival`: its packet came then; `file`: it was
 read from a file then."""
@@ -196,5 +200,9 @@ class Result(NamedTuple):
     frame."""
     input_size: tuple[int, int] | None = None
     """Width and height of the model's input; None: it is no picture."""
+    visible: Box | None = None
+    """The part of the frame that the model was given, in pixels; None: all of it."""
+    stages_ms: Mapping[str, float] = MappingProxyType({})
+    """What each model of a pipeline took for this frame, in milliseconds."""
     labels: Mapping[int, str] = MappingProxyType({})
     """The names of the model's categories, as far as it has them."""

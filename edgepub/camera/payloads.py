@@ -6,6 +6,7 @@ from typing import Any
 from edgepub.camera.analysis.rules import Occurrence
 from edgepub.camera.frames import Result
 from edgepub.camera.results.objects import Objects, Wanted, read_objects
+from edgepub.core.errors import InvalidResultError
 from edgepub.core.uuid7 import uuid7
 from edgepub.mqtt.payloads import detections, event
 from edgepub.mqtt.payloads.schema import validate
@@ -24,18 +25,25 @@ class DetectionsBuilder:
         self._identity = {"schema": detections.SCHEMA, **identity}
         self._wanted = wanted
 
+    @property
+    def wanted(self) -> Wanted:
+        """The objects to keep. For any thread."""
+        return self._wanted
+
     def set_min_score(self, min_score: float) -> None:
         """Keep detections with at least this score from now on. Callable from any thread."""
         self._wanted = self._wanted._replace(min_score=min_score)
 
     def read(self, result: Result) -> Objects:
-        """Return the best of the wanted objects of a result, in the payload's form.
+        """Return the best of the wanted objects of a result, in the payload's form; a pipeline has read them already.
 
         Raises:
             InvalidResultError: it is not a result of detections.
 
         """
-        return read_objects(result, self._wanted)
+        if isinstance(result.objects, InvalidResultError):
+            raise result.objects
+        return result.objects if isinstance(result.objects, Objects) else read_objects(result, self._wanted)
 
     def build(self, result: Result, objects: list[dict[str, Any]], seq: int) -> detections.Detections:
         """Build the validated payload of a result and its `objects`.
@@ -47,6 +55,7 @@ class DetectionsBuilder:
 
         """
         width, height = result.frame.size
+        stages = {"stages": result.stages_ms} if result.stages_ms else {}
         return validate(
             detections.VALIDATOR,
             {
@@ -58,7 +67,7 @@ class DetectionsBuilder:
                 "width": width,
                 "height": height,
                 "clock": result.frame.clock,
-                "timing_ms": {**result.timing_ms, "capture_to_publish": 0.0},
+                "timing_ms": {**result.timing_ms, **stages, "capture_to_publish": 0.0},
                 "dropped": 0,
             },
         )

@@ -94,7 +94,8 @@ class Reporter:
             Why the camera is of no use, if its results have been invalid for too long; else None.
 
         """
-        self._metrics.count_inferred(result.frame.captured_s, result.began_s, result.ended_s, result.timing_ms)
+        steps = {**result.timing_ms, **{f"stage/{name}": ms for name, ms in result.stages_ms.items()}}
+        self._metrics.count_inferred(result.frame.captured_s, result.began_s, result.ended_s, steps)
         try:
             fault = self._process(result)
         except Exception:  # noqa: BLE001  (whatever it is, the camera continues)
@@ -130,14 +131,14 @@ class Reporter:
     def _process(self, result: Result) -> str | None:
         """Process a result; return why it is invalid, if it is. An invalid result is a frame without known objects."""
         try:
-            objects, fault = self._read(result), None
+            (objects, tracked), fault = self._read(result), None
         except InvalidResultError as error:
-            objects, fault = [], str(error)
+            objects, tracked, fault = [], False, str(error)
             self._lose()
             self._log.warning("frame %d is dropped: %s", result.frame.number, error)
         if objects:
             self._attention.extend(result.ended_s)
-        findings = self._analysis.update(objects, result.frame)
+        findings = self._analysis.update(objects, result.frame, tracked=tracked)
         self._snapshots.update(result.frame, objects, findings.present)
         self._viewfinder.show(result.frame, objects)
         self._publish_findings(findings)
@@ -145,8 +146,8 @@ class Reporter:
             self._sample(result, objects)
         return fault
 
-    def _read(self, result: Result) -> list[dict[str, Any]]:
-        objects, invalid, too_many, not_included = self._builder.read(result)
+    def _read(self, result: Result) -> tuple[list[dict[str, Any]], bool]:
+        objects, invalid, too_many, not_included, tracked = self._builder.read(result)
         if new := sorted(set(not_included) - self._named):
             self._named.update(new)
             self._log.info("the model also gives %s; name what you want in the camera's `include`", ", ".join(new))
@@ -163,7 +164,7 @@ class Reporter:
                 MAX_OBJECTS,
                 MAX_POINTS,
             )
-        return objects
+        return objects, tracked
 
     def _sample(self, result: Result, objects: list[dict[str, Any]]) -> None:
         age_s = self._outbox.age_s(self._detections_topic) if self._sampler.adapts else 0.0

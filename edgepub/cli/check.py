@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from edgepub.camera.environment import prepare_environment
 from edgepub.camera.frames import Frame, Frames, Result
 from edgepub.camera.inference.loading import load_model
+from edgepub.camera.inference.model import find_unknown_labels
 from edgepub.camera.inference_thread import WARM_UP_TIMEOUT_S
 from edgepub.camera.results.objects import MAX_OBJECTS, Wanted, read_objects
 from edgepub.camera.sources.cost import describe_cost
@@ -135,7 +136,7 @@ def _run_model(
         result = next(model.infer(_one_frame(image), live=False), None)
         took_ms = 1000 * (time.monotonic() - began_s)
         for camera, configured in labels.items():
-            label_errors += [f"{camera}: FAILED: {line}" for line in model.find_unknown_labels(configured)]
+            label_errors += [f"{camera}: FAILED: {line}" for line in find_unknown_labels(configured, model.labels)]
         return "; ".join([f"{model.device}, {took_ms:.0f} ms per frame", *_describe_objects(result)])
 
 

@@ -4,7 +4,15 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
-from pydantic import AfterValidator, Field, PrivateAttr, ValidationInfo, field_validator, model_validator
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    Field,
+    PrivateAttr,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
 
 from edgepub.config.areas import Areas, Label, Labels, Lines, Zones
 from edgepub.config.capture import CaptureSettings
@@ -16,6 +24,7 @@ from edgepub.config.text_file import read_text
 MinScore = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False), Number]
 MaxFps = Annotated[float, Field(ge=0.001, le=1000, allow_inf_nan=False), Number]
 
+_MIN_REGION = 0.01
 _OWN_KEYS = frozenset({"attributes", "bbox_norm", "corners", "parent", "stationary", "track_id", "zones"})
 
 
@@ -25,6 +34,18 @@ def _check_included(key: str) -> str:
     return key
 
 
+def _check_region(value: object) -> object:
+    if not isinstance(value, list | tuple) or len(value) != len(("x1", "y1", "x2", "y2")):
+        raise ValueError("a region is [x1, y1, x2, y2]")
+    if not all(isinstance(number, int | float) and 0 <= number <= 1 for number in value):
+        raise ValueError("a region is [x1, y1, x2, y2] in fractions of the frame, 0 to 1, not in pixels")
+    x1, y1, x2, y2 = value
+    if x2 - x1 < _MIN_REGION or y2 - y1 < _MIN_REGION:
+        raise ValueError(f"a region has x1 < x2 and y1 < y2, at least {_MIN_REGION} apart")
+    return value
+
+
+Region = Annotated[tuple[float, float, float, float], BeforeValidator(_check_region)]
 IncludedKey = Annotated[str, Field(min_length=1, max_length=64), AfterValidator(_check_included)]
 
 
@@ -95,7 +116,11 @@ class CameraSettings(Section):
     source_file: ReadableFile | None = None
     """A file that contains the source. Use it for a URL that contains a password."""
     model: Name
-    """The name of one of the `models`."""
+    """The name of one of the `models`, or of one of the `pipelines`."""
+    region: Region | None = None
+    """The part of the frame that the model sees, `[x1, y1, x2, y2]` in fractions of the frame; null: all of it.
+
+    Boxes are in pixels of the frame, as always."""
     enabled: bool = True
     """`false`: the source stays closed and the camera's status is `disabled`."""
     loop: bool = False

@@ -13,6 +13,7 @@ from pydantic_settings import BaseSettings, EnvSettingsSource, SettingsConfigDic
 
 from edgepub.config.explain import ENV_PREFIX, did_you_mean, explain, mistake_line
 from edgepub.config.mqtt import MqttSettings
+from edgepub.config.pipelines import find_model_names
 from edgepub.config.secrets import (
     CREDSTORE,
     HOW_TO_MAKE_ONE,
@@ -199,12 +200,21 @@ def _merge(lower: Mapping[str, Any], upper: Mapping[str, Any]) -> dict[str, Any]
 
 
 def _find_unknown_models(merged: Mapping[str, Any]) -> list[tuple[tuple[str | int, ...], str]]:
-    """Find cameras whose model is not configured; on the raw values, to list it together with all other mistakes."""
-    models, cameras = merged.get("models"), merged.get("cameras")
-    if not models or not isinstance(models, dict) or not isinstance(cameras, dict):
+    """Find models that are named but not configured; on the raw values, to list it together with all other mistakes."""
+    models, pipelines, cameras = (merged.get(key) for key in ("models", "pipelines", "cameras"))
+    if not models or not isinstance(models, dict):
         return []
-    return [
-        (("cameras", name, "model"), f"no such model: {camera['model']!r}{did_you_mean(camera['model'], models)}")
-        for name, camera in cameras.items()
-        if isinstance(camera, dict) and isinstance(camera.get("model"), str) and camera["model"] not in models
+    both = {**models, **(pipelines if isinstance(pipelines, dict) else {})}
+    named: list[tuple[tuple[str | int, ...], str, Mapping[str, Any]]] = [
+        (("cameras", name, "model"), camera["model"], both)
+        for name, camera in (cameras.items() if isinstance(cameras, dict) else ())
+        if isinstance(camera, dict) and isinstance(camera.get("model"), str)
     ]
+    named += [(place, name, models) for place, name in find_model_names(pipelines)]
+    mistakes = [
+        (place, f"no such model: {name!r}{did_you_mean(name, known)}")
+        for place, name, known in named
+        if name not in known
+    ]
+    doubles = models.keys() & (pipelines.keys() if isinstance(pipelines, dict) else ())
+    return mistakes + [(("pipelines", name), "is also the name of a model: rename it") for name in sorted(doubles)]

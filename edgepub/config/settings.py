@@ -24,6 +24,7 @@ from edgepub.config.fields import (
     is_dir,
 )
 from edgepub.config.mqtt import MqttSettings
+from edgepub.config.pipelines import DetectorSettings, PipelineSettings
 
 
 class StreamSettings(Section):
@@ -184,6 +185,8 @@ class Settings(NodeSettings):
     outbox: OutboxSettings = OutboxSettings()
     models: dict[Name, ModelSettings] = Field(min_length=1)
     """Models by name."""
+    pipelines: dict[Name, PipelineSettings] = Field(default_factory=dict)
+    """Pipelines by name: several models for one camera."""
     cameras: dict[CameraName, CameraSettings] = Field(min_length=1)
     """Cameras by name. The name is the third level of the camera's topics."""
     stats: StatsSettings = StatsSettings()
@@ -193,3 +196,12 @@ class Settings(NodeSettings):
     """Seconds that the start of the service waits for the first session with the broker.
 
     After that the service counts as started, but degraded, and keeps trying to connect."""
+
+    def pipeline_of(self, camera: CameraSettings) -> PipelineSettings:
+        """Return the pipeline of a camera; a model alone is one with a single detector."""
+        pipeline = self.pipelines.get(camera.model)
+        return pipeline or PipelineSettings(detect=[DetectorSettings(model=camera.model)])
+
+    def models_of(self, camera: CameraSettings) -> dict[str, ModelSettings]:
+        """Return the models that a camera's frames are given to, by name."""
+        return {name: self.models[name] for name in self.pipeline_of(camera).models}

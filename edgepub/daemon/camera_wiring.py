@@ -7,13 +7,14 @@ import logging
 from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
-from edgepub.camera.analysis.analysis import Analysis
+from edgepub.camera.analysis.analysis import Analysis, make_tracker
 from edgepub.camera.attention import Attention
 from edgepub.camera.controls import Controls, read_setting
 from edgepub.camera.counts import ObjectCounts
-from edgepub.camera.inference.loading import load_model
-from edgepub.camera.inference.model import Model
+from edgepub.camera.inference.model import Model, find_unknown_labels
 from edgepub.camera.payloads import DetectionsBuilder
+from edgepub.camera.pipeline.loading import load_pipeline
+from edgepub.camera.pipeline.pipeline import Pipeline
 from edgepub.camera.reporter import Reporter
 from edgepub.camera.results.conversion import PUBLISHED
 from edgepub.camera.results.objects import TextLabels, Wanted
@@ -26,7 +27,6 @@ from edgepub.camera.validity import Validity
 from edgepub.camera.viewfinder import Viewfinder
 from edgepub.config.camera import CameraSettings
 from edgepub.config.effective import InForce
-from edgepub.config.settings import ModelSettings
 from edgepub.core.fair_lock import FairLock
 from edgepub.http.context import CameraView
 from edgepub.mqtt.messages import PictureReceipt, announcement_message, picture_message, state_message
@@ -119,7 +119,7 @@ class CameraWiring:
                 metrics=metrics,
                 notes=state.notes,
             ),
-            self._model_loader(name, settings, state),
+            self._model_loader(name, settings, builder, carryover.track_ids, state),
             self._build_reporter(name, settings, carryover, builder, object_counts, attention),
             self.turns,
             metrics,
@@ -191,13 +191,28 @@ class CameraWiring:
         return lambda jpeg: self._outbox.put(picture_message(topic, jpeg, PictureReceipt(metrics)))
 
     def _model_loader(
-        self, name: str, settings: CameraSettings, state: CameraState
-    ) -> Callable[[], contextlib.AbstractContextManager[Model]]:
+        self,
+        name: str,
+        settings: CameraSettings,
+        builder: DetectionsBuilder,
+        track_ids: Iterator[int],
+        state: CameraState,
+    ) -> Callable[[], contextlib.AbstractContextManager[Model | Pipeline]]:
         def current_labels() -> Sequence[str]:  # zones that were edited since may name others
             return self._in_force.settings.cameras.get(name, settings).model_labels
 
-        model_settings = self._in_force.settings.models[settings.model]
-        return functools.partial(_load_checked, model_settings, current_labels, state, camera_logger(_log, name))
+        in_force, log = self._in_force.settings, camera_logger(_log, name)
+        load = functools.partial(
+            load_pipeline,
+            in_force.pipeline_of(settings),
+            in_force.models_of(settings),
+            settings.region,
+            lambda: builder.wanted,
+            functools.partial(make_tracker, settings, track_ids),
+            log,
+            with_embeddings="embedding" in settings.include,
+        )
+        return functools.partial(_load_checked, load, current_labels, state, log)
 
 
 def _wanted_objects(settings: CameraSettings, min_score: float) -> Wanted:
@@ -212,11 +227,14 @@ def _wanted_objects(settings: CameraSettings, min_score: float) -> Wanted:
 
 @contextlib.contextmanager
 def _load_checked(
-    settings: ModelSettings, labels: Callable[[], Sequence[str]], state: CameraState, log: CameraLogger
-) -> Iterator[Model]:
-    """Load a model, and warn of labels that it does not know."""
-    with load_model(settings) as model:
+    load: Callable[[], contextlib.AbstractContextManager[Model | Pipeline]],
+    labels: Callable[[], Sequence[str]],
+    state: CameraState,
+    log: CameraLogger,
+) -> Iterator[Model | Pipeline]:
+    """Load the models, and warn of labels that they do not know."""
+    with load() as model:
         state.device, state.is_remote = model.device, model.is_remote
-        for line in model.find_unknown_labels(labels()):
+        for line in find_unknown_labels(labels(), model.labels):
             log.warning("%s", line)
         yield model

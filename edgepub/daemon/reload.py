@@ -7,9 +7,12 @@ from pydantic import SecretStr
 from edgepub.config.areas import Areas
 from edgepub.config.camera import CameraSettings
 from edgepub.config.mqtt import MqttSettings
+from edgepub.config.pipelines import PipelineSettings
 from edgepub.config.secrets import read_broker_password, read_http_token
 from edgepub.config.settings import HttpSettings, ModelSettings, Settings, StatsSettings
 from edgepub.home_assistant import discovery
+
+_Models = tuple[PipelineSettings, dict[str, ModelSettings]]
 
 
 class Changes(NamedTuple):
@@ -52,12 +55,15 @@ def _foundations(settings: Settings) -> tuple[object, ...]:
     return settings.node, settings.mqtt.topic_prefix, settings.outbox
 
 
-def _cameras(settings: Settings) -> dict[str, tuple[CameraSettings, ModelSettings]]:
-    return {name: (camera, settings.models[camera.model]) for name, camera in settings.cameras.items()}
+def _cameras(settings: Settings) -> dict[str, tuple[CameraSettings, _Models]]:
+    return {
+        name: (camera, (settings.pipeline_of(camera), settings.models_of(camera)))
+        for name, camera in settings.cameras.items()
+    }
 
 
-def _without_areas(camera: CameraSettings, model: ModelSettings) -> tuple[CameraSettings, ModelSettings]:
-    return camera.with_areas(Areas()), model
+def _without_areas(camera: CameraSettings, models: _Models) -> tuple[CameraSettings, _Models]:
+    return camera.with_areas(Areas()), models
 
 
 class PublisherSettings(NamedTuple):

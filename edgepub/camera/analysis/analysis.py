@@ -53,23 +53,23 @@ class Analysis:
 
     def __init__(self, settings: CameraSettings, track_ids: Iterator[int] | None = None) -> None:
         self._on_frames, self._off_s = settings.occupancy_on_frames, settings.occupancy_off_s
-        lost_s = max(settings.track_lost_s, self._off_s)
-        self._tracker = Tracker(lost_s, track_ids or itertools.count(1)) if settings.tracking else None
+        self._tracker = make_tracker(settings, track_ids or itertools.count(1))
         self._presence = self._new_presence()
         self._zones = {name: self._new_zone(zone) for name, zone in settings.zones.items()}
         self._lines = {name: Line(line) for name, line in settings.lines.items()}
 
-    def update(self, objects: Sequence[dict[str, Any]], frame: Frame) -> Findings:
+    def update(self, objects: Sequence[dict[str, Any]], frame: Frame, *, tracked: bool = False) -> Findings:
         """Process the detections of the next frame, and add its `track_id` and its `zones` to each.
 
         Args:
             objects: the detections, in the payload's form.
             frame: their frame.
+            tracked: whether they have their `track_id` already.
 
         """
         width, height = frame.size
         moment = Moment(frame.number, frame.timestamp, frame.source_s, width, height)
-        if self._tracker:
+        if self._tracker and not tracked:
             self._tracker.track(objects, frame.source_s)
         found = self._index(objects, moment)
         changes = self._presence.update(found, frame.source_s)
@@ -165,3 +165,15 @@ class Analysis:
             for _, track_id in gone:
                 line.forget(track_id)
         return gone
+
+
+def make_tracker(settings: CameraSettings, track_ids: Iterator[int]) -> Tracker | None:
+    """Return a camera's tracker; None without tracking.
+
+    Args:
+        settings: the camera's settings.
+        track_ids: unused track numbers.
+
+    """
+    lost_s = max(settings.track_lost_s, settings.occupancy_off_s)
+    return Tracker(lost_s, track_ids) if settings.tracking else None

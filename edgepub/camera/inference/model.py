@@ -71,10 +71,10 @@ class Model:
         """The size of the pictures that it takes; None: give it pictures at full size."""
         return find_fit(self.pysdk)
 
-    def find_unknown_labels(self, labels: Iterable[str]) -> list[str]:
-        """Return an error text for each label that the model does not have, if the model lists its labels."""
-        known = list(self.pysdk.label_dictionary.values())
-        return [_describe_unknown_label(label, known) for label in labels if known and label not in known]
+    @property
+    def labels(self) -> list[str]:
+        """The labels of its objects; empty if the model does not list them."""
+        return list(self.pysdk.label_dictionary.values())
 
     def infer(self, frames: Frames, *, live: bool) -> Iterator[Result]:
         """Yield the result of each frame, in order.
@@ -102,16 +102,24 @@ class Model:
             else:
                 yield from self._batched(frames, self.in_flight)
 
+    def predict(self, frame: Frame) -> Result:
+        """Return the result of one frame.
+
+        Raises:
+            ModelError: the model failed.
+
+        """
+        began_s = time.monotonic()
+        try:
+            pysdk_result = self.pysdk.predict(frame.image)
+        except Exception as error:  # noqa: BLE001  (PySDK raises Exception itself, and more)
+            raise ModelError(clean_error(error)) from None
+        return self._make_result(frame, began_s, pysdk_result)
+
     def _one_by_one(self, frames: Frames) -> Iterator[Result]:
         for frame in frames:
-            if frame is None:
-                continue
-            began_s = time.monotonic()
-            try:
-                pysdk_result = self.pysdk.predict(frame.image)
-            except Exception as error:  # noqa: BLE001  (PySDK raises Exception itself, and more)
-                raise ModelError(clean_error(error)) from None
-            yield self._make_result(frame, began_s, pysdk_result)
+            if frame is not None:
+                yield self.predict(frame)
 
     def _measure(self, frames: Frames) -> Generator[Result, None, int | None]:
         """Yield some results one by one, and return how many frames to keep in flight.
@@ -171,7 +179,7 @@ class Model:
         except Exception as error:  # noqa: BLE001  (costs this frame, not the camera)
             objects, timing_ms = error, {}
         ended_s = time.monotonic()
-        return Result(frame, objects, timing_ms, began_s, ended_s, to_frame, self._input_size, labels)
+        return Result(frame, objects, timing_ms, began_s, ended_s, to_frame, self._input_size, labels=labels)
 
 
 class _Feed:
@@ -235,6 +243,11 @@ class _Feed:
         due_s = self._given_s[0] + _WAIT_FRACTION * self._last_took_s
         poll_s = max(due_s - time.monotonic(), _POLL_FRACTION * self._last_took_s)
         return min(max(poll_s, _MIN_POLL_S), _MAX_POLL_S)
+
+
+def find_unknown_labels(labels: Iterable[str], known: list[str]) -> list[str]:
+    """Return an error text for each label that a model does not have, if the model lists its labels."""
+    return [_describe_unknown_label(label, known) for label in labels if known and label not in known]
 
 
 def _describe_unknown_label(label: str, known: list[str]) -> str:

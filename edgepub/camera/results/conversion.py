@@ -7,14 +7,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from math import atan2, cos, isfinite, sin
 from typing import Any
 
-from edgepub.camera.frames import PixelMap
+from edgepub.camera.frames import Box, PixelMap
 from edgepub.camera.results.landmarks import convert_landmarks
 from edgepub.camera.results.masks import Mask, outline, read_mask
 from edgepub.camera.results.space import Space
 from edgepub.camera.results.values import read_category, read_embedding, read_included, read_number, read_text
 from edgepub.core.errors import InvalidResultError
-
-Box = tuple[float, float, float, float]
 
 _MORE = frozenset({"angle", "landmarks", "mask", "embedding", "share", "classifier", "handedness", "text"})
 """Keys of the objects that are more than a box."""
@@ -36,7 +34,7 @@ def convert(raw: Mapping[str, Any], label: str, score: float, landmarks: Sequenc
         box = _extent(more.get("corners")) or box or _extent(more.get("mask")) or _extent_of_landmarks(more)
     if space.include:
         more |= read_included(raw, space.include)
-    x1, y1, x2, y2 = box or (0.0, 0.0, width, height)
+    x1, y1, x2, y2 = box or space.visible
     # Some models give the corners in another order, or outside the frame.
     if x1 > x2:
         x1, x2 = x2, x1

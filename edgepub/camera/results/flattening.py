@@ -16,7 +16,7 @@ from edgepub.core.errors import InvalidResultError
 
 _MAX_CATEGORIES = 1024
 _BACKGROUND = "background"
-_DIMENSIONS = 2  # rows and columns
+_MIN_PROBABILITY = 0.5  # of the only category, of a model that gives probabilities
 
 
 def flatten(entry: Mapping[str, Any], result: Result, include: Collection[str]) -> Iterable[Mapping[str, Any]]:
@@ -39,7 +39,7 @@ def flatten(entry: Mapping[str, Any], result: Result, include: Collection[str]) 
 def _embedding(raw: Mapping[str, Any]) -> Mapping[str, Any]:
     """Return a raw tensor as one object."""
     name = raw.get("name")
-    label = name if isinstance(name, str) and name else "tensor"
+    label = name if isinstance(name, str) and name and not name.isdigit() else f"tensor {name or ''}".strip()
     return {**raw, "label": label, "score": 1.0, "embedding": raw["data"]}
 
 
@@ -49,7 +49,7 @@ def _segments(data: Any, result: Result) -> Iterator[Mapping[str, Any]]:  # noqa
     rows, columns = categories.shape
     width, height = (result.to_frame and result.input_size) or result.frame.size
     to_input = PixelMap(width / columns, height / rows, 0.0, 0.0)
-    left, top, right, bottom = _visible(to_input.then(result.to_frame), result.frame.size, columns, rows)
+    left, top, right, bottom = _visible_part(to_input.then(result.to_frame), result, columns, rows)
     categories = categories[top:bottom, left:right]
     place = PixelMap(to_input.scale_x, to_input.scale_y, left * to_input.scale_x, top * to_input.scale_y)
     for category in np.flatnonzero(np.bincount(categories.ravel())).tolist():
@@ -69,26 +69,29 @@ def _segments(data: Any, result: Result) -> Iterator[Mapping[str, Any]]:  # noqa
 
 
 def _read_categories(data: Any) -> NDArray[np.intp]:  # noqa: ANN401  (from a model)
+    """Return the category of each pixel; of a model that gives scores for each category instead, the best one."""
     try:
-        values = np.asarray(data)
-        categories = values.astype(np.intp).squeeze()
-        is_whole = bool((values.squeeze() == categories).all())
+        values = np.asarray(data).squeeze()
+        if values.ndim == len(("rows", "columns", "categories")):
+            values = values.argmax(axis=-1)
+        categories = values.astype(np.intp)
+        if values.dtype.kind == "f" and not (values == categories).all():
+            categories = (values > _MIN_PROBABILITY).astype(np.intp)
     except (OverflowError, TypeError, ValueError):
         raise InvalidResultError("a segmentation whose data are no numbers") from None
-    if categories.ndim != _DIMENSIONS or not categories.size:
+    if categories.ndim != len(("rows", "columns")) or not categories.size:
         raise InvalidResultError("a segmentation that has not one category for each pixel, in rows")
-    if not is_whole or categories.min() < 0 or categories.max() >= _MAX_CATEGORIES:
-        raise InvalidResultError(
-            f"a segmentation with a category that is not an integer from 0 to {_MAX_CATEGORIES - 1}"
-        )
+    if categories.min() < 0 or categories.max() >= _MAX_CATEGORIES:
+        raise InvalidResultError(f"a segmentation with a category that is not from 0 to {_MAX_CATEGORIES - 1}")
     return categories
 
 
-def _visible(to_frame: PixelMap, size: tuple[int, int], columns: int, rows: int) -> tuple[int, int, int, int]:
+def _visible_part(to_frame: PixelMap, result: Result, columns: int, rows: int) -> tuple[int, int, int, int]:
     """Return the part of a segmentation that shows the frame and not what is around it: left, top, right, bottom."""
     if not to_frame.scale_x or not to_frame.scale_y:
         raise InvalidResultError("a segmentation of a frame that is too narrow")
-    left, right = (round((x - to_frame.left) / to_frame.scale_x) for x in (0, size[0]))
-    top, bottom = (round((y - to_frame.top) / to_frame.scale_y) for y in (0, size[1]))
+    x1, y1, x2, y2 = result.visible or (0, 0, *result.frame.size)
+    left, right = (round((x - to_frame.left) / to_frame.scale_x) for x in (x1, x2))
+    top, bottom = (round((y - to_frame.top) / to_frame.scale_y) for y in (y1, y2))
     left, top = min(max(left, 0), columns - 1), min(max(top, 0), rows - 1)
     return left, top, min(max(right, left + 1), columns), min(max(bottom, top + 1), rows)

@@ -52,6 +52,8 @@ class Objects(NamedTuple):
     """The number of objects that were left out because others are better."""
     not_included: Collection[str]
     """Keys of the objects that are not published."""
+    tracked: bool = False
+    """Whether those that have a track have their `track_id`."""
 
 
 def read_objects(result: Result, wanted: Wanted) -> Objects:

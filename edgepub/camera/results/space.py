@@ -3,7 +3,7 @@
 from collections.abc import Collection
 from typing import NamedTuple
 
-from edgepub.camera.frames import PixelMap, Result
+from edgepub.camera.frames import Box, PixelMap, Result
 
 
 class Space(NamedTuple):
@@ -17,10 +17,14 @@ class Space(NamedTuple):
     """Converts points to pixels of the frame; None: they are."""
     input_size: tuple[int, int] | None
     """Width and height of the model's input, which a mask without a size has."""
+    visible: Box
+    """The part of the frame that the model was given, which is the box of what has none."""
     include: Collection[str]
     """Additional keys of objects and landmarks."""
 
 
 def find_space(result: Result, include: Collection[str]) -> Space:
     """Return the space of a result."""
-    return Space(*result.frame.size, result.to_frame, result.input_size, include)
+    width, height = result.frame.size
+    visible = result.visible or (0.0, 0.0, width, height)
+    return Space(width, height, result.to_frame, result.input_size, visible, include)

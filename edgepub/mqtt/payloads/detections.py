@@ -41,6 +41,9 @@ class Attribute(TypedDict):
 
     label: Annotated[str, Field(description="the answer, for example a text or a name")]
     score: Annotated[Number, Field(description="confidence of the model in it, usually 0 to 1")]
+    settled: NotRequired[
+        Annotated[bool, Field(description="whether several answers for this track agree, so that it stays as it is")]
+    ]
 
 
 @with_config(ConfigDict(extra="allow"))
@@ -88,6 +91,9 @@ class Detection(TypedDict):
     share: NotRequired[
         Annotated[Fraction, Field(description="of a semantic segmentation: the part of the frame with this label")]
     ]
+    parent: NotRequired[
+        Annotated[Count, Field(description="the object in which it was found: its index in `detections`")]
+    ]
     attributes: NotRequired[
         Annotated[dict[str, Attribute], Field(description="what is known of the object beyond its label, by name")]
     ]
@@ -105,6 +111,7 @@ class Timing(TypedDict):
     preprocess: NotRequired[Number]
     inference: NotRequired[Number]
     postprocess: NotRequired[Number]
+    stages: NotRequired[Annotated[dict[str, Number], Field(description="of a pipeline: what each model took")]]
     capture_to_publish: Annotated[
         float, Field(allow_inf_nan=False, description="from capture to sending, including queues")
     ]

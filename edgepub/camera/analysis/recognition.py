@@ -1,0 +1,92 @@
+"""What is known of tracked objects beyond their label: asked a few times, voted on, and then settled. Pure."""
+
+from collections import Counter
+from dataclasses import dataclass, field
+from math import inf
+from typing import Any, NamedTuple
+
+MIN_VOTES = 3
+"""Equal answers that settle an attribute, if they are the majority."""
+MAX_ASKED = 10
+"""After so many questions the most frequent answer is taken."""
+_MIN_IMPROVEMENT = 1.2  # the factor by which an object must be seen better to be asked at once
+_PAUSE_S = 0.5  # between two questions otherwise: pictures that follow each other are nearly the same
+_FORGET_S = 60.0
+
+
+class Answer(NamedTuple):
+    """What a model says of an object."""
+
+    label: str
+    score: float
+
+
+@dataclass(slots=True)
+class _Record:
+    """The questions and answers for one attribute of one track."""
+
+    asked: int = 0
+    asked_s: float = -inf
+    quality: float = 0.0
+    votes: Counter[str] = field(default_factory=Counter)
+    scores: dict[str, float] = field(default_factory=dict)  # the sum of each label's scores
+    settled: bool = False
+
+
+class Recognition:
+    """The attributes of one camera's tracks. Times are those of the source, in seconds."""
+
+    def __init__(self) -> None:
+        self._records: dict[int, dict[str, _Record]] = {}  # by track and attribute
+        self._seen_s: dict[int, float] = {}
+
+    def wants(self, track: int, name: str, quality: float, now_s: float) -> bool:
+        """Return whether to ask for an attribute of a track now.
+
+        Args:
+            track: the track's number.
+            name: the attribute.
+            quality: how well the object is seen, its score times the part of the frame that it covers.
+            now_s: the frame's time.
+
+        """
+        record = self._records.get(track, {}).get(name)
+        if record is None:
+            return True
+        if record.settled or record.asked >= MAX_ASKED:
+            return False
+        return self.is_better(track, name, quality) or now_s - record.asked_s >= _PAUSE_S
+
+    def is_better(self, track: int, name: str, quality: float) -> bool:
+        """Return whether a track is new, or seen better than whenever it was asked for an attribute."""
+        record = self._records.get(track, {}).get(name)
+        return record is None or quality >= _MIN_IMPROVEMENT * record.quality
+
+    def add(self, track: int, name: str, answer: Answer | None, quality: float, now_s: float) -> None:
+        """Add an answer; None: the model said nothing."""
+        record = self._records.setdefault(track, {}).setdefault(name, _Record())
+        record.asked += 1
+        record.asked_s, record.quality = now_s, max(quality, record.quality)
+        if answer is not None:
+            record.votes[answer.label] += 1
+            record.scores[answer.label] = record.scores.get(answer.label, 0.0) + answer.score
+        leading = max(record.votes.values(), default=0)
+        agrees = leading >= MIN_VOTES and 2 * leading > record.votes.total()
+        record.settled = agrees or (record.asked >= MAX_ASKED and leading > 0)
+
+    def attributes(self, track: int) -> dict[str, dict[str, Any]]:
+        """Return the attributes of a track, in the payload's form: the answers that lead, with their mean scores."""
+        found = {}
+        for name, record in self._records.get(track, {}).items():
+            if record.votes:
+                label = max(record.votes, key=lambda answer: (record.votes[answer], record.scores[answer]))
+                score = round(record.scores[label] / record.votes[label], 4)
+                found[name] = {"label": label, "score": score, "settled": record.settled}
+        return found
+
+    def see(self, tracks: set[int], now_s: float) -> None:
+        """Take note of the tracks in a frame, and forget those that have not been seen for a minute."""
+        self._seen_s.update(dict.fromkeys(tracks, now_s))
+        for track in [track for track, seen_s in self._seen_s.items() if now_s - seen_s > _FORGET_S]:
+            del self._seen_s[track]
+            self._records.pop(track, None)

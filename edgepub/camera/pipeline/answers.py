@@ -1,0 +1,45 @@
+"""Reads what a model says of one object that was cut out. Each function raises InvalidResultError."""
+
+import re
+from typing import Any
+
+from edgepub.camera.analysis.recognition import Answer
+from edgepub.camera.frames import Result
+from edgepub.camera.results.objects import Wanted, read_objects
+from edgepub.core.errors import InvalidResultError
+
+_MAX_NAME_CHARS = 64
+
+
+def read_answers(result: Result, name: str) -> dict[str, Answer]:
+    """Return the best answer of each classifier, by the name of its attribute; none if the model says nothing.
+
+    Args:
+        result: the result of a classifier, or of a model that reads texts.
+        name: the name of the attribute. Of a model with several classifiers, each has its own: `<name>_<classifier>`.
+
+    """
+    best: dict[str, Answer] = {}
+    for one in read_objects(result, Wanted(min_score=_LEAST)).objects:
+        key = f"{name}_{_to_name(one['classifier'])}"[:_MAX_NAME_CHARS] if "classifier" in one else name
+        answer = Answer(one.get("text") or one["label"], one["score"])
+        if key not in best or answer.score > best[key].score:
+            best[key] = answer
+    return best
+
+
+def read_embedding_of(result: Result) -> list[float]:
+    """Return the embedding in a result."""
+    for one in read_objects(result, Wanted(min_score=_LEAST)).objects:
+        if "embedding" in one:
+            embedding: list[float] = one["embedding"]
+            return embedding
+    raise InvalidResultError("an embedding is missing: use a model that gives a raw tensor")
+
+
+_LEAST: Any = float("-inf")
+
+
+def _to_name(text: str) -> str:
+    """Return a text in the characters of names."""
+    return re.sub("[^a-z0-9_-]+", "_", text.lower()).strip("_") or "other"

@@ -1,0 +1,58 @@
+"""Objects that were found more than once: by several models, or in several tiles. Pure."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from edgepub.camera.frames import Box
+
+MAX_IOU = 0.5
+"""Two objects of one label are the same if their boxes' intersection is more than this part of their union."""
+MAX_COVERED = 0.7
+"""Of different tiles also if it is more than this part of the smaller box: a border cuts objects."""
+
+Objects = list[dict[str, Any]]
+
+
+def merge(found: Sequence[Objects], *, tiles: bool) -> Objects:
+    """Return the objects of several results, each once: of equal ones, the one with the highest score.
+
+    Objects of the same result are never the same: the model has its own rule for them.
+
+    Args:
+        found: the objects of each result.
+        tiles: whether the results are of different parts of the frame.
+
+    """
+    if len(found) == 1:
+        return found[0]
+    order = sorted(
+        ((detection, source) for source, objects in enumerate(found) for detection in objects),
+        key=lambda entry: _rank(entry[0], tiles=tiles),
+        reverse=True,
+    )
+    kept: list[tuple[dict[str, Any], int]] = []
+    by_label: dict[str, list[tuple[Box, int]]] = {}
+    for detection, source in order:
+        others = by_label.setdefault(detection["label"], [])
+        box = detection["bbox"]
+        if not any(source != other and _is_same(box, before, tiles=tiles) for before, other in others):
+            others.append((box, source))
+            kept.append((detection, source))
+    kept.sort(key=lambda entry: entry[1])  # in the order of the results
+    return [detection for detection, _ in kept]
+
+
+def _rank(detection: Mapping[str, Any], *, tiles: bool) -> tuple[float, float]:
+    """Return how good an object is: of tiles the largest comes first, as a border cuts objects into smaller ones."""
+    x1, y1, x2, y2 = detection["bbox"]
+    return ((x2 - x1) * (y2 - y1), detection["score"]) if tiles else (detection["score"], 0.0)
+
+
+def _is_same(one: Box, other: Box, *, tiles: bool) -> bool:
+    across = min(one[2], other[2]) - max(one[0], other[0])
+    down = min(one[3], other[3]) - max(one[1], other[1])
+    if across <= 0 or down <= 0:
+        return False
+    both = across * down
+    areas = [(x2 - x1) * (y2 - y1) for x1, y1, x2, y2 in (one, other)]
+    return both > MAX_IOU * (sum(areas) - both) or (tiles and both > MAX_COVERED * min(areas))
