@@ -60,7 +60,7 @@ def test_each_model_can_be_pasted_into_a_configuration(cli):
     done = cli("devices")
     assert done.returncode == 0
     found = re.findall(r"(?m)^# (\S+): .*\n(models:\n(?:  .*\n?)+)", done.stdout)
-    assert [device_type for device_type, _ in found][-1] == "TFLITE/CPU"
+    assert "TFLITE/CPU" in dict(found)
     for device_type, text in found:
         (model,) = yaml.safe_load(text)["models"].values()
         assert ModelSettings(**model).inference_host_address == "@local"

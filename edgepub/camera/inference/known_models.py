@@ -46,4 +46,4 @@ def find_model(device_type: str) -> KnownModel | None:
         "inference_host_address": "@local",
         "model_properties": {"device_type": [device_type]},
     }
-    return KnownModel("coco", "people, cars and 78 other things; from a cloud zoo of DeGirum", settings)
+    return KnownModel("coco", "people, cars and the other labels of COCO; from a cloud zoo of DeGirum", settings)

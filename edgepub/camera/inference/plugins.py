@@ -49,8 +49,8 @@ RUNTIMES = (
     Runtime("AKIDA", "BrainChip's runtime (Akida)", "akida", "libakida.so", "run: degirum install-runtime akida"),
     Runtime("EDGECORTIX", "EdgeCortix's runtime (MERA)", "edgecortix", "libmera2_runtime.so", "ask EdgeCortix for it"),
     Runtime("RENESAS", "Renesas's runtime (DRP-AI TVM)", "renesas", "libtvm_runtime.so", "ask Renesas for it"),
-    Runtime("N2X", "N2X", "n2x"),
     Runtime("TFLITE", "TFLite", "tflite"),
+    Runtime("N2X", "N2X", "n2x"),
     Runtime(
         "ONNX",
         "ONNX Runtime",
@@ -94,14 +94,13 @@ def probe(runtime: Runtime) -> Probe:
     errors = []
     for file in attempts:
         if (error := _load_error(file)) is None:
-            _, _, built_for = file.stem.partition("--")
-            return Probe((built_for or _installed_version(runtime)) if runtime.library else None, wanted, None)
+            return Probe(_loaded_version(runtime, file), wanted, None)
         errors.append(error)
     found = _installed_version(runtime)
     versions = " or ".join(filter(None, [", ".join(wanted[:-1]), *wanted[-1:]]))
     if not found:
         problem = " ".join(filter(None, [runtime.title, versions, "is not installed"]))
-    elif not any(f"{found}.".startswith(f"{number}.") for number in wanted):
+    elif wanted and not any(f"{found}.".startswith(f"{number}.") for number in wanted):
         problem = f"{runtime.title} {found} is installed, but PySDK needs {versions}"
     else:
         problem = f"{runtime.title} {found} does not load: {errors[0]}"
@@ -140,6 +139,16 @@ def _load_error(file: Path) -> str | None:
     except OSError as error:
         return str(error).partition("\n")[0]
     return None
+
+
+def _loaded_version(runtime: Runtime, plugin: Path) -> str | None:
+    """Return the version of a runtime whose plug-in has been loaded."""
+    if not runtime.library:
+        return None
+    if runtime is _ONNX:  # the functions of its library carry the version in their names, so no other can be loaded
+        return ", ".join(_wanted_versions(runtime)) or None
+    _, _, built_for = plugin.stem.partition("--")
+    return built_for or _installed_version(runtime)
 
 
 def _installed_version(runtime: Runtime) -> str | None:
