@@ -109,6 +109,17 @@ def check(
 
 
 @app.command()
+def devices(
+    json: Annotated[bool, typer.Option("--json", help="Print it as JSON.")] = False,
+) -> None:
+    """List the runtimes and devices that PySDK finds here, with a model for each device."""
+    _require_system_libraries()
+    from edgepub.cli.devices import describe_devices
+
+    typer.echo(describe_devices(as_json=json))
+
+
+@app.command()
 def schema(name: Annotated[SchemaName, typer.Argument(help="The schema to print.", show_default=False)]) -> None:
     """Print a JSON Schema (draft 2020-12)."""
     from edgepub.cli.schemas import json_schema

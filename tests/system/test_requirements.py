@@ -15,8 +15,9 @@ from tests.support.pages import ROOT
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 DEPENDENCIES = [Requirement(line) for line in PROJECT["dependencies"]]
 DEMO = [Requirement(line) for line in PROJECT["optional-dependencies"]["demo"]]
+ONNX = [Requirement(line) for line in PROJECT["optional-dependencies"]["onnx"]]
 TEST = [Requirement(line) for line in PROJECT["optional-dependencies"]["test"] if not line.startswith("edgepub")]
-LOCKS = {"systemd": DEPENDENCIES, "docker": DEPENDENCIES, "tests": DEPENDENCIES + DEMO + TEST}
+LOCKS = {"systemd": DEPENDENCIES, "docker": DEPENDENCIES, "tests": DEPENDENCIES + DEMO + ONNX + TEST}
 
 
 def names(requirements):

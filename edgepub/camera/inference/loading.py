@@ -1,24 +1,22 @@
-"""Loads a model, and prepares the process for PySDK.
-
-PySDK is imported with the first model. It must find a HOME that it can write.
-"""
+"""Loads a model. PySDK is imported with the first one."""
 
 import dataclasses
 import hashlib
-import os
+import re
 import signal
-import sys
 import tempfile
 import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from fnmatch import fnmatch
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from edgepub.camera.inference.environment import set_pysdk_variables
 from edgepub.camera.inference.error_text import clean_error
 from edgepub.camera.inference.model import Model
+from edgepub.camera.inference.plugins import explain_missing
+from edgepub.camera.inference.preparation import data_dir, prepare_import
 from edgepub.camera.inference.result_wait import wait_patiently
 from edgepub.config.settings import ModelSettings
 from edgepub.core.errors import ModelError
@@ -80,12 +78,17 @@ def _load(spec: "ModelSpec") -> Any:  # noqa: ANN401  (PySDK is untyped)
     """Return PySDK's model.
 
     Raises:
-        ModelError: the AI server answers too slowly.
+        ModelError: the AI server answers too slowly, or no device of this machine can run the model.
 
     """
     zoo, server = spec.zoo_connect(), spec.inference_host_address
     if server.startswith("@"):
-        return spec.load_model(zoo)
+        try:
+            return spec.load_model(zoo)
+        except Exception:  # PySDK has several kinds
+            if server == _LOCAL and (problem := _describe_missing_runtime(spec, zoo)):
+                raise ModelError(problem) from None
+            raise
     import degirum
 
     # Loading asks the server for its devices, and until it answers, PySDK stops all threads of this process. So ask it
@@ -102,12 +105,23 @@ def _load(spec: "ModelSpec") -> Any:  # noqa: ANN401  (PySDK is untyped)
         return spec.load_model(zoo)
 
 
+def _describe_missing_runtime(spec: "ModelSpec", zoo: Any) -> str | None:  # noqa: ANN401  (PySDK is untyped)
+    """Return why no device of this machine can run the model, if that is why it cannot be loaded, in one line."""
+    model = zoo.model_info(spec.model_name)
+    needed = dict.fromkeys(filter(None, re.split(r"[,; ]+", model.SupportedDeviceTypes)))
+    needed = needed or {f"{model.RuntimeAgent}/{model.DeviceType}": None}
+    if any(fnmatch(there, pattern) for there in zoo.supported_device_types() for pattern in needed):
+        return None
+    problem = explain_missing(needed)
+    return problem and f"the model needs {' or '.join(needed)}: {problem}"
+
+
 def _ensure_copy(spec: "ModelSpec") -> Path:
     """Return the directory of the local copy of a cloud zoo's model; the network is needed only to make the copy.
 
     Like `ModelSpec.ensure_local`, but each zoo has its own copies, and a copy is either complete or absent.
     """
-    copies = _data_dir() / "edgepub" / hashlib.sha256(spec.zoo_url.encode()).hexdigest()[:16]
+    copies = data_dir() / "edgepub" / hashlib.sha256(spec.zoo_url.encode()).hexdigest()[:16]
     copy = copies / str(spec.model_name)
     with _COPY_LOCK:
         if not copy.is_dir():
@@ -117,13 +131,8 @@ def _ensure_copy(spec: "ModelSpec") -> Path:
     return copy
 
 
-def _data_dir() -> Path:
-    """Return the directory that PySDK writes to; it ignores XDG."""
-    return Path(os.environ.get("HOME", "~")).expanduser() / ".local" / "share" / "DeGirum"
-
-
 def _prepare_process() -> None:
-    """Prepare the process for PySDK, before its first import.
+    """Prepare this thread and the process for PySDK.
 
     Raises:
         ModelError: HOME cannot be written; PySDK would abort the process.
@@ -132,14 +141,4 @@ def _prepare_process() -> None:
     # Ctrl-C signals the whole foreground group; a postprocessor that dies from it leaves `predict` blocked without
     # limit. What this thread starts inherits the blocked signal; our own main thread still gets it.
     signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-    set_pysdk_variables()
-    if "degirum" in sys.modules:
-        return
-    data_dir = _data_dir()
-    try:
-        data_dir.mkdir(parents=True, exist_ok=True)
-        writable = os.access(data_dir, os.W_OK)
-    except OSError:
-        writable = False
-    if not writable:
-        raise ModelError(f"PySDK cannot write {data_dir}; set HOME to a directory that this user can write")
+    prepare_import()
