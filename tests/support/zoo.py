@@ -54,11 +54,11 @@ def picture(name):
 
 
 class Viewer:
-    """Shows images to the models of a zoo, in a process of its own: only a fresh one can load ONNX Runtime."""
+    """Shows images to the models of a zoo, in a process of its own: ONNX Runtime must be loaded before PySDK's first model."""
 
     def __init__(self, directory):
         self._zoo = str(directory)
-        self._pool = ProcessPoolExecutor(1, get_context("spawn"), zoo_files.preload_onnxruntime)
+        self._pool = ProcessPoolExecutor(1, get_context("spawn"))
 
     def predict(self, name, image):
         """Return a model's results for an image, as PySDK's core gives them, but with points in the image's pixels."""
@@ -78,9 +78,9 @@ def _predict(zoo, name, image):
     for thing in result.objects if result.to_frame else []:
         if "bbox" in thing:
             box = thing["bbox"]
-            thing["bbox"] = [*result.to_frame(*box[:2]), *result.to_frame(*box[2:])]
+            thing["bbox"] = [*result.to_frame.point(*box[:2]), *result.to_frame.point(*box[2:])]
         for landmark in thing.get("landmarks", ()):
-            landmark["landmark"][:2] = result.to_frame(*landmark["landmark"][:2])
+            landmark["landmark"][:2] = result.to_frame.point(*landmark["landmark"][:2])
     return result.objects
 
 

@@ -5,13 +5,10 @@
 | MediaPipe's models of faces, bodies and hands | PyPI: mediapipe 0.10.9 (Google) | Apache-2.0 |
 | PP-OCR's text detector, reader and direction | PyPI: rapidocr-onnxruntime 1.4.4 (PaddleOCR, RapidAI) | Apache-2.0 |
 | age, gender and embedding (HSE FaceRec), emotion (face_classification) | npm: @vladmandic/human 3.3.6 | MIT |
-| ONNX Runtime | PyPI: onnxruntime 1.20.1 (Microsoft) | MIT |
 """
 
-import ctypes
 import fcntl
 import hashlib
-import platform
 import shutil
 import subprocess
 import tarfile
@@ -67,11 +64,6 @@ _HUMAN_FILES = {
     "faceres.bin": "2c7d2d62b76c97528b736527aa09d310ea71743c9e3e79fb6c62d4b2d73af79b",
     "faceres.json": "5b83d49c0385d2e68a05122441b94226313677cae9fcc40b9587ad50079eb4df",
 }
-_RUNTIME = "onnxruntime/capi/libonnxruntime.so.1.20.1"
-_RUNTIMES = {
-    "x86_64": "be3dd32e78f6906fd4fa6208dbd296031fa1c3ffb42b40f706cf68d3de269f2b",
-    "aarch64": "421034f743da872315a6631ed02d8de6bf06273277f9bcc2de75770b1c2a5db6",
-}
 
 
 def fetch(name):
@@ -87,24 +79,6 @@ def fetch(name):
     package, member = {Path(member).name: (package, member) for package in _WHEELS for member in _WHEELS[package]}[name]
     members = _WHEELS[package]
     return _ensure(name, members[member], lambda files: assets.download(package, members, files, *_LINUX))
-
-
-def preload_onnxruntime():
-    """Make PySDK's `ONNX/CPU` work in this process; only before its first model is loaded.
-
-    Raises:
-        AssetError: ONNX Runtime cannot be downloaded.
-
-    """
-    machine = platform.machine()
-    members = {_RUNTIME: _RUNTIMES[machine]}
-    options = [*_LINUX[:2], "--platform", f"manylinux_2_28_{machine}", "--platform", f"manylinux_2_27_{machine}"]
-    library = _ensure(
-        Path(_RUNTIME).name,
-        members[_RUNTIME],
-        lambda files: assets.download("onnxruntime==1.20.1", members, files, *options),
-    )
-    ctypes.CDLL(str(library), ctypes.RTLD_GLOBAL)
 
 
 def _ensure(name, expected, download):
