@@ -54,7 +54,7 @@ def picture(name):
 
 
 class Viewer:
-    """Shows images to the models of a zoo, in a process of its own: ONNX Runtime must be loaded before PySDK's first model."""
+    """Shows images to the models of a zoo, in its own process: ONNX Runtime must be loaded before the first model."""
 
     def __init__(self, directory):
         self._zoo = str(directory)
@@ -75,12 +75,18 @@ def _predict(zoo, name, image):
         (result,) = model.infer(iter([Frame(image, 1, 0.0, 0.0, 0.0)]), live=False)
     if isinstance(result.objects, Exception):
         raise result.objects
+    height, width = image.shape[:2]
+
+    def place(x, y):
+        x, y = result.to_frame.point(x, y)
+        return min(max(x, 0), width), min(max(y, 0), height)
+
     for thing in result.objects if result.to_frame else []:
         if "bbox" in thing:
             box = thing["bbox"]
-            thing["bbox"] = [*result.to_frame.point(*box[:2]), *result.to_frame.point(*box[2:])]
+            thing["bbox"] = [*place(*box[:2]), *place(*box[2:])]
         for landmark in thing.get("landmarks", ()):
-            landmark["landmark"][:2] = result.to_frame.point(*landmark["landmark"][:2])
+            landmark["landmark"][:2] = place(*landmark["landmark"][:2])
     return result.objects
 
 

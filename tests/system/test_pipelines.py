@@ -1,0 +1,156 @@
+"""Pipelines of echo models: with the real PySDK, the real daemon and a real broker."""
+
+import json
+
+import jsonschema
+import pytest
+
+from tests.support.scenes import film, square
+
+pytestmark = pytest.mark.mosquitto
+CAR, PLATE = (200, 240), (300, 320)
+"""Upper left corners of squares of 64 pixels in the frame."""
+CAR_BOX = {"bbox": square(*CAR), "label": "car", "score": 0.9}
+PERSON = {"bbox": [40, 32, 60, 60], "label": "person", "score": 0.8}
+IN_THE_CAR = {"bbox": [16, 32, 48, 48], "label": "plate", "score": 0.7}
+QUIET = {"snapshot": {"enabled": False}, "loop": True, "realtime": True}
+
+
+@pytest.fixture
+def start(mosquitto, subscribe, run_daemon, studio):
+    """Return a function that starts a daemon with one camera, and returns its messages' reader and the daemon."""
+
+    def run(scenes, pipeline, models=("people", "plates", "reader"), kinds=None, **camera):
+        reader = subscribe(mosquitto.port)
+        settings = studio.settings(mosquitto.url, "")
+        settings["models"] = {name: studio.model(name, **(kinds or {}).get(name, {})) for name in models}
+        settings["pipelines"] = {"gate": pipeline}
+        source = film(studio.directory / "film.avi", scenes)
+        settings["cameras"] = {"cam": {"source": source, "model": "gate", "tracking": True, **QUIET, **camera}}
+        settings["stats"] = {"interval_s": 1}
+        return reader, run_daemon(settings)
+
+    return run
+
+
+def last(reader, number=5):
+    reader.wait_for(lambda r: len(r.detections()) >= number, "detections")
+    return reader.detections()[-1]
+
+
+def test_objects_are_found_in_objects_and_named(start, cli):
+    scene = {None: [CAR_BOX, PERSON], CAR: [IN_THE_CAR]}
+    then = [{"on": ["car"], "detect": "plates"}]
+    reader, daemon = start([scene] * 50, {"detect": "people", "then": then})
+    payload = last(reader)
+    jsonschema.validate(payload, json.loads(cli("schema", "detections").stdout))
+    car, person, plate = payload["detections"]
+    assert (car["label"], person["label"], plate["label"]) == ("car", "person", "plate")
+    assert car["bbox"] == [200, 240, 264, 304]
+    assert plate["bbox"] == [216, 272, 248, 288], "in pixels of the frame"
+    assert plate["parent"] == 0
+    assert "parent" not in car
+    assert all("track_id" in one for one in payload["detections"])
+    assert set(payload["timing_ms"]["stages"]) == {"people", "plates"}
+    reader.wait_for(lambda r: r.stats() and "stage/plates" in r.stats()[-1]["cameras"]["cam"]["model_ms"], "stats")
+    assert daemon.terminate() == 0
+    assert "internal error" not in daemon.log
+
+
+def test_an_attribute_is_asked_for_a_few_times_and_then_settled(start):
+    scene = {None: [CAR_BOX], CAR: [{"label": "B-AB 123", "score": 0.75}]}
+    then = [{"on": ["car"], "classify": "reader", "as": "text"}]
+    reader, daemon = start([scene] * 100, {"detect": "people", "then": then})
+    reader.wait_for(
+        lambda r: any(
+            one["attributes"]["text"]["settled"]
+            for d in r.detections()
+            for one in d["detections"]
+            if "attributes" in one
+        ),
+        "a settled attribute",
+    )
+    reader.wait_for(lambda r: len(r.detections()) > 50, "more detections")
+    payloads = reader.detections()
+    (car,) = payloads[-1]["detections"]
+    assert (car["label"], car["score"], car["bbox"]) == ("car", 0.9, [200, 240, 264, 304]), "its own are untouched"
+    assert car["attributes"] == {"text": {"label": "B-AB 123", "score": 0.75, "settled": True}}
+    asked = [payload for payload in payloads if "reader" in payload["timing_ms"]["stages"]]
+    assert len(asked) == 3, "until three answers agree"
+    assert daemon.terminate() == 0
+
+
+def test_without_tracking_every_frame_is_asked(start):
+    scene = {None: [CAR_BOX], CAR: [{"label": "B-AB 123", "score": 0.75}]}
+    then = [{"on": ["car"], "classify": "reader", "as": "text"}]
+    reader, _ = start([scene] * 100, {"detect": "people", "then": then}, tracking=False)
+    last(reader, 10)
+    assert all("reader" in payload["timing_ms"]["stages"] for payload in reader.detections())
+    (car,) = reader.detections()[-1]["detections"]
+    assert car["attributes"] == {"text": {"label": "B-AB 123", "score": 0.75}}
+
+
+def test_a_stage_that_fails_costs_its_attribute_and_not_the_frame(start):
+    scene = {None: [CAR_BOX], CAR: [{"label": "B-AB 123", "score": 0.75}]}
+    then = [{"on": ["car"], "classify": "reader", "as": "text"}]
+    kinds = {"reader": {"SimulateFail": 1}}
+    reader, daemon = start([scene] * 100, {"detect": "people", "then": then}, kinds=kinds)
+    (car,) = last(reader, 20)["detections"]
+    assert "attributes" not in car
+    assert reader.last("edgepub/test/cam/status") == b"online"
+    assert daemon.terminate() == 0
+    assert "stage reader: " in daemon.log
+
+
+def test_two_models_that_find_the_same_object_give_it_once(start):
+    """Both echo models see the same results; one is asked for cars only."""
+    scene = {None: [CAR_BOX, PERSON]}
+    detect = ["people", {"model": "plates", "labels": ["car"]}]
+    reader, _ = start([scene] * 50, {"detect": detect})
+    assert [one["label"] for one in last(reader)["detections"]] == ["car", "person"]
+
+
+def test_only_the_labels_of_the_camera_are_published(start):
+    """The car is needed to find the plate, and is left out in the end; so the plate has no parent."""
+    scene = {None: [CAR_BOX, PERSON], CAR: [IN_THE_CAR]}
+    then = [{"on": ["car"], "detect": "plates"}]
+    reader, _ = start([scene] * 50, {"detect": "people", "then": then}, labels=["plate"])
+    (plate,) = last(reader)["detections"]
+    assert plate["label"] == "plate"
+    assert "parent" not in plate
+
+
+def test_a_region_is_what_the_model_sees(start):
+    """The region is a square of 64 pixels: its results are written there."""
+    scene = {PLATE: [{"bbox": [0, 16, 32, 64], "label": "dog", "score": 0.9}]}
+    x, y = PLATE
+    region = [x / 640, y / 480, (x + 64) / 640, (y + 64) / 480]
+    reader, _ = start([scene] * 50, {"detect": "people"}, region=region)
+    (dog,) = last(reader)["detections"]
+    assert dog["bbox"] == [x, y + 16, x + 32, y + 64]
+
+
+def test_tiles_find_what_is_in_them_and_an_object_on_a_border_once(start):
+    """Two tiles side by side in a region of 128 x 64 pixels, without overlap."""
+    left, right = (256, 320), (320, 320)
+    scene = {
+        left: [{"bbox": [10, 10, 20, 20], "label": "bird", "score": 0.9}],
+        right: [{"bbox": [10, 10, 20, 20], "label": "bird", "score": 0.8}],
+    }
+    region = [256 / 640, 320 / 480, 384 / 640, 384 / 480]
+    tiles = {"columns": 2, "rows": 1, "overlap": 0, "whole": False}
+    reader, _ = start([scene] * 50, {"detect": "people", "tiles": tiles}, region=region)
+    boxes = [one["bbox"] for one in last(reader)["detections"]]
+    assert boxes == [[266, 330, 276, 340], [330, 330, 340, 340]]
+
+
+def test_an_embedding_is_published_only_where_it_is_asked_for(start):
+    scene = {None: [PERSON | {"bbox": square(*CAR)}], CAR: [{"name": "out", "shape": [3], "data": [1, 2, 3]}]}
+    then = [{"on": ["person"], "embed": "reader"}]
+    reader, _ = start(
+        [scene] * 50, {"detect": "people", "then": then}, include=["embedding"], kinds={"reader": {"kind": "None"}}
+    )
+    reader.wait_for(lambda r: any("embedding" in one for d in r.detections() for one in d["detections"]), "one")
+    last(reader, 10)
+    found = [one["embedding"] for d in reader.detections() for one in d["detections"] if "embedding" in one]
+    assert found == [[1, 2, 3]], "when it is new; then it is not seen better"
