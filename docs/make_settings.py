@@ -82,10 +82,17 @@ models:
   plates:
     model_url: /opt/zoo/plate_reader
     inference_host_address: "@local"
+pipelines:
+  entrance:
+    detect: [{model: coco, labels: [car, person]}]
+    tiles: {columns: 2, rows: 2, overlap: 0.1, whole: true}
+    then:
+      - {on: [car], classify: plates, as: text, detect: null, embed: null, labels: null, margin: 0.1}
 cameras:
   porch:
     source_file: porch_url                 # or source: rtsp://10.0.0.5/stream
-    model: coco
+    model: entrance                        # a model, or a pipeline
+    region: null
     enabled: true
     capture:
       {transport: auto, decode: all, hardware: none, rotate: 0, tls_insecure: false,
@@ -122,13 +129,14 @@ log: {level: info, format: auto}
 startup_timeout_s: 30
 """
 
-_ITEMS = {"models": "coco", "cameras": "porch", "zones": "driveway", "lines": "gate"}
+_ITEMS = {"models": "coco", "cameras": "porch", "zones": "driveway", "lines": "gate", "pipelines": "entrance"}
 _DEFAULTS = {
     "node": "the host name",
     "model_properties": "`{}`",
     "metadata": "`{}`",
     "hosts": "`[]`",
     "include": "`[]`",
+    "then": "`[]`",
 }
 _KINDS = {
     "integer": "integer",
@@ -189,6 +197,8 @@ def _sections_below(path: tuple[str, ...], schema: Schema, text: str, defs: Mapp
             inner.append(((*path, name), _dereference(section, defs), value.get("description", "")))
         else:
             keys.append(Key((*path, name), value, name in schema.get("required", ())))
+            if item := _section(value.get("items", {})):
+                inner.append(((*path, f"{name}[]"), _dereference(item, defs), ""))
     own_text = "" if not path else " ".join(filter(None, [text, schema["description"]]))
     yield Section(path, _one_line(own_text), keys)
     for section in inner:
@@ -247,6 +257,8 @@ def _kind(schema: Schema) -> str:
     if "enum" in schema:
         choices = schema["enum"]
         return "see below" if len(choices) > _MAX_CHOICES else ", ".join(f"`{choice}`" for choice in choices)
+    if "$ref" in schema:
+        return "mapping"
     if schema.get("type") == "array":
         return _list(schema)
     kind = _KINDS.get(schema.get("format", ""), _KINDS.get(schema.get("type", ""), "text"))
@@ -255,7 +267,7 @@ def _kind(schema: Schema) -> str:
 
 def _list(schema: Schema) -> str:
     if "prefixItems" in schema:
-        return "`[x, y]`"
+        return "`[x, y]`" if len(schema["prefixItems"]) == len("xy") else "`[x1, y1, x2, y2]`"
     min_items = schema.get("minItems", 0)
     return f"list of {_kind(schema['items'])}" + (f", at least {min_items}" if min_items > 1 else "")
 

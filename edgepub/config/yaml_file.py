@@ -11,6 +11,8 @@ from yaml.reader import ReaderError
 from edgepub.config.text_file import read_text
 from edgepub.core.errors import ConfigurationError
 
+_BOOLEAN, _TEXT = "tag:yaml.org,2002:bool", "tag:yaml.org,2002:str"
+
 
 def read_yaml(path: Path, read: Callable[[Path], bytes] = Path.read_bytes) -> object:
     """Return the content of the file; None if it is empty.
@@ -43,7 +45,10 @@ def read_yaml(path: Path, read: Callable[[Path], bytes] = Path.read_bytes) -> ob
 
 
 class _Loader(yaml.SafeLoader):
-    """A loader that rejects duplicate keys, where plain YAML silently drops the first value."""
+    """A loader that rejects duplicate keys, where plain YAML silently drops the first value.
+
+    Keys like `on` and `no` are names. PyYAML takes them for true and false, as YAML 1.1 did.
+    """
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
         seen = set()
@@ -53,6 +58,8 @@ class _Loader(yaml.SafeLoader):
             if key.value in seen and key.tag != "tag:yaml.org,2002:merge":
                 raise yaml.MarkedYAMLError(problem=f"the key {key.value!r} occurs twice", problem_mark=key.start_mark)
             seen.add(key.value)
+            if key.tag == _BOOLEAN:
+                key.tag = _TEXT
         return super().construct_mapping(node, deep)
 
 

@@ -16,6 +16,7 @@ from edgepub.cli import app
 from edgepub.cli.schemas import json_schema
 from edgepub.config.load import load_settings
 from edgepub.config.settings import Settings
+from edgepub.config.yaml_file import read_yaml
 from edgepub.mqtt.commands import SETTINGS
 from edgepub.mqtt.topics import OCCUPANCY_SUFFIX, Topics
 from tests.support.pages import PAGES, ROOT, anchors, blocks, commands, links, named
@@ -82,15 +83,16 @@ def test_a_configuration_on_a_page_is_one(block, tmp_path, monkeypatch):
     """It gets the files that it names and a token; missing parts of a fragment are added."""
     (tmp_path / "http_token").write_text("0123456789abcdef")
     monkeypatch.setenv("CREDENTIALS_DIRECTORY", str(tmp_path))
-    content = yaml.safe_load(block.text.replace("/run/credentials/edgepub.service", str(tmp_path)))
-    for path in re.findall(r"\w+_file: ([^\s,}]+)", yaml.safe_dump(content)):
-        if path != "null":
-            content_of_file = CA if path.startswith("ca") else "rtsp://user:password@10.0.0.5/stream"
-            (tmp_path / path).write_text(content_of_file)
+    path = tmp_path / "edgepub.yaml"
+    path.write_text(block.text.replace("/run/credentials/edgepub.service", str(tmp_path)))
+    content = read_yaml(path)
+    for name in re.findall(r"\w+_file: ([^\s,}]+)", yaml.safe_dump(content)):
+        if name != "null":
+            content_of_file = CA if name.startswith("ca") else "rtsp://user:password@10.0.0.5/stream"
+            (tmp_path / name).write_text(content_of_file)
     named = {camera.get("model", "coco") for camera in content.get("cameras", {}).values()} or {"coco"}
     content.setdefault("models", dict.fromkeys(named, MODELS["coco"]))
     content.setdefault("cameras", {"porch": {"source": 0, "model": next(iter(content["models"]))}})
-    path = tmp_path / "edgepub.yaml"
     path.write_text(yaml.safe_dump(content))
     assert load_settings(path).cameras
 
