@@ -69,7 +69,8 @@ class Reporter:
         validity: Validity,
         attention: Attention,
     ) -> None:
-        camera = identity["camera"]
+        camera = self._camera = identity["camera"]
+        self._topics = topics
         self._identity = identity
         self._log = camera_logger(_log, camera)
         self._detections_topic = topics.detections(camera)
@@ -188,6 +189,10 @@ class Reporter:
         except InvalidResultError as error:
             self._drop(occurrence.sighting.moment.frame, error)
             return
+        if payload["event_type"] == "recognized":
+            self._outbox.put(
+                state_message(self._topics.attribute(self._camera, payload["attribute"]), payload["value"])
+            )
         topic = self._events_topic
         self._outbox.put_numbered(topic, lambda seq: event_message(topic, event.encode(payload, seq), _EVENT))
         self._viewfinder.add_event({name: value for name, value in payload.items() if name != "seq"})

@@ -80,7 +80,7 @@ def load_settings(path: Path, credstore: Path = CREDSTORE) -> Settings:
         settings = Settings.model_validate(merged, context={"directory": path.absolute().parent})
     except ValidationError as error:
         mistakes += [mistake_line(path, *explain(detail)) for detail in error.errors(include_url=False)]
-    mistakes += [mistake_line(path, key_path, why) for key_path, why in _find_unknown_models(merged)]
+    mistakes += [mistake_line(path, key_path, why) for key_path, why in _find_model_mistakes(merged)]
     if settings is not None:
         try:
             read_broker_password(settings.mqtt, credstore)
@@ -199,8 +199,11 @@ def _merge(lower: Mapping[str, Any], upper: Mapping[str, Any]) -> dict[str, Any]
     return merged
 
 
-def _find_unknown_models(merged: Mapping[str, Any]) -> list[tuple[tuple[str | int, ...], str]]:
-    """Find models that are named but not configured; on the raw values, to list it together with all other mistakes."""
+def _find_model_mistakes(merged: Mapping[str, Any]) -> list[tuple[tuple[str | int, ...], str]]:
+    """Find models that are named but not configured, and what does not go with a pipeline.
+
+    On the raw values, to list it together with all other mistakes.
+    """
     models, pipelines, cameras = (merged.get(key) for key in ("models", "pipelines", "cameras"))
     if not models or not isinstance(models, dict):
         return []
@@ -215,6 +218,11 @@ def _find_unknown_models(merged: Mapping[str, Any]) -> list[tuple[tuple[str | in
         (place, f"no such model: {name!r}{did_you_mean(name, known)}")
         for place, name, known in named
         if name not in known
+    ]
+    mistakes += [
+        (("cameras", name, "text_labels"), "is for a model alone: in a pipeline, use classify with as")
+        for name, camera in (cameras.items() if isinstance(cameras, dict) else ())
+        if isinstance(camera, dict) and camera.get("text_labels") and camera.get("model") in (pipelines or ())
     ]
     doubles = models.keys() & (pipelines.keys() if isinstance(pipelines, dict) else ())
     return mistakes + [(("pipelines", name), "is also the name of a model: rename it") for name in sorted(doubles)]

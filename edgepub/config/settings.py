@@ -205,3 +205,9 @@ class Settings(NodeSettings):
     def models_of(self, camera: CameraSettings) -> dict[str, ModelSettings]:
         """Return the models that a camera's frames are given to, by name."""
         return {name: self.models[name] for name in self.pipeline_of(camera).models}
+
+    def attributes_of(self, camera: CameraSettings) -> list[str]:
+        """Return the names of the attributes that a camera's objects can have."""
+        texts = camera.text_labels
+        stages = self.pipeline_of(camera).then
+        return [*([texts.name] if texts else []), *(stage.name for stage in stages if stage.classify and stage.name)]

@@ -193,7 +193,9 @@ class Node:
 
     def _clear_obsolete(self) -> None:
         states = [topic for topic in self._retained_topics() if not is_discovery(topic)]
-        retained.clear_obsolete(states, self._in_force.settings.cameras, self._topics, self.outbox)
+        settings = self._in_force.settings
+        attributes = {name: settings.attributes_of(camera) for name, camera in settings.cameras.items()}
+        retained.clear_obsolete(states, settings.cameras, self._topics, self.outbox, attributes)
 
     def _retained_topics(self) -> list[str]:
         """Return the topics where something is retained and is to stay, the longest unchanged first."""

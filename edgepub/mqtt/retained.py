@@ -1,6 +1,7 @@
 """Retained messages that earlier runs left on the broker: which of them still apply. The rest is cleared."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
+from types import MappingProxyType
 from typing import NamedTuple
 
 from edgepub.config.camera import CameraSettings
@@ -62,7 +63,11 @@ def find_places(published: Iterable[str], name: str, camera: CameraSettings, top
 
 
 def clear_obsolete(
-    published: Iterable[str], cameras: Mapping[str, CameraSettings], topics: Topics, outbox: Outbox
+    published: Iterable[str],
+    cameras: Mapping[str, CameraSettings],
+    topics: Topics,
+    outbox: Outbox,
+    attributes: Mapping[str, Collection[str]] = MappingProxyType({}),
 ) -> None:
     """Clear the retained topics that the configuration no longer produces.
 
@@ -71,12 +76,13 @@ def clear_obsolete(
         cameras: the configured cameras, by name.
         topics: the node's topics.
         outbox: the outbox for the clearing messages.
+        attributes: the names of the attributes of each camera's objects.
 
     """
     published = list(published)
     places = {name: find_places(published, name, camera, topics) for name, camera in cameras.items()}
     for topic in sorted(published):  # of a former name, `info` and `status` last: by them it is known
-        if not _is_produced(_levels(topic, topics), places):
+        if not _is_produced(_levels(topic, topics), places, attributes):
             outbox.put(announcement_message(topic, b""))  # after the one that removes it from Home Assistant
 
 
@@ -86,10 +92,14 @@ def _levels(topic: str, topics: Topics) -> list[str]:
     return [] if below == topic else below.split("/")
 
 
-def _is_produced(levels: list[str], places: Mapping[str, Mapping[Place, None]]) -> bool:
+def _is_produced(
+    levels: list[str], places: Mapping[str, Mapping[Place, None]], attributes: Mapping[str, Collection[str]]
+) -> bool:
     match levels:
         case [name]:
             return name in _NODE_TOPICS
+        case [camera, "attributes", name] if camera in places:  # a model with several classifiers adds its own endings
+            return any(name == own or name.startswith(f"{own}_") for own in attributes.get(camera, ()))
         case [camera, *below] if camera in places:
             return _is_produced_by(places[camera], below)
     return False

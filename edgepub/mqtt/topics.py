@@ -124,6 +124,10 @@ class Topics:
         """Return the topic of the newest picture; retained."""
         return f"{self.root}/{camera}/snapshot"
 
+    def attribute(self, camera: str, name: str) -> str:
+        """Return the topic of the newest settled value of an attribute, like a plate; retained."""
+        return f"{self.root}/{camera}/attributes/{name}"
+
     def setting(self, camera: str, name: str) -> str:
         """Return the topic of a setting's value in force; retained."""
         return f"{self.root}/{camera}/{name}"

@@ -236,6 +236,48 @@ WRONG = [
     ({"cameras__porch__source": "~nobody-of-this-name/x"}, "cameras.porch.source: could not determine home directory: ~nobody-of-this-name/x"),
     ({"cameras__porch__source_file": "/no/url"}, "cameras.porch.source_file: no such file: /no/url"),
     ({"cameras__porch__model": GONE}, "cameras.porch.model: is missing"),
+    (
+        {"pipelines": {"gate": {"detect": ["coco", "cocco"]}}},
+        "pipelines.gate.detect.1: no such model: 'cocco'; did you mean 'coco'?",
+    ),
+    (
+        {"pipelines": {"gate": {"detect": "coco", "then": [{"classify": "cocco", "as": "text"}]}}},
+        "pipelines.gate.then.0.classify: no such model: 'cocco'; did you mean 'coco'?",
+    ),
+    ({"pipelines": {"gate": {"detect": []}}}, "pipelines.gate.detect: needs at least one"),
+    (
+        {"pipelines": {"gate": {"detect": "coco", "then": [{"detect": "coco", "classify": "coco"}]}}},
+        "pipelines.gate.then.0: set one of detect, classify and embed",
+    ),
+    (
+        {"pipelines": {"gate": {"detect": "coco", "then": [{"classify": "coco"}]}}},
+        "pipelines.gate.then.0: as is missing: the name of the attribute",
+    ),
+    (
+        {"pipelines": {"gate": {"detect": "coco", "then": [{"classify": "coco", "as": "a"}] * 2}}},
+        "pipelines.gate: two stages with as: a: give each its own name",
+    ),
+    ({"pipelines": {"coco": {"detect": "coco"}}}, "pipelines.coco: is also the name of a model: rename it"),
+    ({"pipelines": {"gate": {"detect": "coco", "than": []}}}, "pipelines.gate.than: unknown key; did you mean 'then'?"),
+    (
+        {
+            "pipelines": {"gate": {"detect": "coco"}},
+            "cameras__porch__model": "gate",
+            "cameras__porch__text_labels": {"label": "plate"},
+        },
+        "cameras.porch.text_labels: is for a model alone: in a pipeline, use classify with as",
+    ),
+    ({"cameras__porch__region": [0.5, 0, 0.5, 1]}, "cameras.porch.region: a region has x1 < x2 and y1 < y2, at least 0.01 apart"),
+    ({"cameras__porch__region": [0, 0, 640, 480]}, "cameras.porch.region: a region is [x1, y1, x2, y2] in fractions of the frame, 0 to 1, not in pixels"),
+    ({"cameras__porch__include": ["track_id"]}, "cameras.porch.include.0: track_id is made by edgepub, not by the model: remove it"),
+    (
+        {"cameras__porch__text_labels": {"label": "plate"}, "cameras__porch__labels": ["car"]},
+        "cameras.porch: with text_labels, the only label is 'plate': remove labels",
+    ),
+    (
+        {"cameras__porch__labels": ["car"], "cameras__porch__snapshot": {"blur": ["face"]}},
+        "cameras.porch: snapshot.blur: 'face' is not one of the camera's labels: add it to labels",
+    ),
     ({"cameras__porch__model": "cocco"}, "cameras.porch.model: no such model: 'cocco'; did you mean 'coco'?"),
     ({"cameras__porch__loop": True}, "cameras.porch: loop is for files only, or their http:// addresses: remove it"),
     ({"cameras__porch__realtime": True}, "cameras.porch: realtime is for files only, or their http:// addresses: remove it"),

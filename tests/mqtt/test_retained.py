@@ -19,6 +19,8 @@ CAMERAS = {
     "yard": CameraSettings(source="b.mp4", model="m"),
 }
 
+ATTRIBUTES = {"porch": ["text"]}
+
 
 @pytest.mark.parametrize(
     ("topic", "expected"),
@@ -38,6 +40,10 @@ CAMERAS = {
         ("porch/zones/gone/objects/person", b""),
         ("porch/snapshot", None),  # the node clears it, whether it is listed or not
         ("porch/something", b""),
+        ("porch/attributes/text", None),
+        ("porch/attributes/text_colour", None),  # of a model with several classifiers
+        ("porch/attributes/texts", b""),
+        ("yard/attributes/text", b""),
         ("yard/objects/occupancy", None),
         ("yard/objects/occupancy/occupancy", None),
         ("porch/objects", b""),
@@ -52,7 +58,7 @@ CAMERAS = {
 )
 def test_each_topic(topic, expected):
     outbox = Outbox(9)
-    retained.clear_obsolete([f"edgepub/garage/{topic}"], CAMERAS, Topics("edgepub", "garage"), outbox)
+    retained.clear_obsolete([f"edgepub/garage/{topic}"], CAMERAS, Topics("edgepub", "garage"), outbox, ATTRIBUTES)
     message = outbox.take()
     assert (message and message.payload) == expected
     if message:

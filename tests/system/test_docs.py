@@ -37,6 +37,7 @@ TOPICS = {
         for zone in (None, "<zone>")
         for behind in ("", OCCUPANCY_SUFFIX)
     ],
+    "attribute": [TEMPLATE.attribute("<camera>", "<name>")],
     "events": [TEMPLATE.events("<camera>")],
     "snapshot": [TEMPLATE.snapshot("<camera>")],
     "setting": [TEMPLATE.setting("<camera>", name) for name in SETTINGS],

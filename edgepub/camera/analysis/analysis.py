@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 from edgepub.camera.analysis import rules
 from edgepub.camera.analysis.geometry import Line, Zone
 from edgepub.camera.analysis.presence import Moment, Presence, Sighting
+from edgepub.camera.analysis.recognition import Recognition
 from edgepub.camera.analysis.rules import Key, Occurrence
 from edgepub.camera.analysis.tracker import Tracker
 from edgepub.camera.frames import Frame
@@ -54,6 +55,8 @@ class Analysis:
     def __init__(self, settings: CameraSettings, track_ids: Iterator[int] | None = None) -> None:
         self._on_frames, self._off_s = settings.occupancy_on_frames, settings.occupancy_off_s
         self._tracker = make_tracker(settings, track_ids or itertools.count(1))
+        self._recognition = Recognition()
+        self._recognized: set[tuple[int, str]] = set()  # tracks and their settled attributes
         self._presence = self._new_presence()
         self._zones = {name: self._new_zone(zone) for name, zone in settings.zones.items()}
         self._lines = {name: Line(line) for name, line in settings.lines.items()}
@@ -71,6 +74,7 @@ class Analysis:
         moment = Moment(frame.number, frame.timestamp, frame.source_s, width, height)
         if self._tracker and not tracked:
             self._tracker.track(objects, frame.source_s)
+            self._recognition.vote(objects, frame.source_s)
         found = self._index(objects, moment)
         changes = self._presence.update(found, frame.source_s)
         appeared, left = rules.find_camera_occurrences(changes, found)
@@ -82,6 +86,7 @@ class Analysis:
             occurrences += in_zone
         for name, line in self._lines.items():
             occurrences += rules.find_crossings(name, line, found, self._presence)
+        occurrences += rules.find_recognized(found, self._presence, self._recognized)
         occurrences += left
         gone = self._forget(changes)
         present = {key: sighting for key, sighting in found.items() if self._presence.is_present(key)}
@@ -112,6 +117,7 @@ class Analysis:
         gone = self._forget(changes)
         if self._tracker:
             self._tracker.reset()
+        self._recognition = Recognition()
         return Findings(occurrences if self._tracker else [], {}, {}, gone)
 
     def _new_zone(self, settings: ZoneSettings) -> _ZonePresence:
@@ -161,6 +167,9 @@ class Analysis:
 
     def _forget(self, changes: rules.Changes) -> list[Key]:
         gone = [key for key, _ in changes[1]]
+        if gone and self._recognized:
+            tracks = {track for _, track in gone}
+            self._recognized = {known for known in self._recognized if known[0] not in tracks}
         for line in self._lines.values():
             for _, track_id in gone:
                 line.forget(track_id)

@@ -1,6 +1,7 @@
 """What is known of tracked objects beyond their label: asked a few times, voted on, and then settled. Pure."""
 
 from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from math import inf
 from typing import Any, NamedTuple
@@ -83,6 +84,28 @@ class Recognition:
                 score = round(record.scores[label] / record.votes[label], 4)
                 found[name] = {"label": label, "score": score, "settled": record.settled}
         return found
+
+    def vote(self, objects: Iterable[dict[str, Any]], now_s: float) -> None:
+        """Replace the attributes of tracked objects by those on which their answers up to now agree.
+
+        Args:
+            objects: the detections of a frame, in the payload's form, with an answer for each attribute.
+            now_s: the frame's time.
+
+        """
+        tracks = set()
+        for detection in objects:
+            track = detection.get("track_id")
+            if track is None or "attributes" not in detection:
+                continue
+            tracks.add(track)
+            for name, answer in detection["attributes"].items():
+                record = self._records.get(track, {}).get(name)
+                if record is None or not record.settled:
+                    self.add(track, name, Answer(answer["label"], answer["score"]), 0.0, now_s)
+            detection["attributes"] = self.attributes(track)
+        if tracks:
+            self.see(tracks, now_s)
 
     def see(self, tracks: set[int], now_s: float) -> None:
         """Take note of the tracks in a frame, and forget those that have not been seen for a minute."""

@@ -25,6 +25,8 @@ class Occurrence(NamedTuple):
     direction: Direction | None = None
     dwell_s: float | None = None
     """How long the object was present, from the first frame with it to the last."""
+    attribute: str | None = None
+    """What was recognized; its value is in the sighting's object."""
 
 
 def find_camera_occurrences(
@@ -58,3 +60,14 @@ def find_crossings(
     for key, sighting in found.items():
         if direction := line.check_crossing(sighting.object, is_present=presence.is_present(key)):
             yield Occurrence("line_crossed", key, sighting, line=name, direction=direction)
+
+
+def find_recognized(
+    found: Mapping[Key, Sighting], presence: Presence[Key], known: set[tuple[int, str]]
+) -> Iterable[Occurrence]:
+    """Yield the attributes of present objects that are settled now, and add them to those that are known."""
+    for key, sighting in found.items():
+        for name, attribute in sighting.object.get("attributes", {}).items():
+            if attribute.get("settled") and presence.is_present(key) and (key[1], name) not in known:
+                known.add((key[1], name))
+                yield Occurrence("recognized", key, sighting, attribute=name)

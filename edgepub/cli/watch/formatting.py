@@ -10,6 +10,7 @@ _EVENT_TEXTS = {
     "zone_entered": "entered the zone {zone}",
     "zone_left": "left the zone {zone} after {dwell_s:.1f} s",
     "line_crossed": "crossed the line {line} to the {direction}",
+    "recognized": "has {attribute} {value}",
 }
 
 

@@ -34,6 +34,8 @@ export function describeEvent(event) {
       return `left ${event.zone}${after}`;
     case "line_crossed":
       return `crossed ${event.line} to the ${event.direction}`;
+    case "recognized":
+      return `${event.attribute}: ${event.value}`;
     default:
       return event.event_type;
   }

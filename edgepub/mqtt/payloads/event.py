@@ -9,7 +9,7 @@ from typing_extensions import TypedDict
 from edgepub.mqtt.payloads.detections import Corners, NormCorners
 
 SCHEMA = "edgepub.event/1"
-EventType = Literal["appeared", "left", "zone_entered", "zone_left", "line_crossed"]
+EventType = Literal["appeared", "left", "zone_entered", "zone_left", "line_crossed", "recognized"]
 
 
 @with_config(ConfigDict(title=SCHEMA))
@@ -60,7 +60,15 @@ class Event(TypedDict):
             ),
         ]
     ]
-    score: Annotated[float, Field(allow_inf_nan=False, description="confidence of the model, usually 0 to 1")]
+    attribute: NotRequired[Annotated[str, Field(description="what was recognized, for `recognized`: like `text`")]]
+    value: NotRequired[Annotated[str, Field(description="what it is, for `recognized`: like what a plate reads")]]
+    score: Annotated[
+        float,
+        Field(
+            allow_inf_nan=False,
+            description="confidence of the model in the object, or, for `recognized`, in the value; usually 0 to 1",
+        ),
+    ]
     bbox: Annotated[
         Corners, Field(description="bounding box [x1, y1, x2, y2] in pixels of the frame, clamped to the frame")
     ]
