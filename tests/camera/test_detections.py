@@ -220,7 +220,7 @@ BAD = [
 
 @pytest.mark.parametrize("bad", BAD, ids=range(len(BAD)))
 def test_a_bad_object_costs_no_other(bad):
-    objects, invalid, too_many, _ = read([GOOD, bad, {**GOOD, "label": "b"}])
+    objects, invalid, too_many, *_ = read([GOOD, bad, {**GOOD, "label": "b"}])
     assert [o["label"] for o in objects] == ["a", "b"]
     assert (sum(invalid.values()), too_many) == (1, 0)
     assert all(len(what) < 100 for what in invalid)
@@ -230,31 +230,31 @@ def test_what_is_not_wanted_is_not_bad():
     """A result with objects, none of which is wanted, is a valid one."""
     objects, invalid, *_ = read([{**GOOD, "score": math.nan}, GOOD], min_score=0.6)
     assert (objects, sum(invalid.values())) == ([], 1)
-    assert read([{**GOOD, "label": "b", "bbox": None}], labels=["a"]) == ([], {}, 0, set())
+    assert read([{**GOOD, "label": "b", "bbox": None}], labels=["a"]) == ([], {}, 0, set(), False)
 
 
 def test_the_best_500_objects_are_kept():
     many = [{**GOOD, "score": n / 10_000, "label": "ab"[n % 2]} for n in range(5000)]
-    objects, invalid, too_many, _ = read(many)
+    objects, invalid, too_many, *_ = read(many)
     assert [o["score"] for o in objects] == [n / 10_000 for n in range(4999, 4499, -1)]
     assert (invalid, too_many) == ({}, 4500)
-    objects, _, too_many, _ = read(many, labels=["a"], min_score=0.1)
+    objects, _, too_many, *_ = read(many, labels=["a"], min_score=0.1)
     assert {o["label"] for o in objects} == {"a"}
     assert (len(objects), too_many) == (500, 1500), "of those that are wanted"
-    objects, invalid, too_many, _ = read([*many, *[{**GOOD, "score": 0.9, "bbox": None}] * 500])
+    objects, invalid, too_many, *_ = read([*many, *[{**GOOD, "score": 0.9, "bbox": None}] * 500])
     assert (len(objects), sum(invalid.values()), too_many) == (500, 500, 4500), "the next ones take their places"
 
 
 def test_up_to_500_objects_are_in_the_order_of_the_model():
     scores = [0.1 + (n * 7 % 500) / 1000 for n in range(500)]
-    objects, _, too_many, _ = read([{**GOOD, "score": score} for score in scores])
+    objects, _, too_many, *_ = read([{**GOOD, "score": score} for score in scores])
     assert [o["score"] for o in objects] == [round(score, 4) for score in scores]
     assert too_many == 0
 
 
 def test_landmarks_have_a_limit_for_all_objects_together():
     face = {**GOOD, "landmarks": [{"landmark": [1, 2]}] * 468}
-    objects, invalid, too_many, _ = read([face] * 12 + [GOOD])
+    objects, invalid, too_many, *_ = read([face] * 12 + [GOOD])
     assert (len(objects), invalid, too_many) == (11, {}, 2)
     with pytest.raises(InvalidResultError, match="more than 5000 points"):
         read([{**GOOD, "landmarks": [{"landmark": [1, 2]}] * 10**6}])
