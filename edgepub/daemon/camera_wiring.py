@@ -11,6 +11,7 @@ from edgepub.camera.analysis.analysis import Analysis
 from edgepub.camera.attention import Attention
 from edgepub.camera.controls import Controls, read_setting
 from edgepub.camera.counts import ObjectCounts
+from edgepub.camera.failover import Failover
 from edgepub.camera.inference.loading import load_model
 from edgepub.camera.inference.model import Model
 from edgepub.camera.payloads import DetectionsBuilder
@@ -59,6 +60,7 @@ class CameraWiring:
         metrics: the metrics of all cameras.
         retained_topics: returns the topics where a state is retained, the longest unchanged first.
         on_new_count: called, from any thread, when other labels are counted than before.
+        on_new_server: called, from any thread, when a camera uses another AI server than before.
 
     """
 
@@ -73,6 +75,7 @@ class CameraWiring:
         metrics: MetricsByCamera,
         retained_topics: Callable[[], Sequence[str]],
         on_new_count: Callable[[], None],
+        on_new_server: Callable[[], None],
     ) -> None:
         self.snapshot_thread = SnapshotThread()
         self.turns = FairLock()
@@ -87,6 +90,7 @@ class CameraWiring:
         self._status = status
         self._retained_topics = retained_topics
         self._on_new_count = on_new_count
+        self._on_new_server = on_new_server
         self._supervisors: dict[str, CameraSupervisor] = {}
         self._carryovers: dict[str, _Carryover] = {}
 
@@ -117,6 +121,7 @@ class CameraWiring:
                 notes=state.notes,
             ),
             self._model_loader(name, settings, state),
+            Failover(self._in_force.settings.models[settings.model].inference_hosts),
             self._build_reporter(name, settings, carryover, builder, object_counts, attention),
             self.turns,
             metrics,
@@ -189,21 +194,30 @@ class CameraWiring:
 
     def _model_loader(
         self, name: str, settings: CameraSettings, state: CameraState
-    ) -> Callable[[], contextlib.AbstractContextManager[Model]]:
+    ) -> Callable[[str], contextlib.AbstractContextManager[Model]]:
         def current_labels() -> Sequence[str]:  # zones that were edited since may name others
             return self._in_force.settings.cameras.get(name, settings).all_labels
 
         model_settings = self._in_force.settings.models[settings.model]
-        return functools.partial(_load_checked, model_settings, current_labels, state, camera_logger(_log, name))
+        log = camera_logger(_log, name)
+        return functools.partial(_load_checked, model_settings, current_labels, state, self._on_new_server, log)
 
 
 @contextlib.contextmanager
 def _load_checked(
-    settings: ModelSettings, labels: Callable[[], Sequence[str]], state: CameraState, log: CameraLogger
+    settings: ModelSettings,
+    labels: Callable[[], Sequence[str]],
+    state: CameraState,
+    on_new_server: Callable[[], None],
+    log: CameraLogger,
+    address: str,
 ) -> Iterator[Model]:
-    """Load a model, and warn of labels that it does not know."""
-    with load_model(settings) as model:
+    """Load a model at an address, and warn of labels that it does not know."""
+    with load_model(settings, address) as model:
         state.device, state.is_remote = model.device, model.is_remote
+        if not address.startswith("@") and address != state.server:
+            state.server = address
+            on_new_server()
         for line in model.find_unknown_labels(labels()):
             log.warning("%s", line)
         yield model
