@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from typing import Protocol
 
+from edgepub.camera.failover import Failover
 from edgepub.camera.frames import Fit, Frames, FrameSource, Result
 from edgepub.camera.inference_thread import POLL_S, WARM_UP_TIMEOUT_S, InferenceThread
 from edgepub.config.camera import CameraSettings
@@ -59,7 +60,8 @@ class CameraSupervisor:
     Args:
         name: the camera's name.
         source: gives the frames.
-        load: loads the model for the lifetime of the context.
+        load: loads the model, at the address whose turn it is, for the lifetime of the context.
+        failover: where to load it; after each failure of the model at the next address, if there are several.
         sink: takes the results and the status; called by one thread at a time.
         turns: held while the sink takes a result, so that few threads work at the same time.
         metrics: the camera's metrics.
@@ -75,7 +77,8 @@ class CameraSupervisor:
         self,
         name: str,
         source: FrameSource,
-        load: Callable[[], AbstractContextManager[InferenceModel]],
+        load: Callable[[int], AbstractContextManager[InferenceModel]],
+        failover: Failover,
         sink: ResultSink,
         turns: FairLock,
         metrics: CameraMetrics,
@@ -90,6 +93,7 @@ class CameraSupervisor:
         self._log = camera_logger(_log, name)
         self._source = source
         self._load = load
+        self._failover = failover
         self._sink = sink
         self._turns = turns
         self._metrics = metrics
@@ -199,10 +203,10 @@ class CameraSupervisor:
         if thread is not self._thread:  # it was disabled meanwhile
             return 0.0
         self._thread = None
-        pause_s = self._next_pause_s()
+        pause_s = self._next_pause_s(is_of_model=True)
         problem = f"model: no answer within {thread.frame_timeout_s:.1f} s"
         self._reports.submit(functools.partial(self._set_status, self._inactive_status, problem))
-        self._log.warning("%s; its thread is abandoned; trying again in %.1f s", problem, pause_s)
+        self._log.warning("%s; its thread is abandoned; %s", problem, self._describe_retry(pause_s))
         return pause_s
 
     async def _pause(self, seconds: float) -> None:
@@ -214,7 +218,7 @@ class CameraSupervisor:
             try:
                 thread.frame_timeout_s = WARM_UP_TIMEOUT_S
                 thread.set_deadline(WARM_UP_TIMEOUT_S)
-                with self._load() as model:
+                with self._load(self._failover.turn) as model:
                     self._run_source(thread, model)
                 break
             except ModelError as error:
@@ -260,17 +264,26 @@ class CameraSupervisor:
         with self._reports.alone():
             if thread is not self._thread:
                 return
-            pause_s = self._next_pause_s()
+            pause_s = self._next_pause_s(is_of_model=isinstance(error, ModelError))
             self._set_status(self._inactive_status, text % error)
-        self._log.warning(text + "; trying again in %.1f s", error, pause_s)
+        self._log.warning(text + "; %s", error, self._describe_retry(pause_s))
         thread.set_deadline(pause_s + WARM_UP_TIMEOUT_S)
         thread.stopping.wait(pause_s)
 
-    def _next_pause_s(self) -> float:
-        """Return the pause before the next try; the shortest if the camera was online for longer than a stall takes."""
+    def _next_pause_s(self, *, is_of_model: bool) -> float:
+        """Return the pause before the next try; the shortest if the camera was online for longer than a stall takes.
+
+        0 if the model failed, and there is another server, which has not failed yet.
+        """
         if self._state.status == "online" and self._last_result_s - self._status_since_s > self._stall_timeout_s:
             self._backoff.reset()
+            self._failover.on_success()
+        if is_of_model and self._failover.on_failure():
+            return 0.0
         return self._backoff.next_s()
+
+    def _describe_retry(self, pause_s: float) -> str:
+        return f"trying again in {pause_s:.1f} s" if pause_s else "trying the next AI server"
 
     def _set_status(self, status: CameraStatus, problem: str | None) -> None:
         self._state.problem = problem

@@ -39,8 +39,8 @@ _Outcome = tuple[bool, str]
 def inspect(settings: Settings) -> Iterator[_Outcome]:
     """Yield for the broker, each source and each model whether it works, with a line of text.
 
-    All sources are opened at the same time. Models are loaded one after the other, and run on a frame of one of their
-    cameras if there is one.
+    All sources are opened at the same time. Models are loaded one after the other, at each of their AI servers, and run
+    on a frame of one of their cameras if there is one.
     """
     prepare_environment()
     yield _start_check(
@@ -57,9 +57,11 @@ def inspect(settings: Settings) -> Iterator[_Outcome]:
         labels = {key: camera.model_labels for key, camera in settings.cameras.items() if camera.model == name}
         frame = next((frames[camera] for camera in labels if camera in frames), None)
         label_errors: list[str] = []
-        run = functools.partial(_run_model, model, frame, labels, label_errors)
-        yield _start_check(WARM_UP_TIMEOUT_S, f"model {name}", run)()
-        yield from ((False, line) for line in label_errors)
+        for address in model.inference_hosts:
+            subject = f"model {name}" + (f" at {address}" if len(model.inference_hosts) > 1 else "")
+            run = functools.partial(_run_model, model, address, frame, labels, label_errors)
+            yield _start_check(WARM_UP_TIMEOUT_S, subject, run)()
+        yield from ((False, line) for line in dict.fromkeys(label_errors))
 
 
 def _start_check(timeout_s: float, subject: str, work: Callable[[], str]) -> Callable[[], _Outcome]:
@@ -125,11 +127,14 @@ def _wait_for_cost(frames: Frames, metrics: CameraMetrics) -> None:
 
 
 def _run_model(
-    settings: ModelSettings, frame: Frame | None, labels: dict[str, list[str]], label_errors: list[str]
+    settings: ModelSettings, address: str, frame: Frame | None, labels: dict[str, list[str]], label_errors: list[str]
 ) -> str:
-    """Load a model, run it on a frame, and describe it. Append to `label_errors` the configured labels it lacks."""
+    """Load a model at an address, run it on a frame, and describe it.
+
+    Append to `label_errors` the configured labels that it lacks.
+    """
     image = np.zeros((480, 640, 3), np.uint8) if frame is None else frame.image
-    with load_model(settings) as model:
+    with load_model(settings, address) as model:
         for _ in model.infer(_one_frame(image), live=False):  # some runtimes load or compile only now
             break
         began_s = time.monotonic()

@@ -18,7 +18,7 @@ _MAX_SLASHES = 7
 
 def notes(effective: EffectiveSettings) -> Iterator[str]:
     """Yield a line for each saved setting in force, and for what Home Assistant or the broker may not take."""
-    yield from effective.override_notes()
+    yield from effective.notes()
     published = store.read_retained_topics(effective.state_dir) or []
     settings = effective.settings
     found = [*discovery.build(settings, published).notes, *_topic_notes(settings), *_label_notes(settings)]

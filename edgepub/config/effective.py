@@ -56,7 +56,14 @@ class EffectiveSettings(NamedTuple):
         """Return a copy without saved areas: they are those of another node."""
         return self._replace(saved={}, settings=self.configured, unfit={})
 
-    def override_notes(self) -> Iterator[str]:
+    def notes(self) -> Iterator[str]:
+        """Yield a line for each part of the configuration that has no effect."""
+        for name, model in self.settings.models.items():
+            for key, why in model.model_properties.notes():
+                yield f"{self.path}: models.{name}.model_properties.{key}: {why}"
+        yield from self._override_notes()
+
+    def _override_notes(self) -> Iterator[str]:
         """Yield a line for each camera with saved areas, because users look for these in the configuration."""
         path = self.state_dir / overrides.FILE
         for name in self.saved:

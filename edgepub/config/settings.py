@@ -3,6 +3,7 @@
 ``edgepub.config.load`` reads them from a file and the environment.
 """
 
+from collections.abc import Sequence
 from ipaddress import ip_address
 from typing import Annotated, Any, Literal, Self
 
@@ -23,8 +24,11 @@ from edgepub.config.fields import (
     default_node_name,
     is_dir,
 )
+from edgepub.config.model_properties import ModelProperties
 from edgepub.config.mqtt import MqttSettings
 from edgepub.config.pipelines import DetectorSettings, PipelineSettings
+
+_AI_SERVER_PORT = 8778  # PySDK's default
 
 
 class StreamSettings(Section):
@@ -71,12 +75,13 @@ class ModelSettings(Section):
     """A cloud zoo (`degirum/hailo`) or a directory (`/opt/zoo`, `./zoo`); empty: the zoo of the AI server."""
     model_url: str = ""
     """Zoo and model in one, `<zoo_url>/<model_name>`, instead of those two keys."""
-    inference_host_address: str = "@cloud"
-    """Where the model runs: `@local`, `@cloud`, or an AI server as `host` or `host:port`."""
+    inference_host_address: str | list[str] = "@cloud"
+    """Where the model runs: `@local`, `@cloud`, or an AI server as `host` or `host:port`, or a list of AI servers.
+
+    Of a list, each camera uses one, at random, and the next one after a failure."""
     token: SecretStr | None = None
     """The access token of the cloud zoo."""
-    model_properties: dict[str, Any] = Field(default_factory=dict)
-    """Properties of the PySDK model, such as `device_type` or `output_confidence_threshold`."""
+    model_properties: ModelProperties = ModelProperties()
     metadata: dict[str, Any] | None = Field(default_factory=dict)
     """Anything you like; edgepub does not use it."""
 
@@ -84,6 +89,22 @@ class ModelSettings(Section):
     @classmethod
     def _accept_null(cls, value: object) -> object:
         return {} if value is None else value
+
+    @field_validator("inference_host_address", mode="before")
+    @classmethod
+    def _check_servers(cls, value: object) -> object:
+        if isinstance(value, str):
+            return value
+        if not isinstance(value, list) or not value or not all(isinstance(item, str) and item for item in value):
+            raise ValueError("must be @local, @cloud, an AI server, or a list like [10.0.0.8:8778, 10.0.0.9:8778]")
+        places = [address for address in value if address.startswith("@")]
+        if places and len(value) > 1:
+            raise ValueError(f"a list can have AI servers only: write {places[0]} alone, or remove it from the list")
+        servers = [address if ":" in address else f"{address}:{_AI_SERVER_PORT}" for address in map(str.lower, value)]
+        for number, server in enumerate(servers):
+            if server in servers[:number]:
+                raise ValueError(f"has the AI server {value[number]} twice")
+        return value
 
     @field_validator("zoo_url", "model_url")
     @classmethod
@@ -104,14 +125,20 @@ class ModelSettings(Section):
                 raise ValueError("model_url must be <zoo_url>/<model_name>")
         elif not self.model_name:
             raise ValueError("model_name is missing (or model_url)")
-        address = self.inference_host_address
+        address = self.inference_hosts[0]
         if not address or (address.startswith("@") and address not in {"@local", "@cloud"}):
             raise ValueError("inference_host_address must be @local, @cloud, or the host of an AI server")
         if address != "@local" and (self.zoo_url or self.model_url).startswith("/"):
             raise ValueError('the zoo is a directory on this machine: set inference_host_address to "@local"')
-        if self.inference_host_address.startswith("@") and not (self.zoo_url or self.model_url):
-            raise ValueError(f"zoo_url is missing: {self.inference_host_address} needs one")
+        if address.startswith("@") and not (self.zoo_url or self.model_url):
+            raise ValueError(f"zoo_url is missing: {address} needs one")
         return self
+
+    @property
+    def inference_hosts(self) -> Sequence[str]:
+        """Where the model can run: `@local`, `@cloud`, or one or several AI servers."""
+        address = self.inference_host_address
+        return [address] if isinstance(address, str) else address
 
 
 class StatsSettings(Section):

@@ -11,6 +11,7 @@ from edgepub.camera.analysis.analysis import Analysis, make_tracker
 from edgepub.camera.attention import Attention
 from edgepub.camera.controls import Controls, read_setting
 from edgepub.camera.counts import ObjectCounts
+from edgepub.camera.failover import Failover
 from edgepub.camera.inference.model import Model, find_unknown_labels
 from edgepub.camera.payloads import DetectionsBuilder
 from edgepub.camera.pipeline.loading import load_pipeline
@@ -61,6 +62,7 @@ class CameraWiring:
         metrics: the metrics of all cameras.
         retained_topics: returns the topics where a state is retained, the longest unchanged first.
         on_new_count: called, from any thread, when other labels are counted than before.
+        on_new_server: called, from any thread, when a camera uses another AI server than before.
 
     """
 
@@ -75,6 +77,7 @@ class CameraWiring:
         metrics: MetricsByCamera,
         retained_topics: Callable[[], Sequence[str]],
         on_new_count: Callable[[], None],
+        on_new_server: Callable[[], None],
     ) -> None:
         self.snapshot_thread = SnapshotThread()
         self.turns = FairLock()
@@ -89,6 +92,7 @@ class CameraWiring:
         self._status = status
         self._retained_topics = retained_topics
         self._on_new_count = on_new_count
+        self._on_new_server = on_new_server
         self._supervisors: dict[str, CameraSupervisor] = {}
         self._carryovers: dict[str, _Carryover] = {}
 
@@ -120,6 +124,7 @@ class CameraWiring:
                 notes=state.notes,
             ),
             self._model_loader(name, settings, builder, carryover.track_ids, state),
+            Failover([one.inference_hosts for one in self._in_force.settings.models_of(settings).values()]),
             self._build_reporter(name, settings, carryover, builder, object_counts, attention),
             self.turns,
             metrics,
@@ -197,7 +202,7 @@ class CameraWiring:
         builder: DetectionsBuilder,
         track_ids: Iterator[int],
         state: CameraState,
-    ) -> Callable[[], contextlib.AbstractContextManager[Model | Pipeline]]:
+    ) -> Callable[[int], contextlib.AbstractContextManager[Model | Pipeline]]:
         def current_labels() -> Sequence[str]:  # zones that were edited since may name others
             return self._in_force.settings.cameras.get(name, settings).model_labels
 
@@ -212,7 +217,7 @@ class CameraWiring:
             log,
             with_embeddings="embedding" in settings.include,
         )
-        return functools.partial(_load_checked, load, current_labels, state, log)
+        return functools.partial(_load_checked, load, current_labels, state, self._on_new_server, log)
 
 
 def _wanted_objects(settings: CameraSettings, min_score: float) -> Wanted:
@@ -227,14 +232,19 @@ def _wanted_objects(settings: CameraSettings, min_score: float) -> Wanted:
 
 @contextlib.contextmanager
 def _load_checked(
-    load: Callable[[], contextlib.AbstractContextManager[Model | Pipeline]],
+    load: Callable[[int], contextlib.AbstractContextManager[Model | Pipeline]],
     labels: Callable[[], Sequence[str]],
     state: CameraState,
+    on_new_server: Callable[[], None],
     log: CameraLogger,
+    turn: int,
 ) -> Iterator[Model | Pipeline]:
-    """Load the models, and warn of labels that they do not know."""
-    with load() as model:
+    """Load the models, each at the AI server whose turn it is, and warn of labels that they do not know."""
+    with load(turn) as model:
         state.device, state.is_remote = model.device, model.is_remote
+        if model.server != state.server:
+            state.server = model.server
+            on_new_server()
         for line in find_unknown_labels(labels(), model.labels):
             log.warning("%s", line)
         yield model

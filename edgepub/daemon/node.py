@@ -120,6 +120,7 @@ class Node:
             metrics,
             self._retained_topics,
             self._announcer.schedule,
+            functools.partial(call_in_loop, asyncio.get_running_loop(), self._publish_info),
         )
         self.snapshot_thread = self._cameras.snapshot_thread
         self._command_handler = CommandHandler(self._topics, self._cameras.controls)
@@ -186,10 +187,13 @@ class Node:
         self._publish_settings()
 
     def _publish_settings(self) -> None:
-        settings = self._in_force.settings
-        payload = info.build(settings, self._identity.node_id, self._boot_id)
-        self.outbox.put(state_message(self._topics.info, payload, json_format(info.SCHEMA)))
+        self._publish_info()
         self._clear_obsolete()
+
+    def _publish_info(self) -> None:
+        servers = {name: camera.server for name, camera in self.status.cameras.items() if camera.server}
+        payload = info.build(self._in_force.settings, self._identity.node_id, self._boot_id, servers)
+        self.outbox.put(state_message(self._topics.info, payload, json_format(info.SCHEMA)))
 
     def _clear_obsolete(self) -> None:
         states = [topic for topic in self._retained_topics() if not is_discovery(topic)]
@@ -280,8 +284,7 @@ class Node:
             self._part_settings.stats.interval_s,
             self._cameras.metrics,
             self.outbox,
-            self.status.broker,
-            self.status.load,
+            self.status,
             self._started_s,
         )
 

@@ -106,7 +106,7 @@ class NodeRunner:
             self._refuse([str(error)])
             return None
         configure_logging(effective.settings.log)
-        for note in effective.override_notes():
+        for note in effective.notes():
             _log.info("%s", note)
         changes = find_changes(self._in_force.settings, effective.settings)
         if changes.everything:

@@ -57,7 +57,7 @@ def run(path: Path, machine: str | None = None) -> int:
     effective = load_for_start(configured, path, machine)
     _log.info("edgepub %(edgepub)s, PySDK %(pysdk)s, Python %(python)s", installed_versions())
     _log.info("configuration %s", path.absolute())
-    for note in effective.override_notes():
+    for note in effective.notes():
         _log.info("%s", note)
     for why in effective.unfit.values():
         _log.error("%s; until then, those of the configuration apply", why)

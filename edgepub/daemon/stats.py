@@ -12,7 +12,7 @@ from edgepub.mqtt.outbox.outbox import Outbox
 from edgepub.mqtt.payloads import stats
 from edgepub.telemetry.logs import camera_logger
 from edgepub.telemetry.metrics import CameraMetrics, Reading
-from edgepub.telemetry.status import BrokerStatus, LoadStatus
+from edgepub.telemetry.status import Status
 
 _LINE_INTERVAL_S = 60.0
 _MIN_CLOCK_STEP_S = 10.0  # smaller differences are drift
@@ -29,8 +29,7 @@ class StatsPublisher:
         interval_s: seconds between two stats messages.
         cameras: the metrics of each camera.
         outbox: takes the messages; its figures are published.
-        broker: the status of the session with the broker.
-        load: how the node keeps up.
+        status: the status of the node.
         started_s: when the daemon started, on the monotonic clock.
         line_interval_s: seconds between two log lines of a camera.
 
@@ -44,8 +43,7 @@ class StatsPublisher:
         interval_s: float,
         cameras: Mapping[str, CameraMetrics],
         outbox: Outbox,
-        broker: BrokerStatus,
-        load: LoadStatus,
+        status: Status,
         started_s: float,
         *,
         line_interval_s: float = _LINE_INTERVAL_S,
@@ -55,8 +53,8 @@ class StatsPublisher:
         self._interval_s = interval_s
         self._cameras = cameras
         self._outbox = outbox
-        self._broker = broker
-        self._load = load
+        self._status = status
+        self._load = status.load
         self._started_s = started_s
         self._line_interval_s = line_interval_s
 
@@ -92,11 +90,13 @@ class StatsPublisher:
                 **({"loop_late_ms": late_ms} if late_ms else {}),
                 "outbox": outbox.sizes,
                 "broker": {
-                    "reconnects": self._broker.reconnects,
+                    "reconnects": self._status.broker.reconnects,
                     "under_way": outbox.under_way,
                     "held_back": outbox.held_back,
                 },
-                "cameras": {name: stats.camera_stats(before.get(name, now[name]), now[name]) for name in now},
+                "cameras": {
+                    name: stats.camera_stats(before.get(name, now[name]), now[name], self._server(name)) for name in now
+                },
             }
             self._outbox.put(stream_message(self._topic, stats.encode(payload), json_format(stats.SCHEMA)))
             before, late_before, last_s = now, late, now_s
@@ -116,6 +116,10 @@ class StatsPublisher:
     def _format_limits(self, camera: str) -> str:
         resources = [limit.resource for limit in self._load.limits if limit.concerns(camera)]
         return f", limit: {' and '.join(resources)}" if resources else ""
+
+    def _server(self, camera: str) -> str | None:
+        state = self._status.cameras.get(camera)
+        return state.server if state else None
 
     def _read(self) -> dict[str, Reading]:
         return {name: metrics.read() for name, metrics in self._cameras.items()}

@@ -17,6 +17,8 @@ class CameraState:
         """The device of the model that was loaded last, like `TFLITE/CPU`."""
         self.is_remote = False
         """Whether that is a device of an AI server or a cloud."""
+        self.server: str | None = None
+        """The AI server where the model was loaded last; None: on this node, or in a cloud."""
         self.status: CameraStatus = "offline"
         """The published status."""
         self.problem: str | None = STARTING

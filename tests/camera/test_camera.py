@@ -2,11 +2,13 @@
 
 import asyncio
 import contextlib
+import itertools
 import threading
 import time
 
 import pytest
 
+from edgepub.camera.failover import Failover
 from edgepub.camera.frames import Frame, Result
 from edgepub.camera.supervisor import CameraSupervisor
 from edgepub.core.errors import ModelError, SourceError
@@ -57,6 +59,7 @@ class Sink:
     def __init__(self):
         self.statuses = []
         self.models = 0  # loaded now
+        self.addresses = []  # where it was loaded
         self.results = {}  # the number of results of each thread
         self.drawn = []
         self.problem = None
@@ -90,12 +93,13 @@ class Sink:
 
 
 @contextlib.asynccontextmanager
-async def running(models, source=None, stall_timeout_s=2.0, enabled=True, pause_s=0.01):
+async def running(models, source=None, stall_timeout_s=2.0, enabled=True, pause_s=0.01, addresses=("@local",)):
     """Run a camera that loads one model after another, and then the last one every time."""
     sink, metrics, loaded = Sink(), CameraMetrics(), []
 
     @contextlib.contextmanager
-    def load():
+    def load(turn):
+        sink.addresses.append(addresses[turn])
         loaded.append(models[min(len(loaded), len(models) - 1)])
         sink.models += 1
         yield loaded[-1]
@@ -106,6 +110,7 @@ async def running(models, source=None, stall_timeout_s=2.0, enabled=True, pause_
         "cam",
         source or Frames(),
         load,
+        Failover([addresses]),
         sink,
         FairLock(),
         metrics,
@@ -248,6 +253,40 @@ async def test_a_model_that_fails_closes_the_source_before_the_pause():
     async with running([Model(2, fail)], source, pause_s=1000) as (sink, _, _):
         await until(lambda: sink.statuses == ["online", "offline"])
         await until(lambda: source.open == 0)
+
+
+async def test_each_ai_server_is_tried_before_a_pause():
+    def fail():
+        raise ModelError("the server is gone")
+
+    failing = [Model(1, fail) for _ in range(3)]
+    async with running(failing, pause_s=1000, addresses="abc") as (sink, _, _):
+        await until(lambda: sink.statuses == ["online", "offline"] * 3)
+    assert "".join(sink.addresses) in {"abc", "bca", "cab"}
+
+
+async def test_the_first_ai_server_is_random():
+    assert {Failover(["abc", "a"]).turn for _ in range(200)} == {0, 1, 2}
+
+
+async def test_an_ai_server_that_hangs_is_replaced_by_the_next_one(caplog):
+    release = threading.Event()
+    async with running([Model(3, release.wait), Model(10**9, None)], pause_s=1000, addresses="ab") as (sink, _, _):
+        await until(lambda: sink.statuses == ["online", "offline", "online"])
+        release.set()
+    assert sorted(sink.addresses) == ["a", "b"]
+    assert "its thread is abandoned; trying the next AI server" in caplog.text
+
+
+async def test_a_source_that_fails_changes_no_ai_server():
+    class Lost(Frames):
+        def frames(self, stopping, _fit=None):
+            yield from itertools.islice(super().frames(stopping), 3)
+            raise SourceError("the camera is gone")
+
+    async with running([Model(10**9, None)], Lost(), addresses="ab") as (sink, metrics, _):
+        await until(lambda: metrics.read().reconnects >= 3)
+    assert len(sink.addresses) == 1
 
 
 async def test_a_source_that_fails_keeps_the_model_loaded():

@@ -96,6 +96,7 @@ def test_the_small_picture_is_the_large_one_made_smaller(tmp_path, how, capture,
         ({"input_pad_method": "stretch"}, True),
         ({"input_pad_method": "crop-first"}, False),
         ({"input_resize_method": "area"}, False),
+        ({"image_backend": "pil"}, False),
     ],
 )
 @pytest.mark.parametrize("size", [(1408, 1152), (1920, 1080)])

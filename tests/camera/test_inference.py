@@ -37,11 +37,13 @@ def infer(model, video, *, live, number=None):
         return list(islice(ready.infer(frames, live=live), number))
 
 
+@pytest.mark.parametrize("backend", ["opencv", "pil"])
 @pytest.mark.parametrize("live", [False, True])
-def test_each_frame_has_its_own_result(studio, tmp_path, live):
-    """In a batch and one by one: the result of a frame is what was in it."""
+def test_each_frame_has_its_own_result(studio, tmp_path, live, backend):
+    """In a batch and one by one: the result of a frame is what was in it, each byte of blue, green and red."""
     script = [[{**BOX, "category_id": n}] * (n % 3) for n in range(40)]
-    results = infer(studio.model(), tmp_path / studio.video(script), live=live)
+    model = {**studio.model(), "model_properties": {"image_backend": backend}}
+    results = infer(model, tmp_path / studio.video(script), live=live)
     assert [r.objects for r in results] == script
     assert [r.frame.number for r in results] == list(range(1, 41))
     assert all("inference" in r.timing_ms for r in results[1:])
@@ -94,7 +96,6 @@ def _no_cloud(monkeypatch):
     [
         ({"model_name": "nope"}, "Model 'nope' is not found in model zoo"),
         ({"zoo_url": "/no/such/zoo"}, "path '/no/such/zoo' does not exist"),
-        ({"model_properties": {"speed": 1}}, "Model property 'speed' does not exist"),
         ({"model_properties": {"device_type": ["HAILORT/HAILO8"]}}, "None of the device types"),
         (
             {"inference_host_address": "127.0.0.1:9", "zoo_url": ""},
@@ -144,11 +145,13 @@ def test_a_lost_source_is_no_model_error_and_loses_no_frame(studio, live):
     assert results == [1, 2, 3, 4, 5]
 
 
-def test_the_users_own_properties_reach_the_model(studio):
-    model = {**studio.model(), "model_properties": {"overlay_color": [1, 2, 3], "frame_queue_depth": 3}}
+def test_the_users_own_properties_reach_the_model(studio, tmp_path):
+    car = {**BOX, "label": "car"}
+    model = {**studio.model(), "model_properties": {"output_class_set": ["person"], "frame_queue_depth": 3}}
     with load_model(ModelSettings(**model)) as ready:
-        assert tuple(ready.pysdk.overlay_color) == (1, 2, 3)
         assert ready.pysdk.frame_queue_depth == 3
+    results = infer(model, tmp_path / studio.video([[car, BOX], [car]]), live=True)
+    assert [result.objects for result in results] == [[BOX], []]
 
 
 def test_a_cloud_model_that_was_loaded_before_needs_no_network(studio, monkeypatch, tmp_path):

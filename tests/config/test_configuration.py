@@ -23,6 +23,7 @@ NO_PROTOCOL = (
     "is no protocol of a camera: begin with one of rtsp://, rtsps://, http://, https://, rtmp://, rtmps://, srt://, "
     "udp://, rtp://, tcp://, tls://, or write only a file's path"
 )
+NO_HOST = "must be @local, @cloud, an AI server, or a list like [10.0.0.8:8778, 10.0.0.9:8778]"
 GOOD = """
 node: garage
 models:
@@ -173,6 +174,13 @@ WRONG = [
     ({"models__coco__zoo_url": GONE}, "models.coco: zoo_url is missing: @local needs one"),
     ({"models__coco__inference_host_address": ""}, "models.coco: inference_host_address must be @local, @cloud, or the host of an AI server"),
     ({"models__coco__inference_host_address": "@locl"}, "models.coco: inference_host_address must be @local, @cloud, or the host of an AI server"),
+    ({"models__coco__inference_host_address": 5}, f"models.coco.inference_host_address: {NO_HOST}"),
+    ({"models__coco__inference_host_address": []}, f"models.coco.inference_host_address: {NO_HOST}"),
+    ({"models__coco__inference_host_address": [8778]}, f"models.coco.inference_host_address: {NO_HOST}"),
+    ({"models__coco__inference_host_address": ["10.0.0.8", "@local"]}, "models.coco.inference_host_address: a list can have AI servers only: write @local alone, or remove it from the list"),
+    ({"models__coco__inference_host_address": ["@cloud", "10.0.0.8"]}, "models.coco.inference_host_address: a list can have AI servers only: write @cloud alone, or remove it from the list"),
+    ({"models__coco__inference_host_address": ["a.lan", "b.lan", "A.lan:8778"]}, "models.coco.inference_host_address: has the AI server A.lan:8778 twice"),
+    ({"models__coco": {"model_name": "m", "zoo_url": "./zoo", "inference_host_address": ["a", "b"]}}, "models.coco: the zoo is a directory on this machine: set inference_host_address to \"@local\""),
     ({"models__coco__model_url": "zoo/yolo"}, "models.coco: model_url replaces model_name and zoo_url: remove these two"),
     ({"models__coco": {"model_url": "yolo"}}, "models.coco: model_url must be <zoo_url>/<model_name>"),
     ({"models__coco__device_type": "HAILORT/HAILO8"}, "models.coco.device_type: unknown key"),
@@ -450,7 +458,7 @@ def test_the_specifications_of_degirums_streaming_page_reach_model_spec_unchange
 
     specification = yaml.safe_load(text)
     model = load(tmp_path, changed(models=specification)).models["coco"]
-    assert ModelSpec(**make_spec_fields(model)) == ModelSpec(**specification["coco"])
+    assert ModelSpec(**make_spec_fields(model, *model.inference_hosts)) == ModelSpec(**specification["coco"])
 
 
 @pytest.mark.parametrize(
@@ -468,7 +476,21 @@ def test_every_way_to_name_a_model_reaches_model_spec(tmp_path, given):
     from degirum_tools import ModelSpec
 
     model = load(tmp_path, changed(models={"coco": given})).models["coco"]
-    assert ModelSpec(**make_spec_fields(model)) == ModelSpec(**given)
+    assert ModelSpec(**make_spec_fields(model, *model.inference_hosts)) == ModelSpec(**given)
+
+
+def test_a_model_may_have_several_ai_servers(tmp_path, monkeypatch):
+    from degirum_tools import ModelSpec
+
+    servers = ["10.0.0.8:8778", "10.0.0.9:8778"]
+    given = {"model_name": "yolo", "inference_host_address": servers}
+    model = load(tmp_path, changed(models={"coco": given})).models["coco"]
+    specifications = [ModelSpec(**make_spec_fields(model, server)) for server in model.inference_hosts]
+    assert specifications == [ModelSpec(model_name="yolo", inference_host_address=server) for server in servers]
+    one = changed(models={"coco": {**given, "inference_host_address": "10.0.0.7"}})
+    assert load(tmp_path, one).models["coco"].inference_hosts == ["10.0.0.7"]
+    monkeypatch.setenv("EDGEPUB_MODELS__COCO__INFERENCE_HOST_ADDRESS", '["10.0.0.8:8778", "10.0.0.9:8778"]')
+    assert load(tmp_path, one).models["coco"].inference_hosts == servers
 
 
 def test_a_model_has_exactly_the_fields_of_model_spec():

@@ -16,7 +16,7 @@ from edgepub.mqtt.payloads import stats
 from edgepub.mqtt.payloads.schema import json_schema
 from edgepub.telemetry.histogram import Histogram, difference, quantile
 from edgepub.telemetry.metrics import CameraMetrics
-from edgepub.telemetry.status import BrokerStatus, Limit, LoadStatus
+from edgepub.telemetry.status import Limit, LoadStatus, Status
 from tests.support.waiting import take
 
 
@@ -66,8 +66,9 @@ def a_busy_second(counts):
 
 
 async def running(cameras, outbox, interval_s=3600.0, load=None, **options):
-    broker = BrokerStatus()
-    broker.sessions = 5
+    status = Status(cameras)
+    status.broker.sessions = 5
+    status.load = load or LoadStatus()
     stats_publisher = StatsPublisher(
         "garage",
         "boot",
@@ -75,8 +76,7 @@ async def running(cameras, outbox, interval_s=3600.0, load=None, **options):
         interval_s,
         cameras,
         outbox,
-        broker,
-        load or LoadStatus(),
+        status,
         time.monotonic(),
         **options,
     )

@@ -13,6 +13,7 @@ import jsonschema
 import psutil
 import pytest
 import trustme
+import yaml
 
 from edgepub.mqtt.payloads import detections, info
 from edgepub.mqtt.payloads.schema import json_schema
@@ -415,3 +416,21 @@ def test_a_wrong_configuration_ends_with_78_and_no_traceback(run_daemon):
         f"{daemon.file}: models: is missing",
         f"{daemon.file}: cameras.porch.sauce: unknown key; did you mean 'source'?",
     ]
+
+
+@needs_mosquitto
+def test_degirums_example_with_timing_loads_and_says_that_it_has_no_effect(
+    mosquitto, subscribe, run_daemon, studio, cli, tmp_path
+):
+    """PySDK has no such property: before, `check` accepted it and the camera stayed offline."""
+    settings = studio.settings(mosquitto.url, studio.video([[BOX]] * 20), loop=True, realtime=True)
+    timing = {"device_type": ["DUMMY/DUMMY"], "postprocess": {"timing": {"enable": True}}}
+    settings["models"]["echo"] = {**studio.model(), "model_properties": timing}
+    (tmp_path / "timing.yaml").write_text(yaml.safe_dump(settings))
+    done = cli("check", "-c", tmp_path / "timing.yaml")
+    note = "models.echo.model_properties.postprocess: has no effect: PySDK has no such property"
+    assert (done.returncode, done.stdout.count(note)) == (0, 1)
+    reader = subscribe(mosquitto.port)
+    daemon = run_daemon(settings)
+    reader.wait_for(lambda r: r.detections(), "detections")
+    assert daemon.log.count(note) == 1

@@ -6,7 +6,7 @@ from typing import Any
 from edgepub.camera.frames import Fit, Frame, PixelMap
 
 _WHOLE_PICTURE = frozenset({"letterbox", "stretch"})
-_USUAL_METHOD = "bilinear"  # PySDK's default
+_USUAL_RESIZE = ("opencv", "bilinear")  # PySDK's default; of the same name, Pillow's gives other pictures
 _STEP = 0.25  # pixels of the input
 PointConversion = Callable[[float, float], tuple[float, float]]
 
@@ -16,12 +16,13 @@ def find_fit(pysdk: Any) -> Fit | None:  # noqa: ANN401  (PySDK is untyped)
 
     Returns:
         The size; None: give PySDK pictures at full size, because it cuts parts of them away for this model, makes them
-        smaller by a method that the model names, or the model takes something else than pictures.
+        smaller by another method than usual, or the model takes something else than pictures.
 
     """
     try:
         info, pad = pysdk.model_info, pysdk.input_pad_method
-        if list(info.InputType) != ["Image"] or pad not in _WHOLE_PICTURE or pysdk.input_resize_method != _USUAL_METHOD:
+        resize = (pysdk.image_backend, pysdk.input_resize_method)
+        if list(info.InputType) != ["Image"] or pad not in _WHOLE_PICTURE or resize != _USUAL_RESIZE:
             return None
         return Fit(int(info.InputW[0]), int(info.InputH[0]), keeps_aspect=pad == "letterbox")
     except Exception:  # noqa: BLE001  (PySDK raises Exception itself; without a size, pictures keep their own)

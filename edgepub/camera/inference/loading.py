@@ -7,6 +7,7 @@ import signal
 import tempfile
 import threading
 import time
+from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import contextmanager
 from fnmatch import fnmatch
@@ -26,14 +27,18 @@ if TYPE_CHECKING:
 
 _LOCAL = "@local"
 _MAX_ANSWER_S = 2.0
-_SERVER_LOCK = threading.Lock()
+_SERVER_LOCKS: defaultdict[str, threading.Lock] = defaultdict(threading.Lock)
 _COPY_LOCK = threading.Lock()
 _OVERLAY_COLOUR = (255, 255, 0)
 
 
 @contextmanager
-def load_model(settings: ModelSettings) -> Iterator[Model]:
+def load_model(settings: ModelSettings, address: str | None = None) -> Iterator[Model]:
     """Load a model, and release its device at the end.
+
+    Args:
+        settings: the model.
+        address: which of its `inference_hosts` to use; None: the first.
 
     Raises:
         ModelError: no such device, no such model, no network...; one line of text.
@@ -43,15 +48,17 @@ def load_model(settings: ModelSettings) -> Iterator[Model]:
     try:
         from degirum_tools import ModelSpec
 
-        spec = ModelSpec(**make_spec_fields(settings))
+        spec = ModelSpec(**make_spec_fields(settings, address or settings.inference_hosts[0]))
         if spec.inference_host_address == _LOCAL and not spec.zoo_url.startswith(("/", "file:")):
             spec = dataclasses.replace(spec, model_url="", zoo_url=str(_ensure_copy(spec)))
         pysdk = _load(spec)
         pysdk.measure_time = True
         wait_patiently(pysdk)
-        if "overlay_color" not in settings.model_properties:
-            # PySDK deep-copies its colours, one for each label, into every result: a single one costs little.
-            pysdk.overlay_color = _OVERLAY_COLOUR
+        # PySDK deep-copies its colours, one for each label, into every result: a single one costs little.
+        pysdk.overlay_color = _OVERLAY_COLOUR
+        if "Image" in pysdk.model_info.InputType:
+            # PySDK takes arrays for RGB as soon as `image_backend` is `pil`.
+            pysdk.input_numpy_colorspace = "BGR"
         from edgepub.camera.inference.raw_results import raw_class
 
         pysdk.custom_postprocessor = raw_class(pysdk.get_inference_results_class())
@@ -64,12 +71,15 @@ def load_model(settings: ModelSettings) -> Iterator[Model]:
         # there. An accelerator or a server idles unless the next frame is on its way (`edgepub bench`).
         is_remote = spec.inference_host_address != _LOCAL
         is_cpu = not is_remote and str(pysdk.device_type).endswith("/CPU")
-        yield Model(pysdk, overlaps=not is_cpu, is_remote=is_remote)
+        server = None if spec.inference_host_address.startswith("@") else spec.inference_host_address
+        yield Model(pysdk, overlaps=not is_cpu, is_remote=is_remote, server=server)
 
 
-def make_spec_fields(settings: ModelSettings) -> dict[str, Any]:
-    """Return the arguments of `degirum_tools.ModelSpec` for a model."""
+def make_spec_fields(settings: ModelSettings, address: str) -> dict[str, Any]:
+    """Return the arguments of `degirum_tools.ModelSpec` for a model at one of its `inference_hosts`."""
     fields = settings.model_dump()
+    fields["inference_host_address"] = address
+    fields["model_properties"] = settings.model_properties.for_pysdk()
     fields["token"] = settings.token.get_secret_value() if settings.token else None
     return fields
 
@@ -93,7 +103,7 @@ def _load(spec: "ModelSpec") -> Any:  # noqa: ANN401  (PySDK is untyped)
 
     # Loading asks the server for its devices, and until it answers, PySDK stops all threads of this process. So ask it
     # something first that stops none. One camera at a time: else this would measure the questions of the others.
-    with _SERVER_LOCK:
+    with _SERVER_LOCKS[server]:
         began_s = time.monotonic()
         degirum.connect(server)
         took_s = time.monotonic() - began_s

@@ -38,6 +38,7 @@ class Model:
         pysdk: the PySDK model.
         overlaps: whether it can process one frame while it is given another.
         is_remote: whether frames and results go through a network.
+        server: the AI server that it runs on; None: on this node, or in a cloud.
         in_flight: how many live frames to keep in flight, if it overlaps; None: to be measured.
         quiet_timeout_s: without a result for this long, check whether PySDK has lost its connection.
 
@@ -49,6 +50,7 @@ class Model:
         *,
         overlaps: bool,
         is_remote: bool = False,
+        server: str | None = None,
         in_flight: int | None = None,
         quiet_timeout_s: float = _QUIET_TIMEOUT_S,
     ) -> None:
@@ -57,6 +59,8 @@ class Model:
         """How many live frames are in flight, at most; None: not measured yet."""
         self.is_remote = is_remote
         """Whether frames and results go through a network."""
+        self.server = server
+        """The AI server that it runs on; None: on this node, or in a cloud."""
         self._overlaps = overlaps
         self._input_size = find_input_size(pysdk)
         self._quiet_timeout_s = quiet_timeout_s

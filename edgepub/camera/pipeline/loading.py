@@ -23,6 +23,7 @@ def load_pipeline(
     wanted: Callable[[], Wanted],
     make_tracker: Callable[[], Tracker | None],
     log: CameraLogger,
+    turn: int,
     *,
     with_embeddings: bool,
 ) -> Iterator[Model | Pipeline]:
@@ -35,6 +36,7 @@ def load_pipeline(
         wanted: returns which objects are wanted now.
         make_tracker: makes a tracker; it returns None if objects are not tracked.
         log: the camera's log.
+        turn: which of its AI servers each model is loaded at, from 0.
         with_embeddings: whether embeddings are published.
 
     Raises:
@@ -45,7 +47,8 @@ def load_pipeline(
 
         def load(name: str) -> Model:
             # Each use has a model of its own: while one has frames in flight, it can take no others.
-            return stack.enter_context(load_model(models[name]))
+            hosts = models[name].inference_hosts
+            return stack.enter_context(load_model(models[name], hosts[turn % len(hosts)]))
 
         detectors = [
             Detector(one.model, load(one.model), None if one.labels is None else frozenset(one.labels))

@@ -75,6 +75,11 @@ class Pipeline:
         return self._detectors[0].model.is_remote
 
     @property
+    def server(self) -> str | None:
+        """The AI server of its first detector; None: on this node, or in a cloud."""
+        return self._detectors[0].model.server
+
+    @property
     def labels(self) -> list[str]:
         """The labels of its objects; empty if one of its models does not list them."""
         models = [*(one.model for one in self._detectors), *(one.model for one in self._stages if one.detects)]

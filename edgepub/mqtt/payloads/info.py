@@ -1,5 +1,6 @@
 """The info payload, schema ``edgepub.info/1``: what runs on a node."""
 
+from collections.abc import Mapping
 from typing import Annotated, Literal, NotRequired
 
 import orjson
@@ -19,6 +20,9 @@ class CameraInfo(TypedDict):
 
     model: Annotated[str, Field(description="name of the model that processes its frames")]
     enabled: Annotated[bool, Field(description="as configured; `P/<camera>/enabled` has the value in force")]
+    server: NotRequired[
+        Annotated[str, Field(description="the AI server in use; absent if the model runs on the node or in a cloud")]
+    ]
 
 
 class ModelInfo(TypedDict):
@@ -26,7 +30,7 @@ class ModelInfo(TypedDict):
 
     model_name: Annotated[str, Field(description="name or URL that the model is loaded by")]
     zoo_url: str
-    inference_host_address: str
+    inference_host_address: Annotated[str, Field(description="several AI servers are separated by a comma and a space")]
 
 
 @with_config(ConfigDict(title=SCHEMA))
@@ -48,8 +52,16 @@ class Info(TypedDict):
 VALIDATOR = TypeAdapter(Info)
 
 
-def build(settings: Settings, node_id: str, boot_id: str) -> bytes:
-    """Return the info payload of a configuration, as JSON."""
+def build(settings: Settings, node_id: str, boot_id: str, servers: Mapping[str, str]) -> bytes:
+    """Return the info payload of a configuration, as JSON.
+
+    Args:
+        settings: the configuration.
+        node_id: identifies the node.
+        boot_id: identifies this run of the daemon.
+        servers: the AI servers in use, by camera.
+
+    """
     payload = VALIDATOR.validate_python(
         {
             "schema": SCHEMA,
@@ -58,13 +70,18 @@ def build(settings: Settings, node_id: str, boot_id: str) -> bytes:
             "boot_id": boot_id,
             "versions": installed_versions(),
             "cameras": {
-                n: {"model": camera.model, "enabled": camera.enabled} for n, camera in settings.cameras.items()
+                name: {
+                    "model": camera.model,
+                    "enabled": camera.enabled,
+                    **({"server": redact(servers[name])} if name in servers else {}),
+                }
+                for name, camera in settings.cameras.items()
             },
             "models": {
                 name: {
                     "model_name": redact(model.model_name or model.model_url),
                     "zoo_url": redact(model.zoo_url),
-                    "inference_host_address": redact(model.inference_host_address),
+                    "inference_host_address": redact(", ".join(model.inference_hosts)),
                 }
                 for name, model in settings.models.items()
             },

@@ -7,6 +7,7 @@ import orjson
 from pydantic import ConfigDict, Field, TypeAdapter, with_config
 from typing_extensions import TypedDict
 
+from edgepub.core.redaction import redact
 from edgepub.telemetry.histogram import Buckets, difference, quantile
 from edgepub.telemetry.metrics import Reading
 
@@ -79,6 +80,9 @@ class CameraStats(TypedDict):
                 "tell its time (RTCP)",
             ),
         ]
+    ]
+    server: NotRequired[
+        Annotated[str, Field(description="the AI server in use; absent if the model runs on the node or in a cloud")]
     ]
     events: Annotated[int, Field(ge=0, description="published events")]
     snapshots: Annotated[int, Field(ge=0, description="snapshots made")]
@@ -170,8 +174,8 @@ def encode(payload: Mapping[str, Any]) -> bytes:
     return orjson.dumps(VALIDATOR.validate_python(payload))
 
 
-def camera_stats(before: Reading, now: Reading) -> CameraStats:
-    """Return the statistics of a camera between two readings."""
+def camera_stats(before: Reading, now: Reading, server: str | None = None) -> CameraStats:
+    """Return the statistics of a camera between two readings, with the AI server that it uses, if any."""
     seconds = max(now.at_s - before.at_s, 1e-3)
     return _CAMERA.validate_python(
         {
@@ -185,6 +189,7 @@ def camera_stats(before: Reading, now: Reading) -> CameraStats:
             "dropped": now.dropped,
             "objects_dropped": now.objects_dropped,
             **_present(behind_s=now.behind_s, clock_offset_s=now.clock_offset_s),
+            **({"server": redact(server)} if server else {}),
             "events": now.events,
             "snapshots": now.snapshots,
             "reconnects": now.reconnects,
