@@ -160,10 +160,10 @@ def test_invalid_results_are_a_problem_when_there_is_nothing_else():
 class Broken(Analysis):
     """An analysis that fails on a label."""
 
-    def update(self, objects, frame):
+    def update(self, objects, frame, **more):
         if any(o["label"] == "bomb" for o in objects):
             raise ZeroDivisionError
-        return super().update(objects, frame)
+        return super().update(objects, frame, **more)
 
 
 def test_an_error_in_the_analysis_costs_its_frame_and_nobody_stays_present(caplog):

@@ -16,7 +16,7 @@ from tests.support.waiting import free_port
 
 pytestmark = [pytest.mark.mosquitto, pytest.mark.slow]
 INFO, STATUS = "edgepub/test/info", "edgepub/test/cam/status"
-MAX_OUTAGE_S = 12
+MAX_OUTAGE_S = 25  # 9 to 10 on a computer with nothing else to do
 
 
 @pytest.fixture
@@ -32,8 +32,8 @@ def servers(studio):
 def configuration(studio, mosquitto):
     """Return a function that makes a configuration for AI servers. Their model has no postprocessor in Python.
 
-    With its first frame, a server would start a process for that. Two servers on one computer compete for the ports of
-    these processes, and the second one may wait 10 s for the port of one that was killed.
+    With its first frame, a server would start a process for that. With two servers on one computer, that was seen to
+    take 10 s after the other one was killed.
     """
 
     def make(addresses):
@@ -68,7 +68,7 @@ def test_a_camera_goes_on_at_the_other_ai_server(mosquitto, subscribe, run_daemo
     assert time.monotonic() - began_s < MAX_OUTAGE_S
     (other,) = servers.keys() - {first}
     reader.wait_for(lambda _: used() == other, "the other server in info and stats")
-    assert f"its thread is abandoned; trying the AI server {other}" in daemon.log
+    assert "its thread is abandoned; trying the next AI server" in daemon.log
     info.VALIDATOR.validate_json(reader.last(INFO))
     stats.VALIDATOR.validate_python(reader.stats()[-1])
     assert json.loads(reader.last(INFO))["models"]["echo"]["inference_host_address"] == ", ".join(servers)
