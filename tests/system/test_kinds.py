@@ -114,7 +114,7 @@ EXPECTED = {
             "label": "plate",
             "score": 0.9,
             "bbox": [100, 150, 300, 300],
-            "attributes": {"plate_text": {"label": "B-AB 123", "score": 0.9}},
+            "attributes": {"plate_text": {"label": "B-AB 123", "score": 0.9, "settled": True}},
         }
     ],
     "reader": [{"label": "sign", "text": "EXIT", "bbox": [100, 150, 300, 300]}],
@@ -167,7 +167,7 @@ def test_every_kind_of_result_is_published_and_drawn(mosquitto, subscribe, run_d
     make_cameras(studio, settings)
     daemon = run_daemon(settings)
     reader.wait_for(
-        lambda r: all(r.detections(name)[2:] and r.last(f"edgepub/test/{name}/snapshot") for name in RESULTS), "all"
+        lambda r: all(r.detections(name)[8:] and r.last(f"edgepub/test/{name}/snapshot") for name in RESULTS), "all"
     )
     wrong = {}
     for name, expected in EXPECTED.items():
