@@ -26,6 +26,7 @@ _NOISY = {**_DIAGNOSTIC, "enabled_by_default": False}
 MAX_MESSAGE_BYTES = 128_000
 """The largest message. Some brokers take no more; before MQTT 5 a broker does not report its limit."""
 _MEASUREMENT = {"state_class": "measurement"}
+_LATENCY = {"device_class": "duration", "unit_of_measurement": "ms", "suggested_display_precision": 1}
 _COUNTER = {"state_class": "total_increasing"}
 
 
@@ -66,6 +67,8 @@ def build(settings: Settings, retained_topics: Sequence[str], former_topics: Ite
     devices, notes = [_build_node(topics)], []
     for name, camera in settings.cameras.items():
         device = _build_camera(name, camera, topics)
+        _add_attributes(device, name, settings.attributes_of(camera), topics, known_topics)
+        _add_stages(device, name, camera, settings, topics)
         places = find_places(retained_topics, name, camera, topics)
         _add_counts(device, name, camera, topics, places, known_topics)
         left, total = device.trim(MAX_MESSAGE_BYTES)
@@ -124,6 +127,39 @@ def _build_camera(name: str, camera: CameraSettings, topics: Topics) -> Device:
     return device
 
 
+def _add_attributes(
+    device: Device, camera: str, names: Sequence[str], topics: Topics, known_topics: Iterable[str]
+) -> None:
+    """Add a sensor for what is recognized, and remove those of attributes that are no longer configured."""
+    keys = dict.fromkeys(f"attributes/{name}" for name in names)
+    for topic in known_topics:
+        prefix, _, below = topic.rpartition(f"/{topics.node}/{camera}/")
+        if prefix and below.startswith("attributes/") and below not in keys:
+            if any(below.startswith(f"{key}_") for key in keys):  # of a model with several classifiers
+                keys[below] = None
+            else:
+                device.remove("sensor", below)
+    for key in keys:
+        name = key.removeprefix("attributes/")
+        options = {"state_topic": topics.attribute(camera, name), "icon": "mdi:card-text-outline"}
+        device.add("sensor", key, _display_name(name), **options)
+
+
+def _add_stages(device: Device, name: str, camera: CameraSettings, settings: Settings, topics: Topics) -> None:
+    """Add what each model of a pipeline takes, disabled by default."""
+    models = settings.pipeline_of(camera).models if camera.model in settings.pipelines else []
+    for model in settings.models if settings.pipelines else ():
+        key = f"stats/stage/{model}"
+        if model in models:
+            duration = f"value_json.cameras['{name}'].model_ms.get('stage/{model}', {{}}).get('p95')"
+            topic_keys = {"state_topic": topics.stats, "value_template": f"{{{{ {duration} }}}}"}
+            device.add(
+                "sensor", key, f"{_display_name(model)} (p95)", **topic_keys, **_LATENCY, **_NOISY, **_MEASUREMENT
+            )
+        else:
+            device.remove("sensor", key)
+
+
 def _add_settings(device: Device, camera: str, topics: Topics) -> None:
     def add_setting(platform: str, key: str, name: str, **options: object) -> None:
         topic = topics.setting(camera, key)
@@ -152,8 +188,7 @@ def _add_figures(device: Device, camera: str, topics: Topics) -> None:
         device.add("sensor", f"stats/{key}", name, **topic_keys, **options)
 
     p95 = "latency_ms.get('inference', {}).get('p95')"  # absent in an interval without results
-    latency = {"device_class": "duration", "unit_of_measurement": "ms", "suggested_display_precision": 1}
-    add_figure("inference_p95", "Inference latency (p95)", p95, **latency, **_NOISY, **_MEASUREMENT)
+    add_figure("inference_p95", "Inference latency (p95)", p95, **_LATENCY, **_NOISY, **_MEASUREMENT)
     rate = {"unit_of_measurement": "fps", "suggested_display_precision": 1, "icon": "mdi:speedometer"}
     add_figure("fps_inferred", "Inference rate", "fps_inferred", **rate, **_NOISY, **_MEASUREMENT)
     drops = {"icon": "mdi:message-off-outline", **_DIAGNOSTIC, **_COUNTER}

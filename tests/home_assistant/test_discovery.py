@@ -154,6 +154,39 @@ def test_entities_that_are_no_longer_configured_are_removed():
     }
 
 
+def settings_with_a_pipeline(then):
+    model = {"model_name": "yolo", "zoo_url": "/zoo", "inference_host_address": "@local"}
+    return Settings.model_validate(
+        {
+            "node": "garage",
+            "models": dict.fromkeys(("m", "reader", "other"), model),
+            "pipelines": {"gate": {"detect": "m", "then": then}},
+            "cameras": {"porch": {"source": "a.mp4", "model": "gate"}},
+        }
+    )
+
+
+def test_each_attribute_has_a_sensor_and_each_stage_a_diagnostic_one_that_is_disabled():
+    settings = settings_with_a_pipeline([{"on": ["plate"], "classify": "reader", "as": "plate_text"}])
+    built = components(settings, ["edgepub/garage/porch/attributes/plate_text_colour"])
+    text = built["attributes/plate_text"]
+    assert (text["platform"], text["name"]) == ("sensor", "Plate text")
+    assert text["state_topic"] == "edgepub/garage/porch/attributes/plate_text"
+    assert built["attributes/plate_text_colour"]["name"] == "Plate text colour", "of one of several classifiers"
+    stage = built["stats/stage/reader"]
+    assert (stage["entity_category"], stage["enabled_by_default"]) == ("diagnostic", False)
+    assert "recognized" in built["events"]["event_types"]
+    assert built["stats/stage/other"] == {"platform": "sensor"}, "it may have been part of the pipeline before"
+
+
+def test_the_sensor_of_an_attribute_that_is_no_longer_configured_is_removed():
+    settings = settings_of({"porch": {"text_labels": {"as": "text", "label": "plate"}}})
+    built = components(settings, ["edgepub/garage/porch/attributes/old"])
+    assert built["attributes/old"] == {"platform": "sensor"}
+    assert built["attributes/text"]["name"] == "Text"
+    assert not any("stage" in key for key in built)
+
+
 MANY = [f"label {number:03}" for number in range(1000)]
 
 

@@ -18,13 +18,14 @@ def data_dir() -> Path:
 
 
 def prepare_import() -> None:
-    """Prepare the process for PySDK, before its first import; later calls change nothing.
+    """Prepare the process for PySDK, before its first import.
 
     Raises:
         ModelError: HOME cannot be written; PySDK would abort the process.
 
     """
     set_pysdk_variables()
+    load_onnx_runtime()
     if "degirum" in sys.modules:
         return
     directory = data_dir()
@@ -35,4 +36,3 @@ def prepare_import() -> None:
         writable = False
     if not writable:
         raise ModelError(f"PySDK cannot write {directory}; set HOME to a directory that this user can write")
-    load_onnx_runtime()
