@@ -11,7 +11,7 @@ from edgepub.camera.frames import Frame, Image, Result
 from edgepub.camera.inference.model import Model
 from edgepub.camera.pipeline.answers import read_answers, read_embedding_of
 from edgepub.camera.pipeline.crops import Part, find_crop
-from edgepub.camera.results.objects import MAX_OBJECTS, Objects, Wanted, read_objects
+from edgepub.camera.results.objects import Objects, Wanted, limit_objects, read_objects
 from edgepub.config.pipelines import StageSettings
 from edgepub.core.backoff import Backoff
 from edgepub.core.errors import InvalidResultError, ModelError
@@ -72,9 +72,6 @@ class Scene:
         """Add the objects that were found in another one."""
         self._count(found)
         for detection in found.objects:
-            if len(self.objects) == MAX_OBJECTS:
-                self._too_many += 1
-                continue
             self._parents[id(detection)] = parent
             self.objects.append(detection)
 
@@ -89,7 +86,8 @@ class Scene:
     def result(self, *, tracked: bool) -> Objects:
         """Return the objects that are wanted, each with the place of its parent in the list."""
         labels = self.wanted.labels
-        kept = [one for one in self.objects if labels is None or one["label"] in labels]
+        kept, too_many = limit_objects([one for one in self.objects if labels is None or one["label"] in labels])
+        self._too_many += too_many
         places = {id(one): place for place, one in enumerate(kept)}
         for one in kept:
             parent = self._parents.get(id(one))

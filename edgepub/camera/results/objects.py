@@ -76,6 +76,20 @@ def read_objects(result: Result, wanted: Wanted) -> Objects:
     return Objects(objects, reader.invalid, too_many, reader.not_included)
 
 
+def limit_objects(objects: list[dict[str, Any]]) -> tuple[list[dict[str, Any]], int]:
+    """Return the best of several results' objects, in their order, and how many are left out."""
+    points = [len(one.get("landmarks", ())) + len(one.get("mask", ())) for one in objects]
+    if len(objects) <= MAX_OBJECTS and sum(points) <= MAX_POINTS:
+        return objects, 0
+    kept: list[int] = []
+    max_points = MAX_POINTS
+    for index in sorted(range(len(objects)), key=lambda index: float(objects[index]["score"]), reverse=True):
+        if len(kept) < MAX_OBJECTS and points[index] <= max_points:
+            kept.append(index)
+            max_points -= points[index]
+    return [objects[index] for index in sorted(kept)], len(objects) - len(kept)
+
+
 class _Reader:
     def __init__(self, result: Result, wanted: Wanted) -> None:
         self._result = result
