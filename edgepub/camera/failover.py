@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 
 
 class Failover:
-    """Whose turn it is among AI servers: the first is random, and each failure leads to the next one.
+    """The AI server to use next: the first is random, and each failure leads to the next one.
 
     Args:
         addresses: the AI servers of each model; a model with fewer than others takes turns within its own.
@@ -25,5 +25,5 @@ class Failover:
         return self._failures % self._count != 0
 
     def on_success(self) -> None:
-        """Begin a new round: the address works."""
+        """Reset the failures: the address works."""
         self._failures = 0

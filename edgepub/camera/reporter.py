@@ -141,7 +141,8 @@ class Reporter:
             self._attention.extend(result.ended_s)
         findings = self._analysis.update(objects, result.frame, tracked=tracked)
         self._snapshots.update(result.frame, objects, findings.present)
-        self._viewfinder.show(result.frame, objects)
+        if fault is None or not self._viewfinder.blur:  # what must be blurred is not known
+            self._viewfinder.show(result.frame, objects)
         self._publish_findings(findings)
         if fault is None:
             self._sample(result, objects)

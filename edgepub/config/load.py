@@ -222,7 +222,10 @@ def _find_model_mistakes(merged: Mapping[str, Any]) -> list[tuple[tuple[str | in
     mistakes += [
         (("cameras", name, "text_labels"), "is for a model alone: in a pipeline, use classify with as")
         for name, camera in (cameras.items() if isinstance(cameras, dict) else ())
-        if isinstance(camera, dict) and camera.get("text_labels") and camera.get("model") in (pipelines or ())
+        if isinstance(camera, dict)
+        and camera.get("text_labels")
+        and isinstance(pipelines, dict)
+        and str(camera.get("model")) in pipelines
     ]
     doubles = models.keys() & (pipelines.keys() if isinstance(pipelines, dict) else ())
     return mistakes + [(("pipelines", name), "is also the name of a model: rename it") for name in sorted(doubles)]

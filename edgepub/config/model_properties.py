@@ -164,7 +164,7 @@ class ModelProperties(Section):
         return value
 
     def for_pysdk(self) -> dict[str, Any]:
-        """Return the properties to set in PySDK, in the order of this class: a device type selects devices anew."""
+        """Return the properties to set in PySDK, in order: a device type resets the selected devices."""
         return {name: value for name, value in self._given() if name not in _IGNORED}
 
     def notes(self) -> Iterator[tuple[str, str]]:

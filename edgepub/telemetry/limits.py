@@ -227,7 +227,11 @@ class _Camera:
         self.results = now.inferred - before.inferred
         _, inference_ms = cumulative_counts(difference(before.stages_ms["inference"], now.stages_ms["inference"]), ())
         self.in_model = inference_ms / 1000 / seconds
-        steps = [difference(before.model_ms.get(step, {}), buckets) for step, buckets in now.model_ms.items()]
+        steps = [
+            difference(before.model_ms.get(step, {}), buckets)
+            for step, buckets in now.model_ms.items()
+            if not step.startswith("stage/")  # of a pipeline: the same time once more, by model
+        ]
         self.device_share = sum(cumulative_counts(step, ())[1] for step in steps) / 1000 / seconds
 
 

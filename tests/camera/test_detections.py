@@ -1,5 +1,6 @@
 """Any result gives a valid payload, or an error with the reason."""
 
+import base64
 import json
 import math
 
@@ -351,3 +352,41 @@ def test_the_printed_schema_rejects_invalid_payloads():
         assert not VALIDATOR.is_valid({**good, **wrong})
     for key in good.keys() - {"clock"}:
         assert not VALIDATOR.is_valid({k: v for k, v in good.items() if k != key}), key
+
+
+def test_a_key_of_another_kind_costs_no_object():
+    """A Python postprocessor may use the names in another sense."""
+    raw = {**GOOD, "handedness": "Left", "text": 7, "classifier": {}, "share": 37, "angle": None, "mask": None}
+    (detection,) = on_the_wire([raw])["detections"]
+    assert detection.keys() == {"label", "score", "bbox", "bbox_norm"}
+
+
+@pytest.mark.parametrize("place", [math.nan, math.inf])
+def test_a_mask_without_a_place_is_invalid(place):
+    runs = base64.b64encode(np.array([1, 4], np.uint32).tobytes()).decode()
+    mask = {"x_min": place, "y_min": 0, "width": 2, "height": 2, "data": runs}
+    with pytest.raises(InvalidResultError, match="not finite"):
+        read([{**GOOD, "mask": mask}])
+
+
+def included(objects, *keys):
+    result = Result(FRAME, objects, {}, 0.0, 0.0)
+    return read_objects(result, Wanted(include=keys)).objects
+
+
+def test_included_keys_replace_nothing():
+    mark = {"landmark": [10, 20], "label": "nose", "connect": [0, 99], "depth": 3}
+    (pose,) = included([{"landmarks": [mark], "action": "run"}], "connect", "landmark", "depth", "action")
+    assert (pose["label"], pose["score"], pose["action"]) == ("pose", 1, "run")
+    assert pose["landmarks"] == [{"label": "nose", "landmark": (10, 20), "connect": [0], "depth": 3}]
+
+
+def test_data_can_be_included_as_they_are():
+    (found,) = included([{"data": {"queue": 3}}], "data")
+    assert (found["label"], found["data"]) == ("result", {"queue": 3})
+
+
+def test_a_share_is_one_of_the_frame_also_if_the_model_saw_a_part_of_it():
+    result = Result(FRAME, [{"data": np.ones((4, 4))}], {}, 0.0, 0.0, visible=(0.0, 0.0, 320.0, 240.0))
+    (found,) = read_objects(result, Wanted()).objects
+    assert found["share"] == 0.25

@@ -167,7 +167,7 @@ def test_every_kind_of_result_is_published_and_drawn(mosquitto, subscribe, run_d
     make_cameras(studio, settings)
     daemon = run_daemon(settings)
     reader.wait_for(
-        lambda r: all(r.detections(name)[8:] and r.last(f"edgepub/test/{name}/snapshot") for name in RESULTS), "all"
+        lambda r: all(r.detections(name)[20:] and r.last(f"edgepub/test/{name}/snapshot") for name in RESULTS), "all"
     )
     wrong = {}
     for name, expected in EXPECTED.items():

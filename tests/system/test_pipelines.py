@@ -176,3 +176,38 @@ def test_what_a_model_alone_reads_is_settled_by_the_votes_of_all_frames(start):
     assert plates[-1]["attributes"]["plate"]["label"] == "B-AB 123"
     assert reader.last("edgepub/test/cam/objects/plate") == b"1"
     assert daemon.terminate() == 0
+
+
+def test_an_embedding_with_a_name_is_asked_for_as_seldom(start):
+    scene = {None: [PERSON | {"bbox": square(*CAR)}], CAR: [{"name": "out", "shape": [3], "data": [1, 2, 3]}]}
+    then = [{"on": ["person"], "embed": "reader", "as": "reid"}]
+    kinds = {"reader": {"kind": "None"}}
+    reader, _ = start([scene] * 50, {"detect": "people", "then": then}, kinds=kinds, include=["embedding"])
+    last(reader, 15)
+    assert sum("embedding" in one for d in reader.detections() for one in d["detections"]) == 1
+
+
+def test_texts_are_settled_also_in_a_region(start):
+    x, y = PLATE
+    scene = {PLATE: [{"bbox": [0, 16, 32, 64], "label": "B-AB 123", "score": 0.9}]}
+    camera = {
+        "model": "people",
+        "text_labels": {"as": "text", "label": "plate"},
+        "region": [x / 640, y / 480, (x + 64) / 640, (y + 64) / 480],
+    }
+    reader, _ = start([scene] * 100, {"detect": "people"}, **camera)
+    reader.wait_for(lambda r: r.last("edgepub/test/cam/attributes/text") == b"B-AB 123", "the text")
+
+
+def test_a_detector_without_a_valid_object_costs_the_others_nothing(start):
+    """The second one, another echo model of the same frame, is asked for a label whose only object is invalid."""
+    scene = {None: [PERSON, {"bbox": [1, 2, 3, 4], "label": "car", "score": "high"}]}
+    reader, _ = start([scene] * 50, {"detect": ["people", {"model": "plates", "labels": ["car"]}]})
+    assert [one["label"] for one in last(reader)["detections"]] == ["person"]
+
+
+def test_the_same_object_in_two_overlapping_ones_is_published_once(start):
+    """Two cars in the same place: the same plate is found in both."""
+    scene = {None: [CAR_BOX, CAR_BOX | {"label": "truck", "score": 0.8}], CAR: [IN_THE_CAR]}
+    reader, _ = start([scene] * 50, {"detect": "people", "then": [{"on": ["car", "truck"], "detect": "plates"}]})
+    assert [one["label"] for one in last(reader)["detections"]] == ["car", "truck", "plate"]

@@ -55,6 +55,7 @@ class Analysis:
     def __init__(self, settings: CameraSettings, track_ids: Iterator[int] | None = None) -> None:
         self._on_frames, self._off_s = settings.occupancy_on_frames, settings.occupancy_off_s
         self._tracker = make_tracker(settings, track_ids or itertools.count(1))
+        self._votes = settings.text_labels is not None  # a pipeline has its own
         self._recognition = Recognition()
         self._recognized: set[tuple[int, str]] = set()  # tracks and their settled attributes
         self._presence = self._new_presence()
@@ -74,6 +75,7 @@ class Analysis:
         moment = Moment(frame.number, frame.timestamp, frame.source_s, width, height)
         if self._tracker and not tracked:
             self._tracker.track(objects, frame.source_s)
+        if self._tracker and self._votes:
             self._recognition.vote(objects, frame.source_s)
         found = self._index(objects, moment)
         changes = self._presence.update(found, frame.source_s)

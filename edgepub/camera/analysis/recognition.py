@@ -8,8 +8,8 @@ from typing import Any, NamedTuple
 
 MIN_VOTES = 3
 """Equal answers that settle an attribute, if they are the majority."""
-MAX_ASKED = 10
-"""After so many questions the most frequent answer is taken."""
+MAX_ANSWERS = 10
+"""After this many answers the most frequent one is taken, if it came at least twice."""
 _MIN_IMPROVEMENT = 1.2  # the factor by which an object must be seen better to be asked at once
 _PAUSE_S = 0.5  # between two questions otherwise: pictures that follow each other are nearly the same
 _FORGET_S = 60.0
@@ -26,7 +26,6 @@ class Answer(NamedTuple):
 class _Record:
     """The questions and answers for one attribute of one track."""
 
-    asked: int = 0
     asked_s: float = -inf
     quality: float = 0.0
     votes: Counter[str] = field(default_factory=Counter)
@@ -51,29 +50,31 @@ class Recognition:
             now_s: the frame's time.
 
         """
-        record = self._records.get(track, {}).get(name)
-        if record is None:
-            return True
-        if record.settled or record.asked >= MAX_ASKED:
+        records = self._records.get(track, {})
+        # A model with several classifiers answers under several names: it is asked until all are settled.
+        answered = [record for key, record in records.items() if record.votes and _is_of(key, name)]
+        if answered and all(record.settled for record in answered):
             return False
-        return self.is_better(track, name, quality) or now_s - record.asked_s >= _PAUSE_S
+        record = records.get(name)
+        return record is None or self.is_better(track, name, quality) or now_s - record.asked_s >= _PAUSE_S
 
     def is_better(self, track: int, name: str, quality: float) -> bool:
         """Return whether a track is new, or seen better than whenever it was asked for an attribute."""
         record = self._records.get(track, {}).get(name)
-        return record is None or quality >= _MIN_IMPROVEMENT * record.quality
+        return record is None or quality > _MIN_IMPROVEMENT * record.quality
 
     def add(self, track: int, name: str, answer: Answer | None, quality: float, now_s: float) -> None:
         """Add an answer; None: the model said nothing."""
         record = self._records.setdefault(track, {}).setdefault(name, _Record())
-        record.asked += 1
+        if record.settled:
+            return
         record.asked_s, record.quality = now_s, max(quality, record.quality)
         if answer is not None:
             record.votes[answer.label] += 1
             record.scores[answer.label] = record.scores.get(answer.label, 0.0) + answer.score
         leading = max(record.votes.values(), default=0)
         agrees = leading >= MIN_VOTES and 2 * leading > record.votes.total()
-        record.settled = agrees or (record.asked >= MAX_ASKED and leading > 0)
+        record.settled = agrees or (record.votes.total() >= MAX_ANSWERS and leading > 1)
 
     def attributes(self, track: int) -> dict[str, dict[str, Any]]:
         """Return the attributes of a track, in the payload's form: the answers that lead, with their mean scores."""
@@ -100,8 +101,7 @@ class Recognition:
                 continue
             tracks.add(track)
             for name, answer in detection["attributes"].items():
-                record = self._records.get(track, {}).get(name)
-                if record is None or not record.settled:
+                if self.wants(track, name, 0.0, now_s):
                     self.add(track, name, Answer(answer["label"], answer["score"]), 0.0, now_s)
             detection["attributes"] = self.attributes(track)
         if tracks:
@@ -113,3 +113,8 @@ class Recognition:
         for track in [track for track, seen_s in self._seen_s.items() if now_s - seen_s > _FORGET_S]:
             del self._seen_s[track]
             self._records.pop(track, None)
+
+
+def _is_of(key: str, name: str) -> bool:
+    """Return whether an attribute is of a model that was asked for this one."""
+    return key == name or key.startswith(f"{name}_")

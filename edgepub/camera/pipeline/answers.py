@@ -1,7 +1,6 @@
 """Reads what a model says of one object that was cut out. Each function raises InvalidResultError."""
 
 import re
-from typing import Any
 
 from edgepub.camera.analysis.recognition import Answer
 from edgepub.camera.frames import Result
@@ -9,6 +8,7 @@ from edgepub.camera.results.objects import Wanted, read_objects
 from edgepub.core.errors import InvalidResultError
 
 _MAX_NAME_CHARS = 64
+_MIN_SCORE = float("-inf")
 
 
 def read_answers(result: Result, name: str) -> dict[str, Answer]:
@@ -20,7 +20,7 @@ def read_answers(result: Result, name: str) -> dict[str, Answer]:
 
     """
     best: dict[str, Answer] = {}
-    for one in read_objects(result, Wanted(min_score=_LEAST)).objects:
+    for one in read_objects(result, Wanted(min_score=_MIN_SCORE)).objects:
         key = f"{name}_{_to_name(one['classifier'])}"[:_MAX_NAME_CHARS] if "classifier" in one else name
         answer = Answer(one.get("text") or one["label"], one["score"])
         if key not in best or answer.score > best[key].score:
@@ -30,14 +30,11 @@ def read_answers(result: Result, name: str) -> dict[str, Answer]:
 
 def read_embedding_of(result: Result) -> list[float]:
     """Return the embedding in a result."""
-    for one in read_objects(result, Wanted(min_score=_LEAST)).objects:
+    for one in read_objects(result, Wanted(min_score=_MIN_SCORE)).objects:
         if "embedding" in one:
             embedding: list[float] = one["embedding"]
             return embedding
     raise InvalidResultError("an embedding is missing: use a model that gives a raw tensor")
-
-
-_LEAST: Any = float("-inf")
 
 
 def _to_name(text: str) -> str:

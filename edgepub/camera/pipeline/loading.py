@@ -59,4 +59,6 @@ def load_pipeline(
             return
         used = [stage for stage in settings.then if with_embeddings or not stage.embed]
         stages = [Stage(stage, load(stage.model), log) for stage in used]
+        for stage in stages:
+            stage.warm_up()
         yield Pipeline(detectors, settings.tiles, region, stages, wanted, make_tracker)

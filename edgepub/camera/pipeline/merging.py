@@ -10,11 +10,14 @@ MAX_IOU = 0.5
 MAX_COVERED = 0.7
 """Of different tiles also if it is more than this part of the smaller box: a border cuts objects."""
 
+MAX_COMPARED = 1000
+"""The most objects that are compared: each is compared with each other. The best ones of each result are."""
+
 Objects = list[dict[str, Any]]
 
 
 def merge(found: Sequence[Objects], *, tiles: bool) -> Objects:
-    """Return the objects of several results, each once: of equal ones, the one with the highest score.
+    """Return the objects of several results, each once: the one with the highest score, of tiles the largest one.
 
     Objects of the same result are never the same: the model has its own rule for them.
 
@@ -23,8 +26,9 @@ def merge(found: Sequence[Objects], *, tiles: bool) -> Objects:
         tiles: whether the results are of different parts of the frame.
 
     """
-    if len(found) == 1:
-        return found[0]
+    if len(found) <= 1:
+        return found[0] if found else []
+    found = [_best(objects, MAX_COMPARED // len(found)) for objects in found]
     order = sorted(
         ((detection, source) for source, objects in enumerate(found) for detection in objects),
         key=lambda entry: _rank(entry[0], tiles=tiles),
@@ -40,6 +44,12 @@ def merge(found: Sequence[Objects], *, tiles: bool) -> Objects:
             kept.append((detection, source))
     kept.sort(key=lambda entry: entry[1])  # in the order of the results
     return [detection for detection, _ in kept]
+
+
+def _best(objects: Objects, count: int) -> Objects:
+    if len(objects) <= count:
+        return objects
+    return sorted(objects, key=lambda detection: float(detection["score"]), reverse=True)[:count]
 
 
 def _rank(detection: Mapping[str, Any], *, tiles: bool) -> tuple[float, float]:

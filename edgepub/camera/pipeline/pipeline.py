@@ -143,12 +143,25 @@ class Pipeline:
         self, frame: Frame, by_detector: Sequence[list[Result]], tracker: Tracker | None, stages_ms: dict[str, float]
     ) -> Objects:
         wanted = self._wanted()
-        read = [
-            [read_objects(result, wanted._replace(labels=detector.labels)) for result in results]
-            for detector, results in zip(self._detectors, by_detector, strict=True)
-        ]
-        found = merge([merge([one.objects for one in tiles], tiles=True) for tiles in read], tiles=False)
-        scene = Scene(frame, found, wanted, [one for tiles in read for one in tiles], stages_ms)
+        read: list[Objects] = []
+        by_tile: list[list[list[dict[str, Any]]]] = []
+        errors: list[InvalidResultError] = []
+        for detector, results in zip(self._detectors, by_detector, strict=True):
+            by_tile.append([])
+            for result in results:
+                try:
+                    objects = read_objects(result, wanted._replace(labels=detector.labels))
+                except InvalidResultError as error:
+                    errors.append(error)
+                    continue
+                read.append(objects)
+                by_tile[-1].append(objects.objects)
+        if not read:
+            raise errors[0]
+        found = merge([merge(tiles, tiles=True) for tiles in by_tile], tiles=False)
+        scene = Scene(frame, found, wanted, read, stages_ms)
+        for invalid in errors:
+            scene.count_invalid(invalid)
         for stage in self._stages:
             stage.detect(scene)
         if tracker:

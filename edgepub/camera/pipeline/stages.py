@@ -1,16 +1,21 @@
 """The stages of a pipeline: models that are applied to the objects that were found, each cut out of its frame."""
 
+import contextlib
+import itertools
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, MutableMapping, Sequence
 from math import inf
 from typing import Any
 
+import numpy as np
+
 from edgepub.camera.analysis.recognition import Answer, Recognition
 from edgepub.camera.frames import Frame, Image, Result
 from edgepub.camera.inference.model import Model
 from edgepub.camera.pipeline.answers import read_answers, read_embedding_of
 from edgepub.camera.pipeline.crops import Part, find_crop
+from edgepub.camera.pipeline.merging import merge
 from edgepub.camera.results.objects import Objects, Wanted, limit_objects, read_objects
 from edgepub.config.pipelines import StageSettings
 from edgepub.core.backoff import Backoff
@@ -20,6 +25,7 @@ from edgepub.telemetry.logs import CameraLogger
 MAX_CROPS = 20
 """The most objects that one stage is applied to in one frame; the best seen ones."""
 _MIN_PAUSE_S, _MAX_PAUSE_S = 1.0, 30.0
+_WARM_UP_SIDE = 64  # pixels
 EMBEDDING = "embedding"
 
 
@@ -68,12 +74,18 @@ class Scene:
             self._image = self.frame.full_image
         return part.cut(self.frame, self._image)
 
-    def add(self, parent: dict[str, Any], found: Objects) -> None:
-        """Add the objects that were found in another one."""
-        self._count(found)
-        for detection in found.objects:
-            self._parents[id(detection)] = parent
-            self.objects.append(detection)
+    def add(self, found: Sequence[tuple[dict[str, Any], Objects]]) -> None:
+        """Add the objects that were found in others; of the same one in two overlapping others, the better one.
+
+        Args:
+            found: an object, and what was found in it.
+
+        """
+        for parent, objects in found:
+            self._count(objects)
+            self._parents.update((id(detection), parent) for detection in objects.objects)
+        if found:
+            self.objects = [*self.objects, *merge([objects.objects for _, objects in found], tiles=False)]
 
     def count_invalid(self, error: InvalidResultError) -> None:
         """Count a result that could not be read."""
@@ -128,8 +140,13 @@ class Stage:
         """Whether it finds objects in objects."""
         return self._settings.detect is not None
 
+    def warm_up(self) -> None:
+        """Run the model once: some runtimes compile it only then, which takes longer than a frame may take."""
+        with contextlib.suppress(ModelError):  # it is said when there is an object
+            self.model.predict(Frame(np.zeros((_WARM_UP_SIDE, _WARM_UP_SIDE, 3), np.uint8), 1, 0.0, 0.0, 0.0))
+
     def reset(self) -> None:
-        """Prepare for a source that begins anew: tracks begin anew, too."""
+        """Forget all tracks: the source has been opened again."""
         self._recognition = Recognition()
 
     def detect(self, scene: Scene) -> None:
@@ -138,13 +155,15 @@ class Stage:
             return
         labels = None if self._settings.labels is None else frozenset(self._settings.labels)
         wanted = scene.wanted._replace(labels=labels)
-        for count, (parent, part) in enumerate(list(scene.crops(self._settings))):
-            if count == MAX_CROPS or (result := self._predict(scene, part)) is None:
-                return
+        found: list[tuple[dict[str, Any], Objects]] = []
+        for parent, part in itertools.islice(scene.crops(self._settings), MAX_CROPS):
+            if (result := self._predict(scene, part)) is None:
+                break
             try:
-                scene.add(parent, read_objects(result, wanted))
+                found.append((parent, read_objects(result, wanted)))
             except InvalidResultError as error:
                 scene.count_invalid(error)
+        scene.add(found)
 
     def recognize(self, scene: Scene, *, tracked: bool) -> None:
         """Add attributes or embeddings to objects, if that is what the stage does.
@@ -176,7 +195,8 @@ class Stage:
 
     def _take(self, scene: Scene, result: Result, detection: dict[str, Any], track: int | None) -> None:
         """Add an answer to an object, or to what is known of its track."""
-        name, seen, now_s = self._settings.name or EMBEDDING, quality(detection), scene.frame.source_s
+        name = EMBEDDING if self._settings.embed else self._settings.name or ""
+        seen, now_s = quality(detection), scene.frame.source_s
         try:
             if self._settings.embed:
                 detection[EMBEDDING] = read_embedding_of(result)

@@ -76,14 +76,15 @@ def _convert_more(raw: Mapping[str, Any], landmarks: Sequence[Any], space: Space
         (x1, y1), (x2, y2) = corners[:2]
         more["angle"] = round(atan2(y2 - y1, x2 - x1), 4)
     if (mask := raw.get("mask")) is not None:
-        mask = mask if isinstance(mask, Mask) else read_mask(mask, space.input_size)
-        if polygon := outline(mask, space):
+        pixels = mask if isinstance(mask, Mask) else read_mask(mask, space.input_size)
+        if polygon := outline(pixels, space):
             more["mask"] = polygon
-    for key in ("handedness", "share"):
-        if raw.get(key) is not None:
-            more[key] = read_number(raw, key)
+    if isinstance(raw.get("handedness"), float | int):
+        more["handedness"] = read_number(raw, "handedness")
+    if isinstance(mask, Mask):  # a semantic segmentation
+        more["share"] = raw["share"]
     for key in ("classifier", "text"):
-        if raw.get(key) is not None:
+        if isinstance(raw.get(key), str):
             more[key] = read_text(raw[key], key)
     if raw.get("embedding") is not None:
         more["embedding"] = read_embedding(raw["embedding"])

@@ -14,6 +14,8 @@ from edgepub.camera.frames import PixelMap, Result
 from edgepub.camera.results.masks import Mask
 from edgepub.core.errors import InvalidResultError
 
+_USUAL = frozenset({"bbox", "category_id", "landmarks", "mask", "score"})
+"""Keys of the objects of which PySDK has a kind."""
 _MAX_CATEGORIES = 1024
 _BACKGROUND = "background"
 _MIN_PROBABILITY = 0.5  # of the only category, of a model that gives probabilities
@@ -28,10 +30,10 @@ def flatten(entry: Mapping[str, Any], result: Result, include: Collection[str]) 
         include: keys that are published; an entry that has one of them is an object in any case.
 
     """
-    if "data" in entry and "label" not in entry and "bbox" not in entry:
+    if "data" in entry and "label" not in entry and "bbox" not in entry and "data" not in include:
         is_tensor = "shape" in entry or "name" in entry
         return [_embedding(entry)] if is_tensor else _segments(entry["data"], result)
-    if "score" not in entry and "bbox" not in entry and any(key in entry for key in include):
+    if not entry.keys() & _USUAL and any(key in entry for key in include):
         return [{"label": "result", "score": 1.0, **entry}]
     return [entry]
 
@@ -52,6 +54,8 @@ def _segments(data: Any, result: Result) -> Iterator[Mapping[str, Any]]:  # noqa
     left, top, right, bottom = _visible_part(to_input.then(result.to_frame), result, columns, rows)
     categories = categories[top:bottom, left:right]
     place = PixelMap(to_input.scale_x, to_input.scale_y, left * to_input.scale_x, top * to_input.scale_y)
+    x1, y1, x2, y2 = result.visible or (0, 0, *result.frame.size)
+    visible_share = (x2 - x1) * (y2 - y1) / (result.frame.size[0] * result.frame.size[1])
     for category in np.flatnonzero(np.bincount(categories.ravel())).tolist():
         label = result.labels.get(category, str(category))
         if label == _BACKGROUND:
@@ -62,7 +66,7 @@ def _segments(data: Any, result: Result) -> Iterator[Mapping[str, Any]]:  # noqa
             "label": label,
             "category_id": category,
             "score": 1.0,
-            "share": round(float(pixels.mean()), 4),
+            "share": round(float(pixels.mean()) * visible_share, 4),
             "bbox": [*place.point(x[0], y[0]), *place.point(x[-1] + 1, y[-1] + 1)],
             "mask": Mask(pixels, place),
         }

@@ -54,4 +54,4 @@ def _convert(mark: Mapping[str, Any], count: int, space: Space, third: str) -> d
             landmark["connect"] = connect
     except (AttributeError, KeyError, OverflowError, TypeError, ValueError):
         raise InvalidResultError("a landmark that is not a dictionary with its point") from None
-    return {**landmark, **read_included(mark, space.include)} if space.include else landmark
+    return {**read_included(mark, space.include), **landmark} if space.include else landmark

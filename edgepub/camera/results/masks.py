@@ -1,6 +1,7 @@
 """Outlines of masks: which pixels belong to an object, as a polygon."""
 
 import base64
+from math import isfinite
 from typing import Any, NamedTuple
 
 import cv2
@@ -44,9 +45,12 @@ def read_mask(raw: Any, input_size: tuple[int, int] | None) -> Mask:  # noqa: AN
         width, height = input_size or (0, 0)
         width, height = int(raw.get("width", width)), int(raw.get("height", height))
         place = PixelMap(1.0, 1.0, float(raw.get("x_min", 0)), float(raw.get("y_min", 0)))
-        return Mask(_decode_runs(raw["data"], width, height), place)
+        pixels = _decode_runs(raw["data"], width, height)
     except (AttributeError, KeyError, OverflowError, TypeError, ValueError):
         raise InvalidResultError("a detection with a mask that is not as PySDK encodes masks") from None
+    if not isfinite(place.left + place.top):
+        raise InvalidResultError("a detection with a mask whose place is not finite")
+    return Mask(pixels, place)
 
 
 def outline(mask: Mask, space: Space) -> Polygon:
