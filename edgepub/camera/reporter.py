@@ -95,7 +95,9 @@ class Reporter:
             Why the camera is of no use, if its results have been invalid for too long; else None.
 
         """
-        steps = {**result.timing_ms, **{f"stage/{name}": ms for name, ms in result.stages_ms.items()}}
+        steps = result.timing_ms
+        if result.stages_ms:
+            steps = steps | {f"stage/{name}": ms for name, ms in result.stages_ms.items()}
         self._metrics.count_inferred(result.frame.captured_s, result.began_s, result.ended_s, steps)
         try:
             fault = self._process(result)

@@ -10,6 +10,7 @@ from math import inf
 from typing import Any
 
 from edgepub.camera.analysis.presence import Sighting
+from edgepub.camera.analysis.quality import MIN_IMPROVEMENT, quality
 from edgepub.camera.drawing import select_labels
 from edgepub.camera.frames import Frame
 from edgepub.camera.jpeg import encode_jpeg
@@ -18,8 +19,6 @@ from edgepub.core.threads import call_in_loop, start_native_thread
 from edgepub.telemetry.logs import camera_logger
 from edgepub.telemetry.metrics import CameraMetrics
 
-_MIN_IMPROVEMENT = 1.2
-"""The factor by which an object must be seen better: by its score times the part of the frame that it covers."""
 _OBJECT_KEYS = ("label", "score", "track_id", "bbox")
 _POLL_S = 0.02
 _MAX_OBJECTS = 200  # in the comment
@@ -124,14 +123,14 @@ class Snapshots:
         settings = self._settings
         if not settings.enabled or frame.source_s - self._last_s < settings.min_interval_s:
             return
-        qualities = {key: _quality(sighting.object) for key, sighting in present.items()}
-        if not any(self._is_better(key, quality) for key, quality in qualities.items()):
+        qualities = {key: quality(sighting.object) for key, sighting in present.items()}
+        if not any(self._is_better(key, seen) for key, seen in qualities.items()):
             return
         if self._thread.submit(lambda: self._make(frame, objects)):
             self._last_s = frame.source_s
-            for key, quality in qualities.items():
+            for key, seen in qualities.items():
                 best = self._best.get(key, (0.0, 0))[0]
-                self._best[key] = max(best, quality), frame.number
+                self._best[key] = max(best, seen), frame.number
 
     def frame_of(self, key: _Key) -> int | None:
         """Return the frame number of the newest snapshot that shows an object; None without one."""
@@ -146,8 +145,8 @@ class Snapshots:
         """Prepare for a new source, whose clock may differ."""
         self._last_s = -inf
 
-    def _is_better(self, key: _Key, quality: float) -> bool:
-        return key not in self._best or quality >= _MIN_IMPROVEMENT * self._best[key][0]
+    def _is_better(self, key: _Key, seen: float) -> bool:
+        return key not in self._best or seen >= MIN_IMPROVEMENT * self._best[key][0]
 
     def _make(self, frame: Frame, objects: Sequence[Mapping[str, Any]]) -> None:
         settings = self._settings
@@ -165,8 +164,3 @@ class Snapshots:
             return
         self._metrics.count_snapshot()
         self._publish(picture)
-
-
-def _quality(detection: Mapping[str, Any]) -> float:
-    x1, y1, x2, y2 = detection["bbox_norm"]
-    return float(detection["score"] * (x2 - x1) * (y2 - y1))

@@ -6,11 +6,12 @@ from dataclasses import dataclass, field
 from math import inf
 from typing import Any, NamedTuple
 
+from edgepub.camera.analysis.quality import MIN_IMPROVEMENT
+
 MIN_VOTES = 3
 """Equal answers that settle an attribute, if they are the majority."""
 MAX_ANSWERS = 10
 """After this many answers the most frequent one is taken, if it came at least twice."""
-_MIN_IMPROVEMENT = 1.2  # the factor by which an object must be seen better to be asked at once
 _PAUSE_S = 0.5  # between two questions otherwise: pictures that follow each other are nearly the same
 _FORGET_S = 60.0
 
@@ -61,7 +62,7 @@ class Recognition:
     def is_better(self, track: int, name: str, quality: float) -> bool:
         """Return whether a track is new, or seen better than whenever it was asked for an attribute."""
         record = self._records.get(track, {}).get(name)
-        return record is None or quality > _MIN_IMPROVEMENT * record.quality
+        return record is None or quality > MIN_IMPROVEMENT * record.quality
 
     def add(self, track: int, name: str, answer: Answer | None, quality: float, now_s: float) -> None:
         """Add an answer; None: the model said nothing."""

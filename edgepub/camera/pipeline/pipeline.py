@@ -88,17 +88,17 @@ class Pipeline:
 
     def infer(self, frames: Frames, *, live: bool) -> Iterator[Result]:
         """Yield the result of each frame, in order; see `Model.infer`."""
-        cutting = _Cutting(frames, self._find_parts)
+        feed = _PartFeed(frames, self._find_parts)
         tracker = self._make_tracker()
         for stage in self._stages:
             stage.reset()
         first, *others = self._detectors
         results: list[Result] = []
-        for result in first.model.infer(cutting.frames(), live=live):
-            frame, parts = cutting.oldest
+        for result in first.model.infer(feed.frames(), live=live):
+            frame, parts = feed.oldest
             results.append(result if parts is None else parts[len(results)].place(result, frame))
             if parts is None or len(results) == len(parts):
-                cutting.drop_oldest()
+                feed.drop_oldest()
                 yield self._finish(frame, parts, results, others, tracker)
                 results = []
 
@@ -171,7 +171,7 @@ class Pipeline:
         return scene.result(tracked=tracker is not None)
 
 
-class _Cutting:
+class _PartFeed:
     """Gives a model the parts of frames, and remembers the frames until their results have come.
 
     Args:

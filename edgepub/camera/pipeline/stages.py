@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from edgepub.camera.analysis.quality import quality
 from edgepub.camera.analysis.recognition import Answer, Recognition
 from edgepub.camera.frames import Frame, Image, Result
 from edgepub.camera.inference.model import Model
@@ -237,9 +238,3 @@ class Stage:
         self._backoff.reset()
         scene.add_time(self._settings.model, 1000 * (result.ended_s - result.began_s))
         return result
-
-
-def quality(detection: dict[str, Any]) -> float:
-    """Return how well an object is seen: its score times the part of the frame that it covers."""
-    x1, y1, x2, y2 = detection["bbox_norm"]
-    return float(detection["score"] * (x2 - x1) * (y2 - y1))
