@@ -59,8 +59,13 @@ def test_odd_labels_are_counted_apart_and_survive_everything(mosquitto, subscrib
     reader.wait_for(lambda r: all(r.last(topic) == b"1" for topic in counts), "a count of each")
     reader.wait_for(lambda r: r.last("edgepub/test/cam/snapshot"), "a picture")
     assert {o["label"] for o in comment(reader.last("edgepub/test/cam/snapshot"))["objects"]} == set(ODD)
-    appeared = [json.loads(payload) for payload in reader.payloads("edgepub/test/cam/events")]
-    assert set(ODD) == {event["label"] for event in appeared if event["event_type"] == "appeared"}
+
+    def appeared(r):
+        events = [json.loads(payload) for payload in r.payloads("edgepub/test/cam/events")]
+        return {event["label"] for event in events if event["event_type"] == "appeared"}
+
+    reader.wait_for(lambda r: appeared(r) >= set(ODD), "an event of each")
+    assert appeared(reader) == set(ODD)
     assert {o["label"] for o in reader.detections()[-1]["detections"]} == set(ODD)
     topic = "homeassistant/device/edgepub_test_CAMERA_cam/config"
 
