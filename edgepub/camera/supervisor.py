@@ -35,8 +35,14 @@ class InferenceModel(Protocol):
     def fit(self) -> Fit | None:
         """The size of the pictures that it takes; None: give it pictures at full size."""
 
-    def infer(self, frames: Frames, *, live: bool) -> Iterator[Result]:
-        """Yield the result of each frame, or raise ModelError, or what `frames` raised."""
+    def infer(self, frames: Frames, *, live: bool) -> Iterator[Result | None]:
+        """Yield the result of each frame, and None when a part of one is done.
+
+        Raises:
+            ModelError: the model failed.
+            SourceError: raised by `frames`.
+
+        """
 
 
 class ResultSink(Protocol):
@@ -240,6 +246,9 @@ class CameraSupervisor:
     def _infer(self, thread: InferenceThread, model: InferenceModel, frames: Frames) -> None:
         number = 0
         for result in model.infer(thread.watch(frames), live=self._source.live):
+            if result is None:
+                thread.set_deadline(thread.frame_timeout_s)
+                continue
             thread.frame_timeout_s = self._frame_timeout_s
             thread.set_deadline(thread.frame_timeout_s)
             number = result.frame.number

@@ -214,6 +214,8 @@ class CameraWiring:
             settings.region,
             lambda: builder.wanted,
             functools.partial(make_tracker, settings, track_ids),
+            self.turns,
+            settings.stall_timeout_s,
             log,
             with_embeddings="embedding" in settings.include,
         )

@@ -1,11 +1,15 @@
 """Pipelines of echo models: with the real PySDK, the real daemon and a real broker."""
 
 import json
+import os
+import signal
 
 import jsonschema
 import pytest
 
+from edgepub.cli.bench.ai_server import ai_server
 from tests.support.scenes import film, square
+from tests.support.waiting import free_port
 
 pytestmark = pytest.mark.mosquitto
 CAR, PLATE = (200, 240), (300, 320)
@@ -13,6 +17,7 @@ CAR, PLATE = (200, 240), (300, 320)
 CAR_BOX = {"bbox": square(*CAR), "label": "car", "score": 0.9}
 PERSON = {"bbox": [40, 32, 60, 60], "label": "person", "score": 0.8}
 IN_THE_CAR = {"bbox": [16, 32, 48, 48], "label": "plate", "score": 0.7}
+MODELS = ["people", "plates", "reader"]
 QUIET = {"snapshot": {"enabled": False}, "loop": True, "realtime": True}
 
 
@@ -20,10 +25,18 @@ QUIET = {"snapshot": {"enabled": False}, "loop": True, "realtime": True}
 def start(mosquitto, subscribe, run_daemon, studio):
     """Return a function that starts a daemon with one camera, and returns its messages' reader and the daemon."""
 
-    def run(scenes, pipeline, models=("people", "plates", "reader"), kinds=None, **camera):
+    def run(scenes, pipeline, kinds=None, servers=(), **camera):
+        """Start it with these additional keys of the models' devices; the model `reader` at these AI servers."""
         reader = subscribe(mosquitto.port)
         settings = studio.settings(mosquitto.url, "")
-        settings["models"] = {name: studio.model(name, **(kinds or {}).get(name, {})) for name in models}
+        settings["models"] = {name: studio.model(name, **(kinds or {}).get(name, {})) for name in MODELS}
+        if servers:
+            raw = {"input_image_format": "RAW"}  # JPEG would change the text in the picture
+            settings["models"]["reader"] = {
+                "model_name": "reader",
+                "inference_host_address": servers,
+                "model_properties": raw,
+            }
         settings["pipelines"] = {"gate": pipeline}
         source = film(studio.directory / "film.avi", scenes)
         settings["cameras"] = {"cam": {"source": source, "model": "gate", "tracking": True, **QUIET, **camera}}
@@ -105,6 +118,51 @@ def test_a_stage_that_fails_costs_its_attribute_and_not_the_frame(start):
     assert reader.last("edgepub/test/cam/status") == b"online"
     assert daemon.terminate() == 0
     assert "stage reader: " in daemon.log
+
+
+def test_a_stage_whose_model_is_not_there_yet_costs_its_attribute_and_comes_later(start, studio):
+    scene = {None: [CAR_BOX], CAR: [{"label": "B-AB 123", "score": 0.75}]}
+    then = [{"on": ["car"], "classify": "reader", "as": "text"}]
+    studio.model("reader")
+    (studio.zoo / "reader").rename(studio.directory / "reader")
+    (studio.zoo / "reader").mkdir()
+    reader, daemon = start([scene] * 50, {"detect": "people", "then": then})
+    (car,) = last(reader, 10)["detections"]
+    assert "attributes" not in car
+    assert reader.last("edgepub/test/cam/status") == b"online"
+    (studio.zoo / "reader").rmdir()
+    (studio.directory / "reader").rename(studio.zoo / "reader")
+    reader.wait_for(lambda r: r.last("edgepub/test/cam/attributes/text") == b"B-AB 123", "the attribute")
+    assert reader.payloads("edgepub/test/cam/status").count(b"offline") == 1, "before the first frame"
+    assert daemon.terminate() == 0
+    assert "cam: stage reader: " in daemon.log
+    assert "cam: stage reader: works again" in daemon.log
+
+
+@pytest.mark.slow
+def test_a_stage_at_an_ai_server_that_is_killed_comes_back_and_the_camera_stays_online(start, studio):
+    """A killed server does not say so: PySDK would wait for it without limit. The other address never answers."""
+    scene = {None: [CAR_BOX], CAR: [{"label": "B-AB 123", "score": 0.75}]}
+    pipeline = {"detect": "people", "then": [{"on": ["car"], "classify": "reader", "as": "text"}]}
+    studio.model("reader")
+
+    def answered(r):
+        return "attributes" in r.detections()[-1]["detections"][0]
+
+    with ai_server(studio.zoo) as (port, process):
+        servers = [f"127.0.0.1:{free_port()}", f"127.0.0.1:{port}"]
+        camera = {"tracking": False, "stall_timeout_s": 4}
+        reader, daemon = start([scene] * 50, pipeline, servers=servers, **camera)
+        reader.wait_for(lambda r: r.detections() and answered(r), "an attribute")
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+    reader.wait_for(lambda r: not answered(r), "a frame without it")
+    with ai_server(studio.zoo, port):
+        reader.wait_for(answered, "the attribute again")
+    statuses = reader.payloads("edgepub/test/cam/status")
+    assert statuses[statuses.index(b"online") :] == [b"online"]
+    assert daemon.terminate() == 0
+    assert "stage reader: no answer within 2.0 s; trying the next AI server" in daemon.log
 
 
 def test_two_models_that_find_the_same_object_give_it_once(start):

@@ -2,9 +2,9 @@
 
 import time
 from collections import deque
-from collections.abc import Generator, Iterable, Iterator, Mapping
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from math import inf
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from edgepub.camera.frames import Fit, Frame, Frames, PixelMap, Result
 from edgepub.camera.inference.error_text import clean_error
@@ -119,6 +119,18 @@ class Model:
         except Exception as error:  # noqa: BLE001  (PySDK raises Exception itself, and more)
             raise ModelError(clean_error(error)) from None
         return self._make_result(frame, began_s, pysdk_result)
+
+    def predict_all(self, frames: Sequence[Frame]) -> Iterator[Result]:
+        """Yield the result of each of these frames, in order; with all of them in flight if that is faster.
+
+        Raises:
+            ModelError: the model failed.
+
+        """
+        if self._overlaps and len(frames) > 1:
+            yield from self._batched(cast("Frames", iter(frames)), None)  # only `next` is called
+        else:
+            yield from map(self.predict, frames)
 
     def _one_by_one(self, frames: Frames) -> Iterator[Result]:
         for frame in frames:

@@ -1,8 +1,9 @@
 """Several models for one camera: applied to the frame or parts of it, and then to the objects that were found."""
 
+import itertools
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 from edgepub.camera.analysis.tracker import Tracker
@@ -10,27 +11,32 @@ from edgepub.camera.frames import Box, Fit, Frame, Frames, Result
 from edgepub.camera.inference.model import Model
 from edgepub.camera.pipeline.crops import Part, find_region, find_tiles
 from edgepub.camera.pipeline.merging import merge
+from edgepub.camera.pipeline.model_thread import Answers, ModelThread
 from edgepub.camera.pipeline.stages import Scene, Stage
 from edgepub.camera.results.objects import Objects, Wanted, read_objects
 from edgepub.config.pipelines import TilesSettings
 from edgepub.core.errors import InvalidResultError
+from edgepub.core.fair_lock import FairLock
 
 _WHOLE: Box = (0.0, 0.0, 1.0, 1.0)
 
 
 class Detector(NamedTuple):
-    """A model that is applied to the frame, and the labels to keep of it; None: all."""
+    """A model that is applied to the frame."""
 
     name: str
     model: Model
     labels: frozenset[str] | None
+    """The labels to keep of it; None: all."""
+    thread: ModelThread | None = None
+    """The thread that the model runs in; None for the first one, which runs in the camera's own."""
 
 
 class Pipeline:
-    """Runs the models of a camera one after another; for one thread at a time.
+    """Runs the models of a camera; for one thread at a time.
 
-    The first detector is given its frames like a model alone, so that several can be in flight. The other models are
-    given theirs when its result has come.
+    The first detector is given its frames like a model alone, so that several can be in flight. The other detectors are
+    given theirs at the same time, and the stages when there are objects; all of them have threads of their own.
 
     Args:
         detectors: the models that are applied to the frame, at least one.
@@ -39,6 +45,7 @@ class Pipeline:
         stages: what is done with the objects that were found, in order.
         wanted: returns which objects are wanted now.
         make_tracker: makes a tracker; it returns None if objects are not tracked.
+        turns: held while results are read, so that few threads work at the same time.
 
     """
 
@@ -50,6 +57,7 @@ class Pipeline:
         stages: Sequence[Stage],
         wanted: Callable[[], Wanted],
         make_tracker: Callable[[], Tracker | None],
+        turns: FairLock,
     ) -> None:
         self._detectors = detectors
         self._tiles = tiles
@@ -57,6 +65,7 @@ class Pipeline:
         self._stages = stages
         self._wanted = wanted
         self._make_tracker = make_tracker
+        self._turns = turns
 
     @property
     def fit(self) -> Fit | None:
@@ -82,25 +91,30 @@ class Pipeline:
     @property
     def labels(self) -> list[str]:
         """The labels of its objects; empty if one of its models does not list them."""
-        models = [*(one.model for one in self._detectors), *(one.model for one in self._stages if one.detects)]
-        labels = [model.labels for model in models]
-        return [label for some in labels for label in some] if all(labels) else []
+        labels = [detector.model.labels for detector in self._detectors]
+        labels += [stage.model.labels for stage in self._stages if stage.detects]
+        return list(itertools.chain.from_iterable(labels)) if all(labels) else []
 
-    def infer(self, frames: Frames, *, live: bool) -> Iterator[Result]:
-        """Yield the result of each frame, in order; see `Model.infer`."""
-        feed = _PartFeed(frames, self._find_parts)
+    def infer(self, frames: Frames, *, live: bool) -> Iterator[Result | None]:
+        """Yield the result of each frame, in order, and None whenever a part of a frame is done; see `Model.infer`."""
+        threads = [detector.thread for detector in self._detectors if detector.thread]
+        feed = _PartFeed(frames, self._find_parts, threads)
         tracker = self._make_tracker()
         for stage in self._stages:
             stage.reset()
-        first, *others = self._detectors
         results: list[Result] = []
-        for result in first.model.infer(feed.frames(), live=live):
-            frame, parts = feed.oldest
-            results.append(result if parts is None else parts[len(results)].place(result, frame))
-            if parts is None or len(results) == len(parts):
+        try:
+            for result in self._detectors[0].model.infer(feed.frames(), live=live):
+                given = feed.oldest
+                results.append(given.place(result, len(results)))
+                if len(results) < given.pictures:
+                    yield None
+                    continue
                 feed.drop_oldest()
-                yield self._finish(frame, parts, results, others, tracker)
+                yield from self._finish(given, results, tracker)
                 results = []
+        finally:
+            feed.cancel()
 
     def _find_parts(self, frame: Frame) -> list[Part] | None:
         """Return the parts of a frame that the detectors are given; None: the frame itself."""
@@ -109,39 +123,56 @@ class Pipeline:
         region = find_region(self._region or _WHOLE, *frame.size)
         return find_tiles(region, self._tiles) if self._tiles else [region]
 
-    def _finish(
-        self,
-        frame: Frame,
-        parts: Sequence[Part] | None,
-        results: list[Result],
-        others: Iterable[Detector],
-        tracker: Tracker | None,
-    ) -> Result:
-        """Run the other models, and return the result of all."""
-        stages_ms = {self._detectors[0].name: _took_ms(results)}
+    def _finish(self, given: "_Given", results: list[Result], tracker: Tracker | None) -> Iterator[Result | None]:
+        """Wait for the other detectors, run the stages, and yield the result of all; None as in `infer`."""
         by_detector = [results]
-        for detector in others:
-            if parts is None:
-                more = [detector.model.predict(frame)]
-            else:
-                image = frame.full_image
-                more = [part.place(detector.model.predict(part.cut(frame, image)), frame) for part in parts]
-            stages_ms[detector.name] = stages_ms.get(detector.name, 0.0) + _took_ms(more)
-            by_detector.append(more)
+        for answers in given.answers:
+            by_detector.append([])
+            for answer in answers:
+                yield None
+                by_detector[-1].append(given.place(answer.result(), len(by_detector[-1])))
+        stages_ms: dict[str, float] = {}
         timing_ms: dict[str, float] = {}
-        for result in (result for one in by_detector for result in one):
-            for step, ms in result.timing_ms.items():
+        for detector, of_detector in zip(self._detectors, by_detector, strict=True):
+            stages_ms[detector.name] = stages_ms.get(detector.name, 0.0) + _took_ms(of_detector)
+            for step, ms in itertools.chain.from_iterable(result.timing_ms.items() for result in of_detector):
                 timing_ms[step] = round(timing_ms.get(step, 0.0) + ms, 3)
+        objects: Any
         try:
-            objects: Any = self._find_objects(frame, by_detector, tracker, stages_ms)
+            with self._turns.hold():
+                scene = self._find_objects(given.frame, by_detector, stages_ms)
+            for stage in self._stages:
+                if stage.detects:
+                    yield from self._apply(scene, [stage], tracked=False)
+            with self._turns.hold():
+                if tracker:
+                    tracker.track(scene.objects, given.frame.source_s)
+            recognizing = [stage for stage in self._stages if not stage.detects]
+            yield from self._apply(scene, recognizing, tracked=tracker is not None)
+            objects = scene.result(tracked=tracker is not None)
         except InvalidResultError as error:
             objects = error
         rounded = {name: round(ms, 3) for name, ms in stages_ms.items()}
-        return Result(frame, objects, timing_ms, results[0].began_s, time.monotonic(), stages_ms=rounded)
+        yield Result(given.frame, objects, timing_ms, results[0].began_s, time.monotonic(), stages_ms=rounded)
 
-    def _find_objects(
-        self, frame: Frame, by_detector: Sequence[list[Result]], tracker: Tracker | None, stages_ms: dict[str, float]
-    ) -> Objects:
+    def _apply(self, scene: Scene, stages: Sequence[Stage], *, tracked: bool) -> Iterator[None]:
+        """Apply stages to objects at the same time. Yield before each one that is waited for."""
+        with self._turns.hold():
+            picked = [stage.pick(scene, tracked=tracked) for stage in stages]
+        asked = [stage.ask(scene, crops) for stage, crops in zip(stages, picked, strict=True)]
+        for stage, crops, answers in zip(stages, picked, asked, strict=True):
+            yield None
+            results = stage.wait(answers)
+            with self._turns.hold():
+                stage.take(scene, crops, results, tracked=tracked)
+
+    def _find_objects(self, frame: Frame, by_detector: Sequence[list[Result]], stages_ms: dict[str, float]) -> Scene:
+        """Return what the detectors have found.
+
+        Raises:
+            InvalidResultError: no result of them can be read.
+
+        """
         wanted = self._wanted()
         read: list[Objects] = []
         by_tile: list[list[list[dict[str, Any]]]] = []
@@ -162,37 +193,60 @@ class Pipeline:
         scene = Scene(frame, found, wanted, read, stages_ms)
         for invalid in errors:
             scene.count_invalid(invalid)
-        for stage in self._stages:
-            stage.detect(scene)
-        if tracker:
-            tracker.track(scene.objects, frame.source_s)
-        for stage in self._stages:
-            stage.recognize(scene, tracked=tracker is not None)
-        return scene.result(tracked=tracker is not None)
+        return scene
+
+
+class _Given(NamedTuple):
+    """A frame whose results have not all come."""
+
+    frame: Frame
+    parts: list[Part] | None
+    """What the detectors were given; None: the frame itself."""
+    answers: Sequence[Answers]
+    """The results of each detector but the first."""
+
+    @property
+    def pictures(self) -> int:
+        """How many pictures each detector was given."""
+        return len(self.parts) if self.parts else 1
+
+    def place(self, result: Result, number: int) -> Result:
+        """Return a detector's result of this number as one of the frame."""
+        return self.parts[number].place(result, self.frame) if self.parts else result
 
 
 class _PartFeed:
-    """Gives a model the parts of frames, and remembers the frames until their results have come.
+    """Gives detectors the parts of frames, and remembers the frames until their results have come.
 
     Args:
         frames: the frames.
         find_parts: returns the parts of a frame; None: the frame itself.
+        others: the threads of all detectors but the first.
 
     """
 
-    def __init__(self, frames: Frames, find_parts: Callable[[Frame], list[Part] | None]) -> None:
+    def __init__(
+        self, frames: Frames, find_parts: Callable[[Frame], list[Part] | None], others: Sequence[ModelThread]
+    ) -> None:
         self._frames = frames
         self._find_parts = find_parts
-        self._given: deque[tuple[Frame, list[Part] | None]] = deque()
+        self._others = others
+        self._given: deque[_Given] = deque()
 
     @property
-    def oldest(self) -> tuple[Frame, list[Part] | None]:
-        """The oldest frame whose results have not all come, and its parts."""
+    def oldest(self) -> _Given:
+        """The oldest frame whose results have not all come."""
         return self._given[0]
 
     def drop_oldest(self) -> None:
-        """Forget the oldest frame: all its results have come."""
+        """Forget the oldest frame: all results of the first detector have come."""
         self._given.popleft()
+
+    def cancel(self) -> None:
+        """Give up the results that have not come."""
+        for given in self._given:
+            for answer in itertools.chain.from_iterable(given.answers):
+                answer.cancel()
 
     def frames(self) -> Frames:
         """Yield the parts as frames."""
@@ -206,13 +260,11 @@ class _PartFeed:
                 timeout_s = yield None
                 continue
             parts = self._find_parts(frame)
-            self._given.append((frame, parts))
-            if parts is None:
-                timeout_s = yield frame
-                continue
-            image = frame.full_image
-            for part in parts:
-                timeout_s = yield part.cut(frame, image)
+            image = frame.full_image if parts else None
+            pictures = [frame] if parts is None or image is None else [part.cut(frame, image) for part in parts]
+            self._given.append(_Given(frame, parts, [thread.apply(pictures) for thread in self._others]))
+            for picture in pictures:
+                timeout_s = yield picture
 
 
 def _took_ms(results: Sequence[Result]) -> float:

@@ -1,33 +1,32 @@
 """The stages of a pipeline: models that are applied to the objects that were found, each cut out of its frame."""
 
-import contextlib
 import itertools
-import time
 from collections import Counter
-from collections.abc import Callable, Iterator, MutableMapping, Sequence
-from math import inf
-from typing import Any
-
-import numpy as np
+from collections.abc import Iterator, MutableMapping, Sequence
+from typing import Any, NamedTuple
 
 from edgepub.camera.analysis.quality import quality
 from edgepub.camera.analysis.recognition import Answer, Recognition
 from edgepub.camera.frames import Frame, Image, Result
-from edgepub.camera.inference.model import Model
 from edgepub.camera.pipeline.answers import read_answers, read_embedding_of
 from edgepub.camera.pipeline.crops import Part, find_crop
 from edgepub.camera.pipeline.merging import merge
+from edgepub.camera.pipeline.model_thread import Answers
+from edgepub.camera.pipeline.stage_model import StageModel
 from edgepub.camera.results.objects import Objects, Wanted, limit_objects, read_objects
 from edgepub.config.pipelines import StageSettings
-from edgepub.core.backoff import Backoff
-from edgepub.core.errors import InvalidResultError, ModelError
-from edgepub.telemetry.logs import CameraLogger
+from edgepub.core.errors import InvalidResultError
 
 MAX_CROPS = 20
 """The most objects that one stage is applied to in one frame; the best seen ones."""
-_MIN_PAUSE_S, _MAX_PAUSE_S = 1.0, 30.0
-_WARM_UP_SIDE = 64  # pixels
 EMBEDDING = "embedding"
+
+
+class Crop(NamedTuple):
+    """An object, and the part of the frame that is cut out."""
+
+    detection: dict[str, Any]
+    part: Part
 
 
 class Scene:
@@ -62,12 +61,12 @@ class Scene:
         for one in read:
             self._count(one)
 
-    def crops(self, settings: StageSettings) -> Iterator[tuple[dict[str, Any], Part]]:
-        """Yield the objects that a stage is applied to, the best seen first, with their parts of the frame."""
+    def crops(self, settings: StageSettings) -> Iterator[Crop]:
+        """Yield the objects that a stage may be applied to, the best seen first."""
         objects = [one for one in self.objects if settings.on is None or one["label"] in settings.on]
         for detection in sorted(objects, key=quality, reverse=True):
             if part := find_crop(detection["bbox"], settings.margin, *self.frame.size):
-                yield detection, part
+                yield Crop(detection, part)
 
     def cut(self, part: Part) -> Frame:
         """Return a part of the frame as a frame of its own."""
@@ -115,91 +114,90 @@ class Scene:
 
 
 class Stage:
-    """A model that is applied to objects. If it fails, its objects or attributes are missing, and nothing else.
+    """Applies a model to objects. If it fails, its objects or attributes are missing, and nothing else.
+
+    For each frame call `pick`, `ask`, `wait` and `take`, each with what the one before returned.
 
     Args:
         settings: what it does, and with which objects.
         model: its model.
-        log: the camera's log.
-        clock: the monotonic clock.
 
     """
 
-    def __init__(
-        self, settings: StageSettings, model: Model, log: CameraLogger, clock: Callable[[], float] = time.monotonic
-    ) -> None:
-        self._settings = settings
+    def __init__(self, settings: StageSettings, model: StageModel) -> None:
+        self.settings = settings
         self.model = model
-        self._log = log
-        self._clock = clock
         self._recognition = Recognition()
-        self._backoff = Backoff(_MIN_PAUSE_S, _MAX_PAUSE_S)
-        self._failed_until_s = -inf
 
     @property
     def detects(self) -> bool:
         """Whether it finds objects in objects."""
-        return self._settings.detect is not None
-
-    def warm_up(self) -> None:
-        """Run the model once: some runtimes compile it only then, which takes longer than a frame may take."""
-        with contextlib.suppress(ModelError):  # it is said when there is an object
-            self.model.predict(Frame(np.zeros((_WARM_UP_SIDE, _WARM_UP_SIDE, 3), np.uint8), 1, 0.0, 0.0, 0.0))
+        return self.settings.detect is not None
 
     def reset(self) -> None:
         """Forget all tracks: the source has been opened again."""
         self._recognition = Recognition()
 
-    def detect(self, scene: Scene) -> None:
-        """Find objects in objects, if that is what the stage does."""
-        if not self.detects:
+    def pick(self, scene: Scene, *, tracked: bool) -> list[Crop]:
+        """Return the objects to apply the model to in this frame, the best seen first.
+
+        Args:
+            scene: the frame and its objects.
+            tracked: whether objects have tracks. Attributes and embeddings are then asked for only of those that have
+                one, and only a few times.
+
+        """
+        crops = scene.crops(self.settings)
+        if tracked and not self.detects:
+            crops = (crop for crop in crops if self._needs_answer(crop.detection, scene.frame.source_s))
+        return list(itertools.islice(crops, MAX_CROPS))
+
+    def ask(self, scene: Scene, crops: Sequence[Crop]) -> Answers:
+        """Give the model what `pick` returned, and return its results as they come."""
+        return self.model.apply([scene.cut(crop.part) for crop in crops])
+
+    def wait(self, answers: Answers) -> list[Result]:
+        """Wait for what `ask` returned, and return the results; fewer if the model fails."""
+        return self.model.wait(answers)
+
+    def take(self, scene: Scene, crops: Sequence[Crop], results: Sequence[Result], *, tracked: bool) -> None:
+        """Add what was found in objects, or what is known of them, to the scene; see `pick` and `wait`."""
+        if results:
+            scene.add_time(self.model.name, 1000 * (results[-1].ended_s - results[0].began_s))
+        placed = [(crop, crop.part.place(result, scene.frame)) for crop, result in zip(crops, results, strict=False)]
+        if self.detects:
+            self._add_objects(scene, placed)
             return
-        labels = None if self._settings.labels is None else frozenset(self._settings.labels)
+        for crop, result in placed:
+            self._add_answer(scene, result, crop.detection)
+        if tracked:
+            self._add_attributes(scene)
+
+    def _needs_answer(self, detection: dict[str, Any], now_s: float) -> bool:
+        track = detection.get("track_id")
+        if track is None:
+            return False
+        if self.settings.embed:
+            return self._recognition.is_better(track, EMBEDDING, quality(detection))
+        return self._recognition.wants(track, self.settings.name or "", quality(detection), now_s)
+
+    def _add_objects(self, scene: Scene, placed: Sequence[tuple[Crop, Result]]) -> None:
+        labels = None if self.settings.labels is None else frozenset(self.settings.labels)
         wanted = scene.wanted._replace(labels=labels)
         found: list[tuple[dict[str, Any], Objects]] = []
-        for parent, part in itertools.islice(scene.crops(self._settings), MAX_CROPS):
-            if (result := self._predict(scene, part)) is None:
-                break
+        for crop, result in placed:
             try:
-                found.append((parent, read_objects(result, wanted)))
+                found.append((crop.detection, read_objects(result, wanted)))
             except InvalidResultError as error:
                 scene.count_invalid(error)
         scene.add(found)
 
-    def recognize(self, scene: Scene, *, tracked: bool) -> None:
-        """Add attributes or embeddings to objects, if that is what the stage does.
-
-        Args:
-            scene: the frame and its objects.
-            tracked: whether objects have tracks: then it asks only for those that have one, and only a few times.
-
-        """
-        if self.detects:
-            return
-        now_s = scene.frame.source_s
-        asked = 0
-        for detection, part in scene.crops(self._settings):
-            track = detection.get("track_id")
-            if tracked and (track is None or not self._wants(track, detection, now_s)):
-                continue
-            if asked == MAX_CROPS or (result := self._predict(scene, part)) is None:
-                break
-            asked += 1
-            self._take(scene, result, detection, track)
-        if tracked:
-            self._add_attributes(scene)
-
-    def _wants(self, track: int, detection: dict[str, Any], now_s: float) -> bool:
-        if self._settings.embed:
-            return self._recognition.is_better(track, EMBEDDING, quality(detection))
-        return self._recognition.wants(track, self._settings.name or "", quality(detection), now_s)
-
-    def _take(self, scene: Scene, result: Result, detection: dict[str, Any], track: int | None) -> None:
+    def _add_answer(self, scene: Scene, result: Result, detection: dict[str, Any]) -> None:
         """Add an answer to an object, or to what is known of its track."""
-        name = EMBEDDING if self._settings.embed else self._settings.name or ""
-        seen, now_s = quality(detection), scene.frame.source_s
+        name = EMBEDDING if self.settings.embed else self.settings.name or ""
+        track, seen, now_s = detection.get("track_id"), quality(detection), scene.frame.source_s
         try:
-            if self._settings.embed:
+            if self.settings.embed:
                 detection[EMBEDDING] = read_embedding_of(result)
                 answers: dict[str, Answer] = {}
             else:
@@ -223,18 +221,3 @@ class Stage:
                 if known := self._recognition.attributes(track):
                     detection.setdefault("attributes", {}).update(known)
         self._recognition.see(tracks, scene.frame.source_s)
-
-    def _predict(self, scene: Scene, part: Part) -> Result | None:
-        """Return the model's result for a part of the frame; None after a failure, for a while."""
-        if self._clock() < self._failed_until_s:
-            return None
-        try:
-            result = part.place(self.model.predict(scene.cut(part)), scene.frame)
-        except ModelError as error:
-            pause_s = self._backoff.next_s()
-            self._failed_until_s = self._clock() + pause_s
-            self._log.warning("stage %s: %s; trying again in %.1f s", self._settings.model, error, pause_s)
-            return None
-        self._backoff.reset()
-        scene.add_time(self._settings.model, 1000 * (result.ended_s - result.began_s))
-        return result
