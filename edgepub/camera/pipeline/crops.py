@@ -7,6 +7,7 @@ from edgepub.camera.frames import Box, Frame, Image, PixelMap, Result
 from edgepub.config.pipelines import TilesSettings
 
 _MIN_SIDE = 2  # pixels of a part
+_MAX_ASPECT = 16  # of a part; PySDK cannot scale a picture if one side would have no pixel left
 
 
 class Part(NamedTuple):
@@ -63,13 +64,15 @@ def find_crop(box: Box, margin: float, width: int, height: int) -> Part | None:
         height: of the frame.
 
     Returns:
-        The part; None if it has hardly any pixels.
+        The part, wider than the object if that is very thin; None if the object has hardly any pixels.
 
     """
     x1, y1, x2, y2 = box
     if x2 - x1 < _MIN_SIDE or y2 - y1 < _MIN_SIDE:
         return None
     more_x, more_y = margin * (x2 - x1), margin * (y2 - y1)
+    least = max(x2 - x1, y2 - y1) / _MAX_ASPECT
+    more_x, more_y = max(more_x, (least - (x2 - x1)) / 2), max(more_y, (least - (y2 - y1)) / 2)
     return _make_part(x1 - more_x, y1 - more_y, x2 + more_x, y2 + more_y, width, height)
 
 
