@@ -18,6 +18,7 @@ import pytest
 from edgepub.camera.frames import Frame
 from edgepub.camera.inference.loading import load_model
 from edgepub.camera.inference.model import Model
+from edgepub.camera.inference.pace import Pace
 from edgepub.camera.results.objects import Wanted, read_objects
 from edgepub.camera.sources.factory import make_source
 from edgepub.camera.sources.gate import Gate
@@ -242,7 +243,7 @@ def endless():
 
 def test_a_connection_lost_with_frames_in_flight_recovers_or_fails():
     """PySDK checks it only when no more frames come. A fake: there is no cloud here."""
-    kind = {"overlaps": True, "in_flight": 3, "quiet_timeout_s": 0.1}
+    kind = {"overlaps": True, "pace": Pace(0.3, 0.1), "quiet_timeout_s": 0.1}
     lost = Lost(answers=5, cure=7)
     results = list(islice(Model(lost, **kind).infer(endless(), live=True), 25))
     assert [result.frame.number for result in results] == list(range(1, 26)), "all of them, in order"
@@ -289,17 +290,46 @@ def test_the_number_of_live_frames_in_flight_is_measured(is_remote, steps_ms, ex
     model = Model(Steady(*steps_ms), overlaps=True, is_remote=is_remote)
     results = list(islice(model.infer(endless(), live=True), 40))
     assert [result.frame.number for result in results] == list(range(1, 41))
-    assert model.in_flight == expected
+    assert model.pace.in_flight() == expected
 
 
-@pytest.mark.parametrize("in_flight", [None, 1, 2])
-def test_an_internal_error_of_the_source_is_no_model_error(in_flight):
+@pytest.mark.parametrize(
+    ("there_s", "busy_s", "expected"),
+    [(0.1, 0.0, 1), (0.1, 0.1, 2), (0.3, 0.0, 3), (0.3, 0.1, 4), (0.3, 0.3, 2), (0.3, 2.0, 1)],
+)
+def test_while_the_caller_is_busy_as_few_frames_are_in_flight_as_keep_both_working(there_s, busy_s, expected):
+    """Results that wait for the stages of a pipeline only get old."""
+    assert Pace(there_s, 0.1).in_flight(busy_s) == expected
+
+
+@pytest.mark.parametrize(("busy_s", "most"), [(0.0, 3), (0.06, 2), (0.3, 1)])
+def test_a_busy_caller_is_given_fresh_frames(studio, busy_s, most):
+    """The model takes 20 ms. Its results come while the caller works, as if it were called through a network."""
+    waiting, given = [], []
+
+    def frames():
+        for number in count(1):
+            given.append(number)
+            yield Frame(image, number, 0.0, time.monotonic(), 0.0)
+
+    image = np.full((64, 64, 3), 32, np.uint8)
+    image[0, 0] = (91, 93, 32)  # `[]`, and white space
+    with load_model(ModelSettings(**studio.model("quick", SimulateTime_ms=20))) as ready:
+        model = Model(ready.pysdk, overlaps=True, pace=Pace(0.06, 0.02))
+        for result in islice(model.infer(frames(), live=True, while_busy=True), 12):
+            waiting.append(len(given) - result.frame.number + 1)
+            time.sleep(busy_s)
+    assert max(waiting[3:]) == most
+
+
+@pytest.mark.parametrize("pace", [None, Pace(0.1, 0.1), Pace(0.2, 0.1)])
+def test_an_internal_error_of_the_source_is_no_model_error(pace):
     def wrong():
         yield Frame(None, 1, 0.0, 0.0, 0.0)
         raise KeyError("a mistake of ours")
 
     with pytest.raises(KeyError, match="a mistake of ours"):
-        list(Model(Steady(4.0), overlaps=True, in_flight=in_flight).infer(wrong(), live=True))
+        list(Model(Steady(4.0), overlaps=True, pace=pace).infer(wrong(), live=True))
 
 
 PREPARE = """

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, cast
 from edgepub.camera.frames import Fit, Frame, Frames, PixelMap, Result
 from edgepub.camera.inference.error_text import clean_error
 from edgepub.camera.inference.fit import find_fit, find_input_size, find_map
+from edgepub.camera.inference.pace import Pace, find_pace
 from edgepub.config.explain import did_you_mean
 from edgepub.core.errors import ModelError
 
@@ -18,7 +19,6 @@ if TYPE_CHECKING:
 _END: Any = object()
 _WARM_UP_RESULTS = 2
 _MEASURED_RESULTS = 20
-_MIN_STEP_MS = 1.0  # a shorter step is never the limit: Python takes as long for each frame
 _MIN_POLL_S, _MAX_POLL_S = 0.001, 0.1  # how often to poll for results while live frames are in flight
 _WAIT_FRACTION = 0.8  # of the time that the last result took, before the first poll for the next one
 _POLL_FRACTION = 0.05  # of that time, between two polls
@@ -39,7 +39,7 @@ class Model:
         overlaps: whether it can process one frame while it is given another.
         is_remote: whether frames and results go through a network.
         server: the AI server that it runs on; None: on this node, or in a cloud.
-        in_flight: how many live frames to keep in flight, if it overlaps; None: to be measured.
+        pace: how fast its runtime is, if it overlaps; None: to be measured.
         quiet_timeout_s: without a result for this long, check whether PySDK has lost its connection.
 
     """
@@ -51,12 +51,12 @@ class Model:
         overlaps: bool,
         is_remote: bool = False,
         server: str | None = None,
-        in_flight: int | None = None,
+        pace: Pace | None = None,
         quiet_timeout_s: float = _QUIET_TIMEOUT_S,
     ) -> None:
         self.pysdk = pysdk
-        self.in_flight = in_flight
-        """How many live frames are in flight, at most; None: not measured yet."""
+        self.pace = pace
+        """How fast its runtime is; None: not measured yet."""
         self.is_remote = is_remote
         """Whether frames and results go through a network."""
         self.server = server
@@ -80,12 +80,13 @@ class Model:
         """The labels of its objects; empty if the model does not list them."""
         return list(self.pysdk.label_dictionary.values())
 
-    def infer(self, frames: Frames, *, live: bool) -> Iterator[Result]:
+    def infer(self, frames: Frames, *, live: bool, while_busy: bool = False) -> Iterator[Result]:
         """Yield the result of each frame, in order.
 
         Args:
             frames: the frames.
             live: give each result immediately, and request no frame before the model can take it.
+            while_busy: keep frames in flight also while the caller works on a result for long.
 
         Raises:
             ModelError: the model failed.
@@ -95,16 +96,16 @@ class Model:
         if not self._overlaps:
             yield from self._one_by_one(frames)
         elif not live:
-            yield from self._batched(frames, None)
+            yield from self._batched(frames, live=False)
         else:
-            if self.in_flight is None:
-                self.in_flight = yield from self._measure(frames)
-            if self.in_flight is None:
+            if self.pace is None:
+                self.pace = yield from self._measure(frames)
+            if self.pace is None:
                 return  # the frames have ended
-            if self.in_flight == 1:
+            if self.pace.in_flight() == 1 and not while_busy:
                 yield from self._one_by_one(frames)
             else:
-                yield from self._batched(frames, self.in_flight)
+                yield from self._batched(frames, live=True)
 
     def predict(self, frame: Frame) -> Result:
         """Return the result of one frame.
@@ -128,7 +129,7 @@ class Model:
 
         """
         if self._overlaps and len(frames) > 1:
-            yield from self._batched(cast("Frames", iter(frames)), None)  # only `next` is called
+            yield from self._batched(cast("Frames", iter(frames)), live=False)  # only `next` is called
         else:
             yield from map(self.predict, frames)
 
@@ -137,36 +138,29 @@ class Model:
             if frame is not None:
                 yield self.predict(frame)
 
-    def _measure(self, frames: Frames) -> Generator[Result, None, int | None]:
-        """Yield some results one by one, and return how many frames to keep in flight.
-
-        That is how often the longest step of the runtime fits into the time that a frame takes there. With fewer frames
-        that step would idle; with more they would wait for it and get old (Little's law: J. D. C. Little, "A Proof for
-        the Queuing Formula L = λW", Operations Research 9, 1961). None: the frames ended before the measurement did.
-        """
-        ratios: list[float] = []
+    def _measure(self, frames: Frames) -> Generator[Result, None, Pace | None]:
+        """Yield some results one by one, and return how fast the runtime is; None: the frames ended before."""
+        measured: list[Pace] = []
         results = self._one_by_one(frames)
         cpu_s = time.thread_time()
         for number, result in enumerate(results):
-            there_ms = sum(result.timing_ms.values())
+            there_s = sum(result.timing_ms.values()) / 1000
             if self.is_remote:
                 # No step tells the time in the network. What this thread does itself does not overlap, however many
                 # frames are in flight.
-                there_ms = 1000 * (result.ended_s - result.began_s - (time.thread_time() - cpu_s))
-            longest_ms = max(result.timing_ms.values(), default=inf)
+                there_s = result.ended_s - result.began_s - (time.thread_time() - cpu_s)
+            step_s = max(result.timing_ms.values(), default=inf) / 1000
             yield result
             cpu_s = time.thread_time()
             if number >= _WARM_UP_RESULTS:
-                ratios.append(there_ms / max(longest_ms, _MIN_STEP_MS))
-            if len(ratios) == _MEASURED_RESULTS:
-                # Not the median: while many cameras start, threads also wait for each other: that looks like a network.
-                ratio = sorted(ratios)[_MEASURED_RESULTS // 4]
-                return max(1, min(round(ratio), int(self.pysdk.frame_queue_depth)))
+                measured.append(Pace(there_s, step_s))
+            if len(measured) == _MEASURED_RESULTS:
+                return find_pace(measured)
         return None
 
-    def _batched(self, frames: Frames, max_in_flight: int | None) -> Iterator[Result]:
-        self.pysdk.non_blocking_batch_predict = max_in_flight is not None
-        feed = _Feed(frames, max_in_flight, self._quiet_timeout_s)
+    def _batched(self, frames: Frames, *, live: bool) -> Iterator[Result]:
+        self.pysdk.non_blocking_batch_predict = live
+        feed = _Feed(frames, self.pace if live else None, int(self.pysdk.frame_queue_depth), self._quiet_timeout_s)
         while not feed.ended:
             pysdk_results = self.pysdk.predict_batch(feed)
             while True:
@@ -180,6 +174,7 @@ class Model:
                     feed.count_result()
                     frame, began_s = pysdk_result.info
                     yield self._make_result(frame, began_s, pysdk_result)
+                    feed.end_busy()
         if feed.error is not None:
             raise feed.error
 
@@ -206,18 +201,21 @@ class _Feed:
 
     Args:
         frames: the frames.
-        max_in_flight: how many frames to keep in flight; None: as many as PySDK takes.
+        pace: how fast the runtime is; None: keep as many frames in flight as it takes.
+        max_in_flight: how many frames the runtime takes.
         quiet_timeout_s: after how long without a result the frames end.
 
     """
 
-    def __init__(self, frames: Frames, max_in_flight: int | None, quiet_timeout_s: float) -> None:
+    def __init__(self, frames: Frames, pace: Pace | None, max_in_flight: int, quiet_timeout_s: float) -> None:
         self._frames = frames
+        self._pace = pace
         self._max_in_flight = max_in_flight
         self._quiet_timeout_s = quiet_timeout_s
         self._given_s: deque[float] = deque()  # when each of the frames in flight was given
         self._last_took_s = 0.0
         self._last_result_s = 0.0
+        self._busy_s = 0.0
         self.ended = False
         """Whether the source gives no more frames."""
         self.error: Exception | None = None
@@ -227,6 +225,10 @@ class _Feed:
         """Count a frame as no longer in flight: its result has come."""
         self._last_result_s = time.monotonic()
         self._last_took_s = self._last_result_s - self._given_s.popleft()
+
+    def end_busy(self) -> None:
+        """Take note that the caller has worked on the result that was counted, and takes the next one."""
+        self._busy_s = time.monotonic() - self._last_result_s
 
     def __iter__(self) -> Iterator[tuple[Any, tuple[Frame, float]] | None]:
         self._given_s.clear()
@@ -247,9 +249,9 @@ class _Feed:
             self.ended, self.error = True, error
 
     def _next(self) -> Frame | None:
-        if self._max_in_flight is None or not self._given_s:
+        if self._pace is None or not self._given_s:
             return next(self._frames)
-        if len(self._given_s) < self._max_in_flight:
+        if len(self._given_s) < min(self._pace.in_flight(self._busy_s), self._max_in_flight):
             return self._frames.send(self._poll_s())
         time.sleep(self._poll_s())
         return None

@@ -104,7 +104,7 @@ class Pipeline:
             stage.reset()
         results: list[Result] = []
         try:
-            for result in self._detectors[0].model.infer(feed.frames(), live=live):
+            for result in self._detectors[0].model.infer(feed.frames(), live=live, while_busy=True):
                 given = feed.oldest
                 results.append(given.place(result, len(results)))
                 if len(results) < given.pictures:

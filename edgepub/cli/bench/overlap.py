@@ -12,6 +12,7 @@ from rich.table import Table
 
 from edgepub.camera.inference.loading import load_model
 from edgepub.camera.inference.model import Model
+from edgepub.camera.inference.pace import Pace
 from edgepub.camera.sources.factory import make_source
 from edgepub.camera.sources.gate import Gate
 from edgepub.cli.bench import echo
@@ -55,11 +56,11 @@ def overlap(directory: Path) -> Table:
                 echo.make_model(directory / "overlap-zoo", model["model_name"], SimulateTime_ms=milliseconds)
             cells = []
             with load_model(ModelSettings.model_validate(model)) as loaded:
-                for in_flight in (1, None, _PYSDK_DEFAULT):
-                    tuned = Model(loaded.pysdk, overlaps=True, is_remote=model is served, in_flight=in_flight)
+                for pace in (Pace(1.0, 1.0), None, Pace(_PYSDK_DEFAULT, 1.0)):
+                    tuned = Model(loaded.pysdk, overlaps=True, is_remote=model is served, pace=pace)
                     cells.append(_measure(tuned, video, fps))
-                    if in_flight is None:
-                        cells.append(str(tuned.in_flight))
+                    if pace is None and tuned.pace:
+                        cells.append(str(tuned.pace.in_flight()))
             rows.add_row(f"{name}, {fps} fps", *cells)
     return rows
 
