@@ -87,7 +87,7 @@ pipelines:
     detect: [{model: coco, labels: [car, person]}]
     tiles: {columns: 2, rows: 2, overlap: 0.1, whole: true}
     then:
-      - {on: [car], classify: plates, as: text, detect: null, embed: null, labels: null, margin: 0.1}
+      - {on: [car], classify: plates, as: text, detect: null, regress: null, embed: null, labels: null, margin: 0.1}
 cameras:
   porch:
     source_file: porch_url                 # or source: rtsp://10.0.0.5/stream

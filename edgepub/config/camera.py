@@ -55,8 +55,8 @@ class PublishSettings(Section):
     mode: Literal["always", "changes"] = "always"
     """`always`: publish every result. `changes`: publish only results that differ from the last one published.
 
-    These differences count: another label, number of objects, track or zone; a box that moved by more than 2 % of the
-    frame; a score that changed by more than 0.1."""
+    These differences count: another label, text or settled value; another number of objects, track or zone; a box that
+    moved by more than 2 % of the frame; a score that changed by more than 0.1."""
     every: Annotated[int, Number] = Field(default=1, ge=1, le=1_000_000)
     """Publish only every Nth result. In mode `changes`, a change waits for the next result that is due."""
     max_rate_hz: Annotated[float, Field(gt=0, le=1000), Number] | None = None

@@ -233,8 +233,12 @@ class Settings(NodeSettings):
         """Return the models that a camera's frames are given to, by name."""
         return {name: self.models[name] for name in self.pipeline_of(camera).models}
 
-    def attributes_of(self, camera: CameraSettings) -> list[str]:
-        """Return the names of the attributes that a camera's objects can have."""
-        texts = camera.text_labels
-        stages = self.pipeline_of(camera).then
-        return [*([texts.name] if texts else []), *(stage.name for stage in stages if stage.classify and stage.name)]
+    def attributes_of(self, camera: CameraSettings) -> dict[str, Literal["text", "number"]]:
+        """Return the attributes that a camera's objects can have, by name."""
+        found: dict[str, Literal["text", "number"]] = {}
+        if camera.text_labels:
+            found[camera.text_labels.name] = "text"
+        for stage in self.pipeline_of(camera).then:
+            if stage.name and (stage.classify or stage.regress):
+                found[stage.name] = "number" if stage.regress else "text"
+        return found

@@ -255,10 +255,18 @@ WRONG = [
     ({"pipelines": {"gate": {"detect": []}}}, "pipelines.gate.detect: needs at least one"),
     (
         {"pipelines": {"gate": {"detect": "coco", "then": [{"detect": "coco", "classify": "coco"}]}}},
-        "pipelines.gate.then.0: set one of detect, classify and embed",
+        "pipelines.gate.then.0: set one of detect, classify, regress and embed",
     ),
     (
         {"pipelines": {"gate": {"detect": "coco", "then": [{"classify": "coco"}]}}},
+        "pipelines.gate.then.0: as is missing: the name of the attribute",
+    ),
+    (
+        {"pipelines": {"gate": {"detect": "coco", "then": [{"regress": "cocco", "as": "age"}]}}},
+        "pipelines.gate.then.0.regress: no such model: 'cocco'; did you mean 'coco'?",
+    ),
+    (
+        {"pipelines": {"gate": {"detect": "coco", "then": [{"regress": "coco"}]}}},
         "pipelines.gate.then.0: as is missing: the name of the attribute",
     ),
     (
