@@ -84,10 +84,18 @@ def _make_detectors(value: object) -> object:
     return [{"model": one} if isinstance(one, str) else one for one in values]
 
 
+_Short = Name | DetectorSettings
+Detectors = Annotated[
+    list[DetectorSettings],
+    Field(min_length=1),
+    BeforeValidator(_make_detectors, json_schema_input_type=_Short | Annotated[list[_Short], Field(min_length=1)]),
+]
+
+
 class PipelineSettings(Section):
     """A pipeline. A camera names it in `model`, instead of a model."""
 
-    detect: Annotated[list[DetectorSettings], BeforeValidator(_make_detectors)] = Field(min_length=1)
+    detect: Detectors
     """The models that are applied to the frame: a name, a mapping, or a list of these.
 
     If two of them find the same object, the one with the higher score is kept: the same label, and boxes whose

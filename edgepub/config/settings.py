@@ -19,6 +19,7 @@ from edgepub.config.fields import (
     Number,
     ReadableFile,
     Section,
+    Texts,
     Topic,
     absolute_path,
     default_node_name,
@@ -85,12 +86,12 @@ class ModelSettings(Section):
     metadata: dict[str, Any] | None = Field(default_factory=dict)
     """Anything you like; edgepub does not use it."""
 
-    @field_validator("model_properties", mode="before")
+    @field_validator("model_properties", mode="before", json_schema_input_type=ModelProperties | None)
     @classmethod
     def _accept_null(cls, value: object) -> object:
         return {} if value is None else value
 
-    @field_validator("inference_host_address", mode="before")
+    @field_validator("inference_host_address", mode="before", json_schema_input_type=str | Texts)
     @classmethod
     def _check_servers(cls, value: object) -> object:
         if isinstance(value, str):
