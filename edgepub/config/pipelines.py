@@ -8,6 +8,8 @@ from pydantic import BeforeValidator, Field, model_validator
 from edgepub.config.areas import Labels
 from edgepub.config.fields import Name, Number, Section
 
+_KINDS = ("detect", "classify", "regress", "embed")
+
 
 class DetectorSettings(Section):
     """A model that is applied to the frame, and what to keep of it. Its name alone keeps everything."""
@@ -62,13 +64,18 @@ class StageSettings(Section):
     """How much more than its box is cut out at each side, as a part of the box."""
 
     @property
+    def kind(self) -> str:
+        """What it does: `detect`, `classify`, `regress` or `embed`."""
+        return next(kind for kind in _KINDS if getattr(self, kind))
+
+    @property
     def model(self) -> str:
         """The name of the stage's model."""
-        return self.detect or self.classify or self.regress or self.embed or ""
+        return str(getattr(self, self.kind))
 
     @model_validator(mode="after")
     def _check_kind(self) -> Self:
-        if [self.detect, self.classify, self.regress, self.embed].count(None) != len(("the", "three", "others")):
+        if sum(getattr(self, kind) is not None for kind in _KINDS) != 1:
             raise ValueError("set one of detect, classify, regress and embed")
         if (self.classify or self.regress) and not self.name:
             raise ValueError("as is missing: the name of the attribute")
@@ -133,6 +140,6 @@ def find_model_names(pipelines: object) -> Iterator[tuple[tuple[str | int, ...],
                 yield (*place, "model"), one["model"]
         then = raw.get("then")
         for index, stage in enumerate(then if isinstance(then, list) else []):
-            for key in ("detect", "classify", "regress", "embed"):
+            for key in _KINDS:
                 if isinstance(stage, dict) and isinstance(stage.get(key), str):
                     yield ("pipelines", pipeline, "then", index, key), stage[key]

@@ -136,6 +136,22 @@ def test_a_model_that_gives_no_value_is_counted_and_named(start):
     assert "a value is missing: use a model of regression" in daemon.log
 
 
+def test_labels_that_no_model_gives_are_logged_once(start):
+    then = [{"on": ["cra"], "detect": "plates"}]
+    kinds = {"people": {"labels": ["person", "car"]}, "plates": {"labels": ["plate"]}}
+    scene = {None: [CAR_BOX, PERSON]}
+    pipeline = {"detect": {"model": "people", "labels": ["person", "car", "bus"]}, "then": then}
+    reader, daemon = start([scene] * 50, pipeline, kinds=kinds, labels=["person", "plaet"])
+    last(reader)
+    assert daemon.terminate() == 0
+    warnings = [line for line in daemon.log.splitlines() if "no label" in line]
+    assert [line.partition(" cam: ")[2] for line in warnings] == [
+        "pipelines.gate.detect.0.labels: the model has no label 'bus'; it has: person, car",
+        "pipelines.gate.then.0.on: the models before it give no label 'cra'; did you mean 'car'?",
+        "its models give no label 'plaet'; did you mean 'plate'?",
+    ]
+
+
 def test_without_tracking_every_frame_is_asked(start):
     scene = {None: [CAR_BOX], CAR: [{"label": "B-AB 123", "score": 0.75}]}
     then = [{"on": ["car"], "classify": "reader", "as": "text"}]

@@ -80,11 +80,10 @@ class Pipeline:
         return self._detectors[0].model.server
 
     @property
-    def labels(self) -> list[str]:
-        """The labels of its objects; empty if one of its models does not list them."""
-        models = [*(one.model for one in self._detectors), *(one.model for one in self._stages if one.detects)]
-        labels = [model.labels for model in models]
-        return [label for some in labels for label in some] if all(labels) else []
+    def labels_by_model(self) -> dict[str, list[str]]:
+        """The labels of the models that find objects, by the model's name; empty if it does not list them."""
+        labels = {stage.name: stage.model.labels for stage in self._stages if stage.detects}
+        return labels | {detector.name: detector.model.labels for detector in self._detectors}
 
     def infer(self, frames: Frames, *, live: bool) -> Iterator[Result]:
         """Yield the result of each frame, in order; see `Model.infer`."""

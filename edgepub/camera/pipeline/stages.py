@@ -137,6 +137,11 @@ class Stage:
         self._failed_until_s = -inf
 
     @property
+    def name(self) -> str:
+        """The name of its model."""
+        return self._settings.model
+
+    @property
     def detects(self) -> bool:
         """Whether it finds objects in objects."""
         return self._settings.detect is not None
