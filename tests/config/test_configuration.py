@@ -276,6 +276,14 @@ WRONG = [
     ({"pipelines": {"coco": {"detect": "coco"}}}, "pipelines.coco: is also the name of a model: rename it"),
     ({"pipelines": {"gate": {"detect": "coco", "than": []}}}, "pipelines.gate.than: unknown key; did you mean 'then'?"),
     (
+        {"pipelines": {"gate": {"detect": "coco", "then": [{"regres": "coco", "as": "age"}]}}},
+        "pipelines.gate.then.0.regres: unknown key; did you mean 'regress'?",
+    ),
+    (
+        {"pipelines": {"gate": {"detect": {"model": "coco", "lables": ["car"]}}}},
+        "pipelines.gate.detect.0.lables: unknown key; did you mean 'labels'?",
+    ),
+    (
         {
             "pipelines": {"gate": {"detect": "coco"}},
             "cameras__porch__model": "gate",

@@ -77,7 +77,7 @@ class Model:
     @property
     def labels(self) -> list[str]:
         """The labels of its objects; empty if the model does not list them."""
-        return list(self.pysdk.label_dictionary.values())
+        return [label for label in self.pysdk.label_dictionary.values() if label]
 
     def infer(self, frames: Frames, *, live: bool) -> Iterator[Result]:
         """Yield the result of each frame, in order.

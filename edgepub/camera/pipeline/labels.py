@@ -7,6 +7,8 @@ from edgepub.config.pipelines import DetectorSettings, PipelineSettings, StageSe
 
 LabelsByModel = Mapping[str, Sequence[str]]
 """The labels of models, by the model's name. A model that is missing here, or has none, does not list them."""
+_MADE_HERE = frozenset({"hand", "mask", "pose", "result"})
+"""Labels of objects for which a model gives none, whatever labels it lists."""
 _MAX_SHOWN = 10
 
 
@@ -66,6 +68,6 @@ def _find_unknown(
 ) -> Iterator[str]:
     """Yield an error text for each label that is not among the known ones; None: it is not known which there are."""
     for label in labels or ():
-        if known is not None and label not in known:
+        if known is not None and label not in known and label not in _MADE_HERE:
             shown = ", ".join(known[:_MAX_SHOWN]) + ", ..." * (len(known) > _MAX_SHOWN)
             yield f"{they_have} no label {label!r}" + (did_you_mean(label, known) or f"; {have}: {shown or 'none'}")
