@@ -74,8 +74,11 @@ def label_colour(label: str) -> Colour:
 
 
 def describe(detection: Mapping[str, Any]) -> str:
-    """Return what is written at a detection: its label, its texts, and its score."""
-    texts = [attribute["label"] for attribute in detection.get("attributes", {}).values()]
+    """Return what is written at a detection: its label, its texts and values, and its score."""
+    texts = [
+        attribute["label"] if "label" in attribute else f"{name} {attribute['value']:.4g}"
+        for name, attribute in detection.get("attributes", {}).items()
+    ]
     if "text" in detection:
         texts.append(detection["text"])
     if "handedness" in detection:

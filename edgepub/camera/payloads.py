@@ -86,13 +86,13 @@ def build_event(occurrence: Occurrence, snapshot: int | None, identity: Mapping[
 
     """
     moment, detection = occurrence.sighting
-    known = detection["attributes"][occurrence.attribute] if occurrence.attribute else None
+    known = detection["attributes"][occurrence.attribute] if occurrence.attribute else {}
     optional = {
         "zone": occurrence.zone,
         "line": occurrence.line,
         "direction": occurrence.direction,
         "attribute": occurrence.attribute,
-        "value": None if known is None else known["label"],
+        "value": known.get("label", known.get("value")),
         "dwell_s": None if occurrence.dwell_s is None else round(occurrence.dwell_s, 3),
         "snapshot": snapshot,
     }
@@ -106,7 +106,7 @@ def build_event(occurrence: Occurrence, snapshot: int | None, identity: Mapping[
             "label": detection["label"],
             "track_id": detection["track_id"],
             **{key: value for key, value in optional.items() if value is not None},
-            "score": detection["score"] if known is None else known["score"],
+            "score": known.get("score", detection["score"]),
             "bbox": detection["bbox"],
             "bbox_norm": detection["bbox_norm"],
             "frame": moment.frame,

@@ -194,7 +194,7 @@ class Reporter:
             return
         if payload["event_type"] == "recognized":
             self._outbox.put(
-                state_message(self._topics.attribute(self._camera, payload["attribute"]), payload["value"])
+                state_message(self._topics.attribute(self._camera, payload["attribute"]), str(payload["value"]))
             )
         topic = self._events_topic
         self._outbox.put_numbered(topic, lambda seq: event_message(topic, event.encode(payload, seq), _EVENT))

@@ -165,9 +165,12 @@ def _are_alike(one: Mapping[str, Any], other: Mapping[str, Any], distance: float
 
 
 def _kind(detection: Mapping[str, Any]) -> tuple[Any, ...]:
-    texts = [attribute["label"] for attribute in detection.get("attributes", {}).values()]
+    attributes = [
+        attribute.get("label", attribute.get("value") if attribute.get("settled") else None)  # others change each time
+        for attribute in detection.get("attributes", {}).values()
+    ]
     zones = frozenset(detection.get("zones", ()))
-    return detection["label"], detection.get("track_id"), zones, detection.get("text"), *texts
+    return detection["label"], detection.get("track_id"), zones, detection.get("text"), *attributes
 
 
 def _distance(one: Mapping[str, Any], other: Mapping[str, Any]) -> float:

@@ -7,23 +7,18 @@ import queue
 import threading
 import time
 from collections.abc import Callable, Iterator
-from typing import Any
-
-import numpy as np
-from numpy.typing import NDArray
 
 from edgepub.camera.environment import prepare_environment
-from edgepub.camera.frames import Frame, Frames, Result
-from edgepub.camera.inference.loading import load_model
-from edgepub.camera.inference.model import find_unknown_labels
+from edgepub.camera.frames import Frame, Frames
 from edgepub.camera.inference_thread import WARM_UP_TIMEOUT_S
-from edgepub.camera.results.objects import MAX_OBJECTS, Wanted, read_objects
+from edgepub.camera.pipeline.labels import LabelsByModel, find_unknown_of_camera, find_unknown_of_pipeline
 from edgepub.camera.sources.cost import describe_cost
 from edgepub.camera.sources.factory import make_source
 from edgepub.camera.sources.gate import Gate
+from edgepub.cli.model_check import check_model, find_use
 from edgepub.config.camera import CameraSettings
 from edgepub.config.secrets import read_broker_password
-from edgepub.config.settings import ModelSettings, Settings
+from edgepub.config.settings import Settings
 from edgepub.core.errors import EdgepubError, SourceError
 from edgepub.core.redaction import redact_line
 from edgepub.mqtt import connection
@@ -40,7 +35,7 @@ def inspect(settings: Settings) -> Iterator[_Outcome]:
     """Yield for the broker, each source and each model whether it works, with a line of text.
 
     All sources are opened at the same time. Models are loaded one after the other, at each of their AI servers, and run
-    on a frame of one of their cameras if there is one.
+    on a frame of one of their cameras if there is one. Then come the configured labels that no model has.
     """
     prepare_environment()
     yield _start_check(
@@ -53,15 +48,25 @@ def inspect(settings: Settings) -> Iterator[_Outcome]:
     ]
     for wait_for_outcome in sources:
         yield wait_for_outcome()
+    labels: dict[str, list[str]] = {}
     for name, model in settings.models.items():
-        labels = {key: camera.model_labels for key, camera in settings.cameras.items() if camera.model == name}
-        frame = next((frames[camera] for camera in labels if camera in frames), None)
-        label_errors: list[str] = []
+        use = find_use(name, settings)
+        frame = next((frames[camera] for camera in use.cameras if camera in frames), None)
         for address in model.inference_hosts:
             subject = f"model {name}" + (f" at {address}" if len(model.inference_hosts) > 1 else "")
-            run = functools.partial(_run_model, model, address, frame, labels, label_errors)
+            run = functools.partial(check_model, name, model, address, use, frame, labels)
             yield _start_check(WARM_UP_TIMEOUT_S, subject, run)()
-        yield from ((False, line) for line in dict.fromkeys(label_errors))
+    yield from ((False, f"{key}: FAILED: {why}") for key, why in _find_unknown_labels(settings, labels))
+
+
+def _find_unknown_labels(settings: Settings, known: LabelsByModel) -> Iterator[tuple[str, str]]:
+    """Yield the place and an error text for each configured label that the models lack."""
+    for name, pipeline in settings.pipelines.items():
+        for key, why in find_unknown_of_pipeline(pipeline, known):
+            yield f"pipelines.{name}.{key}", why
+    for name, camera in settings.cameras.items():
+        for why in find_unknown_of_camera(camera.model_labels, settings.pipeline_of(camera), known):
+            yield name, why
 
 
 def _start_check(timeout_s: float, subject: str, work: Callable[[], str]) -> Callable[[], _Outcome]:
@@ -124,42 +129,3 @@ def _wait_for_cost(frames: Frames, metrics: CameraMetrics) -> None:
     with contextlib.suppress(SourceError, StopIteration):
         while metrics.decoding_cost is None and time.monotonic() < end_s:
             frames.send(_POLL_S)
-
-
-def _run_model(
-    settings: ModelSettings, address: str, frame: Frame | None, labels: dict[str, list[str]], label_errors: list[str]
-) -> str:
-    """Load a model at an address, run it on a frame, and describe it.
-
-    Append to `label_errors` the configured labels that it lacks.
-    """
-    image = np.zeros((480, 640, 3), np.uint8) if frame is None else frame.image
-    with load_model(settings, address) as model:
-        for _ in model.infer(_one_frame(image), live=False):  # some runtimes load or compile only now
-            break
-        began_s = time.monotonic()
-        result = next(model.infer(_one_frame(image), live=False), None)
-        took_ms = 1000 * (time.monotonic() - began_s)
-        for camera, configured in labels.items():
-            label_errors += [f"{camera}: FAILED: {line}" for line in find_unknown_labels(configured, model.labels)]
-        return "; ".join([f"{model.device}, {took_ms:.0f} ms per frame", *_describe_objects(result)])
-
-
-def _describe_objects(result: Result | None) -> Iterator[str]:
-    """Yield what edgepub would drop of a result.
-
-    Raises:
-        InvalidResultError: all of it.
-
-    """
-    if result is None:
-        raise EdgepubError("gives no result")
-    objects = read_objects(result, Wanted())
-    for what, number in objects.invalid.items():
-        yield f"invalid objects: {number}: {what}"
-    if objects.too_many:
-        yield f"more than {MAX_OBJECTS} objects: the best are kept"
-
-
-def _one_frame(image: NDArray[Any]) -> Frames:
-    yield Frame(image, 1, time.time(), time.monotonic(), 0.0)

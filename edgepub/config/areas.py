@@ -8,12 +8,13 @@ from pydantic import BeforeValidator, Field, model_validator
 from edgepub.config.fields import Name, Section
 
 
-def _is_number(value: object) -> bool:
+def is_number(value: object) -> bool:
+    """Return whether this is a number, and not what YAML reads `yes` as."""
     return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 def _check_point(value: object) -> object:
-    if not isinstance(value, list | tuple) or len(value) != len(("x", "y")) or not all(map(_is_number, value)):
+    if not isinstance(value, list | tuple) or len(value) != len(("x", "y")) or not all(map(is_number, value)):
         raise ValueError("a point is [x, y]")
     if not all(0 <= coordinate <= 1 for coordinate in value):
         raise ValueError("a point is [x, y] in fractions of the frame, 0 to 1, not in pixels")

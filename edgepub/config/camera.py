@@ -14,10 +14,10 @@ from pydantic import (
     model_validator,
 )
 
-from edgepub.config.areas import Areas, Label, Labels, Lines, Zones
+from edgepub.config.areas import Areas, Fraction, Label, Labels, Lines, Zones, is_number
 from edgepub.config.capture import CaptureSettings
-from edgepub.config.fields import Name, Number, ReadableFile, Section
-from edgepub.config.source import Source, Webcam, find_encoded, resolve_source
+from edgepub.config.fields import Name, Number, ReadableFile, Section, Texts
+from edgepub.config.source import Source, Webcam, WebcamNumber, find_encoded, resolve_source
 from edgepub.config.text_file import read_text
 
 # The bounds come before `Number`: after it, they would be missing in the JSON Schema.
@@ -37,7 +37,7 @@ def _check_included(key: str) -> str:
 def _check_region(value: object) -> object:
     if not isinstance(value, list | tuple) or len(value) != len(("x1", "y1", "x2", "y2")):
         raise ValueError("a region is [x1, y1, x2, y2]")
-    if not all(isinstance(number, int | float) and 0 <= number <= 1 for number in value):
+    if not all(is_number(number) and 0 <= number <= 1 for number in value):
         raise ValueError("a region is [x1, y1, x2, y2] in fractions of the frame, 0 to 1, not in pixels")
     x1, y1, x2, y2 = value
     if x2 - x1 < _MIN_REGION or y2 - y1 < _MIN_REGION:
@@ -45,7 +45,7 @@ def _check_region(value: object) -> object:
     return value
 
 
-Region = Annotated[tuple[float, float, float, float], BeforeValidator(_check_region)]
+Region = Annotated[tuple[Fraction, Fraction, Fraction, Fraction], BeforeValidator(_check_region)]
 IncludedKey = Annotated[str, Field(min_length=1, max_length=64), AfterValidator(_check_included)]
 
 
@@ -55,8 +55,8 @@ class PublishSettings(Section):
     mode: Literal["always", "changes"] = "always"
     """`always`: publish every result. `changes`: publish only results that differ from the last one published.
 
-    These differences count: another label, number of objects, track or zone; a box that moved by more than 2 % of the
-    frame; a score that changed by more than 0.1."""
+    These differences count: another label, text or settled value; another number of objects, track or zone; a box that
+    moved by more than 2 % of the frame; a score that changed by more than 0.1."""
     every: Annotated[int, Number] = Field(default=1, ge=1, le=1_000_000)
     """Publish only every Nth result. In mode `changes`, a change waits for the next result that is due."""
     max_rate_hz: Annotated[float, Field(gt=0, le=1000), Number] | None = None
@@ -170,7 +170,7 @@ class CameraSettings(Section):
     """Lines by name. Each crossing is an event."""
     snapshot: SnapshotSettings = SnapshotSettings()
 
-    @field_validator("source", mode="before")
+    @field_validator("source", mode="before", json_schema_input_type=str | WebcamNumber | Texts)
     @classmethod
     def _resolve(cls, value: object, info: ValidationInfo) -> object:
         source = resolve_source(value, info)

@@ -104,9 +104,9 @@ def _keys_at(key_path: tuple[str | int, ...], root: type[BaseModel]) -> Iterable
     parts = iter(key_path)
     for part in parts:
         annotation = section.model_fields[str(part)].annotation
-        if get_origin(annotation) is dict:  # a dict of sections by name
+        if get_origin(annotation) in {dict, list}:  # sections by name, or in a row
             next(parts, None)
-            annotation = get_args(annotation)[1]
+            annotation = get_args(annotation)[-1]
         if not (isinstance(annotation, type) and issubclass(annotation, BaseModel)):
             return ()
         section = annotation

@@ -178,8 +178,10 @@ def _normalize_host_name(value: str) -> str:
 
 Name = Annotated[str, AfterValidator(_check_name)]
 HostName = Annotated[str, AfterValidator(_normalize_host_name)]
-ListenAddress = Annotated[str, BeforeValidator(_parse_listen_address)]
+Port = Annotated[int, Field(ge=1, le=65_535)]
+ListenAddress = Annotated[str, BeforeValidator(_parse_listen_address, json_schema_input_type=str | Port)]
 CameraName = Annotated[str, AfterValidator(_check_camera_name)]
+Texts = Annotated[list[Annotated[str, Field(min_length=1)]], Field(min_length=1)]
 MqttText = Annotated[str, Field(min_length=1), AfterValidator(check_mqtt_text)]
 ClientId = Annotated[str, Field(min_length=1, max_length=256), AfterValidator(check_mqtt_text)]
 Topic = Annotated[str, Field(min_length=1, max_length=256), AfterValidator(_check_topic)]

@@ -8,6 +8,7 @@ from pydantic import Field, SecretStr, field_validator, model_validator
 from edgepub.config.fields import BrokerUrl, ClientId, MqttText, Number, ReadableFile, Section, Topic
 
 Retain = Literal["auto", "true", "false"]
+Protocol = Literal["auto", "5", "3.1.1"]
 
 
 class TlsSettings(Section):
@@ -49,7 +50,7 @@ class MqttSettings(Section):
     """A file that contains the password and nothing else."""
     client_id: ClientId | None = None
     """The MQTT client identifier, which must be unique on the broker; null: `edgepub-<node>`."""
-    protocol: Literal["auto", "5", "3.1.1"] = "auto"
+    protocol: Protocol = "auto"
     """The MQTT version. `auto`: try 5, then 3.1.1 if the broker refuses 5."""
     keepalive_s: Annotated[int, Number] = Field(default=15, ge=1, le=65535)
     """MQTT keepalive: after this many seconds without traffic, client and broker check the connection."""
@@ -62,12 +63,12 @@ class MqttSettings(Section):
     tls: TlsSettings = TlsSettings()
     """Only for `mqtts://` and `wss://`."""
 
-    @field_validator("protocol", mode="before")
+    @field_validator("protocol", mode="before", json_schema_input_type=Literal[Protocol, 5])
     @classmethod
     def _accept_a_number(cls, value: object) -> object:
         return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
 
-    @field_validator("retain", mode="before")
+    @field_validator("retain", mode="before", json_schema_input_type=Literal[Retain, True, False])
     @classmethod
     def _accept_a_boolean(cls, value: object) -> object:
         return str(value).lower() if isinstance(value, bool) else value

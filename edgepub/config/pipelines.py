@@ -8,6 +8,8 @@ from pydantic import BeforeValidator, Field, model_validator
 from edgepub.config.areas import Labels
 from edgepub.config.fields import Name, Number, Section
 
+_KINDS = ("detect", "classify", "regress", "embed")
+
 
 class DetectorSettings(Section):
     """A model that is applied to the frame, and what to keep of it. Its name alone keeps everything."""
@@ -34,7 +36,7 @@ class TilesSettings(Section):
 class StageSettings(Section):
     """A model that is applied to the objects that were found, each cut out of the frame.
 
-    Set one of `detect`, `classify` and `embed`.
+    Set one of `detect`, `classify`, `regress` and `embed`.
     """
 
     on: Labels | None = None
@@ -46,6 +48,10 @@ class StageSettings(Section):
 
     With tracking, it is asked a few times for each object: when the object is new, when it is seen better, and until
     three answers agree."""
+    regress: Name | None = None
+    """A model that gives a value of them, such as an age. It becomes an attribute that is a number.
+
+    With tracking, it is asked as `classify` is, five times for each object; the median counts."""
     embed: Name | None = None
     """A model that gives an embedding of them. It is asked when an object is new, and when it is seen better.
 
@@ -53,25 +59,30 @@ class StageSettings(Section):
     labels: Labels | None = None
     """For `detect`: keep only objects with one of these labels; null: all labels."""
     name: Name | None = Field(default=None, alias="as")
-    """For `classify`: the name of the attribute, `detections[].attributes.<name>`. Required there."""
+    """For `classify` and `regress`: the name of the attribute, `detections[].attributes.<name>`. Required there."""
     margin: Annotated[float, Number] = Field(default=0, ge=0, le=1)
     """How much more than its box is cut out at each side, as a part of the box."""
 
     @property
+    def kind(self) -> str:
+        """What it does: `detect`, `classify`, `regress` or `embed`."""
+        return next(kind for kind in _KINDS if getattr(self, kind))
+
+    @property
     def model(self) -> str:
         """The name of the stage's model."""
-        return self.detect or self.classify or self.embed or ""
+        return str(getattr(self, self.kind))
 
     @model_validator(mode="after")
     def _check_kind(self) -> Self:
-        if [self.detect, self.classify, self.embed].count(None) != len(("the", "others")):
-            raise ValueError("set one of detect, classify and embed")
-        if self.classify and not self.name:
+        if sum(getattr(self, kind) is not None for kind in _KINDS) != 1:
+            raise ValueError("set one of detect, classify, regress and embed")
+        if (self.classify or self.regress) and not self.name:
             raise ValueError("as is missing: the name of the attribute")
         if self.labels and not self.detect:
             raise ValueError("labels is for detect only: remove it")
         if self.detect and self.name:
-            raise ValueError("as is for classify only: remove it")
+            raise ValueError("as is for classify and regress only: remove it")
         return self
 
 
@@ -80,10 +91,18 @@ def _make_detectors(value: object) -> object:
     return [{"model": one} if isinstance(one, str) else one for one in values]
 
 
+_Short = Name | DetectorSettings
+Detectors = Annotated[
+    list[DetectorSettings],
+    Field(min_length=1),
+    BeforeValidator(_make_detectors, json_schema_input_type=_Short | Annotated[list[_Short], Field(min_length=1)]),
+]
+
+
 class PipelineSettings(Section):
     """A pipeline. A camera names it in `model`, instead of a model."""
 
-    detect: Annotated[list[DetectorSettings], BeforeValidator(_make_detectors)] = Field(min_length=1)
+    detect: Detectors
     """The models that are applied to the frame: a name, a mapping, or a list of these.
 
     If two of them find the same object, the one with the higher score is kept: the same label, and boxes whose
@@ -101,7 +120,7 @@ class PipelineSettings(Section):
 
     @model_validator(mode="after")
     def _check_stages(self) -> Self:
-        names = [stage.name for stage in self.then if stage.classify]
+        names = [stage.name for stage in self.then if stage.classify or stage.regress]
         if double := next((name for name in names if names.count(name) > 1), None):
             raise ValueError(f"two stages with as: {double}: give each its own name")
         return self
@@ -121,6 +140,6 @@ def find_model_names(pipelines: object) -> Iterator[tuple[tuple[str | int, ...],
                 yield (*place, "model"), one["model"]
         then = raw.get("then")
         for index, stage in enumerate(then if isinstance(then, list) else []):
-            for key in ("detect", "classify", "embed"):
+            for key in _KINDS:
                 if isinstance(stage, dict) and isinstance(stage.get(key), str):
                     yield ("pipelines", pipeline, "then", index, key), stage[key]

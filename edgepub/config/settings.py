@@ -19,6 +19,7 @@ from edgepub.config.fields import (
     Number,
     ReadableFile,
     Section,
+    Texts,
     Topic,
     absolute_path,
     default_node_name,
@@ -85,12 +86,12 @@ class ModelSettings(Section):
     metadata: dict[str, Any] | None = Field(default_factory=dict)
     """Anything you like; edgepub does not use it."""
 
-    @field_validator("model_properties", mode="before")
+    @field_validator("model_properties", mode="before", json_schema_input_type=ModelProperties | None)
     @classmethod
     def _accept_null(cls, value: object) -> object:
         return {} if value is None else value
 
-    @field_validator("inference_host_address", mode="before")
+    @field_validator("inference_host_address", mode="before", json_schema_input_type=str | Texts)
     @classmethod
     def _check_servers(cls, value: object) -> object:
         if isinstance(value, str):
@@ -233,8 +234,12 @@ class Settings(NodeSettings):
         """Return the models that a camera's frames are given to, by name."""
         return {name: self.models[name] for name in self.pipeline_of(camera).models}
 
-    def attributes_of(self, camera: CameraSettings) -> list[str]:
-        """Return the names of the attributes that a camera's objects can have."""
-        texts = camera.text_labels
-        stages = self.pipeline_of(camera).then
-        return [*([texts.name] if texts else []), *(stage.name for stage in stages if stage.classify and stage.name)]
+    def attributes_of(self, camera: CameraSettings) -> dict[str, Literal["text", "number"]]:
+        """Return the attributes that a camera's objects can have, by name."""
+        found: dict[str, Literal["text", "number"]] = {}
+        if camera.text_labels:
+            found[camera.text_labels.name] = "text"
+        for stage in self.pipeline_of(camera).then:
+            if stage.name and (stage.classify or stage.regress):
+                found[stage.name] = "number" if stage.regress else "text"
+        return found

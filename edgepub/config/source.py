@@ -2,10 +2,10 @@
 
 import re
 from pathlib import Path
-from typing import NamedTuple
+from typing import Annotated, NamedTuple
 from urllib.parse import quote
 
-from pydantic import ValidationInfo
+from pydantic import Field, ValidationInfo
 
 from edgepub.config.fields import absolute_path
 
@@ -68,6 +68,7 @@ class Webcam(NamedTuple):
         return f"webcam {number}" if _WEBCAM.fullmatch(number) else str(self.device)
 
 
+WebcamNumber = Annotated[int, Field(ge=0, le=_MAX_WEBCAM)]
 Source = str | Path | Webcam | RpiCamera | list[str]
 """A URL, the absolute path of a file, a webcam, a Raspberry Pi's camera, or a command."""
 

@@ -4,7 +4,7 @@ import contextlib
 import functools
 import itertools
 import logging
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 from edgepub.camera.analysis.analysis import Analysis, make_tracker
@@ -12,8 +12,9 @@ from edgepub.camera.attention import Attention
 from edgepub.camera.controls import Controls, read_setting
 from edgepub.camera.counts import ObjectCounts
 from edgepub.camera.failover import Failover
-from edgepub.camera.inference.model import Model, find_unknown_labels
+from edgepub.camera.inference.model import Model
 from edgepub.camera.payloads import DetectionsBuilder
+from edgepub.camera.pipeline.labels import LabelsByModel, find_unknown_of_camera, find_unknown_of_pipeline
 from edgepub.camera.pipeline.loading import load_pipeline
 from edgepub.camera.pipeline.pipeline import Pipeline
 from edgepub.camera.reporter import Reporter
@@ -203,13 +204,18 @@ class CameraWiring:
         track_ids: Iterator[int],
         state: CameraState,
     ) -> Callable[[int], contextlib.AbstractContextManager[Model | Pipeline]]:
-        def current_labels() -> Sequence[str]:  # zones that were edited since may name others
-            return self._in_force.settings.cameras.get(name, settings).model_labels
-
         in_force, log = self._in_force.settings, camera_logger(_log, name)
+        pipeline = in_force.pipeline_of(settings)
+
+        def find_unknown_labels(known: LabelsByModel) -> Iterator[str]:
+            for key, why in find_unknown_of_pipeline(pipeline, known):
+                yield f"pipelines.{settings.model}.{key}: {why}"
+            current = self._in_force.settings.cameras.get(name, settings)  # zones that were edited since name others
+            yield from find_unknown_of_camera(current.model_labels, pipeline, known)
+
         load = functools.partial(
             load_pipeline,
-            in_force.pipeline_of(settings),
+            pipeline,
             in_force.models_of(settings),
             settings.region,
             lambda: builder.wanted,
@@ -219,7 +225,9 @@ class CameraWiring:
             log,
             with_embeddings="embedding" in settings.include,
         )
-        return functools.partial(_load_checked, load, current_labels, state, self._on_new_server, log)
+        return functools.partial(
+            _load_checked, load, pipeline.detect[0].model, find_unknown_labels, state, self._on_new_server, log
+        )
 
 
 def _wanted_objects(settings: CameraSettings, min_score: float) -> Wanted:
@@ -235,18 +243,23 @@ def _wanted_objects(settings: CameraSettings, min_score: float) -> Wanted:
 @contextlib.contextmanager
 def _load_checked(
     load: Callable[[int], contextlib.AbstractContextManager[Model | Pipeline]],
-    labels: Callable[[], Sequence[str]],
+    name: str,
+    find_unknown_labels: Callable[[LabelsByModel], Iterable[str]],
     state: CameraState,
     on_new_server: Callable[[], None],
     log: CameraLogger,
     turn: int,
 ) -> Iterator[Model | Pipeline]:
-    """Load the models, each at the AI server whose turn it is, and warn of labels that they do not know."""
+    """Load the models, each at the AI server whose turn it is, and warn of labels that they do not know.
+
+    `name` is that of the only model, if it is alone.
+    """
     with load(turn) as model:
         state.device, state.is_remote = model.device, model.is_remote
         if model.server != state.server:
             state.server = model.server
             on_new_server()
-        for line in find_unknown_labels(labels(), model.labels):
+        known = model.labels_by_model if isinstance(model, Pipeline) else {name: model.labels}
+        for line in find_unknown_labels(known):
             log.warning("%s", line)
         yield model

@@ -5,7 +5,7 @@ https://developers.home-assistant.io/docs/core/entity.
 """
 
 import re
-from collections.abc import Container, Iterable, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from typing import NamedTuple, get_args
 
 from edgepub.config.camera import CameraSettings
@@ -128,21 +128,22 @@ def _build_camera(name: str, camera: CameraSettings, topics: Topics) -> Device:
 
 
 def _add_attributes(
-    device: Device, camera: str, names: Sequence[str], topics: Topics, known_topics: Iterable[str]
+    device: Device, camera: str, kinds: Mapping[str, str], topics: Topics, known_topics: Iterable[str]
 ) -> None:
     """Add a sensor for what is recognized, and remove those of attributes that are no longer configured."""
-    keys = dict.fromkeys(f"attributes/{name}" for name in names)
+    keys = {f"attributes/{name}": kind for name, kind in kinds.items()}
     for topic in known_topics:
         prefix, _, below = topic.rpartition(f"/{topics.node}/{camera}/")
         if prefix and below.startswith("attributes/") and below not in keys:
-            if any(below.startswith(f"{key}_") for key in keys):  # of a model with several classifiers
-                keys[below] = None
+            of = [key for key in keys if below.startswith(f"{key}_")]  # of a model with several outputs
+            if of:
+                keys[below] = keys[max(of, key=len)]
             else:
                 device.remove("sensor", below)
-    for key in keys:
+    for key, kind in keys.items():
         name = key.removeprefix("attributes/")
-        options = {"state_topic": topics.attribute(camera, name), "icon": "mdi:card-text-outline"}
-        device.add("sensor", key, _display_name(name), **options)
+        options = {"icon": "mdi:numeric", **_MEASUREMENT} if kind == "number" else {"icon": "mdi:card-text-outline"}
+        device.add("sensor", key, _display_name(name), state_topic=topics.attribute(camera, name), **options)
 
 
 def _add_stages(device: Device, name: str, camera: CameraSettings, settings: Settings, topics: Topics) -> None:

@@ -98,7 +98,7 @@ def _is_produced(
     match levels:
         case [name]:
             return name in _NODE_TOPICS
-        case [camera, "attributes", name] if camera in places:  # a model with several classifiers adds its own endings
+        case [camera, "attributes", name] if camera in places:  # a model with several outputs adds its own endings
             return any(name == own or name.startswith(f"{own}_") for own in attributes.get(camera, ()))
         case [camera, *below] if camera in places:
             return _is_produced_by(places[camera], below)

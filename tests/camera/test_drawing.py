@@ -78,6 +78,7 @@ def test_points_are_at_their_place_in_a_smaller_picture():
     [
         ({}, "thing 0.90"),
         ({"attributes": {"text": {"label": "B-AB 123", "score": 0.9}}}, "thing B-AB 123 0.90"),
+        ({"attributes": {"age": {"value": 34.1834, "settled": True}}}, "thing age 34.18 0.90"),
         ({"text": "EXIT"}, "thing EXIT 0.90"),
         ({"handedness": 0.9}, "thing right 0.90"),
         ({"handedness": 0.1}, "thing left 0.90"),

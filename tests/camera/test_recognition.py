@@ -1,6 +1,6 @@
 """Attributes of tracks: when a model is asked, and when its answers are settled."""
 
-from edgepub.camera.analysis.recognition import MAX_ANSWERS, MIN_VOTES, Answer, Recognition
+from edgepub.camera.analysis.recognition import MAX_ANSWERS, MIN_VOTES, SETTLING_VALUES, Answer, Recognition, Value
 
 
 def answer(recognition, *labels, name="text", start_s=0.0):
@@ -48,3 +48,21 @@ def test_each_track_has_its_own_answers_and_is_forgotten_after_a_minute():
     recognition.see({1}, 0.0)
     recognition.see({2}, 61.0)
     assert recognition.attributes(1) == {}
+
+
+def test_of_values_the_median_counts_and_is_settled_after_a_few():
+    recognition = Recognition()
+    for number, age in enumerate([34.0, 2.0, 36.0, 99.0]):
+        recognition.add(1, "age", Value(age), 0.1, number)
+    assert recognition.attributes(1) == {"age": {"value": 35.0, "settled": False}}
+    recognition.add(1, "age", Value(35.5), 0.1, SETTLING_VALUES)
+    assert recognition.attributes(1) == {"age": {"value": 35.5, "settled": True}}
+    assert not recognition.wants(1, "age", 9.0, 100.0)
+    recognition.add(1, "age", Value(1.0), 0.1, 100.0)
+    assert recognition.attributes(1)["age"]["value"] == 35.5
+
+
+def test_a_value_of_zero_is_one():
+    recognition = Recognition()
+    recognition.add(1, "smile", Value(0.0), 0.1, 0.0)
+    assert recognition.attributes(1) == {"smile": {"value": 0.0, "settled": False}}

@@ -18,6 +18,10 @@ def thing(label="person", at=0.5, score=0.9, **more):
 EMPTY, PERSON, CAR = [], [thing()], [thing("car")]
 
 
+def aged(value, *, settled):
+    return thing(attributes={"age": {"value": value, "settled": settled}})
+
+
 def run(settings, results, fps=25.0):
     """Offer results at an even rate; return (moment, result) of each published one, and the reasons for the others."""
     sampler = Sampler(PublishSettings(**settings))
@@ -123,6 +127,10 @@ def test_every_delays_a_change_in_mode_changes():
         ([thing(zones=["a", "b"])], [thing(zones=["b", "a"])], False),
         ([thing(zones=["a"])], [thing(zones=[])], True),
         ([thing(zones=["a"])], [thing()], True),
+        ([aged(34, settled=False)], [aged(35, settled=False)], False),  # of each frame another
+        ([aged(34, settled=False)], [aged(34, settled=True)], True),
+        ([aged(34, settled=True)], [aged(35, settled=True)], True),
+        ([thing()], [aged(34, settled=False)], True),
     ],
 )
 def test_what_a_change_is(before, now, changed):

@@ -1,6 +1,7 @@
 """The commands, their output and their exit codes."""
 
 import json
+import re
 import subprocess
 import sys
 
@@ -229,6 +230,82 @@ def test_check_connect_finds_labels_that_the_model_lacks(cli, studio, mosquitto,
         "cam: FAILED: the model has no label 'Face'; did you mean 'face'?",
         "cam: FAILED: the model has no label 'car'; it has: face",
     ]
+
+
+@pytest.fixture
+def with_a_pipeline(studio, mosquitto, tmp_path):
+    """Return a function that writes a configuration with a pipeline of echo models, and returns its path."""
+
+    def write(pipeline, results, kinds=None, **camera):
+        source = studio.video([results] * 3)
+        settings = studio.settings(mosquitto.url, source, model="gate", **camera)
+        labels = {"people": ["person", "car"], "plates": ["plate"], "reader": ["text"]}
+        named = [name for name in labels if name in str(pipeline)]
+        settings["models"] = {
+            name: studio.model(name, labels=labels[name], **(kinds or {}).get(name, {})) for name in named
+        }
+        settings["pipelines"] = {"gate": pipeline}
+        path = tmp_path / "edgepub.yaml"
+        path.write_text(yaml.safe_dump(settings))
+        return path
+
+    return write
+
+
+@pytest.mark.mosquitto
+def test_check_connect_runs_each_model_of_a_pipeline_on_a_picture_of_its_size(cli, with_a_pipeline):
+    then = [{"on": ["car"], "detect": "plates"}, {"on": ["plate"], "classify": "reader", "as": "text"}]
+    path = with_a_pipeline({"detect": ["people"], "then": then}, [BOX])
+    done = cli("check", "--connect", "-c", path)
+    assert done.returncode == 0, done.stdout
+    people, plates, reader = done.stdout.splitlines()[-3:]
+    assert re.fullmatch(r"model people: good: DUMMY/DUMMY, \d+ ms per frame", people)
+    assert re.fullmatch(r"model plates: good: DUMMY/DUMMY, \d+ ms per object", plates)
+    assert re.fullmatch(r"model reader: good: DUMMY/DUMMY, \d+ ms per object", reader)
+
+
+@pytest.mark.mosquitto
+def test_check_connect_finds_labels_that_no_model_of_a_pipeline_gives(cli, with_a_pipeline):
+    then = [
+        {"on": ["plate"], "classify": "reader", "as": "early"},  # all objects are found first
+        {"on": ["cra", "plate"], "detect": "plates", "labels": ["Plate"]},
+        {"on": ["person", "dog"], "regress": "reader", "as": "age"},
+    ]
+    detect = ["plates", {"model": "people", "labels": ["cat", "car"]}]
+    path = with_a_pipeline({"detect": detect, "then": then}, [BOX], labels=["car", "plaet"])
+    done = cli("check", "--connect", "-c", path)
+    assert done.returncode == 1
+    assert [line for line in done.stdout.splitlines() if "no label" in line] == [
+        "pipelines.gate.detect.1.labels: FAILED: the model has no label 'cat'; did you mean 'car'?",
+        "pipelines.gate.then.1.on: FAILED: the models before it give no label 'cra'; did you mean 'car'?",
+        "pipelines.gate.then.1.labels: FAILED: the model has no label 'Plate'; did you mean 'plate'?",
+        "pipelines.gate.then.2.on: FAILED: the models before it give no label 'person'; they give: plate, car",
+        "pipelines.gate.then.2.on: FAILED: the models before it give no label 'dog'; they give: plate, car",
+        "cam: FAILED: its models give no label 'plaet'; did you mean 'plate'?",
+    ]
+
+
+@pytest.mark.mosquitto
+def test_check_connect_names_keys_that_nobody_wants(cli, with_a_pipeline):
+    box = {**BOX, "lane": 1, "speed_kmh": 40, "side": "left"}
+    path = with_a_pipeline({"detect": "people"}, [box], include=["side"])
+    done = cli("check", "--connect", "-c", path)
+    assert done.returncode == 0
+    (people,) = [line for line in done.stdout.splitlines() if line.startswith("model people:")]
+    assert people.endswith("; the model also gives lane, speed_kmh; name what you want in the camera's `include`")
+
+
+@pytest.mark.mosquitto
+def test_check_connect_refuses_a_model_that_cannot_do_what_a_stage_wants(cli, with_a_pipeline):
+    tensor = [{"name": "out", "shape": [3], "data": [1, 2, 3]}]
+    then = [{"regress": "plates", "as": "age"}, {"embed": "reader"}]
+    pipeline = {"detect": "people", "then": then}
+    path = with_a_pipeline(pipeline, tensor, kinds={"plates": {"kind": "None"}, "reader": {"kind": "None"}})
+    done = cli("check", "--connect", "-c", path)
+    assert done.returncode == 1
+    _, plates, reader = done.stdout.splitlines()[-3:]
+    assert plates.startswith("model plates: FAILED: a value is missing: use a model of regression")
+    assert reader.startswith("model reader: good: ")
 
 
 def test_check_connect_continues_after_failures(cli, studio, demo_assets, tmp_path):

@@ -255,10 +255,18 @@ WRONG = [
     ({"pipelines": {"gate": {"detect": []}}}, "pipelines.gate.detect: needs at least one"),
     (
         {"pipelines": {"gate": {"detect": "coco", "then": [{"detect": "coco", "classify": "coco"}]}}},
-        "pipelines.gate.then.0: set one of detect, classify and embed",
+        "pipelines.gate.then.0: set one of detect, classify, regress and embed",
     ),
     (
         {"pipelines": {"gate": {"detect": "coco", "then": [{"classify": "coco"}]}}},
+        "pipelines.gate.then.0: as is missing: the name of the attribute",
+    ),
+    (
+        {"pipelines": {"gate": {"detect": "coco", "then": [{"regress": "cocco", "as": "age"}]}}},
+        "pipelines.gate.then.0.regress: no such model: 'cocco'; did you mean 'coco'?",
+    ),
+    (
+        {"pipelines": {"gate": {"detect": "coco", "then": [{"regress": "coco"}]}}},
         "pipelines.gate.then.0: as is missing: the name of the attribute",
     ),
     (
@@ -267,6 +275,14 @@ WRONG = [
     ),
     ({"pipelines": {"coco": {"detect": "coco"}}}, "pipelines.coco: is also the name of a model: rename it"),
     ({"pipelines": {"gate": {"detect": "coco", "than": []}}}, "pipelines.gate.than: unknown key; did you mean 'then'?"),
+    (
+        {"pipelines": {"gate": {"detect": "coco", "then": [{"regres": "coco", "as": "age"}]}}},
+        "pipelines.gate.then.0.regres: unknown key; did you mean 'regress'?",
+    ),
+    (
+        {"pipelines": {"gate": {"detect": {"model": "coco", "lables": ["car"]}}}},
+        "pipelines.gate.detect.0.lables: unknown key; did you mean 'labels'?",
+    ),
     (
         {
             "pipelines": {"gate": {"detect": "coco"}},

@@ -179,6 +179,14 @@ def test_each_attribute_has_a_sensor_and_each_stage_a_diagnostic_one_that_is_dis
     assert built["stats/stage/other"] == {"platform": "sensor"}, "it may have been part of the pipeline before"
 
 
+def test_the_sensor_of_a_value_is_numeric():
+    then = [{"regress": "reader", "as": "face"}, {"classify": "reader", "as": "mood"}]
+    built = components(settings_with_a_pipeline(then), ["edgepub/garage/porch/attributes/face_age"])
+    assert built["attributes/face"]["state_class"] == "measurement"
+    assert built["attributes/face_age"]["state_class"] == "measurement", "of several values of one model"
+    assert "state_class" not in built["attributes/mood"]
+
+
 def test_the_sensor_of_an_attribute_that_is_no_longer_configured_is_removed():
     settings = settings_of({"porch": {"text_labels": {"as": "text", "label": "plate"}}})
     built = components(settings, ["edgepub/garage/porch/attributes/old"])

@@ -242,3 +242,10 @@ def test_the_page_accepts_the_lines_that_the_daemon_accepts(browser_page):
     found = browser_page.evaluate(check, given)
     assert found == [mistake(LineSettings, {"from": start, "to": end}) for start, end in given]
     assert len(set(found)) == 3
+
+
+def test_attributes_are_written_in_words_and_as_numbers_with_their_name(browser_page):
+    serve(browser_page)
+    attributes = {"text": {"label": "B-AB 123", "score": 0.9}, "age": {"value": 34.1834, "settled": True}}
+    write = "async (one) => { const m = await import('/assets/formatting.js'); return m.textsOf(one); }"
+    assert browser_page.evaluate(write, {"attributes": attributes}) == ["B-AB 123", "age 34.18"]

@@ -96,6 +96,7 @@ def test_a_configuration_on_a_page_is_one(block, tmp_path, monkeypatch):
     content.setdefault("cameras", {"porch": {"source": 0, "model": next(iter(content["models"]))}})
     path.write_text(yaml.safe_dump(content))
     assert load_settings(path).cameras
+    jsonschema.validate(content, json_schema("config"), jsonschema.Draft202012Validator)
 
 
 COMMANDS = sorted({(place, *words) for place, words in commands() if words != ["--version"]})

@@ -98,6 +98,73 @@ def test_an_attribute_is_asked_for_a_few_times_and_then_settled(start):
     assert daemon.terminate() == 0
 
 
+def test_a_value_is_a_number_and_the_median_of_five_answers(start, cli):
+    """The model is far off now and then."""
+    ages = [34.25, 90, 33.5, 35, 1]
+    scenes = [{None: [CAR_BOX], CAR: [{"category_id": 0, "label": "years", "score": age}]} for age in ages]
+    then = [{"on": ["car"], "regress": "reader", "as": "age"}]
+    film_of_answers = [scene for scene in scenes for _ in range(5)] * 4  # asked every half second
+    reader, daemon = start(film_of_answers, {"detect": "people", "then": then}, publish={"mode": "changes"})
+    reader.wait_for(lambda r: r.last("edgepub/test/cam/attributes/age"), "the age")
+    assert reader.last("edgepub/test/cam/attributes/age") == b"34.25"
+    reader.wait_for(lambda r: r.payloads("edgepub/test/cam/events")[1:], "the event")
+    event = json.loads(reader.payloads("edgepub/test/cam/events")[1])
+    assert (event["event_type"], event["attribute"], event["value"]) == ("recognized", "age", 34.25)
+    assert event["score"] == 0.9, "of the object: a value has none"
+    jsonschema.validate(event, json.loads(cli("schema", "event").stdout))
+
+    def is_settled(reader):
+        return any(one.get("attributes", {}).get("age", {}).get("settled") for one in seen(reader))
+
+    reader.wait_for(is_settled, "a settled value")
+    assert daemon.terminate() == 0
+    schema = json.loads(cli("schema", "detections").stdout)
+    for payload in reader.detections():
+        jsonschema.validate(payload, schema)
+    (car,) = reader.detections()[-1]["detections"]
+    assert (car["label"], car["score"]) == ("car", 0.9), "its own are untouched"
+    assert car["attributes"] == {"age": {"value": 34.25, "settled": True}}
+
+
+def seen(reader):
+    return [one for payload in reader.detections() for one in payload["detections"]]
+
+
+def test_several_values_of_one_model_have_its_labels(start):
+    values = [{"label": "age", "score": 34.2}, {"label": "Smile %", "score": 0}]
+    then = [{"on": ["car"], "regress": "reader", "as": "face"}]
+    pipeline = {"detect": "people", "then": then}
+    reader, _ = start([{None: [CAR_BOX], CAR: values}] * 50, pipeline, tracking=False)
+    (car,) = last(reader)["detections"]
+    assert car["attributes"] == {"face_age": {"value": 34.2}, "face_smile": {"value": 0}}
+
+
+def test_a_model_that_gives_no_value_is_counted_and_named(start):
+    """An embedding, where a value is wanted."""
+    scene = {None: [CAR_BOX], CAR: [{"name": "out", "shape": [3], "data": [1, 2, 3]}]}
+    then = [{"on": ["car"], "regress": "reader", "as": "age"}]
+    reader, daemon = start([scene] * 50, {"detect": "people", "then": then}, kinds={"reader": {"kind": "None"}})
+    assert all("attributes" not in one for one in last(reader, 10)["detections"])
+    assert daemon.terminate() == 0
+    assert "a value is missing: use a model of regression" in daemon.log
+
+
+def test_labels_that_no_model_gives_are_logged_once(start):
+    then = [{"on": ["cra"], "detect": "plates"}]
+    kinds = {"people": {"labels": ["person", "car"]}, "plates": {"labels": ["plate"]}}
+    scene = {None: [CAR_BOX, PERSON]}
+    pipeline = {"detect": {"model": "people", "labels": ["person", "car", "bus"]}, "then": then}
+    reader, daemon = start([scene] * 50, pipeline, kinds=kinds, labels=["person", "plaet"])
+    last(reader)
+    assert daemon.terminate() == 0
+    warnings = [line for line in daemon.log.splitlines() if "no label" in line]
+    assert [line.partition(" cam: ")[2] for line in warnings] == [
+        "pipelines.gate.detect.0.labels: the model has no label 'bus'; it has: person, car",
+        "pipelines.gate.then.0.on: the models before it give no label 'cra'; did you mean 'car'?",
+        "its models give no label 'plaet'; did you mean 'plate'?",
+    ]
+
+
 def test_without_tracking_every_frame_is_asked(start):
     scene = {None: [CAR_BOX], CAR: [{"label": "B-AB 123", "score": 0.75}]}
     then = [{"on": ["car"], "classify": "reader", "as": "text"}]

@@ -1,9 +1,10 @@
-"""What is known of tracked objects beyond their label: asked a few times, voted on, and then settled. Pure."""
+"""What is known of tracked objects beyond their label: asked a few times, and then settled. Pure."""
 
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from math import inf
+from statistics import median
 from typing import Any, NamedTuple
 
 from edgepub.camera.analysis.quality import MIN_IMPROVEMENT
@@ -12,15 +13,31 @@ MIN_VOTES = 3
 """Equal answers that settle an attribute, if they are the majority."""
 MAX_ANSWERS = 10
 """After this many answers the most frequent one is taken, if it came at least twice."""
+SETTLING_VALUES = 5
+"""After this many values their median is taken: two of them may be far off."""
+_DIGITS = 4  # after the decimal point
 _PAUSE_S = 0.5  # between two questions otherwise: pictures that follow each other are nearly the same
 _FORGET_S = 60.0
 
 
 class Answer(NamedTuple):
-    """What a model says of an object."""
+    """What a model says of an object in words: it is voted on."""
 
     label: str
     score: float
+
+
+class Value(NamedTuple):
+    """What a model says of an object as a number: the median counts."""
+
+    number: float
+
+
+def describe_answer(answer: Answer | Value) -> dict[str, Any]:
+    """Return an answer in the payload's form."""
+    if isinstance(answer, Value):
+        return {"value": round(answer.number, _DIGITS)}
+    return {"label": answer.label, "score": round(answer.score, _DIGITS)}
 
 
 @dataclass(slots=True)
@@ -31,7 +48,34 @@ class _Record:
     quality: float = 0.0
     votes: Counter[str] = field(default_factory=Counter)
     scores: dict[str, float] = field(default_factory=dict)  # the sum of each label's scores
+    numbers: list[float] = field(default_factory=list)
     settled: bool = False
+
+    @property
+    def has_answer(self) -> bool:
+        """Whether there is an answer."""
+        return bool(self.votes or self.numbers)
+
+    def take(self, answer: Answer | Value) -> None:
+        """Take an answer, and settle if that is enough."""
+        if isinstance(answer, Value):
+            self.numbers.append(answer.number)
+            self.settled = len(self.numbers) >= SETTLING_VALUES
+            return
+        self.votes[answer.label] += 1
+        self.scores[answer.label] = self.scores.get(answer.label, 0.0) + answer.score
+        leading, total = max(self.votes.values()), self.votes.total()
+        agrees = leading >= MIN_VOTES and 2 * leading > total
+        self.settled = agrees or (total >= MAX_ANSWERS and leading > 1)
+
+    def result(self) -> Answer | Value | None:
+        """Return the median of the values, or the answer that leads, with its mean score; None without an answer."""
+        if self.numbers:
+            return Value(median(self.numbers))
+        if not self.votes:
+            return None
+        label = max(self.votes, key=lambda answer: (self.votes[answer], self.scores[answer]))
+        return Answer(label, self.scores[label] / self.votes[label])
 
 
 class Recognition:
@@ -52,8 +96,8 @@ class Recognition:
 
         """
         records = self._records.get(track, {})
-        # A model with several classifiers answers under several names: it is asked until all are settled.
-        answered = [record for key, record in records.items() if record.votes and _is_of(key, name)]
+        # A model with several outputs answers under several names: it is asked until all are settled.
+        answered = [record for key, record in records.items() if record.has_answer and _is_of(key, name)]
         if answered and all(record.settled for record in answered):
             return False
         record = records.get(name)
@@ -64,28 +108,22 @@ class Recognition:
         record = self._records.get(track, {}).get(name)
         return record is None or quality > MIN_IMPROVEMENT * record.quality
 
-    def add(self, track: int, name: str, answer: Answer | None, quality: float, now_s: float) -> None:
+    def add(self, track: int, name: str, answer: Answer | Value | None, quality: float, now_s: float) -> None:
         """Add an answer; None: the model said nothing."""
         record = self._records.setdefault(track, {}).setdefault(name, _Record())
         if record.settled:
             return
         record.asked_s, record.quality = now_s, max(quality, record.quality)
         if answer is not None:
-            record.votes[answer.label] += 1
-            record.scores[answer.label] = record.scores.get(answer.label, 0.0) + answer.score
-        leading = max(record.votes.values(), default=0)
-        agrees = leading >= MIN_VOTES and 2 * leading > record.votes.total()
-        record.settled = agrees or (record.votes.total() >= MAX_ANSWERS and leading > 1)
+            record.take(answer)
 
     def attributes(self, track: int) -> dict[str, dict[str, Any]]:
-        """Return the attributes of a track, in the payload's form: the answers that lead, with their mean scores."""
-        found = {}
-        for name, record in self._records.get(track, {}).items():
-            if record.votes:
-                label = max(record.votes, key=lambda answer: (record.votes[answer], record.scores[answer]))
-                score = round(record.scores[label] / record.votes[label], 4)
-                found[name] = {"label": label, "score": score, "settled": record.settled}
-        return found
+        """Return the attributes of a track, in the payload's form."""
+        return {
+            name: {**describe_answer(result), "settled": record.settled}
+            for name, record in self._records.get(track, {}).items()
+            if (result := record.result())
+        }
 
     def vote(self, objects: Iterable[dict[str, Any]], now_s: float) -> None:
         """Replace the attributes of tracked objects by those on which their answers up to now agree.

@@ -2,7 +2,7 @@
 
 import time
 from collections import deque
-from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from math import inf
 from typing import TYPE_CHECKING, Any, cast
 
@@ -10,7 +10,6 @@ from edgepub.camera.frames import Fit, Frame, Frames, PixelMap, Result
 from edgepub.camera.inference.error_text import clean_error
 from edgepub.camera.inference.fit import find_fit, find_input_size, find_map
 from edgepub.camera.inference.pace import Pace, find_pace
-from edgepub.config.explain import did_you_mean
 from edgepub.core.errors import ModelError
 
 if TYPE_CHECKING:
@@ -23,7 +22,6 @@ _MIN_POLL_S, _MAX_POLL_S = 0.001, 0.1  # how often to poll for results while liv
 _WAIT_FRACTION = 0.8  # of the time that the last result took, before the first poll for the next one
 _POLL_FRACTION = 0.05  # of that time, between two polls
 _QUIET_TIMEOUT_S = 2.0
-_MAX_LABELS_SHOWN = 10
 _TIMINGS = {
     "CorePreprocessDuration_ms": "preprocess",
     "CoreInferenceDuration_ms": "inference",
@@ -62,7 +60,8 @@ class Model:
         self.server = server
         """The AI server that it runs on; None: on this node, or in a cloud."""
         self._overlaps = overlaps
-        self._input_size = find_input_size(pysdk)
+        self.input_size = find_input_size(pysdk)
+        """Width and height of its input; None if it is no picture."""
         self._quiet_timeout_s = quiet_timeout_s
 
     @property
@@ -78,7 +77,7 @@ class Model:
     @property
     def labels(self) -> list[str]:
         """The labels of its objects; empty if the model does not list them."""
-        return list(self.pysdk.label_dictionary.values())
+        return [label for label in self.pysdk.label_dictionary.values() if label]
 
     def infer(self, frames: Frames, *, live: bool, while_busy: bool = False) -> Iterator[Result]:
         """Yield the result of each frame, in order.
@@ -185,12 +184,12 @@ class Model:
             objects = pysdk_result.results
             timing = getattr(pysdk_result, "timing", None) or {}
             timing_ms = {name: round(float(timing[key]), 3) for key, name in _TIMINGS.items() if key in timing}
-            to_frame = find_map(getattr(pysdk_result, "to_image", None), self._input_size, frame)
+            to_frame = find_map(getattr(pysdk_result, "to_image", None), self.input_size, frame)
             labels = getattr(pysdk_result, "labels", {})
         except Exception as error:  # noqa: BLE001  (costs this frame, not the camera)
             objects, timing_ms = error, {}
         ended_s = time.monotonic()
-        return Result(frame, objects, timing_ms, began_s, ended_s, to_frame, self._input_size, labels=labels)
+        return Result(frame, objects, timing_ms, began_s, ended_s, to_frame, self.input_size, labels=labels)
 
 
 class _Feed:
@@ -261,15 +260,3 @@ class _Feed:
         due_s = self._given_s[0] + _WAIT_FRACTION * self._last_took_s
         poll_s = max(due_s - time.monotonic(), _POLL_FRACTION * self._last_took_s)
         return min(max(poll_s, _MIN_POLL_S), _MAX_POLL_S)
-
-
-def find_unknown_labels(labels: Iterable[str], known: list[str]) -> list[str]:
-    """Return an error text for each label that a model does not have, if the model lists its labels."""
-    return [_describe_unknown_label(label, known) for label in labels if known and label not in known]
-
-
-def _describe_unknown_label(label: str, known: list[str]) -> str:
-    if hint := did_you_mean(label, known):
-        return f"the model has no label {label!r}{hint}"
-    shown = ", ".join(known[:_MAX_LABELS_SHOWN]) + ", ..." * (len(known) > _MAX_LABELS_SHOWN)
-    return f"the model has no label {label!r}; it has: {shown}"

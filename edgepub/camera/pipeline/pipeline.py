@@ -89,11 +89,10 @@ class Pipeline:
         return self._detectors[0].model.server
 
     @property
-    def labels(self) -> list[str]:
-        """The labels of its objects; empty if one of its models does not list them."""
-        labels = [detector.model.labels for detector in self._detectors]
-        labels += [stage.model.labels for stage in self._stages if stage.detects]
-        return list(itertools.chain.from_iterable(labels)) if all(labels) else []
+    def labels_by_model(self) -> dict[str, list[str]]:
+        """The labels of the models that find objects, by the model's name; empty if it does not list them."""
+        labels = {stage.model.name: stage.model.labels for stage in self._stages if stage.detects}
+        return labels | {detector.name: detector.model.labels for detector in self._detectors}
 
     def infer(self, frames: Frames, *, live: bool) -> Iterator[Result | None]:
         """Yield the result of each frame, in order, and None whenever a part of a frame is done; see `Model.infer`."""

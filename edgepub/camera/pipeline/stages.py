@@ -2,13 +2,13 @@
 
 import itertools
 from collections import Counter
-from collections.abc import Iterator, MutableMapping, Sequence
+from collections.abc import Iterator, Mapping, MutableMapping, Sequence
 from typing import Any, NamedTuple
 
 from edgepub.camera.analysis.quality import quality
-from edgepub.camera.analysis.recognition import Answer, Recognition
+from edgepub.camera.analysis.recognition import Answer, Recognition, Value, describe_answer
 from edgepub.camera.frames import Frame, Image, Result
-from edgepub.camera.pipeline.answers import read_answers, read_embedding_of
+from edgepub.camera.pipeline.answers import read_answers, read_embedding_of, read_values
 from edgepub.camera.pipeline.crops import Part, find_crop
 from edgepub.camera.pipeline.merging import merge
 from edgepub.camera.pipeline.model_thread import Answers
@@ -196,19 +196,18 @@ class Stage:
         """Add an answer to an object, or to what is known of its track."""
         name = EMBEDDING if self.settings.embed else self.settings.name or ""
         track, seen, now_s = detection.get("track_id"), quality(detection), scene.frame.source_s
+        answers: Mapping[str, Answer | Value] = {}
         try:
             if self.settings.embed:
                 detection[EMBEDDING] = read_embedding_of(result)
-                answers: dict[str, Answer] = {}
             else:
-                answers = read_answers(result, name)
+                read = read_values if self.settings.regress else read_answers
+                answers = read(result, name)
         except InvalidResultError as error:
             scene.count_invalid(error)
-            answers = {}
         if track is None:
-            detection.setdefault("attributes", {}).update(
-                {key: {"label": answer.label, "score": round(answer.score, 4)} for key, answer in answers.items()}
-            )
+            described = {key: describe_answer(answer) for key, answer in answers.items()}
+            detection.setdefault("attributes", {}).update(described)
             return
         for key in answers.keys() | {name}:
             self._recognition.add(track, key, answers.get(key), seen, now_s)

@@ -93,5 +93,8 @@ function formatDuration(seconds) {
  */
 export function textsOf({ attributes = {}, text, handedness }) {
   const hand = handedness === undefined ? [] : [handedness > 0.5 ? "right" : "left"];
-  return [...Object.values(attributes).map(({ label }) => label), ...(text === undefined ? [] : [text]), ...hand];
+  const known = Object.entries(attributes).map(
+    ([name, { label, value }]) => label ?? `${name} ${Number(value.toPrecision(4))}`,
+  );
+  return [...known, ...(text === undefined ? [] : [text]), ...hand];
 }

@@ -36,14 +36,24 @@ class Landmark(TypedDict):
     ]
 
 
+_Settled = Annotated[
+    bool, Field(description="whether the model was asked often enough for this track, so that it stays as it is")
+]
+
+
 class Attribute(TypedDict):
-    """What a model says of an object beyond its label."""
+    """What a model says of an object beyond its label, in words."""
 
     label: Annotated[str, Field(description="the answer, for example a text or a name")]
     score: Annotated[Number, Field(description="confidence of the model in it, usually 0 to 1")]
-    settled: NotRequired[
-        Annotated[bool, Field(description="whether several answers for this track agree, so that it stays as it is")]
-    ]
+    settled: NotRequired[_Settled]
+
+
+class NumericAttribute(TypedDict):
+    """What a model says of an object beyond its label, as a number."""
+
+    value: Annotated[Number, Field(description="the value, for example an age; of a track, the median of the answers")]
+    settled: NotRequired[_Settled]
 
 
 @with_config(ConfigDict(extra="allow"))
@@ -95,7 +105,10 @@ class Detection(TypedDict):
         Annotated[Count, Field(description="the object in which it was found: its index in `detections`")]
     ]
     attributes: NotRequired[
-        Annotated[dict[str, Attribute], Field(description="what is known of the object beyond its label, by name")]
+        Annotated[
+            dict[str, Attribute | NumericAttribute],
+            Field(description="what is known of the object beyond its label, by name"),
+        ]
     ]
     text: NotRequired[Annotated[str, Field(description="what the object reads, if the model reads texts")]]
     classifier: NotRequired[Annotated[str, Field(description="which of a model's classifiers the label is from")]]

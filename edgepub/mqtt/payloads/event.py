@@ -6,7 +6,7 @@ import orjson
 from pydantic import ConfigDict, Field, TypeAdapter, with_config
 from typing_extensions import TypedDict
 
-from edgepub.mqtt.payloads.detections import Corners, NormCorners
+from edgepub.mqtt.payloads.detections import Corners, NormCorners, Number
 
 SCHEMA = "edgepub.event/1"
 EventType = Literal["appeared", "left", "zone_entered", "zone_left", "line_crossed", "recognized"]
@@ -61,12 +61,15 @@ class Event(TypedDict):
         ]
     ]
     attribute: NotRequired[Annotated[str, Field(description="what was recognized, for `recognized`: like `text`")]]
-    value: NotRequired[Annotated[str, Field(description="what it is, for `recognized`: like what a plate reads")]]
+    value: NotRequired[
+        Annotated[str | Number, Field(description="what it is, for `recognized`: what a plate reads, or an age")]
+    ]
     score: Annotated[
         float,
         Field(
             allow_inf_nan=False,
-            description="confidence of the model in the object, or, for `recognized`, in the value; usually 0 to 1",
+            description="confidence of the model in the object, or, for a text that is `recognized`, in that; "
+            "usually 0 to 1",
         ),
     ]
     bbox: Annotated[
