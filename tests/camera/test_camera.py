@@ -53,6 +53,17 @@ class Model:
             yield Result(frame, [], {}, frame.captured_s, time.monotonic())
 
 
+class Tiles(Model):
+    """Applies a model to five parts of each frame, which takes 0.4 s for each."""
+
+    def infer(self, frames, *, live):
+        for result in super().infer(frames, live=live):
+            for _ in range(5):
+                time.sleep(0.4)
+                yield None
+            yield result
+
+
 class Sink:
     """Records what it gets; fails when two threads call it at the same time."""
 
@@ -150,6 +161,13 @@ async def test_a_model_that_hangs_is_abandoned_and_its_late_results_are_ignored(
     assert sink.statuses == ["online", "offline", "online", "offline"]
     assert metrics.read().reconnects == 1
     assert [r.camera for r in caplog.records if r.levelname == "WARNING"] == ["cam"]
+
+
+async def test_a_frame_may_take_longer_than_an_answer_if_its_parts_do_not():
+    async with running([Tiles(10**9, None)], stall_timeout_s=1.5) as (sink, _, loaded):
+        await until(lambda: sum(sink.results.values()) == 3)
+        assert sink.statuses == ["online"]
+    assert len(loaded) == 1
 
 
 async def test_a_disabled_camera_closes_its_source_and_unloads_its_model():

@@ -274,18 +274,6 @@ def test_tiles_find_what_is_in_them_and_an_object_on_a_border_once(start):
     assert boxes == [[266, 330, 276, 340], [330, 330, 340, 340]]
 
 
-@pytest.mark.slow
-def test_a_frame_may_take_long_if_none_of_its_tiles_does(start):
-    """Four tiles of half a second: longer than the camera may take for an answer."""
-    scene = {(x, 320): [{"bbox": [10, 10, 20, 20], "label": "bird", "score": 0.9}] for x in range(256, 512, 64)}
-    pipeline = {"detect": "people", "tiles": {"columns": 4, "rows": 1, "overlap": 0, "whole": False}}
-    camera = {"region": [256 / 640, 320 / 480, 512 / 640, 384 / 480], "stall_timeout_s": 2, "realtime": False}
-    reader, daemon = start([scene] * 50, pipeline, kinds={"people": {"SimulateTime_ms": 500}}, **camera)
-    assert len(last(reader, 3)["detections"]) == 4
-    assert daemon.terminate() == 0
-    assert "no answer" not in daemon.log
-
-
 def test_an_embedding_is_published_only_where_it_is_asked_for(start):
     scene = {None: [PERSON | {"bbox": square(*CAR)}], CAR: [{"name": "out", "shape": [3], "data": [1, 2, 3]}]}
     then = [{"on": ["person"], "embed": "reader"}]
