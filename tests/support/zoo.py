@@ -18,8 +18,6 @@ from tests.support import tfjs, zoo_files
 from tests.support.zoo_models import MODELS, describe
 
 _HERE = Path(__file__).parent
-NEED_NPM = {name for name, model in MODELS.items() if model.outputs}
-"""The names of the models that come from npm."""
 
 
 def make(directory, *names):
