@@ -41,7 +41,7 @@ def start(mosquitto, subscribe, run_daemon, tmp_path, models, cli):
 
     def run(picture, detect, *then, **camera):
         reader = subscribe(mosquitto.port)
-        names = {stage[kind] for stage in then for kind in ("detect", "classify", "embed") if kind in stage} | {detect}
+        names = {stage[kind] for stage in then for kind in ("detect", "classify", "embed") if kind in stage} | {*detect}
         source = {"source": drifting.film(tmp_path / "film.mp4", picture), "loop": True, "realtime": True}
         run_daemon(
             {
@@ -80,7 +80,7 @@ def is_settled(detection, attribute):
 
 def test_a_person_has_a_pose(start):
     picture = drifting.scene(960, 540, (zoo.picture("astronaut"), LEFT, TOP))
-    _, wait_for = start(picture, "person", {"on": ["person"], "detect": "pose", "margin": 0.1})
+    _, wait_for = start(picture, ["person"], {"on": ["person"], "detect": "pose", "margin": 0.1})
     person, pose = wait_for(lambda found: labels(found) == ["person", "pose"], "a person and a pose")
     assert pose["parent"] == 0
     assert "parent" not in person
@@ -93,7 +93,7 @@ def test_a_person_has_a_pose(start):
 
 def test_a_palm_has_a_hand_that_points_up(start):
     picture = drifting.scene(960, 720, (zoo.picture("index_finger"), LEFT, TOP))
-    _, wait_for = start(picture, "palm", {"on": ["palm"], "detect": "hand", "margin": 1.0})
+    _, wait_for = start(picture, ["palm"], {"on": ["palm"], "detect": "hand", "margin": 1.0})
     _, hand = wait_for(lambda found: labels(found) == ["palm", "hand"], "a palm and a hand")
     assert hand["parent"] == 0
     assert 0 <= hand["handedness"] <= 1
@@ -108,7 +108,9 @@ def test_a_palm_has_a_hand_that_points_up(start):
 def test_a_text_is_read_and_settled(start):
     sign = drifting.sign("EDGE 42", 80)
     picture = drifting.scene(960, 540, (sign, LEFT, 300))
-    reader, wait_for = start(picture, "ocr_det", {"on": ["text"], "classify": "ocr_rec", "as": "text", "margin": 0.05})
+    reader, wait_for = start(
+        picture, ["ocr_det"], {"on": ["text"], "classify": "ocr_rec", "as": "text", "margin": 0.05}
+    )
     (text,) = wait_for(lambda found: [is_settled(one, "text") for one in found] == [True], "a settled text")
     assert (text["label"], text["attributes"]["text"]["label"]) == ("text", "EDGE 42")
     assert text["attributes"]["text"]["score"] > 0.8
@@ -138,7 +140,7 @@ def test_each_face_has_its_age_and_its_embedding(start, models):
         {"on": ["face"], "classify": "face_age", "as": "age", "margin": 0.2},
         {"on": ["face"], "embed": "face_embedding", "margin": 0.2},
     ]
-    reader, wait_for = start(picture, "face", *then, include=["embedding"])
+    reader, wait_for = start(picture, ["face"], *then, include=["embedding"])
     found = wait_for(lambda found: [is_settled(one, "age") for one in found] == [True] * 3, "three faces with ages")
     ages = {face_at(one["bbox"]): one["attributes"]["age"]["score"] for one in found}
     with closing(zoo.Viewer(models)) as viewer:
@@ -158,6 +160,26 @@ def test_each_face_has_its_age_and_its_embedding(start, models):
     assert one.shape == (1024,)
     assert one @ same > 0.8
     assert one @ other < 0.6
+
+
+@needs_onnx
+def test_five_models_share_a_camera(start):
+    """A person and a text in the same frame; of the person the pose and the face, and what the text says."""
+    picture = drifting.scene(900, 600, (zoo.picture("astronaut"), 20, 20), (drifting.sign("EDGE 42", 80), 560, 480))
+    then = [
+        {"on": ["person"], "detect": "pose", "margin": 0.1},
+        {"on": ["person"], "detect": "face"},
+        {"on": ["text"], "classify": "ocr_rec", "as": "text", "margin": 0.05},
+    ]
+    _, wait_for = start(picture, ["person", "ocr_det"], *then)
+    found = wait_for(lambda found: any(is_settled(one, "text") for one in found), "a settled text")
+    by_label = {one["label"]: one for one in found}
+    assert sorted(labels(found)) == ["face", "person", "pose", "text"]
+    assert found[by_label["pose"]["parent"]] is found[by_label["face"]["parent"]] is by_label["person"]
+    assert by_label["text"]["attributes"]["text"]["label"] == "EDGE 42"
+    nose = points(by_label["face"])["nose"]
+    assert nose == pytest.approx((20 + 225, 20 + 124), abs=8 + DRIFT_PX)
+    assert points(by_label["pose"])["nose"] == pytest.approx(nose, abs=16)
 
 
 def face_at(box):
