@@ -11,10 +11,8 @@ import numpy as np
 import pytest
 
 from tests.support import zoo
-from tests.support.zoo_files import HAS_NPM
 
 pytestmark = [pytest.mark.process, pytest.mark.slow]  # the first use downloads the models
-needs_npm = pytest.mark.skipif(not HAS_NPM, reason="no npm here: apt-get install npm")
 FACE = (slice(60, 195), slice(165, 290))  # in the picture `astronaut`
 OTHER_FACE = (slice(100, 370), slice(150, 390))  # in `grace_hopper`
 NOSE = (225, 124)  # of the astronaut
@@ -24,8 +22,7 @@ FINGERTIP = (215, 104)  # in `index_finger`
 
 @pytest.fixture(scope="module")
 def viewer(tmp_path_factory):
-    names = set(zoo.MODELS) - (set() if HAS_NPM else zoo.NEED_NPM)
-    viewer = zoo.Viewer(zoo.make(tmp_path_factory.mktemp("zoo"), *names))
+    viewer = zoo.Viewer(zoo.make(tmp_path_factory.mktemp("zoo"), *zoo.MODELS))
     yield viewer
     viewer.close()
 
@@ -146,7 +143,6 @@ def test_where_there_is_no_text_none_is_found(viewer):
     assert viewer.predict("ocr_rec", np.zeros((48, 320, 3), np.uint8)) == []
 
 
-@needs_npm
 @pytest.mark.parametrize(
     ("name", "label", "box"), [("astronaut", "person", (9, 8, 369, 512)), ("coffee", "cup", (170, 15, 416, 267))]
 )
@@ -156,7 +152,6 @@ def test_everyday_objects_are_found(viewer, name, label, box):
     assert found["bbox"] == pytest.approx(box, abs=12)
 
 
-@needs_npm
 def test_a_face_leads_to_its_age_and_emotion(viewer):
     image = zoo.picture("astronaut")
     (face,) = viewer.predict("face", image)
@@ -173,7 +168,6 @@ def test_a_face_leads_to_its_age_and_emotion(viewer):
     assert (best["label"], best["score"] > 0.8) == ("happy", True)
 
 
-@needs_npm
 def test_embeddings_of_the_same_face_are_alike(viewer):
     image = zoo.picture("astronaut")
     darker = cv2.convertScaleAbs(image[62:190, 170:285], alpha=0.8)

@@ -9,6 +9,7 @@ from typing import NamedTuple
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 _BLOCK = re.compile(r"^( *)```(\w*)\n(.*?)^\1```$", re.MULTILINE | re.DOTALL)
+_HEADING = re.compile(r"^#+ (.*)$", re.MULTILINE)
 _LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
 _INLINE = re.compile(r"`([^`\n]+)`")
 _BEFORE_A_COMMAND = re.compile(r"sudo|env|\w+=.*")
@@ -21,6 +22,8 @@ class Block(NamedTuple):
     line: int
     language: str
     text: str
+    heading: str
+    """The heading above it; empty: none."""
 
     def __str__(self):
         return f"{self.page}:{self.line}"
@@ -33,8 +36,10 @@ def blocks(*languages):
         text = page.read_text()
         for match in _BLOCK.finditer(text):
             if match[2] in languages:
-                line = text.count("\n", 0, match.start()) + 1
-                found.append(Block(_name(page), line, match[2], textwrap.dedent(match[3])))
+                before = text[: match.start()]
+                heading = (_HEADING.findall(_BLOCK.sub("", before)) or [""])[-1]
+                line = before.count("\n") + 1
+                found.append(Block(_name(page), line, match[2], textwrap.dedent(match[3]), heading))
     return found
 
 
@@ -51,7 +56,7 @@ def links():
 
 def anchors(page):
     """Return the anchors of a page's headings, as GitHub makes them."""
-    headings = re.findall(r"^#+ (.*)$", _BLOCK.sub("", page.read_text()), re.MULTILINE)
+    headings = _HEADING.findall(_BLOCK.sub("", page.read_text()))
     return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
 
 

@@ -18,8 +18,6 @@ from tests.support import tfjs, zoo_files
 from tests.support.zoo_models import MODELS, describe
 
 _HERE = Path(__file__).parent
-NEED_NPM = {name for name, model in MODELS.items() if model.outputs}
-"""The names of the models that come from npm."""
 
 
 def make(directory, *names):
@@ -48,6 +46,11 @@ def make(directory, *names):
     return Path(directory)
 
 
+def settings(directory, name):
+    """Return the settings of a model in a zoo, as a configuration has them."""
+    return {"model_name": name, "zoo_url": str(directory), "inference_host_address": "@local"}
+
+
 def picture(name):
     """Return a picture as BGR, (height, width, 3): `astronaut`, `coffee`, `grace_hopper` or `index_finger`."""
     return cv2.imread(str(_HERE / "pictures" / f"{name}.jpg"))
@@ -70,8 +73,7 @@ class Viewer:
 
 
 def _predict(zoo, name, image):
-    settings = ModelSettings(model_name=name, zoo_url=zoo, inference_host_address="@local")
-    with load_model(settings) as model:
+    with load_model(ModelSettings(**settings(zoo, name))) as model:
         (result,) = model.infer(iter([Frame(image, 1, 0.0, 0.0, 0.0)]), live=False)
     if isinstance(result.objects, Exception):
         raise result.objects
