@@ -150,6 +150,7 @@ def test_each_face_has_its_age_and_its_embedding(start, models):
     assert ages.keys() == FACES.keys()
     assert 25 < ages["one"] < 48, "in her thirties"
     assert 55 < ages["other"] < 85, "77 years"
+    assert float(reader.last("edgepub/test/cam/attributes/age")) in ages.values()
     embeddings = {
         face_at(one["bbox"]): np.array(one["embedding"])
         for payload in reader.detections()
