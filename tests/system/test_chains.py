@@ -41,7 +41,8 @@ def start(mosquitto, subscribe, run_daemon, tmp_path, models, cli):
 
     def run(picture, detect, *then, **camera):
         reader = subscribe(mosquitto.port)
-        names = {stage[kind] for stage in then for kind in ("detect", "classify", "regress", "embed") if kind in stage} | {*detect}
+        kinds = ("detect", "classify", "regress", "embed")
+        names = {stage[kind] for stage in then for kind in kinds if kind in stage} | {*detect}
         source = {"source": drifting.film(tmp_path / "film.mp4", picture), "loop": True, "realtime": True}
         run_daemon(
             {
@@ -173,9 +174,12 @@ def test_five_models_share_a_camera(start):
         {"on": ["text"], "classify": "ocr_rec", "as": "text", "margin": 0.05},
     ]
     _, wait_for = start(picture, ["person", "ocr_det"], *then)
-    found = wait_for(lambda found: any(is_settled(one, "text") for one in found), "a settled text")
+    expected = ["face", "person", "pose", "text"]
+    found = wait_for(
+        lambda found: sorted(labels(found)) == expected and any(is_settled(one, "text") for one in found),
+        "all objects, and a settled text",
+    )
     by_label = {one["label"]: one for one in found}
-    assert sorted(labels(found)) == ["face", "person", "pose", "text"]
     assert found[by_label["pose"]["parent"]] is found[by_label["face"]["parent"]] is by_label["person"]
     assert by_label["text"]["attributes"]["text"]["label"] == "EDGE 42"
     nose = points(by_label["face"])["nose"]
