@@ -7,6 +7,7 @@ import logging
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
+from math import inf
 from typing import Protocol
 
 from edgepub.camera.failover import Failover
@@ -138,12 +139,13 @@ class CameraSupervisor:
                     continue
                 thread = self._thread = InferenceThread(f"camera-{self.name}", self._work)
                 thread.start()
-                if await thread.wait(self._stop):
+                problem = await thread.wait(self._stop)
+                if problem is None:
                     if thread is self._thread:
                         return
                     continue  # it was disabled
                 hung = [*_running(hung), thread]
-                pause_s = self._abandon(thread)
+                pause_s = self._abandon(thread, problem)
                 await self._pause(pause_s)
                 if len(hung) >= _MAX_HUNG:
                     self._log.error("hanging calls of the model: %d; waiting until one returns", len(hung))
@@ -197,14 +199,14 @@ class CameraSupervisor:
     def _inactive_status(self) -> CameraStatus:
         return "offline" if self._enabled else "disabled"
 
-    def _abandon(self, thread: InferenceThread) -> float:
+    def _abandon(self, thread: InferenceThread, problem: str) -> float:
         """Ignore a thread that hangs from now on; return the pause before the next thread, in seconds."""
-        thread.stopping.set()
+        thread.abandon()
         if thread is not self._thread:  # it was disabled meanwhile
             return 0.0
         self._thread = None
         pause_s = self._next_pause_s(is_of_model=True)
-        problem = f"model: no answer within {thread.frame_timeout_s:.1f} s"
+        problem = f"model: {problem}"
         self._reports.submit(functools.partial(self._set_status, self._inactive_status, problem))
         self._log.warning("%s; its thread is abandoned; %s", problem, self._describe_retry(pause_s))
         return pause_s
@@ -216,6 +218,7 @@ class CameraSupervisor:
     def _work(self, thread: InferenceThread) -> None:
         while not thread.stopping.is_set():
             try:
+                thread.servers = self._failover.servers
                 thread.frame_timeout_s = WARM_UP_TIMEOUT_S
                 thread.set_deadline(WARM_UP_TIMEOUT_S)
                 with self._load(self._failover.turn) as model:
@@ -267,7 +270,7 @@ class CameraSupervisor:
             pause_s = self._next_pause_s(is_of_model=isinstance(error, ModelError))
             self._set_status(self._inactive_status, text % error)
         self._log.warning(text + "; %s", error, self._describe_retry(pause_s))
-        thread.set_deadline(pause_s + WARM_UP_TIMEOUT_S)
+        thread.set_deadline(inf)
         thread.stopping.wait(pause_s)
 
     def _next_pause_s(self, *, is_of_model: bool) -> float:
