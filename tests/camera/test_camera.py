@@ -110,15 +110,13 @@ async def running(models, source=None, stall_timeout_s=2.0, enabled=True, pause_
         "cam",
         source or Frames(),
         load,
-        Failover([addresses]),
+        Failover([addresses], min_pause_s=pause_s, max_pause_s=pause_s),
         sink,
         FairLock(),
         metrics,
         sink.state,
         stall_timeout_s,
         enabled=enabled,
-        min_pause_s=pause_s,
-        max_pause_s=pause_s,
     )
     task = asyncio.create_task(camera.run())
     yield sink, metrics, loaded
