@@ -112,18 +112,19 @@ class InferenceThread:
                 wait_s = yield frame
 
     async def _wait_for_gone_server(self, stop: asyncio.Event) -> str:
-        """Return what is wrong with an AI server that is gone, once there is one that a model waits for."""
+        """Return what is wrong with an AI server that is gone, once a model waits for such a one."""
         pause_s = _SILENT_S
         while True:
             await asyncio.sleep(pause_s)
-            asked_s = self._progress_s
-            waits_for_model = self._deadline_s < inf and not stop.is_set()
-            silent_s = time.monotonic() - asked_s if waits_for_model else 0.0
             pause_s = _SILENT_S
+            progress_s = self._progress_s
+            silent_s = time.monotonic() - progress_s
+            if self._deadline_s == inf or stop.is_set():
+                continue
             if silent_s < _SILENT_S:
                 pause_s -= silent_s
                 continue
             for server in self.servers:
                 problem = await run_in_thread("server-probe", partial(find_problem, server))
-                if problem and self._progress_s == asked_s and not stop.is_set():
+                if problem and self._progress_s == progress_s and not stop.is_set():
                     return problem

@@ -82,6 +82,7 @@ def assert_goes_on(reader, daemon, servers):
     (other,) = servers.keys() - {first}
     reader.wait_for(lambda _: used() == other, "the other server in info and stats")
     assert "trying the next AI server" in daemon.log
+    assert "json.exception" not in daemon.log
 
 
 def test_a_camera_goes_on_at_the_other_ai_server(mosquitto, subscribe, run_daemon, servers, configuration):
