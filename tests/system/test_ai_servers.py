@@ -113,7 +113,11 @@ def test_a_camera_outlives_any_number_of_crashes_of_its_ai_server(mosquitto, sub
 
 
 def test_a_camera_leaves_an_ai_server_that_is_frozen(mosquitto, subscribe, run_daemon, demo_assets, face):
-    """With a real model: the echo models of all processes take turns, and a frozen one might keep its turn."""
+    """With a real model: the echo models of all processes take turns, and a frozen one might keep its turn.
+
+    The other server takes some 8 s for its first result only because it runs on the same computer: the process for its
+    postprocessor looks for a free port, and first asks the frozen one's.
+    """
     with ai_server(demo_assets.zoo) as (one, first), ai_server(demo_assets.zoo) as (two, second):
         processes = {f"127.0.0.1:{one}": first, f"127.0.0.1:{two}": second}
         reader = subscribe(mosquitto.port)
