@@ -4,16 +4,19 @@ import asyncio
 import contextlib
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from functools import partial
 from math import inf
 
 from edgepub.camera.frames import Frames
-from edgepub.core.threads import call_in_loop, start_native_thread
+from edgepub.camera.server_probe import find_problem
+from edgepub.core.threads import NativeThread, call_in_loop, run_in_thread, start_native_thread
 
 WARM_UP_TIMEOUT_S = 300.0
 """Time to load a model, which some runtimes compile first, and to get its first result."""
 POLL_S = 0.25
 """How often the deadline is checked, for all cameras at the same time: a wake-up costs more than the checks."""
+_SILENT_S = 2.0  # without progress for this long, find out whether the AI server is gone
 
 
 class InferenceThread:
@@ -33,7 +36,10 @@ class InferenceThread:
         self.ended = asyncio.Event()
         self.frame_timeout_s = WARM_UP_TIMEOUT_S
         """How long the model may take for one frame."""
-        self._deadline_s = time.monotonic() + WARM_UP_TIMEOUT_S
+        self.servers: Sequence[str] = ()
+        """The AI servers that its models use."""
+        self._thread: NativeThread | None = None
+        self.set_deadline(WARM_UP_TIMEOUT_S)
 
     def start(self) -> None:
         """Start the thread. Call this in the event loop that waits for its end."""
@@ -45,10 +51,13 @@ class InferenceThread:
             finally:
                 call_in_loop(loop, self.ended.set)
 
-        start_native_thread(self._name, run)
+        self._thread = start_native_thread(self._name, run)
 
-    async def wait(self, stop: asyncio.Event) -> bool:
-        """Wait for the thread's end; return False when it misses its deadline and `stop` is not set."""
+    async def wait(self, stop: asyncio.Event) -> str | None:
+        """Wait for the thread's end. Return why, if it hangs instead and `stop` is not set.
+
+        It hangs when it misses its deadline, or when it waits for an AI server that is gone.
+        """
         loop = asyncio.get_running_loop()
         overdue = asyncio.Event()
 
@@ -60,14 +69,23 @@ class InferenceThread:
                 overdue.set()
 
         check()
-        waits = [loop.create_task(event.wait()) for event in (self.ended, overdue)]
+        gone = loop.create_task(self._wait_for_gone_server(stop))
+        waits = [gone, *(loop.create_task(event.wait()) for event in (self.ended, overdue))]
         try:
             await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
         finally:
             timers[0].cancel()
             for wait in waits:
                 wait.cancel()
-        return self.ended.is_set()
+        if self.ended.is_set():
+            return None
+        return gone.result() if gone.done() else f"no answer within {self.frame_timeout_s:.1f} s"
+
+    def abandon(self) -> None:
+        """Request the end of a thread that hangs, for which nobody waits any more."""
+        self.stopping.set()
+        if self._thread:
+            self._thread.is_abandoned = True
 
     @property
     def overdue_s(self) -> float:
@@ -75,8 +93,9 @@ class InferenceThread:
         return time.monotonic() - self._deadline_s
 
     def set_deadline(self, seconds: float) -> None:
-        """Count as hung unless this is called again within that many seconds."""
-        self._deadline_s = time.monotonic() + seconds
+        """Count as hung unless this is called again within that many seconds. Infinite: it waits for no model."""
+        self._progress_s = time.monotonic()
+        self._deadline_s = self._progress_s + seconds
 
     def watch(self, frames: Frames) -> Frames:
         """Yield the frames, and start the model's time limit with the first frame that is in flight."""
@@ -91,3 +110,21 @@ class InferenceThread:
                 if is_idle:
                     self.set_deadline(self.frame_timeout_s)
                 wait_s = yield frame
+
+    async def _wait_for_gone_server(self, stop: asyncio.Event) -> str:
+        """Return what is wrong with an AI server that is gone, once a model waits for such a one."""
+        pause_s = _SILENT_S
+        while True:
+            await asyncio.sleep(pause_s)
+            pause_s = _SILENT_S
+            progress_s = self._progress_s
+            silent_s = time.monotonic() - progress_s
+            if self._deadline_s == inf or stop.is_set():
+                continue
+            if silent_s < _SILENT_S:
+                pause_s -= silent_s
+                continue
+            for server in self.servers:
+                problem = await run_in_thread("server-probe", partial(find_problem, server))
+                if problem and self._progress_s == progress_s and not stop.is_set():
+                    return problem

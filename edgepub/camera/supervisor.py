@@ -4,16 +4,16 @@ import asyncio
 import contextlib
 import functools
 import logging
-import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
+from math import inf
 from typing import Protocol
 
+from edgepub.camera.current_status import CurrentStatus
 from edgepub.camera.failover import Failover
 from edgepub.camera.frames import Fit, Frames, FrameSource, Result
 from edgepub.camera.inference_thread import POLL_S, WARM_UP_TIMEOUT_S, InferenceThread
 from edgepub.config.camera import CameraSettings
-from edgepub.core.backoff import Backoff
 from edgepub.core.errors import ModelError, RetryableError, SourceError
 from edgepub.core.fair_lock import FairLock
 from edgepub.core.serial_calls import SerialCalls
@@ -21,8 +21,6 @@ from edgepub.telemetry.logs import camera_logger
 from edgepub.telemetry.metrics import CameraMetrics
 from edgepub.telemetry.status import STARTING, CameraState, CameraStatus
 
-_MIN_PAUSE_S = 1.0
-_MAX_PAUSE_S = 30.0
 _MAX_HUNG = 3
 _STUCK_AFTER_S = 10.0
 _log = logging.getLogger(__name__)
@@ -67,15 +65,13 @@ class CameraSupervisor:
         name: the camera's name.
         source: gives the frames.
         load: loads the model, at the address whose turn it is, for the lifetime of the context.
-        failover: where to load it; after each failure of the model at the next address, if there are several.
+        failover: where to load it, and when again after a failure.
         sink: takes the results and the status; called by one thread at a time.
         turns: held while the sink takes a result, so that few threads work at the same time.
         metrics: the camera's metrics.
         state: the camera's state, kept up to date here.
         stall_timeout_s: how long a model that has answered may take for the next answer.
         enabled: whether the camera is enabled at the start.
-        min_pause_s: the first pause before a retry; it doubles up to `max_pause_s`.
-        max_pause_s: the longest pause before a retry.
 
     """
 
@@ -92,8 +88,6 @@ class CameraSupervisor:
         stall_timeout_s: float,
         *,
         enabled: bool = True,
-        min_pause_s: float = _MIN_PAUSE_S,
-        max_pause_s: float = _MAX_PAUSE_S,
     ) -> None:
         self.name = name
         self._log = camera_logger(_log, name)
@@ -102,25 +96,18 @@ class CameraSupervisor:
         self._failover = failover
         self._sink = sink
         self._turns = turns
-        self._metrics = metrics
-        self._state = state
+        self._status = CurrentStatus(state, sink.set_status, metrics, self._log, enabled=enabled)
         self._stall_timeout_s = stall_timeout_s
         # The rest of the promised time is for noticing the hang and for publishing it.
         self._frame_timeout_s = stall_timeout_s - max(0.1 * stall_timeout_s, 2 * POLL_S)
-        self._backoff = Backoff(min_pause_s, max_pause_s)
+        self._enabled = enabled
         self._stop = asyncio.Event()
         self._switched = asyncio.Event()
-        self._enabled = enabled
         # What the sink and the state get: from the current thread, or from the event loop, which waits for no thread.
         self._reports = SerialCalls()
         self._thread: InferenceThread | None = None
         self._waits_for_hung = False
         self._has_ended = False
-        state.status = self._inactive_status
-        state.problem = STARTING if enabled else None
-        self._was_online = False
-        self._status_since_s = 0.0
-        self._last_result_s = 0.0
 
     @property
     def may_work(self) -> bool:
@@ -144,12 +131,13 @@ class CameraSupervisor:
                     continue
                 thread = self._thread = InferenceThread(f"camera-{self.name}", self._work)
                 thread.start()
-                if await thread.wait(self._stop):
+                problem = await thread.wait(self._stop)
+                if problem is None:
                     if thread is self._thread:
                         return
                     continue  # it was disabled
                 hung = [*_running(hung), thread]
-                pause_s = self._abandon(thread)
+                pause_s = self._abandon(thread, problem)
                 await self._pause(pause_s)
                 if len(hung) >= _MAX_HUNG:
                     self._log.error("hanging calls of the model: %d; waiting until one returns", len(hung))
@@ -174,7 +162,6 @@ class CameraSupervisor:
         if enabled != self._enabled:
             self._enabled = enabled
             self._detach_thread(STARTING if enabled and not self._has_ended else None)
-            self._was_online = False  # so that its return is not counted as a reconnect
             self._switched.set()
 
     def set_areas(self, settings: CameraSettings, on_done: Callable[[], None]) -> None:
@@ -197,22 +184,19 @@ class CameraSupervisor:
         if self._thread:
             self._thread.stopping.set()
         self._thread = None
-        self._reports.submit(functools.partial(self._set_status, self._inactive_status, problem))
+        status = self._status
+        self._reports.submit(functools.partial(status.set_offline, problem) if self._enabled else status.set_disabled)
 
-    @property
-    def _inactive_status(self) -> CameraStatus:
-        return "offline" if self._enabled else "disabled"
-
-    def _abandon(self, thread: InferenceThread) -> float:
+    def _abandon(self, thread: InferenceThread, problem: str) -> float:
         """Ignore a thread that hangs from now on; return the pause before the next thread, in seconds."""
-        thread.stopping.set()
+        thread.abandon()
         if thread is not self._thread:  # it was disabled meanwhile
             return 0.0
         self._thread = None
         pause_s = self._next_pause_s(is_of_model=True)
-        problem = f"model: no answer within {thread.frame_timeout_s:.1f} s"
-        self._reports.submit(functools.partial(self._set_status, self._inactive_status, problem))
-        self._log.warning("%s; its thread is abandoned; %s", problem, self._describe_retry(pause_s))
+        problem = f"model: {problem}"
+        self._reports.submit(functools.partial(self._status.set_offline, problem))
+        self._log.warning("%s; its thread is abandoned; %s", problem, _describe_retry(pause_s))
         return pause_s
 
     async def _pause(self, seconds: float) -> None:
@@ -222,6 +206,7 @@ class CameraSupervisor:
     def _work(self, thread: InferenceThread) -> None:
         while not thread.stopping.is_set():
             try:
+                thread.servers = self._failover.servers
                 thread.frame_timeout_s = WARM_UP_TIMEOUT_S
                 thread.set_deadline(WARM_UP_TIMEOUT_S)
                 with self._load(self._failover.turn) as model:
@@ -262,11 +247,7 @@ class CameraSupervisor:
         with self._turns.hold(), self._reports.alone():
             if thread is not self._thread:
                 return False
-            problem = self._sink.report(result)
-            self._last_result_s = result.ended_s
-            if problem not in {None, self._state.problem}:
-                self._log.warning("%s; the camera is not online until there is a valid one", problem)
-            self._set_status("online" if problem is None else self._inactive_status, problem)
+            self._status.set_result(result.ended_s, self._sink.report(result))
             return True
 
     def _fail(self, thread: InferenceThread, text: str, error: RetryableError) -> None:
@@ -274,38 +255,20 @@ class CameraSupervisor:
             if thread is not self._thread:
                 return
             pause_s = self._next_pause_s(is_of_model=isinstance(error, ModelError))
-            self._set_status(self._inactive_status, text % error)
-        self._log.warning(text + "; %s", error, self._describe_retry(pause_s))
-        thread.set_deadline(pause_s + WARM_UP_TIMEOUT_S)
+            self._status.set_offline(text % error)
+        self._log.warning(text + "; %s", error, _describe_retry(pause_s))
+        thread.set_deadline(inf)
         thread.stopping.wait(pause_s)
 
     def _next_pause_s(self, *, is_of_model: bool) -> float:
-        """Return the pause before the next try; the shortest if the camera was online for longer than a stall takes.
-
-        0 if the model failed, and there is another server, which has not failed yet.
-        """
-        if self._state.status == "online" and self._last_result_s - self._status_since_s > self._stall_timeout_s:
-            self._backoff.reset()
+        """Return the pause before the next try; short again if the camera was online for longer than a stall takes."""
+        if self._status.online_s > self._stall_timeout_s:
             self._failover.on_success()
-        if is_of_model and self._failover.on_failure():
-            return 0.0
-        return self._backoff.next_s()
+        return self._failover.on_failure(is_of_model=is_of_model)
 
-    def _describe_retry(self, pause_s: float) -> str:
-        return f"trying again in {pause_s:.1f} s" if pause_s else "trying the next AI server"
 
-    def _set_status(self, status: CameraStatus, problem: str | None) -> None:
-        self._state.problem = problem
-        if status == self._state.status:
-            return
-        self._state.status = status
-        self._status_since_s = time.monotonic()
-        if status == "online":
-            if self._was_online:
-                self._metrics.count_reconnect()
-            self._was_online = True
-        self._sink.set_status(status)
-        self._log.info("%s", status)
+def _describe_retry(pause_s: float) -> str:
+    return f"trying again in {pause_s:.1f} s" if pause_s else "trying the next AI server"
 
 
 def _running(threads: list[InferenceThread]) -> list[InferenceThread]:

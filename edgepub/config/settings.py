@@ -29,7 +29,7 @@ from edgepub.config.model_properties import ModelProperties
 from edgepub.config.mqtt import MqttSettings
 from edgepub.config.pipelines import DetectorSettings, PipelineSettings
 
-_AI_SERVER_PORT = 8778  # PySDK's default
+AI_SERVER_PORT = 8778  # PySDK's default
 
 
 class StreamSettings(Section):
@@ -101,7 +101,7 @@ class ModelSettings(Section):
         places = [address for address in value if address.startswith("@")]
         if places and len(value) > 1:
             raise ValueError(f"a list can have AI servers only: write {places[0]} alone, or remove it from the list")
-        servers = [address if ":" in address else f"{address}:{_AI_SERVER_PORT}" for address in map(str.lower, value)]
+        servers = [address if ":" in address else f"{address}:{AI_SERVER_PORT}" for address in map(str.lower, value)]
         for number, server in enumerate(servers):
             if server in servers[:number]:
                 raise ValueError(f"has the AI server {value[number]} twice")

@@ -72,13 +72,16 @@ class Worker:
                 pause_s = 0.0
 
 
-class _NativeThread(threading.Thread):
+class NativeThread(threading.Thread):
     """A thread that may be inside PySDK or OpenCV."""
 
+    is_abandoned = False
+    """Whether nobody waits for it any more: a wait inside of it ends with an error."""
 
-def start_native_thread(name: str, target: Callable[[], None]) -> threading.Thread:
+
+def start_native_thread(name: str, target: Callable[[], None]) -> NativeThread:
     """Start a daemon thread that calls PySDK or OpenCV, and return it; `native_threads` lists it."""
-    thread = _NativeThread(target=target, name=name, daemon=True)
+    thread = NativeThread(target=target, name=name, daemon=True)
     thread.start()
     return thread
 
@@ -88,7 +91,7 @@ def native_threads() -> list[threading.Thread]:
 
     Both abort the process when the interpreter ends during such a call.
     """
-    return [thread for thread in threading.enumerate() if isinstance(thread, _NativeThread)]
+    return [thread for thread in threading.enumerate() if isinstance(thread, NativeThread)]
 
 
 class _DaemonThreads(ThreadPoolExecutor):

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import itertools
+import socket
 import threading
 import time
 
@@ -15,6 +16,7 @@ from edgepub.core.errors import ModelError, SourceError
 from edgepub.core.fair_lock import FairLock
 from edgepub.telemetry.metrics import CameraMetrics
 from edgepub.telemetry.status import CameraState
+from tests.support.waiting import free_port
 
 
 class Frames:
@@ -121,15 +123,13 @@ async def running(models, source=None, stall_timeout_s=2.0, enabled=True, pause_
         "cam",
         source or Frames(),
         load,
-        Failover([addresses]),
+        Failover([addresses], min_pause_s=pause_s, max_pause_s=pause_s),
         sink,
         FairLock(),
         metrics,
         sink.state,
         stall_timeout_s,
         enabled=enabled,
-        min_pause_s=pause_s,
-        max_pause_s=pause_s,
     )
     task = asyncio.create_task(camera.run())
     yield sink, metrics, loaded
@@ -294,6 +294,33 @@ async def test_an_ai_server_that_hangs_is_replaced_by_the_next_one(caplog):
         release.set()
     assert sorted(sink.addresses) == ["a", "b"]
     assert "its thread is abandoned; trying the next AI server" in caplog.text
+
+
+@pytest.mark.slow
+async def test_an_ai_server_that_is_gone_is_left_before_the_stall_timeout(caplog):
+    release, gone = threading.Event(), [f"127.0.0.1:{free_port()}" for _ in range(2)]
+    models = [Model(3, release.wait), Model(10**9, None)]
+    async with running(models, stall_timeout_s=300, pause_s=1000, addresses=gone) as (sink, _, _):
+        await until(lambda: sink.statuses == ["online", "offline", "online"])
+        release.set()
+    problem = f"model: the AI server {sink.addresses[0]} does not answer: Connection refused"
+    assert f"{problem}; its thread is abandoned; trying the next AI server" in caplog.text
+
+
+@pytest.mark.slow
+async def test_a_busy_ai_server_is_kept():
+    busy = threading.Event()
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        server.settimeout(30)
+        address = f"127.0.0.1:{server.getsockname()[1]}"
+        models = [Model(3, busy.wait)]
+        async with running(models, stall_timeout_s=300, addresses=(address,)) as (sink, _, _):
+            for _ in range(2):
+                (await asyncio.to_thread(server.accept))[0].close()
+            assert (sink.statuses, len(sink.addresses)) == (["online"], 1)
+            busy.set()
+            await until(lambda: max(sink.results.values()) > 100)
+        assert (sink.statuses, len(sink.addresses)) == (["online", "offline"], 1)
 
 
 async def test_a_source_that_fails_changes_no_ai_server():

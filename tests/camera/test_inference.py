@@ -100,7 +100,7 @@ def _no_cloud(monkeypatch):
         ({"model_properties": {"device_type": ["HAILORT/HAILO8"]}}, "None of the device types"),
         (
             {"inference_host_address": "127.0.0.1:9", "zoo_url": ""},
-            r"^OS error; Error connecting to 127.0.0.1:9 after 3 retries with timeout 10 s: Connection refused$",
+            r"^the AI server 127\.0\.0\.1:9 does not answer: Connection refused$",
         ),
         ({"zoo_url": "degirum/hailo"}, r"^Unable to access server hub\.degirum\.com; is there a network\?$"),
     ],

@@ -16,7 +16,7 @@ from tests.support.waiting import free_port
 
 pytestmark = [pytest.mark.mosquitto, pytest.mark.slow]
 INFO, STATUS = "edgepub/test/info", "edgepub/test/cam/status"
-MAX_OUTAGE_S = 25  # 9 to 10 on a computer with nothing else to do
+MAX_OUTAGE_S = 12  # 1 to 4 on a computer with nothing else to do
 
 
 @pytest.fixture
@@ -30,11 +30,7 @@ def servers(studio):
 
 @pytest.fixture
 def configuration(studio, mosquitto):
-    """Return a function that makes a configuration for AI servers. Their model has no postprocessor in Python.
-
-    With its first frame, a server would start a process for that. With two servers on one computer, that was seen to
-    take 10 s after the other one was killed.
-    """
+    """Return a function that makes a configuration for AI servers with the echo model."""
 
     def make(addresses):
         settings = studio.settings(mosquitto.url, studio.video([[BOX]] * 50), loop=True, realtime=True)
@@ -49,9 +45,26 @@ def configuration(studio, mosquitto):
     return make
 
 
-def test_a_camera_goes_on_at_the_other_ai_server(mosquitto, subscribe, run_daemon, servers, configuration):
-    reader = subscribe(mosquitto.port)
-    daemon = run_daemon(configuration(list(servers)))
+@pytest.fixture
+def face(demo_assets, mosquitto):
+    """Return a function that makes a configuration for AI servers with a model that has a postprocessor in Python."""
+
+    def make(addresses):
+        model = {"model_name": "blazeface", "inference_host_address": addresses}
+        camera = {"source": str(demo_assets.video), "model": "face", "loop": True, "realtime": True}
+        return {
+            "node": "test",
+            "mqtt": {"url": mosquitto.url},
+            "stats": {"interval_s": 1},
+            "models": {"face": model},
+            "cameras": {"cam": camera},
+        }
+
+    return make
+
+
+def assert_goes_on(reader, daemon, servers):
+    """Kill the AI server that the camera of a daemon uses; assert that it goes on at the other one."""
 
     def used():
         """Return the AI server in use, if both payloads say the same."""
@@ -68,22 +81,47 @@ def test_a_camera_goes_on_at_the_other_ai_server(mosquitto, subscribe, run_daemo
     assert time.monotonic() - began_s < MAX_OUTAGE_S
     (other,) = servers.keys() - {first}
     reader.wait_for(lambda _: used() == other, "the other server in info and stats")
-    assert "its thread is abandoned; trying the next AI server" in daemon.log
+    assert "trying the next AI server" in daemon.log
+    assert "json.exception" not in daemon.log
+
+
+def test_a_camera_goes_on_at_the_other_ai_server(mosquitto, subscribe, run_daemon, servers, configuration):
+    reader = subscribe(mosquitto.port)
+    assert_goes_on(reader, run_daemon(configuration(list(servers))), servers)
     info.VALIDATOR.validate_json(reader.last(INFO))
     stats.VALIDATOR.validate_python(reader.stats()[-1])
     assert json.loads(reader.last(INFO))["models"]["echo"]["inference_host_address"] == ", ".join(servers)
 
 
-def test_a_camera_leaves_an_ai_server_that_is_frozen(mosquitto, subscribe, run_daemon, demo_assets):
-    """With a real model: the echo models of all processes take turns, and a frozen one might keep its turn."""
+def test_the_same_with_a_postprocessor_in_python(mosquitto, subscribe, run_daemon, demo_assets, face):
+    with ai_server(demo_assets.zoo) as (one, first), ai_server(demo_assets.zoo) as (two, second):
+        servers = {f"127.0.0.1:{one}": first, f"127.0.0.1:{two}": second}
+        reader = subscribe(mosquitto.port)
+        assert_goes_on(reader, run_daemon(face(list(servers))), servers)
+
+
+def test_a_camera_outlives_any_number_of_crashes_of_its_ai_server(mosquitto, subscribe, run_daemon, demo_assets, face):
+    """More than the calls that may hang at the same time: those that waited for a server that is gone end."""
+    reader, port = subscribe(mosquitto.port), free_port()
+    for crash in range(5):
+        with ai_server(demo_assets.zoo, port):
+            if not crash:
+                run_daemon(face(f"127.0.0.1:{port}"))
+            seen = len(reader.detections())
+            reader.wait_for(lambda r, n=seen: len(r.detections()) > n + 5 and r.last(STATUS) == b"online", "detections")
+        reader.wait_for(lambda r: r.last(STATUS) == b"offline", "offline")
+
+
+def test_a_camera_leaves_an_ai_server_that_is_frozen(mosquitto, subscribe, run_daemon, demo_assets, face):
+    """With a real model: the echo models of all processes take turns, and a frozen one might keep its turn.
+
+    The other server takes some 8 s for its first result only because it runs on the same computer: the process for its
+    postprocessor looks for a free port, and first asks the frozen one's.
+    """
     with ai_server(demo_assets.zoo) as (one, first), ai_server(demo_assets.zoo) as (two, second):
         processes = {f"127.0.0.1:{one}": first, f"127.0.0.1:{two}": second}
-        model = {"model_name": "blazeface", "inference_host_address": list(processes)}
-        camera = {"source": str(demo_assets.video), "model": "face", "loop": True, "realtime": True}
         reader = subscribe(mosquitto.port)
-        run_daemon(
-            {"node": "test", "mqtt": {"url": mosquitto.url}, "models": {"face": model}, "cameras": {"cam": camera}}
-        )
+        run_daemon(face(list(processes)))
 
         def used():
             return json.loads(reader.last(INFO))["cameras"]["cam"].get("server")
@@ -110,5 +148,5 @@ def test_check_connect_tries_each_ai_server(cli, servers, configuration, tmp_pat
     done = cli("check", "--connect", "-c", path)
     assert done.returncode == 1
     *_, first, second = done.stdout.splitlines()
-    assert first.startswith(f"model echo at {gone}: FAILED: OS error; Error connecting to {gone}")
+    assert first == f"model echo at {gone}: FAILED: the AI server {gone} does not answer: Connection refused"
     assert second.startswith(f"model echo at {good}: good: DUMMY/DUMMY")

@@ -19,6 +19,7 @@ from edgepub.camera.inference.model import Model
 from edgepub.camera.inference.plugins import explain_missing
 from edgepub.camera.inference.preparation import data_dir, prepare_import
 from edgepub.camera.inference.result_wait import wait_patiently
+from edgepub.camera.server_probe import find_problem
 from edgepub.config.settings import ModelSettings
 from edgepub.core.errors import ModelError
 
@@ -88,19 +89,33 @@ def _load(spec: "ModelSpec") -> Any:  # noqa: ANN401  (PySDK is untyped)
     """Return PySDK's model.
 
     Raises:
-        ModelError: the AI server answers too slowly, or no device of this machine can run the model.
+        ModelError: the AI server does not answer, or no device of this machine can run the model.
 
     """
-    zoo, server = spec.zoo_connect(), spec.inference_host_address
-    if server.startswith("@"):
-        try:
-            return spec.load_model(zoo)
-        except Exception:  # PySDK has several kinds
-            if server == _LOCAL and (problem := _describe_missing_runtime(spec, zoo)):
-                raise ModelError(problem) from None
-            raise
+    if not spec.inference_host_address.startswith("@"):
+        return _load_at_server(spec)
+    zoo = spec.zoo_connect()
+    try:
+        return spec.load_model(zoo)
+    except Exception:  # PySDK has several kinds
+        if spec.inference_host_address == _LOCAL and (problem := _describe_missing_runtime(spec, zoo)):
+            raise ModelError(problem) from None
+        raise
+
+
+def _load_at_server(spec: "ModelSpec") -> Any:  # noqa: ANN401  (PySDK is untyped)
+    """Return PySDK's model, which runs on an AI server.
+
+    Raises:
+        ModelError: the server does not answer, or too slowly.
+
+    """
+    server = spec.inference_host_address
+    if problem := find_problem(server):  # PySDK would try for 31 s
+        raise ModelError(problem)
     import degirum
 
+    zoo = spec.zoo_connect()
     # Loading asks the server for its devices, and until it answers, PySDK stops all threads of this process. So ask it
     # something first that stops none. One camera at a time: else this would measure the questions of the others.
     with _SERVER_LOCKS[server]:
