@@ -125,7 +125,7 @@ class CameraWiring:
                 notes=state.notes,
             ),
             self._model_loader(name, settings, builder, carryover.track_ids, state),
-            Failover([one.inference_hosts for one in self._in_force.settings.models_of(settings).values()]),
+            Failover(self._find_servers(settings)),
             self._build_reporter(name, settings, carryover, builder, object_counts, attention),
             self.turns,
             metrics,
@@ -191,6 +191,11 @@ class CameraWiring:
             Validity(settings.stall_timeout_s),
             attention,
         )
+
+    def _find_servers(self, camera: CameraSettings) -> list[Sequence[str]]:
+        """Return where each detector of a camera may be loaded; stages look after themselves."""
+        settings = self._in_force.settings
+        return [settings.models[detector.model].inference_hosts for detector in settings.pipeline_of(camera).detect]
 
     def _snapshot_publisher(self, name: str) -> Callable[[bytes], None]:
         topic, metrics = self._topics.snapshot(name), self.metrics.of(name)

@@ -13,9 +13,10 @@ import numpy as np
 from edgepub.camera.frames import Frame, Result
 from edgepub.camera.inference.model import Model
 from edgepub.core.errors import ModelError
-from edgepub.core.threads import start_native_thread
+from edgepub.core.threads import NativeThread, start_native_thread
 
 _WARM_UP_SIDE = 64  # pixels
+_CHECK_S = 0.25
 _log = logging.getLogger(__name__)
 
 Answers = Sequence[Future[Result]]
@@ -37,7 +38,7 @@ class ModelThread:
         self._load = load
         self._orders: SimpleQueue[tuple[Sequence[Frame], Answers] | None] = SimpleQueue()
         self._ended = threading.Event()
-        start_native_thread(f"model-{name}", self._run)
+        self._thread = start_native_thread(f"model-{name}", self._run)
 
     @property
     def is_running(self) -> bool:
@@ -51,9 +52,10 @@ class ModelThread:
         return answers
 
     def close(self, timeout_s: float = 0.0) -> None:
-        """End the thread after what it was given, and wait for that up to `timeout_s` seconds."""
+        """End the thread after what it was given, and wait for that up to `timeout_s` seconds; then abandon it."""
         self._orders.put(None)
-        self._ended.wait(timeout_s)
+        if not self._ended.wait(timeout_s):
+            self._thread.is_abandoned = True
 
     def _run(self) -> None:
         try:
@@ -68,6 +70,22 @@ class ModelThread:
                 self.loaded.set_exception(problem)
         finally:
             self._ended.set()
+
+
+def wait_for(answer: Future[Result]) -> Result:
+    """Wait for an answer, without a limit, in a thread that may be abandoned.
+
+    Raises:
+        ModelError: the model failed, or the thread is abandoned.
+
+    """
+    while True:
+        try:
+            return answer.result(_CHECK_S)
+        except TimeoutError:
+            thread = threading.current_thread()
+            if isinstance(thread, NativeThread) and thread.is_abandoned:
+                raise ModelError("its thread is abandoned") from None
 
 
 def _answer(model: Model, frames: Sequence[Frame], answers: Answers) -> None:

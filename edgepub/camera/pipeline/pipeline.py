@@ -11,7 +11,7 @@ from edgepub.camera.frames import Box, Fit, Frame, Frames, Result
 from edgepub.camera.inference.model import Model
 from edgepub.camera.pipeline.crops import Part, find_region, find_tiles
 from edgepub.camera.pipeline.merging import merge
-from edgepub.camera.pipeline.model_thread import Answers, ModelThread
+from edgepub.camera.pipeline.model_thread import Answers, ModelThread, wait_for
 from edgepub.camera.pipeline.stages import Scene, Stage
 from edgepub.camera.results.objects import Objects, Wanted, read_objects
 from edgepub.config.pipelines import TilesSettings
@@ -129,7 +129,7 @@ class Pipeline:
             by_detector.append([])
             for answer in answers:
                 yield None
-                by_detector[-1].append(given.place(answer.result(), len(by_detector[-1])))
+                by_detector[-1].append(given.place(wait_for(answer), len(by_detector[-1])))
         stages_ms: dict[str, float] = {}
         timing_ms: dict[str, float] = {}
         for detector, of_detector in zip(self._detectors, by_detector, strict=True):

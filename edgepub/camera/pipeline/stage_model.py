@@ -10,11 +10,9 @@ from edgepub.camera.failover import Failover
 from edgepub.camera.frames import Frame, Result
 from edgepub.camera.inference.model import Model
 from edgepub.camera.pipeline.model_thread import Answers, ModelThread
-from edgepub.core.backoff import Backoff
 from edgepub.core.errors import ModelError
 from edgepub.telemetry.logs import CameraLogger
 
-_MIN_PAUSE_S, _MAX_PAUSE_S = 1.0, 30.0
 _LOAD_TIMEOUT_S = 300.0  # some runtimes compile a model first
 _MAX_HUNG = 3
 
@@ -25,7 +23,7 @@ class StageModel:
     Args:
         name: the model's name.
         load: loads it, at the address whose turn it is.
-        failover: where to load it; after each failure at the next address, if there are several.
+        failover: where and when to load it; after each failure at the next address, if there are several.
         answer_timeout_s: how long it may take for the pictures of one frame.
         log: the camera's log.
         clock: the monotonic clock.
@@ -47,7 +45,6 @@ class StageModel:
         self._answer_timeout_s = answer_timeout_s
         self._log = log
         self._clock = clock
-        self._backoff = Backoff(_MIN_PAUSE_S, _MAX_PAUSE_S)
         self._retry_s = -inf
         self._load_until_s = inf
         self._has_failed = False
@@ -121,7 +118,6 @@ class StageModel:
         if self._has_failed:
             self._has_failed = False
             self._log.info("stage %s: works again", self.name)
-        self._backoff.reset()
         self._failover.on_success()
 
     def _fail(self, error: ModelError) -> None:
@@ -131,10 +127,7 @@ class StageModel:
             self._hung.append(self._thread)
             self._thread = None
         self._has_failed = True
-        if self._failover.on_failure():
-            self._retry_s = -inf
-            self._log.warning("stage %s: %s; trying the next AI server", self.name, error)
-            return
-        pause_s = self._backoff.next_s()
+        pause_s = self._failover.on_failure(is_of_model=True)
         self._retry_s = self._clock() + pause_s
-        self._log.warning("stage %s: %s; trying again in %.1f s", self.name, error, pause_s)
+        retry = f"trying again in {pause_s:.1f} s" if pause_s else "trying the next AI server"
+        self._log.warning("stage %s: %s; %s", self.name, error, retry)
