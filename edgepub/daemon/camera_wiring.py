@@ -1,10 +1,8 @@
 """The wiring of the cameras: builds each camera's supervisor and its parts from the settings."""
 
-import contextlib
 import functools
 import itertools
-import logging
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
 from edgepub.camera.analysis.analysis import Analysis, make_tracker
@@ -12,11 +10,7 @@ from edgepub.camera.attention import Attention
 from edgepub.camera.controls import Controls, read_setting
 from edgepub.camera.counts import ObjectCounts
 from edgepub.camera.failover import Failover
-from edgepub.camera.inference.model import Model
 from edgepub.camera.payloads import DetectionsBuilder
-from edgepub.camera.pipeline.labels import LabelsByModel, find_unknown_of_camera, find_unknown_of_pipeline
-from edgepub.camera.pipeline.loading import load_pipeline
-from edgepub.camera.pipeline.pipeline import Pipeline
 from edgepub.camera.reporter import Reporter
 from edgepub.camera.results.conversion import PUBLISHED
 from edgepub.camera.results.objects import TextLabels, Wanted
@@ -30,17 +24,15 @@ from edgepub.camera.viewfinder import Viewfinder
 from edgepub.config.camera import CameraSettings
 from edgepub.config.effective import InForce
 from edgepub.core.fair_lock import FairLock
+from edgepub.daemon.model_loader import detector_hosts, model_loader
 from edgepub.http.context import CameraView
 from edgepub.mqtt.messages import PictureReceipt, announcement_message, picture_message, state_message
 from edgepub.mqtt.outbox.outbox import Outbox
 from edgepub.mqtt.retained import find_places
 from edgepub.mqtt.store import Store
 from edgepub.mqtt.topics import Topics
-from edgepub.telemetry.logs import CameraLogger, camera_logger
 from edgepub.telemetry.metrics import MetricsByCamera
 from edgepub.telemetry.status import CameraState, Status
-
-_log = logging.getLogger(__name__)
 
 
 class _Carryover(NamedTuple):
@@ -124,8 +116,16 @@ class CameraWiring:
                 metrics=metrics,
                 notes=state.notes,
             ),
-            self._model_loader(name, settings, builder, carryover.track_ids, state),
-            Failover(self._find_servers(settings)),
+            model_loader(
+                name,
+                self._in_force,
+                lambda: builder.wanted,
+                functools.partial(make_tracker, settings, carryover.track_ids),
+                self.turns,
+                state,
+                self._on_new_server,
+            ),
+            Failover(detector_hosts(self._in_force.settings, settings)),
             self._build_reporter(name, settings, carryover, builder, object_counts, attention),
             self.turns,
             metrics,
@@ -192,47 +192,9 @@ class CameraWiring:
             attention,
         )
 
-    def _find_servers(self, camera: CameraSettings) -> list[Sequence[str]]:
-        """Return where each detector of a camera may be loaded; stages look after themselves."""
-        settings = self._in_force.settings
-        return [settings.models[detector.model].inference_hosts for detector in settings.pipeline_of(camera).detect]
-
     def _snapshot_publisher(self, name: str) -> Callable[[bytes], None]:
         topic, metrics = self._topics.snapshot(name), self.metrics.of(name)
         return lambda jpeg: self._outbox.put(picture_message(topic, jpeg, PictureReceipt(metrics)))
-
-    def _model_loader(
-        self,
-        name: str,
-        settings: CameraSettings,
-        builder: DetectionsBuilder,
-        track_ids: Iterator[int],
-        state: CameraState,
-    ) -> Callable[[int], contextlib.AbstractContextManager[Model | Pipeline]]:
-        in_force, log = self._in_force.settings, camera_logger(_log, name)
-        pipeline = in_force.pipeline_of(settings)
-
-        def find_unknown_labels(known: LabelsByModel) -> Iterator[str]:
-            for key, why in find_unknown_of_pipeline(pipeline, known):
-                yield f"pipelines.{settings.model}.{key}: {why}"
-            current = self._in_force.settings.cameras.get(name, settings)  # zones that were edited since name others
-            yield from find_unknown_of_camera(current.model_labels, pipeline, known)
-
-        load = functools.partial(
-            load_pipeline,
-            pipeline,
-            in_force.models_of(settings),
-            settings.region,
-            lambda: builder.wanted,
-            functools.partial(make_tracker, settings, track_ids),
-            self.turns,
-            settings.stall_timeout_s,
-            log,
-            with_embeddings="embedding" in settings.include,
-        )
-        return functools.partial(
-            _load_checked, load, pipeline.detect[0].model, find_unknown_labels, state, self._on_new_server, log
-        )
 
 
 def _wanted_objects(settings: CameraSettings, min_score: float) -> Wanted:
@@ -243,28 +205,3 @@ def _wanted_objects(settings: CameraSettings, min_score: float) -> Wanted:
         tuple(dict.fromkeys(key for key in settings.include if key not in PUBLISHED)),
         TextLabels(texts.name, texts.label) if texts else None,
     )
-
-
-@contextlib.contextmanager
-def _load_checked(
-    load: Callable[[int], contextlib.AbstractContextManager[Model | Pipeline]],
-    name: str,
-    find_unknown_labels: Callable[[LabelsByModel], Iterable[str]],
-    state: CameraState,
-    on_new_server: Callable[[], None],
-    log: CameraLogger,
-    turn: int,
-) -> Iterator[Model | Pipeline]:
-    """Load the models, each at the AI server whose turn it is, and warn of labels that they do not know.
-
-    `name` is that of the only model, if it is alone.
-    """
-    with load(turn) as model:
-        state.device, state.is_remote = model.device, model.is_remote
-        if model.server != state.server:
-            state.server = model.server
-            on_new_server()
-        known = model.labels_by_model if isinstance(model, Pipeline) else {name: model.labels}
-        for line in find_unknown_labels(known):
-            log.warning("%s", line)
-        yield model
