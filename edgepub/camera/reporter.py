@@ -11,7 +11,7 @@ from edgepub.camera.attention import Attention
 from edgepub.camera.counts import ObjectCounts
 from edgepub.camera.frames import Result
 from edgepub.camera.payloads import DetectionsBuilder, build_event
-from edgepub.camera.results.objects import MAX_OBJECTS, MAX_POINTS
+from edgepub.camera.results.budget import MAX_BYTES, MAX_OBJECTS, MAX_PIXELS, MAX_POINTS
 from edgepub.camera.sampler import Sampler
 from edgepub.camera.snapshots import Snapshots
 from edgepub.camera.validity import Validity
@@ -161,12 +161,15 @@ class Reporter:
         if too_many:
             self._metrics.count_objects_dropped("too_many", too_many)
             self._log.warning(
-                "frame %d: objects dropped: %d: a result has at most %d objects and %d points, the best are kept; "
+                "frame %d: objects dropped: %d: a result has at most %d objects, %d points, %d pixels of masks "
+                "and %d bytes of tensors and included values, the best are kept; "
                 "set a higher min_score, or use a model with non-maximum suppression",
                 result.frame.number,
                 too_many,
                 MAX_OBJECTS,
                 MAX_POINTS,
+                MAX_PIXELS,
+                MAX_BYTES,
             )
         return objects, tracked
 

@@ -17,7 +17,8 @@ from edgepub.camera.frames import Frame, Frames, Result
 from edgepub.camera.inference.loading import load_model
 from edgepub.camera.inference.model import find_unknown_labels
 from edgepub.camera.inference_thread import WARM_UP_TIMEOUT_S
-from edgepub.camera.results.objects import MAX_OBJECTS, Wanted, read_objects
+from edgepub.camera.results.budget import MAX_OBJECTS
+from edgepub.camera.results.objects import Wanted, read_objects
 from edgepub.camera.sources.cost import describe_cost
 from edgepub.camera.sources.factory import make_source
 from edgepub.camera.sources.gate import Gate
