@@ -77,6 +77,7 @@ class Analysis:
             self._tracker.track(objects, frame.source_s)
         if self._tracker and self._votes:
             self._recognition.vote(objects, frame.source_s)
+            self._recognition.keep(self._tracker.numbers)
         found = self._index(objects, moment)
         changes = self._presence.update(found, frame.source_s)
         appeared, left = rules.find_camera_occurrences(changes, found)

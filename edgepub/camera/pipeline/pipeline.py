@@ -167,7 +167,7 @@ class Pipeline:
         if tracker:
             tracker.track(scene.objects, frame.source_s)
         for stage in self._stages:
-            stage.recognize(scene, tracked=tracker is not None)
+            stage.recognize(scene, tracker.numbers if tracker else None)
         return scene.result(tracked=tracker is not None)
 
 

@@ -4,7 +4,7 @@ import contextlib
 import itertools
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, MutableMapping, Sequence
+from collections.abc import Callable, Collection, Iterator, MutableMapping, Sequence
 from math import inf
 from typing import Any
 
@@ -166,12 +166,13 @@ class Stage:
                 scene.count_invalid(error)
         scene.add(found)
 
-    def recognize(self, scene: Scene, *, tracked: bool) -> None:
+    def recognize(self, scene: Scene, tracks: Collection[int] | None) -> None:
         """Add attributes or embeddings to objects, if that is what the stage does.
 
         Args:
             scene: the frame and its objects.
-            tracked: whether objects have tracks: then it asks only for those that have one, and only a few times.
+            tracks: the tracks that exist: it asks only for objects that have one, and only a few times for each. None:
+                objects are not tracked.
 
         """
         if self.detects:
@@ -180,19 +181,20 @@ class Stage:
         asked = 0
         for detection, part in scene.crops(self._settings):
             track = detection.get("track_id")
-            if tracked and (track is None or not self._wants(track, detection, now_s)):
+            if tracks is not None and (track is None or not self._needs_answer(track, detection, now_s)):
                 continue
             if asked == MAX_CROPS or (result := self._predict(scene, part)) is None:
                 break
             asked += 1
             self._take(scene, result, detection, track)
-        if tracked:
+        if tracks is not None:
             self._add_attributes(scene)
+            self._recognition.keep(tracks)
 
-    def _wants(self, track: int, detection: dict[str, Any], now_s: float) -> bool:
+    def _needs_answer(self, track: int, detection: dict[str, Any], now_s: float) -> bool:
         if self._settings.embed:
             return self._recognition.is_better(track, EMBEDDING, quality(detection))
-        return self._recognition.wants(track, self._settings.name or "", quality(detection), now_s)
+        return self._recognition.needs_answer(track, self._settings.name or "", quality(detection), now_s)
 
     def _take(self, scene: Scene, result: Result, detection: dict[str, Any], track: int | None) -> None:
         """Add an answer to an object, or to what is known of its track."""
@@ -216,13 +218,10 @@ class Stage:
             self._recognition.add(track, key, answers.get(key), seen, now_s)
 
     def _add_attributes(self, scene: Scene) -> None:
-        tracks = set()
         for detection in scene.objects:
-            if (track := detection.get("track_id")) is not None:
-                tracks.add(track)
-                if known := self._recognition.attributes(track):
-                    detection.setdefault("attributes", {}).update(known)
-        self._recognition.see(tracks, scene.frame.source_s)
+            track = detection.get("track_id")
+            if track is not None and (known := self._recognition.attributes(track)):
+                detection.setdefault("attributes", {}).update(known)
 
     def _predict(self, scene: Scene, part: Part) -> Result | None:
         """Return the model's result for a part of the frame; None after a failure, for a while."""
