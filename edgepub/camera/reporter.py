@@ -2,12 +2,13 @@
 
 import logging
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
 from edgepub.camera.analysis.analysis import Analysis, Findings
 from edgepub.camera.analysis.rules import Occurrence
 from edgepub.camera.attention import Attention
+from edgepub.camera.attribute_topics import AttributeTopics
 from edgepub.camera.counts import ObjectCounts
 from edgepub.camera.frames import Result
 from edgepub.camera.payloads import DetectionsBuilder, build_event
@@ -29,6 +30,7 @@ from edgepub.telemetry.status import CameraStatus
 
 _log = logging.getLogger(__name__)
 _DETECTIONS, _EVENT = json_format(SCHEMA), json_format(event.SCHEMA)
+_MAX_NAMED_KEYS = 100
 _Sample = tuple[Result, list[dict[str, Any]]]
 
 
@@ -51,6 +53,7 @@ class Reporter:
         metrics: the camera's metrics.
         validity: decides when invalid results are the camera's problem.
         attention: is told when something was found.
+        attribute_topics: decides which attributes have topics.
 
     """
 
@@ -68,6 +71,7 @@ class Reporter:
         metrics: CameraMetrics,
         validity: Validity,
         attention: Attention,
+        attribute_topics: AttributeTopics,
     ) -> None:
         camera = self._camera = identity["camera"]
         self._topics = topics
@@ -86,6 +90,7 @@ class Reporter:
         self._metrics = metrics
         self._validity = validity
         self._attention = attention
+        self._attribute_topics = attribute_topics
         self._named: set[str] = set()  # keys of results that are not published
 
     def report(self, result: Result) -> str | None:
@@ -152,9 +157,8 @@ class Reporter:
 
     def _read(self, result: Result) -> tuple[list[dict[str, Any]], bool]:
         objects, invalid, too_many, not_included, tracked = self._builder.read(result)
-        if new := sorted(set(not_included) - self._named):
-            self._named.update(new)
-            self._log.info("the model also gives %s; name what you want in the camera's `include`", ", ".join(new))
+        if not_included:
+            self._name_keys(not_included)
         for what, number in invalid.items():
             self._metrics.count_objects_dropped("invalid", number)
             self._log.warning("frame %d: objects dropped: %d: %s", result.frame.number, number, what)
@@ -172,6 +176,15 @@ class Reporter:
                 MAX_BYTES,
             )
         return objects, tracked
+
+    def _name_keys(self, not_included: Collection[str]) -> None:
+        """Name the keys that are not published, each once; no more after many, as they may be random."""
+        left = _MAX_NAMED_KEYS - len(self._named)
+        if new := sorted(set(not_included) - self._named)[:left]:
+            self._named.update(new)
+            more = ", and more" if len(new) == left else ""
+            keys = ", ".join(new) + more
+            self._log.info("the model also gives %s; name what you want in the camera's `include`", keys)
 
     def _sample(self, result: Result, objects: list[dict[str, Any]]) -> None:
         age_s = self._outbox.age_s(self._detections_topic) if self._sampler.adapts else 0.0
@@ -196,9 +209,8 @@ class Reporter:
             self._drop(occurrence.sighting.moment.frame, error)
             return
         if payload["event_type"] == "recognized":
-            self._outbox.put(
-                state_message(self._topics.attribute(self._camera, payload["attribute"]), payload["value"])
-            )
+            message = state_message(self._topics.attribute(self._camera, payload["attribute"]), payload["value"])
+            self._attribute_topics.publish(payload["attribute"], lambda: self._outbox.put(message))
         topic = self._events_topic
         self._outbox.put_numbered(topic, lambda seq: event_message(topic, event.encode(payload, seq), _EVENT))
         self._viewfinder.add_event({name: value for name, value in payload.items() if name != "seq"})

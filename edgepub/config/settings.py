@@ -238,3 +238,7 @@ class Settings(NodeSettings):
         texts = camera.text_labels
         stages = self.pipeline_of(camera).then
         return [*([texts.name] if texts else []), *(stage.name for stage in stages if stage.classify and stage.name)]
+
+    def stages_of(self, camera: CameraSettings) -> list[str]:
+        """Return the names of the models of a camera's pipeline; none of a model alone."""
+        return self.pipelines[camera.model].models if camera.model in self.pipelines else []

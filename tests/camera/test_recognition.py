@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from edgepub.camera.analysis.analysis import Analysis
-from edgepub.camera.analysis.recognition import MAX_ANSWERS, MIN_VOTES, Answer, Recognition
+from edgepub.camera.analysis.recognition import MAX_ANSWERS, MAX_CLASSIFIERS, MIN_VOTES, Answer, Recognition
 from edgepub.camera.frames import Frame
 from edgepub.config.camera import CameraSettings
 
@@ -45,6 +45,14 @@ def test_different_answers_are_not_settled():
     assert not recognition.attributes(1)["text"]["settled"]
     answer(recognition, "text 3", start_s=20)
     assert recognition.attributes(1)["text"] == {"label": "text 3", "score": 0.8, "settled": True}
+
+
+def test_the_classifiers_of_a_model_are_bounded():
+    recognition = Recognition()
+    for number in range(100):
+        answer(recognition, None, "yes", name="text")
+        answer(recognition, "yes", name=f"text_{number}")
+    assert len(recognition.attributes(1)) == 1 + MAX_CLASSIFIERS
 
 
 def test_each_track_has_its_own_answers_until_it_is_forgotten():

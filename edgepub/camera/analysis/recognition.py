@@ -12,6 +12,8 @@ MIN_VOTES = 3
 """Equal answers that settle an attribute, if they are the majority."""
 MAX_ANSWERS = 10
 """After this many answers the most frequent one is taken, if it came at least twice."""
+MAX_CLASSIFIERS = 20
+"""Answers of one model for a track, besides the one that the settings name."""
 _PAUSE_S = 0.5  # between two questions otherwise: pictures that follow each other are nearly the same
 
 
@@ -64,7 +66,10 @@ class Recognition:
 
     def add(self, track: int, name: str, answer: Answer | None, quality: float, now_s: float) -> None:
         """Add an answer; None: the model said nothing."""
-        record = self._records.setdefault(track, {}).setdefault(name, _Record())
+        records = self._records.setdefault(track, {})
+        if name not in records and len(records) > MAX_CLASSIFIERS:
+            return
+        record = records.setdefault(name, _Record())
         if record.settled:
             return
         record.asked_s, record.quality = now_s, max(quality, record.quality)

@@ -214,7 +214,7 @@ class Stage:
                 {key: {"label": answer.label, "score": round(answer.score, 4)} for key, answer in answers.items()}
             )
             return
-        for key in answers.keys() | {name}:
+        for key in dict.fromkeys([name, *answers]):
             self._recognition.add(track, key, answers.get(key), seen, now_s)
 
     def _add_attributes(self, scene: Scene) -> None:
