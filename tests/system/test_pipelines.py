@@ -1,10 +1,16 @@
 """Pipelines of echo models: with the real PySDK, the real daemon and a real broker."""
 
 import json
+from pathlib import Path
+from urllib.error import HTTPError
+from urllib.parse import urlsplit
+from urllib.request import urlopen
 
 import jsonschema
 import pytest
 
+from edgepub.cli.bench.live_camera import LiveCamera
+from tests.support.one_client import OneClient
 from tests.support.scenes import film, square
 
 pytestmark = pytest.mark.mosquitto
@@ -211,3 +217,26 @@ def test_the_same_object_in_two_overlapping_ones_is_published_once(start):
     scene = {None: [CAR_BOX, CAR_BOX | {"label": "truck", "score": 0.8}], CAR: [IN_THE_CAR]}
     reader, _ = start([scene] * 50, {"detect": "people", "then": [{"on": ["car", "truck"], "detect": "plates"}]})
     assert [one["label"] for one in last(reader)["detections"]] == ["car", "truck", "plate"]
+
+
+def test_a_camera_that_serves_one_client_is_read_once_for_two_models(mosquitto, subscribe, run_daemon, studio):
+    """Each of the two echo models is asked for one label only."""
+    reader = subscribe(mosquitto.port)
+    video = Path(film(studio.directory / "film.avi", [{None: [CAR_BOX, PERSON]}] * 10))
+    with LiveCamera(video, 10) as camera, OneClient(urlsplit(camera.url).port) as front:
+        settings = studio.settings(mosquitto.url, front.url)
+        settings["models"] = {name: studio.model(name) for name in ("people", "cars")}
+        detect = [{"model": "people", "labels": ["person"]}, {"model": "cars", "labels": ["car"]}]
+        settings["pipelines"] = {"gate": {"detect": detect}}
+        settings["cameras"]["cam"] |= {"model": "gate", "tracking": True}
+        daemon = run_daemon(settings)
+        payload = last(reader, 20)
+        assert {one["label"] for one in payload["detections"]} == {"person", "car"}
+        assert set(payload["timing_ms"]["stages"]) == {"people", "cars"}
+        assert front.connections == 1
+        with pytest.raises(HTTPError, match="503"):
+            urlopen(front.url, timeout=30)
+        last(reader, 30)
+        assert daemon.terminate() == 0
+    assert reader.payloads("edgepub/test/cam/status").count(b"online") == 1
+    assert front.connections == 2, "the daemon's and this test's"
