@@ -26,10 +26,12 @@ QUIET = {"snapshot": {"enabled": False}, "loop": True, "realtime": True}
 def start(mosquitto, subscribe, run_daemon, studio):
     """Return a function that starts a daemon with one camera, and returns its messages' reader and the daemon."""
 
-    def run(scenes, pipeline, models=("people", "plates", "reader"), kinds=None, **camera):
+    def run(scenes, pipeline, models=("people", "plates", "reader"), kinds=None, properties=None, **camera):
         reader = subscribe(mosquitto.port)
         settings = studio.settings(mosquitto.url, "")
         settings["models"] = {name: studio.model(name, **(kinds or {}).get(name, {})) for name in models}
+        for model in settings["models"].values() if properties else ():
+            model["model_properties"] = properties
         settings["pipelines"] = {"gate": pipeline}
         source = film(studio.directory / "film.avi", scenes)
         settings["cameras"] = {"cam": {"source": source, "model": "gate", "tracking": True, **QUIET, **camera}}
@@ -139,6 +141,26 @@ def test_a_region_is_what_the_model_sees(start):
     reader, _ = start([scene] * 50, {"detect": "people"}, region=region)
     (dog,) = last(reader)["detections"]
     assert dog["bbox"] == [x, y + 16, x + 32, y + 64]
+
+
+@pytest.mark.parametrize(("pad", "height"), [("stretch", 64), ("letterbox", 32)])
+def test_a_segmentation_of_a_region_is_at_its_place(start, pad, height):
+    """The letterbox has 16 rows above and below the region, filled with spaces."""
+    x, y = PLATE
+    top, bottom = (64 - height) // 16, 4  # of 8 rows of the segmentation: the upper half of the region
+    rows = [[0] * 4 + [int(top <= row < bottom)] * 4 for row in range(8)]
+    scene = {PLATE: [{"data": rows}]}
+    reader, _ = start(
+        [scene] * 50,
+        {"detect": "areas"},
+        models=["areas"],
+        kinds={"areas": {"kind": "Segmentation", "labels": ["background", "road"]}},
+        properties={"input_pad_method": pad, "input_letterbox_fill_color": [32, 32, 32]},
+        region=[x / 640, y / 480, (x + 64) / 640, (y + height) / 480],
+    )
+    (road,) = last(reader)["detections"]
+    assert (road["label"], road["bbox"]) == ("road", [x + 32, y, x + 64, y + height // 2])
+    assert road["share"] == pytest.approx(32 * height // 2 / (640 * 480), abs=1e-4)
 
 
 def test_tiles_find_what_is_in_them_and_an_object_on_a_border_once(start):
