@@ -139,14 +139,14 @@ class Reporter:
     def _process(self, result: Result) -> str | None:
         """Process a result; return why it is invalid, if it is. An invalid result is a frame without known objects."""
         try:
-            (objects, tracked), fault = self._read(result), None
+            (objects, tracks), fault = self._read(result), None
         except InvalidResultError as error:
-            objects, tracked, fault = [], False, str(error)
+            objects, tracks, fault = [], None, str(error)
             self._lose()
             self._log.warning("frame %d is dropped: %s", result.frame.number, error)
         if objects:
             self._attention.extend(result.ended_s)
-        findings = self._analysis.update(objects, result.frame, tracked=tracked)
+        findings = self._analysis.update(objects, result.frame, tracks=tracks)
         self._snapshots.update(result.frame, objects, findings.present)
         if fault is None or not self._viewfinder.blur:  # what must be blurred is not known
             self._viewfinder.show(result.frame, objects)
@@ -155,8 +155,8 @@ class Reporter:
             self._sample(result, objects)
         return fault
 
-    def _read(self, result: Result) -> tuple[list[dict[str, Any]], bool]:
-        objects, invalid, too_many, not_included, tracked = self._builder.read(result)
+    def _read(self, result: Result) -> tuple[list[dict[str, Any]], Collection[int] | None]:
+        objects, invalid, too_many, not_included, tracks = self._builder.read(result)
         if not_included:
             self._name_keys(not_included)
         for what, number in invalid.items():
@@ -175,7 +175,7 @@ class Reporter:
                 MAX_PIXELS,
                 MAX_BYTES,
             )
-        return objects, tracked
+        return objects, tracks
 
     def _name_keys(self, not_included: Collection[str]) -> None:
         """Name the keys that are not published, each once; no more after many, as they may be random."""

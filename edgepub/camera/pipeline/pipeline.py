@@ -166,9 +166,10 @@ class Pipeline:
             stage.detect(scene)
         if tracker:
             tracker.track(scene.objects, frame.source_s)
+        tracks = tracker.numbers if tracker else None
         for stage in self._stages:
-            stage.recognize(scene, tracker.numbers if tracker else None)
-        return scene.result(tracked=tracker is not None)
+            stage.recognize(scene, tracks)
+        return scene.result(tracks)
 
 
 class _PartFeed:

@@ -96,8 +96,13 @@ class Scene:
         """Add what a model took."""
         self._stages_ms[name] = self._stages_ms.get(name, 0.0) + ms
 
-    def result(self, *, tracked: bool) -> Objects:
-        """Return the objects that are wanted, each with the place of its parent in the list."""
+    def result(self, tracks: Collection[int] | None) -> Objects:
+        """Return the objects that are wanted, each with the place of its parent in the list.
+
+        Args:
+            tracks: the tracks that exist; None: objects are not tracked.
+
+        """
         labels = self.wanted.labels
         kept, too_many = limit_objects([one for one in self.objects if labels is None or one["label"] in labels])
         self._too_many += too_many
@@ -106,7 +111,7 @@ class Scene:
             parent = self._parents.get(id(one))
             if parent is not None and id(parent) in places:
                 one["parent"] = places[id(parent)]
-        return Objects(kept, self._invalid, self._too_many, self._not_included, tracked)
+        return Objects(kept, self._invalid, self._too_many, self._not_included, tracks)
 
     def _count(self, found: Objects) -> None:
         self._invalid.update(found.invalid)

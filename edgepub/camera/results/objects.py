@@ -52,8 +52,9 @@ class Objects(NamedTuple):
     """The number of objects that were left out because others are better."""
     not_included: Collection[str]
     """Keys of the objects that are not published."""
-    tracked: bool = False
-    """Whether those that have a track have their `track_id`."""
+    tracks: Collection[int] | None = None
+    """The tracks that exist, also of objects that may come back; objects have their `track_id`. None: they are
+    not tracked yet."""
 
 
 def read_objects(result: Result, wanted: Wanted) -> Objects:
