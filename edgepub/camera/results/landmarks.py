@@ -32,7 +32,11 @@ def convert_landmarks(marks: Sequence[Any], space: Space, third: str) -> list[di
         third: what the third number of a landmark is, `z` or `visibility`.
 
     """
-    return [_convert(mark, len(marks), space, third) for mark in marks]
+    landmarks = [_convert(mark, len(marks), space, third) for mark in marks]
+    connections = sum([len(landmark["connect"]) for landmark in landmarks if "connect" in landmark])
+    labels = "".join([landmark["label"] for landmark in landmarks])
+    space.budget.take(size_bytes=len(labels.encode()) + _INDEX_BYTES * connections)
+    return landmarks
 
 
 def _convert(mark: Mapping[str, Any], count: int, space: Space, third: str) -> dict[str, Any]:
@@ -57,7 +61,6 @@ def _convert(mark: Mapping[str, Any], count: int, space: Space, third: str) -> d
             raise InvalidResultError(f"a landmark with more than {_MAX_CONNECTIONS} connections")
         if connect := [int(other) for other in connections if 0 <= int(other) < count]:
             landmark["connect"] = connect
-        space.budget.take(size_bytes=len(landmark["label"].encode()) + _INDEX_BYTES * len(connect))
     except (AttributeError, KeyError, OverflowError, TypeError, ValueError):
         raise InvalidResultError("a landmark that is not a dictionary with its point") from None
     return {**read_included(mark, space.include, space.budget), **landmark} if space.include else landmark
