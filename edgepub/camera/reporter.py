@@ -2,16 +2,17 @@
 
 import logging
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
 from edgepub.camera.analysis.analysis import Analysis, Findings
 from edgepub.camera.analysis.rules import Occurrence
 from edgepub.camera.attention import Attention
+from edgepub.camera.attribute_topics import AttributeTopics
 from edgepub.camera.counts import ObjectCounts
 from edgepub.camera.frames import Result
 from edgepub.camera.payloads import DetectionsBuilder, build_event
-from edgepub.camera.results.objects import MAX_OBJECTS, MAX_POINTS
+from edgepub.camera.results.budget import MAX_BYTES, MAX_OBJECTS, MAX_PIXELS, MAX_POINTS
 from edgepub.camera.sampler import Sampler
 from edgepub.camera.snapshots import Snapshots
 from edgepub.camera.validity import Validity
@@ -29,6 +30,7 @@ from edgepub.telemetry.status import CameraStatus
 
 _log = logging.getLogger(__name__)
 _DETECTIONS, _EVENT = json_format(SCHEMA), json_format(event.SCHEMA)
+_MAX_NAMED_KEYS = 100
 _Sample = tuple[Result, list[dict[str, Any]]]
 
 
@@ -51,6 +53,7 @@ class Reporter:
         metrics: the camera's metrics.
         validity: decides when invalid results are the camera's problem.
         attention: is told when something was found.
+        attribute_topics: decides which attributes have topics.
 
     """
 
@@ -68,6 +71,7 @@ class Reporter:
         metrics: CameraMetrics,
         validity: Validity,
         attention: Attention,
+        attribute_topics: AttributeTopics,
     ) -> None:
         camera = self._camera = identity["camera"]
         self._topics = topics
@@ -86,6 +90,7 @@ class Reporter:
         self._metrics = metrics
         self._validity = validity
         self._attention = attention
+        self._attribute_topics = attribute_topics
         self._named: set[str] = set()  # keys of results that are not published
 
     def report(self, result: Result) -> str | None:
@@ -134,14 +139,14 @@ class Reporter:
     def _process(self, result: Result) -> str | None:
         """Process a result; return why it is invalid, if it is. An invalid result is a frame without known objects."""
         try:
-            (objects, tracked), fault = self._read(result), None
+            (objects, tracks), fault = self._read(result), None
         except InvalidResultError as error:
-            objects, tracked, fault = [], False, str(error)
+            objects, tracks, fault = [], None, str(error)
             self._lose()
             self._log.warning("frame %d is dropped: %s", result.frame.number, error)
         if objects:
             self._attention.extend(result.ended_s)
-        findings = self._analysis.update(objects, result.frame, tracked=tracked)
+        findings = self._analysis.update(objects, result.frame, tracks=tracks)
         self._snapshots.update(result.frame, objects, findings.present)
         if fault is None or not self._viewfinder.blur:  # what must be blurred is not known
             self._viewfinder.show(result.frame, objects)
@@ -150,25 +155,36 @@ class Reporter:
             self._sample(result, objects)
         return fault
 
-    def _read(self, result: Result) -> tuple[list[dict[str, Any]], bool]:
-        objects, invalid, too_many, not_included, tracked = self._builder.read(result)
-        if new := sorted(set(not_included) - self._named):
-            self._named.update(new)
-            self._log.info("the model also gives %s; name what you want in the camera's `include`", ", ".join(new))
+    def _read(self, result: Result) -> tuple[list[dict[str, Any]], Collection[int] | None]:
+        objects, invalid, too_many, not_included, tracks = self._builder.read(result)
+        if not_included:
+            self._name_keys(not_included)
         for what, number in invalid.items():
             self._metrics.count_objects_dropped("invalid", number)
             self._log.warning("frame %d: objects dropped: %d: %s", result.frame.number, number, what)
         if too_many:
             self._metrics.count_objects_dropped("too_many", too_many)
             self._log.warning(
-                "frame %d: objects dropped: %d: a result has at most %d objects and %d points, the best are kept; "
+                "frame %d: objects dropped: %d: a result has at most %d objects, %d points, %d pixels of masks "
+                "and %d bytes of tensors and included values, the best are kept; "
                 "set a higher min_score, or use a model with non-maximum suppression",
                 result.frame.number,
                 too_many,
                 MAX_OBJECTS,
                 MAX_POINTS,
+                MAX_PIXELS,
+                MAX_BYTES,
             )
-        return objects, tracked
+        return objects, tracks
+
+    def _name_keys(self, not_included: Collection[str]) -> None:
+        """Name the keys that are not published, each once; no more after many, as they may be random."""
+        left = _MAX_NAMED_KEYS - len(self._named)
+        if new := sorted(set(not_included) - self._named)[:left]:
+            self._named.update(new)
+            more = ", and more" if len(new) == left else ""
+            keys = ", ".join(new) + more
+            self._log.info("the model also gives %s; name what you want in the camera's `include`", keys)
 
     def _sample(self, result: Result, objects: list[dict[str, Any]]) -> None:
         age_s = self._outbox.age_s(self._detections_topic) if self._sampler.adapts else 0.0
@@ -193,9 +209,8 @@ class Reporter:
             self._drop(occurrence.sighting.moment.frame, error)
             return
         if payload["event_type"] == "recognized":
-            self._outbox.put(
-                state_message(self._topics.attribute(self._camera, payload["attribute"]), str(payload["value"]))
-            )
+            message = state_message(self._topics.attribute(self._camera, payload["attribute"]), str(payload["value"]))
+            self._attribute_topics.publish(payload["attribute"], lambda: self._outbox.put(message))
         topic = self._events_topic
         self._outbox.put_numbered(topic, lambda seq: event_message(topic, event.encode(payload, seq), _EVENT))
         self._viewfinder.add_event({name: value for name, value in payload.items() if name != "seq"})

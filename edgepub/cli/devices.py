@@ -27,13 +27,14 @@ def describe_devices(*, as_json: bool) -> str:
     return "\n".join(_lines(pysdk, runtimes))
 
 
-def _as_json(there: RuntimeDevices) -> dict[str, Any]:
+def _as_json(group: RuntimeDevices) -> dict[str, Any]:
+    runtime, probe = group.runtime, group.probe
     return {
-        "name": there.runtime.name,
-        "title": there.runtime.title,
-        "found": there.probe.found,
-        "wanted": list(there.probe.wanted),
-        "problem": there.probe.problem,
+        "name": runtime.name,
+        "title": runtime.title,
+        "found": probe.found,
+        "wanted": list(probe.wanted),
+        "problem": probe.problem,
         "devices": [
             {
                 "device_type": device.device_type,
@@ -41,22 +42,22 @@ def _as_json(there: RuntimeDevices) -> dict[str, Any]:
                 "details": device.details,
                 "model": model.settings if (model := find_model(device.device_type)) else None,
             }
-            for device in there.devices
+            for device in group.devices
         ],
     }
 
 
-def _lines(pysdk: str, runtimes: list[RuntimeDevices]) -> Iterator[str]:
-    found = [(device, there) for there in runtimes for device in there.devices]
+def _lines(pysdk: str, groups: list[RuntimeDevices]) -> Iterator[str]:
+    found = [(device, group) for group in groups for device in group.devices]
     yield f"PySDK {pysdk} finds these devices:"
     yield from _columns(
-        (device.device_type, _count_text(len(device.details)), _runtime_text(there)) for device, there in found
+        (device.device_type, _count_text(len(device.details)), _runtime_text(group)) for device, group in found
     )
     yield "\nIt finds no device of these runtimes:"
     yield from _columns(
-        (there.runtime.name, there.probe.problem or f"{_runtime_text(there)} works, but no device was found")
-        for there in runtimes
-        if not there.devices
+        (group.runtime.name, group.probe.problem or f"{_runtime_text(group)} works, but no device was found")
+        for group in groups
+        if not group.devices
     )
     yield "\nA model for each device, to paste into the configuration. Cloud zoos (degirum/...) need the network when a"
     yield "model is first loaded, and may ask for a token of DeGirum's AI Hub: add it as `token`."
@@ -64,10 +65,10 @@ def _lines(pysdk: str, runtimes: list[RuntimeDevices]) -> Iterator[str]:
         yield "\n" + _describe_model(device.device_type)
 
 
-def _runtime_text(there: RuntimeDevices) -> str:
-    if not there.runtime.library:
-        return f"{there.runtime.title}, included in PySDK"
-    return " ".join(filter(None, [there.runtime.title, there.probe.found]))
+def _runtime_text(group: RuntimeDevices) -> str:
+    if group.runtime.plugin and not group.runtime.library:
+        return f"{group.runtime.title}, included in PySDK"
+    return " ".join(filter(None, [group.runtime.title, group.probe.found]))
 
 
 def _count_text(number: int) -> str:

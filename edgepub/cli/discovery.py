@@ -17,7 +17,7 @@ def read_discovery(path: Path) -> Discovery:
     effective = load_effective(path)
     settings, directory = effective.settings, effective.state_dir
     published = store.read_retained_topics(directory)
-    messages, notes = build(settings, published or [])
+    messages, notes = build(settings, published or [], former_entities=store.read_entities(directory))
     open_ended = [name for name, camera in settings.cameras.items() if None in camera.labels_by_zone.values()]
     if not settings.home_assistant.enabled:
         notes.insert(0, "home_assistant.enabled is false: nothing is sent")

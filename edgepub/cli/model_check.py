@@ -12,8 +12,9 @@ from edgepub.camera.frames import Frame, Frames, Result
 from edgepub.camera.inference.loading import load_model
 from edgepub.camera.inference.model import Model
 from edgepub.camera.pipeline.answers import read_answers, read_embedding_of, read_values
+from edgepub.camera.results.budget import MAX_OBJECTS
 from edgepub.camera.results.conversion import PUBLISHED
-from edgepub.camera.results.objects import MAX_OBJECTS, Wanted, read_objects
+from edgepub.camera.results.objects import Wanted, read_objects
 from edgepub.config.settings import ModelSettings, Settings
 from edgepub.core.errors import EdgepubError
 

@@ -243,3 +243,7 @@ class Settings(NodeSettings):
             if stage.name and (stage.classify or stage.regress):
                 found[stage.name] = "number" if stage.regress else "text"
         return found
+
+    def stages_of(self, camera: CameraSettings) -> list[str]:
+        """Return the names of the models of a camera's pipeline; none of a model alone."""
+        return self.pipelines[camera.model].models if camera.model in self.pipelines else []

@@ -2,11 +2,13 @@
 
 import functools
 import itertools
+import logging
 from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
 from edgepub.camera.analysis.analysis import Analysis, make_tracker
 from edgepub.camera.attention import Attention
+from edgepub.camera.attribute_topics import AttributeTopics
 from edgepub.camera.controls import Controls, read_setting
 from edgepub.camera.counts import ObjectCounts
 from edgepub.camera.failover import Failover
@@ -28,11 +30,14 @@ from edgepub.daemon.model_loader import detector_hosts, model_loader
 from edgepub.http.context import CameraView
 from edgepub.mqtt.messages import PictureReceipt, announcement_message, picture_message, state_message
 from edgepub.mqtt.outbox.outbox import Outbox
-from edgepub.mqtt.retained import find_places
+from edgepub.mqtt.retained import find_attributes, find_places
 from edgepub.mqtt.store import Store
 from edgepub.mqtt.topics import Topics
+from edgepub.telemetry.logs import camera_logger
 from edgepub.telemetry.metrics import MetricsByCamera
 from edgepub.telemetry.status import CameraState, Status
+
+_log = logging.getLogger(__name__)
 
 
 class _Carryover(NamedTuple):
@@ -54,7 +59,7 @@ class CameraWiring:
         status: the node's status; each camera has its state there.
         metrics: the metrics of all cameras.
         retained_topics: returns the topics where a state is retained, the longest unchanged first.
-        on_new_count: called, from any thread, when other labels are counted than before.
+        on_new_state: called, from any thread, when there are other counts or attributes than before.
         on_new_server: called, from any thread, when a camera uses another AI server than before.
 
     """
@@ -69,7 +74,7 @@ class CameraWiring:
         status: Status,
         metrics: MetricsByCamera,
         retained_topics: Callable[[], Sequence[str]],
-        on_new_count: Callable[[], None],
+        on_new_state: Callable[[], None],
         on_new_server: Callable[[], None],
     ) -> None:
         self.snapshot_thread = SnapshotThread()
@@ -84,7 +89,7 @@ class CameraWiring:
         self._store = store
         self._status = status
         self._retained_topics = retained_topics
-        self._on_new_count = on_new_count
+        self._on_new_state = on_new_state
         self._on_new_server = on_new_server
         self._supervisors: dict[str, CameraSupervisor] = {}
         self._carryovers: dict[str, _Carryover] = {}
@@ -161,7 +166,7 @@ class CameraWiring:
         topics, outbox = self._topics, self._outbox
         outbox.put(state_message(topics.camera_status(name), "offline" if enabled else "disabled"))
         places = find_places(self._retained_topics(), name, settings, topics)
-        object_counts = ObjectCounts(name, settings, topics, outbox, places, notes, self._on_new_count)
+        object_counts = ObjectCounts(name, settings, topics, outbox, places, notes, self._on_new_state)
         if not settings.snapshot.enabled:
             outbox.put(announcement_message(topics.snapshot(name), b""))  # removes one that the broker may have
         return object_counts
@@ -190,7 +195,13 @@ class CameraWiring:
             metrics,
             Validity(settings.stall_timeout_s),
             attention,
+            self._attribute_topics(name, settings),
         )
+
+    def _attribute_topics(self, name: str, settings: CameraSettings) -> AttributeTopics:
+        named = self._in_force.settings.attributes_of(settings)
+        retained = find_attributes(self._retained_topics(), name, named, (), self._topics)
+        return AttributeTopics(named, retained, camera_logger(_log, name), self._on_new_state)
 
     def _snapshot_publisher(self, name: str) -> Callable[[bytes], None]:
         topic, metrics = self._topics.snapshot(name), self.metrics.of(name)

@@ -21,6 +21,7 @@ from edgepub.daemon.stats import StatsPublisher
 from edgepub.home_assistant import discovery
 from edgepub.home_assistant.announcer import Announcer
 from edgepub.home_assistant.device import is_discovery
+from edgepub.home_assistant.named_entities import named_attributes, named_entities
 from edgepub.http.context import HttpContext
 from edgepub.http.server import HttpServer
 from edgepub.mqtt import connection, retained
@@ -198,7 +199,11 @@ class Node:
     def _clear_obsolete(self) -> None:
         states = [topic for topic in self._retained_topics() if not is_discovery(topic)]
         settings = self._in_force.settings
-        attributes = {name: settings.attributes_of(camera) for name, camera in settings.cameras.items()}
+        former = named_attributes(self._store.add_entities(named_entities(settings)))
+        attributes = {
+            name: retained.find_attributes(states, name, settings.attributes_of(camera), former, self._topics)
+            for name, camera in settings.cameras.items()
+        }
         retained.clear_obsolete(states, settings.cameras, self._topics, self.outbox, attributes)
 
     def _retained_topics(self) -> list[str]:
@@ -214,7 +219,9 @@ class Node:
     def _build_discovery(
         self, retained_topics: Sequence[str], former_topics: Iterable[str]
     ) -> Mapping[str, Mapping[str, Any]]:
-        messages, notes = discovery.build(self._in_force.settings, retained_topics, former_topics)
+        settings = self._in_force.settings
+        former_entities = self._store.add_entities(named_entities(settings))
+        messages, notes = discovery.build(settings, retained_topics, former_topics, former_entities)
         for note in notes:
             if note not in self._discovery_notes:
                 _log.warning("%s", note)

@@ -64,6 +64,10 @@ class Device:
         identity = {"platform": platform, "unique_id": f"{self._id}/{key}", "name": name, "qos": 1}
         self._components[key] = {**identity, **options}
 
+    def __contains__(self, key: str) -> bool:
+        """Return whether an entity has been added or removed."""
+        return key in self._components
+
     def remove(self, platform: str, key: str) -> None:
         """Remove an entity. If it never existed, Home Assistant ignores this."""
         self._components[key] = {"platform": platform}

@@ -5,16 +5,17 @@ https://developers.home-assistant.io/docs/core/entity.
 """
 
 import re
-from collections.abc import Container, Iterable, Mapping, Sequence
+from collections.abc import Collection, Container, Iterable, Mapping, Sequence
 from typing import NamedTuple, get_args
 
 from edgepub.config.camera import CameraSettings
 from edgepub.config.settings import Settings
 from edgepub.core.versions import installed_versions
 from edgepub.home_assistant.device import Device, Payload, device_id
+from edgepub.home_assistant.named_entities import attribute_key, find_attribute_keys, named_attributes, stage_key
 from edgepub.mqtt.label_levels import label_text, topic_level
 from edgepub.mqtt.payloads.event import EventType
-from edgepub.mqtt.retained import Place, find_places
+from edgepub.mqtt.retained import Place, find_attributes, find_places, is_of_classifier
 from edgepub.mqtt.topics import OCCUPANCY_SUFFIX, Topics, parse_object_count
 
 _BIRTH_TOPIC = "homeassistant/status"
@@ -48,7 +49,12 @@ class Discovery(NamedTuple):
     """What it does not get, and why; one line each, which begins with the key."""
 
 
-def build(settings: Settings, retained_topics: Sequence[str], former_topics: Iterable[str] = ()) -> Discovery:
+def build(
+    settings: Settings,
+    retained_topics: Sequence[str],
+    former_topics: Iterable[str] = (),
+    former_entities: Collection[str] = (),
+) -> Discovery:
     """Return the discovery messages.
 
     Args:
@@ -57,6 +63,8 @@ def build(settings: Settings, retained_topics: Sequence[str], former_topics: Ite
             a camera without `labels` has seen.
         former_topics: topics where something is or was retained, in the order in which they came. They tell which
             entities to remove when a camera has lost a label or a zone.
+        former_entities: keys of entities that this node ever named, from `named_entities`. They tell which to remove
+            when a camera has lost an attribute or a stage.
 
     """
     section = settings.home_assistant
@@ -67,10 +75,15 @@ def build(settings: Settings, retained_topics: Sequence[str], former_topics: Ite
     devices, notes = [_build_node(topics)], []
     for name, camera in settings.cameras.items():
         device = _build_camera(name, camera, topics)
-        _add_attributes(device, name, settings.attributes_of(camera), topics, known_topics)
-        _add_stages(device, name, camera, settings, topics)
+        own = settings.attributes_of(camera)
+        seen = find_attributes(retained_topics, name, own, named_attributes(former_entities), topics)
+        _add_attributes(device, name, own, seen, topics)
+        _add_stages(device, name, settings.stages_of(camera), topics)
         places = find_places(retained_topics, name, camera, topics)
         _add_counts(device, name, camera, topics, places, known_topics)
+        for key in [*former_entities, *find_attribute_keys(known_topics, name, topics)]:
+            if key not in device:
+                device.remove("sensor", key)
         left, total = device.trim(MAX_MESSAGE_BYTES)
         if left < total:
             why = f"a message with all {total} would have more than {MAX_MESSAGE_BYTES} bytes"
@@ -127,38 +140,24 @@ def _build_camera(name: str, camera: CameraSettings, topics: Topics) -> Device:
     return device
 
 
-def _add_attributes(
-    device: Device, camera: str, kinds: Mapping[str, str], topics: Topics, known_topics: Iterable[str]
-) -> None:
-    """Add a sensor for what is recognized, and remove those of attributes that are no longer configured."""
-    keys = {f"attributes/{name}": kind for name, kind in kinds.items()}
-    for topic in known_topics:
-        prefix, _, below = topic.rpartition(f"/{topics.node}/{camera}/")
-        if prefix and below.startswith("attributes/") and below not in keys:
-            of = [key for key in keys if below.startswith(f"{key}_")]  # of a model with several outputs
-            if of:
-                keys[below] = keys[max(of, key=len)]
-            else:
-                device.remove("sensor", below)
-    for key, kind in keys.items():
-        name = key.removeprefix("attributes/")
-        options = {"icon": "mdi:numeric", **_MEASUREMENT} if kind == "number" else {"icon": "mdi:card-text-outline"}
-        device.add("sensor", key, _display_name(name), state_topic=topics.attribute(camera, name), **options)
+def _add_attributes(device: Device, camera: str, kinds: Mapping[str, str], seen: Iterable[str], topics: Topics) -> None:
+    """Add a sensor for what is recognized: what the settings name, and what else models with several outputs gave."""
+    for name in dict.fromkeys([*kinds, *seen]):
+        of = name if name in kinds else max((own for own in kinds if is_of_classifier(name, own)), key=len)
+        options = (
+            {"icon": "mdi:numeric", **_MEASUREMENT} if kinds[of] == "number" else {"icon": "mdi:card-text-outline"}
+        )
+        title = _readable(name)  # after the camera's name, as of "Gate text"
+        device.add("sensor", attribute_key(name), title, state_topic=topics.attribute(camera, name), **options)
 
 
-def _add_stages(device: Device, name: str, camera: CameraSettings, settings: Settings, topics: Topics) -> None:
+def _add_stages(device: Device, camera: str, models: Iterable[str], topics: Topics) -> None:
     """Add what each model of a pipeline takes, disabled by default."""
-    models = settings.pipeline_of(camera).models if camera.model in settings.pipelines else []
-    for model in settings.models if settings.pipelines else ():
-        key = f"stats/stage/{model}"
-        if model in models:
-            duration = f"value_json.cameras['{name}'].model_ms.get('stage/{model}', {{}}).get('p95')"
-            topic_keys = {"state_topic": topics.stats, "value_template": f"{{{{ {duration} }}}}"}
-            device.add(
-                "sensor", key, f"{_display_name(model)} (p95)", **topic_keys, **_LATENCY, **_NOISY, **_MEASUREMENT
-            )
-        else:
-            device.remove("sensor", key)
+    for model in models:
+        duration = f"value_json.cameras['{camera}'].model_ms.get('stage/{model}', {{}}).get('p95')"
+        topic_keys = {"state_topic": topics.stats, "value_template": f"{{{{ {duration} }}}}"}
+        options = {**topic_keys, **_LATENCY, **_NOISY, **_MEASUREMENT}
+        device.add("sensor", stage_key(model), f"{_display_name(model)} (p95)", **options)
 
 
 def _add_settings(device: Device, camera: str, topics: Topics) -> None:
@@ -236,7 +235,11 @@ def _add_counts(
 
 def _display_name(name: str) -> str:
     """Return a name from the configuration in the form for display."""
-    return _capitalize(re.sub("[_-]+", " ", name).strip() or name)
+    return _capitalize(_readable(name))
+
+
+def _readable(name: str) -> str:
+    return re.sub("[_-]+", " ", name).strip() or name
 
 
 def _displayable(label: str) -> str:

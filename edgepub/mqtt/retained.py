@@ -14,6 +14,8 @@ from edgepub.mqtt.topics import Topics, parse_object_count
 MAX_LABELS = 200
 """Labels of a camera that have topics, besides those that the settings name. Two entities for each, in Home Assistant,
 and those of the camera itself fit into one message."""
+MAX_CLASSIFIERS = 20
+"""Attributes of one model with several classifiers that have topics, besides the one that the settings name."""
 _NODE_TOPICS = {"status", "info", "checkpoint"}
 
 
@@ -62,6 +64,36 @@ def find_places(published: Iterable[str], name: str, camera: CameraSettings, top
     return dict.fromkeys(place for place in places if place.level in kept)
 
 
+def find_attributes(
+    published: Iterable[str], camera: str, named: Collection[str], former: Collection[str], topics: Topics
+) -> list[str]:
+    """Return the attributes that retained topics of a camera have and its settings still give, in alphabetical order.
+
+    A model with several classifiers adds their names to that of its attribute. Of each model, there are the last
+    `MAX_CLASSIFIERS`.
+
+    Args:
+        published: topics with a retained message, the longest unchanged first.
+        camera: the camera's name.
+        named: the attributes that its settings name.
+        former: those that settings of this node ever named. They are no classifiers.
+        topics: the node's topics.
+
+    """
+    root = topics.attribute(camera, "")
+    retained = [topic.removeprefix(root) for topic in published if topic.startswith(root)]
+    found = {name for name in retained if name in named}
+    for own in named:
+        others = [name for name in retained if is_of_classifier(name, own) and name not in {*named, *former}]
+        found.update(others[-MAX_CLASSIFIERS:])
+    return sorted(found)
+
+
+def is_of_classifier(attribute: str, name: str) -> bool:
+    """Return whether an attribute has the name of a classifier of the model whose attribute the settings name."""
+    return attribute.startswith(f"{name}_")
+
+
 def clear_obsolete(
     published: Iterable[str],
     cameras: Mapping[str, CameraSettings],
@@ -76,7 +108,7 @@ def clear_obsolete(
         cameras: the configured cameras, by name.
         topics: the node's topics.
         outbox: the outbox for the clearing messages.
-        attributes: the names of the attributes of each camera's objects.
+        attributes: the attributes of each camera that its settings still give; see `find_attributes`.
 
     """
     published = list(published)
@@ -98,8 +130,8 @@ def _is_produced(
     match levels:
         case [name]:
             return name in _NODE_TOPICS
-        case [camera, "attributes", name] if camera in places:  # a model with several outputs adds its own endings
-            return any(name == own or name.startswith(f"{own}_") for own in attributes.get(camera, ()))
+        case [camera, "attributes", name] if camera in places:
+            return name in attributes.get(camera, ())
         case [camera, *below] if camera in places:
             return _is_produced_by(places[camera], below)
     return False

@@ -3,7 +3,7 @@
 import functools
 import logging
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import NotRequired
@@ -24,7 +24,8 @@ from edgepub.mqtt.topics import is_topic
 
 STORE_FILE = "state.json"
 """In the state directory."""
-_VERSION = 1
+_VERSION = 2
+_MAX_ENTITIES = 200
 _RETRY_S = 10.0
 _CLOSE_TIMEOUT_S = 5.0
 _log = logging.getLogger(__name__)
@@ -39,6 +40,8 @@ class SavedState(TypedDict):
     """Values by camera and setting."""
     retained: list[str]
     """The longest unchanged first."""
+    entities: NotRequired[list[str]]
+    """Entities in Home Assistant that no retained topic tells of; since version 2."""
 
 
 _VALIDATOR = TypeAdapter(SavedState)
@@ -66,6 +69,7 @@ class Store:
             (camera, name): value for camera, settings in saved["settings"].items() for name, value in settings.items()
         }
         self._retained = dict.fromkeys(filter(is_topic, saved["retained"]))
+        self._entities = dict.fromkeys(saved.get("entities", []))
         if damaged := len(saved["retained"]) - len(self._retained):
             _log.error("%s: damaged topics: %d; their retained messages stay on the broker", path, damaged)
         self._saved_topics = set(self._retained)
@@ -113,6 +117,17 @@ class Store:
         """Return the topics where this node has retained messages, the longest unchanged first."""
         with self._lock:
             return list(self._retained)
+
+    def add_entities(self, keys: Iterable[str]) -> list[str]:
+        """Add entities that Home Assistant gets, and return all that it ever got, the newest last: at most 200."""
+        with self._lock:
+            entities = dict.fromkeys([*self._entities, *keys])
+            for key in list(entities)[:-_MAX_ENTITIES]:
+                del entities[key]
+            if entities.keys() != self._entities.keys():
+                self._entities = entities
+                self._change()
+            return list(entities)
 
     def start(self) -> None:
         """Start to write changes."""
@@ -172,6 +187,8 @@ class Store:
             for (camera, name), value in self._settings.items():
                 settings.setdefault(camera, {})[name] = value
             saved = SavedState(version=_VERSION, settings=settings, retained=list(self._retained))
+            if self._entities:
+                saved["entities"] = list(self._entities)
             self._saved_topics &= self._retained.keys()
         pause_s = None
         assert self._path is not None  # noqa: S101
@@ -200,11 +217,21 @@ def _find_newer(content: object) -> str | None:
 
 def read_retained_topics(state_dir: Path) -> list[str] | None:
     """Return the topics with retained messages of the node of a state directory; None if unknown. It may be running."""
+    saved = _read_state(state_dir)
+    return None if saved is None else list(filter(is_topic, saved["retained"]))
+
+
+def read_entities(state_dir: Path) -> list[str]:
+    """Return the entities of the node of a state directory; see `Store.add_entities`. It may be running."""
+    saved = _read_state(state_dir)
+    return [] if saved is None else saved.get("entities", [])
+
+
+def _read_state(state_dir: Path) -> SavedState | None:
     try:
-        saved = _VALIDATOR.validate_python(orjson.loads(read_file(state_dir / STORE_FILE)))
+        return _VALIDATOR.validate_python(orjson.loads(read_file(state_dir / STORE_FILE)))
     except (OSError, orjson.JSONDecodeError, ValidationError):
         return None
-    return list(filter(is_topic, saved["retained"]))
 
 
 @contextmanager

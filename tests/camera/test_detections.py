@@ -3,6 +3,7 @@
 import base64
 import json
 import math
+import time
 
 import jsonschema
 import numpy as np
@@ -13,7 +14,9 @@ from hypothesis import strategies as st
 
 from edgepub.camera.frames import Frame, PixelMap, Result
 from edgepub.camera.payloads import DetectionsBuilder
-from edgepub.camera.results.objects import Wanted, read_objects
+from edgepub.camera.pipeline.crops import Part
+from edgepub.camera.results.budget import MAX_BYTES, MAX_PIXELS
+from edgepub.camera.results.objects import Wanted, limit_objects, read_objects
 from edgepub.core.errors import InvalidResultError
 from edgepub.mqtt.payloads import detections
 from edgepub.mqtt.payloads.schema import json_schema
@@ -231,7 +234,7 @@ def test_what_is_not_wanted_is_not_bad():
     """A result with objects, none of which is wanted, is a valid one."""
     objects, invalid, *_ = read([{**GOOD, "score": math.nan}, GOOD], min_score=0.6)
     assert (objects, sum(invalid.values())) == ([], 1)
-    assert read([{**GOOD, "label": "b", "bbox": None}], labels=["a"]) == ([], {}, 0, set(), False)
+    assert read([{**GOOD, "label": "b", "bbox": None}], labels=["a"]) == ([], {}, 0, set(), None)
 
 
 def test_the_best_500_objects_are_kept():
@@ -390,3 +393,99 @@ def test_a_share_is_one_of_the_frame_also_if_the_model_saw_a_part_of_it():
     result = Result(FRAME, [{"data": np.ones((4, 4))}], {}, 0.0, 0.0, visible=(0.0, 0.0, 320.0, 240.0))
     (found,) = read_objects(result, Wanted()).objects
     assert found["share"] == 0.25
+
+
+def encode_mask(pixels):
+    """Return a mask as PySDK encodes it."""
+    flat = pixels.ravel()
+    starts = np.concatenate([[0], np.flatnonzero(np.diff(flat)) + 1])
+    runs = np.concatenate([flat[starts], np.diff(np.concatenate([starts, [flat.size]]))])
+    height, width = pixels.shape
+    data = base64.b64encode(runs.astype(np.uint32).tobytes()).decode()
+    return {"x_min": 0, "y_min": 0, "width": width, "height": height, "data": data}
+
+
+TRIANGLE = np.tri(20, dtype=np.uint8)
+NOISE = np.random.default_rng(1).integers(0, 1000, (1080, 1920))
+FULL_HD = encode_mask(np.ones((1080, 1920), np.uint8))
+MARK = {"landmark": [1, 2]}
+COSTLY = {
+    "a category for each pixel": ([{"data": NOISE}], {}),
+    "large masks": ([{**GOOD, "mask": FULL_HD}] * 500, {}),
+    "a mask of one column": ([{**GOOD, "mask": encode_mask(np.ones((16_000_000, 1), np.uint8))}] * 20, {}),
+    "masks full of holes": ([{**GOOD, "mask": encode_mask(NOISE[:255, :255] % 2)}] * 500, {}),
+    "large tensors": ([{"name": "e", "shape": [4096], "data": NOISE.ravel()[:4096] / 7}] * 500, {}),
+    "landmarks that are all connected": ([GOOD, {**GOOD, "landmarks": [{**MARK, "connect": range(5000)}] * 5000}], {}),
+    "landmarks with connections": ([GOOD, {**GOOD, "landmarks": [{**MARK, "connect": [4999] * 50}] * 5000}], {}),
+    "landmarks with long labels": ([GOOD, {**GOOD, "landmarks": [{**MARK, "label": "ü" * 256}] * 5000}], {}),
+    "bad landmarks": ([GOOD, *[{**GOOD, "landmarks": [*[MARK] * 4999, {}]}] * 500], {}),
+    "long values": ([{**GOOD, "x": "y" * 16_000}] * 500, {"include": ["x"]}),
+    "long values of landmarks": (
+        [GOOD, {**GOOD, "landmarks": [{**MARK, "x": "y" * 16_000}] * 5000}],
+        {"include": ["x"]},
+    ),
+    "too long values": ([GOOD, *[{**GOOD, "x": [0] * 1_000_000}] * 500], {"include": ["x"]}),
+}
+
+
+@pytest.mark.parametrize("name", COSTLY)
+def test_an_odd_result_costs_neither_seconds_nor_megabytes(name):
+    """Each took up to 30 s, or made payloads of up to 120 MB."""
+    objects, wanted = COSTLY[name]
+    began_s = time.thread_time()
+    found = read_objects(Result(FRAME, objects, {}, 0.0, 0.0), Wanted(**wanted))
+    assert time.thread_time() - began_s < 2
+    assert found.objects
+    assert found.too_many or found.invalid
+    assert len(orjson.dumps(found.objects)) < 2**20
+
+
+def test_the_pixels_of_all_masks_together_are_limited():
+    found = read([{**GOOD, "mask": FULL_HD}] * 30)
+    assert (len(found.objects), found.too_many) == (MAX_PIXELS // (1920 * 1080), 10)
+
+
+def test_only_invalid_values_cost_no_other_object():
+    objects = [{**GOOD, "x": {1, 2}}] * 100 + [{**GOOD, "mask": "?"}] * 100
+    found = read_objects(
+        Result(FRAME, [*objects, {**GOOD, "x": 3, "mask": encode_mask(TRIANGLE)}], {}, 0.0, 0.0), Wanted(include=["x"])
+    )
+    assert (len(found.objects), sum(found.invalid.values()), found.too_many) == (1, 200, 0)
+
+
+def test_the_objects_of_several_models_together_are_limited_in_bytes():
+    one = read([{"name": "e", "shape": [4096], "data": NOISE.ravel()[:4096] / 7}] * 15).objects
+    kept, too_many = limit_objects([*one, *one])
+    assert len(orjson.dumps(kept)) <= MAX_BYTES + 1000
+    assert (len(kept) + too_many, len(kept) > 15) == (30, True)
+
+
+@pytest.mark.parametrize("size", [(40, 30), (8, 6)])
+def test_a_segmentation_of_a_part_of_the_frame_without_scaling_is_at_its_place(size):
+    """A model that takes no pictures of a size of its own: its points are pixels of what it was given."""
+    part = Part(160, 120, 480, 360)  # a quarter of the frame
+    columns, rows = size
+    data = np.zeros((rows, columns), int)
+    data[: rows // 2, columns // 2 :] = 1
+    result = part.place(Result(FRAME, [{"data": data}], {}, 0.0, 0.0, None, None), FRAME)
+    (found,) = read_objects(result, Wanted(["1"])).objects
+    assert (found["bbox"], found["share"]) == ((320, 120, 480, 240), 0.0625)
+    assert np.ptp(found["mask"], axis=0) == pytest.approx((160, 120), abs=2)
+
+
+@pytest.mark.parametrize(
+    ("to_input", "share"),
+    [
+        (PixelMap(320 / 64, 240 / 64, 0.0, 0.0), 0.0625),  # stretched to the model's input
+        (PixelMap(5.0, 5.0, 0.0, -40.0), 0.0625),  # in a letterbox: 8 rows above and below
+    ],
+    ids=["stretch", "letterbox"],
+)
+def test_a_segmentation_of_a_part_of_the_frame_with_scaling_is_at_its_place(to_input, share):
+    part = Part(160, 120, 480, 360)
+    data = np.zeros((32, 32), int)
+    top = 4 if to_input.top else 0
+    data[top:16, 16:] = 1  # the upper right quarter of what the model was given
+    result = part.place(Result(FRAME, [{"data": data}], {}, 0.0, 0.0, to_input, (64, 64)), FRAME)
+    (found,) = read_objects(result, Wanted(["1"])).objects
+    assert (found["bbox"], found["share"]) == ((320, 120, 480, 240), share)

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from edgepub.camera.analysis.analysis import Analysis
 from edgepub.camera.attention import Attention
+from edgepub.camera.attribute_topics import AttributeTopics
 from edgepub.camera.counts import ObjectCounts
 from edgepub.camera.frames import Frame, Result
 from edgepub.camera.payloads import DetectionsBuilder
@@ -22,13 +23,16 @@ from edgepub.camera.validity import Validity
 from edgepub.camera.viewfinder import Viewfinder
 from edgepub.config.camera import CameraSettings
 from edgepub.mqtt.outbox.outbox import Outbox
+from edgepub.mqtt.retained import MAX_CLASSIFIERS
 from edgepub.mqtt.topics import Topics
+from edgepub.telemetry.logs import camera_logger
 from edgepub.telemetry.metrics import CameraMetrics
 
 IDENTITY = {"node": "test", "camera": "cam", "boot_id": "boot"}
 TOPICS = Topics("edgepub", "test")
 IMAGE = np.zeros((480, 640, 3), np.uint8)
 PERSON = {"bbox": [100, 100, 200, 300], "label": "person", "score": 0.9, "category_id": 0}
+ATTRIBUTES = ["text"]
 FPS = 10
 TIMEOUT_S = 3.0
 
@@ -67,6 +71,7 @@ class Desk:
             self.metrics,
             Validity(TIMEOUT_S),
             self.attention,
+            AttributeTopics(ATTRIBUTES, [], camera_logger(logging.getLogger("test"), "cam")),
         )
         self.frame = 0
         self.detections = []
@@ -243,3 +248,28 @@ def test_any_result_costs_at_most_its_frame(results, tracking):
     assert len(desk.detections) == before + 5
     assert desk.occupancy == "ON"
     assert [len(d["detections"]) for d in desk.detections[-5:]] == [1] * 5
+
+
+def test_keys_that_are_not_published_are_named_once_and_not_without_end(caplog):
+    caplog.set_level(logging.INFO)
+    desk = Desk()
+    for number in range(300):
+        desk.report([PERSON | {f"key_{number}": 1, "speed": 2}])
+    lines = [record.getMessage() for record in caplog.records if "the model also gives" in record.getMessage()]
+    assert sum("speed" in line for line in lines) == 1
+    assert len(lines) == 99
+    assert "and more" in lines[-1]
+
+
+def test_the_topics_of_classifiers_are_bounded_and_that_is_said_once(caplog):
+    published, new = [], []
+    log = camera_logger(logging.getLogger("test"), "cam")
+    topics = AttributeTopics(["text", "age"], ["text_0", "old"], log, lambda: new.append(published[-1]))
+    names = ["text", "other", "texts", "age_group", *(f"text_{number}" for number in range(MAX_CLASSIFIERS + 10))]
+    for name in [*names, *names]:
+        topics.publish(name, lambda name=name: published.append(name))
+    classifiers = ["age_group", *(f"text_{number}" for number in range(MAX_CLASSIFIERS))]
+    assert published == ["text", *classifiers] * 2
+    assert new == [name for name in classifiers if name != "text_0"], "its topic is from an earlier run"
+    (said,) = [record.getMessage() for record in caplog.records]
+    assert said == "the model of the attribute text has more than 20 classifiers: only the first have topics"

@@ -6,6 +6,7 @@ import re
 import pytest
 import yaml
 
+from edgepub.camera.inference.runtimes import group_devices
 from edgepub.config.settings import ModelSettings
 from tests.support.onnx_zoo import needs_onnx, other_onnx_runtime
 from tests.support.pages import blocks
@@ -93,3 +94,17 @@ def test_the_example_in_the_docs_has_the_same_keys(listed):
     (runtime,) = example["runtimes"]
     assert runtime.keys() == listed["TFLITE"].keys()
     assert runtime["devices"][0].keys() == listed["TFLITE"]["devices"][0].keys()
+
+
+def test_devices_of_a_runtime_that_only_pysdk_knows_are_listed():
+    grouped = group_devices({"NEWCHIP/X1": [{}, {}], "NEWCHIP/X2": [{}], "TFLITE/CPU": [{}], "DUMMY/DUMMY": [{}]})
+    found = {
+        runtime.runtime.title: [device.device_type for device in runtime.devices]
+        for runtime in grouped
+        if runtime.devices
+    }
+    assert found == {
+        "TFLite": ["TFLITE/CPU"],
+        "NEWCHIP, for which edgepub has no advice": ["NEWCHIP/X1", "NEWCHIP/X2"],
+    }
+    assert grouped[-1].probe.problem is None

@@ -13,10 +13,12 @@ from edgepub.config.settings import Settings
 from edgepub.home_assistant.announcer import Announcer
 from edgepub.home_assistant.device import is_discovery
 from edgepub.home_assistant.discovery import MAX_MESSAGE_BYTES, birth_topics, build
+from edgepub.home_assistant.named_entities import named_entities
 from edgepub.mqtt.label_levels import topic_level
 from edgepub.mqtt.messages import Received, picture_message, state_message
 from edgepub.mqtt.outbox.outbox import Outbox
 from edgepub.mqtt.store import Store
+from tests.support.scenes import film, square
 from tests.support.studio import BOX
 from tests.support.waiting import take
 
@@ -170,13 +172,26 @@ def test_each_attribute_has_a_sensor_and_each_stage_a_diagnostic_one_that_is_dis
     settings = settings_with_a_pipeline([{"on": ["plate"], "classify": "reader", "as": "plate_text"}])
     built = components(settings, ["edgepub/garage/porch/attributes/plate_text_colour"])
     text = built["attributes/plate_text"]
-    assert (text["platform"], text["name"]) == ("sensor", "Plate text")
+    assert (text["platform"], text["name"]) == ("sensor", "plate text")
     assert text["state_topic"] == "edgepub/garage/porch/attributes/plate_text"
-    assert built["attributes/plate_text_colour"]["name"] == "Plate text colour", "of one of several classifiers"
+    assert built["attributes/plate_text_colour"]["name"] == "plate text colour", "of one of several classifiers"
     stage = built["stats/stage/reader"]
     assert (stage["entity_category"], stage["enabled_by_default"]) == ("diagnostic", False)
     assert "recognized" in built["events"]["event_types"]
-    assert built["stats/stage/other"] == {"platform": "sensor"}, "it may have been part of the pipeline before"
+    assert "stats/stage/other" not in built
+
+
+def test_the_sensors_of_stages_and_attributes_of_earlier_configurations_are_removed():
+    before = settings_with_a_pipeline([{"on": ["plate"], "classify": "reader", "as": "plate_old"}])
+    former = named_entities(before)
+    after = settings_of({"porch": {"text_labels": {"as": "plate", "label": "plate"}}})
+    published = [f"edgepub/garage/porch/attributes/{name}" for name in ("plate", "plate_old", "plate_colour")]
+    messages = build(after, published, former_entities=[*former, *named_entities(after)]).messages
+    built = messages[PORCH_TOPIC]["components"]
+    gone = {key for key, component in built.items() if component == {"platform": "sensor"}}
+    assert gone == {"attributes/plate_old", "stats/stage/m", "stats/stage/reader"}
+    kept = {key for key in built if key.startswith("attributes/")} - gone
+    assert kept == {"attributes/plate", "attributes/plate_colour"}, "of one of several classifiers"
 
 
 def test_the_sensor_of_a_value_is_numeric():
@@ -191,7 +206,7 @@ def test_the_sensor_of_an_attribute_that_is_no_longer_configured_is_removed():
     settings = settings_of({"porch": {"text_labels": {"as": "text", "label": "plate"}}})
     built = components(settings, ["edgepub/garage/porch/attributes/old"])
     assert built["attributes/old"] == {"platform": "sensor"}
-    assert built["attributes/text"]["name"] == "Text"
+    assert built["attributes/text"]["name"] == "text"
     assert not any("stage" in key for key in built)
 
 
@@ -539,3 +554,36 @@ def test_discovery_prints_the_messages_without_sending_them(cli, studio, tmp_pat
     done = cli("discovery", "-c", file)
     assert (done.returncode, json.loads(done.stdout)) == (0, {})
     assert done.stderr == "home_assistant.enabled is false: nothing is sent\n"
+
+
+@pytest.mark.mosquitto
+def test_sensors_follow_what_is_recognized_and_are_removed_over_restarts(mosquitto, studio, run_daemon, subscribe):
+    reader = subscribe(mosquitto.port)
+    car = {"bbox": square(200, 240), "label": "car", "score": 0.9}
+    answers = [{"classifier": "colour", "results": [{"label": "red", "score": 0.75}]}]
+    source = film(studio.directory / "film.avi", [{None: [car], (200, 240): answers}] * 50)
+    settings = studio.settings(mosquitto.url, source)
+    settings["models"]["looker"] = studio.model("looker", kind="MultiLabelClassification")
+    then = [{"on": ["car"], "classify": "looker", "as": "paint"}]
+    settings["pipelines"] = {"gate": {"detect": "echo", "then": then}}
+    settings["cameras"]["cam"] |= {"model": "gate", "tracking": True, "loop": True, "realtime": True}
+    settings["home_assistant"] = {"enabled": True}
+    topic = "homeassistant/device/edgepub_test_CAMERA_cam/config"
+    gone = {"platform": "sensor"}
+
+    def built(key):
+        return json.loads(reader.last(topic) or '{"components": {}}')["components"].get(key)
+
+    daemon = run_daemon(settings)
+    reader.wait_for(lambda _: built("attributes/paint_colour"), "a sensor for what was recognized, soon after")
+    assert built("attributes/paint_colour")["name"] == "paint colour"
+    assert built("stats/stage/looker")["enabled_by_default"] is False
+    assert daemon.terminate() == 0
+
+    settings["cameras"]["cam"]["model"] = "echo"
+    del settings["pipelines"], settings["models"]["looker"]
+    daemon = run_daemon(settings)
+    reader.wait_for(lambda _: built("stats/stage/looker") == gone, "the removal")
+    assert [built(key) for key in ("attributes/paint", "attributes/paint_colour", "stats/stage/echo")] == [gone] * 3
+    reader.wait_for(lambda r: r.last("edgepub/test/cam/attributes/paint_colour") == b"", "the cleared topic")
+    assert daemon.terminate() == 0

@@ -10,6 +10,7 @@ import pytest
 
 from edgepub.mqtt.label_levels import topic_level
 from edgepub.mqtt.retained import MAX_LABELS
+from tests.support import scenes
 from tests.support.brokers import Mosquitto
 from tests.support.ha_lab import schema_errors
 from tests.support.studio import BOX
@@ -270,6 +271,49 @@ def test_labels_beyond_a_to_z_have_entities_and_obsolete_labels_are_removed(
     assert len(kept) <= 2 * MAX_LABELS
     assert not [topic for topic in kept if topic.startswith((f"{base}/objects/_", f"{base}/objects/text_0/"))]
     assert not [line for line in ha.problems() if "logging too frequently" not in line]  # of so many new entities
+
+
+def test_what_is_recognized_has_sensors_and_stages_have_diagnostics(mosquitto, studio, home, run_daemon):
+    """Then the pipeline goes, while Home Assistant runs and the daemon does not."""
+    corner = (200, 240)
+    car = {"bbox": scenes.square(*corner), "label": "car", "score": 0.9}
+    reading = {"label": "B-AB 123", "score": 0.75}
+    settings = porch(studio, mosquitto.url, [])
+    settings["models"] |= {"reader": studio.model("reader")}
+    then = [{"on": ["car"], "classify": "reader", "as": "text"}]
+    settings["pipelines"] = {"entrance": {"detect": "echo", "then": then}}
+    source = scenes.film(studio.directory / "film.avi", [{None: [car], corner: [reading]}] * 50)
+    settings["cameras"] = {"gate": {**settings["cameras"]["porch"], "source": source, "model": "entrance"}}
+    ha = home(mosquitto.port)
+    daemon = run_daemon(settings)
+    states = wait_for_states(ha, {"sensor.gate_text": "B-AB 123", "binary_sensor.gate_car": "on"})
+    assert states["sensor.gate_text"]["attributes"]["friendly_name"] == "Gate text"
+    event = wait_until(
+        lambda: (event := ha.attributes("event.gate_events")).get("event_type") == "recognized" and event, "the event"
+    )
+    assert "recognized" in event["event_types"]
+    assert (event["attribute"], event["value"], event["score"]) == ("text", "B-AB 123", 0.75)
+    stages = {"sensor.gate_echo_p95": "stats/stage/echo", "sensor.gate_reader_p95": "stats/stage/reader"}
+    registered = ha.entities()
+    assert registered["sensor.gate_text"]["unique_id"] == "edgepub/garage/gate/attributes/text"
+    assert registered["sensor.gate_text"]["disabled_by"] is None
+    for entity, key in stages.items():
+        entry = registered[entity]
+        assert entry["unique_id"] == f"edgepub/garage/gate/{key}"
+        assert (entry["entity_category"], entry["disabled_by"]) == ("diagnostic", "integration")
+
+    ha.ask({"type": "config/entity_registry/update", "entity_id": "sensor.gate_echo_p95", "disabled_by": None})
+    took = wait_until(lambda: (state := ha.state("sensor.gate_echo_p95")) not in ABSENT and state, "what it takes")
+    assert float(took) > 0
+
+    assert daemon.terminate() == 0
+    settings["cameras"]["gate"]["model"] = "echo"
+    del settings["pipelines"], settings["models"]["reader"]
+    daemon = run_daemon(settings)
+    wait_for_states(ha, {"binary_sensor.gate_car": "on"})
+    wait_until(lambda: not ha.entities().keys() & {"sensor.gate_text", *stages}, "their removal")
+    assert daemon.terminate() == 0
+    assert ha.problems() == []
 
 
 def test_all_states_are_right_soon_after_any_kill_or_restart(tmp_path, studio, home, run_daemon, subscribe, request):

@@ -19,7 +19,9 @@ CAMERAS = {
     "yard": CameraSettings(source="b.mp4", model="m"),
 }
 
-ATTRIBUTES = {"porch": ["text"]}
+TOPICS = Topics("edgepub", "garage")
+FORMER = ["text", "text_old"]
+"""Attributes that earlier configurations named."""
 
 
 @pytest.mark.parametrize(
@@ -42,6 +44,7 @@ ATTRIBUTES = {"porch": ["text"]}
         ("porch/something", b""),
         ("porch/attributes/text", None),
         ("porch/attributes/text_colour", None),  # of a model with several classifiers
+        ("porch/attributes/text_old", b""),
         ("porch/attributes/texts", b""),
         ("yard/attributes/text", b""),
         ("yard/objects/occupancy", None),
@@ -58,7 +61,9 @@ ATTRIBUTES = {"porch": ["text"]}
 )
 def test_each_topic(topic, expected):
     outbox = Outbox(9)
-    retained.clear_obsolete([f"edgepub/garage/{topic}"], CAMERAS, Topics("edgepub", "garage"), outbox, ATTRIBUTES)
+    published = [f"edgepub/garage/{topic}"]
+    attributes = {"porch": retained.find_attributes(published, "porch", ["text"], FORMER, TOPICS)}
+    retained.clear_obsolete(published, CAMERAS, TOPICS, outbox, attributes)
     message = outbox.take()
     assert (message and message.payload) == expected
     if message:
@@ -68,5 +73,12 @@ def test_each_topic(topic, expected):
 @pytest.mark.parametrize("topic", ["edgepub/old/status", "other/garage/status", "edgepub/garage2/status", "x"])
 def test_topics_of_another_prefix_or_node_are_cleared(topic):
     outbox = Outbox(9)
-    retained.clear_obsolete([topic], CAMERAS, Topics("edgepub", "garage"), outbox)
+    retained.clear_obsolete([topic], CAMERAS, TOPICS, outbox)
     assert outbox.take()[:2] == (topic, b"")
+
+
+def test_of_the_classifiers_of_a_model_the_last_ones_stay():
+    published = [f"edgepub/garage/porch/attributes/text_{number:02}" for number in range(30)]
+    published.append("edgepub/garage/porch/attributes/text")
+    found = retained.find_attributes(published, "porch", ["text"], FORMER, TOPICS)
+    assert found == ["text", *(f"text_{number}" for number in range(10, 30))]

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from edgepub.mqtt.store import open_store, read_retained_topics
+from edgepub.mqtt.store import open_store, read_entities, read_retained_topics
 from tests.support.odd_files import KINDS, put_in_place
 from tests.support.waiting import wait_until
 
@@ -36,8 +36,17 @@ def test_a_change_is_written_soon_not_at_the_end(state_dir):
     with open_store(state_dir) as store:
         store.add_retained("a")
         wait_until((state_dir / "state.json").exists, "the file")
-        saved = {"version": 1, "settings": {}, "retained": ["a"]}
+        saved = {"version": 2, "settings": {}, "retained": ["a"]}
         assert json.loads((state_dir / "state.json").read_text()) == saved
+
+
+def test_the_last_200_entities_are_kept(state_dir):
+    with open_store(state_dir) as store:
+        assert store.add_entities(["attributes/a", "stats/stage/m"]) == ["attributes/a", "stats/stage/m"]
+    with open_store(state_dir) as store:
+        assert store.add_entities(["attributes/b"]) == ["attributes/a", "stats/stage/m", "attributes/b"]
+        assert len(store.add_entities(map(str, range(300)))) == 200
+    assert read_entities(state_dir)[-1] == "299"
 
 
 def has_error_about(caplog, *texts):
@@ -79,7 +88,7 @@ def test_a_file_from_a_newer_edgepub_is_kept_and_what_is_known_of_it_is_used(sta
 
 def test_a_file_from_a_newer_edgepub_that_cannot_be_used_is_renamed(state_dir, caplog):
     state_dir.mkdir(parents=True)
-    content = {"version": 2, "settings": [], "retained": {"a": 1}}
+    content = {"version": 3, "settings": [], "retained": {"a": 1}}
     (state_dir / "state.json").write_text(json.dumps(content))
     with open_store(state_dir) as store:
         store.add_retained("b")

@@ -3,11 +3,17 @@
 import json
 import os
 import signal
+from pathlib import Path
+from urllib.error import HTTPError
+from urllib.parse import urlsplit
+from urllib.request import urlopen
 
 import jsonschema
 import pytest
 
 from edgepub.cli.bench.ai_server import ai_server
+from edgepub.cli.bench.live_camera import LiveCamera
+from tests.support.one_client import OneClient
 from tests.support.scenes import film, square
 from tests.support.waiting import free_port
 
@@ -25,11 +31,13 @@ QUIET = {"snapshot": {"enabled": False}, "loop": True, "realtime": True}
 def start(mosquitto, subscribe, run_daemon, studio):
     """Return a function that starts a daemon with one camera, and returns its messages' reader and the daemon."""
 
-    def run(scenes, pipeline, kinds=None, servers=(), **camera):
+    def run(scenes, pipeline, models=MODELS, kinds=None, servers=(), properties=None, **camera):
         """Start it with these additional keys of the models' devices; the model `reader` at these AI servers."""
         reader = subscribe(mosquitto.port)
         settings = studio.settings(mosquitto.url, "")
-        settings["models"] = {name: studio.model(name, **(kinds or {}).get(name, {})) for name in MODELS}
+        settings["models"] = {name: studio.model(name, **(kinds or {}).get(name, {})) for name in models}
+        for model in settings["models"].values() if properties else ():
+            model["model_properties"] = properties
         if servers:
             raw = {"input_image_format": "RAW"}  # JPEG would change the text in the picture
             settings["models"]["reader"] = {
@@ -260,6 +268,26 @@ def test_a_region_is_what_the_model_sees(start):
     assert dog["bbox"] == [x, y + 16, x + 32, y + 64]
 
 
+@pytest.mark.parametrize(("pad", "height"), [("stretch", 64), ("letterbox", 32)])
+def test_a_segmentation_of_a_region_is_at_its_place(start, pad, height):
+    """The letterbox has 16 rows above and below the region, filled with spaces."""
+    x, y = PLATE
+    top, bottom = (64 - height) // 16, 4  # of 8 rows of the segmentation: the upper half of the region
+    rows = [[0] * 4 + [int(top <= row < bottom)] * 4 for row in range(8)]
+    scene = {PLATE: [{"data": rows}]}
+    reader, _ = start(
+        [scene] * 50,
+        {"detect": "areas"},
+        models=["areas"],
+        kinds={"areas": {"kind": "Segmentation", "labels": ["background", "road"]}},
+        properties={"input_pad_method": pad, "input_letterbox_fill_color": [32, 32, 32]},
+        region=[x / 640, y / 480, (x + 64) / 640, (y + height) / 480],
+    )
+    (road,) = last(reader)["detections"]
+    assert (road["label"], road["bbox"]) == ("road", [x + 32, y, x + 64, y + height // 2])
+    assert road["share"] == pytest.approx(32 * height // 2 / (640 * 480), abs=1e-4)
+
+
 def test_tiles_find_what_is_in_them_and_an_object_on_a_border_once(start):
     """Two tiles side by side in a region of 128 x 64 pixels, without overlap."""
     left, right = (256, 320), (320, 320)
@@ -336,3 +364,26 @@ def test_the_same_object_in_two_overlapping_ones_is_published_once(start):
     scene = {None: [CAR_BOX, CAR_BOX | {"label": "truck", "score": 0.8}], CAR: [IN_THE_CAR]}
     reader, _ = start([scene] * 50, {"detect": "people", "then": [{"on": ["car", "truck"], "detect": "plates"}]})
     assert [one["label"] for one in last(reader)["detections"]] == ["car", "truck", "plate"]
+
+
+def test_a_camera_that_serves_one_client_is_read_once_for_two_models(mosquitto, subscribe, run_daemon, studio):
+    """Each of the two echo models is asked for one label only."""
+    reader = subscribe(mosquitto.port)
+    video = Path(film(studio.directory / "film.avi", [{None: [CAR_BOX, PERSON]}] * 10))
+    with LiveCamera(video, 10) as camera, OneClient(urlsplit(camera.url).port) as front:
+        settings = studio.settings(mosquitto.url, front.url)
+        settings["models"] = {name: studio.model(name) for name in ("people", "cars")}
+        detect = [{"model": "people", "labels": ["person"]}, {"model": "cars", "labels": ["car"]}]
+        settings["pipelines"] = {"gate": {"detect": detect}}
+        settings["cameras"]["cam"] |= {"model": "gate", "tracking": True}
+        daemon = run_daemon(settings)
+        payload = last(reader, 20)
+        assert {one["label"] for one in payload["detections"]} == {"person", "car"}
+        assert set(payload["timing_ms"]["stages"]) == {"people", "cars"}
+        assert front.connections == 1
+        with pytest.raises(HTTPError, match="503"):
+            urlopen(front.url, timeout=30)
+        last(reader, 30)
+        assert daemon.terminate() == 0
+    assert reader.payloads("edgepub/test/cam/status").count(b"online") == 1
+    assert front.connections == 2, "the daemon's and this test's"

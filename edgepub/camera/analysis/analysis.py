@@ -2,7 +2,7 @@
 
 import itertools
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -62,21 +62,24 @@ class Analysis:
         self._zones = {name: self._new_zone(zone) for name, zone in settings.zones.items()}
         self._lines = {name: Line(line) for name, line in settings.lines.items()}
 
-    def update(self, objects: Sequence[dict[str, Any]], frame: Frame, *, tracked: bool = False) -> Findings:
+    def update(
+        self, objects: Sequence[dict[str, Any]], frame: Frame, *, tracks: Collection[int] | None = None
+    ) -> Findings:
         """Process the detections of the next frame, and add its `track_id` and its `zones` to each.
 
         Args:
             objects: the detections, in the payload's form.
             frame: their frame.
-            tracked: whether they have their `track_id` already.
+            tracks: the tracks that exist, if they have their `track_id` already.
 
         """
         width, height = frame.size
         moment = Moment(frame.number, frame.timestamp, frame.source_s, width, height)
-        if self._tracker and not tracked:
+        if self._tracker and tracks is None:
             self._tracker.track(objects, frame.source_s)
-        if self._tracker and self._votes:
+        if self._tracker and self._votes and objects:
             self._recognition.vote(objects, frame.source_s)
+            self._recognition.keep(self._tracker.numbers if tracks is None else tracks)
         found = self._index(objects, moment)
         changes = self._presence.update(found, frame.source_s)
         appeared, left = rules.find_camera_occurrences(changes, found)

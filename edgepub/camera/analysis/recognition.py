@@ -1,7 +1,7 @@
 """What is known of tracked objects beyond their label: asked a few times, and then settled. Pure."""
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 from math import inf
 from statistics import median
@@ -15,9 +15,10 @@ MAX_ANSWERS = 10
 """After this many answers the most frequent one is taken, if it came at least twice."""
 SETTLING_VALUES = 5
 """After this many values their median is taken: two of them may be far off."""
+MAX_CLASSIFIERS = 20
+"""Answers of one model for a track, besides the one that the settings name."""
 _DIGITS = 4  # after the decimal point
 _PAUSE_S = 0.5  # between two questions otherwise: pictures that follow each other are nearly the same
-_FORGET_S = 60.0
 
 
 class Answer(NamedTuple):
@@ -83,9 +84,8 @@ class Recognition:
 
     def __init__(self) -> None:
         self._records: dict[int, dict[str, _Record]] = {}  # by track and attribute
-        self._seen_s: dict[int, float] = {}
 
-    def wants(self, track: int, name: str, quality: float, now_s: float) -> bool:
+    def needs_answer(self, track: int, name: str, quality: float, now_s: float) -> bool:
         """Return whether to ask for an attribute of a track now.
 
         Args:
@@ -110,7 +110,10 @@ class Recognition:
 
     def add(self, track: int, name: str, answer: Answer | Value | None, quality: float, now_s: float) -> None:
         """Add an answer; None: the model said nothing."""
-        record = self._records.setdefault(track, {}).setdefault(name, _Record())
+        records = self._records.setdefault(track, {})
+        if name not in records and len(records) > MAX_CLASSIFIERS:
+            return
+        record = records.setdefault(name, _Record())
         if record.settled:
             return
         record.asked_s, record.quality = now_s, max(quality, record.quality)
@@ -133,25 +136,19 @@ class Recognition:
             now_s: the frame's time.
 
         """
-        tracks = set()
         for detection in objects:
             track = detection.get("track_id")
             if track is None or "attributes" not in detection:
                 continue
-            tracks.add(track)
             for name, answer in detection["attributes"].items():
-                if self.wants(track, name, 0.0, now_s):
+                if self.needs_answer(track, name, 0.0, now_s):
                     self.add(track, name, Answer(answer["label"], answer["score"]), 0.0, now_s)
             detection["attributes"] = self.attributes(track)
-        if tracks:
-            self.see(tracks, now_s)
 
-    def see(self, tracks: set[int], now_s: float) -> None:
-        """Take note of the tracks in a frame, and forget those that have not been seen for a minute."""
-        self._seen_s.update(dict.fromkeys(tracks, now_s))
-        for track in [track for track, seen_s in self._seen_s.items() if now_s - seen_s > _FORGET_S]:
-            del self._seen_s[track]
-            self._records.pop(track, None)
+    def keep(self, tracks: Collection[int]) -> None:
+        """Forget all tracks but these."""
+        for track in self._records.keys() - tracks:
+            del self._records[track]
 
 
 def _is_of(key: str, name: str) -> bool:

@@ -101,6 +101,11 @@ class Tracker:
         self._found, self._new, self._lost = [], [], []
         self._frame, self._last_s, self._period_s = 0, None, _DEFAULT_PERIOD_S
 
+    @property
+    def numbers(self) -> set[int]:
+        """The tracks that it follows, and those that may come back."""
+        return {track.number for tracks in (self._found, self._lost) for track in tracks}
+
     def track(self, objects: Sequence[dict[str, Any]], now_s: float) -> None:
         """Add its `track_id` to each object that has one.
 

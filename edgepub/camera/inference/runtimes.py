@@ -1,5 +1,6 @@
 """The runtimes that PySDK has plug-ins for, and the devices that it finds with them on this machine."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -29,7 +30,7 @@ class RuntimeDevices:
 
 
 def find_devices() -> list[RuntimeDevices]:
-    """Return the runtimes that PySDK has plug-ins for, accelerators first, each with its devices on this machine.
+    """Return the runtimes that PySDK has plug-ins for, each with its devices on this machine; see `group_devices`.
 
     This imports PySDK, and runtimes may print what they like.
 
@@ -40,10 +41,21 @@ def find_devices() -> list[RuntimeDevices]:
     prepare_import()
     from degirum.CoreClient import system_info
 
-    there = [Device(name, details) for name, details in system_info()["Devices"].items() if name != _VIRTUAL]
-    return [
-        RuntimeDevices(
-            runtime, probe(runtime), [device for device in there if runtime_of(device.device_type) is runtime]
-        )
-        for runtime in available_runtimes()
-    ]
+    return group_devices(system_info()["Devices"])
+
+
+def group_devices(found: Mapping[str, list[dict[str, Any]]]) -> list[RuntimeDevices]:
+    """Return the runtimes that PySDK has plug-ins for, accelerators first, and then those that only it knows.
+
+    Args:
+        found: what PySDK says of its devices, by device type.
+
+    """
+    runtimes = {runtime.name: RuntimeDevices(runtime, probe(runtime), []) for runtime in available_runtimes()}
+    for device_type, details in found.items():
+        if device_type != _VIRTUAL:
+            name = device_type.partition("/")[0]
+            runtime = runtime_of(device_type) or Runtime(name, f"{name}, for which edgepub has no advice", "")
+            of_runtime = runtimes.setdefault(runtime.name, RuntimeDevices(runtime, Probe(None, (), None), []))
+            of_runtime.devices.append(Device(device_type, details))
+    return list(runtimes.values())

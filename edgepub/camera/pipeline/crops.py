@@ -36,8 +36,10 @@ class Part(NamedTuple):
     def place(self, result: Result, frame: Frame) -> Result:
         """Return the result of this part as one of the frame: its points are converted to the frame's pixels."""
         offset = PixelMap(1.0, 1.0, float(self.left), float(self.top))
-        to_frame = result.to_frame.then(offset) if result.to_frame else offset
-        return result._replace(frame=frame, to_frame=to_frame, visible=self.box)
+        if result.to_frame:
+            return result._replace(frame=frame, to_frame=result.to_frame.then(offset), visible=self.box)
+        size = self.right - self.left, self.bottom - self.top  # the points are pixels of this part
+        return result._replace(frame=frame, to_frame=offset, input_size=size, visible=self.box)
 
 
 def find_region(region: Box, width: int, height: int) -> Part:

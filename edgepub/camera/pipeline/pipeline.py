@@ -2,16 +2,16 @@
 
 import itertools
 import time
-from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from typing import Any, NamedTuple
 
 from edgepub.camera.analysis.tracker import Tracker
 from edgepub.camera.frames import Box, Fit, Frame, Frames, Result
 from edgepub.camera.inference.model import Model
 from edgepub.camera.pipeline.crops import Part, find_region, find_tiles
+from edgepub.camera.pipeline.feed import Given, PartFeed
 from edgepub.camera.pipeline.merging import merge
-from edgepub.camera.pipeline.model_thread import Answers, ModelThread, wait_for
+from edgepub.camera.pipeline.model_thread import ModelThread, wait_for
 from edgepub.camera.pipeline.stages import Scene, Stage
 from edgepub.camera.results.objects import Objects, Wanted, read_objects
 from edgepub.config.pipelines import TilesSettings
@@ -97,7 +97,7 @@ class Pipeline:
     def infer(self, frames: Frames, *, live: bool) -> Iterator[Result | None]:
         """Yield the result of each frame, in order, and None whenever a part of a frame is done; see `Model.infer`."""
         threads = [detector.thread for detector in self._detectors if detector.thread]
-        feed = _PartFeed(frames, self._find_parts, threads)
+        feed = PartFeed(frames, self._find_parts, threads)
         tracker = self._make_tracker()
         for stage in self._stages:
             stage.reset()
@@ -122,7 +122,7 @@ class Pipeline:
         region = find_region(self._region or _WHOLE, *frame.size)
         return find_tiles(region, self._tiles) if self._tiles else [region]
 
-    def _finish(self, given: "_Given", results: list[Result], tracker: Tracker | None) -> Iterator[Result | None]:
+    def _finish(self, given: Given, results: list[Result], tracker: Tracker | None) -> Iterator[Result | None]:
         """Wait for the other detectors, run the stages, and yield the result of all; None as in `infer`."""
         by_detector = [results]
         for answers in given.answers:
@@ -142,28 +142,30 @@ class Pipeline:
                 scene = self._find_objects(given.frame, by_detector, stages_ms)
             for stage in self._stages:
                 if stage.detects:
-                    yield from self._apply(scene, [stage], tracked=False)
-            with self._turns.hold():
-                if tracker:
+                    yield from self._apply(scene, [stage], None)
+            tracks: Collection[int] | None = None
+            if tracker:
+                with self._turns.hold():
                     tracker.track(scene.objects, given.frame.source_s)
+                    tracks = tracker.numbers
             recognizing = [stage for stage in self._stages if not stage.detects]
-            yield from self._apply(scene, recognizing, tracked=tracker is not None)
-            objects = scene.result(tracked=tracker is not None)
+            yield from self._apply(scene, recognizing, tracks)
+            objects = scene.result(tracks)
         except InvalidResultError as error:
             objects = error
         rounded = {name: round(ms, 3) for name, ms in stages_ms.items()}
         yield Result(given.frame, objects, timing_ms, results[0].began_s, time.monotonic(), stages_ms=rounded)
 
-    def _apply(self, scene: Scene, stages: Sequence[Stage], *, tracked: bool) -> Iterator[None]:
+    def _apply(self, scene: Scene, stages: Sequence[Stage], tracks: Collection[int] | None) -> Iterator[None]:
         """Apply stages to objects at the same time. Yield before each one that is waited for."""
         with self._turns.hold():
-            picked = [stage.pick(scene, tracked=tracked) for stage in stages]
+            picked = [stage.pick(scene, tracks) for stage in stages]
         asked = [stage.ask(scene, crops) for stage, crops in zip(stages, picked, strict=True)]
         for stage, crops, answers in zip(stages, picked, asked, strict=True):
             yield None
             results = stage.wait(answers)
             with self._turns.hold():
-                stage.take(scene, crops, results, tracked=tracked)
+                stage.take(scene, crops, results, tracks)
 
     def _find_objects(self, frame: Frame, by_detector: Sequence[list[Result]], stages_ms: dict[str, float]) -> Scene:
         """Return what the detectors have found.
@@ -193,77 +195,6 @@ class Pipeline:
         for invalid in errors:
             scene.count_invalid(invalid)
         return scene
-
-
-class _Given(NamedTuple):
-    """A frame whose results have not all come."""
-
-    frame: Frame
-    parts: list[Part] | None
-    """What the detectors were given; None: the frame itself."""
-    answers: Sequence[Answers]
-    """The results of each detector but the first."""
-
-    @property
-    def pictures(self) -> int:
-        """How many pictures each detector was given."""
-        return len(self.parts) if self.parts else 1
-
-    def place(self, result: Result, number: int) -> Result:
-        """Return a detector's result of this number as one of the frame."""
-        return self.parts[number].place(result, self.frame) if self.parts else result
-
-
-class _PartFeed:
-    """Gives detectors the parts of frames, and remembers the frames until their results have come.
-
-    Args:
-        frames: the frames.
-        find_parts: returns the parts of a frame; None: the frame itself.
-        others: the threads of all detectors but the first.
-
-    """
-
-    def __init__(
-        self, frames: Frames, find_parts: Callable[[Frame], list[Part] | None], others: Sequence[ModelThread]
-    ) -> None:
-        self._frames = frames
-        self._find_parts = find_parts
-        self._others = others
-        self._given: deque[_Given] = deque()
-
-    @property
-    def oldest(self) -> _Given:
-        """The oldest frame whose results have not all come."""
-        return self._given[0]
-
-    def drop_oldest(self) -> None:
-        """Forget the oldest frame: all results of the first detector have come."""
-        self._given.popleft()
-
-    def cancel(self) -> None:
-        """Give up the results that have not come."""
-        for given in self._given:
-            for answer in itertools.chain.from_iterable(given.answers):
-                answer.cancel()
-
-    def frames(self) -> Frames:
-        """Yield the parts as frames."""
-        timeout_s: float | None = None
-        while True:
-            try:
-                frame = next(self._frames) if timeout_s is None else self._frames.send(timeout_s)
-            except StopIteration:
-                return
-            if frame is None:
-                timeout_s = yield None
-                continue
-            parts = self._find_parts(frame)
-            image = frame.full_image if parts else None
-            pictures = [frame] if parts is None or image is None else [part.cut(frame, image) for part in parts]
-            self._given.append(_Given(frame, parts, [thread.apply(pictures) for thread in self._others]))
-            for picture in pictures:
-                timeout_s = yield picture
 
 
 def _took_ms(results: Sequence[Result]) -> float:

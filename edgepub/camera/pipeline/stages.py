@@ -2,7 +2,7 @@
 
 import itertools
 from collections import Counter
-from collections.abc import Iterator, Mapping, MutableMapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, MutableMapping, Sequence
 from typing import Any, NamedTuple
 
 from edgepub.camera.analysis.quality import quality
@@ -95,8 +95,13 @@ class Scene:
         """Add what a model took."""
         self._stages_ms[name] = self._stages_ms.get(name, 0.0) + ms
 
-    def result(self, *, tracked: bool) -> Objects:
-        """Return the objects that are wanted, each with the place of its parent in the list."""
+    def result(self, tracks: Collection[int] | None) -> Objects:
+        """Return the objects that are wanted, each with the place of its parent in the list.
+
+        Args:
+            tracks: the tracks that exist; None: objects are not tracked.
+
+        """
         labels = self.wanted.labels
         kept, too_many = limit_objects([one for one in self.objects if labels is None or one["label"] in labels])
         self._too_many += too_many
@@ -105,7 +110,7 @@ class Scene:
             parent = self._parents.get(id(one))
             if parent is not None and id(parent) in places:
                 one["parent"] = places[id(parent)]
-        return Objects(kept, self._invalid, self._too_many, self._not_included, tracked)
+        return Objects(kept, self._invalid, self._too_many, self._not_included, tracks)
 
     def _count(self, found: Objects) -> None:
         self._invalid.update(found.invalid)
@@ -138,17 +143,17 @@ class Stage:
         """Forget all tracks: the source has been opened again."""
         self._recognition = Recognition()
 
-    def pick(self, scene: Scene, *, tracked: bool) -> list[Crop]:
+    def pick(self, scene: Scene, tracks: Collection[int] | None) -> list[Crop]:
         """Return the objects to apply the model to in this frame, the best seen first.
 
         Args:
             scene: the frame and its objects.
-            tracked: whether objects have tracks. Attributes and embeddings are then asked for only of those that have
-                one, and only a few times.
+            tracks: the tracks that exist: attributes and embeddings are asked for only of objects that have one, and
+                only a few times for each. None: objects are not tracked.
 
         """
         crops = scene.crops(self.settings)
-        if tracked and not self.detects:
+        if tracks is not None and not self.detects:
             crops = (crop for crop in crops if self._needs_answer(crop.detection, scene.frame.source_s))
         return list(itertools.islice(crops, MAX_CROPS))
 
@@ -160,8 +165,10 @@ class Stage:
         """Wait for what `ask` returned, and return the results; fewer if the model fails."""
         return self.model.wait(answers)
 
-    def take(self, scene: Scene, crops: Sequence[Crop], results: Sequence[Result], *, tracked: bool) -> None:
-        """Add what was found in objects, or what is known of them, to the scene; see `pick` and `wait`."""
+    def take(
+        self, scene: Scene, crops: Sequence[Crop], results: Sequence[Result], tracks: Collection[int] | None
+    ) -> None:
+        """Add what was found in objects, or what is known of them, to the scene; see `pick`."""
         if results:
             scene.add_time(self.model.name, 1000 * (results[-1].ended_s - results[0].began_s))
         placed = [(crop, crop.part.place(result, scene.frame)) for crop, result in zip(crops, results, strict=False)]
@@ -170,8 +177,9 @@ class Stage:
             return
         for crop, result in placed:
             self._add_answer(scene, result, crop.detection)
-        if tracked:
+        if tracks is not None:
             self._add_attributes(scene)
+            self._recognition.keep(tracks)
 
     def _needs_answer(self, detection: dict[str, Any], now_s: float) -> bool:
         track = detection.get("track_id")
@@ -179,7 +187,7 @@ class Stage:
             return False
         if self.settings.embed:
             return self._recognition.is_better(track, EMBEDDING, quality(detection))
-        return self._recognition.wants(track, self.settings.name or "", quality(detection), now_s)
+        return self._recognition.needs_answer(track, self.settings.name or "", quality(detection), now_s)
 
     def _add_objects(self, scene: Scene, placed: Sequence[tuple[Crop, Result]]) -> None:
         labels = None if self.settings.labels is None else frozenset(self.settings.labels)
@@ -209,14 +217,11 @@ class Stage:
             described = {key: describe_answer(answer) for key, answer in answers.items()}
             detection.setdefault("attributes", {}).update(described)
             return
-        for key in answers.keys() | {name}:
+        for key in dict.fromkeys([name, *answers]):
             self._recognition.add(track, key, answers.get(key), seen, now_s)
 
     def _add_attributes(self, scene: Scene) -> None:
-        tracks = set()
         for detection in scene.objects:
-            if (track := detection.get("track_id")) is not None:
-                tracks.add(track)
-                if known := self._recognition.attributes(track):
-                    detection.setdefault("attributes", {}).update(known)
-        self._recognition.see(tracks, scene.frame.source_s)
+            track = detection.get("track_id")
+            if track is not None and (known := self._recognition.attributes(track)):
+                detection.setdefault("attributes", {}).update(known)

@@ -9,7 +9,7 @@ from typing import Any
 
 from edgepub.camera.frames import Box, PixelMap
 from edgepub.camera.results.landmarks import convert_landmarks
-from edgepub.camera.results.masks import Mask, outline, read_mask
+from edgepub.camera.results.masks import MAX_MASK_POINTS, Mask, outline, read_mask
 from edgepub.camera.results.space import Space
 from edgepub.camera.results.values import read_category, read_embedding, read_included, read_number, read_text
 from edgepub.core.errors import InvalidResultError
@@ -33,7 +33,7 @@ def convert(raw: Mapping[str, Any], label: str, score: float, landmarks: Sequenc
         more = _convert_more(raw, landmarks, space)
         box = _extent(more.get("corners")) or box or _extent(more.get("mask")) or _extent_of_landmarks(more)
     if space.include:
-        more |= read_included(raw, space.include)
+        more |= read_included(raw, space.include, space.budget)
     x1, y1, x2, y2 = box or space.visible
     # Some models give the corners in another order, or outside the frame.
     if x1 > x2:
@@ -76,8 +76,11 @@ def _convert_more(raw: Mapping[str, Any], landmarks: Sequence[Any], space: Space
         (x1, y1), (x2, y2) = corners[:2]
         more["angle"] = round(atan2(y2 - y1, x2 - x1), 4)
     if (mask := raw.get("mask")) is not None:
-        pixels = mask if isinstance(mask, Mask) else read_mask(mask, space.input_size)
-        if polygon := outline(pixels, space):
+        pixels = mask if isinstance(mask, Mask) else read_mask(mask, space)
+        space.budget.take(points=MAX_MASK_POINTS)  # how many it has is known only when it has been found
+        polygon = outline(pixels, space)
+        space.budget.give_back(points=MAX_MASK_POINTS - len(polygon))
+        if polygon:
             more["mask"] = polygon
     if isinstance(raw.get("handedness"), float | int):
         more["handedness"] = read_number(raw, "handedness")
@@ -87,7 +90,7 @@ def _convert_more(raw: Mapping[str, Any], landmarks: Sequence[Any], space: Space
         if isinstance(raw.get(key), str):
             more[key] = read_text(raw[key], key)
     if raw.get("embedding") is not None:
-        more["embedding"] = read_embedding(raw["embedding"])
+        more["embedding"] = read_embedding(raw["embedding"], space.budget)
     return more
 
 

@@ -9,6 +9,8 @@ from edgepub.camera.results.values import read_included, read_label
 from edgepub.core.errors import InvalidResultError
 
 _MIN_VALUES = 3  # of a landmark with a depth or a visibility
+_MAX_CONNECTIONS = 50  # of a landmark: in a mesh of a face it has up to ten or so
+_INDEX_BYTES = 5  # of a connection in JSON, with its comma
 
 
 def find_landmarks(raw: Mapping[str, Any]) -> Sequence[Any]:
@@ -30,7 +32,11 @@ def convert_landmarks(marks: Sequence[Any], space: Space, third: str) -> list[di
         third: what the third number of a landmark is, `z` or `visibility`.
 
     """
-    return [_convert(mark, len(marks), space, third) for mark in marks]
+    landmarks = [_convert(mark, len(marks), space, third) for mark in marks]
+    connections = sum([len(landmark["connect"]) for landmark in landmarks if "connect" in landmark])
+    labels = "".join([landmark["label"] for landmark in landmarks])
+    space.budget.take(size_bytes=len(labels.encode()) + _INDEX_BYTES * connections)
+    return landmarks
 
 
 def _convert(mark: Mapping[str, Any], count: int, space: Space, third: str) -> dict[str, Any]:
@@ -50,8 +56,11 @@ def _convert(mark: Mapping[str, Any], count: int, space: Space, third: str) -> d
                 raise InvalidResultError("a landmark with a score that is not finite")
         if len(mark["landmark"]) >= _MIN_VALUES and isfinite(value := float(mark["landmark"][2])):
             landmark[third] = round(value, 4)
-        if connect := [int(other) for other in mark.get("connect") or () if 0 <= int(other) < count]:
+        connections = mark.get("connect") or ()
+        if len(connections) > _MAX_CONNECTIONS:
+            raise InvalidResultError(f"a landmark with more than {_MAX_CONNECTIONS} connections")
+        if connect := [int(other) for other in connections if 0 <= int(other) < count]:
             landmark["connect"] = connect
     except (AttributeError, KeyError, OverflowError, TypeError, ValueError):
         raise InvalidResultError("a landmark that is not a dictionary with its point") from None
-    return {**read_included(mark, space.include), **landmark} if space.include else landmark
+    return {**read_included(mark, space.include, space.budget), **landmark} if space.include else landmark

@@ -1,10 +1,14 @@
 """Reads the objects in a model's result, whatever it is: the best ones, and what is wrong with the others."""
 
+import contextlib
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any, NamedTuple
 
+import orjson
+
 from edgepub.camera.frames import Result
+from edgepub.camera.results.budget import MAX_OBJECTS, Budget, TooManyError
 from edgepub.camera.results.conversion import PUBLISHED, convert
 from edgepub.camera.results.flattening import flatten
 from edgepub.camera.results.landmarks import find_landmarks
@@ -12,10 +16,6 @@ from edgepub.camera.results.space import find_space
 from edgepub.camera.results.values import check_dictionary, check_list, read_label, read_score
 from edgepub.core.errors import InvalidResultError
 
-MAX_OBJECTS = 500
-"""In one result. A model without non-maximum suppression gives thousands, nearly all of them the same few objects."""
-MAX_POINTS = 5000
-"""Landmarks and corners of masks in one result: ten faces with 468 points each, or 290 persons with 17 points each."""
 _ROUNDING = 1e-4  # of a score
 
 
@@ -52,8 +52,9 @@ class Objects(NamedTuple):
     """The number of objects that were left out because others are better."""
     not_included: Collection[str]
     """Keys of the objects that are not published."""
-    tracked: bool = False
-    """Whether those that have a track have their `track_id`."""
+    tracks: Collection[int] | None = None
+    """The tracks that exist, also of objects that may come back; objects have their `track_id`. None: they are
+    not tracked yet."""
 
 
 def read_objects(result: Result, wanted: Wanted) -> Objects:
@@ -70,23 +71,24 @@ def read_objects(result: Result, wanted: Wanted) -> Objects:
         reader.choose()
     except Exception as error:  # noqa: BLE001  (a result may be anything, and raise anything)
         raise InvalidResultError(_describe(error)) from None
-    objects, too_many = reader.convert()
-    if (reader.invalid or too_many) and not (objects or reader.has_others):
-        raise InvalidResultError(next(iter(reader.invalid), f"a detection with more than {MAX_POINTS} points"))
-    return Objects(objects, reader.invalid, too_many, reader.not_included)
+    objects = reader.convert()
+    if (reader.invalid or reader.too_many) and not (objects or reader.has_others):
+        raise InvalidResultError(next(iter(reader.invalid), reader.why_too_many))
+    return Objects(objects, reader.invalid, reader.too_many, reader.not_included)
 
 
 def limit_objects(objects: list[dict[str, Any]]) -> tuple[list[dict[str, Any]], int]:
     """Return the best of several results' objects, in their order, and how many are left out."""
-    points = [len(one.get("landmarks", ())) + len(one.get("mask", ())) for one in objects]
-    if len(objects) <= MAX_OBJECTS and sum(points) <= MAX_POINTS:
-        return objects, 0
+    budget = Budget()
     kept: list[int] = []
-    max_points = MAX_POINTS
     for index in sorted(range(len(objects)), key=lambda index: float(objects[index]["score"]), reverse=True):
-        if len(kept) < MAX_OBJECTS and points[index] <= max_points:
+        detection = objects[index]
+        if len(kept) == MAX_OBJECTS:
+            break
+        with contextlib.suppress(TooManyError):
+            points = len(detection.get("landmarks", ())) + len(detection.get("mask", ()))
+            budget.take(points=points, size_bytes=len(orjson.dumps(detection)))
             kept.append(index)
-            max_points -= points[index]
     return [objects[index] for index in sorted(kept)], len(objects) - len(kept)
 
 
@@ -99,10 +101,13 @@ class _Reader:
         self._lists: list[tuple[list[Any], Mapping[str, Any] | None]] = []
         self._seen: set[int] = set()  # their ids
         self._wanted: list[Mapping[str, Any]] = []
+        self._budget = Budget()
         self._scores: list[float] = []  # no pairs: each would be an object for the garbage collector
         self.has_others = False
         """Whether there are objects with other labels or lower scores."""
         self.invalid: Counter[str] = Counter()
+        self.too_many = 0
+        self.why_too_many = ""
         self.not_included: set[str] = set()
 
     def choose(self) -> None:
@@ -110,17 +115,17 @@ class _Reader:
         entries = self._result.objects
         is_one = isinstance(entries, dict) and any(key in entries for key in self._include)
         self._add_list([entries] if is_one else entries, None)
-        for some, answer in self._lists:  # a multi-label classification adds more: its objects are one level down
-            for entry in some:
+        for listed, answer in self._lists:  # a multi-label classification adds more: its objects are one level down
+            for entry in listed:
                 try:
                     check_dictionary(entry)
                     if "results" in entry and "label" not in entry:
                         self._add_list(entry["results"], {"score": 1.0, "classifier": entry.get("classifier")})
                     else:
-                        for raw in flatten(entry, self._result, self._include):
+                        for raw in flatten(entry, self._result, self._include, self._budget):
                             self._choose(raw if answer is None else {**answer, **raw})
                 except Exception as error:  # noqa: BLE001  (as above)
-                    self.invalid[_describe(error)] += 1
+                    self._leave_out(error)
 
     def _add_list(self, entries: Any, answer: Mapping[str, Any] | None) -> None:  # noqa: ANN401  (from a model)
         check_list(entries)
@@ -139,41 +144,40 @@ class _Reader:
     def _label(self, raw: Mapping[str, Any]) -> str:
         return self._text_labels.label if self._text_labels else read_label(raw, self._result.labels)
 
-    def convert(self) -> tuple[list[dict[str, Any]], int]:
-        """Convert the best objects; return them, and how many are left out."""
-        space = find_space(self._result, self._include)
+    def convert(self) -> list[dict[str, Any]]:
+        """Convert the best objects, and return them."""
+        space = find_space(self._result, self._include, self._budget)
         kept: list[dict[str, Any]] = []
-        too_many, max_points = 0, MAX_POINTS
         for rank, number in enumerate(self._order()):
             if len(kept) == MAX_OBJECTS:
-                too_many += len(self._wanted) - rank
+                self.too_many += len(self._wanted) - rank
                 break
             raw = self._wanted[number]
             try:
                 landmarks = find_landmarks(raw)
-                if len(landmarks) > max_points:
-                    too_many += 1
-                    continue
+                self._budget.take(points=len(landmarks))
                 detection = convert(raw, self._label(raw), self._scores[number], landmarks, space)
-                points = len(landmarks) + len(detection.get("mask", ()))
-                if points > max_points:
-                    too_many += 1
-                    continue
-                max_points -= points
                 if self._text_labels:
                     text = read_label(raw, self._result.labels)
                     detection["attributes"] = {
                         self._text_labels.attribute: {"label": text, "score": detection["score"]}
                     }
             except Exception as error:  # noqa: BLE001  (as above)
-                self.invalid[_describe(error)] += 1
+                self._leave_out(error)
                 continue
             if detection["score"] >= self._min_score:
                 kept.append(detection)
                 self.not_included.update(raw.keys() - self._known)
             else:
                 self.has_others = True
-        return kept, too_many
+        return kept
+
+    def _leave_out(self, error: Exception) -> None:
+        """Count an object that is left out because of an error."""
+        if isinstance(error, TooManyError):
+            self.too_many, self.why_too_many = self.too_many + 1, str(error)
+        else:
+            self.invalid[_describe(error)] += 1
 
     def _order(self) -> Sequence[int]:
         """Return the numbers of the wanted objects: the best first, or as the model gave them if all can be kept."""

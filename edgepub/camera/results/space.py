@@ -4,6 +4,7 @@ from collections.abc import Collection
 from typing import NamedTuple
 
 from edgepub.camera.frames import Box, PixelMap, Result
+from edgepub.camera.results.budget import Budget
 
 
 class Space(NamedTuple):
@@ -21,10 +22,12 @@ class Space(NamedTuple):
     """The part of the frame that the model was given, which is the box of what has none."""
     include: Collection[str]
     """Additional keys of objects and landmarks."""
+    budget: Budget
+    """What is left for the result's objects."""
 
 
-def find_space(result: Result, include: Collection[str]) -> Space:
+def find_space(result: Result, include: Collection[str], budget: Budget) -> Space:
     """Return the space of a result."""
     width, height = result.frame.size
     visible = result.visible or (0.0, 0.0, width, height)
-    return Space(width, height, result.to_frame, result.input_size, visible, include)
+    return Space(width, height, result.to_frame, result.input_size, visible, include, budget)

@@ -13,11 +13,13 @@ import numpy as np
 import orjson
 
 from edgepub.camera.label_length import shorten_label
+from edgepub.camera.results.budget import Budget
 from edgepub.core.errors import InvalidResultError
 
 MAX_EMBEDDING = 4096
 """The longest tensor that is published: embeddings have 128 to 2048 numbers."""
 _DIGITS = 6  # significant ones, of 32-bit numbers
+_NUMBER_BYTES = 10  # of such a number in JSON, like -0.123456 and a comma
 _MIN_INT32, _MAX_INT32 = -(2**31), 2**31 - 1
 _MAX_INCLUDED_BYTES = 16_384
 _JSON = orjson.OPT_SERIALIZE_NUMPY | orjson.OPT_NON_STR_KEYS
@@ -108,7 +110,7 @@ def read_number(raw: Mapping[str, Any], key: str) -> float:
     return round(number, 4)
 
 
-def read_embedding(raw: Any) -> list[float]:  # noqa: ANN401  (from a model)
+def read_embedding(raw: Any, budget: Budget) -> list[float]:  # noqa: ANN401  (from a model)
     """Return the numbers of a tensor, in one row."""
     try:
         values = np.asarray(raw, np.float64).ravel()
@@ -120,26 +122,31 @@ def read_embedding(raw: Any) -> list[float]:  # noqa: ANN401  (from a model)
         )
     if not np.isfinite(values).all():
         raise InvalidResultError("a tensor with a number that is not finite")
+    budget.take(size_bytes=_NUMBER_BYTES * values.size)
     return [float(f"{value:.{_DIGITS}g}") for value in values.tolist()]
 
 
-def read_included(raw: Mapping[str, Any], keys: Collection[str]) -> dict[str, Any]:
+def read_included(raw: Mapping[str, Any], keys: Collection[str], budget: Budget) -> dict[str, Any]:
     """Return the values of those of the keys that the object has, as plain JSON; numbers that are not finite are null.
 
     Args:
         raw: an object, or one of its landmarks.
         keys: the camera's `include`.
+        budget: what is left for the result's objects.
 
     """
     included = {}
     for key in keys:
         if key in raw:
+            budget.take(size_bytes=_MAX_INCLUDED_BYTES)  # its length is known only when it has been encoded
             try:
                 text = orjson.dumps(raw[key], option=_JSON)
             except TypeError:
+                budget.give_back(size_bytes=_MAX_INCLUDED_BYTES)
                 raise InvalidResultError(f"{key} (see include) is no JSON") from None
             if len(text) > _MAX_INCLUDED_BYTES:
                 raise InvalidResultError(f"{key} (see include) is longer than {_MAX_INCLUDED_BYTES} bytes")
+            budget.give_back(size_bytes=_MAX_INCLUDED_BYTES - len(text))
             included[key] = orjson.loads(text)
     return included
 

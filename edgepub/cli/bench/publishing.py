@@ -7,6 +7,7 @@ separate process, so that all of its threads are counted, and nothing else.
 import asyncio
 import functools
 import json
+import logging
 import subprocess
 import sys
 import threading
@@ -22,6 +23,7 @@ from rich.table import Table
 
 from edgepub.camera.analysis.analysis import Analysis
 from edgepub.camera.attention import Attention
+from edgepub.camera.attribute_topics import AttributeTopics
 from edgepub.camera.counts import ObjectCounts
 from edgepub.camera.frames import Frame, Result
 from edgepub.camera.payloads import DetectionsBuilder
@@ -36,6 +38,7 @@ from edgepub.cli.bench.tables import measure_pairs, table
 from edgepub.config.camera import CameraSettings, SnapshotSettings
 from edgepub.mqtt.outbox.outbox import Outbox
 from edgepub.mqtt.topics import Topics
+from edgepub.telemetry.logs import camera_logger
 from edgepub.telemetry.metrics import CameraMetrics
 
 _MESSAGES = 20_000
@@ -92,6 +95,7 @@ def make_reporter(outbox: Outbox, metrics: CameraMetrics) -> Reporter:
         metrics,
         Validity(settings.stall_timeout_s),
         Attention(),
+        AttributeTopics([], [], camera_logger(logging.getLogger(), "camera")),
     )
 
 

@@ -1,0 +1,81 @@
+"""Gives detectors the parts of frames."""
+
+import itertools
+from collections import deque
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+from edgepub.camera.frames import Frame, Frames, Result
+from edgepub.camera.pipeline.crops import Part
+from edgepub.camera.pipeline.model_thread import Answers, ModelThread
+
+
+class Given(NamedTuple):
+    """A frame whose results have not all come."""
+
+    frame: Frame
+    parts: list[Part] | None
+    """What the detectors were given; None: the frame itself."""
+    answers: Sequence[Answers]
+    """The results of each detector but the first."""
+
+    @property
+    def pictures(self) -> int:
+        """How many pictures each detector was given."""
+        return len(self.parts) if self.parts else 1
+
+    def place(self, result: Result, number: int) -> Result:
+        """Return a detector's result of this number as one of the frame."""
+        return self.parts[number].place(result, self.frame) if self.parts else result
+
+
+class PartFeed:
+    """Gives detectors the parts of frames, and remembers the frames until their results have come.
+
+    Args:
+        frames: the frames.
+        find_parts: returns the parts of a frame; None: the frame itself.
+        others: the threads of all detectors but the first.
+
+    """
+
+    def __init__(
+        self, frames: Frames, find_parts: Callable[[Frame], list[Part] | None], others: Sequence[ModelThread]
+    ) -> None:
+        self._frames = frames
+        self._find_parts = find_parts
+        self._others = others
+        self._given: deque[Given] = deque()
+
+    @property
+    def oldest(self) -> Given:
+        """The oldest frame whose results have not all come."""
+        return self._given[0]
+
+    def drop_oldest(self) -> None:
+        """Forget the oldest frame: all results of the first detector have come."""
+        self._given.popleft()
+
+    def cancel(self) -> None:
+        """Give up the results that have not come."""
+        for given in self._given:
+            for answer in itertools.chain.from_iterable(given.answers):
+                answer.cancel()
+
+    def frames(self) -> Frames:
+        """Yield the parts as frames."""
+        timeout_s: float | None = None
+        while True:
+            try:
+                frame = next(self._frames) if timeout_s is None else self._frames.send(timeout_s)
+            except StopIteration:
+                return
+            if frame is None:
+                timeout_s = yield None
+                continue
+            parts = self._find_parts(frame)
+            image = frame.full_image if parts else None
+            pictures = [frame] if parts is None or image is None else [part.cut(frame, image) for part in parts]
+            self._given.append(Given(frame, parts, [thread.apply(pictures) for thread in self._others]))
+            for picture in pictures:
+                timeout_s = yield picture
