@@ -59,10 +59,8 @@ def _rank(detection: Mapping[str, Any], *, tiles: bool) -> tuple[float, float]:
 
 
 def _is_same(one: Box, other: Box, *, tiles: bool) -> bool:
-    across = min(one[2], other[2]) - max(one[0], other[0])
-    down = min(one[3], other[3]) - max(one[1], other[1])
-    if across <= 0 or down <= 0:
-        return False
-    both = across * down
+    if one[0] >= other[2] or other[0] >= one[2] or one[1] >= other[3] or other[1] >= one[3]:
+        return False  # most pairs
+    both = (min(one[2], other[2]) - max(one[0], other[0])) * (min(one[3], other[3]) - max(one[1], other[1]))
     areas = [(x2 - x1) * (y2 - y1) for x1, y1, x2, y2 in (one, other)]
     return both > MAX_IOU * (sum(areas) - both) or (tiles and both > MAX_COVERED * min(areas))

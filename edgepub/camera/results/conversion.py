@@ -29,19 +29,14 @@ def convert(raw: Mapping[str, Any], label: str, score: float, landmarks: Sequenc
     width, height, to_frame = space.width, space.height, space.to_frame
     box = _read_box(raw, to_frame) if "bbox" in raw else None
     more: dict[str, Any] = {}
-    if raw.keys() & _MORE:
+    if not _MORE.isdisjoint(raw):
         more = _convert_more(raw, landmarks, space)
         box = _extent(more.get("corners")) or box or _extent(more.get("mask")) or _extent_of_landmarks(more)
     if space.include:
         more |= read_included(raw, space.include, space.budget)
     x1, y1, x2, y2 = box or space.visible
-    # Some models give the corners in another order, or outside the frame.
-    if x1 > x2:
-        x1, x2 = x2, x1
-    if y1 > y2:
-        y1, y2 = y2, y1
-    x1, x2 = min(max(x1, 0.0), width), min(max(x2, 0.0), width)
-    y1, y2 = min(max(y1, 0.0), height), min(max(y2, 0.0), height)
+    if not (0.0 <= x1 <= x2 <= width and 0.0 <= y1 <= y2 <= height):
+        (x1, x2), (y1, y2) = _clip(x1, x2, width), _clip(y1, y2, height)
     # Rounded to 1/100 of a pixel and 1/100,000 of the frame. `round` with digits costs three times as much.
     detection = {
         "label": label,
@@ -121,6 +116,12 @@ def _rotate(raw: Mapping[str, Any], to_frame: PixelMap | None) -> list[tuple[flo
         x, y = to_frame.point(x, y) if to_frame else (x, y)
         corners.append((round(x, 2), round(y, 2)))
     return corners
+
+
+def _clip(start: float, end: float, length: float) -> tuple[float, float]:
+    """Return one side of a box within the frame. Some models give the corners in another order, or outside."""
+    low, high = sorted((start, end))
+    return min(max(low, 0.0), length), min(max(high, 0.0), length)
 
 
 def _extent_of_landmarks(more: Mapping[str, Any]) -> Box | None:

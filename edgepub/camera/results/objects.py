@@ -167,7 +167,8 @@ class _Reader:
                 continue
             if detection["score"] >= self._min_score:
                 kept.append(detection)
-                self.not_included.update(raw.keys() - self._known)
+                if not raw.keys() <= self._known:
+                    self.not_included.update(raw.keys() - self._known)
             else:
                 self.has_others = True
         return kept

@@ -101,6 +101,21 @@ def make_video(
         writer.release()
 
 
+def write_results(picture: NDArray[Any], results: Any, side: int = SIDE) -> None:  # noqa: ANN401  (JSON)
+    """Write results at the top of a picture, for a model that is given this picture.
+
+    Args:
+        picture: a picture, or a part of one, whose sides are multiples of the model's input.
+        results: what a model returns, in pixels of its input.
+        side: the width and height of the model's input.
+
+    Raises:
+        ValueError: they do not fit.
+
+    """
+    _draw_text(picture, json.dumps(results).encode(), side)
+
+
 def _encode_text(text: bytes, side: int) -> NDArray[Any]:
     size = side * side * 3
     if len(text) > size:

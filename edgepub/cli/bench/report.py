@@ -16,6 +16,7 @@ from edgepub.cli.bench.freshness import freshness
 from edgepub.cli.bench.objects import everything, objects
 from edgepub.cli.bench.overlap import overlap
 from edgepub.cli.bench.payloads import payloads
+from edgepub.cli.bench.pipelines import pipelines
 from edgepub.cli.bench.publishing import publishing
 from edgepub.cli.bench.scaling import scaling
 from edgepub.cli.bench.sharing import sharing
@@ -50,6 +51,7 @@ def report(subjects: Sequence[Subject]) -> int:
             Subject.FRESHNESS: functools.partial(freshness, port, directory),
             Subject.CAPTURE: capture,
             Subject.OVERLAP: functools.partial(overlap, directory),
+            Subject.PIPELINES: functools.partial(pipelines, directory),
             Subject.SLOW_LINK: functools.partial(slow_link, port, directory),
             Subject.SCALING: functools.partial(scaling, port, directory),
             Subject.SHARING: sharing,

@@ -14,6 +14,7 @@ class Subject(StrEnum):
     FRESHNESS = "freshness"
     CAPTURE = "capture"
     OVERLAP = "overlap"
+    PIPELINES = "pipelines"
     SLOW_LINK = "slow-link"
     SCALING = "scaling"
     SHARING = "sharing"
