@@ -9,7 +9,7 @@ import threading
 import time
 from collections import defaultdict
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from fnmatch import fnmatch
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -34,12 +34,15 @@ _OVERLAY_COLOUR = (255, 255, 0)
 
 
 @contextmanager
-def load_model(settings: ModelSettings, address: str | None = None) -> Iterator[Model]:
+def load_model(
+    settings: ModelSettings, address: str | None = None, processor: AbstractContextManager[object] | None = None
+) -> Iterator[Model]:
     """Load a model, and release its device at the end.
 
     Args:
         settings: the model.
         address: which of its `inference_hosts` to use; None: the first.
+        processor: held while the model works, if it does so on this node's own CPU.
 
     Raises:
         ModelError: no such device, no such model, no network...; one line of text.
@@ -73,7 +76,9 @@ def load_model(settings: ModelSettings, address: str | None = None) -> Iterator[
         is_remote = spec.inference_host_address != _LOCAL
         is_cpu = not is_remote and str(pysdk.device_type).endswith("/CPU")
         server = None if spec.inference_host_address.startswith("@") else spec.inference_host_address
-        yield Model(pysdk, overlaps=not is_cpu, is_remote=is_remote, server=server)
+        yield Model(
+            pysdk, overlaps=not is_cpu, is_remote=is_remote, server=server, processor=processor if is_cpu else None
+        )
 
 
 def make_spec_fields(settings: ModelSettings, address: str) -> dict[str, Any]:

@@ -1,8 +1,10 @@
 """A loaded model: frames in, results out; one by one, or with several frames in flight."""
 
+import contextlib
 import time
 from collections import deque
 from collections.abc import Generator, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from math import inf
 from typing import TYPE_CHECKING, Any, cast
 
@@ -37,6 +39,7 @@ class Model:
         overlaps: whether it can process one frame while it is given another.
         is_remote: whether frames and results go through a network.
         server: the AI server that it runs on; None: on this node, or in a cloud.
+        processor: held while it works; None: nothing.
         pace: how fast its runtime is, if it overlaps; None: to be measured.
         quiet_timeout_s: without a result for this long, check whether PySDK has lost its connection.
 
@@ -49,6 +52,7 @@ class Model:
         overlaps: bool,
         is_remote: bool = False,
         server: str | None = None,
+        processor: AbstractContextManager[object] | None = None,
         pace: Pace | None = None,
         quiet_timeout_s: float = _QUIET_TIMEOUT_S,
     ) -> None:
@@ -60,6 +64,7 @@ class Model:
         self.server = server
         """The AI server that it runs on; None: on this node, or in a cloud."""
         self._overlaps = overlaps
+        self._processor = processor or contextlib.nullcontext()
         self.input_size = find_input_size(pysdk)
         """Width and height of its input; None if it is no picture."""
         self._quiet_timeout_s = quiet_timeout_s
@@ -113,11 +118,12 @@ class Model:
             ModelError: the model failed.
 
         """
-        began_s = time.monotonic()
-        try:
-            pysdk_result = self.pysdk.predict(frame.image)
-        except Exception as error:  # noqa: BLE001  (PySDK raises Exception itself, and more)
-            raise ModelError(clean_error(error)) from None
+        with self._processor:
+            began_s = time.monotonic()
+            try:
+                pysdk_result = self.pysdk.predict(frame.image)
+            except Exception as error:  # noqa: BLE001  (PySDK raises Exception itself, and more)
+                raise ModelError(clean_error(error)) from None
         return self._make_result(frame, began_s, pysdk_result)
 
     def predict_all(self, frames: Sequence[Frame]) -> Iterator[Result]:

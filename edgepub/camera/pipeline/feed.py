@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from edgepub.camera.frames import Frame, Frames, Result
 from edgepub.camera.pipeline.crops import Part
-from edgepub.camera.pipeline.model_thread import Answers, ModelThread
+from edgepub.camera.pipeline.model_thread import ModelThread, Pending
 
 
 class Given(NamedTuple):
@@ -16,8 +16,8 @@ class Given(NamedTuple):
     frame: Frame
     parts: list[Part] | None
     """What the detectors were given; None: the frame itself."""
-    answers: Sequence[Answers]
-    """The results of each detector but the first."""
+    pending: Sequence[Sequence[Pending]]
+    """The results of each detector but the first, for each picture."""
 
     @property
     def pictures(self) -> int:
@@ -59,8 +59,8 @@ class PartFeed:
     def cancel(self) -> None:
         """Give up the results that have not come."""
         for given in self._given:
-            for answer in itertools.chain.from_iterable(given.answers):
-                answer.cancel()
+            for pending in itertools.chain.from_iterable(given.pending):
+                pending.is_cancelled = True
 
     def frames(self) -> Frames:
         """Yield the parts as frames."""
@@ -76,6 +76,7 @@ class PartFeed:
             parts = self._find_parts(frame)
             image = frame.full_image if parts else None
             pictures = [frame] if parts is None or image is None else [part.cut(frame, image) for part in parts]
-            self._given.append(Given(frame, parts, [thread.apply(pictures) for thread in self._others]))
+            pending = [[thread.apply([picture]) for picture in pictures] for thread in self._others]
+            self._given.append(Given(frame, parts, pending))
             for picture in pictures:
                 timeout_s = yield picture

@@ -3,6 +3,7 @@
 import functools
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, ExitStack, contextmanager
+from threading import Lock
 
 from edgepub.camera.analysis.tracker import Tracker
 from edgepub.camera.failover import Failover
@@ -59,18 +60,22 @@ def load_pipeline(
     first, *others = settings.detect
     used = [stage for stage in settings.then if with_embeddings or not stage.embed]
     # Each use has a model of its own: while one has frames in flight, it can take no others.
+    processor = Lock()
     with ExitStack() as stack:
-        model = stack.enter_context(_load_at(models[first.model], turn))
+        model = stack.enter_context(_load_at(models[first.model], processor, turn))
         if not (others or used or first.labels or settings.tiles or region):
             yield model
             return
-        threads = [stack.enter_context(_start_thread(other.model, models[other.model], turn)) for other in others]
+        threads = [
+            stack.enter_context(_start_thread(other.model, models[other.model], processor, turn)) for other in others
+        ]
         detectors = [Detector(first.model, model, _as_set(first.labels))]
         for other, thread in zip(others, threads, strict=True):
             detectors.append(Detector(other.model, thread.loaded.result(), _as_set(other.labels), thread))
         answer_timeout_s = _ANSWER_PART * stall_timeout_s
         stages = [
-            stack.enter_context(_start_stage(stage, models[stage.model], answer_timeout_s, log)) for stage in used
+            stack.enter_context(_start_stage(stage, models[stage.model], processor, answer_timeout_s, log))
+            for stage in used
         ]
         for stage in stages:
             stage.model.wait_until_loaded(_STAGES_WAIT_S)
@@ -81,14 +86,18 @@ def _as_set(labels: list[str] | None) -> frozenset[str] | None:
     return None if labels is None else frozenset(labels)
 
 
-def _load_at(settings: ModelSettings, turn: int) -> AbstractContextManager[Model]:
+def _load_at(settings: ModelSettings, processor: Lock, turn: int) -> AbstractContextManager[Model]:
+    """Load a model at one of its addresses.
+
+    Those on this node's CPU work one after another: each has threads for all cores, and would wait for those of others.
+    """
     hosts = settings.inference_hosts
-    return load_model(settings, hosts[turn % len(hosts)])
+    return load_model(settings, hosts[turn % len(hosts)], processor)
 
 
 @contextmanager
-def _start_thread(name: str, settings: ModelSettings, turn: int) -> Iterator[ModelThread]:
-    thread = ModelThread(name, lambda: _load_at(settings, turn))
+def _start_thread(name: str, settings: ModelSettings, processor: Lock, turn: int) -> Iterator[ModelThread]:
+    thread = ModelThread(name, lambda: _load_at(settings, processor, turn))
     try:
         yield thread
     finally:
@@ -97,9 +106,9 @@ def _start_thread(name: str, settings: ModelSettings, turn: int) -> Iterator[Mod
 
 @contextmanager
 def _start_stage(
-    settings: StageSettings, of_model: ModelSettings, answer_timeout_s: float, log: CameraLogger
+    settings: StageSettings, of_model: ModelSettings, processor: Lock, answer_timeout_s: float, log: CameraLogger
 ) -> Iterator[Stage]:
-    load = functools.partial(_load_at, of_model)
+    load = functools.partial(_load_at, of_model, processor)
     model = StageModel(settings.model, load, Failover([of_model.inference_hosts]), answer_timeout_s, log)
     model.start()
     try:

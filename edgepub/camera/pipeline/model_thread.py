@@ -6,7 +6,8 @@ import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from contextlib import AbstractContextManager
-from queue import SimpleQueue
+from queue import Empty, SimpleQueue
+from typing import NamedTuple
 
 import numpy as np
 
@@ -19,8 +20,54 @@ _WARM_UP_SIDE = 64  # pixels
 _CHECK_S = 0.25
 _log = logging.getLogger(__name__)
 
-Answers = Sequence[Future[Result]]
-"""The result of each picture, or ModelError, as they come."""
+
+class Pending:
+    """The results of some pictures, once a model gives them."""
+
+    def __init__(self) -> None:
+        self.is_cancelled = False
+        """Set it if nobody waits for them."""
+        self._results: SimpleQueue[list[Result] | ModelError] = SimpleQueue()  # quicker than a future
+
+    def put(self, results: list[Result] | ModelError) -> None:
+        """Set the results, or why there are none."""
+        self._results.put(results)
+
+    def get(self, timeout_s: float) -> list[Result]:
+        """Wait for the results, up to that many seconds.
+
+        Raises:
+            ModelError: the model failed.
+            TimeoutError: they have not come.
+
+        """
+        try:
+            results = self._results.get(timeout=timeout_s)
+        except Empty:
+            raise TimeoutError from None
+        if isinstance(results, ModelError):
+            raise results
+        return results
+
+    def wait(self) -> list[Result]:
+        """Wait for the results, without a limit, in a thread that may be abandoned.
+
+        Raises:
+            ModelError: the model failed, or the thread is abandoned.
+
+        """
+        while True:
+            try:
+                return self.get(_CHECK_S)
+            except TimeoutError:
+                thread = threading.current_thread()
+                if isinstance(thread, NativeThread) and thread.is_abandoned:
+                    raise ModelError("its thread is abandoned") from None
+
+
+class _Order(NamedTuple):
+    frames: Sequence[Frame]
+    pending: Pending
 
 
 class ModelThread:
@@ -36,7 +83,7 @@ class ModelThread:
         self.loaded: Future[Model] = Future()
         """The loaded model, or ModelError."""
         self._load = load
-        self._orders: SimpleQueue[tuple[Sequence[Frame], Answers] | None] = SimpleQueue()
+        self._orders: SimpleQueue[_Order | None] = SimpleQueue()
         self._ended = threading.Event()
         self._thread = start_native_thread(f"model-{name}", self._run)
 
@@ -45,11 +92,11 @@ class ModelThread:
         """Whether the thread has not ended."""
         return not self._ended.is_set()
 
-    def apply(self, frames: Sequence[Frame]) -> Answers:
-        """Return the results of pictures. If one fails, so do those after it. Cancel what you do not wait for."""
-        answers: list[Future[Result]] = [Future() for _ in frames]
-        self._orders.put((frames, answers))
-        return answers
+    def apply(self, frames: Sequence[Frame]) -> Pending:
+        """Return the results of pictures, which come later."""
+        pending = Pending()
+        self._orders.put(_Order(frames, pending))
+        return pending
 
     def close(self, timeout_s: float = 0.0) -> None:
         """End the thread after what it was given, and wait for that up to `timeout_s` seconds; then abandon it."""
@@ -57,13 +104,24 @@ class ModelThread:
         if not self._ended.wait(timeout_s):
             self._thread.is_abandoned = True
 
+    def _take_orders(self) -> list[_Order]:
+        """Wait for an order, and return all that are there: together they take less time. Empty: it is the end."""
+        orders = []
+        while order := self._orders.get():
+            orders.append(order)
+            if self._orders.empty():
+                return orders
+        if orders:
+            self._orders.put(None)  # for the next call
+        return orders
+
     def _run(self) -> None:
         try:
             with self._load() as model:
                 _warm_up(model)
                 self.loaded.set_result(model)
-                while order := self._orders.get():
-                    _answer(model, *order)
+                while orders := self._take_orders():
+                    _answer(model, orders)
         except BaseException as error:
             problem = _explain(error)
             if not self.loaded.done():
@@ -72,33 +130,16 @@ class ModelThread:
             self._ended.set()
 
 
-def wait_for(answer: Future[Result]) -> Result:
-    """Wait for an answer, without a limit, in a thread that may be abandoned.
-
-    Raises:
-        ModelError: the model failed, or the thread is abandoned.
-
-    """
-    while True:
-        try:
-            return answer.result(_CHECK_S)
-        except TimeoutError:
-            thread = threading.current_thread()
-            if isinstance(thread, NativeThread) and thread.is_abandoned:
-                raise ModelError("its thread is abandoned") from None
-
-
-def _answer(model: Model, frames: Sequence[Frame], answers: Answers) -> None:
-    wanted = [number for number, answer in enumerate(answers) if answer.set_running_or_notify_cancel()]
+def _answer(model: Model, orders: Sequence[_Order]) -> None:
+    orders = [order for order in orders if not order.pending.is_cancelled]
     try:
-        results = model.predict_all([frames[number] for number in wanted])
-        for number, result in zip(wanted, results, strict=True):
-            answers[number].set_result(result)
+        results = model.predict_all([frame for order in orders for frame in order.frames])
+        for order in orders:
+            order.pending.put([next(results) for _ in order.frames])
     except BaseException as error:
         problem = _explain(error)
-        for answer in answers:
-            if not answer.done():
-                answer.set_exception(problem)
+        for order in orders:
+            order.pending.put(problem)
 
 
 def _explain(error: BaseException) -> ModelError:

@@ -11,7 +11,7 @@ from edgepub.camera.inference.model import Model
 from edgepub.camera.pipeline.crops import Part, find_region, find_tiles
 from edgepub.camera.pipeline.feed import Given, PartFeed
 from edgepub.camera.pipeline.merging import merge
-from edgepub.camera.pipeline.model_thread import ModelThread, wait_for
+from edgepub.camera.pipeline.model_thread import ModelThread
 from edgepub.camera.pipeline.stages import Scene, Stage
 from edgepub.camera.results.objects import Objects, Wanted, read_objects
 from edgepub.config.pipelines import TilesSettings
@@ -125,16 +125,16 @@ class Pipeline:
     def _finish(self, given: Given, results: list[Result], tracker: Tracker | None) -> Iterator[Result | None]:
         """Wait for the other detectors, run the stages, and yield the result of all; None as in `infer`."""
         by_detector = [results]
-        for answers in given.answers:
+        for of_detector in given.pending:
             by_detector.append([])
-            for answer in answers:
+            for number, pending in enumerate(of_detector):
                 yield None
-                by_detector[-1].append(given.place(wait_for(answer), len(by_detector[-1])))
+                by_detector[-1].append(given.place(pending.wait()[0], number))
         stages_ms: dict[str, float] = {}
         timing_ms: dict[str, float] = {}
-        for detector, of_detector in zip(self._detectors, by_detector, strict=True):
-            stages_ms[detector.name] = stages_ms.get(detector.name, 0.0) + _took_ms(of_detector)
-            for step, ms in itertools.chain.from_iterable(result.timing_ms.items() for result in of_detector):
+        for detector, its_results in zip(self._detectors, by_detector, strict=True):
+            stages_ms[detector.name] = stages_ms.get(detector.name, 0.0) + _took_ms(its_results)
+            for step, ms in itertools.chain.from_iterable(result.timing_ms.items() for result in its_results):
                 timing_ms[step] = round(timing_ms.get(step, 0.0) + ms, 3)
         objects: Any
         try:
@@ -161,9 +161,9 @@ class Pipeline:
         with self._turns.hold():
             picked = [stage.pick(scene, tracks) for stage in stages]
         asked = [stage.ask(scene, crops) for stage, crops in zip(stages, picked, strict=True)]
-        for stage, crops, answers in zip(stages, picked, asked, strict=True):
+        for stage, crops, pending in zip(stages, picked, asked, strict=True):
             yield None
-            results = stage.wait(answers)
+            results = stage.wait(pending)
             with self._turns.hold():
                 stage.take(scene, crops, results, tracks)
 

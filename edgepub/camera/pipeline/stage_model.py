@@ -9,7 +9,7 @@ from math import inf
 from edgepub.camera.failover import Failover
 from edgepub.camera.frames import Frame, Result
 from edgepub.camera.inference.model import Model
-from edgepub.camera.pipeline.model_thread import Answers, ModelThread
+from edgepub.camera.pipeline.model_thread import ModelThread, Pending
 from edgepub.core.errors import ModelError
 from edgepub.telemetry.logs import CameraLogger
 
@@ -75,27 +75,20 @@ class StageModel:
             self._thread.close(timeout_s)
             self._thread = None
 
-    def apply(self, frames: Sequence[Frame]) -> Answers:
-        """Return the results of pictures as they come; nothing while it is not loaded, or pauses after a failure."""
-        return self._thread.apply(frames) if frames and self._is_ready() and self._thread else []
+    def apply(self, frames: Sequence[Frame]) -> Pending | None:
+        """Return the results of pictures, which come later; None while it is not loaded, or pauses after a failure."""
+        return self._thread.apply(frames) if self._is_ready() and self._thread else None
 
-    def wait(self, answers: Answers) -> list[Result]:
-        """Return the results that have come before it failed or took too long; see `apply`."""
-        until_s = self._clock() + self._answer_timeout_s
-        results: list[Result] = []
+    def wait(self, pending: Pending) -> list[Result]:
+        """Wait for the results of `apply`, and return them; none if it fails, or takes too long."""
         try:
-            for answer in answers:
-                left_s = until_s - self._clock()
-                results.append(answer.result(max(0.0, left_s)))
-        except ModelError as error:
-            self._fail(error)
-        except TimeoutError:
-            self._fail(ModelError(f"no answer within {self._answer_timeout_s:.1f} s"))
-        else:
-            if results:
-                self._succeed()
-        for answer in answers[len(results) :]:
-            answer.cancel()
+            results = pending.get(self._answer_timeout_s)
+        except (ModelError, TimeoutError) as error:
+            pending.is_cancelled = True
+            late = f"no answer within {self._answer_timeout_s:.1f} s"
+            self._fail(error if isinstance(error, ModelError) else ModelError(late))
+            return []
+        self._succeed()
         return results
 
     def _is_ready(self) -> bool:

@@ -11,7 +11,7 @@ from edgepub.camera.frames import Frame, Image, Result
 from edgepub.camera.pipeline.answers import read_answers, read_embedding_of, read_values
 from edgepub.camera.pipeline.crops import Part, find_crop
 from edgepub.camera.pipeline.merging import merge
-from edgepub.camera.pipeline.model_thread import Answers
+from edgepub.camera.pipeline.model_thread import Pending
 from edgepub.camera.pipeline.stage_model import StageModel
 from edgepub.camera.results.objects import Objects, Wanted, limit_objects, read_objects
 from edgepub.config.pipelines import StageSettings
@@ -157,13 +157,13 @@ class Stage:
             crops = (crop for crop in crops if self._needs_answer(crop.detection, scene.frame.source_s))
         return list(itertools.islice(crops, MAX_CROPS))
 
-    def ask(self, scene: Scene, crops: Sequence[Crop]) -> Answers:
-        """Give the model what `pick` returned, and return its results as they come."""
-        return self.model.apply([scene.cut(crop.part) for crop in crops])
+    def ask(self, scene: Scene, crops: Sequence[Crop]) -> Pending | None:
+        """Give the model what `pick` returned, and return its results, which come later; None: there will be none."""
+        return self.model.apply([scene.cut(crop.part) for crop in crops]) if crops else None
 
-    def wait(self, answers: Answers) -> list[Result]:
-        """Wait for what `ask` returned, and return the results; fewer if the model fails."""
-        return self.model.wait(answers)
+    def wait(self, pending: Pending | None) -> list[Result]:
+        """Wait for the results of `ask`, and return them; none if the model fails."""
+        return self.model.wait(pending) if pending else []
 
     def take(
         self, scene: Scene, crops: Sequence[Crop], results: Sequence[Result], tracks: Collection[int] | None
