@@ -22,7 +22,17 @@ def main(method: str, arrangement: str, zoo: str, frames: str, count: str) -> No
     model = _make_model(Arrangement(arrangement), zoo)
     pictures = read_frames(Path(frames), int(count))
     results = map(model.predict, pictures) if method == "predict" else model.predict_batch(pictures)
+    if Arrangement(arrangement) is Arrangement.SIDE_BY_SIDE:
+        results = map(_merge, results)
     print(*measure((len(result.results) for result in results), int(count)))
+
+
+def _merge(result: Any) -> Any:  # noqa: ANN401  (PySDK is untyped)
+    """Leave out what the second model has found again."""
+    import degirum_tools
+
+    degirum_tools.nms(result, iou_threshold=_MAX_IOU)
+    return result
 
 
 def _make_model(arrangement: Arrangement, zoo: str) -> Any:  # noqa: ANN401  (PySDK is untyped)
