@@ -81,7 +81,7 @@ class Watcher:
         error = None if reading.cancelled() else reading.exception()
         if _reader_is_gone():
             _discard_output()
-        elif error:
+        elif error and not stop.is_set():  # after Ctrl-C nobody asks what went wrong at the same moment
             raise error
 
     def _suspend(self) -> None:
