@@ -1,6 +1,7 @@
 """Shared fixtures: real brokers, real processes, scripted videos. Each ends with the test that started it."""
 
 import os
+import signal
 import subprocess
 import sys
 from contextlib import ExitStack, closing
@@ -61,6 +62,14 @@ def _no_settings_of_the_user(monkeypatch, tmp_path):
     for variable in [name for name in os.environ if name.startswith("EDGEPUB_") or name == "CREDENTIALS_DIRECTORY"]:
         monkeypatch.delenv(variable)
     monkeypatch.setenv("STATE_DIRECTORY", str(tmp_path / "state"))
+
+
+@pytest.fixture(autouse=True)
+def _interrupts_reach_this_thread():
+    """Loading a model blocks SIGINT in the thread that loads: here the tests' own, and processes inherit that."""
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
+    yield
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
 
 
 @pytest.fixture

@@ -1,19 +1,21 @@
 """Where a camera loads its models, and when it tries again after a failure."""
 
 import random
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
+from itertools import islice, product
 
 from edgepub.core.backoff import Backoff
 
 _MIN_PAUSE_S = 1.0
 _MAX_PAUSE_S = 30.0
+_MAX_CHOICES = 100
 
 
 class Failover:
-    """The AI server to use next, and the pause before: the first is random, and each failure leads to the next one.
+    """The AI servers to use next, and the pause before: the first are random, and each failure leads to the next ones.
 
     Args:
-        addresses: the AI servers of each model; a model with fewer than others takes turns within its own.
+        addresses: for each model, where it can be loaded.
         min_pause_s: the first pause; it doubles up to `max_pause_s`.
         max_pause_s: the longest pause.
 
@@ -21,37 +23,41 @@ class Failover:
 
     def __init__(
         self,
-        addresses: Iterable[Sequence[str]],
+        addresses: Sequence[Sequence[str]],
         *,
         min_pause_s: float = _MIN_PAUSE_S,
         max_pause_s: float = _MAX_PAUSE_S,
     ) -> None:
-        self._addresses = list(addresses)
-        self._count = max(map(len, self._addresses))
-        self.turn = random.randrange(self._count)  # noqa: S311  (to spread the cameras)
-        """The number of the address to use, from 0; modulo the number that a model has."""
+        # Models that have the same AI servers change together first; then all combinations follow.
+        together = (tuple(hosts[turn % len(hosts)] for hosts in addresses) for turn in range(max(map(len, addresses))))
+        self._choices = list(dict.fromkeys([*together, *islice(product(*addresses), _MAX_CHOICES)]))
+        self._turn = random.randrange(max(map(len, addresses)))  # noqa: S311  (to spread the cameras)
         self._failures = 0
         self._backoff = Backoff(min_pause_s, max_pause_s)
 
     @property
+    def addresses(self) -> Sequence[str]:
+        """Where to load each model now."""
+        return self._choices[self._turn]
+
+    @property
     def servers(self) -> Sequence[str]:
-        """The AI servers whose turn it is, one of each model that runs on one."""
-        current = (hosts[self.turn % len(hosts)] for hosts in self._addresses)
-        return [host for host in dict.fromkeys(current) if not host.startswith("@")]
+        """The AI servers among these addresses."""
+        return [host for host in dict.fromkeys(self.addresses) if not host.startswith("@")]
 
     def on_failure(self, *, is_of_model: bool) -> float:
         """Return the pause before the next try, in seconds.
 
-        After a failure of the model go on to the next address; without a pause, if it has not failed since a success.
+        After a failure of a model go on to the next addresses, without a pause unless all have failed since a success.
         """
         if is_of_model:
-            self.turn = (self.turn + 1) % self._count
+            self._turn = (self._turn + 1) % len(self._choices)
             self._failures += 1
-            if self._failures % self._count:
+            if self._failures % len(self._choices):
                 return 0.0
         return self._backoff.next_s()
 
     def on_success(self) -> None:
-        """Reset the failures and the pause: the address works."""
+        """Reset the failures and the pause: the addresses work."""
         self._failures = 0
         self._backoff.reset()

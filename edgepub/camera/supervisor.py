@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import functools
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from math import inf
 from typing import Protocol
@@ -64,7 +64,7 @@ class CameraSupervisor:
     Args:
         name: the camera's name.
         source: gives the frames.
-        load: loads the model, at the address whose turn it is, for the lifetime of the context.
+        load: loads the models, each at its address, for the lifetime of the context.
         failover: where to load it, and when again after a failure.
         sink: takes the results and the status; called by one thread at a time.
         turns: held while the sink takes a result, so that few threads work at the same time.
@@ -79,7 +79,7 @@ class CameraSupervisor:
         self,
         name: str,
         source: FrameSource,
-        load: Callable[[int], AbstractContextManager[InferenceModel]],
+        load: Callable[[Sequence[str]], AbstractContextManager[InferenceModel]],
         failover: Failover,
         sink: ResultSink,
         turns: FairLock,
@@ -148,6 +148,8 @@ class CameraSupervisor:
                 self._waits_for_hung = False
         finally:
             self._has_ended = True
+            if self._thread:
+                self._thread.abandon()
             self._detach_thread(None)  # also sets the status for a thread that hangs and cannot do it
 
     def stop(self) -> None:
@@ -206,10 +208,12 @@ class CameraSupervisor:
     def _work(self, thread: InferenceThread) -> None:
         while not thread.stopping.is_set():
             try:
-                thread.servers = self._failover.servers
+                servers = self._failover.servers
+                thread.servers = ()  # loading looks for them itself, and may take long on this node
                 thread.frame_timeout_s = WARM_UP_TIMEOUT_S
                 thread.set_deadline(WARM_UP_TIMEOUT_S)
-                with self._load(self._failover.turn) as model:
+                with self._load(self._failover.addresses) as model:
+                    thread.servers = servers
                     self._run_source(thread, model)
                 break
             except ModelError as error:

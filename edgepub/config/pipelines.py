@@ -44,16 +44,16 @@ class StageSettings(Section):
     detect: Name | None = None
     """A model that finds objects in them, in each frame. They are added, with `parent`."""
     classify: Name | None = None
-    """A model that says something of them, such as a colour or a text. It becomes an attribute.
+    """A model that answers a question about each object, such as its colour or its text. It becomes an attribute.
 
     With tracking, it is asked a few times for each object: when the object is new, when it is seen better, and until
     three answers agree."""
     regress: Name | None = None
-    """A model that gives a value of them, such as an age. It becomes an attribute that is a number.
+    """A model that gives a number for each object, such as an age. It becomes an attribute.
 
     With tracking, it is asked as `classify` is, five times for each object; the median counts."""
     embed: Name | None = None
-    """A model that gives an embedding of them. It is asked when an object is new, and when it is seen better.
+    """A model that gives an embedding of each object. It is asked when an object is new, and when it is seen better.
 
     Only cameras with `include: [embedding]` ask it."""
     labels: Labels | None = None
@@ -100,7 +100,7 @@ Detectors = Annotated[
 
 
 class PipelineSettings(Section):
-    """A pipeline. A camera names it in `model`, instead of a model."""
+    """A camera names a pipeline in `model`, instead of a model."""
 
     detect: Detectors
     """The models that are applied to the frame: a name, a mapping, or a list of these.

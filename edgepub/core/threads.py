@@ -86,6 +86,12 @@ def start_native_thread(name: str, target: Callable[[], None]) -> NativeThread:
     return thread
 
 
+def is_abandoned() -> bool:
+    """Return whether nobody waits for the current thread any more."""
+    thread = threading.current_thread()
+    return isinstance(thread, NativeThread) and thread.is_abandoned
+
+
 def native_threads() -> list[threading.Thread]:
     """Return the running threads that may be inside PySDK or OpenCV.
 

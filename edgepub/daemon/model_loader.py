@@ -14,7 +14,9 @@ from edgepub.camera.results.objects import Wanted
 from edgepub.config.camera import CameraSettings
 from edgepub.config.effective import InForce
 from edgepub.config.settings import Settings
+from edgepub.core.errors import ModelError
 from edgepub.core.fair_lock import FairLock
+from edgepub.core.threads import is_abandoned
 from edgepub.telemetry.logs import CameraLogger, camera_logger
 from edgepub.telemetry.status import CameraState
 
@@ -29,8 +31,8 @@ def model_loader(
     turns: FairLock,
     state: CameraState,
     on_new_server: Callable[[], None],
-) -> Callable[[int], contextlib.AbstractContextManager[Model | Pipeline]]:
-    """Return a function that loads the models of a camera, its detectors at the AI servers whose turn it is.
+) -> Callable[[Sequence[str]], contextlib.AbstractContextManager[Model | Pipeline]]:
+    """Return a function that loads the models of a camera, its detectors at given addresses.
 
     It warns of labels that the models do not know.
 
@@ -76,16 +78,18 @@ def detector_hosts(settings: Settings, camera: CameraSettings) -> list[Sequence[
 
 @contextlib.contextmanager
 def _load(
-    load: Callable[[int], contextlib.AbstractContextManager[Model | Pipeline]],
+    load: Callable[[Sequence[str]], contextlib.AbstractContextManager[Model | Pipeline]],
     name: str,
     find_unknown_labels: Callable[[LabelsByModel], Iterable[str]],
     state: CameraState,
     on_new_server: Callable[[], None],
     log: CameraLogger,
-    turn: int,
+    addresses: Sequence[str],
 ) -> Iterator[Model | Pipeline]:
     """Load the models; see `model_loader`. `name` is that of the only model, if it is alone."""
-    with load(turn) as model:
+    with load(addresses) as model:
+        if is_abandoned():  # another thread has loaded them since
+            raise ModelError("its thread is abandoned")
         state.device, state.is_remote = model.device, model.is_remote
         if model.server != state.server:
             state.server = model.server

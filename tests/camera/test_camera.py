@@ -56,12 +56,12 @@ class Model:
 
 
 class Tiles(Model):
-    """Applies a model to five parts of each frame, which takes 0.4 s for each."""
+    """Applies a model to five parts of each frame, which takes 0.6 s for each."""
 
     def infer(self, frames, *, live):
         for result in super().infer(frames, live=live):
             for _ in range(5):
-                time.sleep(0.4)
+                time.sleep(0.6)
                 yield None
             yield result
 
@@ -111,8 +111,8 @@ async def running(models, source=None, stall_timeout_s=2.0, enabled=True, pause_
     sink, metrics, loaded = Sink(), CameraMetrics(), []
 
     @contextlib.contextmanager
-    def load(turn):
-        sink.addresses.append(addresses[turn])
+    def load(addresses):
+        sink.addresses += addresses
         loaded.append(models[min(len(loaded), len(models) - 1)])
         sink.models += 1
         yield loaded[-1]
@@ -164,8 +164,8 @@ async def test_a_model_that_hangs_is_abandoned_and_its_late_results_are_ignored(
 
 
 async def test_a_frame_may_take_longer_than_an_answer_if_its_parts_do_not():
-    async with running([Tiles(10**9, None)], stall_timeout_s=1.5) as (sink, _, loaded):
-        await until(lambda: sum(sink.results.values()) == 3)
+    async with running([Tiles(10**9, None)], stall_timeout_s=3) as (sink, _, loaded):
+        await until(lambda: sum(sink.results.values()) == 2)
         assert sink.statuses == ["online"]
     assert len(loaded) == 1
 
@@ -284,7 +284,18 @@ async def test_each_ai_server_is_tried_before_a_pause():
 
 
 async def test_the_first_ai_server_is_random():
-    assert {Failover(["abc", "a"]).turn for _ in range(200)} == {0, 1, 2}
+    assert {"".join(Failover(["abc", "x"]).addresses) for _ in range(200)} == {"ax", "bx", "cx"}
+
+
+def test_models_with_the_same_ai_servers_change_together_and_then_all_combinations_are_tried():
+    failover = Failover(["ab", "ab"])
+    tried = []
+    for _ in range(4):
+        tried.append("".join(failover.addresses))
+        pause_s = failover.on_failure(is_of_model=True)
+        assert (pause_s > 0) == (len(tried) == 4), "after all"
+    assert set(tried) == {"aa", "bb", "ab", "ba"}
+    assert {"".join(Failover(["ab", "ab"]).addresses) for _ in range(100)} == {"aa", "bb"}
 
 
 async def test_an_ai_server_that_hangs_is_replaced_by_the_next_one(caplog):

@@ -23,8 +23,9 @@ def load(demo_assets):
     def make(pipeline, region=None):
         log = camera_logger(logging.getLogger("edgepub"), "cam")
         wanted = Wanted(min_score=0.5)
+        settings = PipelineSettings.model_validate(pipeline)
         return load_pipeline(
-            PipelineSettings.model_validate(pipeline),
+            settings,
             models,
             region,
             lambda: wanted,
@@ -32,7 +33,7 @@ def load(demo_assets):
             FairLock(),
             10.0,
             log,
-            0,
+            ["@local"] * len(settings.detect),
             with_embeddings=False,
         )
 

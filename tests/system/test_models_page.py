@@ -5,16 +5,19 @@ free one, and by films.
 """
 
 import json
+from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
 
+from edgepub.cli.bench.ai_server import ai_server
 from edgepub.config.yaml_file import read_yaml
 from tests.support import drifting, scenes, zoo
 from tests.support.drifting import DRIFT_PX
 from tests.support.onnx_zoo import needs_onnx
 from tests.support.pages import blocks
+from tests.support.waiting import free_port
 
 pytestmark = [pytest.mark.mosquitto, pytest.mark.slow]  # the first use downloads the models
 CONFIGURATIONS = {block.heading: block.text for block in blocks("yaml") if block.page == "docs/models.md"}
@@ -51,7 +54,8 @@ class Lab:
 
         Args:
             heading: the heading.
-            addresses: of all its models, by their names. A fragment without `models` gets them.
+            addresses: of all its models, by their names: a `model_url`, or several keys. A fragment without `models`
+                gets them.
             source: the camera's source.
             cameras: more cameras.
 
@@ -62,7 +66,7 @@ class Lab:
         models = settings.setdefault("models", {name: {"inference_host_address": "@local"} for name in addresses})
         assert models.keys() == addresses.keys()
         for name, address in addresses.items():
-            models[name]["model_url"] = address
+            models[name] |= address if isinstance(address, dict) else {"model_url": address}
         (camera,) = settings["cameras"]
         film = {"source": source, "loop": True, "realtime": True}
         settings["cameras"][camera] |= film
@@ -95,7 +99,8 @@ def test_every_configuration_of_the_page_is_run_here():
         "Two models",
         "More keys",
         "Models that read texts",
-        "Faces that nobody may recognize",
+        "A model on another computer",
+        "Blurred faces",
     }
 
 
@@ -199,10 +204,28 @@ def video(lab, results):
     return scenes.film(lab.directory / "film.avi", [{None: result} for result in results])
 
 
-def test_faces_that_nobody_may_recognize(lab):
+def test_a_model_on_another_computer(lab):
+    """One of the two AI servers is off."""
+    box = (184, 225, 376, 405)
+    scene = {
+        None: [{"bbox": part_of((0, 0, *scenes.SIZE), box), "label": "plate", "score": 0.81}],
+        box: [{"label": PLATE, "score": 0.9}],
+    }
+    film = scenes.film(lab.directory / "film.avi", [scene] * 20)
+    plates, _ = lab.echo("plates"), lab.echo("reader")
+    with ai_server(Path(plates).parent) as (port, _):
+        servers = [f"127.0.0.1:{free_port()}", f"127.0.0.1:{port}"]
+        raw = {"input_image_format": "RAW"}  # JPEG would change the text in the picture
+        reader = {"inference_host_address": servers, "model_properties": raw}
+        camera = lab.run("A model on another computer", {"plates": plates, "reader": reader}, film)
+        topic = f"edgepub/test/{camera}/attributes/text"
+        lab.reader.wait_for(lambda r: r.last(topic) == PLATE.encode(), "the text")
+
+
+def test_blurred_faces(lab):
     picture = zoo.picture("astronaut")
     film = drifting.film(lab.directory / "film.mp4", picture)
-    camera = lab.run("Faces that nobody may recognize", {"faces": lab.real("face")}, film)
+    camera = lab.run("Blurred faces", {"faces": lab.real("face")}, film)
     topic = f"edgepub/test/{camera}/snapshot"
     jpeg = lab.reader.wait_for(lambda r: r.last(topic), "a snapshot")
     snapshot = cv2.imdecode(np.frombuffer(jpeg, np.uint8), cv2.IMREAD_COLOR)

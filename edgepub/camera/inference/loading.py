@@ -9,7 +9,7 @@ import threading
 import time
 from collections import defaultdict
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import contextmanager
 from fnmatch import fnmatch
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -22,6 +22,7 @@ from edgepub.camera.inference.result_wait import wait_patiently
 from edgepub.camera.server_probe import find_problem
 from edgepub.config.settings import ModelSettings
 from edgepub.core.errors import ModelError
+from edgepub.core.fair_lock import FairLock
 
 if TYPE_CHECKING:
     from degirum_tools import ModelSpec
@@ -35,7 +36,7 @@ _OVERLAY_COLOUR = (255, 255, 0)
 
 @contextmanager
 def load_model(
-    settings: ModelSettings, address: str | None = None, processor: AbstractContextManager[object] | None = None
+    settings: ModelSettings, address: str | None = None, processor: FairLock | None = None
 ) -> Iterator[Model]:
     """Load a model, and release its device at the end.
 

@@ -4,7 +4,6 @@ import contextlib
 import time
 from collections import deque
 from collections.abc import Generator, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager
 from math import inf
 from typing import TYPE_CHECKING, Any, cast
 
@@ -13,6 +12,7 @@ from edgepub.camera.inference.error_text import clean_error
 from edgepub.camera.inference.fit import find_fit, find_input_size, find_map
 from edgepub.camera.inference.pace import Pace, find_pace
 from edgepub.core.errors import ModelError
+from edgepub.core.fair_lock import FairLock
 
 if TYPE_CHECKING:
     from degirum.model import Model as PysdkModel
@@ -52,7 +52,7 @@ class Model:
         overlaps: bool,
         is_remote: bool = False,
         server: str | None = None,
-        processor: AbstractContextManager[object] | None = None,
+        processor: FairLock | None = None,
         pace: Pace | None = None,
         quiet_timeout_s: float = _QUIET_TIMEOUT_S,
     ) -> None:
@@ -64,7 +64,7 @@ class Model:
         self.server = server
         """The AI server that it runs on; None: on this node, or in a cloud."""
         self._overlaps = overlaps
-        self._processor = processor or contextlib.nullcontext()
+        self._processor = processor
         self.input_size = find_input_size(pysdk)
         """Width and height of its input; None if it is no picture."""
         self._quiet_timeout_s = quiet_timeout_s
@@ -118,7 +118,7 @@ class Model:
             ModelError: the model failed.
 
         """
-        with self._processor:
+        with self._processor.hold() if self._processor else contextlib.nullcontext():
             began_s = time.monotonic()
             try:
                 pysdk_result = self.pysdk.predict(frame.image)

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from typing import Any
 
 from edgepub.core.errors import ModelError
-from edgepub.core.threads import NativeThread
+from edgepub.core.threads import is_abandoned
 
 _CHECK_S = 0.25
 _NAME = "_result_ready_cv"  # PySDK's own: with another version that has none, it waits as it likes
@@ -13,8 +13,7 @@ _NAME = "_result_ready_cv"  # PySDK's own: with another version that has none, i
 
 class _PatientCondition(threading.Condition):
     def wait_for(self, predicate: Callable[[], Any], timeout: float | None = None) -> Any:  # noqa: ANN401  (as declared)
-        thread = threading.current_thread()
-        if isinstance(thread, NativeThread) and thread.is_abandoned:
+        if is_abandoned():
             # PySDK would wait for ever for what a lost connection owes it.
             raise ModelError("its thread is abandoned")
         return super().wait_for(predicate, _CHECK_S if timeout is None else max(timeout, _CHECK_S))

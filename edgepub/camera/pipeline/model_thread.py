@@ -14,7 +14,7 @@ import numpy as np
 from edgepub.camera.frames import Frame, Result
 from edgepub.camera.inference.model import Model
 from edgepub.core.errors import ModelError
-from edgepub.core.threads import NativeThread, start_native_thread
+from edgepub.core.threads import is_abandoned, start_native_thread
 
 _WARM_UP_SIDE = 64  # pixels
 _CHECK_S = 0.25
@@ -60,8 +60,7 @@ class Pending:
             try:
                 return self.get(_CHECK_S)
             except TimeoutError:
-                thread = threading.current_thread()
-                if isinstance(thread, NativeThread) and thread.is_abandoned:
+                if is_abandoned():
                     raise ModelError("its thread is abandoned") from None
 
 
@@ -98,11 +97,19 @@ class ModelThread:
         self._orders.put(_Order(frames, pending))
         return pending
 
-    def close(self, timeout_s: float = 0.0) -> None:
-        """End the thread after what it was given, and wait for that up to `timeout_s` seconds; then abandon it."""
+    def end(self) -> None:
+        """Request the end of the thread, after what it was given."""
         self._orders.put(None)
+
+    def join(self, timeout_s: float) -> None:
+        """Wait for its end, up to that many seconds; then abandon it.
+
+        In a thread that is itself abandoned wait without a limit: so who counts those threads counts this one, too.
+        """
         if not self._ended.wait(timeout_s):
             self._thread.is_abandoned = True
+            if is_abandoned():
+                self._ended.wait()
 
     def _take_orders(self) -> list[_Order]:
         """Wait for an order, and return all that are there: together they take less time. Empty: it is the end."""

@@ -36,7 +36,8 @@ class Pipeline:
     """Runs the models of a camera; for one thread at a time.
 
     The first detector is given its frames like a model alone, so that several can be in flight. The other detectors are
-    given theirs at the same time, and the stages when there are objects; all of them have threads of their own.
+    given theirs at the same time, and the stages when there are objects; all of them have threads of their own. Those
+    on this node's CPU work one after another.
 
     Args:
         detectors: the models that are applied to the frame, at least one.
@@ -124,6 +125,8 @@ class Pipeline:
 
     def _finish(self, given: Given, results: list[Result], tracker: Tracker | None) -> Iterator[Result | None]:
         """Wait for the other detectors, run the stages, and yield the result of all; None as in `infer`."""
+        for stage in self._stages:
+            stage.model.poll()
         by_detector = [results]
         for of_detector in given.pending:
             by_detector.append([])
@@ -132,9 +135,9 @@ class Pipeline:
                 by_detector[-1].append(given.place(pending.wait()[0], number))
         stages_ms: dict[str, float] = {}
         timing_ms: dict[str, float] = {}
-        for detector, its_results in zip(self._detectors, by_detector, strict=True):
-            stages_ms[detector.name] = stages_ms.get(detector.name, 0.0) + _took_ms(its_results)
-            for step, ms in itertools.chain.from_iterable(result.timing_ms.items() for result in its_results):
+        for detector, found in zip(self._detectors, by_detector, strict=True):
+            stages_ms[detector.name] = stages_ms.get(detector.name, 0.0) + _took_ms(found)
+            for step, ms in itertools.chain.from_iterable(result.timing_ms.items() for result in found):
                 timing_ms[step] = round(timing_ms.get(step, 0.0) + ms, 3)
         objects: Any
         try:

@@ -15,6 +15,7 @@ from edgepub.telemetry.logs import CameraLogger
 
 _LOAD_TIMEOUT_S = 300.0  # some runtimes compile a model first
 _MAX_HUNG = 3
+_LONG_S = 10.0  # a model that has worked for so long starts again with short pauses
 
 
 class StageModel:
@@ -22,7 +23,7 @@ class StageModel:
 
     Args:
         name: the model's name.
-        load: loads it, at the address whose turn it is.
+        load: loads it, at an address.
         failover: where and when to load it; after each failure at the next address, if there are several.
         answer_timeout_s: how long it may take for the pictures of one frame.
         log: the camera's log.
@@ -33,7 +34,7 @@ class StageModel:
     def __init__(
         self,
         name: str,
-        load: Callable[[int], AbstractContextManager[Model]],
+        load: Callable[[str], AbstractContextManager[Model]],
         failover: Failover,
         answer_timeout_s: float,
         log: CameraLogger,
@@ -47,6 +48,7 @@ class StageModel:
         self._clock = clock
         self._retry_s = -inf
         self._load_until_s = inf
+        self._works_since_s = inf
         self._has_failed = False
         self._thread: ModelThread | None = None
         self._hung: list[ModelThread] = []
@@ -54,14 +56,13 @@ class StageModel:
     @property
     def labels(self) -> list[str]:
         """The labels of its objects; empty if it is not loaded, or does not list them."""
-        loaded = self._thread.loaded if self._thread else None
-        return loaded.result().labels if loaded and loaded.done() and not loaded.exception() else []
+        return self._thread.loaded.result().labels if self._thread and _is_loaded(self._thread) else []
 
     def start(self) -> None:
         """Load it, in a thread of its own."""
-        turn = self._failover.turn
-        self._load_until_s = self._clock() + _LOAD_TIMEOUT_S
-        self._thread = ModelThread(self.name, lambda: self._load(turn))
+        (address,) = self._failover.addresses
+        self._load_until_s, self._works_since_s = self._clock() + _LOAD_TIMEOUT_S, inf
+        self._thread = ModelThread(self.name, lambda: self._load(address))
 
     def wait_until_loaded(self, timeout_s: float) -> None:
         """Wait until it is loaded or has failed, up to that many seconds."""
@@ -69,58 +70,67 @@ class StageModel:
             with contextlib.suppress(ModelError, TimeoutError):
                 self._thread.loaded.result(timeout_s)
 
-    def close(self, timeout_s: float) -> None:
-        """Release it, and wait for that up to that many seconds."""
+    def end(self) -> None:
+        """Request its end."""
         if self._thread:
-            self._thread.close(timeout_s)
-            self._thread = None
+            self._thread.end()
+
+    def join(self, timeout_s: float) -> None:
+        """Wait for its end, up to that many seconds."""
+        if self._thread:
+            self._thread.join(timeout_s)
+
+    def poll(self) -> None:
+        """Load it again if that is due. Call this for each frame, also if it has nothing to do there."""
+        thread = self._thread
+        if thread is None:
+            self._hung = [hung for hung in self._hung if hung.is_running]
+            if self._clock() >= self._retry_s and len(self._hung) < _MAX_HUNG:
+                self.start()
+        elif not thread.loaded.done():
+            if self._clock() >= self._load_until_s:
+                self._fail(f"not loaded within {_LOAD_TIMEOUT_S:.0f} s")
+        elif error := thread.loaded.exception():
+            self._fail(str(error))
 
     def apply(self, frames: Sequence[Frame]) -> Pending | None:
         """Return the results of pictures, which come later; None while it is not loaded, or pauses after a failure."""
-        return self._thread.apply(frames) if self._is_ready() and self._thread else None
+        return self._thread.apply(frames) if self._thread and _is_loaded(self._thread) else None
 
     def wait(self, pending: Pending) -> list[Result]:
         """Wait for the results of `apply`, and return them; none if it fails, or takes too long."""
         try:
             results = pending.get(self._answer_timeout_s)
-        except (ModelError, TimeoutError) as error:
-            pending.is_cancelled = True
-            late = f"no answer within {self._answer_timeout_s:.1f} s"
-            self._fail(error if isinstance(error, ModelError) else ModelError(late))
+        except ModelError as error:
+            self._fail(str(error))
             return []
-        self._succeed()
-        return results
-
-    def _is_ready(self) -> bool:
-        thread = self._thread
-        if thread is None:
-            self._hung = [thread for thread in self._hung if thread.is_running]
-            if self._clock() >= self._retry_s and len(self._hung) < _MAX_HUNG:
-                self.start()
-            return False
-        if not thread.loaded.done():
-            if self._clock() >= self._load_until_s:
-                self._fail(ModelError(f"not loaded within {_LOAD_TIMEOUT_S:.0f} s"))
-            return False
-        error = thread.loaded.exception()
-        if isinstance(error, ModelError):
-            self._fail(error)
-        return error is None
-
-    def _succeed(self) -> None:
+        except TimeoutError:
+            pending.is_cancelled = True
+            self._fail(f"no answer within {self._answer_timeout_s:.1f} s")
+            return []
+        self._works_since_s = min(self._works_since_s, self._clock())
         if self._has_failed:
             self._has_failed = False
             self._log.info("stage %s: works again", self.name)
-        self._failover.on_success()
+        return results
 
-    def _fail(self, error: ModelError) -> None:
-        """Close it, and load it again after a pause; at its next address without one."""
+    def _fail(self, problem: str) -> None:
+        """Abandon it, and load it again after a pause; at its next address without one."""
+        if self._clock() - self._works_since_s > _LONG_S:
+            self._failover.on_success()
         if self._thread:
-            self._thread.close()
-            self._hung.append(self._thread)
+            self._thread.end()
+            self._thread.join(0.0)
+            self._hung = [thread for thread in (*self._hung, self._thread) if thread.is_running]
             self._thread = None
         self._has_failed = True
         pause_s = self._failover.on_failure(is_of_model=True)
         self._retry_s = self._clock() + pause_s
         retry = f"trying again in {pause_s:.1f} s" if pause_s else "trying the next AI server"
-        self._log.warning("stage %s: %s; %s", self.name, error, retry)
+        if len(self._hung) >= _MAX_HUNG:
+            retry = "waiting until one of its hanging calls returns"
+        self._log.warning("stage %s: %s; %s", self.name, problem, retry)
+
+
+def _is_loaded(thread: ModelThread) -> bool:
+    return thread.loaded.done() and not thread.loaded.exception()

@@ -3,6 +3,7 @@
 import itertools
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, MutableMapping, Sequence
+from math import inf
 from typing import Any, NamedTuple
 
 from edgepub.camera.analysis.quality import quality
@@ -170,7 +171,7 @@ class Stage:
     ) -> None:
         """Add what was found in objects, or what is known of them, to the scene; see `pick`."""
         if results:
-            scene.add_time(self.model.name, 1000 * (results[-1].ended_s - results[0].began_s))
+            scene.add_time(self.model.name, _took_ms(results))
         placed = [(crop, crop.part.place(result, scene.frame)) for crop, result in zip(crops, results, strict=False)]
         if self.detects:
             self._add_objects(scene, placed)
@@ -225,3 +226,12 @@ class Stage:
             track = detection.get("track_id")
             if track is not None and (known := self._recognition.attributes(track)):
                 detection.setdefault("attributes", {}).update(known)
+
+
+def _took_ms(results: Sequence[Result]) -> float:
+    """Return how long a model worked on results; it may have worked on several at the same time."""
+    took_s, until_s = 0.0, -inf
+    for result in results:
+        took_s += result.ended_s - max(result.began_s, until_s)
+        until_s = result.ended_s
+    return 1000 * took_s

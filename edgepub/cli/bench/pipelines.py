@@ -85,7 +85,7 @@ def find_objects(arrangement: Arrangement, zoo: str, frames: Frames) -> Iterator
         FairLock(),
         _STALL_TIMEOUT_S,
         camera_logger(logging.getLogger(__name__), "bench"),
-        0,
+        ["@local"] * len(arrangement.pipeline.detect),
         with_embeddings=False,
     ) as model:
         for result in filter(None, model.infer(frames, live=False)):
