@@ -4,7 +4,7 @@ import re
 
 from edgepub.camera.analysis.recognition import Answer, Value
 from edgepub.camera.frames import Result
-from edgepub.camera.results.objects import Wanted, read_objects
+from edgepub.camera.results.objects import Wanted, read_labels, read_objects
 from edgepub.core.errors import InvalidResultError
 
 _MAX_NAME_CHARS = 64
@@ -22,9 +22,9 @@ def read_answers(result: Result, name: str) -> dict[str, Answer]:
 
     """
     best: dict[str, Answer] = {}
-    for one in read_objects(result, Wanted(min_score=_MIN_SCORE)).objects:
-        key = f"{name}_{_to_name(one['classifier'])}"[:_MAX_NAME_CHARS] if "classifier" in one else name
-        answer = Answer(one.get("text") or one["label"], one["score"])
+    for label, score, classifier, text in read_labels(result):
+        key = f"{name}_{_to_name(classifier)}"[:_MAX_NAME_CHARS] if classifier is not None else name
+        answer = Answer(text or label, score)
         if key not in best or answer.score > best[key].score:
             best[key] = answer
     return best

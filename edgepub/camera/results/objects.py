@@ -13,10 +13,12 @@ from edgepub.camera.results.conversion import PUBLISHED, convert
 from edgepub.camera.results.flattening import flatten
 from edgepub.camera.results.landmarks import find_landmarks
 from edgepub.camera.results.space import find_space
-from edgepub.camera.results.values import check_dictionary, check_list, read_label, read_score
+from edgepub.camera.results.values import check_dictionary, check_list, read_label, read_score, read_text
 from edgepub.core.errors import InvalidResultError
 
 _ROUNDING = 1e-4  # of a score
+_SMALL = frozenset({"label", "score", "bbox", "bbox_norm", "category_id", "track_id"})
+"""Keys whose values are small: objects with only these are within all limits but that of their number."""
 
 
 class TextLabels(NamedTuple):
@@ -39,6 +41,20 @@ class Wanted(NamedTuple):
     """Keys to keep beyond the usual ones."""
     text_labels: TextLabels | None = None
     """What to make of the model's labels; None: they are labels."""
+
+
+class Label(NamedTuple):
+    """What an object is."""
+
+    label: str
+    score: float
+    classifier: str | None
+    """Which of the model's classifiers the label is from, if it has several."""
+    text: str | None
+    """What the object reads, if the model says so."""
+
+
+_ALL = Wanted(min_score=float("-inf"))
 
 
 class Objects(NamedTuple):
@@ -77,8 +93,28 @@ def read_objects(result: Result, wanted: Wanted) -> Objects:
     return Objects(objects, reader.invalid, reader.too_many, reader.not_included)
 
 
+def read_labels(result: Result) -> list[Label]:
+    """Return what the objects of a result are, whatever their scores, and not where they are: that takes half the time.
+
+    Raises:
+        InvalidResultError: it is not a result of objects, or none of them can be read.
+
+    """
+    reader = _Reader(result, _ALL)
+    try:
+        reader.choose()
+    except Exception as error:  # noqa: BLE001  (as above)
+        raise InvalidResultError(_describe(error)) from None
+    labels = reader.labels()
+    if reader.invalid and not labels:
+        raise InvalidResultError(next(iter(reader.invalid)))
+    return labels
+
+
 def limit_objects(objects: list[dict[str, Any]]) -> tuple[list[dict[str, Any]], int]:
     """Return the best of several results' objects, in their order, and how many are left out."""
+    if len(objects) <= MAX_OBJECTS and all(detection.keys() <= _SMALL for detection in objects):
+        return objects, 0
     budget = Budget()
     kept: list[int] = []
     for index in sorted(range(len(objects)), key=lambda index: float(objects[index]["score"]), reverse=True):
@@ -172,6 +208,20 @@ class _Reader:
             else:
                 self.has_others = True
         return kept
+
+    def labels(self) -> list[Label]:
+        """Return what the chosen objects are."""
+        found: list[Label] = []
+        for raw, score in zip(self._wanted, self._scores, strict=True):
+            try:
+                classifier, text = (
+                    read_text(raw[key], key) if isinstance(raw.get(key), str) else None
+                    for key in ("classifier", "text")
+                )
+                found.append(Label(self._label(raw), round(score, 4), classifier, text))
+            except Exception as error:  # noqa: BLE001  (as above)
+                self._leave_out(error)
+        return found
 
     def _leave_out(self, error: Exception) -> None:
         """Count an object that is left out because of an error."""
