@@ -25,7 +25,6 @@ from edgepub.cli.bench import echo
 from edgepub.cli.bench.ai_server import ai_server
 from edgepub.config.settings import ModelSettings
 from edgepub.core.errors import ModelError, SourceError
-from edgepub.core.fair_lock import FairLock
 from edgepub.telemetry.metrics import CameraMetrics
 from tests.support.studio import BOX
 
@@ -226,23 +225,6 @@ def test_a_thread_that_waits_for_a_result_leaves_python_to_the_others(studio):
         frames = (Frame(image, number, 0.0, time.monotonic(), 0.0) for number in range(4))
         wakeups = [resource.getrusage(resource.RUSAGE_THREAD).ru_nvcsw for _ in ready.infer(frames, live=True)]
     assert min(after - before for before, after in pairwise(wakeups)) < 15
-
-
-def test_a_model_that_hangs_stops_no_other_on_the_same_processor():
-    """A fake that hangs. Those on this node's CPU work one after another."""
-    release, processor = threading.Event(), FairLock(0.1)
-
-    def predict(_image):
-        assert release.wait(60)
-        return SimpleNamespace(results=[])
-
-    hung = Model(SimpleNamespace(predict=predict), overlaps=False, processor=processor)
-    working = Model(Steady(4.0), overlaps=False, processor=processor)
-    thread = threading.Thread(target=lambda: hung.predict(next(endless())))
-    thread.start()
-    assert working.predict(next(endless())).objects == []
-    release.set()
-    thread.join()
 
 
 def endless():

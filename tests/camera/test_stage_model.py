@@ -22,6 +22,7 @@ class Model:
     """Answers, and calls a function before; not for the warm-up."""
 
     labels = ("text",)
+    overlaps = True
 
     def __init__(self, then):
         self._then = then

@@ -22,7 +22,6 @@ from edgepub.camera.inference.result_wait import wait_patiently
 from edgepub.camera.server_probe import find_problem
 from edgepub.config.settings import ModelSettings
 from edgepub.core.errors import ModelError
-from edgepub.core.fair_lock import FairLock
 
 if TYPE_CHECKING:
     from degirum_tools import ModelSpec
@@ -35,15 +34,12 @@ _OVERLAY_COLOUR = (255, 255, 0)
 
 
 @contextmanager
-def load_model(
-    settings: ModelSettings, address: str | None = None, processor: FairLock | None = None
-) -> Iterator[Model]:
+def load_model(settings: ModelSettings, address: str | None = None) -> Iterator[Model]:
     """Load a model, and release its device at the end.
 
     Args:
         settings: the model.
         address: which of its `inference_hosts` to use; None: the first.
-        processor: held while the model works, if it does so on this node's own CPU.
 
     Raises:
         ModelError: no such device, no such model, no network...; one line of text.
@@ -77,9 +73,7 @@ def load_model(
         is_remote = spec.inference_host_address != _LOCAL
         is_cpu = not is_remote and str(pysdk.device_type).endswith("/CPU")
         server = None if spec.inference_host_address.startswith("@") else spec.inference_host_address
-        yield Model(
-            pysdk, overlaps=not is_cpu, is_remote=is_remote, server=server, processor=processor if is_cpu else None
-        )
+        yield Model(pysdk, overlaps=not is_cpu, is_remote=is_remote, server=server)
 
 
 def make_spec_fields(settings: ModelSettings, address: str) -> dict[str, Any]:

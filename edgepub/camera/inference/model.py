@@ -1,6 +1,5 @@
 """A loaded model: frames in, results out; one by one, or with several frames in flight."""
 
-import contextlib
 import time
 from collections import deque
 from collections.abc import Generator, Iterator, Mapping, Sequence
@@ -12,7 +11,6 @@ from edgepub.camera.inference.error_text import clean_error
 from edgepub.camera.inference.fit import find_fit, find_input_size, find_map
 from edgepub.camera.inference.pace import Pace, find_pace
 from edgepub.core.errors import ModelError
-from edgepub.core.fair_lock import FairLock
 
 if TYPE_CHECKING:
     from degirum.model import Model as PysdkModel
@@ -39,7 +37,6 @@ class Model:
         overlaps: whether it can process one frame while it is given another.
         is_remote: whether frames and results go through a network.
         server: the AI server that it runs on; None: on this node, or in a cloud.
-        processor: held while it works; None: nothing.
         pace: how fast its runtime is, if it overlaps; None: to be measured.
         quiet_timeout_s: without a result for this long, check whether PySDK has lost its connection.
 
@@ -52,7 +49,6 @@ class Model:
         overlaps: bool,
         is_remote: bool = False,
         server: str | None = None,
-        processor: FairLock | None = None,
         pace: Pace | None = None,
         quiet_timeout_s: float = _QUIET_TIMEOUT_S,
     ) -> None:
@@ -63,8 +59,8 @@ class Model:
         """Whether frames and results go through a network."""
         self.server = server
         """The AI server that it runs on; None: on this node, or in a cloud."""
-        self._overlaps = overlaps
-        self._processor = processor
+        self.overlaps = overlaps
+        """Whether it can process one frame while it is given another: not on this node's own CPU."""
         self.input_size = find_input_size(pysdk)
         """Width and height of its input; None if it is no picture."""
         self._quiet_timeout_s = quiet_timeout_s
@@ -97,7 +93,7 @@ class Model:
             SourceError: raised by `frames`.
 
         """
-        if not self._overlaps:
+        if not self.overlaps:
             yield from self._one_by_one(frames)
         elif not live:
             yield from self._batched(frames, live=False)
@@ -118,12 +114,11 @@ class Model:
             ModelError: the model failed.
 
         """
-        with self._processor.hold() if self._processor else contextlib.nullcontext():
-            began_s = time.monotonic()
-            try:
-                pysdk_result = self.pysdk.predict(frame.image)
-            except Exception as error:  # noqa: BLE001  (PySDK raises Exception itself, and more)
-                raise ModelError(clean_error(error)) from None
+        began_s = time.monotonic()
+        try:
+            pysdk_result = self.pysdk.predict(frame.image)
+        except Exception as error:  # noqa: BLE001  (PySDK raises Exception itself, and more)
+            raise ModelError(clean_error(error)) from None
         return self._make_result(frame, began_s, pysdk_result)
 
     def predict_all(self, frames: Sequence[Frame]) -> Iterator[Result]:
@@ -133,7 +128,7 @@ class Model:
             ModelError: the model failed.
 
         """
-        if self._overlaps and len(frames) > 1:
+        if self.overlaps and len(frames) > 1:
             yield from self._batched(cast("Frames", iter(frames)), live=False)  # only `next` is called
         else:
             yield from map(self.predict, frames)

@@ -23,7 +23,6 @@ from edgepub.telemetry.logs import CameraLogger
 _STAGES_WAIT_S = 10.0  # for the first frame to have all attributes; without them it is better than no frame
 _CLOSE_TIMEOUT_S = 2.0
 _ANSWER_FRACTION = 0.4  # of the time that a frame may take: a stage that hangs must not look like a camera that does
-_MAX_HELD_S = 2.0  # a model that hangs must not stop the others
 
 
 @contextmanager
@@ -60,12 +59,10 @@ def load_pipeline(
     """
     first, *others = settings.detect
     used = [stage for stage in settings.then if with_embeddings or not stage.embed]
-    # Each use has a model of its own: while one has frames in flight, it can take no others. Those on this node's CPU
-    # work one after another: each has threads for all cores, and would wait for those of others.
-    processor = FairLock(_MAX_HELD_S)
 
+    # Each use has a model of its own: while one has frames in flight, it can take no others.
     def load_at(name: str, address: str) -> AbstractContextManager[Model]:
-        return load_model(models[name], address, processor)
+        return load_model(models[name], address)
 
     with ExitStack() as stack:
         model = stack.enter_context(load_at(first.model, addresses[0]))

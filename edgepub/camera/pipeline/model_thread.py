@@ -22,9 +22,15 @@ _log = logging.getLogger(__name__)
 
 
 class Pending:
-    """The results of some pictures, once a model gives them."""
+    """The results of some pictures, once a model gives them.
 
-    def __init__(self) -> None:
+    Args:
+        work: returns them, in the thread that waits for them; None: another thread puts them here.
+
+    """
+
+    def __init__(self, work: Callable[[], list[Result]] | None = None) -> None:
+        self._work = work
         self.is_cancelled = False
         """Set it if nobody waits for them."""
         self._results: SimpleQueue[list[Result] | ModelError] = SimpleQueue()  # quicker than a future
@@ -41,6 +47,8 @@ class Pending:
             TimeoutError: they have not come.
 
         """
+        if self._work:
+            return self._work()
         try:
             results = self._results.get(timeout=timeout_s)
         except Empty:
@@ -72,6 +80,8 @@ class _Order(NamedTuple):
 class ModelThread:
     """Loads a model in a thread of its own, applies it to what `apply` is given, in order, and releases it at the end.
 
+    A model on this node's own CPU is applied in the thread that waits for its results.
+
     Args:
         name: the model's name.
         load: loads the model for the lifetime of the context.
@@ -92,7 +102,11 @@ class ModelThread:
         return not self._ended.is_set()
 
     def apply(self, frames: Sequence[Frame]) -> Pending:
-        """Return the results of pictures, which come later."""
+        """Return the results of pictures, which come later. Call this once the model is loaded."""
+        model = self.loaded.result()
+        if not model.overlaps:
+            # Each model has threads for all cores: two at once take much longer than one after the other.
+            return Pending(lambda: list(model.predict_all(frames)))
         pending = Pending()
         self._orders.put(_Order(frames, pending))
         return pending
