@@ -22,10 +22,10 @@ class Model:
     """Answers, and calls a function before; not for the warm-up."""
 
     labels = ("text",)
-    overlaps = True
 
-    def __init__(self, then):
+    def __init__(self, then, overlaps):
         self._then = then
+        self.overlaps = overlaps
 
     def predict(self, frame):
         return Result(frame, [], {}, time.monotonic(), time.monotonic())
@@ -39,11 +39,12 @@ class Model:
 class Lab:
     """A stage's model, and what it was loaded at."""
 
-    def __init__(self, addresses, then, answer_timeout_s):
+    def __init__(self, addresses, then, answer_timeout_s, overlaps):
         self.loaded = []
         self.error = None
         self.now_s = 0.0
         self._then = then
+        self._overlaps = overlaps
         log = camera_logger(logging.getLogger("edgepub"), "cam")
         self.stage = StageModel("reader", self._load, Failover([addresses]), answer_timeout_s, log, lambda: self.now_s)
         self.stage.start()
@@ -54,7 +55,7 @@ class Lab:
         self.loaded.append(address)
         if self.error:
             raise self.error
-        yield Model(self._then)
+        yield Model(self._then, self._overlaps)
 
     def ask(self):
         """Return how many results there are for two pictures."""
@@ -67,8 +68,8 @@ class Lab:
 def make():
     labs = []
 
-    def make(addresses=("@local",), then=lambda: None, answer_timeout_s=60.0):
-        labs.append(Lab(addresses, then, answer_timeout_s))
+    def make(addresses=("@local",), then=lambda: None, answer_timeout_s=60.0, overlaps=True):
+        labs.append(Lab(addresses, then, answer_timeout_s, overlaps))
         return labs[-1]
 
     yield make
@@ -77,10 +78,18 @@ def make():
         lab.stage.join(60)
 
 
-def test_it_answers(make):
-    lab = make()
+@pytest.mark.parametrize("overlaps", [True, False], ids=["accelerator", "CPU"])
+def test_it_answers(make, overlaps):
+    lab = make(overlaps=overlaps)
     assert lab.ask() == 2
     assert lab.stage.labels == ("text",)
+
+
+def test_on_the_cpu_it_leaves_the_rest_of_the_objects_for_later_frames(make):
+    """So a frame with many objects is not taken for a model that hangs."""
+    lab = make(overlaps=False, answer_timeout_s=0.0)
+    assert lab.ask() == 1
+    assert lab.ask() == 1, "it has not failed"
 
 
 def test_what_cannot_be_loaded_is_tried_again_also_if_there_are_no_objects(make, caplog):

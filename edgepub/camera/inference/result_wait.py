@@ -14,7 +14,7 @@ _NAME = "_result_ready_cv"  # PySDK's own: with another version that has none, i
 class _PatientCondition(threading.Condition):
     def wait_for(self, predicate: Callable[[], Any], timeout: float | None = None) -> Any:  # noqa: ANN401  (as declared)
         if is_abandoned():
-            # PySDK would wait for ever for what a lost connection owes it.
+            # PySDK itself never stops waiting for results that a lost connection cannot bring.
             raise ModelError("its thread is abandoned")
         return super().wait_for(predicate, _CHECK_S if timeout is None else max(timeout, _CHECK_S))
 

@@ -20,7 +20,7 @@ class Given(NamedTuple):
     """The results of each detector but the first, for each picture."""
 
     @property
-    def pictures(self) -> int:
+    def picture_count(self) -> int:
         """How many pictures each detector was given."""
         return len(self.parts) if self.parts else 1
 

@@ -3,7 +3,8 @@
 import contextlib
 import logging
 import threading
-from collections.abc import Callable, Sequence
+import time
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
 from contextlib import AbstractContextManager
 from queue import Empty, SimpleQueue
@@ -25,11 +26,11 @@ class Pending:
     """The results of some pictures, once a model gives them.
 
     Args:
-        work: returns them, in the thread that waits for them; None: another thread puts them here.
+        work: yields them, in the thread that waits for them; None: another thread puts them here.
 
     """
 
-    def __init__(self, work: Callable[[], list[Result]] | None = None) -> None:
+    def __init__(self, work: Callable[[], Iterator[Result]] | None = None) -> None:
         self._work = work
         self.is_cancelled = False
         """Set it if nobody waits for them."""
@@ -40,7 +41,7 @@ class Pending:
         self._results.put(results)
 
     def get(self, timeout_s: float) -> list[Result]:
-        """Wait for the results, up to that many seconds.
+        """Wait for the results, up to that many seconds; in the thread that works, return those that there are then.
 
         Raises:
             ModelError: the model failed.
@@ -48,7 +49,7 @@ class Pending:
 
         """
         if self._work:
-            return self._work()
+            return self._take(self._work(), time.monotonic() + timeout_s)
         try:
             results = self._results.get(timeout=timeout_s)
         except Empty:
@@ -56,6 +57,15 @@ class Pending:
         if isinstance(results, ModelError):
             raise results
         return results
+
+    @staticmethod
+    def _take(results: Iterator[Result], until_s: float) -> list[Result]:
+        taken = []
+        for result in results:
+            taken.append(result)
+            if time.monotonic() > until_s:
+                break
+        return taken
 
     def wait(self) -> list[Result]:
         """Wait for the results, without a limit, in a thread that may be abandoned.
@@ -106,7 +116,7 @@ class ModelThread:
         model = self.loaded.result()
         if not model.overlaps:
             # Each model has threads for all cores: two at once take much longer than one after the other.
-            return Pending(lambda: list(model.predict_all(frames)))
+            return Pending(lambda: model.predict_all(frames))
         pending = Pending()
         self._orders.put(_Order(frames, pending))
         return pending

@@ -107,7 +107,7 @@ class Pipeline:
             for result in self._detectors[0].model.infer(feed.frames(), live=live, while_busy=True):
                 given = feed.oldest
                 results.append(given.place(result, len(results)))
-                if len(results) < given.pictures:
+                if len(results) < given.picture_count:
                     yield None
                     continue
                 feed.drop_oldest()

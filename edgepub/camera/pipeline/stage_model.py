@@ -98,7 +98,7 @@ class StageModel:
         return self._thread.apply(frames) if self._thread and _is_loaded(self._thread) else None
 
     def wait(self, pending: Pending) -> list[Result]:
-        """Wait for the results of `apply`, and return them; none if it fails, or takes too long."""
+        """Wait for the results of `apply`, and return them; fewer if it fails, or takes too long."""
         try:
             results = pending.get(self._answer_timeout_s)
         except ModelError as error:

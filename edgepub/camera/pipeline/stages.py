@@ -163,7 +163,7 @@ class Stage:
         return self.model.apply([scene.cut(crop.part) for crop in crops]) if crops else None
 
     def wait(self, pending: Pending | None) -> list[Result]:
-        """Wait for the results of `ask`, and return them; none if the model fails."""
+        """Wait for the results of `ask`, and return them; fewer if the model fails, or takes too long."""
         return self.model.wait(pending) if pending else []
 
     def take(
@@ -171,7 +171,7 @@ class Stage:
     ) -> None:
         """Add what was found in objects, or what is known of them, to the scene; see `pick`."""
         if results:
-            scene.add_time(self.model.name, _took_ms(results))
+            scene.add_time(self.model.name, _busy_ms(results))
         placed = [(crop, crop.part.place(result, scene.frame)) for crop, result in zip(crops, results, strict=False)]
         if self.detects:
             self._add_objects(scene, placed)
@@ -228,7 +228,7 @@ class Stage:
                 detection.setdefault("attributes", {}).update(known)
 
 
-def _took_ms(results: Sequence[Result]) -> float:
+def _busy_ms(results: Sequence[Result]) -> float:
     """Return how long a model worked on results; it may have worked on several at the same time."""
     took_s, until_s = 0.0, -inf
     for result in results:
