@@ -106,7 +106,11 @@ class InferenceThread:
                 is_idle = wait_s is None
                 if is_idle:
                     self.set_deadline(inf)
-                frame = frames.send(wait_s)
+                try:
+                    frame = frames.send(wait_s)
+                except BaseException:
+                    self.set_deadline(self.frame_timeout_s)  # the model may now wait for its last results
+                    raise
                 if is_idle:
                     self.set_deadline(self.frame_timeout_s)
                 wait_s = yield frame

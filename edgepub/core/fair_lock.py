@@ -3,8 +3,7 @@
 import threading
 import time
 from collections import deque
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 
 _MAX_HELD_S = 0.25
 
@@ -31,11 +30,12 @@ class FairLock:
         self._since_s = 0.0
         self._held_s = 0.0
 
-    @contextmanager
-    def hold(self) -> Iterator[None]:
+    def hold(self) -> AbstractContextManager[None]:
         """Hold the lock for the lifetime of the context, after waiting for it."""
-        turn = threading.Lock()
-        turn.acquire()
+        return _Turn(self)
+
+    def acquire(self, turn: threading.Lock) -> None:
+        """Wait until the lock is held with this turn, which is locked."""
         with self._guard:
             self._waiting.append(turn)
             if self._holder is None:
@@ -44,12 +44,12 @@ class FairLock:
             with self._guard:
                 if time.monotonic() - self._since_s >= self._max_held_s:
                     self._pass_on()
-        try:
-            yield
-        finally:
-            with self._guard:
-                if self._holder is turn:
-                    self._pass_on()
+
+    def release(self, turn: threading.Lock) -> None:
+        """Let the next thread have the lock, unless it has it already."""
+        with self._guard:
+            if self._holder is turn:
+                self._pass_on()
 
     @property
     def waiting(self) -> int:
@@ -70,3 +70,18 @@ class FairLock:
         self._holder = self._waiting.popleft() if self._waiting else None
         if self._holder is not None:
             self._holder.release()
+
+
+class _Turn:
+    """Quicker than a generator with `contextmanager`."""
+
+    def __init__(self, lock: FairLock) -> None:
+        self._lock = lock
+        self._turn = threading.Lock()
+        self._turn.acquire()
+
+    def __enter__(self) -> None:
+        self._lock.acquire(self._turn)
+
+    def __exit__(self, *_: object) -> None:
+        self._lock.release(self._turn)

@@ -251,14 +251,13 @@ class Steady:
     def __init__(self, *steps_ms):
         self.timing = dict(zip(("CoreInferenceDuration_ms", "CorePostprocessDuration_ms"), steps_ms, strict=False))
 
-    def predict(self, _image):
-        time.sleep(0.004)
-        return SimpleNamespace(results=[], timing=self.timing)
-
     def predict_batch(self, feed):
         for item in feed:
-            if item is not None:
-                yield SimpleNamespace(info=item[1], results=[])
+            if item is None:
+                yield None
+            else:
+                time.sleep(0.004)
+                yield SimpleNamespace(info=item[1], results=[], timing=self.timing)
 
 
 @pytest.mark.parametrize(

@@ -22,29 +22,49 @@ class Model:
     """Answers, and calls a function before; not for the warm-up."""
 
     labels = ("text",)
+    came_s = 0.0
 
-    def __init__(self, then, overlaps):
+    def __init__(self, then, is_remote):
         self._then = then
-        self.overlaps = overlaps
+        self.is_remote = is_remote
+        self._given = []
 
     def predict(self, frame):
         return Result(frame, [], {}, time.monotonic(), time.monotonic())
 
     def predict_all(self, frames):
-        for frame in frames:
-            self._then()
-            yield self.predict(frame)
+        self._then()
+        return list(map(self.predict, frames))
+
+    def give(self, frame):
+        self._given.append(frame)
+
+    def take(self, timeout_s, _together):
+        """Take no time; so a limit of none is one that is reached after the first result."""
+        if timeout_s < 0 and len(self._given) == 1:
+            raise TimeoutError
+        self._then()
+        return self.predict(self._given.pop(0))
+
+    def close_if_idle(self):
+        pass
+
+    def cancel(self):
+        pass
+
+    def forget(self):
+        self._given.clear()
 
 
 class Lab:
     """A stage's model, and what it was loaded at."""
 
-    def __init__(self, addresses, then, answer_timeout_s, overlaps):
+    def __init__(self, addresses, then, answer_timeout_s, is_remote):
         self.loaded = []
         self.error = None
         self.now_s = 0.0
         self._then = then
-        self._overlaps = overlaps
+        self._is_remote = is_remote
         log = camera_logger(logging.getLogger("edgepub"), "cam")
         self.stage = StageModel("reader", self._load, Failover([addresses]), answer_timeout_s, log, lambda: self.now_s)
         self.stage.start()
@@ -55,7 +75,7 @@ class Lab:
         self.loaded.append(address)
         if self.error:
             raise self.error
-        yield Model(self._then, self._overlaps)
+        yield Model(self._then, self._is_remote)
 
     def ask(self):
         """Return how many results there are for two pictures."""
@@ -68,8 +88,8 @@ class Lab:
 def make():
     labs = []
 
-    def make(addresses=("@local",), then=lambda: None, answer_timeout_s=60.0, overlaps=True):
-        labs.append(Lab(addresses, then, answer_timeout_s, overlaps))
+    def make(addresses=("@local",), then=lambda: None, answer_timeout_s=60.0, is_remote=True):
+        labs.append(Lab(addresses, then, answer_timeout_s, is_remote))
         return labs[-1]
 
     yield make
@@ -78,16 +98,16 @@ def make():
         lab.stage.join(60)
 
 
-@pytest.mark.parametrize("overlaps", [True, False], ids=["accelerator", "CPU"])
-def test_it_answers(make, overlaps):
-    lab = make(overlaps=overlaps)
+@pytest.mark.parametrize("is_remote", [True, False], ids=["AI server", "this node"])
+def test_it_answers(make, is_remote):
+    lab = make(is_remote=is_remote)
     assert lab.ask() == 2
     assert lab.stage.labels == ("text",)
 
 
-def test_on_the_cpu_it_leaves_the_rest_of_the_objects_for_later_frames(make):
+def test_on_this_node_it_leaves_the_rest_of_the_objects_for_later_frames(make):
     """So a frame with many objects is not taken for a model that hangs."""
-    lab = make(overlaps=False, answer_timeout_s=0.0)
+    lab = make(is_remote=False, answer_timeout_s=0.0)
     assert lab.ask() == 1
     assert lab.ask() == 1, "it has not failed"
 

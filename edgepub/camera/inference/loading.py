@@ -18,7 +18,6 @@ from edgepub.camera.inference.error_text import clean_error
 from edgepub.camera.inference.model import Model
 from edgepub.camera.inference.plugins import explain_missing
 from edgepub.camera.inference.preparation import data_dir, prepare_import
-from edgepub.camera.inference.result_wait import wait_patiently
 from edgepub.camera.server_probe import find_problem
 from edgepub.config.settings import ModelSettings
 from edgepub.core.errors import ModelError
@@ -54,7 +53,6 @@ def load_model(settings: ModelSettings, address: str | None = None) -> Iterator[
             spec = dataclasses.replace(spec, model_url="", zoo_url=str(_ensure_copy(spec)))
         pysdk = _load(spec)
         pysdk.measure_time = True
-        wait_patiently(pysdk)
         # PySDK deep-copies its colours, one for each label, into every result: a single one costs little.
         pysdk.overlay_color = _OVERLAY_COLOUR
         if "Image" in pysdk.model_info.InputType:
@@ -73,7 +71,11 @@ def load_model(settings: ModelSettings, address: str | None = None) -> Iterator[
         is_remote = spec.inference_host_address != _LOCAL
         is_cpu = not is_remote and str(pysdk.device_type).endswith("/CPU")
         server = None if spec.inference_host_address.startswith("@") else spec.inference_host_address
-        yield Model(pysdk, overlaps=not is_cpu, is_remote=is_remote, server=server)
+        model = Model(pysdk, overlaps=not is_cpu, is_remote=is_remote, server=server)
+        try:
+            yield model
+        finally:
+            model.cancel()
 
 
 def make_spec_fields(settings: ModelSettings, address: str) -> dict[str, Any]:

@@ -1,27 +1,25 @@
 """A loaded model: frames in, results out; one by one, or with several frames in flight."""
 
 import time
-from collections import deque
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from math import inf
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING
 
 from edgepub.camera.frames import Fit, Frame, Frames, PixelMap, Result
-from edgepub.camera.inference.error_text import clean_error
+from edgepub.camera.inference.batch import Answer, Batch
 from edgepub.camera.inference.fit import find_fit, find_input_size, find_map
 from edgepub.camera.inference.pace import Pace, find_pace
-from edgepub.core.errors import ModelError
 
 if TYPE_CHECKING:
     from degirum.model import Model as PysdkModel
 
-_END: Any = object()
 _WARM_UP_RESULTS = 2
 _MEASURED_RESULTS = 20
 _MIN_POLL_S, _MAX_POLL_S = 0.001, 0.1  # how often to poll for results while live frames are in flight
 _WAIT_FRACTION = 0.8  # of the time that the last result took, before the first poll for the next one
 _POLL_FRACTION = 0.05  # of that time, between two polls
 _QUIET_TIMEOUT_S = 2.0
+_ONE_BY_ONE = Pace(0.0, 1.0)
 _TIMINGS = {
     "CorePreprocessDuration_ms": "preprocess",
     "CoreInferenceDuration_ms": "inference",
@@ -63,7 +61,8 @@ class Model:
         """Whether it can process one frame while it is given another: not on this node's own CPU."""
         self.input_size = find_input_size(pysdk)
         """Width and height of its input; None if it is no picture."""
-        self._quiet_timeout_s = quiet_timeout_s
+        self._queue_depth = int(pysdk.frame_queue_depth)
+        self._batch = Batch(pysdk, self._queue_depth if overlaps else 0, quiet_timeout_s)
 
     @property
     def device(self) -> str:
@@ -93,19 +92,14 @@ class Model:
             SourceError: raised by `frames`.
 
         """
-        if not self.overlaps:
-            yield from self._one_by_one(frames)
-        elif not live:
-            yield from self._batched(frames, live=False)
-        else:
-            if self.pace is None:
+        try:
+            if live and self.overlaps and self.pace is None:
                 self.pace = yield from self._measure(frames)
-            if self.pace is None:
-                return  # the frames have ended
-            if self.pace.in_flight() == 1 and not while_busy:
-                yield from self._one_by_one(frames)
-            else:
-                yield from self._batched(frames, live=True)
+                if self.pace is None:
+                    return  # the frames have ended
+            yield from self._run(frames, self.pace if live else None, live=live, while_busy=while_busy)
+        finally:
+            self._batch.cancel()
 
     def predict(self, frame: Frame) -> Result:
         """Return the result of one frame.
@@ -114,71 +108,124 @@ class Model:
             ModelError: the model failed.
 
         """
-        began_s = time.monotonic()
-        try:
-            pysdk_result = self.pysdk.predict(frame.image)
-        except Exception as error:  # noqa: BLE001  (PySDK raises Exception itself, and more)
-            raise ModelError(clean_error(error)) from None
-        return self._make_result(frame, began_s, pysdk_result)
+        self.give(frame)
+        return self.take()
 
-    def predict_all(self, frames: Sequence[Frame]) -> Iterator[Result]:
-        """Yield the result of each of these frames, in order; with all of them in flight if that is faster.
+    def predict_all(self, frames: Sequence[Frame]) -> list[Result]:
+        """Return the results of some frames, with several of them in flight if that is faster.
 
         Raises:
             ModelError: the model failed.
 
         """
-        if self.overlaps and len(frames) > 1:
-            yield from self._batched(cast("Frames", iter(frames)), live=False)  # only `next` is called
-        else:
-            yield from map(self.predict, frames)
-
-    def _one_by_one(self, frames: Frames) -> Iterator[Result]:
         for frame in frames:
-            if frame is not None:
-                yield self.predict(frame)
+            self.give(frame)
+        return [self.take(together=number) for number in range(len(frames), 0, -1)]
+
+    def give(self, frame: Frame) -> None:
+        """Give it a frame, whose result `take` returns. On this node's own CPU it begins only there."""
+        self._batch.give(frame)
+
+    def take(self, timeout_s: float = inf, together: int = 1) -> Result:
+        """Wait for the result of the oldest frame that was given, and return it.
+
+        Args:
+            timeout_s: how long to wait.
+            together: how many results the caller waits for, one after another.
+
+        Raises:
+            ModelError: the model failed, and all frames that have no result are lost.
+            TimeoutError: it has not come.
+
+        """
+        return self._make_result(self._batch.take(timeout_s, together))
+
+    @property
+    def came_s(self) -> float:
+        """When the last result came, also of a forgotten frame, on the monotonic clock."""
+        return self._batch.came_s
+
+    def close_if_idle(self) -> None:
+        """Leave the runtime if there has been no frame for a while: it keeps the last picture until then."""
+        self._batch.close_if_idle()
+
+    def forget(self) -> None:
+        """Forget all frames whose results have not been taken, and do not wait for them."""
+        self._batch.forget()
+
+    def cancel(self) -> None:
+        """Forget all frames, and leave the runtime, which may wait for those that it has."""
+        self._batch.cancel()
 
     def _measure(self, frames: Frames) -> Generator[Result, None, Pace | None]:
         """Yield some results one by one, and return how fast the runtime is; None: the frames ended before."""
         measured: list[Pace] = []
-        results = self._one_by_one(frames)
-        cpu_s = time.thread_time()
+        results = self._run(frames, _ONE_BY_ONE, live=True)
         for number, result in enumerate(results):
             there_s = sum(result.timing_ms.values()) / 1000
             if self.is_remote:
                 # No step tells the time in the network. What this thread does itself does not overlap, however many
                 # frames are in flight.
-                there_s = result.ended_s - result.began_s - (time.thread_time() - cpu_s)
+                there_s = result.ended_s - result.began_s - (time.thread_time() - self._batch.given_cpu_s)
             step_s = max(result.timing_ms.values(), default=inf) / 1000
             yield result
-            cpu_s = time.thread_time()
             if number >= _WARM_UP_RESULTS:
                 measured.append(Pace(there_s, step_s))
             if len(measured) == _MEASURED_RESULTS:
                 return find_pace(measured)
         return None
 
-    def _batched(self, frames: Frames, *, live: bool) -> Iterator[Result]:
-        self.pysdk.non_blocking_batch_predict = live
-        feed = _Feed(frames, self.pace if live else None, int(self.pysdk.frame_queue_depth), self._quiet_timeout_s)
-        while not feed.ended:
-            pysdk_results = self.pysdk.predict_batch(feed)
-            while True:
-                try:
-                    pysdk_result = next(pysdk_results, _END)
-                except Exception as error:  # noqa: BLE001  (as above)
-                    raise ModelError(clean_error(error)) from None
-                if pysdk_result is _END:
-                    break
-                if pysdk_result is not None:
-                    feed.count_result()
-                    frame, began_s = pysdk_result.info
-                    yield self._make_result(frame, began_s, pysdk_result)
-                    feed.end_busy()
-        if feed.error is not None:
-            raise feed.error
+    def _run(self, frames: Frames, pace: Pace | None, *, live: bool, while_busy: bool = False) -> Iterator[Result]:
+        """Yield the result of each frame, with as many frames in flight as the pace says; None: as many as it takes."""
+        batch = self._batch
+        busy_s = 0.0
+        has_ended, source_error = False, None
+        while batch.in_flight or not has_ended:
+            is_full = has_ended or batch.is_ending or batch.in_flight >= self._most(pace, busy_s, while_busy)
+            if is_full or batch.has_answer:
+                together = 1 if live else batch.in_flight if has_ended else max(1, batch.in_flight // 2)
+                result = self.take(together=together)
+                from_s = time.monotonic()
+                yield result
+                busy_s = time.monotonic() - from_s
+                continue
+            try:
+                frame = frames.send(self._poll_s()) if live and batch.in_flight else next(frames)
+            except StopIteration:
+                has_ended = True
+            except Exception as error:  # noqa: BLE001  (raised again when all results have been taken)
+                has_ended, source_error = True, error
+            else:
+                if frame is None:
+                    batch.poll()
+                else:
+                    batch.give(frame)
+        if source_error is not None:
+            raise source_error
 
-    def _make_result(self, frame: Frame, began_s: float, pysdk_result: Any) -> Result:  # noqa: ANN401  (as above)
+    def _most(self, pace: Pace | None, busy_s: float, while_busy: bool) -> int:
+        """Return how many frames to keep in flight."""
+        if not self.overlaps:
+            return 1
+        most = self._queue_depth
+        if pace is None:
+            return most
+        in_flight = pace.in_flight()
+        if in_flight > 1 or while_busy:
+            in_flight = pace.in_flight(busy_s)
+        return min(in_flight, most)
+
+    def _poll_s(self) -> float:
+        """Return how long to wait for a frame before the next look for results, which costs processor time.
+
+        Most results take as long as the last one.
+        """
+        took_s, given_s = self._batch.took_s, self._batch.oldest_given_s or 0.0
+        poll_s = max(given_s + _WAIT_FRACTION * took_s - time.monotonic(), _POLL_FRACTION * took_s)
+        return min(max(poll_s, _MIN_POLL_S), _MAX_POLL_S)
+
+    def _make_result(self, answer: Answer) -> Result:
+        frame, began_s, ended_s, pysdk_result = answer
         to_frame: PixelMap | None = None
         labels: Mapping[int, str] = {}
         try:
@@ -189,75 +236,4 @@ class Model:
             labels = getattr(pysdk_result, "labels", {})
         except Exception as error:  # noqa: BLE001  (costs this frame, not the camera)
             objects, timing_ms = error, {}
-        ended_s = time.monotonic()
         return Result(frame, objects, timing_ms, began_s, ended_s, to_frame, self.input_size, labels=labels)
-
-
-class _Feed:
-    """The iterable from which PySDK takes its frames, in a loop that polls for results whenever it gets None.
-
-    In that loop PySDK waits without limit when a connection is lost; it checks the connection only when there are no
-    more frames. So when no result comes for a while the frames end here, and start again once all have their results.
-
-    Args:
-        frames: the frames.
-        pace: how fast the runtime is; None: keep as many frames in flight as it takes.
-        max_in_flight: how many frames the runtime takes.
-        quiet_timeout_s: after how long without a result the frames end.
-
-    """
-
-    def __init__(self, frames: Frames, pace: Pace | None, max_in_flight: int, quiet_timeout_s: float) -> None:
-        self._frames = frames
-        self._pace = pace
-        self._max_in_flight = max_in_flight
-        self._quiet_timeout_s = quiet_timeout_s
-        self._given_s: deque[float] = deque()  # when each of the frames in flight was given
-        self._last_took_s = 0.0
-        self._last_result_s = 0.0
-        self._busy_s = 0.0
-        self.ended = False
-        """Whether the source gives no more frames."""
-        self.error: Exception | None = None
-        """The error of the source. PySDK would replace it by its own, and lose the frames in flight."""
-
-    def count_result(self) -> None:
-        """Count a frame as no longer in flight: its result has come."""
-        self._last_result_s = time.monotonic()
-        self._last_took_s = self._last_result_s - self._given_s.popleft()
-
-    def end_busy(self) -> None:
-        """Take note that the caller has worked on the result that was counted, and takes the next one."""
-        self._busy_s = time.monotonic() - self._last_result_s
-
-    def __iter__(self) -> Iterator[tuple[Any, tuple[Frame, float]] | None]:
-        self._given_s.clear()
-        try:
-            while not self._given_s or time.monotonic() - self._last_result_s < self._quiet_timeout_s:
-                frame = self._next()
-                if frame is None:
-                    yield None
-                    continue
-                now_s = time.monotonic()
-                if not self._given_s:
-                    self._last_result_s = now_s
-                self._given_s.append(now_s)
-                yield frame.image, (frame, now_s)
-        except StopIteration:
-            self.ended = True
-        except Exception as error:  # noqa: BLE001  (raised again outside of PySDK)
-            self.ended, self.error = True, error
-
-    def _next(self) -> Frame | None:
-        if self._pace is None or not self._given_s:
-            return next(self._frames)
-        if len(self._given_s) < min(self._pace.in_flight(self._busy_s), self._max_in_flight):
-            return self._frames.send(self._poll_s())
-        time.sleep(self._poll_s())
-        return None
-
-    def _poll_s(self) -> float:
-        """Return how long to wait before the next poll, which costs CPU time: most results take as long as the last."""
-        due_s = self._given_s[0] + _WAIT_FRACTION * self._last_took_s
-        poll_s = max(due_s - time.monotonic(), _POLL_FRACTION * self._last_took_s)
-        return min(max(poll_s, _MIN_POLL_S), _MAX_POLL_S)

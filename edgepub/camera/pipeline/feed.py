@@ -1,13 +1,12 @@
 """Gives detectors the parts of frames."""
 
-import itertools
 from collections import deque
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from edgepub.camera.frames import Frame, Frames, Result
+from edgepub.camera.inference.model import Model
 from edgepub.camera.pipeline.crops import Part
-from edgepub.camera.pipeline.model_thread import ModelThread, Pending
 
 
 class Given(NamedTuple):
@@ -16,8 +15,6 @@ class Given(NamedTuple):
     frame: Frame
     parts: list[Part] | None
     """What the detectors were given; None: the frame itself."""
-    pending: Sequence[Sequence[Pending]]
-    """The results of each detector but the first, for each picture."""
 
     @property
     def picture_count(self) -> int:
@@ -35,12 +32,12 @@ class PartFeed:
     Args:
         frames: the frames.
         find_parts: returns the parts of a frame; None: the frame itself.
-        others: the threads of all detectors but the first.
+        others: the models of all detectors but the first.
 
     """
 
     def __init__(
-        self, frames: Frames, find_parts: Callable[[Frame], list[Part] | None], others: Sequence[ModelThread]
+        self, frames: Frames, find_parts: Callable[[Frame], list[Part] | None], others: Sequence[Model]
     ) -> None:
         self._frames = frames
         self._find_parts = find_parts
@@ -56,12 +53,6 @@ class PartFeed:
         """Forget the oldest frame: all results of the first detector have come."""
         self._given.popleft()
 
-    def cancel(self) -> None:
-        """Give up the results that have not come."""
-        for given in self._given:
-            for pending in itertools.chain.from_iterable(given.pending):
-                pending.is_cancelled = True
-
     def frames(self) -> Frames:
         """Yield the parts as frames."""
         timeout_s: float | None = None
@@ -76,7 +67,8 @@ class PartFeed:
             parts = self._find_parts(frame)
             image = frame.full_image if parts else None
             pictures = [frame] if parts is None or image is None else [part.cut(frame, image) for part in parts]
-            pending = [[thread.apply([picture]) for picture in pictures] for thread in self._others]
-            self._given.append(Given(frame, parts, pending))
+            self._given.append(Given(frame, parts))
             for picture in pictures:
+                for model in self._others:
+                    model.give(picture)
                 timeout_s = yield picture

@@ -60,7 +60,7 @@ def load_pipeline(
     first, *others = settings.detect
     used = [stage for stage in settings.then if with_embeddings or not stage.embed]
 
-    # Each use has a model of its own: while one has frames in flight, it can take no others.
+    # Each use has a model of its own: its results are told apart only by their order.
     def load_at(name: str, address: str) -> AbstractContextManager[Model]:
         return load_model(models[name], address)
 
@@ -78,7 +78,7 @@ def load_pipeline(
         running += threads
         detectors = [Detector(first.model, model, _as_set(first.labels))]
         for other, thread in zip(others, threads, strict=True):
-            detectors.append(Detector(other.model, thread.loaded.result(), _as_set(other.labels), thread))
+            detectors.append(Detector(other.model, thread.loaded.result(), _as_set(other.labels)))
         stages = []
         for stage in used:
             failover = Failover([models[stage.model].inference_hosts])

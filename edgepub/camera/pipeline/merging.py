@@ -1,6 +1,6 @@
 """Objects that were found more than once: by several models, or in several tiles. Pure."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from edgepub.camera.frames import Box
@@ -14,6 +14,7 @@ MAX_COMPARED = 1000
 """The most objects that are compared: each is compared with each other. The best ones of each result are."""
 
 Objects = list[dict[str, Any]]
+_Entry = tuple[dict[str, Any], int]
 
 
 def merge(found: Sequence[Objects], *, tiles: bool) -> Objects:
@@ -29,17 +30,18 @@ def merge(found: Sequence[Objects], *, tiles: bool) -> Objects:
     if len(found) <= 1:
         return found[0] if found else []
     found = [_best(objects, MAX_COMPARED // len(found)) for objects in found]
-    order = sorted(
-        ((detection, source) for source, objects in enumerate(found) for detection in objects),
-        key=lambda entry: _rank(entry[0], tiles=tiles),
-        reverse=True,
-    )
-    kept: list[tuple[dict[str, Any], int]] = []
+    rank = _area if tiles else _score
+    order = [(detection, source) for source, objects in enumerate(found) for detection in objects]
+    order.sort(key=rank, reverse=True)
+    kept: list[_Entry] = []
     by_label: dict[str, list[tuple[Box, int]]] = {}
     for detection, source in order:
         others = by_label.setdefault(detection["label"], [])
         box = detection["bbox"]
-        if not any(source != other and _is_same(box, before, tiles=tiles) for before, other in others):
+        for before, other in others:
+            if source != other and _is_same(box, before, tiles=tiles):
+                break
+        else:
             others.append((box, source))
             kept.append((detection, source))
     kept.sort(key=lambda entry: entry[1])  # in the order of the results
@@ -52,10 +54,15 @@ def _best(objects: Objects, count: int) -> Objects:
     return sorted(objects, key=lambda detection: float(detection["score"]), reverse=True)[:count]
 
 
-def _rank(detection: Mapping[str, Any], *, tiles: bool) -> tuple[float, float]:
-    """Return how good an object is: of tiles the largest comes first, as a border cuts objects into smaller ones."""
-    x1, y1, x2, y2 = detection["bbox"]
-    return ((x2 - x1) * (y2 - y1), detection["score"]) if tiles else (detection["score"], 0.0)
+def _score(entry: _Entry) -> float:
+    score: float = entry[0]["score"]
+    return score
+
+
+def _area(entry: _Entry) -> tuple[float, float]:
+    """Return an object's area, and its score: a border cuts objects of tiles into smaller ones."""
+    x1, y1, x2, y2 = entry[0]["bbox"]
+    return (x2 - x1) * (y2 - y1), entry[0]["score"]
 
 
 def _is_same(one: Box, other: Box, *, tiles: bool) -> bool:

@@ -1,14 +1,14 @@
-"""A thread with a model: it loads the model and applies it to pictures, while the others continue."""
+"""A thread that loads a model, and applies it if it is remote."""
 
 import contextlib
 import logging
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from contextlib import AbstractContextManager
 from queue import Empty, SimpleQueue
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 import numpy as np
 
@@ -18,22 +18,51 @@ from edgepub.core.errors import ModelError
 from edgepub.core.threads import is_abandoned, start_native_thread
 
 _WARM_UP_SIDE = 64  # pixels
-_CHECK_S = 0.25
+_IDLE_S = 3.0  # longer than a model takes to be idle
 _log = logging.getLogger(__name__)
 
 
-class Pending:
-    """The results of some pictures, once a model gives them.
+class Pending(Protocol):
+    """The results of some pictures, once a model gives them."""
 
-    Args:
-        work: yields them, in the thread that waits for them; None: another thread puts them here.
+    def get(self, timeout_s: float) -> list[Result]:
+        """Wait for the results, up to that many seconds, and return them; fewer if only some have come.
 
-    """
+        Raises:
+            ModelError: the model failed.
+            TimeoutError: none has come.
 
-    def __init__(self, work: Callable[[], Iterator[Result]] | None = None) -> None:
-        self._work = work
+        """
+
+
+class _InThisThread:
+    """The results of a model that is applied in the thread that waits for them."""
+
+    def __init__(self, model: Model, count: int) -> None:
+        self._model = model
+        self._count = count
+
+    def get(self, timeout_s: float) -> list[Result]:
+        """See `Pending`."""
+        began_s = time.monotonic()
+        until_s = began_s + timeout_s
+        results: list[Result] = []
+        try:
+            while len(results) < self._count:
+                results.append(self._model.take(until_s - time.monotonic(), self._count - len(results)))
+        except TimeoutError:
+            self._model.forget()
+            if not results and self._model.came_s < began_s:
+                raise  # else it was still busy with pictures of an earlier frame
+        return results
+
+
+class _InModelThread:
+    """The results of a model that is applied in its own thread."""
+
+    def __init__(self) -> None:
         self.is_cancelled = False
-        """Set it if nobody waits for them."""
+        """Whether nobody waits for them."""
         self._results: SimpleQueue[list[Result] | ModelError] = SimpleQueue()  # quicker than a future
 
     def put(self, results: list[Result] | ModelError) -> None:
@@ -41,56 +70,27 @@ class Pending:
         self._results.put(results)
 
     def get(self, timeout_s: float) -> list[Result]:
-        """Wait for the results, up to that many seconds; in the thread that works, return those that there are then.
-
-        Raises:
-            ModelError: the model failed.
-            TimeoutError: they have not come.
-
-        """
-        if self._work:
-            return self._take(self._work(), time.monotonic() + timeout_s)
+        """See `Pending`."""
         try:
             results = self._results.get(timeout=timeout_s)
         except Empty:
+            self.is_cancelled = True
             raise TimeoutError from None
         if isinstance(results, ModelError):
             raise results
         return results
 
-    @staticmethod
-    def _take(results: Iterator[Result], until_s: float) -> list[Result]:
-        taken = []
-        for result in results:
-            taken.append(result)
-            if time.monotonic() > until_s:
-                break
-        return taken
-
-    def wait(self) -> list[Result]:
-        """Wait for the results, without a limit, in a thread that may be abandoned.
-
-        Raises:
-            ModelError: the model failed, or the thread is abandoned.
-
-        """
-        while True:
-            try:
-                return self.get(_CHECK_S)
-            except TimeoutError:
-                if is_abandoned():
-                    raise ModelError("its thread is abandoned") from None
-
 
 class _Order(NamedTuple):
     frames: Sequence[Frame]
-    pending: Pending
+    pending: _InModelThread
 
 
 class ModelThread:
     """Loads a model in a thread of its own, applies it to what `apply` is given, in order, and releases it at the end.
 
-    A model on this node's own CPU is applied in the thread that waits for its results.
+    A model on this node is applied in the thread that waits for its results, which takes less processor time. With one
+    on an AI server or in a cloud, a call may last as long as the network is down.
 
     Args:
         name: the model's name.
@@ -114,12 +114,20 @@ class ModelThread:
     def apply(self, frames: Sequence[Frame]) -> Pending:
         """Return the results of pictures, which come later. Call this once the model is loaded."""
         model = self.loaded.result()
-        if not model.overlaps:
-            # Each model has threads for all cores: two at once take much longer than one after the other.
-            return Pending(lambda: model.predict_all(frames))
-        pending = Pending()
-        self._orders.put(_Order(frames, pending))
-        return pending
+        if not model.is_remote:
+            model.forget()
+            for frame in frames:
+                model.give(frame)
+            return _InThisThread(model, len(frames))
+        sent = _InModelThread()
+        self._orders.put(_Order(frames, sent))
+        return sent
+
+    def close_if_idle(self) -> None:
+        """Let a model of this node leave its runtime if it was not applied for a while. Nobody may wait for results."""
+        if self.loaded.done() and not self.loaded.exception() and not (model := self.loaded.result()).is_remote:
+            model.forget()
+            model.close_if_idle()
 
     def end(self) -> None:
         """Request the end of the thread, after what it was given."""
@@ -135,24 +143,23 @@ class ModelThread:
             if is_abandoned():
                 self._ended.wait()
 
-    def _take_orders(self) -> list[_Order]:
-        """Wait for an order, and return all that are there: together they take less time. Empty: it is the end."""
-        orders = []
-        while order := self._orders.get():
-            orders.append(order)
-            if self._orders.empty():
-                return orders
-        if orders:
-            self._orders.put(None)  # for the next call
-        return orders
+    def _serve(self, model: Model) -> None:
+        order = self._orders.get()
+        while order:
+            _answer(model, order)
+            order = None  # it keeps pictures
+            try:
+                order = self._orders.get(timeout=_IDLE_S)
+            except Empty:
+                model.close_if_idle()
+                order = self._orders.get()
 
     def _run(self) -> None:
         try:
             with self._load() as model:
                 _warm_up(model)
                 self.loaded.set_result(model)
-                while orders := self._take_orders():
-                    _answer(model, orders)
+                self._serve(model)
         except BaseException as error:
             problem = _explain(error)
             if not self.loaded.done():
@@ -161,16 +168,13 @@ class ModelThread:
             self._ended.set()
 
 
-def _answer(model: Model, orders: Sequence[_Order]) -> None:
-    orders = [order for order in orders if not order.pending.is_cancelled]
+def _answer(model: Model, order: _Order) -> None:
+    if order.pending.is_cancelled:
+        return
     try:
-        results = model.predict_all([frame for order in orders for frame in order.frames])
-        for order in orders:
-            order.pending.put([next(results) for _ in order.frames])
+        order.pending.put(model.predict_all(order.frames))
     except BaseException as error:
-        problem = _explain(error)
-        for order in orders:
-            order.pending.put(problem)
+        order.pending.put(_explain(error))
 
 
 def _explain(error: BaseException) -> ModelError:
@@ -185,3 +189,4 @@ def _warm_up(model: Model) -> None:
     picture = Frame(np.zeros((_WARM_UP_SIDE, _WARM_UP_SIDE, 3), np.uint8), 1, 0.0, 0.0, 0.0)
     with contextlib.suppress(ModelError):  # it is said when there is a picture to apply it to
         model.predict(picture)
+    model.cancel()  # from now on another thread may use it

@@ -11,7 +11,6 @@ from edgepub.camera.inference.model import Model
 from edgepub.camera.pipeline.crops import Part, find_region, find_tiles
 from edgepub.camera.pipeline.feed import Given, PartFeed
 from edgepub.camera.pipeline.merging import merge
-from edgepub.camera.pipeline.model_thread import ModelThread
 from edgepub.camera.pipeline.stages import Scene, Stage
 from edgepub.camera.results.objects import Objects, Wanted, read_objects
 from edgepub.config.pipelines import TilesSettings
@@ -28,16 +27,14 @@ class Detector(NamedTuple):
     model: Model
     labels: frozenset[str] | None
     """The labels to keep of it; None: all."""
-    thread: ModelThread | None = None
-    """The thread that the model runs in; None for the first one, which runs in the camera's own."""
 
 
 class Pipeline:
     """Runs the models of a camera; for one thread at a time.
 
     The first detector is given its frames like a model alone, so that several can be in flight. The other detectors are
-    given theirs at the same time, and the stages when there are objects; all of them have threads of their own. Those
-    on this node's CPU work one after another.
+    given theirs at the same time, and the stages when there are objects. Models on this node's CPU work one after
+    another.
 
     Args:
         detectors: the models that are applied to the frame, at least one.
@@ -97,14 +94,14 @@ class Pipeline:
 
     def infer(self, frames: Frames, *, live: bool) -> Iterator[Result | None]:
         """Yield the result of each frame, in order, and None whenever a part of a frame is done; see `Model.infer`."""
-        threads = [detector.thread for detector in self._detectors if detector.thread]
-        feed = PartFeed(frames, self._find_parts, threads)
+        first, *others = (detector.model for detector in self._detectors)
+        feed = PartFeed(frames, self._find_parts, others)
         tracker = self._make_tracker()
         for stage in self._stages:
             stage.reset()
         results: list[Result] = []
         try:
-            for result in self._detectors[0].model.infer(feed.frames(), live=live, while_busy=True):
+            for result in first.infer(feed.frames(), live=live, while_busy=True):
                 given = feed.oldest
                 results.append(given.place(result, len(results)))
                 if len(results) < given.picture_count:
@@ -114,7 +111,8 @@ class Pipeline:
                 yield from self._finish(given, results, tracker)
                 results = []
         finally:
-            feed.cancel()
+            for model in others:
+                model.cancel()
 
     def _find_parts(self, frame: Frame) -> list[Part] | None:
         """Return the parts of a frame that the detectors are given; None: the frame itself."""
@@ -128,11 +126,11 @@ class Pipeline:
         for stage in self._stages:
             stage.model.poll()
         by_detector = [results]
-        for of_detector in given.pending:
+        for detector in self._detectors[1:]:
             by_detector.append([])
-            for number, pending in enumerate(of_detector):
+            for number in range(given.picture_count):
                 yield None
-                by_detector[-1].append(given.place(pending.wait()[0], number))
+                by_detector[-1].append(given.place(detector.model.take(), number))
         stages_ms: dict[str, float] = {}
         timing_ms: dict[str, float] = {}
         for detector, found in zip(self._detectors, by_detector, strict=True):
@@ -161,6 +159,8 @@ class Pipeline:
 
     def _apply(self, scene: Scene, stages: Sequence[Stage], tracks: Collection[int] | None) -> Iterator[None]:
         """Apply stages to objects at the same time. Yield before each one that is waited for."""
+        if not stages:
+            return
         with self._turns.hold():
             picked = [stage.pick(scene, tracks) for stage in stages]
         asked = [stage.ask(scene, crops) for stage, crops in zip(stages, picked, strict=True)]

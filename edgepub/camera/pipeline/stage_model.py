@@ -92,6 +92,8 @@ class StageModel:
                 self._fail(f"not loaded within {_LOAD_TIMEOUT_S:.0f} s")
         elif error := thread.loaded.exception():
             self._fail(str(error))
+        else:
+            thread.close_if_idle()
 
     def apply(self, frames: Sequence[Frame]) -> Pending | None:
         """Return the results of pictures, which come later; None while it is not loaded, or pauses after a failure."""
@@ -105,8 +107,9 @@ class StageModel:
             self._fail(str(error))
             return []
         except TimeoutError:
-            pending.is_cancelled = True
             self._fail(f"no answer within {self._answer_timeout_s:.1f} s")
+            return []
+        if not results:
             return []
         self._works_since_s = min(self._works_since_s, self._clock())
         if self._has_failed:

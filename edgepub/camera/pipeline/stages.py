@@ -172,11 +172,11 @@ class Stage:
         """Add what was found in objects, or what is known of them, to the scene; see `pick`."""
         if results:
             scene.add_time(self.model.name, _busy_ms(results))
-        placed = [(crop, crop.part.place(result, scene.frame)) for crop, result in zip(crops, results, strict=False)]
+        answered = list(zip(crops, results, strict=False))
         if self.detects:
-            self._add_objects(scene, placed)
+            self._add_objects(scene, answered)
             return
-        for crop, result in placed:
+        for crop, result in answered:
             self._add_answer(scene, result, crop.detection)
         if tracks is not None:
             self._add_attributes(scene)
@@ -190,13 +190,13 @@ class Stage:
             return self._recognition.is_better(track, EMBEDDING, quality(detection))
         return self._recognition.needs_answer(track, self.settings.name or "", quality(detection), now_s)
 
-    def _add_objects(self, scene: Scene, placed: Sequence[tuple[Crop, Result]]) -> None:
+    def _add_objects(self, scene: Scene, answered: Sequence[tuple[Crop, Result]]) -> None:
         labels = None if self.settings.labels is None else frozenset(self.settings.labels)
         wanted = scene.wanted._replace(labels=labels)
         found: list[tuple[dict[str, Any], Objects]] = []
-        for crop, result in placed:
+        for crop, result in answered:
             try:
-                found.append((crop.detection, read_objects(result, wanted)))
+                found.append((crop.detection, read_objects(crop.part.place(result, scene.frame), wanted)))
             except InvalidResultError as error:
                 scene.count_invalid(error)
         scene.add(found)

@@ -97,7 +97,8 @@ def _read_box(raw: Mapping[str, Any], to_frame: PixelMap | None) -> Box:
     if not isfinite(x1 + y1 + x2 + y2):
         raise InvalidResultError("a detection with a bbox that is not finite")
     if to_frame:
-        return *to_frame.point(x1, y1), *to_frame.point(x2, y2)
+        scale_x, scale_y, left, top = to_frame
+        return left + scale_x * x1, top + scale_y * y1, left + scale_x * x2, top + scale_y * y2
     return x1, y1, x2, y2
 
 

@@ -137,6 +137,7 @@ class _Reader:
         self._lists: list[tuple[list[Any], Mapping[str, Any] | None]] = []
         self._seen: set[int] = set()  # their ids
         self._wanted: list[Mapping[str, Any]] = []
+        self._read: dict[str, str] = {}  # labels that have been read
         self._budget = Budget()
         self._scores: list[float] = []  # no pairs: each would be an object for the garbage collector
         self.has_others = False
@@ -155,7 +156,9 @@ class _Reader:
             for entry in listed:
                 try:
                     check_dictionary(entry)
-                    if "results" in entry and "label" not in entry:
+                    if "bbox" in entry and "label" in entry:  # nearly always
+                        self._choose(entry if answer is None else {**answer, **entry})
+                    elif "results" in entry and "label" not in entry:
                         self._add_list(entry["results"], {"score": 1.0, "classifier": entry.get("classifier")})
                     else:
                         for raw in flatten(entry, self._result, self._include, self._budget):
@@ -178,7 +181,14 @@ class _Reader:
             self.has_others = True
 
     def _label(self, raw: Mapping[str, Any]) -> str:
-        return self._text_labels.label if self._text_labels else read_label(raw, self._result.labels)
+        if self._text_labels:
+            return self._text_labels.label
+        label = raw.get("label")
+        if type(label) is not str or not label:
+            return read_label(raw, self._result.labels)
+        if label not in self._read:
+            self._read[label] = read_label(raw, self._result.labels)
+        return self._read[label]
 
     def convert(self) -> list[dict[str, Any]]:
         """Convert the best objects, and return them."""
@@ -190,8 +200,10 @@ class _Reader:
                 break
             raw = self._wanted[number]
             try:
-                landmarks = find_landmarks(raw)
-                self._budget.take(points=len(landmarks))
+                landmarks: Sequence[Any] = ()
+                if "landmarks" in raw:
+                    landmarks = find_landmarks(raw)
+                    self._budget.take(points=len(landmarks))
                 detection = convert(raw, self._label(raw), self._scores[number], landmarks, space)
                 if self._text_labels:
                     text = read_label(raw, self._result.labels)

@@ -4,6 +4,7 @@ import itertools
 import time
 from collections.abc import Iterable, Iterator
 from pathlib import Path
+from statistics import median
 from typing import NamedTuple
 
 import numpy as np
@@ -12,6 +13,7 @@ import psutil
 from edgepub.camera.frames import Image
 
 _WARM_UP = 30
+_PARTS = 10  # now and then, a thread of TFLite waits busily for one that has no processor
 _IN_FLIGHT = 40
 """More frames than a program has in flight, so that it has as many at the end of the measurement as at its start."""
 
@@ -20,9 +22,9 @@ class FrameCost(NamedTuple):
     """What each frame takes."""
 
     fps: float
-    """Results per second."""
+    """Results per second: the median of several parts of the run."""
     cpu_ms: float
-    """Processor time per frame, including child processes, in milliseconds."""
+    """Processor time per frame, including child processes, in milliseconds: the median, too."""
     found: float
     """Objects per frame."""
 
@@ -41,21 +43,29 @@ def measure(found: Iterable[int], count: int) -> FrameCost:
 
     Args:
         found: the number of objects in each frame, as its result comes.
-        count: how many frames to measure.
+        count: how many frames to measure, a multiple of 10.
 
     """
     numbers = iter(found)
     for _ in itertools.islice(numbers, _WARM_UP):
         pass
-    from_s, from_cpu_s = time.perf_counter(), _cpu_s()
-    objects = sum(itertools.islice(numbers, count))
-    seconds, cpu_s = time.perf_counter() - from_s, _cpu_s() - from_cpu_s
+    objects = 0
+    seconds: list[float] = []
+    cpu_s: list[float] = []
+    from_children_s = _children_cpu_s()
+    for _ in range(_PARTS):
+        from_s, from_cpu_s = time.perf_counter(), time.process_time()
+        objects += sum(itertools.islice(numbers, count // _PARTS))
+        seconds.append(time.perf_counter() - from_s)
+        cpu_s.append(time.process_time() - from_cpu_s)
+    children_s = (_children_cpu_s() - from_children_s) / _PARTS
     for _ in numbers:  # PySDK must have nothing in flight when the process ends
         pass
-    return FrameCost(count / seconds, 1000 * cpu_s / count, objects / count)
+    frames = count // _PARTS
+    return FrameCost(frames / median(seconds), 1000 * (median(cpu_s) + children_s) / frames, objects / count)
 
 
-def _cpu_s() -> float:
-    """Return the processor time of this process and its child processes, in seconds."""
+def _children_cpu_s() -> float:
+    """Return the processor time of the child processes in seconds, which the system knows in steps of 10 ms."""
     children = [child.cpu_times() for child in psutil.Process().children(recursive=True)]
-    return time.process_time() + float(sum(used.user + used.system for used in children))
+    return float(sum(used.user + used.system for used in children))
