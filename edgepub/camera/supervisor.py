@@ -243,6 +243,7 @@ class CameraSupervisor:
             number = result.frame.number
             if not self._report(thread, result):
                 return
+        thread.set_deadline(inf)
         if not thread.stopping.is_set():
             self._log.info("the source has ended; frames: %d", number)
 

@@ -39,9 +39,12 @@ class Model:
     def give(self, frame):
         self._given.append(frame)
 
-    def take(self, timeout_s, _together):
-        """Take no time; so a limit of none is one that is reached after the first result."""
-        if timeout_s < 0 and len(self._given) == 1:
+    def set_timeout(self, seconds):
+        self._has_no_time = seconds == 0
+
+    def take(self, _together):
+        """Without time, give the first result only."""
+        if self._has_no_time and len(self._given) == 1:
             raise TimeoutError
         self._then()
         return self.predict(self._given.pop(0))

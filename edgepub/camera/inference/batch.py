@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 _END: Any = object()
 _TOGETHER_TIMEOUT_S = 0.05
+_SMOOTHING = 0.25
+_UNKNOWN_AHEAD = 2  # how many frames to give until it is known how long they take
 
 
 class Answer(NamedTuple):
@@ -69,6 +71,11 @@ class Batch:
         """How many frames were given whose results nobody has taken."""
         self.took_s = 0.0
         """How long PySDK had the last frame."""
+        self.until_s = inf
+        """How long to wait for results, on the monotonic clock. PySDK is given no frame that it would not finish until
+        then, except the first one."""
+        self._is_first = True  # since then no result has come
+        self._step_s: float | None = None  # how long PySDK works on a frame, the mean of the last ones
         self.came_s = -inf
         """When the last result came, also of a forgotten frame, on the monotonic clock."""
         self.given_cpu_s = 0.0
@@ -90,21 +97,24 @@ class Batch:
         self._waiting.append(frame)
         self._feed(self._ahead)
 
-    def take(self, timeout_s: float = inf, together: int = 1) -> Answer:
+    def set_timeout(self, seconds: float) -> None:
+        """Wait for results up to that long from now."""
+        self.until_s = time.monotonic() + seconds
+        self._is_first = True
+
+    def take(self, together: int = 1) -> Answer:
         """Wait for the result of the oldest frame, and return it.
 
         Args:
-            timeout_s: how long to wait for it.
             together: how many results to wait for, if they come soon: to wake up for each of them takes more time than
                 what PySDK does with it.
 
         Raises:
             ModelError: the model failed, and all frames that have no result are lost.
-            TimeoutError: it has not come.
+            TimeoutError: it does not come in time. If PySDK has failed, it is not raised before PySDK has finished.
 
         """
         self._feed(self._ahead)  # there may be room now
-        until_s = inf if timeout_s == inf else time.monotonic() + timeout_s
         while not self._answers:
             if self._problem is not None:
                 problem = self._problem
@@ -115,21 +125,21 @@ class Batch:
                 continue
             if self._poll():
                 continue
-            now_s = time.monotonic()
-            if now_s >= until_s:
-                raise TimeoutError
             self._feed(max(self._ahead, 1))
             if self.has_answer:  # it was quick
                 continue
+            now_s = time.monotonic()
+            if now_s >= self.until_s or (self._waiting and not self._given):
+                raise TimeoutError
             if not self._given:
                 raise RuntimeError("no frame was given")
-            if until_s == inf and self._is_quiet():
+            if self.until_s == inf and self._is_quiet():
                 self._end()
                 continue
             if self._waiting:
                 together = min(together, max(1, len(self._given) // 2))  # so that PySDK always has some
             wait_s = _TOGETHER_TIMEOUT_S if together > 1 else self._quiet_timeout_s
-            self._signal.wait(min(together, len(self._given)), min(wait_s, until_s - now_s))
+            self._signal.wait(min(together, len(self._given)), min(wait_s, self.until_s - now_s))
             together = 1
         self.in_flight -= 1
         return self._answers.popleft()
@@ -156,15 +166,19 @@ class Batch:
 
     def cancel(self) -> None:
         """Forget all frames, and end the batch: PySDK waits for those that it has, unless it runs them in a cloud."""
+        is_idle = not self._given
         self.forget()
         self._given.clear()
         self._forgotten = 0
-        self._number += 1
-        self.is_ending = False
         results, self._results = self._results, None
         if results is not None:
             with contextlib.suppress(Exception):  # of the connection, perhaps; nobody waits for a result
+                if is_idle:
+                    self.is_ending = True
+                    next(results, None)  # `close` would print PySDK's errors
                 results.close()  # type: ignore[attr-defined]  # it is a generator
+        self._number += 1
+        self.is_ending = False
 
     def _is_quiet(self) -> bool:
         return time.monotonic() - self._progress_s >= self._quiet_timeout_s
@@ -172,11 +186,13 @@ class Batch:
     def _feed(self, most: int) -> None:
         """Give PySDK waiting frames, until it has that many."""
         while self._waiting and len(self._given) < most and self._problem is None and not self.is_ending:
+            if not self._fits():
+                return
             self.close_if_idle()
             if self._results is None:
                 self._number += 1
                 self._signal.drop(self._signal.count)
-                self._results = iter(self._pysdk.predict_batch(self._frames(self._number)))
+                self._results = iter(self._pysdk.predict_batch(self))
             now_s, self.given_cpu_s = time.monotonic(), time.thread_time()
             if not self._given:
                 self._progress_s = now_s
@@ -185,8 +201,20 @@ class Batch:
             while self._next is not None:
                 self._step()
 
-    def _frames(self, number: int) -> Iterator[tuple[Any, tuple[Frame, float]] | None]:
-        """Yield what PySDK takes: a frame, or None if there is none, so that it looks for results."""
+    def _fits(self) -> bool:
+        """Return whether PySDK would finish one more frame in time: those that are too late delay the next ones."""
+        if self.until_s == inf or (self._is_first and not self._given):
+            return True
+        if self._step_s is None:
+            return len(self._given) < _UNKNOWN_AHEAD
+        return time.monotonic() + (len(self._given) + 1) * self._step_s <= self.until_s
+
+    def __iter__(self) -> Iterator[tuple[Any, tuple[Frame, float]] | None]:
+        """Yield what PySDK takes: a frame, or None if there is none, so that it looks for results.
+
+        The loop in PySDK must be all that keeps this generator: so it ends as soon as PySDK leaves the loop.
+        """
+        number = self._number
         try:
             while not self.is_ending:
                 frame, self._next = self._next, None
@@ -216,6 +244,7 @@ class Batch:
             result = next(self._results, _END)
             if result is not _END and result is not None and result.info is not self._given[0]:
                 # A frame has failed. PySDK gives all later results, and only then says why.
+                self.is_ending = True
                 deque(self._results, maxlen=0)
                 result = _END
         except Exception as error:  # noqa: BLE001  (PySDK raises Exception itself, and more)
@@ -223,18 +252,22 @@ class Batch:
             return False
         if result is _END:
             self._results, self.is_ending = None, False
+            self._number += 1
             if self._given:
                 self._fail("PySDK gave no result")
             return False
         if result is None:
             return False
-        self.came_s = self._signal.take()
+        before_s, self.came_s = self.came_s, self._signal.take()
         self._progress_s = time.monotonic()
         frame, given_s = self._given.popleft()
         self.took_s = self.came_s - given_s
+        step_s = self.came_s - max(given_s, before_s)
+        self._step_s = step_s if self._step_s is None else self._step_s + _SMOOTHING * (step_s - self._step_s)
         if self._forgotten:
             self._forgotten -= 1
         else:
+            self._is_first = False
             self._answers.append(Answer(frame, given_s, self.came_s, result))
         if self.is_ending and not self._given:
             self._end()
@@ -243,9 +276,10 @@ class Batch:
     def _fail(self, problem: str) -> None:
         self._results, self._next, self.is_ending = None, None, False
         self._number += 1
+        if self._forgotten < len(self._given):
+            self._problem = problem
         self._given.clear()
         self._forgotten = 0
-        self._problem = problem
 
     def _end(self) -> None:
         """Give PySDK no more frames; if it has none, end the batch now."""

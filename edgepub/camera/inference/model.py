@@ -126,19 +126,22 @@ class Model:
         """Give it a frame, whose result `take` returns. On this node's own CPU it begins only there."""
         self._batch.give(frame)
 
-    def take(self, timeout_s: float = inf, together: int = 1) -> Result:
+    def set_timeout(self, seconds: float) -> None:
+        """Wait for results up to that long from now. Frames that would not be finished until then are not begun."""
+        self._batch.set_timeout(seconds)
+
+    def take(self, together: int = 1) -> Result:
         """Wait for the result of the oldest frame that was given, and return it.
 
         Args:
-            timeout_s: how long to wait.
             together: how many results the caller waits for, one after another.
 
         Raises:
             ModelError: the model failed, and all frames that have no result are lost.
-            TimeoutError: it has not come.
+            TimeoutError: it does not come in time.
 
         """
-        return self._make_result(self._batch.take(timeout_s, together))
+        return self._make_result(self._batch.take(together))
 
     @property
     def came_s(self) -> float:

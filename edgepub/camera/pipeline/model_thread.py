@@ -45,11 +45,11 @@ class _InThisThread:
     def get(self, timeout_s: float) -> list[Result]:
         """See `Pending`."""
         began_s = time.monotonic()
-        until_s = began_s + timeout_s
+        self._model.set_timeout(timeout_s)
         results: list[Result] = []
         try:
             while len(results) < self._count:
-                results.append(self._model.take(until_s - time.monotonic(), self._count - len(results)))
+                results.append(self._model.take(self._count - len(results)))
         except TimeoutError:
             self._model.forget()
             if not results and self._model.came_s < began_s:
@@ -111,11 +111,18 @@ class ModelThread:
         """Whether the thread has not ended."""
         return not self._ended.is_set()
 
-    def apply(self, frames: Sequence[Frame]) -> Pending:
-        """Return the results of pictures, which come later. Call this once the model is loaded."""
+    def apply(self, frames: Sequence[Frame], timeout_s: float) -> Pending:
+        """Return the results of pictures, which come later. Call this once the model is loaded.
+
+        Args:
+            frames: the pictures.
+            timeout_s: how long somebody will wait for the results.
+
+        """
         model = self.loaded.result()
         if not model.is_remote:
             model.forget()
+            model.set_timeout(timeout_s)
             for frame in frames:
                 model.give(frame)
             return _InThisThread(model, len(frames))

@@ -97,7 +97,9 @@ class StageModel:
 
     def apply(self, frames: Sequence[Frame]) -> Pending | None:
         """Return the results of pictures, which come later; None while it is not loaded, or pauses after a failure."""
-        return self._thread.apply(frames) if self._thread and _is_loaded(self._thread) else None
+        if not self._thread or not _is_loaded(self._thread):
+            return None
+        return self._thread.apply(frames, self._answer_timeout_s)
 
     def wait(self, pending: Pending) -> list[Result]:
         """Wait for the results of `apply`, and return them; fewer if it fails, or takes too long."""
