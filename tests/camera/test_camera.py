@@ -106,7 +106,9 @@ class Sink:
 
 
 @contextlib.asynccontextmanager
-async def running(models, source=None, stall_timeout_s=2.0, enabled=True, pause_s=0.01, addresses=("@local",)):
+async def running(
+    models, source=None, stall_timeout_s=2.0, enabled=True, pause_s=0.01, addresses=("@local",), release=lambda: None
+):
     """Run a camera that loads one model after another, and then the last one every time."""
     sink, metrics, loaded = Sink(), CameraMetrics(), []
 
@@ -116,6 +118,7 @@ async def running(models, source=None, stall_timeout_s=2.0, enabled=True, pause_
         loaded.append(models[min(len(loaded), len(models) - 1)])
         sink.models += 1
         yield loaded[-1]
+        release()
         sink.models -= 1
 
     sink.state = CameraState()
@@ -405,6 +408,24 @@ async def test_a_camera_disabled_while_its_model_hangs_has_no_problem():
         sink.camera.set_enabled(True)
         state = sink.state
         await until(lambda: state.status == "online" or state.problem == "is starting")
+
+
+async def test_a_camera_whose_model_hangs_as_it_is_released_starts_again():
+    released, end = [], threading.Event()
+
+    def hang():
+        released.append(None)
+        if len(released) == 1:
+            end.wait(30)
+
+    async with running([Model(10**9, None)], stall_timeout_s=1.0, release=hang) as (sink, _, loaded):
+        await until(lambda: sink.statuses == ["online"])
+        sink.camera.set_enabled(False)
+        await until(lambda: released)
+        sink.camera.set_enabled(True)
+        await until(lambda: len(loaded) == 2)
+        assert not end.is_set()
+        end.set()
 
 
 async def test_a_file_that_has_ended_has_no_problem_after_it_is_disabled_and_enabled():
