@@ -36,8 +36,8 @@ class Answer(NamedTuple):
 class Batch:
     """Gives frames to a model as they come, and takes its results; for one thread at a time.
 
-    To start PySDK for each frame costs a third of what PySDK does with it. So here it runs on, as one batch that polls
-    for frames, until frames are rare.
+    Starting PySDK for each frame takes processor time. So here it runs on, as one batch that polls for frames, until
+    frames are rare.
 
     During a batch, PySDK waits without limit when a connection is lost; it looks after the connection only when there
     are no more frames. So when no result comes for a while, this batch ends: PySDK is given no frame until all results
@@ -60,8 +60,8 @@ class Batch:
         self._waiting: deque[Frame] = deque()
         self._next: Frame | None = None  # the one that PySDK takes now
         self._given: deque[tuple[Frame, float]] = deque()  # what PySDK has, and since when
-        self._number = 0  # of the batch
         self._forgotten = 0  # of those
+        self._number = 0  # of the batch
         self._answers: deque[Answer] = deque()
         self._problem: str | None = None
         self._progress_s = 0.0
@@ -168,9 +168,9 @@ class Batch:
         results, self._results = self._results, None
         if results is not None:
             with contextlib.suppress(Exception):  # of the connection, perhaps; nobody waits for a result
-                if self.is_ending or self._signal.count >= len(self._given):
+                if self._signal.count >= len(self._given):  # all results are there
                     self.is_ending = True
-                    deque(results, maxlen=0)  # all results are there; `close` would print PySDK's errors
+                    deque(results, maxlen=0)  # `close` would print PySDK's errors
                 else:
                     results.close()  # type: ignore[attr-defined]  # it is a generator
         self.forget()
