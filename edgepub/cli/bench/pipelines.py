@@ -25,7 +25,7 @@ from edgepub.config.settings import ModelSettings
 from edgepub.core.fair_lock import FairLock
 from edgepub.telemetry.logs import camera_logger
 
-_ROUNDS = 5
+_ROUNDS = 3
 _FPS = 25
 _LOST_S = 2.0
 _STALL_TIMEOUT_S = 60.0
