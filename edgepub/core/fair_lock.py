@@ -46,7 +46,7 @@ class FairLock:
                     self._pass_on()
 
     def release(self, turn: threading.Lock) -> None:
-        """Let the next thread have the lock, unless it has it already."""
+        """Give the lock to the next thread. Do nothing if this turn has lost it already."""
         with self._guard:
             if self._holder is turn:
                 self._pass_on()
@@ -73,7 +73,7 @@ class FairLock:
 
 
 class _Turn:
-    """Quicker than a generator with `contextmanager`."""
+    """One thread's turn with the lock. A class is quicker than a generator with `contextmanager`."""
 
     def __init__(self, lock: FairLock) -> None:
         self._lock = lock

@@ -235,9 +235,9 @@ class Batch:
         return False
 
     def _step(self) -> bool:
-        """Let PySDK do what there is to do, and take one result; return whether there was one.
+        """Run PySDK until it gives a result, or has nothing to do. Return whether there was a result.
 
-        PySDK waits for it only while the batch ends.
+        Only while the batch ends, PySDK waits for a result.
         """
         if self._results is None:
             return False

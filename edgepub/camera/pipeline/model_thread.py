@@ -45,7 +45,7 @@ class _InThisThread:
     def get(self, timeout_s: float) -> list[Result]:
         """See `Pending`."""
         began_s = time.monotonic()
-        self._model.set_timeout(timeout_s)
+        self._model.set_timeout(timeout_s)  # again: another stage may have been waited for first
         results: list[Result] = []
         try:
             while len(results) < self._count:
@@ -131,8 +131,12 @@ class ModelThread:
         return sent
 
     def close_if_idle(self) -> None:
-        """Let a model of this node leave its runtime if it was not applied for a while. Nobody may wait for results."""
-        if self.loaded.done() and not self.loaded.exception() and not (model := self.loaded.result()).is_remote:
+        """Drop results that nobody has taken, and leave the runtime if the model was not used for a while.
+
+        Call this once the model is loaded. A remote model does so in its own thread.
+        """
+        model = self.loaded.result()
+        if not model.is_remote:
             model.forget()
             model.close_if_idle()
 
