@@ -108,11 +108,11 @@ def test_an_attribute_is_asked_for_a_few_times_and_then_settled(start):
 
 
 def test_a_value_is_a_number_and_the_median_of_five_answers(start, cli):
-    """The model is far off now and then."""
-    ages = [34.25, 90, 33.5, 35, 1]
+    """The model is far off in every fifth answer, with whichever frame a busy computer begins."""
+    ages = [34.25, 90, 34.25, 34.25, 34.25, 34.25, 1, 34.25, 34.25, 34.25]
     scenes = [{None: [CAR_BOX], CAR: [{"category_id": 0, "label": "years", "score": age}]} for age in ages]
     then = [{"on": ["car"], "regress": "reader", "as": "age"}]
-    film_of_answers = [scene for scene in scenes for _ in range(5)] * 4  # asked every half second
+    film_of_answers = [scene for scene in scenes for _ in range(5)] * 2  # asked every half second
     reader, daemon = start(film_of_answers, {"detect": "people", "then": then}, publish={"mode": "changes"})
     reader.wait_for(lambda r: r.last("edgepub/test/cam/attributes/age"), "the age")
     assert reader.last("edgepub/test/cam/attributes/age") == b"34.25"
