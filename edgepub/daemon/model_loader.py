@@ -3,6 +3,7 @@
 import contextlib
 import functools
 import logging
+import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from edgepub.camera.analysis.tracker import Tracker
@@ -42,8 +43,8 @@ def model_loader(
         wanted: returns which objects are wanted now.
         make_tracker: makes a tracker; it returns None if objects are not tracked.
         turns: held while results are read.
-        state: gets the device and the AI server in use.
-        on_new_server: called when that is another AI server than before.
+        state: gets the device and the AI servers in use.
+        on_new_server: called, from any thread, when those are other AI servers than before.
 
     """
     all_settings, log = in_force.settings, camera_logger(_log, name)
@@ -68,7 +69,7 @@ def model_loader(
         log,
         with_embeddings="embedding" in settings.include,
     )
-    return functools.partial(_load, load, pipeline.detect[0].model, find_unknown_labels, state, on_new_server, log)
+    return functools.partial(_load, load, find_unknown_labels, state, on_new_server, log)
 
 
 def detector_hosts(settings: Settings, camera: CameraSettings) -> list[Sequence[str]]:
@@ -76,25 +77,72 @@ def detector_hosts(settings: Settings, camera: CameraSettings) -> list[Sequence[
     return [settings.models[detector.model].inference_hosts for detector in settings.pipeline_of(camera).detect]
 
 
+class _LoadedModels:
+    """Notes the AI server and the labels of each model of a camera when it is loaded, and warns of unknown labels.
+
+    The models are loaded in several threads, and those of stages perhaps long after the camera has started.
+    """
+
+    def __init__(
+        self,
+        find_unknown_labels: Callable[[LabelsByModel], Iterable[str]],
+        state: CameraState,
+        on_new_server: Callable[[], None],
+        log: CameraLogger,
+    ) -> None:
+        self._find_unknown_labels = find_unknown_labels
+        self._state = state
+        self._on_new_server = on_new_server
+        self._log = log
+        self._lock = threading.Lock()
+        self._labels: dict[str, Sequence[str]] = {}
+        self._warnings: set[str] = set()
+        self._is_started = False
+
+    def add(self, name: str, model: Model) -> None:
+        """Note a model, in the thread that has loaded it."""
+        if is_abandoned():  # another thread has loaded it since
+            return
+        with self._lock:
+            before = self._state.servers
+            others = {other: server for other, server in before.items() if other != name}
+            self._state.servers = others | {name: model.server} if model.server else others
+            self._labels[name] = model.labels
+            if self._is_started:
+                self._warn()
+        if self._state.servers != before:
+            self._on_new_server()
+
+    def start(self) -> None:
+        """Warn of labels that no model gives, now and whenever another model is loaded."""
+        with self._lock:
+            self._is_started = True
+            self._warn()
+
+    def _warn(self) -> None:
+        for line in self._find_unknown_labels(self._labels):
+            if line not in self._warnings:
+                self._warnings.add(line)
+                self._log.warning("%s", line)
+
+
 @contextlib.contextmanager
 def _load(
-    load: Callable[[Sequence[str]], contextlib.AbstractContextManager[Model | Pipeline]],
-    name: str,
+    load: Callable[[Sequence[str], Callable[[str, Model], None]], contextlib.AbstractContextManager[Model | Pipeline]],
     find_unknown_labels: Callable[[LabelsByModel], Iterable[str]],
     state: CameraState,
     on_new_server: Callable[[], None],
     log: CameraLogger,
     addresses: Sequence[str],
 ) -> Iterator[Model | Pipeline]:
-    """Load the models; see `model_loader`. `name` is that of the only model, if it is alone."""
-    with load(addresses) as model:
+    """Load the models; see `model_loader`."""
+    loaded = _LoadedModels(find_unknown_labels, state, on_new_server, log)
+    with load(addresses, loaded.add) as model:
         if is_abandoned():  # another thread has loaded them since
             raise ModelError("its thread is abandoned")
         state.device, state.is_remote = model.device, model.is_remote
         if model.server != state.server:
             state.server = model.server
             on_new_server()
-        known = model.labels_by_model if isinstance(model, Pipeline) else {name: model.labels}
-        for line in find_unknown_labels(known):
-            log.warning("%s", line)
+        loaded.start()
         yield model

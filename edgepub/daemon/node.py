@@ -192,8 +192,7 @@ class Node:
         self._clear_obsolete()
 
     def _publish_info(self) -> None:
-        servers = {name: camera.server for name, camera in self.status.cameras.items() if camera.server}
-        payload = info.build(self._in_force.settings, self._identity.node_id, self._boot_id, servers)
+        payload = info.build(self._in_force.settings, self._identity.node_id, self._boot_id, self.status.cameras)
         self.outbox.put(state_message(self._topics.info, payload, json_format(info.SCHEMA)))
 
     def _clear_obsolete(self) -> None:

@@ -95,7 +95,8 @@ class StatsPublisher:
                     "held_back": outbox.held_back,
                 },
                 "cameras": {
-                    name: stats.camera_stats(before.get(name, now[name]), now[name], self._server(name)) for name in now
+                    name: stats.camera_stats(before.get(name, now[name]), now[name], self._status.cameras.get(name))
+                    for name in now
                 },
             }
             self._outbox.put(stream_message(self._topic, stats.encode(payload), json_format(stats.SCHEMA)))
@@ -116,10 +117,6 @@ class StatsPublisher:
     def _format_limits(self, camera: str) -> str:
         resources = [limit.resource for limit in self._load.limits if limit.concerns(camera)]
         return f", limit: {' and '.join(resources)}" if resources else ""
-
-    def _server(self, camera: str) -> str | None:
-        state = self._status.cameras.get(camera)
-        return state.server if state else None
 
     def _read(self) -> dict[str, Reading]:
         return {name: metrics.read() for name, metrics in self._cameras.items()}

@@ -1,6 +1,6 @@
 """The current status of each part: written by the part itself, read by those that report it."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Literal, NamedTuple
 
 from edgepub.telemetry.histogram import Histogram
@@ -18,7 +18,9 @@ class CameraState:
         self.is_remote = False
         """Whether that is a device of an AI server or a cloud."""
         self.server: str | None = None
-        """The AI server where the model was loaded last; None: on this node, or in a cloud."""
+        """The AI server where the first model was loaded last; None: on this node, or in a cloud."""
+        self.servers: Mapping[str, str] = {}
+        """The AI server where each model was loaded last, by the model's name; without those that are not on one."""
         self.status: CameraStatus = "offline"
         """The published status."""
         self.problem: str | None = STARTING

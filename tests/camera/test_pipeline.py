@@ -34,6 +34,7 @@ def load(demo_assets):
             10.0,
             log,
             ["@local"] * len(settings.detect),
+            lambda _name, _model: None,
             with_embeddings=False,
         )
 

@@ -67,10 +67,11 @@ def assert_goes_on(reader, daemon, servers, max_outage_s=MAX_OUTAGE_S):
     """Kill the AI server that the camera of a daemon uses; assert that it goes on at the other one."""
 
     def used():
-        """Return the AI server in use, if both payloads say the same."""
-        in_info = json.loads(reader.last(INFO))["cameras"]["cam"].get("server")
-        in_stats = reader.stats()[-1]["cameras"]["cam"].get("server")
-        return in_info if in_info == in_stats else None
+        """Return the AI server in use, if both payloads say the same, as that of the camera and of its only model."""
+        cameras = (json.loads(reader.last(INFO))["cameras"]["cam"], reader.stats()[-1]["cameras"]["cam"])
+        servers = [camera["server"] for camera in cameras if "server" in camera]
+        servers += [server for camera in cameras for server in camera.get("servers", {}).values()]
+        return servers[0] if len(servers) == 4 and len(set(servers)) == 1 else None
 
     first = reader.wait_for(lambda r: r.detections() and r.stats() and used(), "detections")
     os.killpg(servers[first].pid, signal.SIGKILL)

@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shutil
 import signal
 from pathlib import Path
 from urllib.error import HTTPError
@@ -215,6 +216,21 @@ def test_a_stage_whose_model_is_not_there_yet_costs_its_attribute_and_comes_late
     assert "cam: stage reader: works again" in daemon.log
 
 
+def test_labels_of_a_model_that_is_loaded_late_are_compared(start, studio):
+    """Without its labels nobody knows what it finds."""
+    studio.model("plates", labels=["plate"])
+    (studio.zoo / "plates").rename(studio.directory / "plates")
+    (studio.zoo / "plates").mkdir()
+    then = [{"on": ["car"], "detect": "plates", "labels": ["plaet"]}]
+    scene = {None: [CAR_BOX], CAR: [IN_THE_CAR]}
+    reader, daemon = start([scene] * 50, {"detect": "people", "then": then})
+    last(reader)
+    assert "no label" not in daemon.log
+    shutil.rmtree(studio.zoo / "plates")
+    (studio.directory / "plates").rename(studio.zoo / "plates")
+    daemon.wait_for_log("the model has no label 'plaet'; did you mean 'plate'?")
+
+
 @pytest.mark.slow
 def test_a_stage_at_an_ai_server_that_is_killed_comes_back_and_the_camera_stays_online(start, studio):
     """A killed server does not say so: PySDK would wait for it without limit. The other address never answers."""
@@ -235,6 +251,10 @@ def test_a_stage_at_an_ai_server_that_is_killed_comes_back_and_the_camera_stays_
     reader.wait_for(lambda r: not answered(r), "a frame without it")
     with ai_server(studio.zoo, port):
         reader.wait_for(answered, "the attribute again")
+        used = {"reader": f"127.0.0.1:{port}"}
+        reader.wait_for(lambda r: r.stats()[-1]["cameras"]["cam"].get("servers") == used, "its server in stats")
+        cam = json.loads(reader.last("edgepub/test/info"))["cameras"]["cam"]
+        assert (cam["servers"], "server" in cam) == (used, False), "the detector is on the node"
     statuses = reader.payloads("edgepub/test/cam/status")
     assert statuses[statuses.index(b"online") :] == [b"online"]
     assert daemon.terminate() == 0

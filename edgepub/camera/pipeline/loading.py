@@ -3,7 +3,7 @@
 import functools
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager
 
 from edgepub.camera.analysis.tracker import Tracker
 from edgepub.camera.failover import Failover
@@ -36,6 +36,7 @@ def load_pipeline(
     stall_timeout_s: float,
     log: CameraLogger,
     addresses: Sequence[str],
+    on_loaded: Callable[[str, Model], None],
     *,
     with_embeddings: bool,
 ) -> Iterator[Model | Pipeline]:
@@ -51,6 +52,8 @@ def load_pipeline(
         stall_timeout_s: how long a frame may take; a stage may take less than half of it.
         log: the camera's log.
         addresses: where to load each detector.
+        on_loaded: called with the name and the model whenever one is loaded, in the thread that loads it; a stage's may
+            be loaded again later, at another address.
         with_embeddings: whether embeddings are published.
 
     Raises:
@@ -61,8 +64,11 @@ def load_pipeline(
     used = [stage for stage in settings.then if with_embeddings or not stage.embed]
 
     # Each use has a model of its own: its results are told apart only by their order.
-    def load_at(name: str, address: str) -> AbstractContextManager[Model]:
-        return load_model(models[name], address)
+    @contextmanager
+    def load_at(name: str, address: str) -> Iterator[Model]:
+        with load_model(models[name], address) as model:
+            on_loaded(name, model)
+            yield model
 
     with ExitStack() as stack:
         model = stack.enter_context(load_at(first.model, addresses[0]))

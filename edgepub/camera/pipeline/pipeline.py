@@ -86,12 +86,6 @@ class Pipeline:
         """The AI server of its first detector; None: on this node, or in a cloud."""
         return self._detectors[0].model.server
 
-    @property
-    def labels_by_model(self) -> dict[str, list[str]]:
-        """The labels of the models that find objects, by the model's name; empty if it does not list them."""
-        labels = {stage.model.name: stage.model.labels for stage in self._stages if stage.detects}
-        return labels | {detector.name: detector.model.labels for detector in self._detectors}
-
     def infer(self, frames: Frames, *, live: bool) -> Iterator[Result | None]:
         """Yield the result of each frame, in order, and None whenever a part of a frame is done; see `Model.infer`."""
         first, *others = (detector.model for detector in self._detectors)

@@ -53,11 +53,6 @@ class StageModel:
         self._thread: ModelThread | None = None
         self._hung: list[ModelThread] = []
 
-    @property
-    def labels(self) -> list[str]:
-        """The labels of its objects; empty if it is not loaded, or does not list them."""
-        return self._thread.loaded.result().labels if self._thread and _is_loaded(self._thread) else []
-
     def start(self) -> None:
         """Load it, in a thread of its own."""
         (address,) = self._failover.addresses

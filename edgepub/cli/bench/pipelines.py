@@ -86,6 +86,7 @@ def find_objects(arrangement: Arrangement, zoo: str, frames: Frames) -> Iterator
         _STALL_TIMEOUT_S,
         camera_logger(logging.getLogger(__name__), "bench"),
         ["@local"] * len(arrangement.pipeline.detect),
+        lambda _name, _model: None,
         with_embeddings=False,
     ) as model:
         for result in filter(None, model.infer(frames, live=False)):

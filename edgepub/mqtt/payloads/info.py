@@ -11,18 +11,17 @@ from edgepub.config.settings import Settings
 from edgepub.core.redaction import redact
 from edgepub.core.versions import installed_versions
 from edgepub.mqtt.payloads import detections, event, stats
+from edgepub.mqtt.payloads.servers import Servers, describe_servers
+from edgepub.telemetry.status import CameraState
 
 SCHEMA = "edgepub.info/1"
 
 
-class CameraInfo(TypedDict):
+class CameraInfo(Servers):
     """A camera, without its source, which may contain a password."""
 
     model: Annotated[str, Field(description="name of the model that processes its frames")]
     enabled: Annotated[bool, Field(description="as configured; `P/<camera>/enabled` has the value in force")]
-    server: NotRequired[
-        Annotated[str, Field(description="the AI server in use; absent if the model runs on the node or in a cloud")]
-    ]
 
 
 class ModelInfo(TypedDict):
@@ -52,14 +51,14 @@ class Info(TypedDict):
 VALIDATOR = TypeAdapter(Info)
 
 
-def build(settings: Settings, node_id: str, boot_id: str, servers: Mapping[str, str]) -> bytes:
+def build(settings: Settings, node_id: str, boot_id: str, states: Mapping[str, CameraState]) -> bytes:
     """Return the info payload of a configuration, as JSON.
 
     Args:
         settings: the configuration.
         node_id: identifies the node.
         boot_id: identifies this run of the daemon.
-        servers: the AI servers in use, by camera.
+        states: the states of the cameras, with the AI servers in use.
 
     """
     payload = VALIDATOR.validate_python(
@@ -73,7 +72,7 @@ def build(settings: Settings, node_id: str, boot_id: str, servers: Mapping[str, 
                 name: {
                     "model": camera.model,
                     "enabled": camera.enabled,
-                    **({"server": redact(servers[name])} if name in servers else {}),
+                    **describe_servers(states.get(name)),
                 }
                 for name, camera in settings.cameras.items()
             },

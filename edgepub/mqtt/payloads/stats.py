@@ -7,9 +7,10 @@ import orjson
 from pydantic import ConfigDict, Field, TypeAdapter, with_config
 from typing_extensions import TypedDict
 
-from edgepub.core.redaction import redact
+from edgepub.mqtt.payloads.servers import Servers, describe_servers
 from edgepub.telemetry.histogram import Buckets, difference, quantile
 from edgepub.telemetry.metrics import Reading
+from edgepub.telemetry.status import CameraState
 
 SCHEMA = "edgepub.stats/1"
 
@@ -25,7 +26,7 @@ class Quantiles(TypedDict):
     p99: Figure
 
 
-class CameraStats(TypedDict):
+class CameraStats(Servers):
     """A camera. Rates and latencies cover the interval; counts are totals since the daemon's start."""
 
     fps_in: Annotated[float, Field(ge=0, description="frames per second from the source")]
@@ -80,9 +81,6 @@ class CameraStats(TypedDict):
                 "tell its time (RTCP)",
             ),
         ]
-    ]
-    server: NotRequired[
-        Annotated[str, Field(description="the AI server in use; absent if the model runs on the node or in a cloud")]
     ]
     events: Annotated[int, Field(ge=0, description="published events")]
     snapshots: Annotated[int, Field(ge=0, description="snapshots made")]
@@ -174,8 +172,8 @@ def encode(payload: Mapping[str, Any]) -> bytes:
     return orjson.dumps(VALIDATOR.validate_python(payload))
 
 
-def camera_stats(before: Reading, now: Reading, server: str | None = None) -> CameraStats:
-    """Return the statistics of a camera between two readings, with the AI server that it uses, if any."""
+def camera_stats(before: Reading, now: Reading, state: CameraState | None = None) -> CameraStats:
+    """Return the statistics of a camera between two readings, with the AI servers of its state."""
     seconds = max(now.at_s - before.at_s, 1e-3)
     return _CAMERA.validate_python(
         {
@@ -189,7 +187,7 @@ def camera_stats(before: Reading, now: Reading, server: str | None = None) -> Ca
             "dropped": now.dropped,
             "objects_dropped": now.objects_dropped,
             **_present(behind_s=now.behind_s, clock_offset_s=now.clock_offset_s),
-            **({"server": redact(server)} if server else {}),
+            **describe_servers(state),
             "events": now.events,
             "snapshots": now.snapshots,
             "reconnects": now.reconnects,
