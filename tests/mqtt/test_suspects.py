@@ -34,6 +34,7 @@ class FussyBroker:
         self._topics = topics
         self._max_bytes = max_bytes
         self.received = []
+        self.payloads = []  # of the last session
         self.ends = []  # the numbers of the sessions that it ended
         self._sessions = 0
         self._accepts = accepts
@@ -42,6 +43,7 @@ class FussyBroker:
         """Read messages until nothing waits, or the session ends, or so many; return the topics that arrived."""
         outbox, arrived, unread = self._outbox, [], []
         self._sessions += 1
+        self.payloads = []
         outbox.start_session(16, HELLO)
         outbox.resend_lost(b"")
         while True:
@@ -62,6 +64,7 @@ class FussyBroker:
                 return arrived
             arrived.append(message.topic)
             self.received.append((message.topic, size))
+            self.payloads.append((message.topic, message.encoded()))
             if message.qos:
                 outbox.done(message)
 
@@ -199,6 +202,23 @@ async def test_a_broker_that_is_killed_at_random_blames_no_message(seed):
         held_back += sender.outbox.figures().held_back > 0
     assert len(broker.ends) > 50
     assert not held_back
+
+
+@pytest.mark.parametrize("seed", range(3))
+async def test_each_topic_keeps_its_order_also_while_some_of_its_messages_are_sent_alone(seed):
+    sender, random = Sender(), Random(seed)
+    broker, number = FussyBroker(sender.outbox), 0
+    for _ in range(200):
+        for _ in range(random.randrange(40)):
+            number += 1
+            for lane, topic in (("stream", "camera/detections"), ("durable", "camera/events")):
+                sender.put(lane, topic, str(number).encode().rjust(random.randrange(600, 700)))
+        await broker.session(lasts=random.choice([inf, random.randrange(1, 60)]))
+        sender.clock.now_s += 1
+        for topic in ("camera/detections", "camera/events"):
+            numbers = [int(payload) for other, payload in broker.payloads if other == topic]
+            assert numbers == sorted(set(numbers))
+    assert len(broker.ends) > 50
 
 
 async def test_a_topic_is_found_in_five_sessions_if_the_broker_has_accepted_others_of_about_its_size(caplog):
