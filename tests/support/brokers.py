@@ -1,6 +1,7 @@
 """Real brokers, and a client that keeps the messages it receives."""
 
 import contextlib
+import functools
 import json
 import shutil
 import signal
@@ -15,6 +16,9 @@ from tests.support.waiting import WAIT_S, free_port, wait_until
 
 MOSQUITTO = shutil.which("mosquitto") or shutil.which("mosquitto", path="/usr/sbin")
 HAS_MOSQUITTO = bool(MOSQUITTO and shutil.which("mosquitto_passwd") and shutil.which("mosquitto_sub"))
+
+parse = functools.lru_cache(maxsize=100_000)(json.loads)
+"""Conditions on a subscriber read its messages again whenever one comes."""
 
 
 class Mosquitto:
@@ -105,10 +109,10 @@ class Subscriber:
         return [payload for name, payload, _ in self.messages if name == topic]
 
     def stats(self, node="test"):
-        return [json.loads(payload) for payload in self.payloads(f"edgepub/{node}/stats")]
+        return [parse(payload) for payload in self.payloads(f"edgepub/{node}/stats")]
 
     def detections(self, camera="cam"):
-        return [json.loads(payload) for payload in self.payloads(f"edgepub/test/{camera}/detections")]
+        return [parse(payload) for payload in self.payloads(f"edgepub/test/{camera}/detections")]
 
     def last(self, topic):
         return (self.payloads(topic) or [None])[-1]

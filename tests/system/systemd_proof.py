@@ -39,7 +39,7 @@ CONFIGURATION = {
     "http": {"listen": "127.0.0.1:9464", "allow_edit": True},  # which needs the credential http_token
 }
 # What takes a minute in production takes seconds here.
-QUICK = "[Service]\nWatchdogSec=6\nRestartSec=1\n"
+QUICK = "[Service]\nWatchdogSec=10\nRestartSec=1\n"
 DEVICE = "/dev/hailo0"  # a substitute, which the lab binds there
 EXPOSURE = 2.0
 

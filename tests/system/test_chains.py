@@ -151,13 +151,14 @@ def test_each_face_has_its_age_and_its_embedding(start, models):
     assert ages.keys() == FACES.keys()
     assert 25 < ages["one"] < 48, "in her thirties"
     assert 55 < ages["other"] < 85, "77 years"
-    assert float(reader.last("edgepub/test/cam/attributes/age")) in ages.values()
-    embeddings = {
-        face_at(one["bbox"]): np.array(one["embedding"])
-        for payload in reader.detections()
-        for one in payload["detections"]
-        if "embedding" in one
-    }
+    reader.wait_for(lambda r: float(r.last("edgepub/test/cam/attributes/age") or "nan") in ages.values(), "its topic")
+
+    def find_embeddings(reader):
+        objects = [one for payload in reader.detections() for one in payload["detections"] if "embedding" in one]
+        return {face_at(one["bbox"]): np.array(one["embedding"]) for one in objects}
+
+    reader.wait_for(lambda r: find_embeddings(r).keys() == FACES.keys(), "three embeddings")
+    embeddings = find_embeddings(reader)
     one, same, other = (embeddings[name] / np.linalg.norm(embeddings[name]) for name in FACES)
     assert one.shape == (1024,)
     assert one @ same > 0.8

@@ -159,7 +159,7 @@ def test_a_copied_directory_under_another_name_leaves_the_running_node_alone(sit
     fill(site)
     site.copy("garage", "cellar")
     site.start_and_wait(site.settings("garage"))
-    before = site.retained()
+    before, sent = site.retained(), len(site.events())
     assert "edgepub/garage/cam/zones/drawn/objects/person" in before
     cellar = site.start_and_wait(site.settings("cellar"))
     site.reader.wait_for(lambda r: r.last("edgepub/cellar/cam/min_score"), "its settings")
@@ -169,7 +169,8 @@ def test_a_copied_directory_under_another_name_leaves_the_running_node_alone(sit
     assert len([line for line in cellar.log.splitlines() if ".foreign-" in line]) == 1
     assert site.infos("cellar")[-1]["node_id"] != site.infos("garage")[-1]["node_id"]
     assert cellar.terminate() == 0
-    ids = [event["event_id"] for event in site.events()]
+    # The kill may have left some that were published, and come again.
+    ids = [event["event_id"] for event in site.events()[sent:]]
     assert len(ids) == len(set(ids))
     assert site.cleared() == []
     assert site.retained() >= before
@@ -185,7 +186,9 @@ def test_a_node_renamed_on_its_machine_clears_its_old_topics_and_keeps_its_setti
     wait_until(lambda: site.retained() == set(), "all of it")
     assert site.reader.last("edgepub/cellar/cam/min_score") == b"0.8"
     assert "edgepub/cellar/cam/zones/drawn/objects/person" in site.retained("cellar")
-    assert len(site.events()) > waiting, "what waited is published under the name that it happened under"
+    site.reader.wait_for(
+        lambda _: len(site.events()) > waiting, "what waited, published under the name that it happened under"
+    )
     assert (identity(site, "garage")["node_id"], identity(site, "garage")["node"]) == (node_id, "cellar")
 
 
@@ -199,7 +202,9 @@ def test_a_directory_of_another_machine_is_set_aside_and_nothing_is_cleared(site
     site.start_and_wait(settings, "copy", machine=OTHER)
     site.reader.wait_for(lambda r: r.last(f"edgepub/{name}/cam/min_score") == b"0.5", "the configured value")
     assert foreign_files(site, "copy") == ["events.sqlite", "identity.json", "overrides.yaml", "state.json"]
-    assert (site.cleared(), site.retained() - before) == ([], set())
+    assert site.cleared() == []
+    new = site.retained() - before
+    assert all(topic.endswith("/checkpoint") for topic in new), "which comes after some seconds of a session"
     assert len({info["node_id"] for info in site.infos("garage") + site.infos(name)}) == 2
     assert {event["boot_id"] for event in site.events()[events:]} <= {info["boot_id"] for info in site.infos(name)[-1:]}
 
@@ -211,7 +216,7 @@ def test_a_directory_without_its_identity_is_moved_to_another_machine(site):
     (site.state("garage") / "identity.json").unlink()
     site.start_and_wait(site.settings("garage"), machine=OTHER)
     assert site.reader.last("edgepub/garage/cam/min_score") == b"0.8"
-    assert len(site.events()) > events
+    site.reader.wait_for(lambda _: len(site.events()) > events, "what waited")
     assert foreign_files(site, "garage") == []
 
 
@@ -317,7 +322,7 @@ def test_a_killed_node_starts_again_immediately(site):
 
 @pytest.mark.parametrize(
     ("info", "longest_s"),
-    [({"node_id": "f" * 32, "boot_id": "e" * 32}, 10), ({"boot_id": "e" * 32}, 20), (None, 20)],
+    [({"node_id": "f" * 32, "boot_id": "e" * 32}, 20), ({"boot_id": "e" * 32}, 35), (None, 35)],
 )
 def test_an_online_of_a_node_that_is_gone_does_not_block_for_ever(site, info, longest_s):
     """Its broker lost the last will; or it is of a version before node_id."""
@@ -390,7 +395,7 @@ def test_thousands_of_claims_get_few_answers_and_another_node_is_still_noticed(s
         claim = {"state": "running", "node_id": f"node-{n % senders}", "boot_id": f"boot-{n % senders}", "to": None}
         reader.publish(topic, json.dumps(claim), qos=0)
     reader.publish(topic, "the last")
-    reader.wait_for(lambda r: r.last(topic) == b"the last", "the last claim")
+    reader.wait_for(lambda r: b"the last" in r.payloads(topic), "the last claim")
 
     def answers():
         claims = [json.loads(payload) for payload in reader.payloads(topic) if payload != b"the last"]
