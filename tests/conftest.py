@@ -7,6 +7,7 @@ import sys
 from contextlib import ExitStack, closing
 from pathlib import Path
 
+import hypothesis
 import pytest
 
 from edgepub.cli.bench import echo
@@ -22,6 +23,9 @@ from tests.support.ha_lab import HomeAssistant, why_not
 from tests.support.service_manager import ServiceManager
 from tests.support.studio import BOX, Studio
 from tests.support.waiting import free_port
+
+hypothesis.settings.register_profile("busy computer", deadline=None)
+hypothesis.settings.load_profile("busy computer")
 
 # What a fixture needs, a test that uses it needs.
 _MARKERS = {

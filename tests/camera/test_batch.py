@@ -150,13 +150,15 @@ def test_a_device_that_is_too_slow_for_all_objects_gives_some_in_each_frame(stud
     settings = ModelSettings(**studio.model("slow", SimulateTime_ms=100))
     thread = ModelThread("slow", lambda: load_model(settings))
     thread.loaded.result(60)
-    found = [0] * 6
-    for number in range(len(found)):
+    found = []
+    while sum(found) < 8 and len(found) < 60:
+        found.append(0)
         with suppress(TimeoutError):  # with much else to do on this machine
-            found[number] = len(thread.apply([picture(1)] * 20, 0.4).get(0.4))
+            found[-1] = len(thread.apply([picture(1)] * 20, 0.4).get(0.4))
     thread.end()
     thread.join(60)
     assert sum(found) >= 8, f"{found}: about four each"
+    assert max(found) < 20, "not all"
 
 
 def test_who_waits_after_a_failure_leaves_the_processor_to_the_others(load):

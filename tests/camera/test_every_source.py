@@ -88,7 +88,7 @@ class Site:
             pieces = film.read_bytes()
             with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as end:
                 for place in itertools.cycle(range(0, len(pieces), 7 * 188)):
-                    if ended.wait(0.005):
+                    if ended.wait(0.02):
                         return
                     end.sendto(pieces[place : place + 7 * 188], (host.hostname, host.port))
 
@@ -190,7 +190,7 @@ STREAMS = {
     "http: a file": (lambda site: f"{site.web()}/{site.film().name}", {}, ALL),
     "http: HLS": (hls, {}, LIVE),
     "udp: MPEG-TS": (
-        lambda site: site.send(f"udp://127.0.0.1:{free_port()}", site.film("f.ts", 100, container="mpegts")),
+        lambda site: site.send(f"udp://127.0.0.1:{free_port()}", site.film("f.ts", 400, container="mpegts")),
         {},
         LIVE,
     ),

@@ -126,6 +126,7 @@ def test_the_boxes_of_a_snapshot_lie_where_the_payload_says(mosquitto, subscribe
     daemon = run_daemon(the_settings(mosquitto, demo_assets, path, snapshot=snapshot, realtime=True))
     reader.wait_for(lambda r: len(r.payloads("edgepub/test/cam/snapshot")) >= 3, "snapshots")
     assert daemon.terminate() == 0
+    reader.wait_for(lambda r: r.last("edgepub/test/status") == b"offline", "the end")
     by_frame = {payload["frame"]: payload for payload in reader.detections()}
     for picture in reader.payloads("edgepub/test/cam/snapshot"):
         at = picture.index(b"\xff\xfe")

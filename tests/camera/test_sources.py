@@ -88,10 +88,10 @@ def test_real_time_leaves_out_frames_that_a_slow_consumer_missed(video):
     frames = []
     for frame in make(video, realtime=True).frames(threading.Event()):
         frames.append(frame)
-        if frame.number == 1:
+        if len(frames) == 1:
             time.sleep(0.1)  # five frames long
     numbers = [frame.number for frame in frames]
-    assert numbers[1] >= 5
+    assert numbers[1] >= min(numbers[0] + 4, 10)
     assert [text_of(frame) + 1 for frame in frames] == numbers, "the numbers are those of the file"
 
 

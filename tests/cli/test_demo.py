@@ -5,6 +5,7 @@ import hashlib
 import json
 import os
 import pty
+import shutil
 import signal
 import subprocess
 import sys
@@ -57,7 +58,7 @@ def test_json_prints_only_payloads(cli):
 
 @pytest.mark.usefixtures("demo_assets")
 def test_a_pipe_gets_lines_and_a_command_to_try(cli):
-    done = cli("demo", "--seconds", "2")
+    done = cli("demo", "--seconds", "5")
     assert done.returncode == 0, done.stderr
     assert "mosquitto_sub -h 127.0.0.1 -p" in done.stdout
     assert "sees 1 face (0.9" in done.stdout
@@ -212,8 +213,12 @@ def test_an_unwritable_cache_is_reported(cli):
     assert done.stderr.startswith("edgepub: the demo's files cannot be stored in /proc/none/edgepub")
 
 
-def test_a_damaged_file_is_downloaded_again(demo_assets):
-    demo_assets.video.write_bytes(b"damaged")
+@pytest.mark.usefixtures("demo_assets")
+def test_a_damaged_file_is_downloaded_again(tmp_path, monkeypatch):
+    """In a copy: other tests use these files meanwhile."""
+    shutil.copytree(assets.cache_dir() / "files", tmp_path / "edgepub" / "files")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    assets.fetch().video.write_bytes(b"damaged")
     assert hashlib.sha256(assets.fetch().video.read_bytes()).hexdigest().startswith("1c4add78")
 
 

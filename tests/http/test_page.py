@@ -62,7 +62,7 @@ def test_the_page_shows_a_moving_face_with_the_box_of_the_payload(page, demo, mo
     first = pixels(page)
     wait_until(lambda: pixels(page) != first, "another picture")
     shown = []
-    while len(shown) < 5:
+    while len(shown) < 10:
         face = box(page)
         if face and face["payload"] not in shown:
             shown.append(face["payload"])
@@ -73,7 +73,7 @@ def test_the_page_shows_a_moving_face_with_the_box_of_the_payload(page, demo, mo
 
     def published(reader):
         boxes = [d["bbox_norm"] for p in reader.payloads(topic) for d in json.loads(p)["detections"]]
-        return all(bbox in boxes for bbox in shown)
+        return all(bbox in boxes for bbox in shown[5:])  # the first ones may be of before it subscribed
 
     reader.wait_for(published, f"payloads with the boxes {shown}")
     assert page.locator("#status").inner_text() == "online"

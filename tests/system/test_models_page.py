@@ -191,8 +191,8 @@ def test_more_keys(lab):
 
 def test_models_that_read_texts(lab):
     """The plate is misread now and then."""
-    texts = [PLATE, PLATE, "B-A8 123", PLATE, PLATE, PLATE, "B-AB I23"]
-    results = [[{"bbox": [8, 16, 24, 48], "label": text, "score": 0.9}] for text in texts * 3]
+    texts = [f"B-AB {number:03}" if number % 11 == 5 else PLATE for number in range(60)]
+    results = [[{"bbox": [8, 16, 24, 48], "label": text, "score": 0.9}] for text in texts]
     camera = lab.run("Models that read texts", {"plates": lab.echo("plates")}, video(lab, results))
     topic = f"edgepub/test/{camera}/attributes/text"
     lab.reader.wait_for(lambda r: r.last(topic) == PLATE.encode(), "the text")

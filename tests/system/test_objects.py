@@ -183,6 +183,7 @@ def test_objects_leave_when_the_camera_goes_offline(mosquitto, subscribe, run_da
     publish(reader, "cam/enabled/set", "ON")
     reader.wait_for(lambda r: [states(r, event)[-1] for event in here] == ["1", "ON", "1", "ON"], "a person again")
     assert daemon.terminate() == 0
+    reader.wait_for(lambda r: r.last("edgepub/test/status") == b"offline", "the end")
     assert [e["event_type"] for e in events_of(reader)] == ["appeared", "zone_entered", "zone_left", "left"] * 2
     assert states(reader, "objects/person") == ["1", "0", "1", "0"]
     assert states(reader, "zones/left/objects/person/occupancy") == ["ON", "OFF", "ON", "OFF"]
@@ -224,7 +225,8 @@ def test_settings_are_set_stored_and_restored(mosquitto, subscribe, run_daemon, 
     reader = subscribe(mosquitto.port)
     daemon = run_daemon(settings)
     reader.wait_for(lambda r: r.detections() and len(r.detections()[-1]["detections"]) == 2, "two objects")
-    assert [states(reader, name)[-1] for name in ("enabled", "min_score", "max_fps")] == ["ON", "0.5", "5"]
+    names = ("enabled", "min_score", "max_fps")
+    reader.wait_for(lambda r: [states(r, name)[-1:] for name in names] == [["ON"], ["0.5"], ["5"]], "the settings")
     publish(reader, "cam/min_score/set", "0.8")
     reader.wait_for(lambda r: states(r, "min_score")[-1] == "0.8", "the new value")
     reader.wait_for(lambda r: len(r.detections()[-1]["detections"]) == 1, "one object")

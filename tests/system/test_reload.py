@@ -67,14 +67,19 @@ def test_only_the_camera_that_changed_restarts_and_it_is_the_same_camera(node, m
     assert frames != sorted(frames), "south restarted"
     statuses = [status for status, _ in itertools.groupby(client.payloads("edgepub/test/south/status"))]
     # If south is back within milliseconds, `offline` is not sent: of a state, only the newest value is.
-    assert statuses in ([b"offline", b"online"], [b"offline", b"online", b"offline", b"online"])
+    # Nor is the first one if the first frame comes before it is on the disk.
+    assert b",".join([b"offline", b"online", b"offline", b"online"]).endswith(b",".join(statuses))
+    assert statuses[-1] == b"online"
     assert client.payloads("edgepub/test/south/min_score")[-1] == b"0.6"
     seqs = numbers(client, "south", "seq")
     assert seqs == list(range(1, len(seqs) + 1)), "the numbers of its messages continue"
     tracks = [d["detections"][0].get("track_id") for d in client.detections("south") if d["detections"]]
     assert list(dict.fromkeys(filter(None, tracks))) == [1, 2], "no track id comes twice"
-    events = [json.loads(payload)["event_type"] for payload in client.payloads("edgepub/test/south/events")]
-    assert events == ["appeared", "left", "appeared"]
+
+    def events():
+        return [json.loads(payload)["event_type"] for payload in client.payloads("edgepub/test/south/events")]
+
+    client.wait_for(lambda _: events() == ["appeared", "left", "appeared"], "its events")
     assert client.payloads("edgepub/test/north/status")[-1] == b"online"
     assert b"offline" not in client.payloads("edgepub/test/north/status")[1:]
     frames = numbers(client, "north", "frame")
@@ -301,8 +306,10 @@ def test_a_camera_keeps_running_while_its_zones_change(node, mosquitto, subscrib
     assert client.payloads(f"{WHERE}/right/objects/person") == [b"0"]
     assert client.payloads(f"{WHERE}/right/objects/person/occupancy") == [b"OFF"]
     before = [number for number, _ in itertools.groupby(client.payloads(f"{WHERE}/left/objects/person"))]
-    assert before == [b"0", b"1"], "the unchanged zone was not affected"
-    client.wait_for(lambda s: b"zones/right/objects/person/occupancy" in s.last(entities), "the discovery message")
+    assert before in ([b"0", b"1"], [b"1"]), "the unchanged zone was not affected"
+    client.wait_for(
+        lambda s: b"zones/right/objects/person/occupancy" in (s.last(entities) or b""), "the discovery message"
+    )
 
     daemon.reload(draw(floor=FLOOR, right={**RIGHT, "labels": ["person"]}))
     wait_until(lambda: not ghosts(mosquitto, subscribe, "/zones/left/"), "the end of the first zone")
@@ -324,8 +331,8 @@ def test_a_camera_keeps_running_while_its_zones_change(node, mosquitto, subscrib
     assert frames == sorted(set(frames)), "its source stayed open"
     assert seqs == list(range(1, len(seqs) + 1))
     statuses = [status for status, _ in itertools.groupby(client.payloads("edgepub/test/north/status"))]
-    assert statuses == [b"offline", b"online"]
-    assert set(client.payloads("edgepub/test/north/objects/person")) == {b"0", b"1"}
+    assert statuses in ([b"offline", b"online"], [b"online"])
+    assert {b"1"} <= set(client.payloads("edgepub/test/north/objects/person")) <= {b"0", b"1"}
     assert client.stats()[-1]["cameras"]["north"]["reconnects"] == 0
     assert daemon.terminate() == 0
     assert not ghosts(mosquitto, subscribe, "/zones/left/")

@@ -66,20 +66,20 @@ async def test_a_stuck_part_is_left_to_the_watchdog(manager, monkeypatch, caplog
     requests = Requests()
     task = asyncio.create_task(serve(effective, lambda: effective, requests, Service(30, stuck_after_s=0.5)))
 
-    async def fed():
+    async def fed(seconds):
         number = sum("WATCHDOG" in message for message in manager.messages())
         with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(1.5):
+            async with asyncio.timeout(seconds):
                 while sum("WATCHDOG" in message for message in manager.messages()) == number:
                     await asyncio.sleep(0.01)
         return sum("WATCHDOG" in message for message in manager.messages()) > number
 
-    assert await fed()
+    assert await fed(30)
     monkeypatch.setattr(f"{classes[what]}.is_stuck", property(lambda _: True))
     await no_progress(caplog, {"camera": "cam", "publisher": "publisher"}[what])
-    assert not await fed()
+    assert not await fed(1.5)
     monkeypatch.setattr(f"{classes[what]}.is_stuck", property(lambda _: False))
-    assert await fed()
+    assert await fed(30)
     requests.stop()
     assert await task == 0
 
