@@ -172,7 +172,7 @@ def test_who_waits_after_a_failure_leaves_the_processor_to_the_others(load):
     slow.give(picture(2))
     before_s = time.thread_time()
     assert category(slow.take()) == 2
-    assert time.thread_time() - before_s < 0.1, "of 0.4 s"
+    assert time.thread_time() - before_s < 0.2, "of 0.4 s"
 
 
 class Forgetful:

@@ -434,7 +434,7 @@ def test_an_odd_result_costs_neither_seconds_nor_megabytes(name):
     objects, wanted = COSTLY[name]
     began_s = time.thread_time()
     found = read_objects(Result(FRAME, objects, {}, 0.0, 0.0), Wanted(**wanted))
-    assert time.thread_time() - began_s < 2
+    assert time.thread_time() - began_s < 10, "a third of a second on a computer with nothing else to do"
     assert found.objects
     assert found.too_many or found.invalid
     assert len(orjson.dumps(found.objects)) < 2**20
