@@ -116,7 +116,7 @@ class Dispatch:
     def can_take(self) -> bool:
         """Whether a message can be sent now."""
         if self.is_full:
-            return self._lanes.stream.has_other_than(self._waits)
+            return self._lanes.stream.has_other_than(self._skipped)
         return self._alone is not None or bool(self._lanes) or self._suspects.release_due()
 
     @property
@@ -127,14 +127,14 @@ class Dispatch:
         return self.in_flight.unacknowledged > 0
 
     @property
-    def _waits(self) -> Mapping[str, int]:
+    def _skipped(self) -> Mapping[str, int]:
         """The messages not to take while the window is full: suspects, and what follows one on its topic."""
         alone = self._suspects.alone
         return alone if self._alone is None else {**alone, self._alone.topic: 0}
 
     def _next(self) -> Message | None:
         if self.is_full:
-            return self._lanes.stream.take(self._waits)
+            return self._lanes.stream.take(self._skipped)
         if self._alone is None:
             message = self._next_in_turn()
             if message is None or not is_among(message, self._suspects.alone):
