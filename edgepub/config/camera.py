@@ -174,10 +174,10 @@ class CameraSettings(Section):
 
     The object must also be missing in `occupancy_on_frames` frames."""
     stationary_s: Annotated[float, Field(ge=1, le=3600), Number] | None = 10
-    """Seconds without moving after which an object is stationary: it is not counted as active, and if it is hidden for a
-    while or edgepub restarts, its visit continues. null: off.
+    """Seconds without moving after which an object is stationary; null: off.
 
-    It has not moved while its box overlaps where it was. Needs `tracking`."""
+    A stationary object does not count as active. If it is hidden for a while, or edgepub restarts, its visit goes on.
+    An object has not moved while its box overlaps where it was. Needs `tracking`."""
     zones: Zones = Field(default_factory=dict)
     """Zones by name. Objects in a zone are also counted separately."""
     lines: Lines = Field(default_factory=dict)
@@ -233,6 +233,11 @@ class CameraSettings(Section):
         """The labels to count, by zone (None: the whole frame). A value of None means every label that is detected."""
         kept = self.kept_labels
         return {None: kept, **{name: zone.labels or kept for name, zone in self.zones.items()}}
+
+    @property
+    def min_top_scores(self) -> dict[str, float]:
+        """The score that an object must reach once before it counts, by label."""
+        return {}
 
     @property
     def finds_stationary(self) -> bool:
