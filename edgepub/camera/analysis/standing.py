@@ -247,6 +247,9 @@ class Standing:
                 spot = self._spots[track] = Spot(detection["label"], detection["bbox_norm"], now_s, now_s)
                 if remembered := self._memory.find(spot.label, spot.home, now_s):
                     spot.home, spot.since_s = remembered
+                    if now_s - spot.since_s >= self._stationary_s - _ROUNDING_S:  # it did not stop just now
+                        spot.is_stationary = True
+                        self._stationary[track] = spot
         detection["track_id"] = track
         return track, spot
 
