@@ -25,7 +25,7 @@ class Changes(NamedTuple):
     started: list[str]
     """Cameras that are added or restart."""
     areas_changed: list[str]
-    """Cameras that keep running, with new zones and lines."""
+    """Cameras that keep running, with new zones, lines or ignore areas."""
 
     def __str__(self) -> str:
         parts = {
@@ -63,7 +63,7 @@ def _cameras(settings: Settings) -> dict[str, tuple[CameraSettings, _Models]]:
 
 
 def _without_areas(camera: CameraSettings, models: _Models) -> tuple[CameraSettings, _Models]:
-    return camera.with_areas(Areas()), models
+    return camera.with_areas(Areas(ignore={})), models
 
 
 class PublisherSettings(NamedTuple):
