@@ -112,6 +112,11 @@ class Areas(Section):
     ignore: IgnoreAreas | None = None
     """The ignore areas, by name; None: those of the configuration, as in what was saved before there were any."""
 
+    @property
+    def kinds(self) -> str:
+        """What is set here, in words."""
+        return "zones and lines" if self.ignore is None else "zones, lines and ignore areas"
+
 
 def _check_polygon(polygon: Sequence[Point]) -> None:
     if any(_cross(*one, *other) for one, other in _side_pairs(polygon)):

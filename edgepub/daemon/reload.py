@@ -32,7 +32,7 @@ class Changes(NamedTuple):
             "restarted": [name for name in self.started if name in self.stopped],
             "added": [name for name in self.started if name not in self.stopped],
             "removed": [name for name in self.stopped if name not in self.started],
-            "with new zones and lines": self.areas_changed,
+            "with new zones, lines or ignore areas": self.areas_changed,
         }
         return "; ".join(f"{', '.join(names)} {change}" for change, names in parts.items() if names)
 

@@ -1,4 +1,4 @@
-"""Zones and lines saved on a camera's page, in the state directory."""
+"""Zones, lines and ignore areas saved on a camera's page, in the state directory."""
 
 import signal
 import subprocess
@@ -225,10 +225,8 @@ def test_what_was_saved_before_there_were_ignore_areas_keeps_those_of_the_config
 
 def test_saved_areas_that_no_longer_fit_say_how_to_fix_them(tmp_path):
     before = configured(porch={"labels": ["car"]}, yard={"tracking": False}, desk={})
-    file, remedy = (
-        tmp_path / "overrides.yaml",
-        "remove this camera from this file to use the zones and lines of the configuration",
-    )
+    file = tmp_path / "overrides.yaml"
+    remedy = "remove this camera from this file to use those of the configuration"
     after, unfit = overrides.apply_overrides(before, {"yard": DRAWN, "porch": DRAWN, "desk": DRAWN}, tmp_path)
     assert unfit == {
         "porch": f"{file}: cameras.porch: zones.driveway.labels: 'person' is not one of the camera's labels; {remedy}",
@@ -247,8 +245,8 @@ def test_the_commands_use_saved_areas_and_check_reports_them(cli, tmp_path):
     done = cli("check", "-c", file)
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout.splitlines()[1:] == [
-        f"{file}: porch: uses the zones and lines saved on its page ({saved}), not those in this file",
-        f"{saved}: gone: no camera with this name is configured; these zones and lines have no effect",
+        f"{file}: porch: uses the zones, lines and ignore areas saved on its page ({saved}), not those in this file",
+        f"{saved}: gone: no camera with this name is configured; these zones, lines and ignore areas have no effect",
     ]
     assert "driveway" in cli("discovery", "-c", file).stdout
 

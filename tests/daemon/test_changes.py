@@ -54,7 +54,7 @@ def test_cameras_that_a_change_restarts(place, value, expected):
 
 def test_changes_as_text():
     changes = reload.Changes(False, ["a", "b"], ["b", "c"], ["d", "e"])
-    assert str(changes) == "b restarted; c added; a removed; d, e with new zones and lines"
+    assert str(changes) == "b restarted; c added; a removed; d, e with new zones, lines or ignore areas"
 
 
 def test_a_secret_source_that_changes_is_a_change(tmp_path):
