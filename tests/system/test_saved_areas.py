@@ -1,4 +1,4 @@
-"""Zones, lines and ignore areas saved from a page: in force immediately, after a kill, in `check`, and reverted. All real."""
+"""Areas saved from a page: in force immediately, after a kill, in `check`, and reverted. All real."""
 
 import contextlib
 import http.client
@@ -145,7 +145,7 @@ def test_a_reload_changes_ignore_areas_and_a_command_the_score_beside_them(box, 
         return box.reload({**box.settings, "cameras": {"cam": {**box.settings["cameras"]["cam"], **camera}}})
 
     reader = subscribe(mosquitto.port)
-    reader.wait_for(lambda r: last_objects(r), "the person")
+    reader.wait_for(last_objects, "the person")
     assert "cam with new zones, lines or ignore areas" in configure(ignore={"flag": ALL})
     reader.wait_for(lambda r: last_objects(r) == [], "a payload without the person")
     box.ask("PUT", "/cameras/cam/settings/min_score", "0.1")
@@ -158,7 +158,7 @@ def test_a_reload_changes_ignore_areas_and_a_command_the_score_beside_them(box, 
     reader.wait_for(lambda r: len(r.detections()) > number + 3, "more payloads")
     assert last_objects(reader) == [], "other areas do not change the score"
     box.ask("PUT", "/cameras/cam/settings/min_score", "")
-    reader.wait_for(lambda r: last_objects(r), "the person again")
+    reader.wait_for(last_objects, "the person again")
     assert reader.payloads("edgepub/test/cam/status").count(b"offline") <= 1, "only that of the start"
 
 
@@ -175,7 +175,7 @@ def test_what_was_saved_before_there_were_ignore_areas_keeps_the_configured_ones
     reader.wait_for(lambda r: last_objects(r) == [], "a payload without the person")
     assert "cam: uses the zones and lines saved on its page" in cli("check", "-c", box.daemon.file).stdout
     assert box.save(zones={}, ignore={})[1]["ignore"] == {}
-    reader.wait_for(lambda r: last_objects(r), "the person")
+    reader.wait_for(last_objects, "the person")
 
 
 def test_areas_that_cannot_be_saved_change_nothing_and_get_the_reason(box, mosquitto, subscribe, tmp_path):
