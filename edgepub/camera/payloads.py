@@ -7,6 +7,7 @@ from typing import Any
 from edgepub.camera.analysis.rules import Occurrence
 from edgepub.camera.analysis.visits import EndedVisit
 from edgepub.camera.frames import Result
+from edgepub.camera.results.filters import Filters
 from edgepub.camera.results.objects import Objects, Wanted, read_objects
 from edgepub.core.errors import InvalidResultError
 from edgepub.core.uuid7 import uuid7
@@ -35,6 +36,10 @@ class DetectionsBuilder:
     def set_min_score(self, min_score: float) -> None:
         """Keep detections with at least this score from now on. Callable from any thread."""
         self._wanted = self._wanted._replace(min_score=min_score)
+
+    def set_filters(self, filters: Filters | None) -> None:
+        """Keep detections by these filters from now on; see `set_min_score`."""
+        self._wanted = self._wanted._replace(filters=filters)
 
     def read(self, result: Result) -> Objects:
         """Return the best of the wanted objects of a result, in the payload's form; a pipeline has read them already.
