@@ -101,7 +101,7 @@ cameras:
     stall_timeout_s: 10
     labels: [person, car]
     min_score: 0.5
-    publish: {mode: changes, every: 1, max_rate_hz: null, heartbeat_s: 30, adaptive: false}
+    publish: {mode: changes, every: 1, max_rate_hz: null, heartbeat_s: 30, adaptive: false, fields: all}
     tracking: true
     track_lost_s: 3
     occupancy_on_frames: 3

@@ -6,10 +6,12 @@ from typing import Any
 from edgepub.camera.analysis.rules import Occurrence
 from edgepub.camera.frames import Result
 from edgepub.camera.results.objects import Objects, Wanted, read_objects
+from edgepub.config.detection_fields import Fields
 from edgepub.core.errors import InvalidResultError
 from edgepub.core.uuid7 import uuid7
 from edgepub.mqtt.payloads import detections, event
 from edgepub.mqtt.payloads.schema import validate
+from edgepub.mqtt.payloads.selection import make_format, make_validator
 
 
 class DetectionsBuilder:
@@ -18,12 +20,16 @@ class DetectionsBuilder:
     Args:
         identity: the `node`, the `camera` and the `boot_id`.
         wanted: the objects to keep.
+        fields: which keys the payloads have.
 
     """
 
-    def __init__(self, identity: Mapping[str, str], wanted: Wanted) -> None:
+    def __init__(self, identity: Mapping[str, str], wanted: Wanted, fields: Fields = "all") -> None:
         self._identity = {"schema": detections.SCHEMA, **identity}
         self._wanted = wanted
+        self._validator = make_validator(fields)
+        self.payload_format = make_format(fields)
+        """What the payloads are, for subscribers that speak MQTT 5."""
 
     @property
     def wanted(self) -> Wanted:
@@ -45,8 +51,8 @@ class DetectionsBuilder:
             raise result.objects
         return result.objects if isinstance(result.objects, Objects) else read_objects(result, self._wanted)
 
-    def build(self, result: Result, objects: list[dict[str, Any]], seq: int) -> detections.Detections:
-        """Build the validated payload of a result and its `objects`.
+    def build(self, result: Result, objects: list[dict[str, Any]], seq: int) -> dict[str, Any]:
+        """Build the validated payload of a result and its `objects`, with the keys that are published.
 
         `capture_to_publish` and `dropped` are 0 until the payload is encoded.
 
@@ -57,7 +63,7 @@ class DetectionsBuilder:
         width, height = result.frame.size
         stages = {"stages": result.stages_ms} if result.stages_ms else {}
         return validate(
-            detections.VALIDATOR,
+            self._validator,
             {
                 "timestamp": result.frame.timestamp,
                 "detections": objects,

@@ -106,7 +106,8 @@ class CameraWiring:
         object_counts = self._publish_first_states(name, settings, state.notes, enabled=enabled)
         gate, attention = Gate(current("max_fps"), metrics), Attention()
         carryover.viewfinder.blur = settings.snapshot.blur or ()
-        builder = DetectionsBuilder(self._identity(name), _wanted_objects(settings, current("min_score")))
+        wanted = _wanted_objects(settings, current("min_score"))
+        builder = DetectionsBuilder(self._identity(name), wanted, settings.publish.fields)
         supervisor = self._supervisors[name] = CameraSupervisor(
             name,
             make_source(

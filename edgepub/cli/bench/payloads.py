@@ -4,6 +4,7 @@ import functools
 import json
 import timeit
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 from rich.table import Table
@@ -13,7 +14,7 @@ from edgepub.camera.payloads import DetectionsBuilder
 from edgepub.camera.results.objects import Wanted
 from edgepub.cli.bench.publishing import make_result
 from edgepub.cli.bench.tables import ROUNDS, table
-from edgepub.mqtt.payloads.detections import Detections, encode
+from edgepub.mqtt.payloads.detections import encode
 
 
 def payloads() -> Table:
@@ -40,7 +41,7 @@ def payloads() -> Table:
     return rows
 
 
-def _build(builder: DetectionsBuilder, result: Result) -> Detections:
+def _build(builder: DetectionsBuilder, result: Result) -> dict[str, Any]:
     return builder.build(result, builder.read(result).objects, 1)
 
 
