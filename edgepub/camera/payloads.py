@@ -10,6 +10,7 @@ from edgepub.config.detection_fields import Fields
 from edgepub.core.errors import InvalidResultError
 from edgepub.core.uuid7 import uuid7
 from edgepub.mqtt.payloads import detections, event
+from edgepub.mqtt.payloads.iso_time import iso_time
 from edgepub.mqtt.payloads.schema import validate
 from edgepub.mqtt.payloads.selection import make_format, make_validator
 
@@ -67,6 +68,7 @@ class DetectionsBuilder:
             {
                 "timestamp": result.frame.timestamp,
                 "detections": objects,
+                "time": iso_time(result.frame.timestamp),
                 **self._identity,
                 "seq": seq,
                 "frame": result.frame.number,

@@ -13,7 +13,7 @@ PREFIX = "detections."
 LEAN_FIELDS = ("timestamp", "detections", "detections.label", "detections.score", "detections.bbox")
 """The keys that are always there: the payload of DeGirum's streaming example."""
 MESSAGE_KEYS = (
-    "timestamp", "detections", "node", "camera", "boot_id", "seq", "frame", "width", "height", "clock",
+    "timestamp", "detections", "time", "node", "camera", "boot_id", "seq", "frame", "width", "height", "clock",
     "timing_ms", "dropped",
 )  # fmt: skip
 """The keys of the payload but `schema`, which says that all of them are there."""

@@ -52,6 +52,7 @@ def test_a_detection_of_a_model_becomes_this_payload():
     )
     assert payload == {
         "timestamp": 1700000000.25,
+        "time": "2023-11-14T22:13:20.250Z",
         "detections": [
             {
                 "label": "person",
@@ -355,7 +356,7 @@ def test_the_printed_schema_rejects_invalid_payloads():
         {"detections": [{"label": "a"}]},
     ):
         assert not VALIDATOR.is_valid({**good, **wrong})
-    for key in good.keys() - {"clock", "schema"}:
+    for key in good.keys() - {"clock", "schema", "time"}:
         assert not VALIDATOR.is_valid({k: v for k, v in good.items() if k != key}), key
     for key in ("label", "score", "bbox", "bbox_norm"):
         objects = [{k: v for k, v in detection.items() if k != key} for detection in good["detections"]]

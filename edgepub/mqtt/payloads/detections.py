@@ -10,6 +10,8 @@ import orjson
 from pydantic import ConfigDict, Field, TypeAdapter, with_config
 from typing_extensions import TypedDict
 
+from edgepub.mqtt.payloads.iso_time import IsoTime
+
 SCHEMA = "edgepub.detections/1"
 
 Number = Annotated[float, Field(allow_inf_nan=False)]
@@ -151,6 +153,7 @@ class Detections(TypedDict):
 
     timestamp: Annotated[float, Field(allow_inf_nan=False, description="when the frame was captured, Unix seconds")]
     detections: list[Detection]
+    time: NotRequired[Annotated[IsoTime, Field(description="`timestamp` as text: ISO 8601, UTC, with milliseconds")]]
     schema: Annotated[Literal["edgepub.detections/1"], Field(description="name and version of this schema")]
     node: str
     camera: str
