@@ -5,7 +5,6 @@ from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, Field
 
-from edgepub.config.fields import check_mqtt_text
 from edgepub.config.suggestions import closest, did_you_mean
 
 PREFIX = "detections."
@@ -40,7 +39,6 @@ def check_fields(fields: Literal["all", "lean"] | list[str], include: Collection
             raise ValueError("schema says that all keys are there: remove it, or set fields to all")
         if key not in (MESSAGE_KEYS if key == field else of_objects):
             raise ValueError(f"unknown key {field!r}{_way_out(field, key, of_objects)}")
-    check_mqtt_text(",".join(fields))  # it is also sent as a property
 
 
 def _way_out(field: str, key: str, of_objects: Collection[str]) -> str:

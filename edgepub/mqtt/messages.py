@@ -20,7 +20,7 @@ class PayloadFormat(NamedTuple):
     schema: str | None = None
     """The name and version of the payload's schema; sent as the user property `schema`."""
     fields: str | None = None
-    """Which of the schema's keys it has, if not all; sent as the user property `fields`."""
+    """Which of the schema's keys it has, if not all: `lean` or `list`; sent as the user property `fields`."""
 
 
 TEXT = PayloadFormat("text/plain;charset=utf-8")

@@ -30,7 +30,7 @@ def make_format(fields: Fields) -> PayloadFormat:
     """Return what the payload is, for subscribers that speak MQTT 5."""
     if fields == "all":
         return json_format(SCHEMA)
-    return json_format(SCHEMA)._replace(fields="lean" if fields == "lean" else ",".join(fields))
+    return json_format(SCHEMA)._replace(fields="lean" if fields == "lean" else "list")
 
 
 def _select(payload: type, keys: Set[str], **replaced: Any) -> Any:  # noqa: ANN401  (types)
