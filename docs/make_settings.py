@@ -103,7 +103,7 @@ cameras:
       person: {min_score: 0.6, min_top_score: 0.75, min_area: 0.001, max_area: 0.5, min_ratio: null, max_ratio: 1}
       car: {}
     min_score: 0.5
-    publish: {mode: changes, every: 1, max_rate_hz: null, heartbeat_s: 30, adaptive: false}
+    publish: {mode: changes, every: 1, max_rate_hz: null, heartbeat_s: 30, adaptive: false, fields: all}
     tracking: true
     track_lost_s: 3
     occupancy_on_frames: 3

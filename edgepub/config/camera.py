@@ -16,6 +16,7 @@ from pydantic import (
 
 from edgepub.config.areas import Areas, Fraction, IgnoreAreas, Label, Labels, Lines, Zones, is_number
 from edgepub.config.capture import CaptureSettings
+from edgepub.config.detection_fields import Fields, check_fields
 from edgepub.config.fields import Name, Number, ReadableFile, Section, Texts
 from edgepub.config.labels import KeptLabels, MinScore
 from edgepub.config.source import Source, Webcam, WebcamNumber, find_encoded, resolve_source
@@ -65,6 +66,11 @@ class PublishSettings(Section):
     """In mode `changes`: publish the next result, changed or not, this many seconds after the last one; null: never."""
     adaptive: bool = False
     """Publish less often while the broker is slow and messages age in the queue. Changes are still published."""
+    fields: Fields = "all"
+    """Which keys the detections have. `lean`: `timestamp` and `detections`, and each of these `label`, `score`, `bbox`.
+
+    A list adds keys to these, like `[seq, detections.track_id]`. [topics.md](topics.md#fewer-keys) says what each
+    choice costs. Counts, events, the page and the other settings of `publish` use all keys in any case."""
 
     @model_validator(mode="after")
     def _check_heartbeat(self) -> Self:
@@ -293,6 +299,14 @@ class CameraSettings(Section):
             raise ValueError(f"with text_labels, the only label is {self.text_labels.label!r}: remove labels")
         if unknown := _first_unknown(self.snapshot.blur, self.kept_labels):
             raise ValueError(f"snapshot.blur: {unknown!r} is not one of the camera's labels: add it to labels")
+        return self
+
+    @model_validator(mode="after")
+    def _check_fields(self) -> Self:
+        try:
+            check_fields(self.publish.fields, self.include)
+        except ValueError as error:
+            raise ValueError(f"publish.fields: {error}") from None
         return self
 
     @model_validator(mode="after")

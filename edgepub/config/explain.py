@@ -1,6 +1,5 @@
 """Turns pydantic's errors into lines for a person: which key, why, and how to fix it."""
 
-import difflib
 import os
 from collections.abc import Iterable
 from pathlib import Path
@@ -11,6 +10,7 @@ from pydantic import BaseModel
 from pydantic_core import ErrorDetails
 
 from edgepub.config.settings import Settings
+from edgepub.config.suggestions import did_you_mean
 
 ENV_PREFIX = "EDGEPUB_"
 """The prefix of the environment variables."""
@@ -66,13 +66,6 @@ def explain(detail: ErrorDetails, root: type[BaseModel] = Settings) -> tuple[tup
     else:
         why = _PHRASES.get(kind) or _rephrase(detail["msg"])
     return key_path, why
-
-
-def did_you_mean(word: str, known: Iterable[str]) -> str:
-    """Return a question with the most similar known word, or an empty text if none is similar."""
-    by_lower = {str(name).lower(): str(name) for name in known}
-    close = difflib.get_close_matches(word.lower(), by_lower, n=1)
-    return f"; did you mean {by_lower[close[0]]!r}?" if close else ""
 
 
 def mistake_line(path: Path, key_path: tuple[str | int, ...], why: str) -> str:

@@ -113,7 +113,8 @@ class CameraWiring:
         object_counts = self._publish_first_states(name, settings, state.notes, enabled=enabled)
         gate, attention = Gate(current("max_fps"), metrics), Attention()
         carryover.viewfinder.blur = settings.snapshot.blur or ()
-        builder = DetectionsBuilder(self._identity(name), _wanted_objects(settings, current("min_score")))
+        wanted = _wanted_objects(settings, current("min_score"))
+        builder = DetectionsBuilder(self._identity(name), wanted, settings.publish.fields)
         source = make_source(
             name,
             settings.resolved_source,

@@ -319,6 +319,16 @@ WRONG = [
     ({"cameras__porch__publish": {"max_rate_hz": 0}}, "cameras.porch.publish.max_rate_hz: must be more than 0"),
     ({"cameras__porch__publish": {"heartbeat_s": 0}}, "cameras.porch.publish.heartbeat_s: must be more than 0"),
     ({"cameras__porch__publish": {"mode": "changes", "max_rate_hz": 0.01}}, "cameras.porch.publish: heartbeat_s is shorter than max_rate_hz allows: set it to 100 or more, or to null"),
+    ({"cameras__porch__publish": {"fields": "few"}}, "cameras.porch.publish.fields: must be all, lean, or a list of keys, like [seq, detections.track_id]"),
+    ({"cameras__porch__publish": {"fields": []}}, "cameras.porch.publish.fields: must be all, lean, or a list of keys, like [seq, detections.track_id]"),
+    ({"cameras__porch__publish": {"fields": ["seq", "frmae"]}}, "cameras.porch: publish.fields: unknown key 'frmae'; did you mean 'frame'?"),
+    ({"cameras__porch__publish": {"fields": ["track_id"]}}, "cameras.porch: publish.fields: unknown key 'track_id'; did you mean 'detections.track_id'?"),
+    ({"cameras__porch__publish": {"fields": ["timing_ms.inference"]}}, "cameras.porch: publish.fields: unknown key 'timing_ms.inference'; did you mean 'timing_ms'?"),
+    ({"cameras__porch__publish": {"fields": ["detections.speed_kmh"]}}, "cameras.porch: publish.fields: unknown key 'detections.speed_kmh'; add a key that only the model gives to include, too"),
+    ({"cameras__porch__include": ["lane"], "cameras__porch__publish": {"fields": ["lane"]}}, "cameras.porch: publish.fields: unknown key 'lane'; did you mean 'detections.lane'?"),
+    ({"cameras__porch__publish": {"fields": ["detections.trackid"]}}, "cameras.porch: publish.fields: unknown key 'detections.trackid'; did you mean 'detections.track_id'?"),
+    ({"cameras__porch__publish": {"fields": ["everything"]}}, "cameras.porch: publish.fields: unknown key 'everything'; name keys of the payload, like seq or detections.track_id"),
+    ({"cameras__porch__publish": {"fields": ["schema"]}}, "cameras.porch: publish.fields: schema says that all keys are there: remove it, or set fields to all"),
     ({"cameras__porch__tracking": "maybe"}, "cameras.porch.tracking: must be true or false"),
     ({"cameras__porch__track_lost_s": -1}, "cameras.porch.track_lost_s: must be at least 0"),
     ({"cameras__porch__occupancy_on_frames": 0}, "cameras.porch.occupancy_on_frames: must be at least 1"),
@@ -656,14 +666,20 @@ def test_the_environment_overrides_the_file(tmp_path, monkeypatch):
     monkeypatch.setenv("EDGEPUB_CAMERAS__PORCH__LABELS", '["person", "car"]')
     monkeypatch.setenv("EDGEPUB_CAMERAS__PORCH__MAX_FPS", "7.5")
     monkeypatch.setenv("EDGEPUB_CAMERAS__PORCH__PUBLISH__MODE", "changes")
+    monkeypatch.setenv("EDGEPUB_CAMERAS__PORCH__PUBLISH__FIELDS", "lean")
     monkeypatch.setenv("EDGEPUB_STATS__INTERVAL_S", "60")
     monkeypatch.setenv("EDGEPUB_CAMERAS__YARD__SOURCE", "0")
     monkeypatch.setenv("EDGEPUB_CAMERAS__YARD__MODEL", "coco")
+    monkeypatch.setenv("EDGEPUB_CAMERAS__YARD__PUBLISH__FIELDS", '["seq", "detections.zones"]')
     settings = load(tmp_path, GOOD)
     assert (settings.node, settings.mqtt.url) == ("attic", "mqtt://10.0.0.9")
     assert settings.cameras["porch"].min_score == 0.7
     assert settings.cameras["porch"].kept_labels == ["person", "car"]
     assert (settings.cameras["porch"].max_fps, settings.cameras["porch"].publish.mode) == (7.5, "changes")
+    assert [settings.cameras[name].publish.fields for name in ("porch", "yard")] == [
+        "lean",
+        ["seq", "detections.zones"],
+    ]
     assert settings.stats.interval_s == 60
     assert settings.cameras["yard"].resolved_source == Webcam(Path("/dev/video0"))
 
