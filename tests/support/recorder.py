@@ -34,12 +34,18 @@ class Recording:
 
     def values(self, topic):
         """Return all values of a topic: whole numbers, else text."""
-        texts = [payload.decode() for name, payload in self._messages if name == topic]
-        return [int(text) if text.isdecimal() else text for text in texts]
+        return [value for name, value in self.states() if name == topic]
 
-    def topics(self):
-        """Return the topics that have messages."""
-        return dict.fromkeys(name for name, _ in self._messages)
+    def states(self):
+        """Yield the topic and the value of each message that is a value, in order."""
+        for name, payload in self._messages:
+            if not payload.startswith(b"{"):
+                text = payload.decode(errors="replace")
+                yield name, int(text) if text.isdecimal() else text
+
+    def last_values(self):
+        """Return the last value of each topic that has values."""
+        return dict(self.states())
 
     def _parsed(self, topic):
         return [json.loads(payload) for name, payload in self._messages if name == topic]
@@ -56,13 +62,21 @@ class Recording:
     def visits(self):
         return self._parsed("visits")
 
-    @property
-    def story(self):
-        """The events in short: each as its type and frame, and its zone, or the direction in which it crossed."""
-        return [
-            (event["event_type"], event["frame"], *filter(None, (event.get("zone"), event.get("direction"))))
-            for event in self.events
-        ]
+    def stories(self, fps):
+        """Return the events of each visit in short, in the order of their first events.
+
+        Args:
+            fps: frames per second of the film.
+
+        Returns:
+            For each visit its events: the type, the second of the film, and the zone or the direction, if it has one.
+
+        """
+        stories = {}
+        for event in self.events:
+            more = [event[key] for key in ("zone", "direction") if key in event]
+            stories.setdefault(event["visit_id"], []).append((event["event_type"], event["frame"] / fps, *more))
+        return list(stories.values())
 
     def seen(self, label):
         """Return how many objects with this label are in each frame."""
