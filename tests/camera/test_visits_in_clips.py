@@ -96,7 +96,7 @@ def test_a_person_passes_while_it_becomes_dark(record):
         [
             ("appeared", 3.4),
             ("zone_entered", 3.4, "left"),
-            ("line_crossed", 4.5, "left"),
+            ("line_crossed", 4.5, "right"),
             ("zone_left", 4.5, "left"),
             ("left", 6.2),
         ],
@@ -108,7 +108,7 @@ def test_a_person_passes_while_it_becomes_dark(record):
     (visit,) = recording.visits
     assert visit["duration_s"] == pytest.approx(3.6, abs=0.6)
     assert visit["zones"] == {"left": pytest.approx(1.7, abs=0.5)}
-    assert [(line["line"], line["direction"]) for line in visit["lines"]] == [("middle", "left")]
+    assert [(line["line"], line["direction"]) for line in visit["lines"]] == [("middle", "right")]
     assert visit["stationary_s"] == 0
     x = [point[1] for point in visit["path"]]
     assert x == sorted(x)
@@ -140,6 +140,13 @@ def test_a_person_comes_back(record):
     assert recording.values("objects/person") == [0, 1, 0, 1, 0]
 
 
+def test_a_person_who_comes_nearer_has_not_stopped(record):
+    clip = Clip(astronaut().at(0.5, 0.75, height=0.35).away(1).walk(0.5, 6, y=1.0, height=0.9).away(4), fps=FPS)
+    recording = record(clip)
+    check_stories(recording, FPS, [("appeared", 1.8), ("left", 7)])
+    assert recording.visits[0]["stationary_s"] == 0
+
+
 def test_two_people_cross(record):
     clip = Clip(admiral().away(1).walk(-0.25, 6).away(4), astronaut().away(1.4).walk(1.2, 6), fps=FPS)
     recording = record(clip, lines=MIDDLE)
@@ -147,8 +154,8 @@ def test_two_people_cross(record):
     check_stories(
         recording,
         FPS,
-        [("appeared", 2.5), ("line_crossed", 4.1, "right"), ("left", 6.5)],
-        [("appeared", 2.7), ("line_crossed", 4.5, "left"), ("left", 6.8)],
+        [("appeared", 2.5), ("line_crossed", 4.3, "left"), ("left", 6.5)],
+        [("appeared", 2.7), ("line_crossed", 4.5, "right"), ("left", 6.8)],
     )
     assert recording.values("objects/person") == [0, 1, 2, 1, 0]
     assert recording.values("objects/person/active") == [0, 1, 2, 1, 0]

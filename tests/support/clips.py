@@ -42,9 +42,9 @@ class Actor:
         self.places += [None] * round(seconds * self._fps)
         return self
 
-    def at(self, x, y=1.0):
-        """Be at another place from now on, without a way there."""
-        self._place = self._place._replace(x=x, y=y)
+    def at(self, x, y=1.0, height=None):
+        """Be at another place from now on, without a way there; or as high as this, if it is not as high as usual."""
+        self._place = _Place(x, y, self._place.height if height is None else height)
         return self
 
     def stay(self, seconds):

@@ -105,7 +105,7 @@ class Recorder:
         self._pool.shutdown()
 
 
-class _Tape(Outbox):
+class Tape(Outbox):
     """An outbox that keeps all messages as they come."""
 
     def __init__(self):
@@ -128,7 +128,7 @@ def _record(configuration):
     prepare_environment()
     settings = Settings.model_validate(configuration)
     in_force = InForce(EffectiveSettings(settings, Path(), {}, Path(), settings))
-    tape = _Tape()
+    tape = Tape()
     wiring = CameraWiring(
         in_force,
         "boot",
