@@ -176,3 +176,23 @@ def test_only_those_who_enter_the_driveway_have_events(record):
     assert recording.values("objects/person") == [0, 1, 0, 1, 0]
     (visit,) = recording.visits
     assert visit["label"] == "person"
+
+
+def test_what_is_in_an_ignore_area_does_not_exist(record):
+    """Who walks into it has left; who stands there never appeared."""
+    fps = 5
+    flag = {"polygon": [[0.5, 0], [1, 0], [1, 0.5], [0.5, 0.5]]}
+    statue = Actor(None, 0.3, fps).at(0.75, 0.4).stay(2 * MIN)
+    enters = Actor(None, 0.3, fps).at(-0.1, 0.46).away(5).walk(0.8, 9).stay(60)
+    passes = walker(fps).away(80).walk(1.1, 12)
+    things = [Thing(statue, "car", 0.2), Thing(enters, "person", 0.12), Thing(passes, "person", 0.12)]
+    recording = record(things, fps, ignore={"flag": flag})
+    check_stories(
+        recording,
+        fps,
+        ("person", ("appeared", 6.5), ("left", 11)),
+        ("person", ("appeared", 81.5), ("left", 91)),
+        within_s=1,
+    )
+    assert recording.values("objects/car") == [0]
+    assert recording.values("objects/all") == [0, 1, 0, 1, 0]

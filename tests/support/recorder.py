@@ -137,7 +137,7 @@ def _record(configuration):
         Store(None),
         Status(settings.cameras),
         MetricsByCamera(),
-        lambda: [],
+        list,
         lambda: None,
         lambda: None,
     )

@@ -7,7 +7,8 @@ import random
 
 import pytest
 
-from tests.support.clips import Actor
+from tests.support import cutouts, zoo
+from tests.support.clips import Actor, Clip
 from tests.support.detector import Thing, detect
 from tests.support.recorder import Recording
 from tests.support.visits import check_whole
@@ -55,7 +56,13 @@ class Site:
         """Start a daemon with a film of these things."""
         self._films += 1
         film = self._studio.video(detect(things, FPS, self._films), f"{self._films}.avi", FPS)
-        return self._run_daemon(self._studio.settings(self._broker.url, film, **QUICK, **camera))
+        return self.play(film, self._studio.model(), **camera)
+
+    def play(self, film, model, **camera):
+        """Start a daemon with this film and model."""
+        settings = self._studio.settings(self._broker.url, film, **QUICK | camera)
+        settings["models"]["echo"] = model
+        return self._run_daemon(settings)
 
     @property
     def recording(self):
@@ -161,6 +168,28 @@ def test_a_disabled_camera_counts_nothing_and_keeps_what_is_parked(site):
     assert site.events("car") == ["appeared", "stopped"]
     assert site.reader.last(f"{CAM}objects/car/active") == b"0"
     assert daemon.terminate() == 0
+
+
+@pytest.mark.slow
+def test_a_real_person_who_stands_is_the_same_after_a_restart(site, tmp_path):
+    model = zoo.settings(zoo.make(tmp_path / "faces", "face"), "face")
+
+    def play(name, actor):
+        film = Clip(actor, fps=FPS).film(tmp_path / f"{name}.mp4")
+        return site.play(film, model, labels=["face"], min_score=0.7)
+
+    def admiral():
+        return Actor(cutouts.person("grace_hopper"), 0.9, FPS)
+
+    daemon = play("comes", admiral().at(1.3).walk(0.4, 2).stay(30))
+    site.wait_for("face", "appeared", "stopped")
+    assert daemon.terminate() == 0
+    site.wait_for_value("status", "offline")
+    daemon = play("goes", admiral().at(0.4).stay(4).walk(-0.3, 2).away(1.5))
+    assert daemon.wait() == 0
+    site.wait_for("face", "appeared", "stopped", "moved", "left")
+    check_whole(site.recording, in_order=False)
+    assert site.recording.values("objects/face")[-3:] == [0, 1, 0]
 
 
 @pytest.mark.slow
