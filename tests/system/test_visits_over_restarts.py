@@ -1,6 +1,6 @@
 """Visits of a daemon that is stopped, killed and disabled: those who walk have left, what is parked stays.
 
-Each film is played in real time. `CAR` is parked in all of them but the last ones.
+Each film is played in real time; in the last one of a test, what is parked drives off.
 """
 
 import random
