@@ -1,19 +1,21 @@
-"""Object counts as states: a count and an occupancy for each label, for the camera and each of its zones."""
+"""Object counts as states: for each label and all of them together, for the camera and each of its zones."""
 
 import logging
-from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable
 
+from edgepub.camera.analysis.tally import Tallies, Tally, add_tallies
 from edgepub.camera.counted_labels import CountedLabels
 from edgepub.config.camera import CameraSettings
-from edgepub.mqtt.label_levels import topic_level
+from edgepub.mqtt import topics as topic_tree
+from edgepub.mqtt.label_levels import ALL, topic_level
 from edgepub.mqtt.messages import announcement_message, state_message
 from edgepub.mqtt.outbox.outbox import Outbox
-from edgepub.mqtt.retained import Place, place_filter
-from edgepub.mqtt.topics import OCCUPANCY_SUFFIX, Topics
+from edgepub.mqtt.retained import Place, count_suffixes, place_filter
+from edgepub.mqtt.topics import Topics
 from edgepub.telemetry.logs import camera_logger
 
 _MAX_CLEARING = 1000
+_NONE = Tally()
 _log = logging.getLogger(__name__)
 
 
@@ -47,14 +49,15 @@ class ObjectCounts:
         self._topics = topics
         self._outbox = outbox
         self._on_change = on_change
-        levels = [place.level for place in retained]
+        levels = [place.level for place in retained if place.level != ALL]
         notes = {} if notes is None else notes
         log = camera_logger(_log, camera)
         self._labels = CountedLabels(settings.all_labels, levels, log, notes, self._can_clear)
         self._counted = settings.labels_by_zone
-        self._published: dict[Place, int] = {}
+        self._suffixes = {zone: count_suffixes(settings, zone) for zone in self._counted}
+        self._published: dict[Place, Tally] = {}
         for place in retained:
-            self._publish(place, 0)
+            self._publish(place, _NONE)
         self._publish_named()
 
     def set_areas(self, settings: CameraSettings) -> None:
@@ -67,44 +70,53 @@ class ObjectCounts:
 
         """
         self._counted = settings.labels_by_zone
+        before, self._suffixes = self._suffixes, {zone: count_suffixes(settings, zone) for zone in self._counted}
         is_counted = place_filter(settings)
-        self._published = {place: count for place, count in self._published.items() if is_counted(place)}
-        self._clear(self._labels.set_named(settings.all_labels, [place.level for place in self._published]))
+        self._published = {
+            place: tally
+            for place, tally in self._published.items()
+            if is_counted(place) and self._suffixes[place.zone] == before[place.zone]
+        }
+        levels = [place.level for place in self._published if place.level != ALL]
+        self._clear(self._labels.set_named(settings.all_labels, levels))
         self._publish_named()
 
-    def update(self, counts: Mapping[tuple[str | None, str], int]) -> None:
+    def update(self, counts: Tallies) -> None:
         """Publish the counts that have changed.
 
         Args:
-            counts: by zone (None: in the whole frame) and label; 0 for those that are missing.
+            counts: by zone (None: in the whole frame) and label; none for those that are missing.
 
         """
-        replaced = self._labels.update(label for (_, label), count in counts.items() if count)
+        replaced = self._labels.update(label for (_, label), tally in counts.items() if tally.total)
         self._clear(replaced)
-        now: Counter[Place] = Counter()
-        for (zone, label), count in counts.items():
-            if (place := Place(zone, topic_level(label))).level in self._labels:
-                now[place] += count
+        now: dict[Place, Tally] = {}
+        for (zone, label), tally in counts.items():
+            level = topic_level(label)
+            for place in (Place(zone, ALL), *([Place(zone, level)] if level in self._labels else ())):
+                now[place] = add_tallies(now.get(place, _NONE), tally)
         new = now.keys() - self._published.keys()
         for place in [*self._published, *new]:
-            if now[place] != self._published.get(place):
-                self._publish(place, now[place])
+            if (tally := now.get(place, _NONE)) != self._published.get(place):
+                self._publish(place, tally)
         if new or replaced:
             self._on_change()
 
     def _publish_named(self) -> None:
-        """Publish 0 for all labels that the settings name and that have no count yet."""
+        """Publish 0 for all labels together, and for those that the settings name and that have no count yet."""
         named = {Place(zone, topic_level(label)) for zone, labels in self._counted.items() for label in labels or []}
+        named.update(Place(zone, ALL) for zone in self._counted)
         for place in sorted(named - self._published.keys(), key=lambda place: (place.zone or "", place.level)):
-            self._publish(place, 0)
+            self._publish(place, _NONE)
 
-    def _publish(self, place: Place, count: int) -> None:
+    def _publish(self, place: Place, tally: Tally) -> None:
         topic = self._topics.object_count(self._camera, *place)
         before = self._published.get(place)
-        self._published[place] = count
-        self._outbox.put(state_message(topic, str(count)))
-        if before is None or bool(before) != bool(count):
-            self._outbox.put(state_message(topic + OCCUPANCY_SUFFIX, "ON" if count else "OFF"))
+        self._published[place] = tally
+        for suffix in self._suffixes[place.zone]:
+            value = _state(tally, suffix)
+            if before is None or value != _state(before, suffix):
+                self._outbox.put(state_message(topic + suffix, value))
 
     def _can_clear(self) -> bool:
         """Return whether few topics wait to be cleared: without the broker their number would grow with each label."""
@@ -116,5 +128,17 @@ class ObjectCounts:
         for place in [place for place in self._published if place.level in gone]:
             del self._published[place]
             topic = self._topics.object_count(self._camera, *place)
-            self._outbox.put(announcement_message(topic, b""))
-            self._outbox.put(announcement_message(topic + OCCUPANCY_SUFFIX, b""))
+            for suffix in self._suffixes[place.zone]:
+                self._outbox.put(announcement_message(topic + suffix, b""))
+
+
+def _state(tally: Tally, suffix: str) -> str:
+    """Return the payload of one of a count's topics."""
+    match suffix:
+        case topic_tree.OCCUPANCY_SUFFIX:
+            return "ON" if tally.total else "OFF"
+        case topic_tree.ACTIVE_SUFFIX:
+            return str(tally.active)
+        case topic_tree.LOITERING_SUFFIX:
+            return "ON" if tally.loitering else "OFF"
+    return str(tally.total)

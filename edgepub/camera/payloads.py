@@ -1,14 +1,16 @@
-"""Builds payloads from a model's results and from the events of its objects."""
+"""Builds payloads from a model's results, and from the events and visits of its objects."""
 
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from typing import Any
 
 from edgepub.camera.analysis.rules import Occurrence
+from edgepub.camera.analysis.visits import EndedVisit
 from edgepub.camera.frames import Result
 from edgepub.camera.results.objects import Objects, Wanted, read_objects
 from edgepub.core.errors import InvalidResultError
 from edgepub.core.uuid7 import uuid7
-from edgepub.mqtt.payloads import detections, event
+from edgepub.mqtt.payloads import detections, event, visit
 from edgepub.mqtt.payloads.schema import validate
 
 
@@ -95,6 +97,8 @@ def build_event(occurrence: Occurrence, snapshot: int | None, identity: Mapping[
         "value": known.get("label", known.get("value")),
         "dwell_s": None if occurrence.dwell_s is None else round(occurrence.dwell_s, 3),
         "snapshot": snapshot,
+        "visit_id": occurrence.visit_id,
+        "stationary": detection.get("stationary"),
     }
     return validate(
         event.VALIDATOR,
@@ -105,6 +109,7 @@ def build_event(occurrence: Occurrence, snapshot: int | None, identity: Mapping[
             "timestamp": moment.timestamp,
             "label": detection["label"],
             "track_id": detection["track_id"],
+            "time": iso_time(moment.timestamp),
             **{key: value for key, value in optional.items() if value is not None},
             "score": known.get("score", detection["score"]),
             "bbox": detection["bbox"],
@@ -116,3 +121,54 @@ def build_event(occurrence: Occurrence, snapshot: int | None, identity: Mapping[
             **identity,
         },
     )
+
+
+def build_visit(ended: EndedVisit, identity: Mapping[str, str]) -> visit.Visit:
+    """Build the validated payload of a visit that is over; its `seq` is 1 until it is encoded.
+
+    Args:
+        ended: the visit.
+        identity: the `node`, the `camera` and the `boot_id`.
+
+    Raises:
+        InvalidResultError: a value does not fit into JSON or the schema.
+
+    """
+    stay, last = ended.visit, ended.last.moment
+    moment, best = stay.best
+    attributes = {"attributes": stay.attributes} if stay.attributes else {}
+    return validate(
+        visit.VALIDATOR,
+        {
+            "visit_id": stay.visit_id,
+            "seq": 1,
+            "timestamp": last.timestamp,
+            "time": iso_time(last.timestamp),
+            "label": stay.key[0],
+            "track_id": stay.key[1],
+            "began": stay.began,
+            "ended": last.timestamp,
+            "duration_s": round(ended.duration_s, 3),
+            "stationary_s": round(stay.stationary_s, 3),
+            "best": {
+                "frame": moment.frame,
+                "timestamp": moment.timestamp,
+                "score": best["score"],
+                "bbox": best["bbox"],
+                "bbox_norm": best["bbox_norm"],
+                "width": moment.width,
+                "height": moment.height,
+            },
+            "zones": {name: round(seconds, 3) for name, seconds in stay.zones.items()},
+            "lines": [crossing._asdict() for crossing in stay.crossings],
+            "path": [(round(at_s, 2), round(x, 4), round(y, 4)) for at_s, x, y in stay.path.points()],
+            **attributes,
+            "schema": visit.SCHEMA,
+            **identity,
+        },
+    )
+
+
+def iso_time(timestamp: float) -> str:
+    """Return Unix seconds as text, in UTC (ISO 8601)."""
+    return datetime.fromtimestamp(timestamp, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

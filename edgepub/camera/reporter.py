@@ -2,16 +2,16 @@
 
 import logging
 import time
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Sequence
 from typing import Any
 
 from edgepub.camera.analysis.analysis import Analysis, Findings
-from edgepub.camera.analysis.rules import Occurrence
+from edgepub.camera.analysis.saved_visits import SavedVisit
 from edgepub.camera.attention import Attention
-from edgepub.camera.attribute_topics import AttributeTopics
 from edgepub.camera.counts import ObjectCounts
+from edgepub.camera.event_publisher import EventPublisher
 from edgepub.camera.frames import Result
-from edgepub.camera.payloads import DetectionsBuilder, build_event
+from edgepub.camera.payloads import DetectionsBuilder
 from edgepub.camera.results.budget import MAX_BYTES, MAX_OBJECTS, MAX_PIXELS, MAX_POINTS
 from edgepub.camera.sampler import Sampler
 from edgepub.camera.snapshots import Snapshots
@@ -19,9 +19,8 @@ from edgepub.camera.validity import Validity
 from edgepub.camera.viewfinder import Viewfinder
 from edgepub.config.camera import CameraSettings
 from edgepub.core.errors import InvalidResultError
-from edgepub.mqtt.messages import DetectionsReceipt, event_message, json_format, state_message, stream_message
+from edgepub.mqtt.messages import DetectionsReceipt, json_format, state_message, stream_message
 from edgepub.mqtt.outbox.outbox import Outbox
-from edgepub.mqtt.payloads import event
 from edgepub.mqtt.payloads.detections import SCHEMA, Detections, encode
 from edgepub.mqtt.topics import Topics
 from edgepub.telemetry.logs import camera_logger
@@ -29,7 +28,7 @@ from edgepub.telemetry.metrics import CameraMetrics
 from edgepub.telemetry.status import CameraStatus
 
 _log = logging.getLogger(__name__)
-_DETECTIONS, _EVENT = json_format(SCHEMA), json_format(event.SCHEMA)
+_DETECTIONS = json_format(SCHEMA)
 _MAX_NAMED_KEYS = 100
 _Sample = tuple[Result, list[dict[str, Any]]]
 
@@ -41,28 +40,30 @@ class Reporter:
     detections.
 
     Args:
-        identity: the `node`, the `camera` and the `boot_id`.
+        camera: the camera's name.
         topics: the node's topics.
         builder: makes the detections' payloads.
-        analysis: finds objects' events and counts.
+        analysis: finds objects' events, visits and counts.
+        events: publishes the events and visits.
         object_counts: publishes the counts.
         snapshots: has snapshots made.
-        viewfinder: shows frames and events on the pages.
+        viewfinder: shows frames on the pages.
         sampler: decides which results are published.
         outbox: takes the messages.
         metrics: the camera's metrics.
         validity: decides when invalid results are the camera's problem.
         attention: is told when something was found.
-        attribute_topics: decides which attributes have topics.
+        save_visits: takes the visits that are not over, whenever something has changed.
 
     """
 
     def __init__(
         self,
-        identity: Mapping[str, str],
+        camera: str,
         topics: Topics,
         builder: DetectionsBuilder,
         analysis: Analysis,
+        events: EventPublisher,
         object_counts: ObjectCounts,
         snapshots: Snapshots,
         viewfinder: Viewfinder,
@@ -71,17 +72,14 @@ class Reporter:
         metrics: CameraMetrics,
         validity: Validity,
         attention: Attention,
-        attribute_topics: AttributeTopics,
+        save_visits: Callable[[Sequence[SavedVisit]], None] = lambda _visits: None,
     ) -> None:
-        camera = self._camera = identity["camera"]
-        self._topics = topics
-        self._identity = identity
         self._log = camera_logger(_log, camera)
         self._detections_topic = topics.detections(camera)
-        self._events_topic = topics.events(camera)
         self._status_topic = topics.camera_status(camera)
         self._builder = builder
         self._analysis = analysis
+        self._events = events
         self._object_counts = object_counts
         self._snapshots = snapshots
         self._viewfinder = viewfinder
@@ -90,7 +88,7 @@ class Reporter:
         self._metrics = metrics
         self._validity = validity
         self._attention = attention
-        self._attribute_topics = attribute_topics
+        self._save_visits = save_visits
         self._named: set[str] = set()  # keys of results that are not published
 
     def report(self, result: Result) -> str | None:
@@ -112,6 +110,11 @@ class Reporter:
             self._lose()
             self._publish_findings(self._analysis.reset())
         return self._validity.update(fault, result.ended_s)
+
+    def restore(self, visits: Sequence[SavedVisit]) -> None:
+        """Continue with the visits of an earlier run; publish that those of objects that may have moved are over."""
+        if visits:
+            self._publish_findings(self._analysis.restore(visits))
 
     def set_areas(self, settings: CameraSettings) -> None:
         """Use other zones and lines from the next result on, and publish now what that changes.
@@ -195,25 +198,13 @@ class Reporter:
             self._publish(*sample)
 
     def _publish_findings(self, findings: Findings) -> None:
-        for occurrence in findings.occurrences:
-            self._publish_event(occurrence)
+        self._events.publish(findings.occurrences, findings.visits, self._snapshots.frame_of)
         if findings.counts is not None:
             self._object_counts.update(findings.counts)
         if findings.gone:
             self._snapshots.forget(findings.gone)
-
-    def _publish_event(self, occurrence: Occurrence) -> None:
-        try:
-            payload = build_event(occurrence, self._snapshots.frame_of(occurrence.key), self._identity)
-        except InvalidResultError as error:
-            self._drop(occurrence.sighting.moment.frame, error)
-            return
-        if payload["event_type"] == "recognized":
-            message = state_message(self._topics.attribute(self._camera, payload["attribute"]), str(payload["value"]))
-            self._attribute_topics.publish(payload["attribute"], lambda: self._outbox.put(message))
-        topic = self._events_topic
-        self._outbox.put_numbered(topic, lambda seq: event_message(topic, event.encode(payload, seq), _EVENT))
-        self._viewfinder.add_event({name: value for name, value in payload.items() if name != "seq"})
+        if findings.are_visits_new:
+            self._save_visits(self._analysis.save())
 
     def _publish(self, result: Result, objects: list[dict[str, Any]]) -> None:
         seq = self._metrics.next_seq()

@@ -5,7 +5,7 @@ from typing import Any
 from pydantic import TypeAdapter
 
 from edgepub.config.settings import Settings
-from edgepub.mqtt.payloads import detections, event, info, schema, stats
+from edgepub.mqtt.payloads import detections, event, info, schema, stats, visit
 
 _VALIDATORS: dict[str, TypeAdapter[Any]] = {
     "config": TypeAdapter(Settings),
@@ -13,6 +13,7 @@ _VALIDATORS: dict[str, TypeAdapter[Any]] = {
     "event": event.VALIDATOR,
     "info": info.VALIDATOR,
     "stats": stats.VALIDATOR,
+    "visit": visit.VALIDATOR,
 }
 
 

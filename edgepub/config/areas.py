@@ -5,7 +5,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import BeforeValidator, Field, model_validator
 
-from edgepub.config.fields import Name, Section
+from edgepub.config.fields import Name, Number, Section
 
 
 def is_number(value: object) -> bool:
@@ -50,6 +50,8 @@ class ZoneSettings(Section):
     """Use only objects with one of these labels; null: all labels of the camera."""
     anchor: Anchor = "bottom_center"
     """The point of an object's box that is its position. Objects stand on the ground at the bottom of their box."""
+    loitering_s: Annotated[float, Field(gt=0, le=86_400), Number] | None = None
+    """Seconds in the zone after which an object loiters: an event while it is still there, and a state; null: never."""
 
     @model_validator(mode="after")
     def _check_polygon(self) -> Self:

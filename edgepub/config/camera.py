@@ -83,6 +83,15 @@ class TextLabelSettings(Section):
     """The label of all objects, for counts, events and topics, for example `plate`."""
 
 
+class EventSettings(Section):
+    """Which objects have events and visits."""
+
+    zones: Annotated[list[Name], Field(min_length=1)] | None = None
+    """Names of zones: only objects that were in one of them have events and visits, from then on; null: all objects.
+
+    Counts are not affected."""
+
+
 class SnapshotSettings(Section):
     """Snapshots: a JPEG when an object appears, and again when a better view of it is available."""
 
@@ -164,10 +173,16 @@ class CameraSettings(Section):
     """Seconds without a detection before an object stops counting and its `left` event is sent.
 
     The object must also be missing in `occupancy_on_frames` frames."""
+    stationary_s: Annotated[float, Field(ge=1, le=3600), Number] | None = 10
+    """Seconds without moving after which an object is stationary; null: off.
+
+    A stationary object does not count as active. If it is hidden for a while, or edgepub restarts, its visit goes on.
+    An object has not moved while its box overlaps where it was. Needs `tracking`."""
     zones: Zones = Field(default_factory=dict)
     """Zones by name. Objects in a zone are also counted separately."""
     lines: Lines = Field(default_factory=dict)
     """Lines by name. Each crossing is an event."""
+    events: EventSettings = EventSettings()
     snapshot: SnapshotSettings = SnapshotSettings()
 
     @field_validator("source", mode="before", json_schema_input_type=str | WebcamNumber | Texts)
@@ -220,6 +235,16 @@ class CameraSettings(Section):
         return {None: kept, **{name: zone.labels or kept for name, zone in self.zones.items()}}
 
     @property
+    def min_top_scores(self) -> dict[str, float]:
+        """The score that an object must reach once before it counts, by label."""
+        return {}
+
+    @property
+    def finds_stationary(self) -> bool:
+        """Whether objects that do not move are told from others."""
+        return self.tracking and self.stationary_s is not None
+
+    @property
     def areas(self) -> Areas:
         """The zones and lines of the camera."""
         return Areas(zones=self.zones, lines=self.lines)
@@ -260,6 +285,8 @@ class CameraSettings(Section):
     def _check_areas(self, areas: Areas) -> None:
         if areas.lines and not self.tracking:
             raise ValueError("lines need tracking: set it to true, or remove lines")
+        if unknown := _first_unknown(self.events.zones, areas.zones):
+            raise ValueError(f"events.zones: {unknown!r} is not one of the camera's zones")
         for key, named in (("zones", areas.zones), ("lines", areas.lines)):
             for name, area in named.items():
                 if unknown := _first_unknown(area.labels, self.kept_labels):

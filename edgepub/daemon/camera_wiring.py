@@ -11,6 +11,7 @@ from edgepub.camera.attention import Attention
 from edgepub.camera.attribute_topics import AttributeTopics
 from edgepub.camera.controls import Controls, read_setting
 from edgepub.camera.counts import ObjectCounts
+from edgepub.camera.event_publisher import EventPublisher
 from edgepub.camera.failover import Failover
 from edgepub.camera.payloads import DetectionsBuilder
 from edgepub.camera.reporter import Reporter
@@ -23,6 +24,7 @@ from edgepub.camera.sources.gate import Gate
 from edgepub.camera.supervisor import CameraSupervisor
 from edgepub.camera.validity import Validity
 from edgepub.camera.viewfinder import Viewfinder
+from edgepub.camera.visit_store import VisitStore
 from edgepub.config.camera import CameraSettings
 from edgepub.config.effective import InForce
 from edgepub.core.fair_lock import FairLock
@@ -56,6 +58,7 @@ class CameraWiring:
         topics: the node's topics.
         outbox: takes the messages.
         store: keeps the settings that were set by command.
+        visit_store: keeps the visits that are not over.
         status: the node's status; each camera has its state there.
         metrics: the metrics of all cameras.
         retained_topics: returns the topics where a state is retained, the longest unchanged first.
@@ -71,6 +74,7 @@ class CameraWiring:
         topics: Topics,
         outbox: Outbox,
         store: Store,
+        visit_store: VisitStore,
         status: Status,
         metrics: MetricsByCamera,
         retained_topics: Callable[[], Sequence[str]],
@@ -87,6 +91,7 @@ class CameraWiring:
         self._topics = topics
         self._outbox = outbox
         self._store = store
+        self._visit_store = visit_store
         self._status = status
         self._retained_topics = retained_topics
         self._on_new_state = on_new_state
@@ -107,20 +112,25 @@ class CameraWiring:
         gate, attention = Gate(current("max_fps"), metrics), Attention()
         carryover.viewfinder.blur = settings.snapshot.blur or ()
         builder = DetectionsBuilder(self._identity(name), _wanted_objects(settings, current("min_score")))
+        source = make_source(
+            name,
+            settings.resolved_source,
+            gate,
+            loop=settings.loop,
+            realtime=settings.realtime,
+            attention=attention,
+            stall_timeout_s=settings.stall_timeout_s,
+            capture=settings.capture,
+            metrics=metrics,
+            notes=state.notes,
+        )
+        reporter = self._build_reporter(
+            name, settings, carryover, builder, object_counts, attention, keeps_visits=source.live
+        )
+        reporter.restore(self._visit_store.visits(name))
         supervisor = self._supervisors[name] = CameraSupervisor(
             name,
-            make_source(
-                name,
-                settings.resolved_source,
-                gate,
-                loop=settings.loop,
-                realtime=settings.realtime,
-                attention=attention,
-                stall_timeout_s=settings.stall_timeout_s,
-                capture=settings.capture,
-                metrics=metrics,
-                notes=state.notes,
-            ),
+            source,
             model_loader(
                 name,
                 self._in_force,
@@ -131,7 +141,7 @@ class CameraWiring:
                 self._on_new_server,
             ),
             Failover(detector_hosts(self._in_force.settings, settings)),
-            self._build_reporter(name, settings, carryover, builder, object_counts, attention),
+            reporter,
             self.turns,
             metrics,
             state,
@@ -179,14 +189,24 @@ class CameraWiring:
         builder: DetectionsBuilder,
         object_counts: ObjectCounts,
         attention: Attention,
+        *,
+        keeps_visits: bool,
     ) -> Reporter:
         identity, metrics = self._identity(name), self.metrics.of(name)
         publish_snapshot = self._snapshot_publisher(name)
         return Reporter(
-            identity,
+            name,
             self._topics,
             builder,
-            Analysis(settings, carryover.track_ids),
+            Analysis(settings, carryover.track_ids, keeps_visits=keeps_visits),
+            EventPublisher(
+                identity,
+                self._topics,
+                self._outbox,
+                metrics,
+                carryover.viewfinder,
+                self._attribute_topics(name, settings),
+            ),
             object_counts,
             Snapshots(identity, settings.snapshot, self.snapshot_thread, publish_snapshot, metrics),
             carryover.viewfinder,
@@ -195,7 +215,7 @@ class CameraWiring:
             metrics,
             Validity(settings.stall_timeout_s),
             attention,
-            self._attribute_topics(name, settings),
+            functools.partial(self._visit_store.save, name),
         )
 
     def _attribute_topics(self, name: str, settings: CameraSettings) -> AttributeTopics:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
 from edgepub.camera.supervisor import CameraSupervisor
+from edgepub.camera.visit_store import VisitStore
 from edgepub.config.effective import EffectiveSettings, InForce
 from edgepub.core.identity import Identity
 from edgepub.core.threads import call_in_loop
@@ -26,7 +27,8 @@ from edgepub.http.context import HttpContext
 from edgepub.http.server import HttpServer
 from edgepub.mqtt import connection, retained
 from edgepub.mqtt.commands import SETTINGS, CommandHandler
-from edgepub.mqtt.messages import EventReceipt, OnDone, Received, json_format, state_message
+from edgepub.mqtt.durable_receipts import durable_receipt
+from edgepub.mqtt.messages import OnDone, Received, json_format, state_message
 from edgepub.mqtt.name_claim import NameClaim
 from edgepub.mqtt.outbox.checkpoint import Checkpoint
 from edgepub.mqtt.outbox.durable import DurableLane
@@ -39,7 +41,7 @@ from edgepub.mqtt.publisher import Publisher
 from edgepub.mqtt.session import Session
 from edgepub.mqtt.store import Store
 from edgepub.mqtt.subscriptions import Subscriptions
-from edgepub.mqtt.topics import Topics, camera_of_events, find_nodes
+from edgepub.mqtt.topics import Topics, find_nodes
 from edgepub.telemetry.metrics import MetricsByCamera
 from edgepub.telemetry.status import Status
 
@@ -74,6 +76,7 @@ class Node:
         identity: the identity of the node.
         boot_id: identifies this run of the daemon.
         store: what is kept over restarts.
+        visit_store: the visits that go on after restarts.
         events_dir: the directory for the file of events.
         metrics: the metrics of the cameras, which continue from run to run.
         on_copy: called with the name of a node that runs, if the state turns out to be a copy of that node's.
@@ -86,6 +89,7 @@ class Node:
         identity: Identity,
         boot_id: str,
         store: Store,
+        visit_store: VisitStore,
         events_dir: Path,
         metrics: MetricsByCamera,
         on_copy: Callable[[str], None],
@@ -104,7 +108,7 @@ class Node:
             spool,
             limits.max_messages,
             limits.max_age_s,
-            lambda topic: EventReceipt(metrics, camera_of_events(topic)),
+            functools.partial(durable_receipt, metrics),
             limits.replay_rate_hz,
         )
         checkpoint = Checkpoint(self._topics.checkpoint, boot_id)
@@ -117,6 +121,7 @@ class Node:
             self._topics,
             self.outbox,
             store,
+            visit_store,
             self.status,
             metrics,
             self._retained_topics,

@@ -205,6 +205,7 @@ _COUNTS: tuple[tuple[str, str, Callable[[Reading], int]], ...] = (
     ("frames_inferred", "inferred", lambda reading: reading.inferred),
     ("detections_published", "published", lambda reading: reading.published),
     ("events_published", "events", lambda reading: reading.events),
+    ("visits_published", "visits", lambda reading: reading.visits),
     ("snapshots", "snapshots", lambda reading: reading.snapshots),
 )
 _FIGURES: tuple[tuple[str, str, Callable[[Reading], float | None]], ...] = (

@@ -5,6 +5,8 @@ import hashlib
 import re
 from functools import lru_cache
 
+ALL = "all"
+"""The level that stands for all labels together; a label with this name has another level."""
 _REPLACED = re.compile(r"[^a-z0-9_-]+")
 # Capitals and these marks may go without a trace: they only separate words. All others tell labels apart: C++ and C#.
 _READABLE = re.compile(r"(?=.*[A-Za-z0-9])[A-Za-z0-9_ (),.'/&-]{1,256}", re.DOTALL)
@@ -20,10 +22,11 @@ def topic_level(label: str) -> str:
     """Return a label as a topic level, of `a-z0-9_-`.
 
     Two labels have one level only if they consist of ASCII letters, digits and the marks of `_READABLE`, and differ in
-    nothing but capitals and those marks. Any other label has a code at the end of its level.
+    nothing but capitals and those marks. Any other label has a code at the end of its level, and so has `all`.
     """
     level = _REPLACED.sub("_", label.lower())
-    return level if _READABLE.fullmatch(label) and not _may_be_coded(level) else _coded_level(label)
+    is_plain = _READABLE.fullmatch(label) and not _may_be_coded(level) and level != ALL
+    return level if is_plain else _coded_level(label)
 
 
 def former_level(label: str) -> str:

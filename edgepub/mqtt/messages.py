@@ -78,6 +78,22 @@ class EventReceipt(NamedTuple):
         self.metrics.of(self.camera).count_dropped(f"event_{reason}", number)
 
 
+class VisitReceipt(NamedTuple):
+    """The receipt of a visit. It may be older than this run, and its camera not configured any more."""
+
+    metrics: MetricsByCamera
+    camera: str
+    queued_s: float = 0.0
+
+    def count_sent(self, taken_s: float) -> None:  # noqa: ARG002
+        """Count the visit as published."""
+        self.metrics.of(self.camera).count_visit()
+
+    def count_dropped(self, reason: str, number: int = 1) -> None:
+        """Count the message as dropped, or several of its kind: as an event, beside which it waits."""
+        self.metrics.of(self.camera).count_dropped(f"event_{reason}", number)
+
+
 class PictureReceipt(NamedTuple):
     """The receipt of a snapshot."""
 

@@ -6,10 +6,10 @@ from typing import NamedTuple
 
 from edgepub.config.camera import CameraSettings
 from edgepub.mqtt.commands import SETTINGS
-from edgepub.mqtt.label_levels import is_label_level, topic_level
+from edgepub.mqtt.label_levels import ALL, is_label_level, topic_level
 from edgepub.mqtt.messages import announcement_message
 from edgepub.mqtt.outbox.outbox import Outbox
-from edgepub.mqtt.topics import Topics, parse_object_count
+from edgepub.mqtt.topics import ACTIVE_SUFFIX, LOITERING_SUFFIX, OCCUPANCY_SUFFIX, Topics, parse_object_count
 
 MAX_LABELS = 200
 """Labels of a camera that have topics, besides those that the settings name. Two entities for each, in Home Assistant,
@@ -25,7 +25,7 @@ class Place(NamedTuple):
     zone: str | None
     """None: the whole frame."""
     level: str
-    """The label, as a topic level."""
+    """The label, as a topic level, or `label_levels.ALL`."""
 
 
 def place_filter(camera: CameraSettings) -> Callable[[Place], bool]:
@@ -36,10 +36,22 @@ def place_filter(camera: CameraSettings) -> Callable[[Place], bool]:
     }
 
     def is_counted(place: Place) -> bool:
+        if place.level == ALL:
+            return place.zone in levels_by_zone
         levels = levels_by_zone.get(place.zone, ())
         return is_label_level(place.level) if levels is None else place.level in levels
 
     return is_counted
+
+
+def count_suffixes(camera: CameraSettings, zone: str | None) -> tuple[str, ...]:
+    """Return the suffixes of the topics of each count of a camera, in a zone or (None) in the whole frame."""
+    suffixes = ["", OCCUPANCY_SUFFIX]
+    if camera.finds_stationary:
+        suffixes.append(ACTIVE_SUFFIX)
+    if camera.tracking and zone is not None and camera.zones[zone].loitering_s is not None:
+        suffixes.append(LOITERING_SUFFIX)
+    return tuple(suffixes)
 
 
 def find_places(published: Iterable[str], name: str, camera: CameraSettings, topics: Topics) -> dict[Place, None]:
@@ -56,7 +68,7 @@ def find_places(published: Iterable[str], name: str, camera: CameraSettings, top
     """
     root = f"{topics.root}/{name}/"
     counts = (parse_object_count(topic[len(root) :].split("/")) for topic in published if topic.startswith(root))
-    named = {topic_level(label) for label in camera.all_labels}
+    named = {ALL, *map(topic_level, camera.all_labels)}
     is_counted = place_filter(camera)
     places = [place for count in counts if count and is_counted(place := Place(count.zone, count.level))]
     newest = list(dict.fromkeys(place.level for place in reversed(places) if place.level not in named))
@@ -114,7 +126,7 @@ def clear_obsolete(
     published = list(published)
     places = {name: find_places(published, name, camera, topics) for name, camera in cameras.items()}
     for topic in sorted(published):  # of a former name, `info` and `status` last: by them it is known
-        if not _is_produced(_levels(topic, topics), places, attributes):
+        if not _is_produced(_levels(topic, topics), cameras, places, attributes):
             outbox.put(announcement_message(topic, b""))  # after the one that removes it from Home Assistant
 
 
@@ -125,7 +137,10 @@ def _levels(topic: str, topics: Topics) -> list[str]:
 
 
 def _is_produced(
-    levels: list[str], places: Mapping[str, Mapping[Place, None]], attributes: Mapping[str, Collection[str]]
+    levels: list[str],
+    cameras: Mapping[str, CameraSettings],
+    places: Mapping[str, Mapping[Place, None]],
+    attributes: Mapping[str, Collection[str]],
 ) -> bool:
     match levels:
         case [name]:
@@ -133,13 +148,14 @@ def _is_produced(
         case [camera, "attributes", name] if camera in places:
             return name in attributes.get(camera, ())
         case [camera, *below] if camera in places:
-            return _is_produced_by(places[camera], below)
+            return _is_produced_by(cameras[camera], places[camera], below)
     return False
 
 
-def _is_produced_by(places: Mapping[Place, None], levels: list[str]) -> bool:
+def _is_produced_by(camera: CameraSettings, places: Mapping[Place, None], levels: list[str]) -> bool:
     if count := parse_object_count(levels):
-        return (count.zone, count.level) in places
+        is_counted = (count.zone, count.level) in places
+        return is_counted and count.suffix in count_suffixes(camera, count.zone)
     match levels:
         case [name]:  # the node itself clears the snapshot of a camera that publishes none, listed here or not
             return name in {"status", "snapshot"} or name in SETTINGS

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 _MAX_TOPIC_BYTES = 65_535
-_EVENTS = re.compile(r"[^+#\x00-\x1f\x7f-\x9f\ud800-\udfff]+/[a-z0-9_-]{1,64}/([a-z0-9_-]{1,64})/events")
+_DURABLE = re.compile(r"[^+#\x00-\x1f\x7f-\x9f\ud800-\udfff]+/[a-z0-9_-]{1,64}/([a-z0-9_-]{1,64})/(?:events|visits)")
 
 
 def is_topic(text: str) -> bool:
@@ -18,18 +18,25 @@ def is_topic(text: str) -> bool:
     return 0 < size_bytes <= _MAX_TOPIC_BYTES and not any(character in "+#\0" for character in text)
 
 
+VISITS_SUFFIX = "/visits"
+"""Ends the topic of a camera's visits."""
 UNKNOWN_CAMERA = "?"
-"""Stands for the camera of an event whose topic is damaged. No camera can have this name."""
+"""Stands for the camera of an event or visit whose topic is damaged. No camera can have this name."""
 
 
 def camera_of_events(topic: str) -> str:
-    """Return the camera of a topic of events, of a node of any name; `UNKNOWN_CAMERA` if it is no such topic."""
-    match = _EVENTS.fullmatch(topic)
+    """Return the camera of a topic of events or visits, of a node of any name; `UNKNOWN_CAMERA` if it is none."""
+    match = _DURABLE.fullmatch(topic)
     return match[1] if match else UNKNOWN_CAMERA
 
 
 OCCUPANCY_SUFFIX = "/occupancy"
 """Follows the topic of a count: whether there is at least one object."""
+ACTIVE_SUFFIX = "/active"
+"""Follows the topic of a count: how many of the objects are not stationary."""
+LOITERING_SUFFIX = "/loitering"
+"""Follows the topic of a count in a zone: whether one of the objects loiters there."""
+_SUFFIXES = {suffix[1:]: suffix for suffix in (OCCUPANCY_SUFFIX, ACTIVE_SUFFIX, LOITERING_SUFFIX)}
 
 
 class ObjectCount(NamedTuple):
@@ -38,8 +45,9 @@ class ObjectCount(NamedTuple):
     zone: str | None
     """None: the whole frame."""
     level: str
-    """The label, as `label_levels.topic_level` returns it."""
-    is_occupancy: bool
+    """The label, as `label_levels.topic_level` returns it, or `label_levels.ALL`."""
+    suffix: str
+    """One of the suffixes; empty: the count itself."""
 
 
 def parse_object_count(levels: Sequence[str]) -> ObjectCount | None:
@@ -50,9 +58,9 @@ def parse_object_count(levels: Sequence[str]) -> ObjectCount | None:
             zone, levels = name, below
     match levels:
         case ["objects", level]:
-            return ObjectCount(zone, level, is_occupancy=False)
-        case ["objects", level, "occupancy"]:
-            return ObjectCount(zone, level, is_occupancy=True)
+            return ObjectCount(zone, level, "")
+        case ["objects", level, name] if name in _SUFFIXES:
+            return ObjectCount(zone, level, _SUFFIXES[name])
     return None
 
 
@@ -119,6 +127,10 @@ class Topics:
     def events(self, camera: str) -> str:
         """Return the topic with one message for each event."""
         return f"{self.root}/{camera}/events"
+
+    def visits(self, camera: str) -> str:
+        """Return the topic with one message for each visit that is over."""
+        return f"{self.root}/{camera}{VISITS_SUFFIX}"
 
     def snapshot(self, camera: str) -> str:
         """Return the topic of the newest picture; retained."""

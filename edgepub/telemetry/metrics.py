@@ -32,6 +32,8 @@ class Reading:
     """Objects left out of results, by reason."""
     events: int
     """Events published."""
+    visits: int
+    """Visits published."""
     snapshots: int
     """Snapshots made."""
     reconnects: int
@@ -76,6 +78,7 @@ class CameraMetrics:
         self._inferred = 0
         self._published = 0
         self._events = 0
+        self._visits = 0
         self._snapshots = 0
         self._reconnects = 0
         self._behind = _RecentMaximum()
@@ -177,6 +180,10 @@ class CameraMetrics:
         """Count a published event."""
         self._events += 1  # only the event loop writes it
 
+    def count_visit(self) -> None:
+        """Count a published visit."""
+        self._visits += 1  # only the event loop writes it
+
     def count_snapshot(self) -> None:
         """Count a snapshot."""
         self._snapshots += 1  # only the snapshot thread writes it
@@ -211,6 +218,7 @@ class CameraMetrics:
             dropped,
             objects_dropped,
             self._events,
+            self._visits,
             self._snapshots,
             self._reconnects,
             self._behind.read(now_s),

@@ -65,7 +65,9 @@ class Play:
     def _take(self, frame, findings):
         self.occurrences += [(frame, occurrence) for occurrence in findings.occurrences]
         if findings.counts is not None:
-            self.count_changes.append((frame, {key: n for key, n in findings.counts.items() if n}))
+            self.count_changes.append(
+                (frame, {key: tally.total for key, tally in findings.counts.items() if tally.total})
+            )
 
     @property
     def events(self):
@@ -97,8 +99,8 @@ def test_an_object_appears_and_leaves_once():
 def test_flickering_detections_change_nothing(found):
     """The detector misses some frames, again and again."""
     script = [[at(0.3)] if found[n % len(found)] == "1" else [] for n in range(300)]
-    play = Play([*empty(10), *script, *empty(100)])
-    assert play.events == ["appeared 1", "left 1"]
+    play = Play([*empty(10), *script, *empty(400)])
+    assert play.events == ["appeared 1", "stopped 1", "left 1"]
     assert [number for _, number in play.counts()] == [1, 0]
 
 

@@ -4,11 +4,12 @@ import logging
 
 import pytest
 
+from edgepub.camera.analysis.tally import Tally
 from edgepub.camera.counted_labels import CountedLabels
 from edgepub.camera.counts import ObjectCounts
 from edgepub.camera.label_length import MAX_LABEL_CHARS, shorten_label
 from edgepub.config.camera import CameraSettings
-from edgepub.mqtt.label_levels import topic_level
+from edgepub.mqtt.label_levels import ALL, topic_level
 from edgepub.mqtt.outbox.outbox import Outbox
 from edgepub.mqtt.retained import MAX_LABELS, clear_obsolete, find_places
 from edgepub.mqtt.store import Store
@@ -16,6 +17,7 @@ from edgepub.mqtt.topics import Topics
 from edgepub.telemetry.logs import camera_logger
 from tests.support.waiting import take
 
+ONE = Tally(1, 1)
 TOPICS = Topics("edgepub", "garage")
 ZONE = {"polygon": [[0.1, 0.1], [0.9, 0.1], [0.9, 0.9]]}
 
@@ -48,14 +50,14 @@ class Camera:
                 del self.retained[message.topic]
 
     async def see(self, *labels, zones=(None,)):
-        self.counts.update({(zone, label): 1 for label in labels for zone in zones})
+        self.counts.update({(zone, label): ONE for label in labels for zone in zones})
         await self.send()
 
     def value(self, label, zone=None):
         return self.retained.get(TOPICS.object_count("cam", zone, topic_level(label)))
 
     def levels(self):
-        return {topic.split("/objects/")[1].split("/")[0] for topic in self.retained}
+        return {topic.split("/objects/")[1].split("/")[0] for topic in self.retained} - {ALL}
 
 
 async def test_labels_that_were_one_topic_are_counted_apart():
@@ -90,7 +92,7 @@ async def test_topics_stay_bounded_over_restarts_and_the_labels_seen_last_have_t
         assert camera.value("cat", "steps") == camera.value("cat") == camera.value("person") == b"0"
     expected = [f"text {life}-{n}" for life in (10, 11) for n in range(75)]
     assert all(camera.value(label) == camera.value(label, "path") == b"0" for label in expected)
-    assert len(camera.retained) <= 2 * 2 * (MAX_LABELS + 2)
+    assert len(camera.retained) <= 2 * 3 * (MAX_LABELS + 3)
     assert set(camera.store.retained_topics()) == camera.retained.keys(), "nothing is left behind"
     assert "labels" in camera.notes
     warnings = [r for r in caplog.records if r.levelname == "WARNING"]
@@ -106,7 +108,7 @@ async def test_without_a_broker_the_number_of_waiting_messages_and_known_topics_
     for number in range(200):  # each as after a restart: the places of earlier runs are free
         places = find_places(camera.store.retained_topics(), "cam", camera.settings, TOPICS)
         counts = ObjectCounts("cam", camera.settings, TOPICS, camera.outbox, places)
-        counts.update({(None, f"new {number}-{n}"): 1 for n in range(50)})
+        counts.update({(None, f"new {number}-{n}"): ONE for n in range(50)})
         sizes.append(sum(camera.outbox.figures().sizes.values()))
     assert max(sizes) == sizes[-1] < 3000
     assert len(camera.store.retained_topics()) < 3000
@@ -121,7 +123,7 @@ async def test_too_many_topics_of_an_earlier_version_are_cleared_at_the_start():
         camera.store.add_retained(f"{TOPICS.root}/cam/objects/text_{number}/occupancy")
     await camera.start()
     assert camera.levels() == {f"text_{number}" for number in range(3000 - MAX_LABELS, 3000)}
-    assert len(camera.store.retained_topics()) == 2 * MAX_LABELS
+    assert len(camera.store.retained_topics()) == 3 * (MAX_LABELS + 1), "all labels together, too"
 
 
 async def test_the_former_topic_of_a_label_is_cleared_when_the_label_is_seen():
@@ -155,8 +157,8 @@ async def test_zones_that_name_no_labels_any_more_leave_the_bound():
     await camera.see(*(f"text {number}" for number in range(MAX_LABELS)))
     camera.counts.set_areas(camera.settings.model_copy(update={"zones": {}}))
     await camera.send()
-    frame_levels = {topic.split("/")[4] for topic in camera.retained if "/zones/" not in topic}
-    assert len(frame_levels) == MAX_LABELS
+    levels = {topic.split("/")[4] for topic in camera.retained if "/zones/" not in topic}
+    assert len(levels - {ALL}) == MAX_LABELS
     assert all(camera.value(f"text {number}") == b"1" for number in range(MAX_LABELS))
 
 

@@ -103,6 +103,7 @@ def test_a_track_that_comes_back_has_its_attributes_as_before(away_s, comes_back
         if text:
             known = {"text": {"label": text, "score": 0.9}}
             found = [{"label": "plate", "score": 0.9, "bbox": (300, 200, 400, 240), "attributes": known}]
+            found[0]["bbox_norm"] = (0.47, 0.42, 0.62, 0.5)
         analysis.update(found, Frame(image, second + 1, 1e9 + second, second, second))
         return found[0] if found else None
 

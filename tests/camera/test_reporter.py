@@ -13,6 +13,7 @@ from edgepub.camera.analysis.analysis import Analysis
 from edgepub.camera.attention import Attention
 from edgepub.camera.attribute_topics import AttributeTopics
 from edgepub.camera.counts import ObjectCounts
+from edgepub.camera.event_publisher import EventPublisher
 from edgepub.camera.frames import Frame, Result
 from edgepub.camera.payloads import DetectionsBuilder
 from edgepub.camera.reporter import Reporter
@@ -58,11 +59,13 @@ class Desk:
         self.metrics = CameraMetrics()
         self.attention = Attention()
         self.viewfinder = Viewfinder()
+        attributes = AttributeTopics(ATTRIBUTES, [], camera_logger(logging.getLogger("test"), "cam"))
         self.reporter = Reporter(
-            IDENTITY,
+            "cam",
             TOPICS,
             DetectionsBuilder(IDENTITY, Wanted(camera.labels)),
             analysis(camera),
+            EventPublisher(IDENTITY, TOPICS, self.outbox, self.metrics, self.viewfinder, attributes),
             ObjectCounts("cam", camera, TOPICS, self.outbox),
             Snapshots(IDENTITY, camera.snapshot, SnapshotThread(), lambda _: None, self.metrics),
             self.viewfinder,
@@ -71,7 +74,6 @@ class Desk:
             self.metrics,
             Validity(TIMEOUT_S),
             self.attention,
-            AttributeTopics(ATTRIBUTES, [], camera_logger(logging.getLogger("test"), "cam")),
         )
         self.frame = 0
         self.detections = []

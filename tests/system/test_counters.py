@@ -36,7 +36,7 @@ pytestmark = pytest.mark.slow
 # A counter's name is its path in the stats; a camera's counters without `cameras.<camera>`.
 CASES = {
     "an outage": {
-        *("captured", "inferred", "published", "events", "snapshots", "reconnects"),
+        *("captured", "inferred", "published", "events", "visits", "snapshots", "reconnects"),
         *("broker.reconnects", "broker.under_way"),
         *(f"sampled.{reason}" for reason in SAMPLED if reason not in {"decode", "late", "undecodable"}),
         *("dropped.queue_full", "dropped.invalid", "dropped.event_queue_full"),
@@ -62,6 +62,7 @@ IN_METRICS = {
     "inferred": ("edgepub_frames_inferred_total", ""),
     "published": ("edgepub_detections_published_total", ""),
     "events": ("edgepub_events_published_total", ""),
+    "visits": ("edgepub_visits_published_total", ""),
     "snapshots": ("edgepub_snapshots_total", ""),
     "reconnects": ("edgepub_camera_reconnects_total", ""),
     "broker.reconnects": ("edgepub_broker_reconnects_total", ""),

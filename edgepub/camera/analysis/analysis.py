@@ -1,23 +1,27 @@
-"""Finds the events and counts of one camera's objects: tracks, zones and lines, result by result."""
+"""Finds the events, visits and counts of one camera's objects: tracks, zones and lines, result by result."""
 
 import itertools
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from math import inf
 from typing import Any, NamedTuple
 
 from edgepub.camera.analysis import rules
-from edgepub.camera.analysis.geometry import Line, Zone
-from edgepub.camera.analysis.presence import Moment, Presence, Sighting
+from edgepub.camera.analysis.clock import Clock
+from edgepub.camera.analysis.geometry import Line
+from edgepub.camera.analysis.presence import Moment, Presence, Sighting, Stay
 from edgepub.camera.analysis.recognition import Recognition
 from edgepub.camera.analysis.rules import Key, Occurrence
+from edgepub.camera.analysis.saved_visits import SavedVisit, restore_visit, save_visit
+from edgepub.camera.analysis.standing import NO_CHANGES, Changes, Spot, Standing
+from edgepub.camera.analysis.tally import Tallies, count_objects
 from edgepub.camera.analysis.tracker import Tracker
+from edgepub.camera.analysis.visits import EndedVisit, Visits
+from edgepub.camera.analysis.zone_presence import ZonePresence
 from edgepub.camera.frames import Frame
 from edgepub.config.areas import ZoneSettings
 from edgepub.config.camera import CameraSettings
-
-Counts = Mapping[tuple[str | None, str], int]
-"""The number of objects by zone (None: in the whole frame) and label; 0 for those that are missing."""
+from edgepub.core.uuid7 import uuid7
 
 
 class Findings(NamedTuple):
@@ -25,47 +29,66 @@ class Findings(NamedTuple):
 
     occurrences: Sequence[Occurrence]
     """Events in order; none without tracking."""
-    counts: Counts | None
+    counts: Tallies | None
     """The counts, if they may have changed."""
     present: Mapping[Key, Sighting]
     """The objects that are present and in this frame."""
     gone: Sequence[Key]
     """The objects that are gone, including those that never became present."""
+    visits: Sequence[EndedVisit] = ()
+    """The visits that are over."""
+    are_visits_new: bool = False
+    """Whether visits have changed that are to be saved."""
 
 
-@dataclass(slots=True)
-class _ZonePresence:
-    """A zone, and the objects in it."""
-
-    zone: Zone
-    presence: Presence[Key]
-    tracks: set[int] = field(default_factory=set)
-    """Tracks that were in it in the last frame."""
+_SAVE_S = 60.0
+"""How often visits are saved although nothing happens: how long an object has been there tells how long to wait for it."""
+_STEP_S = 0.2
+"""How often places, paths and the best view are compared: objects do not stop 30 times a second."""
+_ROUNDING_S = 1e-6  # clocks are sums of periods
 
 
 class Analysis:
-    """Tracks, zones, lines and counts of one camera.
+    """Tracks, visits, zones, lines and counts of one camera.
 
     Args:
         settings: the camera's settings.
         track_ids: unused track numbers; None: from 1.
+        keeps_visits: whether visits of stationary objects go on when the source is opened again: it is a camera.
 
     """
 
-    def __init__(self, settings: CameraSettings, track_ids: Iterator[int] | None = None) -> None:
+    def __init__(
+        self,
+        settings: CameraSettings,
+        track_ids: Iterator[int] | None = None,
+        *,
+        keeps_visits: bool = False,
+    ) -> None:
+        numbers = self._numbers = track_ids or itertools.count(1)
         self._on_frames, self._off_s = settings.occupancy_on_frames, settings.occupancy_off_s
-        self._tracker = make_tracker(settings, track_ids or itertools.count(1))
+        self._keeps_visits = keeps_visits
+        self._clock = Clock()
+        self._tracker = make_tracker(settings, numbers)
+        self._standing = (
+            Standing(settings.stationary_s, self._off_s, numbers)
+            if self._tracker and settings.stationary_s is not None
+            else None
+        )
         self._votes = settings.text_labels is not None  # a pipeline has its own
         self._recognition = Recognition()
         self._recognized: set[tuple[int, str]] = set()  # tracks and their settled attributes
-        self._presence = self._new_presence()
-        self._zones = {name: self._new_zone(zone) for name, zone in settings.zones.items()}
+        self._min_top_scores = settings.min_top_scores
+        self._presence = Presence(self._on_frames, self._off_s, self._has_top_score)
+        self._zones = {name: self._new_zone(name, zone) for name, zone in settings.zones.items()}
         self._lines = {name: Line(line) for name, line in settings.lines.items()}
+        self._visits = Visits(settings.events.zones, lambda: str(uuid7()))
+        self._compared_s = self._saved_s = -inf
 
     def update(
         self, objects: Sequence[dict[str, Any]], frame: Frame, *, tracks: Collection[int] | None = None
     ) -> Findings:
-        """Process the detections of the next frame, and add its `track_id` and its `zones` to each.
+        """Process the detections of the next frame, and add to each its `track_id`, `zones`, `stationary`.
 
         Args:
             objects: the detections, in the payload's form.
@@ -73,29 +96,43 @@ class Analysis:
             tracks: the tracks that exist, if they have their `track_id` already.
 
         """
-        width, height = frame.size
-        moment = Moment(frame.number, frame.timestamp, frame.source_s, width, height)
+        now_s = self._clock.now_s(frame)
+        moment = Moment(frame.number, frame.timestamp, now_s, *frame.size)
+        compares = now_s - self._compared_s >= _STEP_S - _ROUNDING_S
+        if compares:
+            self._compared_s = now_s
         if self._tracker and tracks is None:
-            self._tracker.track(objects, frame.source_s)
+            self._tracker.track(objects, now_s)
+        changes = self._standing.update(objects, now_s, compares=compares) if self._standing else NO_CHANGES
         if self._tracker and self._votes and objects:
-            self._recognition.vote(objects, frame.source_s)
-            self._recognition.keep(self._tracker.numbers if tracks is None else tracks)
+            self._recognition.vote(objects, now_s)
+            known = self._tracker.numbers if tracks is None else tracks
+            self._recognition.keep({*known, *self._standing.tracks} if self._standing else known)
         found = self._index(objects, moment)
-        changes = self._presence.update(found, frame.source_s)
-        appeared, left = rules.find_camera_occurrences(changes, found)
-        occurrences, has_changed = appeared, bool(appeared or left)
-        for name, zone in self._zones.items():
-            inside = self._index(self._objects_inside(name, zone, objects), moment)
-            in_zone = rules.find_zone_occurrences(name, zone.presence.update(inside, frame.source_s), inside)
+        held = self._standing.held() if self._standing else ()
+        started, ended = self._presence.update(found, now_s, held)
+        occurrences = rules.find_appeared(started, found)
+        has_changed = bool(started or ended or changes.are_counts_new)
+        for zone in self._zones.values():
+            inside = self._index(zone.find_inside(objects), moment)
+            in_zone = zone.update(inside, now_s, held)
             has_changed = has_changed or bool(in_zone)
             occurrences += in_zone
         for name, line in self._lines.items():
             occurrences += rules.find_crossings(name, line, found, self._presence)
         occurrences += rules.find_recognized(found, self._presence, self._recognized)
-        occurrences += left
-        gone = self._forget(changes)
+        if changes.stopped or changes.moved:
+            occurrences += self._find_stops(changes, found)
+        occurrences += rules.find_left(ended)
         present = {key: sighting for key, sighting in found.items() if self._presence.is_present(key)}
-        return Findings(occurrences if self._tracker else [], self._counts() if has_changed else None, present, gone)
+        if self._tracker:
+            for key in started:
+                self._visits.start(key, self._presence[key])
+            if compares:
+                self._visits.see(present)
+        findings = self._finish(occurrences, ended, self._counts() if has_changed else None, present)
+        is_due = compares and self._visits and now_s - self._saved_s >= _SAVE_S
+        return findings._replace(are_visits_new=True) if is_due and self._keeps_visits else findings
 
     def set_areas(self, settings: CameraSettings) -> Findings:
         """Use other zones and lines; those that have not changed keep their state.
@@ -107,37 +144,117 @@ class Analysis:
 
         """
         zones, lines = settings.zones, settings.lines
-        kept = {name: zone for name, zone in self._zones.items() if zones.get(name) == zone.zone.settings}
+        kept = {name: zone for name, zone in self._zones.items() if zones.get(name) == zone.settings}
         kept_lines = {name: line for name, line in self._lines.items() if lines.get(name) == line.settings}
-        left = self._empty_zones({name: zone for name, zone in self._zones.items() if name not in kept})
-        self._zones = {name: kept.get(name) or self._new_zone(zone) for name, zone in zones.items()}
+        left = [occurrence for name, zone in self._zones.items() if name not in kept for occurrence in zone.reset()]
+        self._zones = {name: kept.get(name) or self._new_zone(name, zone) for name, zone in zones.items()}
         self._lines = {name: kept_lines.get(name) or Line(line) for name, line in lines.items()}
-        return Findings(left if self._tracker else [], self._counts(), {}, [])
+        return self._finish(left, [], self._counts(), {})
 
     def reset(self) -> Findings:
-        """Count all objects as gone: no more frames come, or frames of another scene."""
-        occurrences = self._empty_zones(self._zones)
-        changes: rules.Changes = ([], self._presence.reset())
-        occurrences += rules.find_camera_occurrences(changes, {})[1]
-        gone = self._forget(changes)
+        """Count all objects as gone: no more frames come, or frames of another opening of the source.
+
+        Of a camera, the visits of stationary objects go on if they are found again.
+        """
+        self._clock.close()
+        held = self._standing.stationary if self._standing and self._keeps_visits else ()
+        occurrences = [occurrence for zone in self._zones.values() for occurrence in zone.reset(held)]
+        ended = self._presence.reset(held)
+        findings = self._finish([*occurrences, *rules.find_left(ended)], ended, {}, {})
         if self._tracker:
             self._tracker.reset()
+        if self._standing:
+            self._standing.suspend()
+        self._compared_s = -inf
         self._recognition = Recognition()
-        return Findings(occurrences if self._tracker else [], {}, {}, gone)
+        return findings._replace(are_visits_new=self._keeps_visits)
 
-    def _new_zone(self, settings: ZoneSettings) -> _ZonePresence:
-        return _ZonePresence(Zone(settings), self._new_presence())
-
-    def _new_presence(self) -> Presence[Key]:
-        return Presence(self._on_frames, self._off_s)
-
-    def _empty_zones(self, zones: Mapping[str, _ZonePresence]) -> list[Occurrence]:
-        """Count the objects in these zones as gone from there; return the events of it."""
+    def save(self) -> list[SavedVisit]:
+        """Return the visits that are not over, for the next run."""
+        self._saved_s = self._compared_s
         return [
-            occurrence
-            for name, zone in zones.items()
-            for occurrence in rules.find_zone_occurrences(name, ([], zone.presence.reset()), {})
+            save_visit(visit, stay, self._spot(visit.key), self._stays_in_zones(visit.key))
+            for visit in self._visits
+            if (stay := self._presence.stay(visit.key))
         ]
+
+    def restore(self, saved: Sequence[SavedVisit]) -> Findings:
+        """Continue the visits of stationary objects of an earlier run, and end the others.
+
+        Args:
+            saved: the visits; see `save`.
+
+        """
+        newest = max(visit["last"]["timestamp"] for visit in saved)
+        self._clock.restore(newest)
+        occurrences: list[Occurrence] = []
+        ended: list[tuple[Key, Stay]] = []
+        for content in saved:
+            visit, stay, spot, zones = restore_visit(
+                content, next(self._numbers), content["last"]["timestamp"] - newest
+            )
+            self._visits.restore(visit)
+            goes_on = spot is not None and self._standing is not None and self._keeps_visits
+            if spot and self._standing and goes_on:
+                self._presence.restore(visit.key, stay)
+                self._standing.restore(visit.key, spot)
+            else:
+                ended.append((visit.key, stay))
+            for name, (inside, is_loitering) in zones.items():
+                if goes_on and name in self._zones:
+                    self._zones[name].restore(visit.key, inside, is_loitering=is_loitering)
+                else:
+                    occurrences += rules.find_zone_occurrences(name, ([], [(visit.key, inside)]), {})
+        return self._finish([*occurrences, *rules.find_left(ended)], ended, None, {})
+
+    def _finish(
+        self,
+        occurrences: Sequence[Occurrence],
+        ended: Sequence[tuple[Key, Stay]],
+        counts: Tallies | None,
+        present: Mapping[Key, Sighting],
+    ) -> Findings:
+        """Return the findings, and forget the objects that are gone."""
+        gone = [key for key, _ in ended]
+        if not self._tracker:
+            return Findings([], counts, present, gone)
+        if self._standing:
+            for key, stay in ended:
+                if spot := self._spot(key):
+                    self._visits.add_stationary(key, spot.since_s, stay.last.moment.source_s)
+            self._standing.forget(gone)
+        published, visits = self._visits.add(occurrences)
+        if gone:
+            tracks = {track for _, track in gone}
+            self._recognized = {known for known in self._recognized if known[0] not in tracks}
+            for line in self._lines.values():
+                for track in tracks:
+                    line.forget(track)
+        return Findings(
+            published, counts, present, gone, visits, are_visits_new=self._keeps_visits and bool(occurrences)
+        )
+
+    def _find_stops(self, changes: Changes, found: Mapping[Key, Sighting]) -> Iterator[Occurrence]:
+        """Yield the present objects that have stopped, and those that have moved."""
+        for key in changes.stopped:
+            if self._presence.is_present(key):
+                yield Occurrence("stopped", key, found[key])
+        for key, since_s, until_s in changes.moved:
+            if stay := self._presence.stay(key):
+                self._visits.add_stationary(key, since_s, until_s)
+                yield Occurrence("moved", key, stay.last)
+
+    def _spot(self, key: Key) -> Spot | None:
+        return self._standing.spot(key) if self._standing else None
+
+    def _has_top_score(self, key: Key, stay: Stay) -> bool:
+        return stay.top_score >= self._min_top_scores.get(key[0], -inf)
+
+    def _new_zone(self, name: str, settings: ZoneSettings) -> ZonePresence:
+        return ZonePresence(name, settings, self._on_frames, self._off_s, self._presence.is_present)
+
+    def _stays_in_zones(self, key: Key) -> dict[str, tuple[Stay, bool]]:
+        return {name: (stay, zone.is_loitering(key)) for name, zone in self._zones.items() if (stay := zone.stay(key))}
 
     def _index(self, objects: Iterable[Mapping[str, Any]], moment: Moment) -> dict[Key, Sighting]:
         if self._tracker:
@@ -150,35 +267,12 @@ class Analysis:
             number[label] += 1
         return found
 
-    def _objects_inside(
-        self, name: str, zone: _ZonePresence, objects: Sequence[dict[str, Any]]
-    ) -> list[dict[str, Any]]:
-        """Return the objects in a zone, and add its name to their `zones`."""
-        inside = []
-        for detection in objects:
-            zones = detection.setdefault("zones", [])
-            if zone.zone.contains(detection, was_in=detection.get("track_id") in zone.tracks):
-                zones.append(name)
-                inside.append(detection)
-        zone.tracks = {detection["track_id"] for detection in inside if "track_id" in detection}
-        return inside
-
-    def _counts(self) -> Counts:
-        counts: Counter[tuple[str | None, str]] = Counter()
-        counts.update((None, label) for label, _ in self._presence.present())
-        for name, zone in self._zones.items():
-            counts.update((name, label) for label, _ in zone.presence.present())
-        return counts
-
-    def _forget(self, changes: rules.Changes) -> list[Key]:
-        gone = [key for key, _ in changes[1]]
-        if gone and self._recognized:
-            tracks = {track for _, track in gone}
-            self._recognized = {known for known in self._recognized if known[0] not in tracks}
-        for line in self._lines.values():
-            for _, track_id in gone:
-                line.forget(track_id)
-        return gone
+    def _counts(self) -> Tallies:
+        standing = self._standing
+        if standing is None:
+            return count_objects(set(self._presence.present()), self._zones.items(), lambda _key: True)
+        present = {key for key in self._presence.present() if standing.counts(key)}
+        return count_objects(present, self._zones.items(), standing.is_active)
 
 
 def make_tracker(settings: CameraSettings, track_ids: Iterator[int]) -> Tracker | None:

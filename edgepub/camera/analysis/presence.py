@@ -1,7 +1,8 @@
 """Which objects are present, and since when, with hold times against flicker. Pure: on the frames' clock."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Container, Iterator, Mapping
 from dataclasses import dataclass
+from math import inf
 from typing import Any, Generic, NamedTuple, TypeVar
 
 Key = TypeVar("Key")
@@ -41,6 +42,8 @@ class Stay:
     """The number of frames since the last one with it."""
     present: bool = False
     """Whether it was found often enough."""
+    top_score: float = -inf
+    """Its highest score before it was present."""
 
     @property
     def seconds(self) -> float:
@@ -57,16 +60,29 @@ class Presence(Generic[Key]):
     Args:
         on_frames: the number of frames in which an object must be found.
         off_s: how long it must be missing, in seconds on the source's clock.
+        may_start: tells whether an object that was found often enough counts as present.
 
     """
 
-    def __init__(self, on_frames: int, off_s: float) -> None:
+    def __init__(
+        self, on_frames: int, off_s: float, may_start: Callable[[Key, Stay], bool] = lambda _key, _stay: True
+    ) -> None:
         self._on_frames = on_frames
         self._off_s = off_s
+        self._may_start = may_start
         self._stays: dict[Key, Stay] = {}
 
-    def update(self, found: Mapping[Key, Sighting], now_s: float) -> tuple[list[Key], list[tuple[Key, Stay]]]:
-        """Process the objects of a frame; return those present from now on, and those forgotten, present or not."""
+    def update(
+        self, found: Mapping[Key, Sighting], now_s: float, held: Container[Key] = ()
+    ) -> tuple[list[Key], list[tuple[Key, Stay]]]:
+        """Process the objects of a frame; return those present from now on, and those forgotten, present or not.
+
+        Args:
+            found: the objects in the frame.
+            now_s: its time.
+            held: objects that are not forgotten, however long they are missing.
+
+        """
         started = []
         for key, sighting in found.items():
             stay = self._stays.get(key)
@@ -75,17 +91,32 @@ class Presence(Generic[Key]):
             stay.last = sighting
             stay.found += 1
             stay.missed = 0
-            if not stay.present and stay.found >= self._on_frames:
-                stay.present = True
-                started.append(key)
+            if not stay.present:
+                stay.top_score = max(stay.top_score, sighting.object["score"])
+                if stay.found >= self._on_frames and self._may_start(key, stay):
+                    stay.present = True
+                    started.append(key)
         if len(self._stays) == len(found):
             return started, []
-        return started, list(self._forget_missing(found, now_s))
+        return started, list(self._forget_missing(found, now_s, held))
 
-    def reset(self) -> list[tuple[Key, Stay]]:
-        """Forget all objects, and return them."""
-        stays, self._stays = self._stays, {}
-        return list(stays.items())
+    def reset(self, held: Container[Key] = ()) -> list[tuple[Key, Stay]]:
+        """Forget all objects but those that are held, and return them."""
+        stays, self._stays = self._stays, {key: stay for key, stay in self._stays.items() if key in held}
+        return [(key, stay) for key, stay in stays.items() if key not in held]
+
+    def restore(self, key: Key, stay: Stay) -> None:
+        """Add an object of an earlier run."""
+        self._stays[key] = stay
+
+    def __getitem__(self, key: Key) -> Stay:
+        """Return the stay of an object."""
+        return self._stays[key]
+
+    def stay(self, key: Key) -> Stay | None:
+        """Return the stay of an object that is present; None if it is not."""
+        stay = self._stays.get(key)
+        return stay if stay is not None and stay.present else None
 
     def is_present(self, key: Key) -> bool:
         """Return whether an object is present."""
@@ -96,8 +127,10 @@ class Presence(Generic[Key]):
         """Yield the objects that are present."""
         return (key for key, stay in self._stays.items() if stay.present)
 
-    def _forget_missing(self, found: Mapping[Key, Sighting], now_s: float) -> Iterator[tuple[Key, Stay]]:
-        for key in [key for key in self._stays if key not in found]:
+    def _forget_missing(
+        self, found: Mapping[Key, Sighting], now_s: float, held: Container[Key]
+    ) -> Iterator[tuple[Key, Stay]]:
+        for key in [key for key in self._stays if key not in found and key not in held]:
             stay = self._stays[key]
             stay.missed += 1
             is_held = stay.present and now_s - stay.last.moment.source_s < self._off_s - _ROUNDING_S

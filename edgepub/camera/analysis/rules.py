@@ -24,20 +24,21 @@ class Occurrence(NamedTuple):
     line: str | None = None
     direction: Direction | None = None
     dwell_s: float | None = None
-    """How long the object was present, from the first frame with it to the last."""
+    """How long the object was present, from the first frame with it to the last; of `loitering`, up to now."""
     attribute: str | None = None
     """What was recognized; its value is in the sighting's object."""
+    visit_id: str | None = None
+    """The object's visit, once it is known."""
 
 
-def find_camera_occurrences(
-    changes: Changes, found: Mapping[Key, Sighting]
-) -> tuple[list[Occurrence], list[Occurrence]]:
-    """Return the objects that appeared, and those that left."""
-    started, ended = changes
-    return (
-        [Occurrence("appeared", key, found[key]) for key in started],
-        [Occurrence("left", key, stay.last, dwell_s=stay.seconds) for key, stay in ended if stay.present],
-    )
+def find_appeared(started: Iterable[Key], found: Mapping[Key, Sighting]) -> list[Occurrence]:
+    """Return the objects that appeared."""
+    return [Occurrence("appeared", key, found[key]) for key in started]
+
+
+def find_left(ended: Iterable[tuple[Key, Stay]]) -> list[Occurrence]:
+    """Return the objects that left."""
+    return [Occurrence("left", key, stay.last, dwell_s=stay.seconds) for key, stay in ended if stay.present]
 
 
 def find_zone_occurrences(name: str, changes: Changes, found: Mapping[Key, Sighting]) -> list[Occurrence]:

@@ -27,7 +27,7 @@ _MIN_IOU = 0.3
 """The least overlap (intersection over union) of the box of an object, made larger, with where it is expected."""
 _MAX_RETURN = 1.0
 """How far from where it was lost an object may come back, in its own widths and heights."""
-_MAX_LOST = 500
+MAX_LOST = 500
 """The number of lost objects that are remembered."""
 _MIN_PIXELS = 1.0
 _SECOND_FRAME = 2
@@ -138,7 +138,7 @@ class Tracker:
                 track.number = track.number or next(self._numbers)
                 detection["track_id"] = track.number
         gone = set(range(len(known))) - set(found.values())
-        self._lost = [known[number] for number in sorted(gone)][:_MAX_LOST]
+        self._lost = [known[number] for number in sorted(gone)][:MAX_LOST]
         self._found = list(tracks.values())
 
     def _period(self, now_s: float) -> float:

@@ -25,6 +25,7 @@ from edgepub.camera.analysis.analysis import Analysis
 from edgepub.camera.attention import Attention
 from edgepub.camera.attribute_topics import AttributeTopics
 from edgepub.camera.counts import ObjectCounts
+from edgepub.camera.event_publisher import EventPublisher
 from edgepub.camera.frames import Frame, Result
 from edgepub.camera.payloads import DetectionsBuilder
 from edgepub.camera.reporter import Reporter
@@ -82,11 +83,13 @@ def make_reporter(outbox: Outbox, metrics: CameraMetrics) -> Reporter:
     settings = CameraSettings(
         source="camera.mp4", model="any", tracking=False, snapshot=SnapshotSettings(enabled=False)
     )
+    attributes = AttributeTopics([], [], camera_logger(logging.getLogger(), "camera"))
     return Reporter(
-        identity,
+        identity["camera"],
         topics,
         DetectionsBuilder(identity, Wanted(min_score=0.5)),
         Analysis(settings),
+        EventPublisher(identity, topics, outbox, metrics, Viewfinder(), attributes),
         ObjectCounts("camera", settings, topics, outbox),
         Snapshots(identity, settings.snapshot, SnapshotThread(), lambda _: None, metrics),
         Viewfinder(),
@@ -95,7 +98,6 @@ def make_reporter(outbox: Outbox, metrics: CameraMetrics) -> Reporter:
         metrics,
         Validity(settings.stall_timeout_s),
         Attention(),
-        AttributeTopics([], [], camera_logger(logging.getLogger(), "camera")),
     )
 
 

@@ -6,8 +6,8 @@ from typing import Any, NamedTuple
 import orjson
 from pydantic import ValidationError
 
-from edgepub.mqtt.payloads import event
-from edgepub.mqtt.topics import UNKNOWN_CAMERA, camera_of_events, is_topic
+from edgepub.mqtt.payloads import event, visit
+from edgepub.mqtt.topics import UNKNOWN_CAMERA, VISITS_SUFFIX, camera_of_events, is_topic
 
 MAX_ROW = 2**63 - 2**59
 """The highest id that a row may have. Those of 0.1.0 may be the time in nanoseconds, in the year 2232 at the latest."""
@@ -56,17 +56,18 @@ def find_damage(row: Row) -> str | None:
 
 
 def find_event_damage(row: Row) -> str | None:
-    """Return what is wrong with a row that was read and should be an event, or None."""
+    """Return what is wrong with a row that was read and should be an event or a visit, or None."""
     if damage := find_damage(row):
         return damage
     if camera_of_events(row.topic) == UNKNOWN_CAMERA:
-        return "the topic is not one of events"
-    if row.schema != event.SCHEMA:
-        return "the schema is not that of events"
+        return "the topic is not one of events or visits"
+    kind, name = (visit, "visit") if row.topic.endswith(VISITS_SUFFIX) else (event, "event")
+    if row.schema != kind.SCHEMA:
+        return f"the schema is not that of {name}s"
     try:
-        event.VALIDATOR.validate_json(row.payload)
+        kind.VALIDATOR.validate_json(row.payload)
     except ValidationError:
-        return "the payload is not an event"
+        return "the payload is not a visit" if kind is visit else "the payload is not an event"
     return None
 
 

@@ -77,6 +77,9 @@ class Detection(TypedDict):
     zones: NotRequired[
         Annotated[list[str], Field(description="names of the zones that contain the object, if the camera has zones")]
     ]
+    stationary: NotRequired[
+        Annotated[bool, Field(description="true: the object has not moved for `stationary_s`; else absent")]
+    ]
     landmarks: NotRequired[
         Annotated[list[Landmark], Field(description="keypoints of the object, if the model finds them")]
     ]

@@ -9,7 +9,18 @@ from typing_extensions import TypedDict
 from edgepub.mqtt.payloads.detections import Corners, NormCorners, Number
 
 SCHEMA = "edgepub.event/1"
-EventType = Literal["appeared", "left", "zone_entered", "zone_left", "line_crossed", "recognized"]
+UUID7_PATTERN = "^[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$"
+EventType = Literal[
+    "appeared",
+    "left",
+    "zone_entered",
+    "zone_left",
+    "line_crossed",
+    "recognized",
+    "loitering",
+    "stopped",
+    "moved",
+]
 
 
 @with_config(ConfigDict(title=SCHEMA))
@@ -20,7 +31,7 @@ class Event(TypedDict):
     event_id: Annotated[
         str,
         Field(
-            pattern="^[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$",
+            pattern=UUID7_PATTERN,
             description="a version 7 UUID (RFC 9562), the key for removing duplicates",
         ),
     ]
@@ -35,13 +46,20 @@ class Event(TypedDict):
         float,
         Field(
             allow_inf_nan=False,
-            description="when the frame was captured, Unix seconds; for `left` and `zone_left` the last frame with the "
+            description="when the frame was captured, Unix seconds; for `left` and `zone_left`, and for `moved` if "
+            "it was lost on its way, the last frame with the "
             "object there, else the frame that decided the event",
         ),
     ]
+    time: NotRequired[Annotated[str, Field(description="the same as text (ISO 8601, UTC)")]]
     label: Annotated[str, Field(min_length=1, description="class of the object, as text")]
     track_id: Annotated[int, Field(ge=1, description="the object: the same in all its events and detections")]
-    zone: NotRequired[Annotated[str, Field(description="the zone, for `zone_entered` and `zone_left`")]]
+    visit_id: NotRequired[
+        Annotated[
+            str, Field(pattern=UUID7_PATTERN, description="the object's visit: the same in all events of the visit")
+        ]
+    ]
+    zone: NotRequired[Annotated[str, Field(description="the zone, for `zone_entered`, `zone_left`, `loitering`")]]
     line: NotRequired[Annotated[str, Field(description="the line, for `line_crossed`")]]
     direction: NotRequired[
         Annotated[
@@ -55,8 +73,8 @@ class Event(TypedDict):
             Field(
                 ge=0,
                 allow_inf_nan=False,
-                description="for `left` and `zone_left`: how long the object was there, from its first to its last "
-                "frame, in seconds of the source's time",
+                description="for `left`, `zone_left` and `loitering`: how long the object was there, from its first to "
+                "its last frame, in seconds of the source's time",
             ),
         ]
     ]
@@ -71,6 +89,9 @@ class Event(TypedDict):
             description="confidence of the model in the object, or, for a text that is `recognized`, in that; "
             "usually 0 to 1",
         ),
+    ]
+    stationary: NotRequired[
+        Annotated[bool, Field(description="true: the object has not moved for `stationary_s`; else absent")]
     ]
     bbox: Annotated[
         Corners, Field(description="bounding box [x1, y1, x2, y2] in pixels of the frame, clamped to the frame")

@@ -10,7 +10,7 @@ from typing_extensions import TypedDict
 from edgepub.config.settings import Settings
 from edgepub.core.redaction import redact
 from edgepub.core.versions import installed_versions
-from edgepub.mqtt.payloads import detections, event, stats
+from edgepub.mqtt.payloads import detections, event, stats, visit
 from edgepub.mqtt.payloads.servers import Servers, describe_servers
 from edgepub.telemetry.status import CameraState
 
@@ -84,7 +84,7 @@ def build(settings: Settings, node_id: str, boot_id: str, states: Mapping[str, C
                 }
                 for name, model in settings.models.items()
             },
-            "schemas": [SCHEMA, detections.SCHEMA, event.SCHEMA, stats.SCHEMA],
+            "schemas": [SCHEMA, detections.SCHEMA, event.SCHEMA, stats.SCHEMA, visit.SCHEMA],
         }
     )
     return orjson.dumps(payload)

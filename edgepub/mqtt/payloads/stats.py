@@ -83,6 +83,7 @@ class CameraStats(Servers):
         ]
     ]
     events: Annotated[int, Field(ge=0, description="published events")]
+    visits: Annotated[int, Field(ge=0, description="published visits")]
     snapshots: Annotated[int, Field(ge=0, description="snapshots made")]
     reconnects: Annotated[int, Field(ge=0, description="how often the camera came back after it was offline")]
     latency_ms: Annotated[
@@ -115,7 +116,7 @@ class OutboxStats(TypedDict):
     stream: Count
     announcements: Annotated[int, Field(ge=0, description="Home Assistant discovery")]
     state: Count
-    durable: Annotated[int, Field(ge=0, description="events, on disk")]
+    durable: Annotated[int, Field(ge=0, description="events and visits, on disk")]
     pictures: Count
 
 
@@ -189,6 +190,7 @@ def camera_stats(before: Reading, now: Reading, state: CameraState | None = None
             **_present(behind_s=now.behind_s, clock_offset_s=now.clock_offset_s),
             **describe_servers(state),
             "events": now.events,
+            "visits": now.visits,
             "snapshots": now.snapshots,
             "reconnects": now.reconnects,
             "latency_ms": _quantiles(before.stages_ms, now.stages_ms),

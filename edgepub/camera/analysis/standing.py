@@ -1,0 +1,302 @@
+"""Which objects have not moved for a while, and which of those that cannot be seen are still in their place. Pure.
+
+Places are in parts of the frame, so that they stay the same when the camera changes its resolution.
+"""
+
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+from edgepub.camera.analysis.places import FOUND_IOU, PlaceMemory, is_at
+from edgepub.camera.analysis.rules import Key
+from edgepub.camera.analysis.tracker import MAX_LOST
+
+_AWAY_S = 1.0
+"""A box that is elsewhere for less than this is a flicker, and no move."""
+_LEAVING_S = 0.2
+"""One that is lost after having been elsewhere for so long has moved, and is not hidden."""
+_MAX_COUNTED_S = 600.0
+"""The longest time for which an object counts that cannot be seen."""
+_MAX_REMEMBERED_S = 86_400.0
+"""The longest time for which it is remembered."""
+_MIN_STOOD_S = 0.3
+"""An object that was not found for longer has no place."""
+_MAX_HIDDEN = 200
+_ROUNDING_S = 1e-6  # clocks are sums of periods
+
+_STILL_IOU = 0.65
+"""An object whose box overlaps less with where it was moves on."""
+_STAYED_IOU = 0.4
+"""One that is stationary has moved if its box overlaps less."""
+
+Box = Sequence[float]
+
+
+@dataclass(slots=True)
+class Spot:
+    """Where a tracked object is, and since when."""
+
+    label: str
+    home: Box
+    """Where it has been since `since_s`."""
+    since_s: float
+    seen_s: float
+    """When it was found last."""
+    is_stationary: bool = False
+    away_s: float | None = None
+    """Since when it has been found elsewhere."""
+    missed_s: float = 0.0
+    """For how long it has not been found, without the time when there were no frames."""
+    is_suspended: bool = False
+    """Whether it does not count until it is found again: there were no frames meanwhile."""
+    has_moved: bool = False
+    """Whether it was ever anywhere else."""
+
+    @property
+    def stood_s(self) -> float:
+        """How long it was found at its place."""
+        return self.seen_s - self.since_s
+
+
+class Move(NamedTuple):
+    """An object that was stationary, and has moved."""
+
+    key: Key
+    since_s: float
+    """Since when it had been at its place."""
+    until_s: float
+    """Until when it was there."""
+
+
+class Changes(NamedTuple):
+    """What a frame has changed."""
+
+    stopped: Sequence[Key]
+    """The objects that are stationary from now on."""
+    moved: Sequence[Move]
+    """Those that are not any more."""
+    are_counts_new: bool
+    """Whether other objects count, or count as active."""
+
+
+NO_CHANGES = Changes((), (), are_counts_new=False)
+
+
+class Standing:
+    """Tells stationary objects from others, and gives one that was hidden its old track when it is found again.
+
+    Args:
+        stationary_s: how long an object must not move.
+        off_s: for how long any object counts that is not found.
+        numbers: gives unused tracks.
+
+    """
+
+    def __init__(self, stationary_s: float, off_s: float, numbers: Iterator[int]) -> None:
+        self._stationary_s = stationary_s
+        self._off_s = off_s
+        self._numbers = numbers
+        self._spots: dict[int, Spot] = {}  # by track
+        self._stationary: dict[int, Spot] = {}  # the same, of stationary objects only
+        self._hidden: dict[int, Spot] = {}  # of those, the ones that were not in the last frame
+        self._memory = PlaceMemory()
+        self._aliases: dict[int, int] = {}  # tracks by those that the tracker gives these objects; 0: none yet
+        self._candidates: dict[int, int] = {}  # tracks of hidden objects by those of new ones at their places
+        self._last_candidates: dict[int, int] = {}  # those of the frame before
+        self._found: set[int] = set()  # in the newest frame
+        self._last_s: float | None = None
+
+    @property
+    def tracks(self) -> Collection[int]:
+        """The tracks of all objects that it knows."""
+        return self._spots.keys()
+
+    @property
+    def stationary(self) -> Collection[Key]:
+        """The stationary objects."""
+        return {_key(track, spot) for track, spot in self._stationary.items()}
+
+    def held(self) -> Collection[Key]:
+        """Return the stationary objects that are not found, but are not gone.
+
+        They are gone when they have been missing for as long as they had been there.
+        """
+        if not self._hidden:
+            return ()
+        held = [_key(track, spot) for track, spot in self._hidden.items() if not self._is_over(spot, _MAX_REMEMBERED_S)]
+        return set(held[-_MAX_HIDDEN:])
+
+    def spot(self, key: Key) -> Spot | None:
+        """Return where an object is stationary; None if it is not."""
+        return self._stationary.get(key[1])
+
+    def is_active(self, key: Key) -> bool:
+        """Return whether an object is not stationary."""
+        return key[1] not in self._stationary
+
+    def counts(self, key: Key) -> bool:
+        """Return whether an object counts: it is found, or has been hidden only for a while."""
+        spot = self._hidden.get(key[1])
+        return spot is None or self._is_counted(spot)
+
+    def update(self, objects: Iterable[dict[str, Any]], now_s: float, *, compares: bool) -> Changes:
+        """Add `stationary` to the detections that have not moved, and correct the `track_id` of those that were hidden.
+
+        Args:
+            objects: the tracked detections of the next frame, in the payload's form.
+            now_s: the frame's time.
+            compares: whether to find out who has moved; not in every frame, as objects do not stop 30 times a second.
+
+        """
+        passed_s = 0.0 if self._last_s is None else now_s - self._last_s
+        self._last_s = now_s
+        stopped: list[Key] = []
+        moved: list[Move] = []
+        found = self._found = set()
+        self._last_candidates, self._candidates = self._candidates, {}
+        spots, stationary = self._spots, self._stationary
+        for detection in objects:
+            track = detection.get("track_id")
+            if track is None:
+                continue
+            spot = spots.get(track)
+            if spot is None or self._aliases:
+                track, spot = self._find(track, detection, now_s)
+                if spot is None:
+                    continue
+            found.add(track)
+            spot.seen_s = now_s
+            if compares:
+                self._compare(track, spot, detection["bbox_norm"], now_s, stopped, moved)
+            if track in stationary:
+                detection["stationary"] = True
+        has_new = self._update_hidden(passed_s, moved) if stationary else False
+        return Changes(stopped, moved, has_new or bool(stopped or moved))
+
+    def forget(self, gone: Iterable[Key]) -> None:
+        """Forget objects that are gone. The place of one that was never elsewhere is remembered: it may be back."""
+        for _, track in gone:
+            spot = self._spots.pop(track, None)
+            if spot and not spot.has_moved and spot.away_s is None and spot.stood_s >= _MIN_STOOD_S:
+                self._memory.add(spot.label, spot.home, spot.since_s, spot.seen_s)
+            self._stationary.pop(track, None)
+            self._hidden.pop(track, None)
+            self._aliases = {given: former for given, former in self._aliases.items() if former != track}
+
+    def suspend(self) -> None:
+        """Prepare for another opening of the source: stationary objects are remembered, but do not count until then.
+
+        The tracker has forgotten all objects, so the others must be forgotten too.
+        """
+        for spot in self._stationary.values():
+            spot.is_suspended, spot.missed_s, spot.away_s = True, 0.0, None
+        self._hidden = dict(self._stationary)
+        self._aliases, self._candidates = {}, {}
+        self._found = set()
+        self._last_s = None
+
+    def restore(self, key: Key, spot: Spot) -> None:
+        """Add a stationary object of an earlier run; it does not count until it is found again."""
+        self._spots[key[1]] = self._stationary[key[1]] = self._hidden[key[1]] = spot
+        spot.is_suspended = True
+
+    def _compare(self, track: int, spot: Spot, box: Box, now_s: float, stopped: list[Key], moved: list[Move]) -> None:
+        """Compare a box with where its object was."""
+        if is_at(box, spot.home, _STAYED_IOU if spot.is_stationary else _STILL_IOU):
+            spot.away_s = None
+            if not spot.is_stationary and now_s - spot.since_s >= self._stationary_s - _ROUNDING_S:
+                spot.is_stationary = True
+                self._stationary[track] = spot
+                stopped.append(_key(track, spot))
+        elif spot.away_s is None:
+            spot.away_s = now_s
+        elif now_s - spot.away_s >= _AWAY_S - _ROUNDING_S:
+            if spot.is_stationary:
+                moved.append(self._end_standing(track, spot))
+            spot.home, spot.since_s, spot.away_s, spot.has_moved = box, now_s, None, True
+
+    def _end_standing(self, track: int, spot: Spot) -> Move:
+        spot.is_stationary, spot.has_moved = False, True
+        del self._stationary[track]
+        self._hidden.pop(track, None)
+        return Move(_key(track, spot), spot.since_s, spot.seen_s if spot.away_s is None else spot.away_s)
+
+    def _find(self, given: int, detection: dict[str, Any], now_s: float) -> tuple[int, Spot | None]:
+        """Return the track and the spot of a detection; no spot if it is not known yet whether it was hidden.
+
+        Args:
+            given: its track from the tracker.
+            detection: the detection; its `track_id` is corrected.
+            now_s: the frame's time.
+
+        """
+        track = self._aliases.get(given, given)
+        spot = self._spots.get(track)
+        if spot is None:
+            old = self._match(detection)
+            if old is not None and self._last_candidates.get(given) != old:
+                self._candidates[given] = old  # the next frame tells whether it only passes
+                del detection["track_id"]
+                return track, None
+            if old is not None:
+                track, spot = old, self._spots[old]
+                self._rename(given, old)
+            else:
+                if not track:  # the tracker has found what it had lost, beside its successor
+                    track = self._aliases[given] = next(self._numbers)
+                spot = self._spots[track] = Spot(detection["label"], detection["bbox_norm"], now_s, now_s)
+                if remembered := self._memory.find(spot.label, spot.home, now_s):
+                    spot.home, spot.since_s = remembered
+        detection["track_id"] = track
+        return track, spot
+
+    def _match(self, detection: dict[str, Any]) -> int | None:
+        """Return the track of the hidden object that is at the place of a new one, if there is one."""
+        label, box = detection["label"], detection["bbox_norm"]
+        for old, spot in self._hidden.items():
+            is_free = spot.label == label and old not in self._found and old not in self._candidates.values()
+            if is_free and is_at(box, spot.home, FOUND_IOU):
+                return old
+        return None
+
+    def _rename(self, given: int, track: int) -> None:
+        """Use this track for an object whenever the tracker gives it the other one."""
+        for other, former in self._aliases.items():
+            if former == track:
+                self._aliases[other] = 0
+        self._aliases[track] = 0
+        if given == track:
+            del self._aliases[track]
+        else:
+            self._aliases[given] = track
+        unused = [other for other, former in self._aliases.items() if not former]
+        for other in unused[:-MAX_LOST]:  # the tracker has forgotten them
+            del self._aliases[other]
+
+    def _update_hidden(self, passed_s: float, moved: list[Move]) -> bool:
+        """Update which stationary objects are hidden, and for how long; return whether others count than before."""
+        has_new = False
+        for track, spot in list(self._stationary.items()):
+            if track in self._found:
+                if track in self._hidden:
+                    has_new |= not self._is_counted(spot)
+                    del self._hidden[track]
+                    spot.missed_s, spot.is_suspended = 0.0, False
+            elif spot.away_s is not None and spot.seen_s - spot.away_s >= _LEAVING_S - _ROUNDING_S:
+                moved.append(self._end_standing(track, spot))  # it was lost on its way
+            else:
+                counted = self._is_counted(spot)
+                spot.missed_s += passed_s
+                self._hidden[track] = spot
+                has_new |= counted and not self._is_counted(spot)
+        return has_new
+
+    def _is_counted(self, spot: Spot) -> bool:
+        return not (spot.is_suspended or self._is_over(spot, _MAX_COUNTED_S))
+
+    def _is_over(self, spot: Spot, max_s: float) -> bool:
+        return spot.missed_s >= min(max(spot.stood_s, self._off_s), max_s) - _ROUNDING_S
+
+
+def _key(track: int, spot: Spot) -> Key:
+    return spot.label, track

@@ -1,0 +1,94 @@
+"""Publishes the events and visits of one camera: numbered, and written to disk first."""
+
+import logging
+from collections.abc import Callable, Iterable, Mapping
+
+from edgepub.camera.analysis.rules import Key, Occurrence
+from edgepub.camera.analysis.visits import EndedVisit
+from edgepub.camera.attribute_topics import AttributeTopics
+from edgepub.camera.payloads import build_event, build_visit
+from edgepub.camera.viewfinder import Viewfinder
+from edgepub.core.errors import InvalidResultError
+from edgepub.mqtt.messages import event_message, json_format, state_message
+from edgepub.mqtt.outbox.outbox import Outbox
+from edgepub.mqtt.payloads import event, visit
+from edgepub.mqtt.topics import Topics
+from edgepub.telemetry.logs import camera_logger
+from edgepub.telemetry.metrics import CameraMetrics
+
+_log = logging.getLogger(__name__)
+_EVENT, _VISIT = json_format(event.SCHEMA), json_format(visit.SCHEMA)
+
+
+class EventPublisher:
+    """Puts events and visits into the outbox.
+
+    Args:
+        identity: the `node`, the `camera` and the `boot_id`.
+        topics: the node's topics.
+        outbox: takes the messages.
+        metrics: the camera's metrics.
+        viewfinder: shows events on the pages.
+        attribute_topics: decides which attributes have topics.
+
+    """
+
+    def __init__(
+        self,
+        identity: Mapping[str, str],
+        topics: Topics,
+        outbox: Outbox,
+        metrics: CameraMetrics,
+        viewfinder: Viewfinder,
+        attribute_topics: AttributeTopics,
+    ) -> None:
+        camera = self._camera = identity["camera"]
+        self._identity = identity
+        self._topics = topics
+        self._events_topic, self._visits_topic = topics.events(camera), topics.visits(camera)
+        self._outbox = outbox
+        self._metrics = metrics
+        self._viewfinder = viewfinder
+        self._attribute_topics = attribute_topics
+        self._log = camera_logger(_log, camera)
+
+    def publish(
+        self,
+        occurrences: Iterable[Occurrence],
+        visits: Iterable[EndedVisit],
+        frame_of: Callable[[Key], int | None] = lambda _key: None,
+    ) -> None:
+        """Publish events and visits.
+
+        Args:
+            occurrences: the events, in order.
+            visits: the visits that are over.
+            frame_of: returns the frame of the newest snapshot of an object.
+
+        """
+        for occurrence in occurrences:
+            try:
+                self._publish_event(build_event(occurrence, frame_of(occurrence.key), self._identity))
+            except InvalidResultError as error:
+                self._drop(occurrence.sighting.moment.frame, error)
+        for ended in visits:
+            try:
+                self._publish_visit(build_visit(ended, self._identity))
+            except InvalidResultError as error:
+                self._drop(ended.last.moment.frame, error)
+
+    def _publish_event(self, payload: event.Event) -> None:
+        if payload["event_type"] == "recognized":
+            message = state_message(self._topics.attribute(self._camera, payload["attribute"]), str(payload["value"]))
+            self._attribute_topics.publish(payload["attribute"], lambda: self._outbox.put(message))
+        topic = self._events_topic
+        self._outbox.put_numbered(topic, lambda seq: event_message(topic, event.encode(payload, seq), _EVENT))
+        self._viewfinder.add_event({name: value for name, value in payload.items() if name != "seq"})
+
+    def _publish_visit(self, payload: visit.Visit) -> None:
+        topic = self._visits_topic
+        self._outbox.put_numbered(topic, lambda seq: event_message(topic, visit.encode(payload, seq), _VISIT))
+
+    def _drop(self, frame: int, error: InvalidResultError) -> None:
+        self._metrics.count_dropped("invalid")
+        self._log.warning("frame %d is dropped: %s", frame, error)
