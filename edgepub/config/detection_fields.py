@@ -17,8 +17,8 @@ MESSAGE_KEYS = (
 )  # fmt: skip
 """The keys of the payload but `schema`, which says that all of them are there."""
 OBJECT_KEYS = (
-    "label", "score", "bbox", "bbox_norm", "category_id", "track_id", "zones", "stationary", "landmarks", "angle", "corners", "mask",
-    "share", "parent", "attributes", "text", "classifier", "handedness", "embedding",
+    "label", "score", "bbox", "bbox_norm", "category_id", "track_id", "zones", "stationary", "landmarks", "angle",
+    "corners", "mask", "share", "parent", "attributes", "text", "classifier", "handedness", "embedding",
 )  # fmt: skip
 """The keys of each object; `include` adds others."""
 

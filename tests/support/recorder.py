@@ -9,6 +9,7 @@ from multiprocessing import get_context
 from pathlib import Path
 
 from edgepub.camera.environment import prepare_environment
+from edgepub.camera.visit_store import VisitStore
 from edgepub.config.effective import EffectiveSettings, InForce
 from edgepub.config.settings import Settings
 from edgepub.daemon.camera_wiring import CameraWiring
@@ -135,6 +136,7 @@ def _record(configuration):
         Topics("edgepub", "test"),
         tape,
         Store(None),
+        VisitStore(None),
         Status(settings.cameras),
         MetricsByCamera(),
         list,
