@@ -1,4 +1,4 @@
-"""The editor for zones, lines and ignore areas, by mouse, touch and keyboard, in a real browser. The test is the server."""
+"""The editor of areas, by mouse, touch and keyboard, in a real browser. The test is the server."""
 
 import json
 
