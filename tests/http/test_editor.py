@@ -243,6 +243,18 @@ def test_saving_sends_what_was_drawn_and_shows_the_servers_mistakes(editor, comp
     assert complaints.pop().startswith("Failed to load resource"), "the 422"
 
 
+def test_a_mistake_in_an_ignore_area_that_the_server_finds_is_shown_there(editor, complaints):
+    page = editor.start({**YARD, "ignore": YARD["zones"]}).page
+    why = {"mistakes": [{"place": ["ignore", "yard", "labels"], "why": "not so"}]}
+    page.route(f"{ORIGIN}/cameras/porch/areas", lambda route: route.fulfill(status=422, json=why))
+    page.click("#editor li:has-text('ignore area') .item-button")
+    page.select_option("#area-anchor", "center")
+    page.click("#save")
+    page.wait_for_selector("#area-mistake:text-is('not so')")
+    assert page.locator("#editor li.invalid").count() == 1, "not the zone of the same name"
+    assert complaints.pop().startswith("Failed to load resource"), "the 422"
+
+
 def test_unsaved_changes_are_not_overwritten_and_leaving_asks_first(editor):
     page = editor.start(YARD).page
     editor.click((0.5, 0.5))
