@@ -18,7 +18,7 @@ from edgepub.mqtt.payloads.selection import make_format, make_validator
 
 
 class DetectionsBuilder:
-    """Makes the payloads of one camera from its model's results.
+    """Makes the payloads of one camera from its model's results. One thread sets what is kept; others read results.
 
     Args:
         identity: the `node`, the `camera` and the `boot_id`.
@@ -40,11 +40,11 @@ class DetectionsBuilder:
         return self._wanted
 
     def set_min_score(self, min_score: float) -> None:
-        """Keep detections with at least this score from now on. Callable from any thread."""
+        """Keep detections with at least this score from now on."""
         self._wanted = self._wanted._replace(min_score=min_score)
 
     def set_filters(self, filters: Filters | None) -> None:
-        """Keep detections by these filters from now on; see `set_min_score`."""
+        """Keep detections by these filters from now on; None: all."""
         self._wanted = self._wanted._replace(filters=filters)
 
     def read(self, result: Result) -> Objects:

@@ -241,7 +241,7 @@ def _wanted_objects(settings: CameraSettings, min_score: float) -> Wanted:
         min_score,
         tuple(dict.fromkeys(key for key in settings.include if key not in PUBLISHED)),
         TextLabels(texts.name, texts.label) if texts else None,
-        settings.min_scores,
+        settings.min_scores or None,
         _filters(settings),
     )
 

@@ -1,4 +1,8 @@
+<<<<<<< HEAD
 """The editor for zones, lines and ignore areas, by mouse, touch and keyboard, in a real browser, served by the test."""
+=======
+"""The editor of areas, by mouse, touch and keyboard, in a real browser. The test is the server."""
+>>>>>>> e9dc1e01fc906fd97542b2a059613ec3f56d005c
 
 import json
 
@@ -240,6 +244,18 @@ def test_saving_sends_what_was_drawn_and_shows_the_servers_mistakes(editor, comp
     page.click("#revert")
     page.wait_for_selector("#revert", state="hidden")
     assert page.evaluate("editor.areas") == YARD
+    assert complaints.pop().startswith("Failed to load resource"), "the 422"
+
+
+def test_a_mistake_in_an_ignore_area_that_the_server_finds_is_shown_there(editor, complaints):
+    page = editor.start({**YARD, "ignore": YARD["zones"]}).page
+    why = {"mistakes": [{"place": ["ignore", "yard", "labels"], "why": "not so"}]}
+    page.route(f"{ORIGIN}/cameras/porch/areas", lambda route: route.fulfill(status=422, json=why))
+    page.click("#editor li:has-text('ignore area') .item-button")
+    page.select_option("#area-anchor", "center")
+    page.click("#save")
+    page.wait_for_selector("#area-mistake:text-is('not so')")
+    assert page.locator("#editor li.invalid").count() == 1, "not the zone of the same name"
     assert complaints.pop().startswith("Failed to load resource"), "the 422"
 
 

@@ -121,16 +121,14 @@ def test_saved_areas_apply_immediately_and_after_a_kill(box, mosquitto, subscrib
 def test_a_saved_ignore_area_applies_immediately_and_its_object_leaves(box, mosquitto, subscribe, cli):
     reader = subscribe(mosquitto.port)
     count = "edgepub/test/cam/objects/person"
-    reader.wait_for(lambda r: r.last(count) == b"1", "the person")
+    reader.wait_for(lambda r: r.last(count) == b"1" and last_objects(r), "the person")
     boot_id = reader.detections()[-1]["boot_id"]
     status, answer = box.save(zones={"corner": CONFIGURED}, lines={}, ignore={"flag": {**ALL, "labels": ["person"]}})
     assert (status, answer["saved"], list(answer["ignore"])) == (200, True, ["flag"])
     reader.wait_for(lambda r: last_objects(r) == [], "a payload without the person")
     reader.wait_for(lambda r: r.last(count) == b"0", "the count")
     reader.wait_for(lambda r: r.last(f"{count}/occupancy") == b"OFF", "occupancy")
-    reader.wait_for(lambda r: r.payloads("edgepub/test/cam/events")[1:], "the event")
-    events = [json.loads(payload)["event_type"] for payload in reader.payloads("edgepub/test/cam/events")]
-    assert events == ["appeared", "left"]
+    reader.wait_for(lambda r: b'"left"' in (r.last("edgepub/test/cam/events") or b""), "the event")
     assert "uses the zones, lines and ignore areas saved on its page" in cli("check", "-c", box.daemon.file).stdout
 
     status, answer = box.ask("DELETE", "/cameras/cam/areas")

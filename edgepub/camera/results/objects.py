@@ -3,7 +3,6 @@
 import contextlib
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
-from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import orjson
@@ -43,8 +42,8 @@ class Wanted(NamedTuple):
     """Keys to keep beyond the usual ones."""
     text_labels: TextLabels | None = None
     """What to make of the model's labels; None: they are labels."""
-    min_scores: Mapping[str, float] = MappingProxyType({})
-    """The least scores of labels that have their own."""
+    min_scores: Mapping[str, float] | None = None
+    """The least scores of labels that have their own; None: none has."""
     filters: Filters | None = None
     """Which of them to keep by their boxes; None: all."""
 
@@ -142,14 +141,14 @@ class _Reader:
     def __init__(self, result: Result, wanted: Wanted) -> None:
         self._result = result
         self._labels, self._min_score, self._include, self._text_labels, self._min_scores, self._filters = wanted
-        self._lowest_score = min([self._min_score, *self._min_scores.values()])
+        self._lowest_score = min([self._min_score, *(self._min_scores or {}).values()])
         self._known = PUBLISHED.union(self._include)
         # Each with what its entries have unless they say otherwise: a classifier's answers need no scores.
         self._lists: list[tuple[list[Any], Mapping[str, Any] | None]] = []
         self._seen: set[int] = set()  # their ids
         self._wanted: list[Mapping[str, Any]] = []
         self._read: dict[str, str] = {}  # labels that have been read
-        self._budget = Budget()
+        self._budget, self._left_out_budget = Budget(), Budget()
         self._scores: list[float] = []  # no pairs: each would be an object for the garbage collector
         self.has_others = False
         """Whether there are objects that are not wanted."""
@@ -188,7 +187,7 @@ class _Reader:
         if (
             score >= self._lowest_score - _ROUNDING
             and (self._labels is None or self._label(raw) in self._labels)
-            and (not self._min_scores or score >= self._least_score(self._label(raw)) - _ROUNDING)
+            and (self._min_scores is None or score >= self._least_score(self._label(raw)) - _ROUNDING)
         ):
             self._wanted.append(raw)
             self._scores.append(score)
@@ -196,7 +195,7 @@ class _Reader:
             self.has_others = True
 
     def _least_score(self, label: str) -> float:
-        return self._min_scores.get(label, self._min_score)
+        return (self._min_scores or {}).get(label, self._min_score)
 
     def _label(self, raw: Mapping[str, Any]) -> str:
         if self._text_labels:
@@ -212,12 +211,13 @@ class _Reader:
         """Convert the best objects, and return them."""
         space = find_space(self._result, self._include, self._budget)
         kept: list[dict[str, Any]] = []
-        least, filters = self._min_score, self._filters
+        least, min_scores, filters = self._min_score, self._min_scores, self._filters
         for rank, number in enumerate(self._order()):
             if len(kept) == MAX_OBJECTS:
                 self.too_many += len(self._wanted) - rank
                 break
             raw = self._wanted[number]
+            before = None if filters is None else self._budget.left
             try:
                 landmarks: Sequence[Any] = ()
                 if "landmarks" in raw:
@@ -232,7 +232,7 @@ class _Reader:
             except Exception as error:  # noqa: BLE001  (as above)
                 self._leave_out(error)
                 continue
-            if self._min_scores:
+            if min_scores is not None:
                 least = self._least_score(detection["label"])
             if detection["score"] >= least and (filters is None or filters.keeps(detection)):
                 kept.append(detection)
@@ -240,6 +240,8 @@ class _Reader:
                     self.not_included.update(raw.keys() - self._known)
             else:
                 self.has_others = True
+                if before is not None:
+                    self._give_back(before)
         return kept
 
     def labels(self) -> list[Label]:
@@ -255,6 +257,13 @@ class _Reader:
             except Exception as error:  # noqa: BLE001  (as above)
                 self._leave_out(error)
         return found
+
+    def _give_back(self, before: tuple[int, int]) -> None:
+        """Give back what an object took that is not wanted, as long as such objects take no more than others may."""
+        points, size_bytes = (old - new for old, new in zip(before, self._budget.left, strict=True))
+        with contextlib.suppress(TooManyError):
+            self._left_out_budget.take(points=points, size_bytes=size_bytes)
+            self._budget.give_back(points=points, size_bytes=size_bytes)
 
     def _leave_out(self, error: Exception) -> None:
         """Count an object that is left out because of an error."""

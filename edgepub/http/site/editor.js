@@ -144,7 +144,8 @@ export class Editor {
     const mistakes = edited.mistakes(this.#camera);
     if (this.#rejected.areas !== JSON.stringify(edited.config)) return mistakes;
     for (const { id, kind, name } of edited.items) {
-      const itemMistakes = this.#rejected.mistakes.filter(({ place }) => place[0] === KINDS[kind].key && place[1] === name);
+      const { key } = KINDS[kind];
+      const itemMistakes = this.#rejected.mistakes.filter(({ place }) => place[0] === key && place[1] === name);
       const lines = itemMistakes.map(({ why }) => why);
       mistakes.set(id, [...new Set([...mistakes.get(id), ...lines])]);
     }
@@ -208,7 +209,8 @@ export class Editor {
     try {
       await (navigator.clipboard ? navigator.clipboard.writeText(yaml.textContent) : copySelection(yaml.textContent));
       this.#copiedYaml = yaml.textContent;
-      this.#showMessage(`Copied. Paste it below cameras.${this.#camera.name}, replacing zones, lines and ignore there.`);
+      const place = `cameras.${this.#camera.name}`;
+      this.#showMessage(`Copied. Paste it below ${place}, replacing zones, lines and ignore there.`);
     } catch {
       this.#showMessage("The browser refused to copy. The text is selected: press Ctrl+C.", true);
     }

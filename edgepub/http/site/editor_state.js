@@ -8,7 +8,8 @@ const SNAP_PX = 8; // within this distance of the frame's edge, a corner snaps t
 const DOUBLE_CLICK_PX = 5; // a second click within this distance of the last corner is a double click
 
 /**
- * @typedef {{kind: import("./area_kinds.js").Kind, points: number[][], crosshair: number[]|null, isDragged: boolean}} Draft
+ * @typedef {{kind: import("./area_kinds.js").Kind, points: number[][], crosshair: number[]|null,
+ *   isDragged: boolean}} Draft
  * What is being drawn: its corners so far, and the place of the next one. `isDragged`: drawn as a whole by a drag.
  */
 export class EditorState {
