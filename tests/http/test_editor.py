@@ -1,8 +1,4 @@
-<<<<<<< HEAD
 """The editor for zones, lines and ignore areas, by mouse, touch and keyboard, in a real browser, served by the test."""
-=======
-"""The editor of areas, by mouse, touch and keyboard, in a real browser. The test is the server."""
->>>>>>> e9dc1e01fc906fd97542b2a059613ec3f56d005c
 
 import json
 
