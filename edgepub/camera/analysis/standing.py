@@ -37,6 +37,8 @@ class Spot:
     label: str
     box: Box
     """Where it was found last."""
+    last_box: Box
+    """Where it was found before that."""
     home: Box
     """Where it has been since `since_s`."""
     since_s: float
@@ -62,7 +64,8 @@ class Spot:
     def start_hold(self) -> None:
         """Wait for it from now on: for as long as it was there, unless it was on its way."""
         self.missed_s = 0.0
-        self.hold_s = self.stood_s if is_at(self.box, self.home, _STILL_IOU) else 0.0
+        is_there = any(is_at(box, self.home, _STILL_IOU) for box in (self.box, self.last_box))
+        self.hold_s = self.stood_s if is_there else 0.0
 
 
 class Move(NamedTuple):
@@ -127,7 +130,7 @@ class Standing:
         """Return the stationary objects that are not found, but are not gone.
 
         They are gone when they have been missing for as long as they had been there. One that was not quite at its
-        place when it was found last is on its way, and is not waited for.
+        place in the last two frames with it is on its way, and is not waited for.
         """
         if not self._hidden:
             return ()
@@ -173,7 +176,7 @@ class Standing:
                 if spot is None:
                     continue
             found.add(track)
-            spot.seen_s, spot.box = now_s, detection["bbox_norm"]
+            spot.seen_s, spot.last_box, spot.box = now_s, spot.box, detection["bbox_norm"]
             if compares:
                 self._compare(track, spot, detection["bbox_norm"], now_s, stopped, moved)
             if track in stationary:
@@ -255,7 +258,7 @@ class Standing:
                 if not track:  # the tracker has found what it had lost, beside its successor
                     track = self._aliases[given] = next(self._numbers)
                 box = detection["bbox_norm"]
-                spot = self._spots[track] = Spot(detection["label"], box, box, now_s, now_s)
+                spot = self._spots[track] = Spot(detection["label"], box, box, box, now_s, now_s)
                 if remembered := self._memory.find(spot.label, spot.home, now_s):
                     spot.home, spot.since_s = remembered
                     if now_s - spot.since_s >= self._stationary_s - _ROUNDING_S:  # it did not stop just now
