@@ -108,12 +108,16 @@ cameras:
     track_lost_s: 3
     occupancy_on_frames: 3
     occupancy_off_s: 2
+    stationary_s: 10
     zones:
-      driveway: {polygon: [[0.1, 0.5], [0.9, 0.5], [0.9, 1.0], [0.1, 1.0]], labels: null, anchor: bottom_center}
+      driveway:
+        {polygon: [[0.1, 0.5], [0.9, 0.5], [0.9, 1.0], [0.1, 1.0]], labels: null, anchor: bottom_center,
+         loitering_s: 30}
     lines:
       gate: {from: [0.5, 0.0], to: [0.5, 1.0], labels: [person], anchor: bottom_center}
     ignore:
       flag: {polygon: [[0.1, 0.0], [0.2, 0.0], [0.2, 0.3]], labels: null, anchor: bottom_center}
+    events: {zones: null}                  # or a list: [driveway]
     include: []
     snapshot: {enabled: true, boxes: true, blur: [person], quality: 80, max_width: 1280, min_interval_s: 5}
   rehearsal:

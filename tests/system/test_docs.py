@@ -18,11 +18,11 @@ from edgepub.config.load import load_settings
 from edgepub.config.settings import Settings
 from edgepub.config.yaml_file import read_yaml
 from edgepub.mqtt.commands import SETTINGS
-from edgepub.mqtt.topics import OCCUPANCY_SUFFIX, Topics
+from edgepub.mqtt.topics import ACTIVE_SUFFIX, LOITERING_SUFFIX, OCCUPANCY_SUFFIX, Topics
 from tests.support.pages import PAGES, ROOT, anchors, blocks, commands, links, named
 
 MODELS = {"coco": {"model_name": "yolo", "zoo_url": "degirum/hailo", "inference_host_address": "@local"}}
-SCHEMAS = {"detections": "Detections", "event": "Event", "stats": "Stats", "info": "Info"}
+SCHEMAS = {"detections": "Detections", "event": "Event", "visit": "Visit", "stats": "Stats", "info": "Info"}
 TEMPLATE = Topics("P", "N")
 TOPICS = {
     "status": [TEMPLATE.status],
@@ -35,10 +35,11 @@ TOPICS = {
     "object_count": [
         TEMPLATE.object_count("<camera>", zone, "<label>") + behind
         for zone in (None, "<zone>")
-        for behind in ("", OCCUPANCY_SUFFIX)
+        for behind in ("", OCCUPANCY_SUFFIX, ACTIVE_SUFFIX, *([LOITERING_SUFFIX] if zone else ()))
     ],
     "attribute": [TEMPLATE.attribute("<camera>", "<name>")],
     "events": [TEMPLATE.events("<camera>")],
+    "visits": [TEMPLATE.visits("<camera>")],
     "snapshot": [TEMPLATE.snapshot("<camera>")],
     "setting": [TEMPLATE.setting("<camera>", name) for name in SETTINGS],
     "command_filters": [TEMPLATE.setting("<camera>", name) + "/set" for name in SETTINGS],

