@@ -15,8 +15,8 @@ from tests.support.visits import check_whole
 pytestmark = [pytest.mark.process, pytest.mark.slow]  # the first use downloads the models
 FPS = 5
 WITHIN_S = 0.9
-"""An object appears in the fourth frame in which the model is sure. It has stopped `STATIONARY_S` after its box has been in
-its place for up to a second, and moved when its box has been elsewhere for a second, or is gone."""
+"""An object appears in the fourth frame in which the model is sure. It has stopped `STATIONARY_S` after it has been in
+its place for up to a second, and moved when it has been elsewhere for a second, or is gone."""
 STATIONARY_S = 4
 HALVES = {"left": {"polygon": [[0, 0], [0.5, 0], [0.5, 1], [0, 1]]}}
 MIDDLE = {"middle": {"from": [0.5, 1], "to": [0.5, 0]}}
@@ -161,7 +161,7 @@ def test_two_people_cross(record):
 
 
 def test_two_people_meet_and_part(record):
-    admiral_ = admiral().away(2).walk(0.67, 2.4).stay(8).walk(1.25, 2.4).away(4)
+    admiral_ = admiral().away(2).walk(0.67, 2.4).stay(8).walk(1.25, 2.4).away(7)
     clip = Clip(admiral_, astronaut().away(1).walk(0.33, 2.4).stay(14).walk(-0.2, 2.4), fps=FPS)
     recording = record(clip)
     check_seen(recording, {(0, 1.4): 0, (4, 12.8): 2, (14.4, 18.8): 1, (19.8, 21.8): 0})
