@@ -113,7 +113,10 @@ class ObjectCounts:
         topic = self._topics.object_count(self._camera, *place)
         before = self._published.get(place)
         self._published[place] = tally
-        for suffix in self._suffixes[place.zone]:
+        suffixes = self._suffixes[place.zone]
+        # No reader sees more active objects than there are, not even between two messages.
+        is_less = before is not None and tally.total < before.total
+        for suffix in reversed(suffixes) if is_less else suffixes:
             value = _state(tally, suffix)
             if before is None or value != _state(before, suffix):
                 self._outbox.put(state_message(topic + suffix, value))

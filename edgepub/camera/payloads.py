@@ -1,31 +1,38 @@
 """Builds payloads from a model's results, and from the events and visits of its objects."""
 
 from collections.abc import Mapping
-from datetime import UTC, datetime
 from typing import Any
 
 from edgepub.camera.analysis.rules import Occurrence
 from edgepub.camera.analysis.visits import EndedVisit
 from edgepub.camera.frames import Result
+from edgepub.camera.results.filters import Filters
 from edgepub.camera.results.objects import Objects, Wanted, read_objects
+from edgepub.config.detection_fields import Fields
 from edgepub.core.errors import InvalidResultError
 from edgepub.core.uuid7 import uuid7
 from edgepub.mqtt.payloads import detections, event, visit
+from edgepub.mqtt.payloads.iso_time import iso_time
 from edgepub.mqtt.payloads.schema import validate
+from edgepub.mqtt.payloads.selection import make_format, make_validator
 
 
 class DetectionsBuilder:
-    """Makes the payloads of one camera from its model's results.
+    """Makes the payloads of one camera from its model's results. One thread sets what is kept; others read results.
 
     Args:
         identity: the `node`, the `camera` and the `boot_id`.
         wanted: the objects to keep.
+        fields: which keys the payloads have.
 
     """
 
-    def __init__(self, identity: Mapping[str, str], wanted: Wanted) -> None:
+    def __init__(self, identity: Mapping[str, str], wanted: Wanted, fields: Fields = "all") -> None:
         self._identity = {"schema": detections.SCHEMA, **identity}
         self._wanted = wanted
+        self._validator = make_validator(fields)
+        self.payload_format = make_format(fields)
+        """What the payloads are, for subscribers that speak MQTT 5."""
 
     @property
     def wanted(self) -> Wanted:
@@ -33,8 +40,12 @@ class DetectionsBuilder:
         return self._wanted
 
     def set_min_score(self, min_score: float) -> None:
-        """Keep detections with at least this score from now on. Callable from any thread."""
+        """Keep detections with at least this score from now on."""
         self._wanted = self._wanted._replace(min_score=min_score)
+
+    def set_filters(self, filters: Filters | None) -> None:
+        """Keep detections by these filters from now on; None: all."""
+        self._wanted = self._wanted._replace(filters=filters)
 
     def read(self, result: Result) -> Objects:
         """Return the best of the wanted objects of a result, in the payload's form; a pipeline has read them already.
@@ -47,8 +58,8 @@ class DetectionsBuilder:
             raise result.objects
         return result.objects if isinstance(result.objects, Objects) else read_objects(result, self._wanted)
 
-    def build(self, result: Result, objects: list[dict[str, Any]], seq: int) -> detections.Detections:
-        """Build the validated payload of a result and its `objects`.
+    def build(self, result: Result, objects: list[dict[str, Any]], seq: int) -> dict[str, Any]:
+        """Build the validated payload of a result and its `objects`, with the keys that are published.
 
         `capture_to_publish` and `dropped` are 0 until the payload is encoded.
 
@@ -59,10 +70,11 @@ class DetectionsBuilder:
         width, height = result.frame.size
         stages = {"stages": result.stages_ms} if result.stages_ms else {}
         return validate(
-            detections.VALIDATOR,
+            self._validator,
             {
                 "timestamp": result.frame.timestamp,
                 "detections": objects,
+                "time": iso_time(result.frame.timestamp),
                 **self._identity,
                 "seq": seq,
                 "frame": result.frame.number,
@@ -167,8 +179,3 @@ def build_visit(ended: EndedVisit, identity: Mapping[str, str]) -> visit.Visit:
             **identity,
         },
     )
-
-
-def iso_time(timestamp: float) -> str:
-    """Return Unix seconds as text, in UTC (ISO 8601)."""
-    return datetime.fromtimestamp(timestamp, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

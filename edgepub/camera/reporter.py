@@ -19,16 +19,15 @@ from edgepub.camera.validity import Validity
 from edgepub.camera.viewfinder import Viewfinder
 from edgepub.config.camera import CameraSettings
 from edgepub.core.errors import InvalidResultError
-from edgepub.mqtt.messages import DetectionsReceipt, json_format, state_message, stream_message
+from edgepub.mqtt.messages import DetectionsReceipt, state_message, stream_message
 from edgepub.mqtt.outbox.outbox import Outbox
-from edgepub.mqtt.payloads.detections import SCHEMA, Detections, encode
+from edgepub.mqtt.payloads.detections import encode
 from edgepub.mqtt.topics import Topics
 from edgepub.telemetry.logs import camera_logger
 from edgepub.telemetry.metrics import CameraMetrics
 from edgepub.telemetry.status import CameraStatus
 
 _log = logging.getLogger(__name__)
-_DETECTIONS = json_format(SCHEMA)
 _MAX_NAMED_KEYS = 100
 _Sample = tuple[Result, list[dict[str, Any]]]
 
@@ -215,9 +214,8 @@ class Reporter:
             return
         captured_s = result.frame.captured_s
         receipt = DetectionsReceipt(self._metrics, captured_s, time.monotonic())
-        self._outbox.put(
-            stream_message(self._detections_topic, self._encoding(payload, captured_s), _DETECTIONS, receipt)
-        )
+        encoding, payload_format = self._encoding(payload, captured_s), self._builder.payload_format
+        self._outbox.put(stream_message(self._detections_topic, encoding, payload_format, receipt))
 
     def _lose(self) -> None:
         """Count a detections message that there will not be; its number shows as a gap."""
@@ -228,5 +226,5 @@ class Reporter:
         self._metrics.count_dropped("invalid")
         self._log.warning("frame %d is dropped: %s", frame, error)
 
-    def _encoding(self, payload: Detections, captured_s: float) -> Callable[[], bytes]:
+    def _encoding(self, payload: dict[str, Any], captured_s: float) -> Callable[[], bytes]:
         return lambda: encode(payload, 1000 * (time.monotonic() - captured_s), self._metrics.dropped_total)

@@ -170,7 +170,7 @@ class CameraSupervisor:
         """Use other zones and lines from the next result on, whether the camera works now or not.
 
         Args:
-            settings: the camera's settings, of which only `zones` and `lines` have changed.
+            settings: the camera's settings, of which only its areas have changed.
             on_done: called, from any thread, when nothing more is published for the old ones.
 
         """

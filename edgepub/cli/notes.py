@@ -22,6 +22,7 @@ def notes(effective: EffectiveSettings) -> Iterator[str]:
     published = store.read_retained_topics(effective.state_dir) or []
     settings = effective.settings
     found = [*discovery.build(settings, published).notes, *_topic_notes(settings), *_label_notes(settings)]
+    found += _blur_notes(settings)
     found += [
         f"cameras.{name}: in its user and password, {camera.encoded_in_login} must be percent-encoded; edgepub does it"
         for name, camera in settings.cameras.items()
@@ -56,6 +57,15 @@ def _label_notes(settings: Settings) -> Iterator[str]:
             if len(labels) > 1:
                 same = " and ".join(map(repr, labels))
                 yield f"cameras.{name}: the labels {same} are counted together: each becomes the topic level {level!r}"
+
+
+def _blur_notes(settings: Settings) -> Iterator[str]:
+    """Yield a line for each ignore area with objects that are to be blurred: what is left out is not known later."""
+    for name, camera in settings.cameras.items():
+        for area_name, area in camera.ignore.items():
+            blurred = [label for label in camera.snapshot.blur or () if area.labels is None or label in area.labels]
+            if blurred:
+                yield f"cameras.{name}: {', '.join(blurred)} in the ignore area {area_name} will not be blurred"
 
 
 def _directory_notes(path: Path | None) -> Iterator[str]:

@@ -1,4 +1,4 @@
-"""Zones and lines: the areas of a camera's frame that are counted separately."""
+"""Zones, lines and ignore areas of a camera's frame."""
 
 from collections.abc import Iterator, Sequence
 from typing import Annotated, Literal, Self
@@ -39,12 +39,13 @@ Anchor = Literal[
 _MIN_AREA = 1e-4
 _MAX_CORNERS = 100  # each side is compared with each other side, and each object is tested against each corner
 _MAX_AREAS = 100
+Polygon = Annotated[list[Point], Field(min_length=3, max_length=_MAX_CORNERS)]
 
 
 class ZoneSettings(Section):
     """A zone is a part of the frame. An object is in the zone while its anchor point is."""
 
-    polygon: list[Point] = Field(min_length=3, max_length=_MAX_CORNERS)
+    polygon: Polygon
     """The corners in order around the zone, each `[x, y]` in fractions of the frame, measured from its top left."""
     labels: Labels | None = None
     """Use only objects with one of these labels; null: all labels of the camera."""
@@ -55,10 +56,27 @@ class ZoneSettings(Section):
 
     @model_validator(mode="after")
     def _check_polygon(self) -> Self:
-        if any(_cross(*one, *other) for one, other in _side_pairs(self.polygon)):
-            raise ValueError("polygon crosses itself: list its corners in order around the zone")
-        if _area(self.polygon) < _MIN_AREA:
-            raise ValueError("polygon has no area: its corners are on one line or too close together")
+        _check_polygon(self.polygon)
+        return self
+
+
+class IgnoreSettings(Section):
+    """An ignore area is a part of the frame in which objects are left out: they are not published, tracked or counted.
+
+    An object is in it while its anchor point is. In a pipeline, what would be found in that object is left out with
+    it.
+    """
+
+    polygon: Polygon
+    """The corners in order around the area, each `[x, y]` in fractions of the frame, measured from its top left."""
+    labels: Labels | None = None
+    """Ignore only objects with one of these labels; null: all labels."""
+    anchor: Anchor = "bottom_center"
+    """The point of an object's box that is its position."""
+
+    @model_validator(mode="after")
+    def _check_polygon(self) -> Self:
+        _check_polygon(self.polygon)
         return self
 
 
@@ -83,15 +101,30 @@ class LineSettings(Section):
 
 Zones = Annotated[dict[Name, ZoneSettings], Field(max_length=_MAX_AREAS)]
 Lines = Annotated[dict[Name, LineSettings], Field(max_length=_MAX_AREAS)]
+IgnoreAreas = Annotated[dict[Name, IgnoreSettings], Field(max_length=_MAX_AREAS)]
 
 
 class Areas(Section):
-    """All zones and lines of a camera. They can be replaced while the camera runs."""
+    """All zones, lines and ignore areas of a camera. They can be replaced while the camera runs."""
 
     zones: Zones = Field(default_factory=dict)
     """The zones, by name."""
     lines: Lines = Field(default_factory=dict)
     """The lines, by name."""
+    ignore: IgnoreAreas | None = None
+    """The ignore areas, by name; None: those of the configuration, as in what was saved before there were any."""
+
+    @property
+    def kinds(self) -> str:
+        """What is set here, in words."""
+        return "zones and lines" if self.ignore is None else "zones, lines and ignore areas"
+
+
+def _check_polygon(polygon: Sequence[Point]) -> None:
+    if any(_cross(*one, *other) for one, other in _side_pairs(polygon)):
+        raise ValueError("polygon crosses itself: list its corners in order around it")
+    if _area(polygon) < _MIN_AREA:
+        raise ValueError("polygon has no area: its corners are on one line or too close together")
 
 
 def _area(polygon: Sequence[Point]) -> float:

@@ -14,14 +14,15 @@ from pydantic import (
     model_validator,
 )
 
-from edgepub.config.areas import Areas, Fraction, Label, Labels, Lines, Zones, is_number
+from edgepub.config.areas import Areas, Fraction, IgnoreAreas, Label, Labels, Lines, Zones, is_number
 from edgepub.config.capture import CaptureSettings
+from edgepub.config.detection_fields import Fields, check_fields
 from edgepub.config.fields import Name, Number, ReadableFile, Section, Texts
+from edgepub.config.labels import KeptLabels, MinScore
 from edgepub.config.source import Source, Webcam, WebcamNumber, find_encoded, resolve_source
 from edgepub.config.text_file import read_text
 
 # The bounds come before `Number`: after it, they would be missing in the JSON Schema.
-MinScore = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False), Number]
 MaxFps = Annotated[float, Field(ge=0.001, le=1000, allow_inf_nan=False), Number]
 
 _MIN_REGION = 0.01
@@ -65,6 +66,11 @@ class PublishSettings(Section):
     """In mode `changes`: publish the next result, changed or not, this many seconds after the last one; null: never."""
     adaptive: bool = False
     """Publish less often while the broker is slow and messages age in the queue. Changes are still published."""
+    fields: Fields = "all"
+    """Which keys the detections have. `lean`: `timestamp` and `detections`, and each of these `label`, `score`, `bbox`.
+
+    A list adds keys to these, like `[seq, detections.track_id]`. [topics.md](topics.md#fewer-keys) says what each
+    choice costs. Counts, events, the page and the other settings of `publish` use all keys in any case."""
 
     @model_validator(mode="after")
     def _check_heartbeat(self) -> Self:
@@ -102,7 +108,8 @@ class SnapshotSettings(Section):
     blur: Labels | None = None
     """Blur objects with one of these labels, for example `[face]`, also on the page and in `snapshot.jpg`.
 
-    Only objects that were detected in this very frame, with at least `min_score`, can be blurred."""
+    Only objects that were detected in this very frame, with at least `min_score`, can be blurred; not those that are
+    left out by `labels` or `ignore`."""
     quality: Annotated[int, Number] = Field(default=80, ge=1, le=100)
     """JPEG quality."""
     max_width: Annotated[int, Number] = Field(default=1280, ge=16, le=7680)
@@ -146,8 +153,11 @@ class CameraSettings(Section):
     stall_timeout_s: Annotated[float, Number] = Field(default=10, ge=1, le=3600)
     """After this many seconds without a frame from a live source, or a valid result of the model, a camera is
     `offline`."""
-    labels: Labels | None = None
-    """Keep only detections with one of these labels; null: all labels."""
+    labels: KeptLabels | None = None
+    """Keep only detections with one of these labels; null: all labels.
+
+    A list, like `[person, car]`, or a mapping of each label to what its objects must be like, like
+    `{person: {min_score: 0.6}, car: {}}`."""
     text_labels: TextLabelSettings | None = None
     """Use the model's labels as texts, which differ each time; null: they are labels."""
     include: list[IncludedKey] = Field(default_factory=list)
@@ -182,6 +192,8 @@ class CameraSettings(Section):
     """Zones by name. Objects in a zone are also counted separately."""
     lines: Lines = Field(default_factory=dict)
     """Lines by name. Each crossing is an event."""
+    ignore: IgnoreAreas = Field(default_factory=dict)
+    """Ignore areas by name. Objects in them do not count."""
     events: EventSettings = EventSettings()
     snapshot: SnapshotSettings = SnapshotSettings()
 
@@ -196,16 +208,32 @@ class CameraSettings(Section):
     @property
     def kept_labels(self) -> Labels | None:
         """The labels to keep; None: all."""
-        return [self.text_labels.label] if self.text_labels else self.labels
+        if self.text_labels:
+            return [self.text_labels.label]
+        return None if self.labels is None else list(self.labels)
+
+    @property
+    def min_scores(self) -> dict[str, float]:
+        """The minimum scores of the labels that have their own."""
+        labels = (self.labels or {}).items()
+        return {label: settings.min_score for label, settings in labels if settings.min_score is not None}
+
+    @property
+    def min_top_scores(self) -> dict[str, float]:
+        """The scores that objects must reach once before they count, of the labels that have one."""
+        labels = (self.labels or {}).items()
+        return {label: settings.min_top_score for label, settings in labels if settings.min_top_score is not None}
 
     @property
     def model_labels(self) -> list[str]:
         """All labels that the model should have, without duplicates."""
-        return [] if self.text_labels else list(dict.fromkeys([*self.all_labels, *(self.snapshot.blur or ())]))
+        others = [self.snapshot.blur, *(area.labels for area in self.ignore.values())]
+        named = [*self.all_labels, *(label for labels in others for label in labels or ())]
+        return [] if self.text_labels else list(dict.fromkeys(named))
 
     @property
     def all_labels(self) -> list[str]:
-        """All labels named by the camera, its zones and its lines, without duplicates."""
+        """All labels to count: those named by the camera, its zones and its lines, without duplicates."""
         zones, lines = self.zones.values(), self.lines.values()
         lists = [self.kept_labels, *(zone.labels for zone in zones), *(line.labels for line in lines)]
         return list(dict.fromkeys(label for labels in lists for label in labels or []))
@@ -235,29 +263,25 @@ class CameraSettings(Section):
         return {None: kept, **{name: zone.labels or kept for name, zone in self.zones.items()}}
 
     @property
-    def min_top_scores(self) -> dict[str, float]:
-        """The score that an object must reach once before it counts, by label."""
-        return {}
-
-    @property
     def finds_stationary(self) -> bool:
         """Whether objects that do not move are told from others."""
         return self.tracking and self.stationary_s is not None
 
     @property
     def areas(self) -> Areas:
-        """The zones and lines of the camera."""
-        return Areas(zones=self.zones, lines=self.lines)
+        """The zones, lines and ignore areas of the camera."""
+        return Areas(zones=self.zones, lines=self.lines, ignore=self.ignore)
 
     def with_areas(self, areas: Areas) -> Self:
-        """Return the same settings with other zones and lines.
+        """Return the same settings with other zones, lines and ignore areas.
 
         Raises:
             ValueError: they do not fit the camera; the text is the same as for a mistake in the configuration.
 
         """
         self._check_areas(areas)
-        return self.model_copy(update={"zones": areas.zones, "lines": areas.lines})
+        ignore = self.ignore if areas.ignore is None else areas.ignore
+        return self.model_copy(update={"zones": areas.zones, "lines": areas.lines, "ignore": ignore})
 
     @property
     def resolved_source(self) -> Source:
@@ -271,10 +295,18 @@ class CameraSettings(Section):
 
     @model_validator(mode="after")
     def _check_labels(self) -> Self:
-        if self.text_labels and self.labels not in (None, [self.text_labels.label]):
+        if self.text_labels and self.labels and [*self.labels] != [self.text_labels.label]:
             raise ValueError(f"with text_labels, the only label is {self.text_labels.label!r}: remove labels")
         if unknown := _first_unknown(self.snapshot.blur, self.kept_labels):
             raise ValueError(f"snapshot.blur: {unknown!r} is not one of the camera's labels: add it to labels")
+        return self
+
+    @model_validator(mode="after")
+    def _check_fields(self) -> Self:
+        try:
+            check_fields(self.publish.fields, self.include)
+        except ValueError as error:
+            raise ValueError(f"publish.fields: {error}") from None
         return self
 
     @model_validator(mode="after")
@@ -287,7 +319,7 @@ class CameraSettings(Section):
             raise ValueError("lines need tracking: set it to true, or remove lines")
         if unknown := _first_unknown(self.events.zones, areas.zones):
             raise ValueError(f"events.zones: {unknown!r} is not one of the camera's zones")
-        for key, named in (("zones", areas.zones), ("lines", areas.lines)):
+        for key, named in (("zones", areas.zones), ("lines", areas.lines), ("ignore", areas.ignore or {})):
             for name, area in named.items():
                 if unknown := _first_unknown(area.labels, self.kept_labels):
                     raise ValueError(f"{key}.{name}.labels: {unknown!r} is not one of the camera's labels")

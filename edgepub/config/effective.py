@@ -1,4 +1,4 @@
-"""The effective settings: the configuration with the zones and lines saved over it."""
+"""The effective settings: the configuration with the zones, lines and ignore areas saved over it."""
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -23,7 +23,7 @@ class EffectiveSettings(NamedTuple):
     path: Path
     """The configuration file."""
     saved: Mapping[str, Areas]
-    """The saved zones and lines, by camera."""
+    """The saved zones, lines and ignore areas, by camera."""
     state_dir: Path
     """The directory in which they are saved."""
     settings: Settings
@@ -66,12 +66,12 @@ class EffectiveSettings(NamedTuple):
     def _override_notes(self) -> Iterator[str]:
         """Yield a line for each camera with saved areas, because users look for these in the configuration."""
         path = self.state_dir / overrides.FILE
-        for name in self.saved:
+        for name, areas in self.saved.items():
             if self.is_saved(name) and name in self.settings.cameras:
-                why = f"uses the zones and lines saved on its page ({path}), not those in this file"
+                why = f"uses the {areas.kinds} saved on its page ({path}), not those in this file"
                 yield f"{self.path}: {name}: {why}"
             elif name not in self.settings.cameras:
-                yield f"{path}: {name}: no camera with this name is configured; these zones and lines have no effect"
+                yield f"{path}: {name}: no camera with this name is configured; these {areas.kinds} have no effect"
 
 
 class InForce:

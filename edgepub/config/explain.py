@@ -1,15 +1,16 @@
 """Turns pydantic's errors into lines for a person: which key, why, and how to fix it."""
 
-import difflib
 import os
 from collections.abc import Iterable
 from pathlib import Path
-from typing import get_args, get_origin
+from types import NoneType, UnionType
+from typing import Annotated, Any, Union, get_args, get_origin
 
 from pydantic import BaseModel
 from pydantic_core import ErrorDetails
 
 from edgepub.config.settings import Settings
+from edgepub.config.suggestions import did_you_mean
 
 ENV_PREFIX = "EDGEPUB_"
 """The prefix of the environment variables."""
@@ -58,19 +59,13 @@ def explain(detail: ErrorDetails, root: type[BaseModel] = Settings) -> tuple[tup
         min_length = context.get("min_length", 1)
         why = f"needs at least {'one' if min_length == 1 else min_length}"
     elif kind == "too_long":
-        why = f"has too many entries: {context['actual_length']}, at most {context['max_length']} are allowed"
+        length, most = context["actual_length"], context["max_length"]
+        why = f"has too many entries: {f'{length}, ' if length else ''}at most {most} are allowed"  # of a mapping: None
     elif kind in {"model_type", "dict_type"} and isinstance(detail["input"], list | None):
         why = "is empty" if detail["input"] is None else "must be a mapping (keys and values below it), not a list"
     else:
         why = _PHRASES.get(kind) or _rephrase(detail["msg"])
     return key_path, why
-
-
-def did_you_mean(word: str, known: Iterable[str]) -> str:
-    """Return a question with the most similar known word, or an empty text if none is similar."""
-    by_lower = {str(name).lower(): str(name) for name in known}
-    close = difflib.get_close_matches(word.lower(), by_lower, n=1)
-    return f"; did you mean {by_lower[close[0]]!r}?" if close else ""
 
 
 def mistake_line(path: Path, key_path: tuple[str | int, ...], why: str) -> str:
@@ -103,7 +98,7 @@ def _keys_at(key_path: tuple[str | int, ...], root: type[BaseModel]) -> Iterable
     section = root
     parts = iter(key_path)
     for part in parts:
-        annotation = section.model_fields[str(part)].annotation
+        annotation = _without_null(section.model_fields[str(part)].annotation)
         if get_origin(annotation) in {dict, list}:  # sections by name, or in a row
             next(parts, None)
             annotation = get_args(annotation)[-1]
@@ -111,3 +106,11 @@ def _keys_at(key_path: tuple[str | int, ...], root: type[BaseModel]) -> Iterable
             return ()
         section = annotation
     return [field.alias or name for name, field in section.model_fields.items()]
+
+
+def _without_null(annotation: Any) -> Any:  # noqa: ANN401  (a type)
+    """Return the type of a key that may be null instead, and without what is noted of it."""
+    if isinstance(annotation, UnionType) or get_origin(annotation) is Union:
+        kinds = [kind for kind in get_args(annotation) if kind is not NoneType]
+        annotation = kinds[0] if len(kinds) == 1 else annotation
+    return get_args(annotation)[0] if get_origin(annotation) is Annotated else annotation

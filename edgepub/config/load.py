@@ -11,7 +11,7 @@ from typing import Any
 from pydantic import ValidationError
 from pydantic_settings import BaseSettings, EnvSettingsSource, SettingsConfigDict
 
-from edgepub.config.explain import ENV_PREFIX, did_you_mean, explain, mistake_line
+from edgepub.config.explain import ENV_PREFIX, explain, mistake_line
 from edgepub.config.mqtt import MqttSettings
 from edgepub.config.pipelines import find_model_names
 from edgepub.config.secrets import (
@@ -22,6 +22,7 @@ from edgepub.config.secrets import (
     read_http_token,
 )
 from edgepub.config.settings import HttpSettings, NodeSettings, Settings
+from edgepub.config.suggestions import did_you_mean
 from edgepub.config.tls import TlsFileError, make_tls_context
 from edgepub.config.yaml_file import read_yaml
 from edgepub.core.errors import ConfigurationError

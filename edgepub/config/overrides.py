@@ -1,4 +1,4 @@
-"""Zones and lines saved on a camera's page: kept in the state directory, they override those of the configuration."""
+"""What was drawn and saved on a camera's page: kept in the state directory, it overrides the configuration."""
 
 import logging
 from collections.abc import Mapping
@@ -16,7 +16,7 @@ from edgepub.core.errors import ConfigurationError
 from edgepub.core.state_files import read_file, remove_file, replace_file, set_aside_damaged_file
 
 FILE = "overrides.yaml"
-_HEAD = "# Saved on the cameras' pages of edgepub. These zones and lines override those of its configuration.\n"
+_HEAD = "# Saved on the cameras' pages of edgepub. These areas override those of its configuration.\n"
 _log = logging.getLogger(__name__)
 _REMEDY = "correct this file, or delete it"
 
@@ -59,7 +59,7 @@ def read_or_set_aside(state_dir: Path) -> dict[str, Areas]:
         try:
             set_aside_damaged_file(path, error.mistakes[0].removeprefix(f"{path}: ").removesuffix(f"; {_REMEDY}"))
         except OSError:
-            _log.error("%s; the zones and lines of the configuration apply", error.mistakes[0])
+            _log.error("%s; the zones, lines and ignore areas of the configuration apply", error.mistakes[0])
         return {}
 
 
@@ -91,7 +91,7 @@ def apply_overrides(
         try:
             cameras[name] = cameras[name].with_areas(saved[name])
         except ValueError as error:
-            why = f"{error}; remove this camera from this file to use the zones and lines of the configuration"
+            why = f"{error}; remove this camera from this file to use those of the configuration"
             unfit[name] = _line(state_dir / FILE, ("cameras", name), why)
     return settings.model_copy(update={"cameras": cameras}), unfit
 

@@ -161,7 +161,7 @@ class HttpSettings(Section):
 
     Make one with `openssl rand -hex 16`. Alternatively, provide the credential `http_token`."""
     allow_edit: bool = False
-    """Allow saving zones and lines from the page. They replace those in this file. Requires a token."""
+    """Allow saving zones, lines and ignore areas from the page. They replace those in this file. Requires a token."""
     max_viewers: Annotated[int, Number] = Field(default=16, ge=1, le=1000)
     """Maximum live pages at the same time; further ones have to wait."""
     hosts: list[HostName] = Field(default_factory=list)

@@ -16,6 +16,7 @@ from edgepub.camera.failover import Failover
 from edgepub.camera.payloads import DetectionsBuilder
 from edgepub.camera.reporter import Reporter
 from edgepub.camera.results.conversion import PUBLISHED
+from edgepub.camera.results.filters import Filters
 from edgepub.camera.results.objects import TextLabels, Wanted
 from edgepub.camera.sampler import Sampler
 from edgepub.camera.snapshots import Snapshots, SnapshotThread
@@ -97,6 +98,7 @@ class CameraWiring:
         self._on_new_state = on_new_state
         self._on_new_server = on_new_server
         self._supervisors: dict[str, CameraSupervisor] = {}
+        self._builders: dict[str, DetectionsBuilder] = {}
         self._carryovers: dict[str, _Carryover] = {}
 
     def add(self, name: str) -> CameraSupervisor:
@@ -111,7 +113,8 @@ class CameraWiring:
         object_counts = self._publish_first_states(name, settings, state.notes, enabled=enabled)
         gate, attention = Gate(current("max_fps"), metrics), Attention()
         carryover.viewfinder.blur = settings.snapshot.blur or ()
-        builder = DetectionsBuilder(self._identity(name), _wanted_objects(settings, current("min_score")))
+        wanted = _wanted_objects(settings, current("min_score"))
+        builder = DetectionsBuilder(self._identity(name), wanted, settings.publish.fields)
         source = make_source(
             name,
             settings.resolved_source,
@@ -128,6 +131,7 @@ class CameraWiring:
             name, settings, carryover, builder, object_counts, attention, keeps_visits=source.live
         )
         reporter.restore(self._visit_store.visits(name))
+        self._builders[name] = builder
         supervisor = self._supervisors[name] = CameraSupervisor(
             name,
             source,
@@ -157,12 +161,14 @@ class CameraWiring:
     def remove(self, name: str) -> None:
         """Forget a camera that has been stopped, except for what it keeps if it comes back."""
         self.metrics.unlist(name)
-        for by_name in (self.controls, self.views, self._supervisors, self._status.cameras):
+        for by_name in (self.controls, self.views, self._supervisors, self._builders, self._status.cameras):
             by_name.pop(name, None)
 
     def set_areas(self, name: str, on_done: Callable[[], None]) -> None:
-        """Apply a camera's zones and lines in force, from its next result on; see `CameraSupervisor.set_areas`."""
-        self._supervisors[name].set_areas(self._settings(name), on_done)
+        """Apply a camera's areas in force, from its next result on; see `CameraSupervisor.set_areas`."""
+        settings = self._settings(name)
+        self._builders[name].set_filters(_filters(settings))
+        self._supervisors[name].set_areas(settings, on_done)
 
     def _settings(self, name: str) -> CameraSettings:
         return self._in_force.settings.cameras[name]
@@ -235,4 +241,10 @@ def _wanted_objects(settings: CameraSettings, min_score: float) -> Wanted:
         min_score,
         tuple(dict.fromkeys(key for key in settings.include if key not in PUBLISHED)),
         TextLabels(texts.name, texts.label) if texts else None,
+        settings.min_scores or None,
+        _filters(settings),
     )
+
+
+def _filters(settings: CameraSettings) -> Filters | None:
+    return Filters(settings.labels or {}, list(settings.ignore.values())) or None

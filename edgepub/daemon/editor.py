@@ -1,4 +1,4 @@
-"""Saves the zones and lines that are edited on a camera's page, and puts them into force."""
+"""Saves the zones, lines and ignore areas that are edited on a camera's page, and puts them into force."""
 
 import asyncio
 import functools
@@ -17,11 +17,11 @@ _log = logging.getLogger(__name__)
 
 
 class Editor:
-    """Saves zones and lines.
+    """Saves zones, lines and ignore areas.
 
     Args:
         in_force: the settings in force.
-        set_areas: applies a camera's zones and lines that have just been put into force.
+        set_areas: applies a camera's areas that have just been put into force.
 
     """
 
@@ -38,7 +38,7 @@ class Editor:
         self._is_closed = True
 
     async def save(self, camera: str, areas: Areas | None) -> None:
-        """Save a camera's zones and lines and put them into force; None: the configuration's again.
+        """Save a camera's areas and put them into force; None: the configuration's again.
 
         Raises:
             ValueError: the camera cannot have them.
@@ -57,7 +57,7 @@ class Editor:
             if not self._is_closed and new.settings != old.settings:
                 self._set_areas(camera)
         origin = "the configuration" if areas is None else "its page"
-        camera_logger(_log, camera).info("zones and lines are now those of %s", origin)
+        camera_logger(_log, camera).info("zones, lines and ignore areas are now those of %s", origin)
 
     def _check_open(self) -> None:
         if self._is_closed:

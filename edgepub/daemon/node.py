@@ -178,7 +178,7 @@ class Node:
         return ["publisher"] if self._publisher.is_stuck else []
 
     def _set_areas(self, *cameras: str) -> None:
-        """Apply the zones and lines in force of these cameras, and publish the settings in force."""
+        """Apply the areas in force of these cameras, and publish the settings in force."""
         loop, waiting = asyncio.get_running_loop(), set(cameras)
 
         def on_done(camera: str) -> None:

@@ -25,14 +25,14 @@ class Changes(NamedTuple):
     started: list[str]
     """Cameras that are added or restart."""
     areas_changed: list[str]
-    """Cameras that keep running, with new zones and lines."""
+    """Cameras that keep running, with new zones, lines or ignore areas."""
 
     def __str__(self) -> str:
         parts = {
             "restarted": [name for name in self.started if name in self.stopped],
             "added": [name for name in self.started if name not in self.stopped],
             "removed": [name for name in self.stopped if name not in self.started],
-            "with new zones and lines": self.areas_changed,
+            "with new zones, lines or ignore areas": self.areas_changed,
         }
         return "; ".join(f"{', '.join(names)} {change}" for change, names in parts.items() if names)
 
@@ -63,7 +63,7 @@ def _cameras(settings: Settings) -> dict[str, tuple[CameraSettings, _Models]]:
 
 
 def _without_areas(camera: CameraSettings, models: _Models) -> tuple[CameraSettings, _Models]:
-    return camera.with_areas(Areas()), models
+    return camera.with_areas(Areas(ignore={})), models
 
 
 class PublisherSettings(NamedTuple):

@@ -10,6 +10,7 @@ import psutil
 from edgepub.mqtt.messages import json_format, stream_message
 from edgepub.mqtt.outbox.outbox import Outbox
 from edgepub.mqtt.payloads import stats
+from edgepub.mqtt.payloads.iso_time import iso_time
 from edgepub.telemetry.logs import camera_logger
 from edgepub.telemetry.metrics import CameraMetrics, Reading
 from edgepub.telemetry.status import Status
@@ -78,9 +79,11 @@ class StatsPublisher:
                 started = computed
             late = self._load.loop_late_ms.copy()
             late_ms = stats.quantiles(late_before, late)
+            timestamp = time.time()
             payload = {
                 **self._header,
-                "timestamp": time.time(),
+                "timestamp": timestamp,
+                "time": iso_time(timestamp),
                 "interval_s": round(now_s - last_s, 3),
                 "uptime_s": round(now_s - self._started_s, 3),
                 "started": started,

@@ -23,10 +23,10 @@ class RuntimeSettings(Protocol):
 
 
 class AreaStore(Protocol):
-    """Applies and saves zones and lines (implemented in `edgepub.daemon`)."""
+    """Applies and saves areas (implemented in `edgepub.daemon`)."""
 
     async def save(self, camera: str, areas: Areas | None) -> None:
-        """Save zones and lines and put them into force. None restores those of the configuration.
+        """Save zones, lines and ignore areas, and put them into force. None restores those of the configuration.
 
         Raises:
             ValueError: the camera cannot have them.
@@ -60,6 +60,6 @@ class HttpContext(NamedTuple):
         return self.in_force.settings.node
 
     def areas(self, camera: str) -> tuple[Areas, bool]:
-        """Return a camera's zones and lines in force, and whether they are saved ones."""
+        """Return a camera's areas in force, and whether they are saved ones."""
         effective = self.in_force.effective
         return effective.settings.cameras[camera].areas, effective.is_saved(camera)

@@ -33,7 +33,7 @@ class LivePages:
         context: the objects that updates are made from.
         histories: the recent rates and latencies of each camera.
         max_viewers: pages that can be open at the same time.
-        read_only_reason: why zones and lines cannot be saved; None if they can.
+        read_only_reason: why areas cannot be saved; None if they can.
         is_allowed: returns whether a request is still allowed: its browser may have logged out.
         limits: timeouts, and the width of the pictures.
 

@@ -25,7 +25,7 @@ class PageUpdates:
         context: the objects that updates are made from.
         encoder: encodes the pictures.
         history: the camera's recent rates and latencies.
-        read_only_reason: why zones and lines cannot be saved; None if they can.
+        read_only_reason: why areas cannot be saved; None if they can.
 
     """
 
@@ -121,5 +121,5 @@ class PageUpdates:
 
 
 def areas_json(areas: Areas, is_saved: bool) -> dict[str, Any]:
-    """Return zones and lines as a page gets them: in the configuration's format, with whether they are saved ones."""
+    """Return areas as a page gets them: in the configuration's format, with whether they are saved ones."""
     return {**areas.model_dump(mode="json", by_alias=True), "saved": is_saved}

@@ -1,4 +1,4 @@
-"""Requests that change something: runtime settings, and zones and lines if `http.allow_edit` is set."""
+"""Requests that change something: runtime settings, and areas if `http.allow_edit` is set."""
 
 from typing import Any
 
@@ -18,8 +18,8 @@ class Writes:
     """Handles the requests.
 
     Args:
-        context: holds the cameras and the store of zones and lines.
-        read_only_reason: why zones and lines cannot be saved; None if they can.
+        context: holds the cameras and the store of areas.
+        read_only_reason: why areas cannot be saved; None if they can.
 
     """
 
@@ -40,7 +40,7 @@ class Writes:
         return json_response(controls.values)
 
     async def save_areas(self, request: web.Request) -> web.Response:
-        """Apply and save zones and lines."""
+        """Apply and save zones, lines and ignore areas."""
         self._check_allowed()
         try:
             areas = Areas.model_validate(_parse(await request.read()))
@@ -51,7 +51,7 @@ class Writes:
         return await self._store(request, areas)
 
     async def revert_areas(self, request: web.Request) -> web.Response:
-        """Restore the zones and lines of the configuration."""
+        """Restore those of the configuration."""
         self._check_allowed()
         return await self._store(request, None)
 

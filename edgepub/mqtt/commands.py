@@ -6,7 +6,8 @@ from typing import Any, NamedTuple, Protocol
 
 from pydantic import TypeAdapter, ValidationError
 
-from edgepub.config.camera import MaxFps, MinScore
+from edgepub.config.camera import MaxFps
+from edgepub.config.labels import MinScore
 from edgepub.mqtt.command_pacer import INTERVAL_S, CallLater, CommandPacer, Target
 from edgepub.mqtt.messages import Received
 from edgepub.mqtt.topics import Topics

@@ -59,8 +59,7 @@ class FastClient(Client):
 
     def properties(self, message: Message) -> PackedProperties:
         """Return the properties of a message (MQTT 5), packed."""
-        payload_format = message.payload_format
-        return packed_publish_properties(payload_format.content_type, payload_format.schema, message.expiry_s)
+        return packed_publish_properties(message.payload_format, message.expiry_s)
 
     def send(self, message: Message, payload: bytes, properties: Properties | None) -> None:
         """Give a message to paho, which writes it in the next turn of the event loop; errors as in `Client`."""

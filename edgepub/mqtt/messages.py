@@ -19,6 +19,8 @@ class PayloadFormat(NamedTuple):
     """A MIME type."""
     schema: str | None = None
     """The name and version of the payload's schema; sent as the user property `schema`."""
+    fields: str | None = None
+    """Which of the schema's keys it has, if not all: `lean` or `list`; sent as the user property `fields`."""
 
 
 TEXT = PayloadFormat("text/plain;charset=utf-8")

@@ -43,7 +43,7 @@ import paho.mqtt.client as paho
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 
-from edgepub.mqtt.messages import Message
+from edgepub.mqtt.messages import Message, PayloadFormat
 from edgepub.mqtt.paho_incoming import OnIgnored, PahoIncoming
 from edgepub.mqtt.protocol import publish_properties
 from edgepub.mqtt.websocket import shake_hands
@@ -86,9 +86,9 @@ class PackedProperties(Properties):
 
 
 @functools.lru_cache(maxsize=1024)
-def packed_publish_properties(content_type: str, schema: str | None, expiry_s: int | None) -> PackedProperties:
+def packed_publish_properties(payload_format: PayloadFormat, expiry_s: int | None) -> PackedProperties:
     """Return the properties of a PUBLISH, packed."""
-    return PackedProperties(publish_properties(content_type, schema, expiry_s).pack())  # type: ignore[no-untyped-call]
+    return PackedProperties(publish_properties(payload_format, expiry_s).pack())  # type: ignore[no-untyped-call]
 
 
 def paho_of(client: aiomqtt.Client) -> Any:  # noqa: ANN401

@@ -12,6 +12,7 @@ from paho.mqtt.properties import Properties
 
 from edgepub.core.errors import MessageRejectedError
 from edgepub.core.redaction import redact_line
+from edgepub.mqtt.messages import PayloadFormat
 
 # Reason codes (MQTT 5.0, 2.4). paho translates those of MQTT 3.1.1 to them.
 UNSPECIFIED_ERROR = 0x80  # this code and all above are failures
@@ -38,12 +39,14 @@ class EndedError(NoAnswerError):
     """The broker ended the connection before CONNACK."""
 
 
-def publish_properties(content_type: str, schema: str | None, expiry_s: int | None) -> Properties:
+def publish_properties(payload_format: PayloadFormat, expiry_s: int | None) -> Properties:
     """Return the properties of a PUBLISH (MQTT 5.0, 3.3.2.3)."""
     properties: Any = Properties(PacketTypes.PUBLISH)  # type: ignore[no-untyped-call]
-    properties.ContentType = content_type
-    if schema:
-        properties.UserProperty = ("schema", schema)
+    properties.ContentType = payload_format.content_type
+    if payload_format.schema:
+        properties.UserProperty = ("schema", payload_format.schema)
+    if payload_format.fields:
+        properties.UserProperty = ("fields", payload_format.fields)
     if expiry_s is not None:
         properties.MessageExpiryInterval = expiry_s
     return properties  # type: ignore[no-any-return]

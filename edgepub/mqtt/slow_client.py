@@ -53,8 +53,7 @@ class SlowClient(Client):
 
     def properties(self, message: Message) -> Properties:
         """Return the properties of a message (MQTT 5)."""
-        payload_format = message.payload_format
-        return _publish_properties(payload_format.content_type, payload_format.schema, message.expiry_s)
+        return _publish_properties(message.payload_format, message.expiry_s)
 
     def send(self, message: Message, payload: bytes, properties: Properties | None) -> None:
         """Start a task that sends a message; errors as in `Client`."""

@@ -17,17 +17,19 @@ from edgepub.camera.payloads import DetectionsBuilder
 from edgepub.camera.pipeline.crops import Part
 from edgepub.camera.results.budget import MAX_BYTES, MAX_PIXELS
 from edgepub.camera.results.objects import Wanted, limit_objects, read_objects
+from edgepub.config.detection_fields import MESSAGE_KEYS, OBJECT_KEYS
 from edgepub.core.errors import InvalidResultError
 from edgepub.mqtt.payloads import detections
 from edgepub.mqtt.payloads.schema import json_schema
 
 VALIDATOR = jsonschema.Draft202012Validator(json_schema(detections.VALIDATOR))
+IDENTITY = {"node": "garage", "camera": "porch", "boot_id": "boot"}
 WIDTH, HEIGHT = 640, 480
 FRAME = Frame(np.zeros((HEIGHT, WIDTH, 3), np.uint8), 7, 1700000000.25, 50.0, 0.0)
 
 
 def build(objects, labels=None, min_score=0.0, timing=None):
-    builder = DetectionsBuilder({"node": "garage", "camera": "porch", "boot_id": "boot"}, Wanted(labels, min_score))
+    builder = DetectionsBuilder(IDENTITY, Wanted(labels, min_score))
     result = Result(FRAME, objects, timing or {}, 0.0, 0.0)
     return builder.build(result, builder.read(result).objects, 3)
 
@@ -50,6 +52,7 @@ def test_a_detection_of_a_model_becomes_this_payload():
     )
     assert payload == {
         "timestamp": 1700000000.25,
+        "time": "2023-11-14T22:13:20.250Z",
         "detections": [
             {
                 "label": "person",
@@ -353,8 +356,64 @@ def test_the_printed_schema_rejects_invalid_payloads():
         {"detections": [{"label": "a"}]},
     ):
         assert not VALIDATOR.is_valid({**good, **wrong})
-    for key in good.keys() - {"clock"}:
+    for key in good.keys() - {"clock", "schema", "time"}:
         assert not VALIDATOR.is_valid({k: v for k, v in good.items() if k != key}), key
+    for key in ("label", "score", "bbox", "bbox_norm"):
+        objects = [{k: v for k, v in detection.items() if k != key} for detection in good["detections"]]
+        assert not VALIDATOR.is_valid({**good, "detections": objects}), key
+
+
+FULL = {**GOOD, "category_id": 2, "angle": 0.5, "speed": 7, "lane": "left"}
+
+
+def choose_fields(fields, raw=FULL, include=("speed", "lane")):
+    """Return the payload of a camera with these `fields`, and without any choice; checked against the schema."""
+    payloads = []
+    for choice in (fields, "all"):
+        builder = DetectionsBuilder(IDENTITY, Wanted(include=include), choice)
+        result = Result(FRAME, [raw], {"inference": 5.25}, 0.0, 0.0)
+        (detection,) = objects = builder.read(result).objects
+        detection |= {"track_id": 4, "zones": ["driveway"]}  # as the analysis does
+        payloads.append(json.loads(detections.encode(builder.build(result, objects, 3), 12.3456, 2)))
+        VALIDATOR.validate(payloads[-1])
+    return payloads
+
+
+def test_a_lean_payload_is_the_one_of_degirums_example():
+    lean, _ = choose_fields("lean")
+    assert list(lean) == ["timestamp", "detections"]
+    (detection,) = lean["detections"]
+    assert list(detection) == ["label", "score", "bbox"]
+
+
+def test_a_list_of_fields_adds_keys_to_the_lean_ones():
+    chosen, full = choose_fields(
+        ["seq", "dropped", "timing_ms", "detections.track_id", "detections.speed", "detections"]
+    )
+    lean, _ = choose_fields("lean")
+    (detection,), (full_detection,) = chosen.pop("detections"), full["detections"]
+    assert detection == lean.pop("detections")[0] | {"track_id": 4, "speed": 7}
+    assert chosen == lean | {"seq": 3, "dropped": 2, "timing_ms": {"inference": 5.25, "capture_to_publish": 12.346}}
+    assert full_detection == full_detection | detection
+    assert full == full | chosen
+
+
+def test_each_key_of_the_schema_can_be_chosen_and_no_other():
+    schema = json_schema(detections.VALIDATOR)
+    assert {*MESSAGE_KEYS} == schema["properties"].keys() - {"schema"}
+    assert {*OBJECT_KEYS} == schema["$defs"]["Detection"]["properties"].keys()
+    of_objects = [f"detections.{key}" for key in (*OBJECT_KEYS, "speed", "lane")]
+    chosen, full = choose_fields([*MESSAGE_KEYS, *of_objects])
+    assert chosen == {key: value for key, value in full.items() if key != "schema"}
+
+
+@pytest.mark.parametrize("fields", ["lean", ["detections.parent"], ["seq", "detections.zones"]])
+def test_a_payload_without_schema_has_at_least_the_lean_keys(fields):
+    payload, _ = choose_fields(fields)
+    for key in ("timestamp", "detections"):
+        assert not VALIDATOR.is_valid({k: v for k, v in payload.items() if k != key}), key
+    assert not VALIDATOR.is_valid(payload | {"schema": "edgepub.detections/1"}), "that would have all keys"
+    assert not VALIDATOR.is_valid(payload | {"detections": [{"label": "a", "score": 0.5}]})
 
 
 def test_a_key_of_another_kind_costs_no_object():

@@ -63,7 +63,7 @@ class Desk:
         self.reporter = Reporter(
             "cam",
             TOPICS,
-            DetectionsBuilder(IDENTITY, Wanted(camera.labels)),
+            DetectionsBuilder(IDENTITY, Wanted(camera.labels), camera.publish.fields),
             analysis(camera),
             EventPublisher(IDENTITY, TOPICS, self.outbox, self.metrics, self.viewfinder, attributes),
             ObjectCounts("cam", camera, TOPICS, self.outbox),
@@ -130,6 +130,19 @@ def test_time_passes_while_results_are_invalid(tracking, invalid):
     desk.report(*[[PERSON]] * 3)
     assert desk.occupancy == "ON"
     assert [d["seq"] for d in desk.detections] == [1, 2, 3, 4, 5, 16, 17, 18], "the gap shows what is lost"
+
+
+def test_fewer_fields_are_for_the_broker_alone():
+    """The page, the sampler, counts and events know everything."""
+    desk = Desk(publish={"fields": "lean", "mode": "changes"}, occupancy_off_s=0)
+    with desk.viewfinder.watch():
+        desk.report(*[[PERSON]] * 5)
+        (seen,) = desk.viewfinder.newest.objects
+    assert {"bbox_norm", "category_id", "track_id"} <= seen.keys()
+    assert (desk.occupancy, desk.events) == ("ON", ["appeared"])
+    objects = [{"label": "person", "score": 0.9, "bbox": [100.0, 100.0, 200.0, 300.0]}]
+    assert [d["detections"] for d in desk.detections] == [objects, objects], "the second one has a track_id"
+    assert {*desk.detections[0]} == {"timestamp", "detections"}
 
 
 def test_one_bad_object_costs_no_other(caplog):

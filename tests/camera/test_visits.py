@@ -178,9 +178,10 @@ def test_shake_flicker_and_half_hidden_boxes_do_not_count_as_moving():
 
     def parked(_):
         x, y, width, height = generator.normal(0, 0.006, 4)
-        scale = 2 if generator.random() < 0.05 else 1  # a box around two cars
-        left_hidden = 0.1 if generator.random() < 0.1 else 0.0
-        return at(0.5 + x + left_hidden / 2, 0.8 + y, width=(0.2 + width) * scale - left_hidden, height=0.2 + height)
+        more = 0.2 if generator.random() < 0.05 else 0.0  # a box around two cars
+        less = 0.1 if generator.random() < 0.1 else 0.0  # half hidden
+        wide = 0.2 + width + more - less
+        return at(0.4 + x + less + wide / 2, 0.8 + y, width=wide, height=0.2 + height)
 
     camera = Camera(fps=10).see(600, parked)
     assert camera.types == ["appeared", "stopped"]

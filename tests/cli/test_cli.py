@@ -68,6 +68,17 @@ def test_check_names_labels_with_the_same_topic(cli, configuration):
     assert all(text in cars for text in ("cameras.porch", "'Car' and 'car' and 'CAR'"))
 
 
+def test_check_says_what_is_ignored_and_so_not_blurred(cli, configuration):
+    area = {"polygon": [[0, 0], [1, 0], [1, 1]]}
+    ignore = {"screen": area, "flag": {**area, "labels": ["flag"]}}
+    porch = GOOD["cameras"]["porch"] | {"ignore": ignore, "snapshot": {"blur": ["face", "person"]}}
+    configuration.write_text(yaml.safe_dump(GOOD | {"cameras": {"porch": porch}}))
+    done = cli("check", "-c", configuration)
+    assert done.returncode == 0
+    _, note = done.stdout.splitlines()
+    assert note.endswith("cameras.porch: face, person in the ignore area screen will not be blurred")
+
+
 def test_check_notes_a_directory_of_events_that_cannot_be_used(cli, configuration, tmp_path):
     (tmp_path / "there").mkdir()
     for path, is_noted in {"/proc": True, "/proc/nope/below": True, "new/below": False, "there": False}.items():

@@ -573,6 +573,22 @@ def test_the_nodes_figures_are_shown_unless_every_result_is_published():
     assert (camera.fps, camera.latency_ms) == (1.0, (5.0, 5.0))
 
 
+def test_lean_detections_are_shown_with_the_nodes_figures():
+    """They have no `seq`, no `dropped` and no latency of their own."""
+    figures = {"fps_inferred": 5.0, "fps_published": 5.0, "dropped": {"queue_full": 2}}
+    latency_ms = {"total": {"p50": 8.5, "p95": 12.5, "p99": 20}}
+    objects = [{"label": "person", "score": 0.9, "bbox": [1, 2, 3, 4]}] * 2
+    board = Board(Choice("edgepub"))
+    for _ in range(3):
+        update(board, "garage/porch/detections", json.dumps({"timestamp": 1e9, "detections": objects}))
+    camera = board.nodes["garage"].cameras["porch"]
+    assert (camera.objects_text, camera.fps, camera.latency_ms) == ("2 person (0.90)", 3.0, None)
+    update(board, "garage/stats", stats(porch={**figures, "latency_ms": latency_ms}))
+    assert (camera.fps, camera.latency_ms, camera.dropped) == (5.0, (8.5, 12.5), 2)
+    update(board, "garage/porch/detections", json.dumps({"timestamp": 1e9, "detections": []}))
+    assert (camera.dropped, camera.tally.missing) == (2, 0)
+
+
 def test_what_is_the_limit_is_shown_below_its_node(capsys):
     board = Board(Choice("edgepub"))
     update(board, "garage/status", "online")
@@ -593,3 +609,13 @@ def test_a_tally_counts_missing_messages():
     assert (tally.messages, tally.missing, tally.dropped, tally.objects_text) == (4, 2, 2, "nothing")
     assert tally.overall_latency_ms() == pytest.approx((5.0, 6.0), rel=0.02)
     assert tally.recent_latency_ms() == (5.0, 6.0)
+
+
+def test_a_tally_counts_what_the_messages_tell():
+    """A camera publishes as many keys as its `publish.fields` says."""
+    tally = Tally()
+    for seq in (1, 2, None, 5, 6, 8):
+        payload = {"detections": []} | ({"seq": seq} if seq else {})
+        tally.add(parse_detections(json.dumps(payload).encode()))
+    assert (tally.messages, tally.missing, tally.dropped) == (6, 1, 0)
+    assert (tally.overall_latency_ms(), tally.recent_latency_ms()) == ((0.0, 0.0), None)

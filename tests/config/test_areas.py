@@ -1,4 +1,4 @@
-"""The zones and lines of a camera, which can be replaced together."""
+"""The zones, lines and ignore areas of a camera, which can be replaced together."""
 
 import pytest
 
@@ -10,14 +10,16 @@ GATE = {"gate": {"from": [0.5, 0], "to": [0.5, 1]}}
 
 
 def areas(**content):
-    return Areas.model_validate(content)
+    return Areas.model_validate({"ignore": {}, **content})
 
 
 def test_replacing_areas_keeps_all_other_settings(tmp_path):
     (tmp_path / "url").write_text("rtsp://somewhere/1\n")
     old = {"yard": {"polygon": SQUARE}}
     camera = CameraSettings(source_file=tmp_path / "url", model="m", labels=["person"], zones=old)
-    drawn = areas(zones={"door": {"polygon": SQUARE, "labels": ["person"]}}, lines=GATE)
+    drawn = areas(
+        zones={"door": {"polygon": SQUARE, "labels": ["person"]}}, lines=GATE, ignore={"flag": {"polygon": SQUARE}}
+    )
     other = camera.with_areas(drawn)
     assert other.areas == drawn
     assert other.resolved_source == "rtsp://somewhere/1", "the secret file is not read again"
@@ -33,6 +35,11 @@ def test_replacing_areas_keeps_all_other_settings(tmp_path):
             {"labels": ["person"]},
             areas(zones={"yard": {"polygon": SQUARE, "labels": ["persn"]}}),
             "zones.yard.labels: 'persn' is not one of the camera's labels",
+        ),
+        (
+            {"labels": {"person": {"min_score": 0.6}}},
+            areas(ignore={"flag": {"polygon": SQUARE, "labels": ["flag"]}}),
+            "ignore.flag.labels: 'flag' is not one of the camera's labels",
         ),
         ({"tracking": False}, areas(lines=GATE), "lines need tracking: set it to true, or remove lines"),
     ],

@@ -319,6 +319,16 @@ WRONG = [
     ({"cameras__porch__publish": {"max_rate_hz": 0}}, "cameras.porch.publish.max_rate_hz: must be more than 0"),
     ({"cameras__porch__publish": {"heartbeat_s": 0}}, "cameras.porch.publish.heartbeat_s: must be more than 0"),
     ({"cameras__porch__publish": {"mode": "changes", "max_rate_hz": 0.01}}, "cameras.porch.publish: heartbeat_s is shorter than max_rate_hz allows: set it to 100 or more, or to null"),
+    ({"cameras__porch__publish": {"fields": "few"}}, "cameras.porch.publish.fields: must be all, lean, or a list of keys, like [seq, detections.track_id]"),
+    ({"cameras__porch__publish": {"fields": []}}, "cameras.porch.publish.fields: must be all, lean, or a list of keys, like [seq, detections.track_id]"),
+    ({"cameras__porch__publish": {"fields": ["seq", "frmae"]}}, "cameras.porch: publish.fields: unknown key 'frmae'; did you mean 'frame'?"),
+    ({"cameras__porch__publish": {"fields": ["track_id"]}}, "cameras.porch: publish.fields: unknown key 'track_id'; did you mean 'detections.track_id'?"),
+    ({"cameras__porch__publish": {"fields": ["timing_ms.inference"]}}, "cameras.porch: publish.fields: unknown key 'timing_ms.inference'; did you mean 'timing_ms'?"),
+    ({"cameras__porch__publish": {"fields": ["detections.speed_kmh"]}}, "cameras.porch: publish.fields: unknown key 'detections.speed_kmh'; add a key that only the model gives to include, too"),
+    ({"cameras__porch__include": ["lane"], "cameras__porch__publish": {"fields": ["lane"]}}, "cameras.porch: publish.fields: unknown key 'lane'; did you mean 'detections.lane'?"),
+    ({"cameras__porch__publish": {"fields": ["detections.trackid"]}}, "cameras.porch: publish.fields: unknown key 'detections.trackid'; did you mean 'detections.track_id'?"),
+    ({"cameras__porch__publish": {"fields": ["everything"]}}, "cameras.porch: publish.fields: unknown key 'everything'; name keys of the payload, like seq or detections.track_id"),
+    ({"cameras__porch__publish": {"fields": ["schema"]}}, "cameras.porch: publish.fields: schema says that all keys are there: remove it, or set fields to all"),
     ({"cameras__porch__tracking": "maybe"}, "cameras.porch.tracking: must be true or false"),
     ({"cameras__porch__track_lost_s": -1}, "cameras.porch.track_lost_s: must be at least 0"),
     ({"cameras__porch__occupancy_on_frames": 0}, "cameras.porch.occupancy_on_frames: must be at least 1"),
@@ -336,7 +346,7 @@ WRONG = [
     ({"cameras__porch__zones__a__polygon": [[0, 0], [640, 0], [1, 1]]}, "cameras.porch.zones.a.polygon.1: a point is [x, y] in fractions of the frame, 0 to 1, not in pixels"),
     ({"cameras__porch__zones__a__polygon": [[0, 0], [float("nan"), 0], [1, 1]]}, "cameras.porch.zones.a.polygon.1: a point is [x, y] in fractions of the frame, 0 to 1, not in pixels"),
     ({"cameras__porch__zones__a__polygon": [[0, 0], [1, 1], [0.5, 0.5]]}, "cameras.porch.zones.a: polygon has no area: its corners are on one line or too close together"),
-    ({"cameras__porch__zones__a__polygon": [[0, 0], [1, 1], [1, 0], [0, 1]]}, "cameras.porch.zones.a: polygon crosses itself: list its corners in order around the zone"),
+    ({"cameras__porch__zones__a__polygon": [[0, 0], [1, 1], [1, 0], [0, 1]]}, "cameras.porch.zones.a: polygon crosses itself: list its corners in order around it"),
     ({"cameras__porch__zones__a": {"polygon": TRIANGLE, "anchor": "bottom"}}, "cameras.porch.zones.a.anchor: must be 'bottom_center', 'bottom_left', 'bottom_right', 'center', 'center_left', 'center_right', 'top_center', 'top_left' or 'top_right'"),
     ({"cameras__porch__labels": ["person"], "cameras__porch__zones__a": {"polygon": TRIANGLE, "labels": ["persn"]}}, "cameras.porch: zones.a.labels: 'persn' is not one of the camera's labels"),
     ({"cameras__porch__lines__g": {"to": [0, 0]}}, "cameras.porch.lines.g.from: is missing"),
@@ -348,6 +358,25 @@ WRONG = [
     ({"cameras__porch__labels": []}, "cameras.porch.labels: needs at least one"),
     ({"cameras__porch__labels": "person"}, "cameras.porch.labels: must be a list, like [person, car]"),
     ({"cameras__porch__labels": [False]}, "cameras.porch.labels.0: must be a valid string"),
+    ({"cameras__porch__labels": {}}, "cameras.porch.labels: needs at least one"),
+    ({"cameras__porch__labels": {"": {}}}, "cameras.porch.labels.: must not be empty"),
+    ({"cameras__porch__labels": {"person": 0.6}}, "cameras.porch.labels.person: must be a mapping (keys and values below it), not a single value"),
+    ({"cameras__porch__labels": {"person": {"min_scor": 0.6}}}, "cameras.porch.labels.person.min_scor: unknown key; did you mean 'min_score'?"),
+    ({"cameras__porch__labels": {"person": {"min_top_score": 60}}}, "cameras.porch.labels.person.min_top_score: must be at most 1"),
+    ({"cameras__porch__labels": {"person": {"max_area": 1.5}}}, "cameras.porch.labels.person.max_area: must be at most 1"),
+    ({"cameras__porch__labels": {"person": {"min_ratio": True}}}, "cameras.porch.labels.person.min_ratio: must be a number, not yes or no"),
+    ({"cameras__porch__labels": {"person": {"min_area": 0.5, "max_area": 0.1}}}, "cameras.porch.labels.person: min_area (0.5) is more than max_area (0.1): no object is like that"),
+    ({"cameras__porch__labels": {"car": None, "person": {"min_ratio": 2, "max_ratio": 1.5}}}, "cameras.porch.labels.person: min_ratio (2) is more than max_ratio (1.5): no object is like that"),
+    (
+        {"cameras__porch__text_labels": {"label": "plate"}, "cameras__porch__labels": {"plate": {}, "car": {}}},
+        "cameras.porch: with text_labels, the only label is 'plate': remove labels",
+    ),
+    ({"cameras__porch__ignore": [TRIANGLE]}, "cameras.porch.ignore: must be a mapping (keys and values below it), not a list"),
+    ({"cameras__porch__ignore": {f"a{n}": {"polygon": TRIANGLE} for n in range(101)}}, "cameras.porch.ignore: has too many entries: at most 100 are allowed"),
+    ({"cameras__porch__ignore__a": {"polygons": TRIANGLE, "polygon": TRIANGLE}}, "cameras.porch.ignore.a.polygons: unknown key; did you mean 'polygon'?"),
+    ({"cameras__porch__ignore__a__polygon": [[0, 0], [1, 1], [1, 0], [0, 1]]}, "cameras.porch.ignore.a: polygon crosses itself: list its corners in order around it"),
+    ({"cameras__porch__ignore__a__polygon": [[0, 0], [1, 1], [0.5, 0.5]]}, "cameras.porch.ignore.a: polygon has no area: its corners are on one line or too close together"),
+    ({"cameras__porch__labels": {"person": None}, "cameras__porch__ignore__a": {"polygon": TRIANGLE, "labels": ["persn"]}}, "cameras.porch: ignore.a.labels: 'persn' is not one of the camera's labels"),
     ({"cameras__porch__enabled": "maybe"}, "cameras.porch.enabled: must be true or false"),
 ]  # fmt: skip
 
@@ -600,6 +629,36 @@ def test_a_url_without_its_protocol_is_no_file(tmp_path, url):
     assert "cret" not in mistake
 
 
+@pytest.mark.parametrize(
+    "labels", [["car", "person"], {"car": {}, "person": None}, {"car": {"min_score": None}, "person": {}}]
+)
+def test_labels_are_a_list_or_a_mapping_of_what_their_objects_must_be_like(tmp_path, labels):
+    usual = load(tmp_path, changed(cameras__porch__labels=["car", "person"]))
+    settings = load(tmp_path, changed(cameras__porch__labels=labels))
+    assert settings == usual, "a reload restarts nothing"
+    assert settings.cameras["porch"].kept_labels == ["car", "person"]
+
+
+def test_a_label_may_have_scores_of_its_own(tmp_path):
+    labels = {"person": {"min_score": 0.2, "min_top_score": 0.8}, "car": {"min_area": 0.5, "max_area": 0.5}}
+    camera = load(tmp_path, changed(cameras__porch__labels=labels)).cameras["porch"]
+    assert (camera.kept_labels, camera.all_labels) == (["car", "person"], ["car", "person"])
+    assert (camera.min_scores, camera.min_top_scores) == ({"person": 0.2}, {"person": 0.8})
+
+
+def test_text_labels_may_have_filters(tmp_path):
+    labels = {"plate": {"min_score": 0.2}}
+    texts = changed(cameras__porch__labels=labels, cameras__porch__text_labels={"label": "plate"})
+    camera = load(tmp_path, texts).cameras["porch"]
+    assert (camera.kept_labels, camera.min_scores, camera.model_labels) == (["plate"], {"plate": 0.2}, [])
+
+
+def test_ignored_labels_have_no_counts_but_the_model_must_have_them(tmp_path):
+    ignore = {"flag": {"polygon": TRIANGLE, "labels": ["flag"]}}
+    camera = load(tmp_path, changed(cameras__porch__ignore=ignore)).cameras["porch"]
+    assert (camera.all_labels, camera.model_labels) == ([], ["flag"])
+
+
 def test_the_environment_overrides_the_file(tmp_path, monkeypatch):
     monkeypatch.setenv("EDGEPUB_NODE", "attic")
     monkeypatch.setenv("EDGEPUB_MQTT__URL", "mqtt://10.0.0.9")
@@ -607,14 +666,20 @@ def test_the_environment_overrides_the_file(tmp_path, monkeypatch):
     monkeypatch.setenv("EDGEPUB_CAMERAS__PORCH__LABELS", '["person", "car"]')
     monkeypatch.setenv("EDGEPUB_CAMERAS__PORCH__MAX_FPS", "7.5")
     monkeypatch.setenv("EDGEPUB_CAMERAS__PORCH__PUBLISH__MODE", "changes")
+    monkeypatch.setenv("EDGEPUB_CAMERAS__PORCH__PUBLISH__FIELDS", "lean")
     monkeypatch.setenv("EDGEPUB_STATS__INTERVAL_S", "60")
     monkeypatch.setenv("EDGEPUB_CAMERAS__YARD__SOURCE", "0")
     monkeypatch.setenv("EDGEPUB_CAMERAS__YARD__MODEL", "coco")
+    monkeypatch.setenv("EDGEPUB_CAMERAS__YARD__PUBLISH__FIELDS", '["seq", "detections.zones"]')
     settings = load(tmp_path, GOOD)
     assert (settings.node, settings.mqtt.url) == ("attic", "mqtt://10.0.0.9")
     assert settings.cameras["porch"].min_score == 0.7
-    assert settings.cameras["porch"].labels == ["person", "car"]
+    assert settings.cameras["porch"].kept_labels == ["person", "car"]
     assert (settings.cameras["porch"].max_fps, settings.cameras["porch"].publish.mode) == (7.5, "changes")
+    assert [settings.cameras[name].publish.fields for name in ("porch", "yard")] == [
+        "lean",
+        ["seq", "detections.zones"],
+    ]
     assert settings.stats.interval_s == 60
     assert settings.cameras["yard"].resolved_source == Webcam(Path("/dev/video0"))
 

@@ -1,4 +1,4 @@
-"""Zones and lines saved on a camera's page, in the state directory."""
+"""Zones, lines and ignore areas saved on a camera's page, in the state directory."""
 
 import signal
 import subprocess
@@ -20,8 +20,10 @@ DRAWN = Areas.model_validate(
     {
         "zones": {"driveway": {"polygon": [[0.1, 0.5], [0.9, 0.5], [0.9, 1], [0.1, 1]], "labels": ["person"]}},
         "lines": {"gate": {"from": [0.5, 0], "to": [0.5, 1], "anchor": "center"}},
+        "ignore": {"flag": {"polygon": [[0, 0], [0.1, 0], [0.1, 0.1]], "labels": ["person"], "anchor": "center"}},
     }
 )
+EMPTY = Areas(ignore={})
 
 
 def configured(**cameras):
@@ -39,8 +41,8 @@ def mistakes(action):
 def test_saved_areas_are_read_back_and_the_file_is_private(tmp_path):
     directory = tmp_path / "state"
     assert overrides.read(directory) == {}
-    overrides.write(directory, {"porch": DRAWN, "yard": Areas()})
-    assert overrides.read(directory) == {"porch": DRAWN, "yard": Areas()}
+    overrides.write(directory, {"porch": DRAWN, "yard": EMPTY})
+    assert overrides.read(directory) == {"porch": DRAWN, "yard": EMPTY}
     file = directory / "overrides.yaml"
     assert (directory.stat().st_mode & 0o777, file.stat().st_mode & 0o777) == (0o700, 0o600)
     text = file.read_text()
@@ -50,8 +52,11 @@ def test_saved_areas_are_read_back_and_the_file_is_private(tmp_path):
             "porch": {
                 "zones": {"driveway": {"polygon": [[0.1, 0.5], [0.9, 0.5], [0.9, 1], [0.1, 1]], "labels": ["person"]}},
                 "lines": {"gate": {"from": [0.5, 0], "to": [0.5, 1], "anchor": "center"}},
+                "ignore": {
+                    "flag": {"polygon": [[0, 0], [0.1, 0], [0.1, 0.1]], "labels": ["person"], "anchor": "center"}
+                },
             },
-            "yard": {},
+            "yard": {"ignore": {}},
         }
     }
     assert configured(porch=yaml.safe_load(text)["cameras"]["porch"]).cameras["porch"].areas == DRAWN
@@ -74,9 +79,10 @@ zones = st.fixed_dictionaries({"polygon": polygons, "labels": labels, "anchor": 
 ends = st.tuples(low, st.floats(0, 1)), st.tuples(high, st.floats(0, 1))
 lines = st.fixed_dictionaries({"from": ends[0], "to": ends[1], "labels": labels, "anchor": anchors})
 many_areas = st.builds(
-    lambda zones, lines: Areas.model_validate({"zones": zones, "lines": lines}),
+    lambda zones, lines, ignore: Areas.model_validate({"zones": zones, "lines": lines, "ignore": ignore}),
     st.dictionaries(names, zones, max_size=3),
     st.dictionaries(names, lines, max_size=3),
+    st.none() | st.dictionaries(names, zones, max_size=3),
 )
 cameras = st.dictionaries(names.filter(lambda name: name not in {"status", "info", "stats"}), many_areas, max_size=3)
 
@@ -111,7 +117,7 @@ match sys.argv[2]:
         pathlib.Path.rename = die
     case "renamed":
         os.fsync = die_at_the_second
-overrides.write(pathlib.Path(sys.argv[1]), {"yard": Areas()})
+overrides.write(pathlib.Path(sys.argv[1]), {"yard": Areas(ignore={})})
 """
 
 
@@ -120,7 +126,7 @@ def test_a_kill_leaves_the_old_or_the_new_content(tmp_path, moment):
     overrides.write(tmp_path, {"porch": DRAWN})
     done = subprocess.run([sys.executable, "-c", DIES, tmp_path, moment], timeout=60, check=False)
     assert done.returncode == -signal.SIGKILL
-    assert overrides.read(tmp_path) == ({"yard": Areas()} if moment == "renamed" else {"porch": DRAWN})
+    assert overrides.read(tmp_path) == ({"yard": EMPTY} if moment == "renamed" else {"porch": DRAWN})
     overrides.write(tmp_path, {"yard": DRAWN})
     assert overrides.read(tmp_path) == {"yard": DRAWN}
     assert [path.name for path in tmp_path.iterdir()] == ["overrides.yaml"]
@@ -149,14 +155,14 @@ def test_a_full_disk_keeps_the_old_content(tmp_path, monkeypatch):
         ("cameras:", "cameras: is empty"),
         ("cameras: {Porch: {}}", "cameras.Porch: the name must have 1 to 64 characters of a-z, 0-9, '_' and '-'"),
         ("cameras: {porch: {zone: {}}}", "cameras.porch.zone: unknown key; did you mean 'zones'?"),
-        ("cameras: {porch: {min_score: 1}}", "cameras.porch.min_score: unknown key"),
+        ("cameras: {porch: {tracking: 1}}", "cameras.porch.tracking: unknown key"),
         (
             "cameras: {porch: {zones: {yard: {polygon: [[0, 0], [1, 1]]}}}}",
             "cameras.porch.zones.yard.polygon: needs at least 3",
         ),
         (
             "cameras: {porch: {zones: {yard: {polygon: [[0, 0], [1, 1], [1, 0], [0, 1]]}}}}",
-            "cameras.porch.zones.yard: polygon crosses itself: list its corners in order around the zone",
+            "cameras.porch.zones.yard: polygon crosses itself: list its corners in order around it",
         ),
     ],
 )
@@ -195,22 +201,32 @@ def test_saved_areas_replace_all_configured_areas(tmp_path):
         yard={"zones": {"old": {"polygon": SQUARE}}},
         desk={"zones": {"old": {"polygon": SQUARE}}},
     )
-    after, unfit = overrides.apply_overrides(before, {"porch": DRAWN, "yard": Areas(), "gone": DRAWN}, tmp_path)
+    after, unfit = overrides.apply_overrides(before, {"porch": DRAWN, "yard": EMPTY, "gone": DRAWN}, tmp_path)
     assert not unfit
     assert after.cameras["porch"].areas == DRAWN
     assert after.cameras["porch"].min_score == 0.7
-    assert after.cameras["yard"].areas == Areas()
+    assert after.cameras["yard"].areas == EMPTY
     assert after.cameras["desk"] is before.cameras["desk"]
     assert list(after.cameras) == ["porch", "yard", "desk"]
     assert "old" in before.cameras["porch"].zones, "the configured areas are kept"
 
 
+def test_what_was_saved_before_there_were_ignore_areas_keeps_those_of_the_configuration(tmp_path):
+    """And what was saved since has none if there are none."""
+    flag = {"flag": {"polygon": SQUARE}}
+    before = configured(porch={"ignore": flag}, yard={"ignore": flag})
+    (tmp_path / "overrides.yaml").write_text("cameras: {porch: {zones: {}}, yard: {ignore: {}}}")
+    saved = overrides.read(tmp_path)
+    after, _ = overrides.apply_overrides(before, saved, tmp_path)
+    assert (list(after.cameras["porch"].ignore), list(after.cameras["yard"].ignore)) == (["flag"], [])
+    overrides.write(tmp_path, saved)
+    assert overrides.read(tmp_path) == saved, "also when another camera is saved"
+
+
 def test_saved_areas_that_no_longer_fit_say_how_to_fix_them(tmp_path):
     before = configured(porch={"labels": ["car"]}, yard={"tracking": False}, desk={})
-    file, remedy = (
-        tmp_path / "overrides.yaml",
-        "remove this camera from this file to use the zones and lines of the configuration",
-    )
+    file = tmp_path / "overrides.yaml"
+    remedy = "remove this camera from this file to use those of the configuration"
     after, unfit = overrides.apply_overrides(before, {"yard": DRAWN, "porch": DRAWN, "desk": DRAWN}, tmp_path)
     assert unfit == {
         "porch": f"{file}: cameras.porch: zones.driveway.labels: 'person' is not one of the camera's labels; {remedy}",
@@ -229,8 +245,8 @@ def test_the_commands_use_saved_areas_and_check_reports_them(cli, tmp_path):
     done = cli("check", "-c", file)
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout.splitlines()[1:] == [
-        f"{file}: porch: uses the zones and lines saved on its page ({saved}), not those in this file",
-        f"{saved}: gone: no camera with this name is configured; these zones and lines have no effect",
+        f"{file}: porch: uses the zones, lines and ignore areas saved on its page ({saved}), not those in this file",
+        f"{saved}: gone: no camera with this name is configured; these zones, lines and ignore areas have no effect",
     ]
     assert "driveway" in cli("discovery", "-c", file).stdout
 

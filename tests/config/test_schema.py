@@ -51,6 +51,9 @@ GOOD = [
     camera(region=[0, 0.5, 1, 1]),
     camera(text_labels={"as": "text", "label": "plate"}),
     camera(zones={"all": {"polygon": [[0, 0], [1, 0], [1, 1]]}}, lines={"gate": {"from": [0, 0], "to": [1, 1]}}),
+    camera(labels=["person"]),
+    camera(labels={"person": {"min_score": 0.6, "max_area": None}, "car": {}, "dog": None}),
+    camera(ignore={"flag": {"polygon": [[0, 0], [1, 0], [1, 1]], "labels": ["flag"], "anchor": "center"}}),
     camera(capture={"size": [640, 480]}, snapshot={"blur": ["face"]}),
 ]
 BAD = [
@@ -71,6 +74,11 @@ BAD = [
     *(camera(region=region) for region in ([0, 0, 640, 480], [0, 0, 1], [0, 0, True, True], "all")),
     camera(labels="person"),
     camera(labels=[]),
+    camera(labels={}),
+    camera(labels={"person": 0.6}),
+    camera(labels={"person": {"min_area": 2}}),
+    camera(labels={"person": {"min_ratio": 0}}),
+    camera(ignore={"flag": {"labels": ["flag"]}}),
     camera(text_labels="text"),
     camera(zones={"all": {"polygon": [[0, 0], [1, 0], [1, True]]}}),
 ]

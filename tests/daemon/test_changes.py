@@ -24,7 +24,9 @@ BASE = {
         ("cameras.one.zones", {"z": {"polygon": [[0, 0], [1, 0], [1, 1]]}}, (False, [], [], ["one"])),
         ("cameras.one.lines", {"l": {"from": [0, 0], "to": [1, 1]}}, (False, [], [], ["one"])),
         ("cameras.two.zones", {}, (False, [], [], ["two"])),
+        ("cameras.one.ignore", {"i": {"polygon": [[0, 0], [1, 0], [1, 1]]}}, (False, [], [], ["one"])),
         ("cameras.two.labels", ["person"], (False, ["two"], ["two"], [])),
+        ("cameras.two.labels", {"person": {"min_area": 0.1}}, (False, ["two"], ["two"], [])),
         ("cameras.two", {"source": 1, "model": "b", "enabled": False}, (False, ["two"], ["two"], [])),
         ("cameras.three", {"source": 2, "model": "a"}, (False, [], ["three"], [])),
         ("cameras.one", None, (False, ["one"], [], [])),
@@ -52,7 +54,7 @@ def test_cameras_that_a_change_restarts(place, value, expected):
 
 def test_changes_as_text():
     changes = reload.Changes(False, ["a", "b"], ["b", "c"], ["d", "e"])
-    assert str(changes) == "b restarted; c added; a removed; d, e with new zones and lines"
+    assert str(changes) == "b restarted; c added; a removed; d, e with new zones, lines or ignore areas"
 
 
 def test_a_secret_source_that_changes_is_a_change(tmp_path):

@@ -6,6 +6,7 @@ import logging
 import random
 import re
 import time
+from datetime import datetime
 
 import jsonschema
 import pytest
@@ -132,6 +133,7 @@ async def test_stats_are_of_the_interval_and_count_from_the_start():
         assert (porch["sampled"], porch["dropped"]) == ({"busy": 15}, {"queue_full": 2})
         assert payload["broker"]["reconnects"] == 4
         assert payload["cpu_percent"] >= 0
+        assert datetime.fromisoformat(payload["time"]).timestamp() == pytest.approx(payload["timestamp"], abs=0.001)
     first, second = (payload["cameras"]["porch"] for payload in sent)
     assert first["fps_in"] == pytest.approx(30 / sent[0]["interval_s"], rel=0.2)
     assert (second["fps_in"], second["latency_ms"], second["model_ms"]) == (0, {}, {})

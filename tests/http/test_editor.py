@@ -1,4 +1,4 @@
-"""The editor for zones and lines, by mouse, touch and keyboard, in a real browser. The test is the server."""
+"""The editor for zones, lines and ignore areas, by mouse, touch and keyboard, in a real browser, served by the test."""
 
 import json
 
@@ -24,8 +24,8 @@ START = """async ({camera, areas}) => {
   editor.setAreas(areas, false);
 }"""
 SQUARE = [[0.25, 0.25], [0.75, 0.25], [0.75, 0.75], [0.25, 0.75]]
-YARD = {"zones": {"yard": {"polygon": SQUARE, "labels": None, "anchor": "bottom_center"}}, "lines": {}}
-NOTHING = {"zones": {}, "lines": {}}
+YARD = {"zones": {"yard": {"polygon": SQUARE, "labels": None, "anchor": "bottom_center"}}, "lines": {}, "ignore": {}}
+NOTHING = {"zones": {}, "lines": {}, "ignore": {}}
 TOUCH = {"has_touch": True, "is_mobile": True, "viewport": {"width": 420, "height": 700}}
 
 
@@ -97,6 +97,44 @@ def test_a_rectangle_is_drawn_by_a_drag(editor):
     assert editor.polygon("zone-1") == [[0.2, 0.3], [0.6, 0.3], [0.6, 1], [0.2, 1]]
     editor.press("Escape", "Control+z")
     assert editor.yaml == {}
+
+
+def test_an_ignore_area_is_drawn_edited_and_deleted_like_a_zone(editor):
+    page = editor.start(YARD).page
+    page.click("#new-ignore")
+    assert "corners of the ignore area" in editor.text("#editor-hint")
+    editor.drag((0.3, 0.3), (0.6, 0.6))
+    page.keyboard.type("Flag")
+    page.fill("#other-label", "person")
+    editor.press("Enter")
+    page.select_option("#area-anchor", "center")
+    square = [[0.3, 0.3], [0.6, 0.3], [0.6, 0.6], [0.3, 0.6]]
+    area = {"polygon": square, "labels": ["person"], "anchor": "center"}
+    assert editor.yaml == {"zones": {"yard": {"polygon": SQUARE}}, "ignore": {"flag": area}}
+    assert "ignore area, 4 corners, person" in editor.text("#editor li[data-name=flag]")
+    editor.drag((0.6, 0.45), (0.7, 0.45))
+    assert editor.yaml["ignore"]["flag"]["polygon"] == [*square[:2], [0.7, 0.45], *square[2:]]
+    page.click("#done")
+    editor.click((0.45, 0.45))
+    assert page.locator("#editor li.selected").get_attribute("data-name") == "flag", "it lies on the zone"
+    page.focus("polygon.ignore")
+    editor.press("ArrowLeft", "Tab", "+", "Delete", "Delete")
+    assert len(editor.yaml["ignore"]["flag"]["polygon"]) == 4
+    page.fill("#area-name", "yard")
+    assert editor.text("#area-mistake") == "", "a zone may have this name, too"
+    editor.press("Escape")
+    page.click("#editor li[data-name=yard]:has-text('ignore area') .delete")
+    assert editor.yaml == {"zones": {"yard": {"polygon": SQUARE}}}
+    editor.press("Control+z")
+    assert list(editor.yaml["ignore"]) == ["yard"]
+
+
+def test_an_ignore_area_does_not_look_like_a_zone(editor):
+    page = editor.start({**YARD, "ignore": YARD["zones"]}).page
+    look = "element => ['stroke', 'strokeDasharray', 'fill'].map((key) => getComputedStyle(element)[key])"
+    zone, ignored = (page.locator(f"polygon.{kind}").evaluate(look) for kind in ("zone", "ignore"))
+    assert all(one != other for one, other in zip(zone, ignored, strict=True))
+    assert page.locator("#hatching rect").count() == 2, "the pattern of its inside"
 
 
 def test_a_line_has_a_direction_that_can_be_reversed(editor):
@@ -197,10 +235,23 @@ def test_saving_sends_what_was_drawn_and_shows_the_servers_mistakes(editor, comp
     page.select_option("#area-anchor", "center")
     page.click("#save")
     page.wait_for_selector("#revert:visible")
-    assert saved[-1] == {"zones": {"hof": {"polygon": SQUARE, "labels": None, "anchor": "center"}}, "lines": {}}
+    hof = {"polygon": SQUARE, "labels": None, "anchor": "center"}
+    assert saved[-1] == {"zones": {"hof": hof}, "lines": {}, "ignore": {}}
     page.click("#revert")
     page.wait_for_selector("#revert", state="hidden")
     assert page.evaluate("editor.areas") == YARD
+    assert complaints.pop().startswith("Failed to load resource"), "the 422"
+
+
+def test_a_mistake_in_an_ignore_area_that_the_server_finds_is_shown_there(editor, complaints):
+    page = editor.start({**YARD, "ignore": YARD["zones"]}).page
+    why = {"mistakes": [{"place": ["ignore", "yard", "labels"], "why": "not so"}]}
+    page.route(f"{ORIGIN}/cameras/porch/areas", lambda route: route.fulfill(status=422, json=why))
+    page.click("#editor li:has-text('ignore area') .item-button")
+    page.select_option("#area-anchor", "center")
+    page.click("#save")
+    page.wait_for_selector("#area-mistake:text-is('not so')")
+    assert page.locator("#editor li.invalid").count() == 1, "not the zone of the same name"
     assert complaints.pop().startswith("Failed to load resource"), "the 422"
 
 
@@ -208,7 +259,7 @@ def test_unsaved_changes_are_not_overwritten_and_leaving_asks_first(editor):
     page = editor.start(YARD).page
     editor.click((0.5, 0.5))
     page.fill("#area-name", "hof")
-    page.evaluate("editor.setAreas({zones: {}, lines: {}}, true)")
+    page.evaluate("editor.setAreas({zones: {}, lines: {}, ignore: {}}, true)")
     assert list(editor.yaml["zones"]) == ["hof"]
     assert "Changed elsewhere" in editor.text("#editor-note")
     with page.expect_event("dialog") as dialog:
@@ -282,7 +333,7 @@ def test_the_yaml_is_copied_without_the_clipboard_api_too(editor):
 def test_names_and_labels_are_text_and_never_markup(editor):
     label = "<img src=x onerror=alert(1)>"
     zone = {**YARD["zones"]["yard"], "labels": [label]}
-    page = editor.start({"zones": {"__proto__": zone, "12": zone}, "lines": {}}).page
+    page = editor.start({"zones": {"__proto__": zone, "12": zone}, "lines": {}, "ignore": {}}).page
     editor.click((0.5, 0.5))
     assert page.locator("img").count() == 0
     assert page.get_by_label(label).is_checked()

@@ -307,7 +307,7 @@ async def test_zones_are_saved_only_with_allow_edit(server, locked):
     assert saved["zones"] == {"drive": {**ZONE, "labels": None, "anchor": "bottom_center"}}
     assert locked.area_store.saved == {"porch": Areas.model_validate({"zones": {"drive": ZONE}})}
     status, _, text = await locked.request(path, "DELETE", headers=headers)
-    assert (status, orjson.loads(text)) == (200, {"zones": {}, "lines": {}, "saved": False})
+    assert (status, orjson.loads(text)) == (200, {"zones": {}, "lines": {}, "ignore": {}, "saved": False})
 
 
 @pytest.mark.parametrize(
@@ -320,6 +320,8 @@ async def test_zones_are_saved_only_with_allow_edit(server, locked):
         ({"zones": {"a": {**ZONE, "labels": []}}}, ["zones", "a", "labels"], "needs at least one"),
         ({"zones": {"a": {**ZONE, "colour": 1}}}, ["zones", "a", "colour"], "unknown key"),
         ({"lines": {"a": {"from": [0, 0], "to": [0, 0]}}}, ["lines", "a"], "the same point"),
+        ({"ignore": {"a": {"polygon": [[0, 0], [1, 1], [1, 0], [0, 1]]}}}, ["ignore", "a"], "crosses itself"),
+        ({"ignore": {"a b": ZONE}}, ["ignore", "a b"], "the name must have"),
         ({"zones": []}, ["zones"], "not a list"),
         ({"lines": {"a": None}}, ["lines", "a"], ""),
         ({"cameras": {}}, ["cameras"], "unknown key"),

@@ -1,4 +1,4 @@
-"""The page checks zones and lines as the daemon does, and writes them as YAML that the daemon reads."""
+"""The page checks zones, lines and ignore areas as the daemon does, and writes them as YAML that the daemon reads."""
 
 import json
 import random
@@ -160,6 +160,7 @@ def test_the_yaml_is_as_a_person_would_write_it(browser_page):
             "all": {"polygon": [[0, 0], [1, 0], [1, 1]], "labels": None, "anchor": "bottom_center"},
         },
         "lines": {"gate": {"from": [0.5, 0], "to": [0.5, 1], "labels": None, "anchor": "bottom_center"}},
+        "ignore": {"flag": {"polygon": [[0, 0], [1, 0], [1, 1]], "labels": ["on"], "anchor": "bottom_center"}},
     }
     assert yaml_of(browser_page, areas) == (
         "    zones:\n"
@@ -173,8 +174,12 @@ def test_the_yaml_is_as_a_person_would_write_it(browser_page):
         "      gate:\n"
         "        from: [0.5, 0]\n"
         "        to: [0.5, 1]\n"
+        "    ignore:\n"
+        "      flag:\n"
+        "        polygon: [[0, 0], [1, 0], [1, 1]]\n"
+        '        labels: ["on"]\n'
     )
-    assert yaml_of(browser_page, {"zones": {}, "lines": {}}) == ""
+    assert yaml_of(browser_page, {"zones": {}, "lines": {}, "ignore": {}}) == ""
 
 
 def test_the_yaml_keeps_names_labels_and_numbers_exactly(browser_page):
@@ -189,7 +194,8 @@ def test_the_yaml_keeps_names_labels_and_numbers_exactly(browser_page):
         for name, point in zip(names, points, strict=True)
     }
     lines = {"gate": {"from": [1e-7, 0], "to": [1, 5e-324], "labels": labels, "anchor": "center"}}
-    assert read(yaml_of(browser_page, {"zones": zones, "lines": lines})) == {"zones": zones, "lines": lines}
+    areas = {"zones": zones, "lines": lines, "ignore": zones}
+    assert read(yaml_of(browser_page, areas)) == areas
 
 
 def polygons():

@@ -140,7 +140,7 @@ async def test_a_page_gets_everything_first_and_then_what_is_new(server, open_pa
     camera = update["camera"]
     assert (camera["name"], camera["node"], camera["may_edit"]) == ("porch", "garage", False)
     assert "http.allow_edit" in camera["why_not"]
-    assert update["areas"] == {"zones": {}, "lines": {}, "saved": False}
+    assert update["areas"] == {"zones": {}, "lines": {}, "ignore": {}, "saved": False}
     assert update["events"] == [{"event_type": "appeared", "label": "face"}]
     async with shown(server):
         frame, picture = await page.next_picture()

@@ -40,10 +40,10 @@ def at(page, x, y):
     return box["x"] + x * box["width"], box["y"] + y * box["height"]
 
 
-def draw(page, name, *corners):
-    """Draw a zone with the mouse."""
+def draw(page, name, *corners, button="#new-zone"):
+    """Draw a zone, or what this button is for, with the mouse."""
     page.locator("#overlay").scroll_into_view_if_needed()
-    page.click("#new-zone")
+    page.click(button)
     for corner in (*corners, corners[0]):
         page.mouse.click(*at(page, *corner))
         page.wait_for_timeout(400)  # else two clicks would be a double click

@@ -91,6 +91,24 @@ def test_messages_have_their_format_and_expiry(start, run_daemon, studio):
         reader.close()
 
 
+def test_a_camera_with_fewer_fields_says_which(start, run_daemon, studio, path):
+    broker = start()
+    reader = Reader5(broker.port)
+    settings = busy(studio, broker)
+    settings["cameras"]["cam"]["publish"] = {"fields": ["seq", "detections.track_id"]}
+    try:
+        run_daemon(settings, **path)
+        reader.wait_for(lambda r: len(r.detections()) > 5 and r.payloads("edgepub/test/cam/events"), "messages")
+        payload = reader.detections()[-1]
+        assert list(payload) == ["timestamp", "detections", "seq"]
+        assert [list(detection) for detection in payload["detections"]] == [["label", "score", "bbox", "track_id"]]
+        properties = reader.properties["edgepub/test/cam/detections"].json()
+        assert properties["UserProperty"] == [("schema", "edgepub.detections/1"), ("fields", "list")]
+        assert json.loads(reader.last("edgepub/test/cam/events"))["bbox_norm"]
+    finally:
+        reader.close()
+
+
 def test_the_slow_path_is_named_once_in_the_log(start, run_daemon, studio, subscribe, path):
     broker = start()
     reader = subscribe(broker.port)

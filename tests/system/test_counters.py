@@ -77,7 +77,7 @@ IN_METRICS = {
     "latency_ms": ("edgepub_latency_seconds_count", "stage"),
     **{f"loop_late_ms.{name}": ("edgepub_event_loop_late_seconds_count", "") for name in ("p50", "p95", "p99")},
 }
-NO_COUNTERS = {"timestamp", "schema", "node", "boot_id", "interval_s", "started", "limits", "server", "servers"}
+NO_COUNTERS = {"timestamp", "time", "schema", "node", "boot_id", "interval_s", "started", "limits", "server", "servers"}
 BY_REASON = {
     "sampled": SAMPLED,
     "dropped": DROPPED,

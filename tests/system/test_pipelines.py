@@ -325,6 +325,59 @@ def test_tiles_find_what_is_in_them_and_an_object_on_a_border_once(start):
     assert boxes == [[266, 330, 276, 340], [330, 330, 340, 340]]
 
 
+def area_around(x1, y1, x2, y2, **more):
+    """Return an ignore area, from the pixels of its frame."""
+    (left, right), (top, bottom) = ([x / 640 for x in (x1, x2)], [y / 480 for y in (y1, y2)])
+    return {"polygon": [[left, top], [right, top], [right, bottom], [left, bottom]], **more}
+
+
+def found_labels(payload):
+    return [one["label"] for one in payload["detections"]]
+
+
+BELOW_THE_CAR = area_around(220, 300, 240, 310)
+ON_THE_PLATE = area_around(230, 284, 234, 292)
+
+
+@pytest.mark.parametrize(
+    ("camera", "labels"),
+    [
+        ({"ignore": {"a": BELOW_THE_CAR}}, ["person"]),
+        ({"ignore": {"a": {**BELOW_THE_CAR, "labels": ["person", "plate"]}}}, ["car", "person", "plate"]),
+        ({"ignore": {"a": ON_THE_PLATE}}, ["car", "person"]),
+        ({"labels": {"plate": {"min_ratio": 1.9, "max_ratio": 2.1}}}, ["plate"]),
+        ({"labels": {"plate": {"min_area": 0.002}, "car": {}}}, ["car"]),
+        ({"labels": {"plate": None, "car": {"max_area": 0.01}, "person": {}}}, ["person"]),
+        ({"labels": {"plate": None, "person": {"min_score": 0.85}}}, ["plate"]),
+        ({"labels": {"plate": {"min_score": 0.75}, "car": {"min_score": 0.1}}, "min_score": 0.95}, ["car"]),
+    ],
+    ids=["the car", "not the car", "the plate", "shape", "size", "the car's size", "a score", "scores"],
+)
+def test_what_is_left_out_is_not_looked_into_either(start, camera, labels):
+    scene = {None: [CAR_BOX, PERSON], CAR: [IN_THE_CAR]}
+    reader, _ = start([scene] * 50, {"detect": "people", "then": [{"on": ["car"], "detect": "plates"}]}, **camera)
+    payload = last(reader)
+    assert found_labels(payload) == labels
+    is_looked_into = "car" in labels or "plate" in labels
+    assert ("plates" in payload["timing_ms"]["stages"]) == is_looked_into
+
+
+def test_an_object_in_several_tiles_is_where_it_is_as_a_whole(start):
+    """Two tiles in a region, one overlapping the lower half of the other: the upper one sees its upper part only."""
+    upper, lower = (256, 320), (256, 352)
+    bird = {"label": "bird", "score": 0.9}
+    scene = {
+        upper: [{"bbox": [10, 34, 30, 64], **bird}],  # to y = 384
+        lower: [{"bbox": [10, 2, 30, 60], **bird}, {"bbox": [40, 10, 50, 30], **bird}],  # from y = 354 to 412
+    }
+    region = [256 / 640, 320 / 480, 320 / 640, 416 / 480]
+    tiles = {"columns": 1, "rows": 2, "overlap": 0.5, "whole": False}
+    ignore = {"feet": area_around(270, 400, 282, 416)}
+    pipeline = {"detect": "people", "tiles": tiles}
+    reader, _ = start([scene] * 50, pipeline, region=region, ignore=ignore)
+    assert [one["bbox"] for one in last(reader)["detections"]] == [[296, 362, 306, 382]]
+
+
 def test_an_embedding_is_published_only_where_it_is_asked_for(start):
     scene = {None: [PERSON | {"bbox": square(*CAR)}], CAR: [{"name": "out", "shape": [3], "data": [1, 2, 3]}]}
     then = [{"on": ["person"], "embed": "reader"}]

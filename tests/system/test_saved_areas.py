@@ -1,4 +1,4 @@
-"""Zones and lines saved from a page: in force immediately, after a kill, in `check`, and reverted. All real."""
+"""Areas saved from a page: in force immediately, after a kill, in `check`, and reverted. All real."""
 
 import contextlib
 import http.client
@@ -68,6 +68,12 @@ def zones_of_last(reader):
     return payloads[-1]["detections"][0].get("zones") if payloads and payloads[-1]["detections"] else None
 
 
+def last_objects(reader):
+    """Return the tracks of the objects in the newest payload; None: there is none."""
+    payloads = reader.detections()
+    return [one.get("track_id") for one in payloads[-1]["detections"]] if payloads else None
+
+
 @pytest.fixture
 def box(studio, run_daemon, mosquitto, tmp_path):
     manager = ServiceManager(tmp_path)
@@ -110,6 +116,64 @@ def test_saved_areas_apply_immediately_and_after_a_kill(box, mosquitto, subscrib
     assert "saved on its page" not in cli("check", "-c", box.daemon.file).stdout
     wait_until(lambda: "zones/drive" not in str(subscribe(mosquitto.port).retained()), "the end of its topics")
     assert box.daemon.terminate() == 0
+
+
+def test_a_saved_ignore_area_applies_immediately_and_its_object_leaves(box, mosquitto, subscribe, cli):
+    reader = subscribe(mosquitto.port)
+    count = "edgepub/test/cam/objects/person"
+    reader.wait_for(lambda r: r.last(count) == b"1" and last_objects(r), "the person")
+    boot_id = reader.detections()[-1]["boot_id"]
+    status, answer = box.save(zones={"corner": CONFIGURED}, lines={}, ignore={"flag": {**ALL, "labels": ["person"]}})
+    assert (status, answer["saved"], list(answer["ignore"])) == (200, True, ["flag"])
+    reader.wait_for(lambda r: last_objects(r) == [], "a payload without the person")
+    reader.wait_for(lambda r: r.last(count) == b"0", "the count")
+    reader.wait_for(lambda r: r.last(f"{count}/occupancy") == b"OFF", "occupancy")
+    reader.wait_for(lambda r: b'"left"' in (r.last("edgepub/test/cam/events") or b""), "the event")
+    assert "uses the zones, lines and ignore areas saved on its page" in cli("check", "-c", box.daemon.file).stdout
+
+    status, answer = box.ask("DELETE", "/cameras/cam/areas")
+    assert (status, answer["saved"], answer["ignore"]) == (200, False, {})
+    reader.wait_for(lambda r: r.last(count) == b"1", "the person again")
+    assert reader.detections()[-1]["boot_id"] == boot_id
+    assert reader.payloads("edgepub/test/cam/status").count(b"offline") <= 1, "only that of the start"
+
+
+def test_a_reload_changes_ignore_areas_and_a_command_the_score_beside_them(box, mosquitto, subscribe):
+    def configure(**camera):
+        return box.reload({**box.settings, "cameras": {"cam": {**box.settings["cameras"]["cam"], **camera}}})
+
+    reader = subscribe(mosquitto.port)
+    reader.wait_for(last_objects, "the person")
+    assert "cam with new zones, lines or ignore areas" in configure(ignore={"flag": ALL})
+    reader.wait_for(lambda r: last_objects(r) == [], "a payload without the person")
+    box.ask("PUT", "/cameras/cam/settings/min_score", "0.1")
+    number = len(reader.detections())
+    reader.wait_for(lambda r: len(r.detections()) > number + 3, "more payloads")
+    assert last_objects(reader) == [], "a new score brings nothing back"
+    box.ask("PUT", "/cameras/cam/settings/min_score", "0.95")
+    configure(ignore={})
+    number = len(reader.detections())
+    reader.wait_for(lambda r: len(r.detections()) > number + 3, "more payloads")
+    assert last_objects(reader) == [], "other areas do not change the score"
+    box.ask("PUT", "/cameras/cam/settings/min_score", "")
+    reader.wait_for(last_objects, "the person again")
+    assert reader.payloads("edgepub/test/cam/status").count(b"offline") <= 1, "only that of the start"
+
+
+def test_what_was_saved_before_there_were_ignore_areas_keeps_the_configured_ones(
+    box, mosquitto, subscribe, cli, tmp_path
+):
+    box.daemon.close()
+    box.settings["cameras"]["cam"]["ignore"] = {"flag": ALL}
+    (tmp_path / "state" / "overrides.yaml").write_text("cameras: {cam: {zones: {}}}")
+    box.start()
+    status, answer = box.save(zones={})
+    assert (status, list(answer["ignore"])) == (200, ["flag"]), "nor does a program lose them that saves only zones"
+    reader = subscribe(mosquitto.port)
+    reader.wait_for(lambda r: last_objects(r) == [], "a payload without the person")
+    assert "cam: uses the zones and lines saved on its page" in cli("check", "-c", box.daemon.file).stdout
+    assert box.save(zones={}, ignore={})[1]["ignore"] == {}
+    reader.wait_for(last_objects, "the person")
 
 
 def test_areas_that_cannot_be_saved_change_nothing_and_get_the_reason(box, mosquitto, subscribe, tmp_path):

@@ -42,7 +42,7 @@ class Findings(NamedTuple):
 
 
 _SAVE_S = 60.0
-"""How often visits are saved although nothing happens: how long an object has been there tells how long to wait for it."""
+"""How often visits are saved although nothing happens: for how long an object has been there matters later."""
 _STEP_S = 0.2
 """How often places, paths and the best view are compared: objects do not stop 30 times a second."""
 _ROUNDING_S = 1e-6  # clocks are sums of periods

@@ -6,6 +6,7 @@ from typing import NamedTuple
 _SIDE = 0.15
 """A side of a box is where it was if it is off by less than this part of the box's width or height."""
 _SIDES = 3
+_EDGE = 0.01  # of the frame
 FOUND_IOU = 0.5
 """An object that is found again is at its place if its box overlaps as much."""
 _MIN_VISITS = 2
@@ -23,10 +24,11 @@ def is_at(box: Box, home: Box, min_iou: float) -> bool:
     """Return whether a box is where another one was.
 
     Either their intersection over union is large enough, or three of its sides are where they were: then a part of the
-    object is hidden, or has been raised like an arm.
+    object is hidden, or has been raised like an arm. A side at the edge of the frame is no evidence: an object that
+    enters or leaves has one there.
 
     Args:
-        box: x and y of its upper left corner, and of its lower right one.
+        box: x and y of its upper left corner, and of its lower right one, in parts of the frame.
         home: where it was.
         min_iou: the intersection over union that is enough.
 
@@ -42,12 +44,12 @@ def is_at(box: Box, home: Box, min_iou: float) -> bool:
         return True
     across, down = _SIDE * home_width, _SIDE * home_height
     sides = (
-        (abs(left - home_left) <= across)
-        + (abs(right - home_right) <= across)
-        + (abs(top - home_top) <= down)
-        + (abs(bottom - home_bottom) <= down)
+        abs(left - home_left) <= across and left > _EDGE,
+        abs(right - home_right) <= across and right < 1 - _EDGE,
+        abs(top - home_top) <= down and top > _EDGE,
+        abs(bottom - home_bottom) <= down and bottom < 1 - _EDGE,
     )
-    return sides >= _SIDES
+    return sum(sides) >= _SIDES
 
 
 class _Place(NamedTuple):

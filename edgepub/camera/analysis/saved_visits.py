@@ -142,7 +142,8 @@ def restore_visit(saved: SavedVisit, track: int, last_s: float) -> RestoredVisit
     spot = None
     if saved["home"] is not None:
         since_s = last_s - saved["stood_s"]
-        spot = Spot(label, saved["home"], since_s, last_s, is_stationary=True, has_moved=saved["has_moved"])
+        home = saved["home"]
+        spot = Spot(label, home, home, home, since_s, last_s, is_stationary=True, has_moved=saved["has_moved"])
     zones = {name: (_restore_stay(last, zone["stay_s"]), zone["is_loitering"]) for name, zone in saved["zones"].items()}
     return RestoredVisit(visit, Stay(first, last, present=True), spot, zones)
 

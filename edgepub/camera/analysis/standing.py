@@ -11,10 +11,8 @@ from edgepub.camera.analysis.places import FOUND_IOU, PlaceMemory, is_at
 from edgepub.camera.analysis.rules import Key
 from edgepub.camera.analysis.tracker import MAX_LOST
 
-_AWAY_S = 1.0
+_AWAY_S = 0.4
 """A box that is elsewhere for less than this is a flicker, and no move."""
-_LEAVING_S = 0.2
-"""One that is lost after having been elsewhere for so long has moved, and is not hidden."""
 _MAX_COUNTED_S = 600.0
 """The longest time for which an object counts that cannot be seen."""
 _MAX_REMEMBERED_S = 86_400.0
@@ -26,7 +24,7 @@ _ROUNDING_S = 1e-6  # clocks are sums of periods
 
 _STILL_IOU = 0.65
 """An object whose box overlaps less with where it was moves on."""
-_STAYED_IOU = 0.4
+_STAYED_IOU = 0.5
 """One that is stationary has moved if its box overlaps less."""
 
 Box = Sequence[float]
@@ -37,6 +35,10 @@ class Spot:
     """Where a tracked object is, and since when."""
 
     label: str
+    box: Box
+    """Where it was found last."""
+    last_box: Box
+    """Where it was found before that."""
     home: Box
     """Where it has been since `since_s`."""
     since_s: float
@@ -45,6 +47,8 @@ class Spot:
     is_stationary: bool = False
     away_s: float | None = None
     """Since when it has been found elsewhere."""
+    hold_s: float = 0.0
+    """For how long to wait for it while it is not found."""
     missed_s: float = 0.0
     """For how long it has not been found, without the time when there were no frames."""
     is_suspended: bool = False
@@ -56,6 +60,12 @@ class Spot:
     def stood_s(self) -> float:
         """How long it was found at its place."""
         return self.seen_s - self.since_s
+
+    def start_hold(self) -> None:
+        """Wait for it from now on: for as long as it was there, unless it was on its way."""
+        self.missed_s = 0.0
+        is_there = any(is_at(box, self.home, _STILL_IOU) for box in (self.box, self.last_box))
+        self.hold_s = self.stood_s if is_there else 0.0
 
 
 class Move(NamedTuple):
@@ -119,7 +129,8 @@ class Standing:
     def held(self) -> Collection[Key]:
         """Return the stationary objects that are not found, but are not gone.
 
-        They are gone when they have been missing for as long as they had been there.
+        They are gone when they have been missing for as long as they had been there. One that was not quite at its
+        place in the last two frames with it is on its way, and is not waited for.
         """
         if not self._hidden:
             return ()
@@ -165,12 +176,12 @@ class Standing:
                 if spot is None:
                     continue
             found.add(track)
-            spot.seen_s = now_s
+            spot.seen_s, spot.last_box, spot.box = now_s, spot.box, detection["bbox_norm"]
             if compares:
                 self._compare(track, spot, detection["bbox_norm"], now_s, stopped, moved)
             if track in stationary:
                 detection["stationary"] = True
-        has_new = self._update_hidden(passed_s, moved) if stationary else False
+        has_new = self._update_hidden(passed_s) if stationary else False
         return Changes(stopped, moved, has_new or bool(stopped or moved))
 
     def forget(self, gone: Iterable[Key]) -> None:
@@ -189,7 +200,8 @@ class Standing:
         The tracker has forgotten all objects, so the others must be forgotten too.
         """
         for spot in self._stationary.values():
-            spot.is_suspended, spot.missed_s, spot.away_s = True, 0.0, None
+            spot.is_suspended, spot.away_s = True, None
+            spot.start_hold()
         self._hidden = dict(self._stationary)
         self._aliases, self._candidates = {}, {}
         self._found = set()
@@ -199,6 +211,7 @@ class Standing:
         """Add a stationary object of an earlier run; it does not count until it is found again."""
         self._spots[key[1]] = self._stationary[key[1]] = self._hidden[key[1]] = spot
         spot.is_suspended = True
+        spot.start_hold()
 
     def _compare(self, track: int, spot: Spot, box: Box, now_s: float, stopped: list[Key], moved: list[Move]) -> None:
         """Compare a box with where its object was."""
@@ -244,9 +257,13 @@ class Standing:
             else:
                 if not track:  # the tracker has found what it had lost, beside its successor
                     track = self._aliases[given] = next(self._numbers)
-                spot = self._spots[track] = Spot(detection["label"], detection["bbox_norm"], now_s, now_s)
+                box = detection["bbox_norm"]
+                spot = self._spots[track] = Spot(detection["label"], box, box, box, now_s, now_s)
                 if remembered := self._memory.find(spot.label, spot.home, now_s):
                     spot.home, spot.since_s = remembered
+                    if now_s - spot.since_s >= self._stationary_s - _ROUNDING_S:  # it did not stop just now
+                        spot.is_stationary = True
+                        self._stationary[track] = spot
         detection["track_id"] = track
         return track, spot
 
@@ -273,18 +290,18 @@ class Standing:
         for other in unused[:-MAX_LOST]:  # the tracker has forgotten them
             del self._aliases[other]
 
-    def _update_hidden(self, passed_s: float, moved: list[Move]) -> bool:
+    def _update_hidden(self, passed_s: float) -> bool:
         """Update which stationary objects are hidden, and for how long; return whether others count than before."""
         has_new = False
-        for track, spot in list(self._stationary.items()):
+        for track, spot in self._stationary.items():
             if track in self._found:
                 if track in self._hidden:
                     has_new |= not self._is_counted(spot)
                     del self._hidden[track]
-                    spot.missed_s, spot.is_suspended = 0.0, False
-            elif spot.away_s is not None and spot.seen_s - spot.away_s >= _LEAVING_S - _ROUNDING_S:
-                moved.append(self._end_standing(track, spot))  # it was lost on its way
+                    spot.is_suspended = False
             else:
+                if track not in self._hidden:
+                    spot.start_hold()
                 counted = self._is_counted(spot)
                 spot.missed_s += passed_s
                 self._hidden[track] = spot
@@ -295,7 +312,7 @@ class Standing:
         return not (spot.is_suspended or self._is_over(spot, _MAX_COUNTED_S))
 
     def _is_over(self, spot: Spot, max_s: float) -> bool:
-        return spot.missed_s >= min(max(spot.stood_s, self._off_s), max_s) - _ROUNDING_S
+        return spot.missed_s >= min(max(spot.hold_s, self._off_s), max_s) - _ROUNDING_S
 
 
 def _key(track: int, spot: Spot) -> Key:

@@ -15,7 +15,9 @@ from edgepub.camera.analysis.matching import Place, match
 _REACH = 2.5
 """How far an object moves in a second, in its own widths and heights: a person who walks, 2.8 widths."""
 _MAX_MOTION_S = 1.0
-"""The longest time for which motion is assumed; after a longer one an object may be anywhere."""
+"""The longest time for which motion is assumed, unless frames are further apart; after it an object may be anywhere."""
+_MAX_PERIOD_S = 4.0
+"""With frames further apart than this, objects are matched as if they were this far apart."""
 _DEFAULT_PERIOD_S = 0.2
 """The frame period until it is known."""
 _SMOOTHING = 0.1
@@ -47,12 +49,12 @@ class _Track:
     number: int = 0
     """Zero until the second frame with it."""
 
-    def update(self, place: Place, now_s: float) -> None:
+    def update(self, place: Place, now_s: float, max_motion_s: float) -> None:
         """Move it towards the place where it was found."""
         _, x, y, width, height, _, _ = place
         passed_s = now_s - self.last_s
         if passed_s > 0:
-            motion_s = min(passed_s, _MAX_MOTION_S)
+            motion_s = min(passed_s, max_motion_s)
             expected_x, expected_y = self.x + self.velocity_x * motion_s, self.y + self.velocity_y * motion_s
             error_x, error_y = x - expected_x, y - expected_y
             gain = 1 / (passed_s + _VELOCITY_S)
@@ -63,9 +65,9 @@ class _Track:
             width, height = self.width + gain * (width - self.width), self.height + gain * (height - self.height)
         self.x, self.y, self.width, self.height, self.last_s = x, y, width, height, now_s
 
-    def expected(self, number: int, now_s: float, scale: float) -> Place:
+    def expected(self, number: int, now_s: float, scale: float, max_motion_s: float) -> Place:
         """Return where it is if it goes on as before."""
-        passed_s = min(now_s - self.last_s, _MAX_MOTION_S)
+        passed_s = min(now_s - self.last_s, max_motion_s)
         x, y = self.x + self.velocity_x * passed_s, self.y + self.velocity_y * passed_s
         return self.label, x, y, self.width, self.height, number, scale
 
@@ -115,15 +117,16 @@ class Tracker:
 
         """
         self._frame += 1
-        scale = 1 + 2 * _REACH * self._period(now_s)
+        period_s = self._period(now_s)
+        scale, max_motion_s = 1 + 2 * _REACH * period_s, max(_MAX_MOTION_S, period_s)
         lost = [track for track in self._lost if now_s - track.last_s <= self._lost_s]
         known = self._found + lost  # of two at one place, the first gets the object
         places = [_place(detection, index) for index, detection in enumerate(objects)]
-        expected = [track.expected(number, now_s, scale) for number, track in enumerate(known)]
+        expected = [track.expected(number, now_s, scale, max_motion_s) for number, track in enumerate(known)]
         found = {index: number for number, index in match(expected, places, _MIN_IOU)}
         tracks = {index: known[number] for index, number in found.items()}
         if rest := [place for place in places if place[5] not in found]:
-            new = [track.expected(number, now_s, scale) for number, track in enumerate(self._new)]
+            new = [track.expected(number, now_s, scale, max_motion_s) for number, track in enumerate(self._new)]
             tracks |= {index: self._new[number] for number, index in match(new, rest, _MIN_IOU)}
             # One that was lost before the first frame of a new one, near it, is the same.
             seconds = [place for place in rest if place[5] in tracks]
@@ -134,7 +137,7 @@ class Tracker:
         self._new = [_Track(*place[:5], now_s) for place in rest if place[5] not in tracks]
         for index, detection in enumerate(objects):
             if track := tracks.get(index):
-                track.update(places[index], now_s)
+                track.update(places[index], now_s, max_motion_s)
                 track.number = track.number or next(self._numbers)
                 detection["track_id"] = track.number
         gone = set(range(len(known))) - set(found.values())
@@ -144,7 +147,7 @@ class Tracker:
     def _period(self, now_s: float) -> float:
         """Return the frame period, smoothed: boxes grow with it, and should not jump."""
         if self._last_s is not None:
-            period_s = max(0.0, min(now_s - self._last_s, _MAX_MOTION_S))
+            period_s = max(0.0, min(now_s - self._last_s, _MAX_PERIOD_S))
             self._period_s += (_SMOOTHING if self._frame > _SECOND_FRAME else 1) * (period_s - self._period_s)
         self._last_s = now_s
         return self._period_s

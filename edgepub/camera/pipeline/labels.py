@@ -2,8 +2,8 @@
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-from edgepub.config.explain import did_you_mean
 from edgepub.config.pipelines import DetectorSettings, PipelineSettings, StageSettings
+from edgepub.config.suggestions import did_you_mean
 
 LabelsByModel = Mapping[str, Sequence[str]]
 """The labels of models, by the model's name. A model that is missing here, or has none, does not list them."""

@@ -172,6 +172,8 @@ class Pipeline:
 
         """
         wanted = self._wanted()
+        # The filters are for objects that are whole: of one that is in several tiles, the reader sees parts.
+        unfiltered = wanted._replace(filters=None)
         read: list[Objects] = []
         by_tile: list[list[list[dict[str, Any]]]] = []
         errors: list[InvalidResultError] = []
@@ -179,7 +181,7 @@ class Pipeline:
             by_tile.append([])
             for result in results:
                 try:
-                    objects = read_objects(result, wanted._replace(labels=detector.labels))
+                    objects = read_objects(result, unfiltered._replace(labels=detector.labels))
                 except InvalidResultError as error:
                     errors.append(error)
                     continue
@@ -188,7 +190,7 @@ class Pipeline:
         if not read:
             raise errors[0]
         found = merge([merge(tiles, tiles=True) for tiles in by_tile], tiles=False)
-        scene = Scene(frame, found, wanted, read, stages_ms)
+        scene = Scene(frame, wanted.filter(found), wanted, read, stages_ms)
         for invalid in errors:
             scene.count_invalid(invalid)
         return scene

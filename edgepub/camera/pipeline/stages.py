@@ -86,7 +86,8 @@ class Scene:
             self._count(objects)
             self._parents.update((id(detection), parent) for detection in objects.objects)
         if found:
-            self.objects = [*self.objects, *merge([objects.objects for _, objects in found], tiles=False)]
+            merged = merge([objects.objects for _, objects in found], tiles=False)
+            self.objects = [*self.objects, *self.wanted.filter(merged)]
 
     def count_invalid(self, error: InvalidResultError) -> None:
         """Count a result that could not be read."""
@@ -192,7 +193,7 @@ class Stage:
 
     def _add_objects(self, scene: Scene, answered: Sequence[tuple[Crop, Result]]) -> None:
         labels = None if self.settings.labels is None else frozenset(self.settings.labels)
-        wanted = scene.wanted._replace(labels=labels)
+        wanted = scene.wanted._replace(labels=labels, filters=None)
         found: list[tuple[dict[str, Any], Objects]] = []
         for crop, result in answered:
             try:

@@ -42,6 +42,11 @@ class Budget:
         self._pixels -= pixels
         self._bytes -= size_bytes
 
+    @property
+    def left(self) -> tuple[int, int]:
+        """The points and bytes that are left."""
+        return self._points, self._bytes
+
     def give_back(self, *, points: int = 0, size_bytes: int = 0) -> None:
         """Give back what was taken and turned out not to be needed."""
         self._points += points

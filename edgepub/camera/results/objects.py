@@ -10,6 +10,7 @@ import orjson
 from edgepub.camera.frames import Result
 from edgepub.camera.results.budget import MAX_OBJECTS, Budget, TooManyError
 from edgepub.camera.results.conversion import PUBLISHED, convert
+from edgepub.camera.results.filters import Filters
 from edgepub.camera.results.flattening import flatten
 from edgepub.camera.results.landmarks import find_landmarks
 from edgepub.camera.results.space import find_space
@@ -36,11 +37,19 @@ class Wanted(NamedTuple):
     labels: Collection[str] | None = None
     """Their labels; None: all."""
     min_score: float = 0.0
-    """The least score."""
+    """The least score, of labels that have none of their own."""
     include: Collection[str] = ()
     """Keys to keep beyond the usual ones."""
     text_labels: TextLabels | None = None
     """What to make of the model's labels; None: they are labels."""
+    min_scores: Mapping[str, float] | None = None
+    """The least scores of labels that have their own; None: none has."""
+    filters: Filters | None = None
+    """Which of them to keep by their boxes; None: all."""
+
+    def filter(self, objects: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        """Return those of the objects, in the payload's form, that the filters keep."""
+        return objects if self.filters is None else [one for one in objects if self.filters.keeps(one)]
 
 
 class Label(NamedTuple):
@@ -131,17 +140,18 @@ def limit_objects(objects: list[dict[str, Any]]) -> tuple[list[dict[str, Any]], 
 class _Reader:
     def __init__(self, result: Result, wanted: Wanted) -> None:
         self._result = result
-        self._labels, self._min_score, self._include, self._text_labels = wanted
+        self._labels, self._min_score, self._include, self._text_labels, self._min_scores, self._filters = wanted
+        self._lowest_score = min([self._min_score, *(self._min_scores or {}).values()])
         self._known = PUBLISHED.union(self._include)
         # Each with what its entries have unless they say otherwise: a classifier's answers need no scores.
         self._lists: list[tuple[list[Any], Mapping[str, Any] | None]] = []
         self._seen: set[int] = set()  # their ids
         self._wanted: list[Mapping[str, Any]] = []
         self._read: dict[str, str] = {}  # labels that have been read
-        self._budget = Budget()
+        self._budget, self._left_out_budget = Budget(), Budget()
         self._scores: list[float] = []  # no pairs: each would be an object for the garbage collector
         self.has_others = False
-        """Whether there are objects with other labels or lower scores."""
+        """Whether there are objects that are not wanted."""
         self.invalid: Counter[str] = Counter()
         self.too_many = 0
         self.why_too_many = ""
@@ -174,11 +184,18 @@ class _Reader:
 
     def _choose(self, raw: Mapping[str, Any]) -> None:
         score = read_score(raw)
-        if score >= self._min_score - _ROUNDING and (self._labels is None or self._label(raw) in self._labels):
+        if (
+            score >= self._lowest_score - _ROUNDING
+            and (self._labels is None or self._label(raw) in self._labels)
+            and (self._min_scores is None or score >= self._least_score(self._label(raw)) - _ROUNDING)
+        ):
             self._wanted.append(raw)
             self._scores.append(score)
         else:
             self.has_others = True
+
+    def _least_score(self, label: str) -> float:
+        return (self._min_scores or {}).get(label, self._min_score)
 
     def _label(self, raw: Mapping[str, Any]) -> str:
         if self._text_labels:
@@ -194,11 +211,13 @@ class _Reader:
         """Convert the best objects, and return them."""
         space = find_space(self._result, self._include, self._budget)
         kept: list[dict[str, Any]] = []
+        least, min_scores, filters = self._min_score, self._min_scores, self._filters
         for rank, number in enumerate(self._order()):
             if len(kept) == MAX_OBJECTS:
                 self.too_many += len(self._wanted) - rank
                 break
             raw = self._wanted[number]
+            before = None if filters is None else self._budget.left
             try:
                 landmarks: Sequence[Any] = ()
                 if "landmarks" in raw:
@@ -213,12 +232,16 @@ class _Reader:
             except Exception as error:  # noqa: BLE001  (as above)
                 self._leave_out(error)
                 continue
-            if detection["score"] >= self._min_score:
+            if min_scores is not None:
+                least = self._least_score(detection["label"])
+            if detection["score"] >= least and (filters is None or filters.keeps(detection)):
                 kept.append(detection)
                 if not raw.keys() <= self._known:
                     self.not_included.update(raw.keys() - self._known)
             else:
                 self.has_others = True
+                if before is not None:
+                    self._give_back(before)
         return kept
 
     def labels(self) -> list[Label]:
@@ -234,6 +257,13 @@ class _Reader:
             except Exception as error:  # noqa: BLE001  (as above)
                 self._leave_out(error)
         return found
+
+    def _give_back(self, before: tuple[int, int]) -> None:
+        """Give back what an object took that is not wanted, as long as such objects take no more than others may."""
+        points, size_bytes = (old - new for old, new in zip(before, self._budget.left, strict=True))
+        with contextlib.suppress(TooManyError):
+            self._left_out_budget.take(points=points, size_bytes=size_bytes)
+            self._budget.give_back(points=points, size_bytes=size_bytes)
 
     def _leave_out(self, error: Exception) -> None:
         """Count an object that is left out because of an error."""

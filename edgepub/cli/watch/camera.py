@@ -42,7 +42,8 @@ class Camera:
     def add_detections(self, summary: Summary) -> None:
         """Count a detections message."""
         self.tally.add(summary)
-        self.dropped = summary.dropped
+        if summary.dropped is not None:
+            self.dropped = summary.dropped
 
     def set_count(self, level: str, number: int) -> None:
         """Set the number of objects with a label, given as a topic level."""
@@ -85,4 +86,4 @@ class Camera:
         if figures is None or time.monotonic() > figures.valid_until_s:
             return None
         is_all_published = self.tally.is_fresh and figures.fps_published >= _MIN_FULL_SHARE * figures.fps
-        return None if is_all_published else figures
+        return None if is_all_published and self.tally.recent_latency_ms() else figures

@@ -16,13 +16,13 @@ _MAX_LABELS = 20
 
 
 class Summary(NamedTuple):
-    """The part of a detections message that is kept."""
+    """The part of a detections message that is kept. What its camera does not publish is None."""
 
-    boot_id: str
-    seq: int
-    dropped: int
+    boot_id: str | None
+    seq: int | None
+    dropped: int | None
     """The daemon's own count of dropped messages."""
-    latency_ms: float
+    latency_ms: float | None
     """From capture to publish."""
     labels: Mapping[str, tuple[int, float]]
     """Number of detections and best score, by label."""
@@ -32,10 +32,10 @@ def parse_detections(payload: bytes) -> Summary:
     """Return the summary of a detections payload; raise Python's own errors if it is malformed."""
     content = orjson.loads(payload)
     return Summary(
-        boot_id=clean(content["boot_id"]),
-        seq=int(content["seq"]),
-        dropped=int(content["dropped"]),
-        latency_ms=float(content["timing_ms"]["capture_to_publish"]),
+        boot_id=clean(content["boot_id"]) if "boot_id" in content else None,
+        seq=int(content["seq"]) if "seq" in content else None,
+        dropped=int(content["dropped"]) if "dropped" in content else None,
+        latency_ms=float(content["timing_ms"]["capture_to_publish"]) if "timing_ms" in content else None,
         labels=_count_labels(content["detections"]),
     )
 
@@ -51,7 +51,7 @@ class Tally:
         self.first_s: float | None = None
         """Arrival of the first message, on the monotonic clock."""
         self._last: Summary | None = None
-        self._arrivals: deque[tuple[float, float]] = deque(maxlen=_MAX_ARRIVALS)  # arrival time, latency
+        self._arrivals: deque[tuple[float, float | None]] = deque(maxlen=_MAX_ARRIVALS)  # arrival time, latency
         self._latencies = Histogram()
 
     def add(self, summary: Summary) -> None:
@@ -60,16 +60,17 @@ class Tally:
         self.first_s = self.first_s or now_s
         self.messages += 1
         self.frames_with_objects += bool(summary.labels)
-        if self._last is not None and self._last.boot_id == summary.boot_id:
-            self.missing += max(0, summary.seq - self._last.seq - 1)
-        self._last = summary
+        last, self._last = self._last, summary
+        if last and last.boot_id == summary.boot_id and last.seq is not None and summary.seq is not None:
+            self.missing += max(0, summary.seq - last.seq - 1)
         self._arrivals.append((now_s, summary.latency_ms))
-        self._latencies.add(summary.latency_ms)
+        if summary.latency_ms is not None:
+            self._latencies.add(summary.latency_ms)
 
     @property
     def dropped(self) -> int:
         """The daemon's own count of dropped messages."""
-        return self._last.dropped if self._last else 0
+        return (self._last and self._last.dropped) or 0
 
     @property
     def is_fresh(self) -> bool:
@@ -93,11 +94,11 @@ class Tally:
         return ", ".join(f"{number} {label} ({score:.2f})" for label, (number, score) in labels.items()) or "nothing"
 
     def recent_latency_ms(self) -> tuple[float, float] | None:
-        """Return median and 95th percentile from capture to publish over the last 5 s; None without messages."""
+        """Return median and 95th percentile from capture to publish over the last 5 s; None if no message has it."""
         self._remove_old(time.monotonic())
-        if not self._arrivals:
+        ranked = sorted(latency_ms for _, latency_ms in self._arrivals if latency_ms is not None)
+        if not ranked:
             return None
-        ranked = sorted(latency_ms for _, latency_ms in self._arrivals)
         return ranked[(len(ranked) - 1) // 2], ranked[int(0.95 * (len(ranked) - 1))]
 
     def overall_latency_ms(self) -> tuple[float, float]:

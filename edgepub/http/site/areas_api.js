@@ -1,4 +1,4 @@
-/** Requests that save or revert the zones and lines of a camera. */
+/** Requests that save or revert the areas of a camera. */
 
 /**
  * @typedef {{areas?: Object, mistakes?: {place: (string|number)[], why: string}[], error?: string}} Result

@@ -40,7 +40,7 @@ new ResizeObserver(() => {
   editor.resize(width, height);
 }).observe(overlayRoot);
 byId("editor").addEventListener("click", ({ target }) => {
-  if (target.closest("#new-zone, #new-line")) layers.turnOn("areas"); // so that the new zone or line is visible
+  if (target.closest("#new-zone, #new-line, #new-ignore")) layers.turnOn("areas"); // so that the new one is visible
 });
 const hasCamera = ({ cameras }) => cameras.some(({ name }) => name === camera);
 const page = { rate: () => rate.value, onUpdate, onLost, onUnauthorized, hasCamera };
@@ -63,7 +63,7 @@ async function onUpdate(update, jpeg, isFirst) {
   if (update.figures) showFigures(update.figures);
   if (update.limits) showLimits(update.limits);
   if (update.history) plot.add(update.history, isFirst);
-  if (update.areas) editor.setAreas({ zones: update.areas.zones, lines: update.areas.lines }, update.areas.saved);
+  if (update.areas) editor.setAreas(update.areas, update.areas.saved);
 }
 
 function showCamera(description) {

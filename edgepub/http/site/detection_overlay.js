@@ -9,7 +9,7 @@ import { TrackPaths } from "./track_paths.js";
 const BASELINE = 14.5;
 
 /**
- * Draws into all groups of the overlay except that of zones and lines.
+ * Draws into all groups of the overlay except that of zones, lines and ignore areas.
  * @param {SVGSVGElement} root
  */
 export class DetectionOverlay {

@@ -1,13 +1,14 @@
-/** The zones and lines as edited, those of the server, and the history for undo and redo. */
+/** The zones, lines and ignore areas as edited, those of the server, and the history for undo and redo. */
 
+import { KINDS, isPolygon } from "./area_kinds.js";
 import { ANCHORS, lineMistake, polygonMistake } from "./geometry.js";
 
 const NAME = /^[a-z0-9_-]{1,64}$/;
 const MERGE_MS = 1000; // changes of one gesture within this time are undone together
 
 /**
- * @typedef {{id: number, kind: "zone"|"line", name: string, points: number[][], labels: string[]|null,
- *   anchor: string}} Item It is replaced, never modified.
+ * @typedef {{id: number, kind: import("./area_kinds.js").Kind, name: string, points: number[][],
+ *   labels: string[]|null, anchor: string}} Item It is replaced, never modified.
  */
 export class EditedAreas {
   /** @type {Item[]} */
@@ -19,7 +20,7 @@ export class EditedAreas {
   #changedAt = 0;
   #lastId = 0;
 
-  /** The zones and lines in the format of the configuration. */
+  /** All of them in the format of the configuration. */
   get config() {
     return toConfig(this.items);
   }
@@ -116,8 +117,8 @@ export class EditedAreas {
     const unknown = labels && item.labels?.find((label) => !labels.includes(label));
     return [
       !NAME.test(item.name) && "the name must have 1 to 64 characters of a-z, 0-9, '_' and '-'",
-      others.some(({ name }) => name === item.name) && `there is another ${item.kind} with this name`,
-      item.kind === "zone" ? polygonMistake(item.points) : lineMistake(...item.points),
+      others.some(({ name }) => name === item.name) && `there is another ${KINDS[item.kind].word} with this name`,
+      isPolygon(item.kind) ? polygonMistake(item.points) : lineMistake(...item.points),
       unknown && `'${unknown}' is not one of the camera's labels`,
       item.kind === "line" && tracking === false && "lines need tracking: set it to true in the configuration",
     ].filter(Boolean);
@@ -146,13 +147,16 @@ export class EditedAreas {
   }
 }
 
-function toItems({ zones, lines }) {
+function toItems({ zones, lines, ignore }) {
   const shared = ({ labels, anchor }) => ({ labels: labels ?? null, anchor: anchor ?? ANCHORS[0] });
+  const polygons = (kind, areas) =>
+    Object.entries(areas).map(([name, area]) => ({ kind, name, points: area.polygon, ...shared(area) }));
   return [
-    ...Object.entries(zones).map(([name, zone]) => ({ kind: "zone", name, points: zone.polygon, ...shared(zone) })),
+    ...polygons("zone", zones),
     ...Object.entries(lines).map(([name, line]) => {
       return { kind: "line", name, points: [line.from, line.to], ...shared(line) };
     }),
+    ...polygons("ignore", ignore),
   ];
 }
 
@@ -161,9 +165,11 @@ function toConfig(items) {
   const ofKind = (kind, convert) =>
     Object.fromEntries(items.filter((item) => item.kind === kind).map((item) => [item.name, convert(item)]));
   const shared = ({ labels, anchor }) => ({ labels, anchor });
+  const polygon = (item) => ({ polygon: item.points, ...shared(item) });
   return {
-    zones: ofKind("zone", (zone) => ({ polygon: zone.points, ...shared(zone) })),
+    zones: ofKind("zone", polygon),
     lines: ofKind("line", (line) => ({ from: line.points[0], to: line.points[1], ...shared(line) })),
+    ignore: ofKind("ignore", polygon),
   };
 }
 

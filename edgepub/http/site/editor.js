@@ -1,5 +1,6 @@
-/** The editor for zones and lines: drawn on the picture, named in the panel, saved or copied as YAML. */
+/** The editor for zones, lines and ignore areas: drawn on the picture, named in the panel, saved or copied as YAML. */
 
+import { KINDS } from "./area_kinds.js";
 import { revertAreas, saveAreas } from "./areas_api.js";
 import { Keyboard } from "./editor_keyboard.js";
 import { EditorPanel } from "./editor_panel.js";
@@ -11,7 +12,7 @@ import { areasYaml } from "./yaml.js";
 const CONFLICT =
   "Changed elsewhere in the meantime. Save replaces those changes with yours; Discard changes shows them.";
 const UNSAVED = "Not saved yet.";
-const SAVED = "Saved on this page: these replace the zones and lines of the configuration.";
+const SAVED = "Saved on this page: these replace the zones, lines and ignore areas of the configuration.";
 
 export class Editor {
   #svg;
@@ -67,7 +68,7 @@ export class Editor {
     this.#render();
   }
 
-  /** The zones and lines as edited, in the format of the configuration. */
+  /** What is drawn, as edited, in the format of the configuration. */
   get areas() {
     return this.#state.edited.config;
   }
@@ -143,7 +144,8 @@ export class Editor {
     const mistakes = edited.mistakes(this.#camera);
     if (this.#rejected.areas !== JSON.stringify(edited.config)) return mistakes;
     for (const { id, kind, name } of edited.items) {
-      const itemMistakes = this.#rejected.mistakes.filter(({ place }) => place[0] === `${kind}s` && place[1] === name);
+      const { key } = KINDS[kind];
+      const itemMistakes = this.#rejected.mistakes.filter(({ place }) => place[0] === key && place[1] === name);
       const lines = itemMistakes.map(({ why }) => why);
       mistakes.set(id, [...new Set([...mistakes.get(id), ...lines])]);
     }
@@ -181,12 +183,12 @@ export class Editor {
       const [{ place, why }] = result.mistakes;
       this.#showMessage(`Not saved: ${[place.join("."), why].filter(Boolean).join(": ")}`, true);
       this.#render();
-    } else if (result.areas) this.#showMessage("Saved. The camera uses these zones and lines from now on.");
+    } else if (result.areas) this.#showMessage("Saved. The camera uses these areas from now on.");
   }
 
   async #revert() {
     const result = await this.#request(revertAreas(this.#camera.name));
-    if (result.areas) this.#showMessage("The configuration's zones and lines are restored. Undo shows yours again.");
+    if (result.areas) this.#showMessage("Those of the configuration are restored. Undo shows yours again.");
   }
 
   async #request(request) {
@@ -207,7 +209,8 @@ export class Editor {
     try {
       await (navigator.clipboard ? navigator.clipboard.writeText(yaml.textContent) : copySelection(yaml.textContent));
       this.#copiedYaml = yaml.textContent;
-      this.#showMessage(`Copied. Paste it below cameras.${this.#camera.name}, replacing the zones and lines there.`);
+      const place = `cameras.${this.#camera.name}`;
+      this.#showMessage(`Copied. Paste it below ${place}, replacing zones, lines and ignore there.`);
     } catch {
       this.#showMessage("The browser refused to copy. The text is selected: press Ctrl+C.", true);
     }

@@ -1,5 +1,6 @@
-/** The form for one zone or line: name, labels, anchor. */
+/** The form for one zone, line or ignore area: name, labels, anchor. */
 
+import { KINDS } from "./area_kinds.js";
 import { html, setAttributes, setText } from "./elements.js";
 import { ANCHORS } from "./geometry.js";
 
@@ -44,7 +45,7 @@ export class AreaForm {
 
   constructor(state, item) {
     [this.#state, this.#id] = [state, item.id];
-    const condition = item.kind === "zone" ? "be in the zone" : "cross the line";
+    const { condition } = KINDS[item.kind];
     const attributes = { type: "button", id: "reverse-line", click: () => this.#reverse() };
     const reverse = html("button", attributes, "Reverse direction");
     this.element = html(

@@ -1,5 +1,7 @@
 /** The keyboard: everything that the pointer can do on the picture. */
 
+import { isPolygon } from "./area_kinds.js";
+
 const STEP = 0.01;
 const FINE_STEP = 0.001; // with Shift
 const ARROWS = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
@@ -8,7 +10,7 @@ const ARROWS = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], Arrow
 export const SHORTCUTS = [
   ["Arrows", "move the crosshair, the corner or the whole; with Shift in small steps"],
   ["Space", "adds a corner at the crosshair"],
-  ["Enter", "finishes the zone or line; selects"],
+  ["Enter", "finishes what is drawn; selects"],
   ["Backspace", "removes the last corner; deletes"],
   ["+", "adds a corner after this one"],
   ["Delete", "deletes the corner or the whole"],
@@ -102,7 +104,7 @@ export class Keyboard {
     const [x, y] = item.points[corner];
     if (offset) state.moveCorner(corner, [x + offset[0], y + offset[1]], `arrows ${item.id} ${corner}`);
     else if (key === "Delete" || key === "Backspace") state.removeCorner(corner);
-    else if ((key === "+" || key === "Insert") && item.kind === "zone") state.addCorner(corner);
+    else if ((key === "+" || key === "Insert") && isPolygon(item.kind)) state.addCorner(corner);
     else return false;
     this.#focus.corner(state.corner);
     return true;

@@ -1,5 +1,6 @@
-/** The panel beside the picture: a hint, the zones and lines by name, their YAML. */
+/** The panel beside the picture: a hint, what is drawn by name, its YAML. */
 
+import { KINDS, isPolygon } from "./area_kinds.js";
 import { html, setAttributes, setText } from "./elements.js";
 import { AreaForm } from "./editor_form.js";
 import { STACKED_LAYOUT, hint } from "./editor_hints.js";
@@ -17,16 +18,17 @@ export class EditorPanel {
   #list = html("ul", { class: "list" });
   #note = html("p", { class: "note", id: "editor-note", role: "status" });
   #whyNot = html("p", { class: "note", id: "why-not" });
-  #yaml = html("pre", { id: "yaml", tabindex: 0, role: "region", "aria-label": "YAML of the zones and lines" });
+  #yaml = html("pre", { id: "yaml", tabindex: 0, role: "region", "aria-label": "YAML of what is drawn" });
 
   /** @param {Object<string, Function>} actions those that need more than the state. */
   constructor(section, state, actions) {
     [this.#section, this.#state] = [section, state];
     this.newZone = button("New zone", () => actions.draw("zone"), { id: "new-zone" });
     this.newLine = button("New line", () => actions.draw("line"), { id: "new-line" });
+    this.newIgnore = button("New ignore area", () => actions.draw("ignore"), { id: "new-ignore" });
     this.undo = button("Undo", () => state.undo(), { id: "undo" });
     this.redo = button("Redo", () => state.redo(), { id: "redo" });
-    this.finish = button("Finish zone", actions.finish, { id: "finish-draft", class: "main" });
+    this.finish = button("Finish", actions.finish, { id: "finish-draft", class: "main" });
     this.removeLastCorner = button("Remove last corner", () => state.removeLastCorner(), { id: "remove-last-corner" });
     this.cancel = button("Cancel", actions.cancel, { id: "cancel-draft" });
     this.addCorner = button("Add corner", () => state.addCorner(state.corner), { id: "add-corner" });
@@ -43,8 +45,8 @@ export class EditorPanel {
     this.guide = html("div", { class: "guide" }, this.#hint, tools);
     setAttributes(section, { "aria-labelledby": "editor-title" });
     section.replaceChildren(
-      html("h2", { id: "editor-title" }, "Zones and lines"),
-      html("div", { class: "tools" }, this.newZone, this.newLine),
+      html("h2", { id: "editor-title" }, "Zones, lines and ignore areas"),
+      html("div", { class: "tools" }, this.newZone, this.newLine, this.newIgnore),
       this.guide,
       this.#list,
       html("div", { class: "tools" }, this.save, this.discard, this.revert),
@@ -100,20 +102,18 @@ export class EditorPanel {
   #renderButtons({ camera, isSaved, isSaving, isLoaded }, hasMistakes) {
     const state = this.#state;
     const { draft, item, edited } = state;
-    setAttributes(this.newZone, { "aria-pressed": String(draft?.kind === "zone"), disabled: !isLoaded });
+    const isDrawn = (kind) => ({ "aria-pressed": String(draft?.kind === kind), disabled: !isLoaded });
+    setAttributes(this.newZone, isDrawn("zone"));
+    setAttributes(this.newIgnore, isDrawn("ignore"));
     const reason = camera.tracking === false ? "Lines need tracking: true in the configuration" : null;
-    setAttributes(this.newLine, {
-      "aria-pressed": String(draft?.kind === "line"),
-      disabled: reason !== null || !isLoaded,
-      title: reason,
-    });
+    setAttributes(this.newLine, { ...isDrawn("line"), ...(reason ? { disabled: true } : {}), title: reason });
     show(this.undo, !draft && edited.canUndo);
     show(this.redo, !draft && edited.canRedo);
-    show(this.finish, draft?.kind === "zone");
+    show(this.finish, draft !== null && isPolygon(draft.kind));
     setAttributes(this.finish, { disabled: !state.canFinish });
     for (const element of [this.removeLastCorner, this.cancel]) show(element, draft !== null);
     setAttributes(this.removeLastCorner, { disabled: !draft?.points.length });
-    const hasCorner = !draft && item?.kind === "zone" && state.corner !== null;
+    const hasCorner = !draft && item !== undefined && isPolygon(item.kind) && state.corner !== null;
     for (const element of [this.addCorner, this.removeCorner]) show(element, hasCorner);
     for (const element of [this.toForm, this.done]) show(element, !draft && item !== undefined);
     show(this.save, camera.may_edit === true);
@@ -178,7 +178,8 @@ export class EditorPanel {
 }
 
 function summarize({ kind, points, labels }) {
-  const description = kind === "zone" ? `zone, ${points.length} corners` : "line";
+  const { word } = KINDS[kind];
+  const description = isPolygon(kind) ? `${word}, ${points.length} corners` : word;
   return `${description}, ${labels?.join(", ") ?? "all labels"}`;
 }
 

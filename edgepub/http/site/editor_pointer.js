@@ -1,5 +1,6 @@
 /** Mouse, touch and pen on the picture: a click adds a corner or selects, a drag moves. */
 
+import { isPolygon } from "./area_kinds.js";
 import { MIN_SIDE_PX } from "./editor_view.js";
 import { distance, distanceToSide, isInside, middle, sides } from "./geometry.js";
 
@@ -21,7 +22,7 @@ export class Pointer {
   /**
    * @param svg the overlay.
    * @param state the state of the editor.
-   * @param view knows whether zones and lines are visible: hidden ones must not react.
+   * @param view knows whether what is drawn is visible: what is hidden must not react.
    * @param focus moves the keyboard focus: `corner(index)`, `item(id)`, `afterDrawing(isTouch)`.
    */
   constructor(svg, state, view, focus) {
@@ -198,13 +199,14 @@ export class Pointer {
       const corner = nearest(corners, point, nearPx);
       if (corner !== undefined) return { corner };
       const middleOf = ([from, to]) => (distance(from, to) >= MIN_SIDE_PX ? middle(from, to) : [Infinity, Infinity]);
-      const between = state.item.kind === "zone" ? nearest(sides(corners).map(middleOf), point, nearPx) : undefined;
+      const between = isPolygon(state.item.kind) ? nearest(sides(corners).map(middleOf), point, nearPx) : undefined;
       if (between !== undefined) return { middle: between };
     }
     const isOn = ({ kind, points }) =>
-      kind === "zone" ? isInside(point, toPixels(points)) : distanceToSide(point, toPixels(points)) <= nearPx;
-    const last = (kind) => state.edited.items.findLast((item) => item.kind === kind && isOn(item));
-    return { item: state.item && isOn(state.item) ? state.item : (last("line") ?? last("zone")) };
+      isPolygon(kind) ? isInside(point, toPixels(points)) : distanceToSide(point, toPixels(points)) <= nearPx;
+    const on = state.edited.items.filter(isOn);
+    const last = on.findLast(({ kind }) => !isPolygon(kind)) ?? on.at(-1);
+    return { item: on.includes(state.item) ? state.item : last };
   }
 
   #at({ clientX, clientY }) {

@@ -1,14 +1,15 @@
 /** The state of the editor: what is selected, what is being drawn; and a method for each action of the user. */
 
+import { KINDS, isPolygon } from "./area_kinds.js";
 import { EditedAreas } from "./edited_areas.js";
 import { distance, inFrame, middle, moved, rectangle, snapped } from "./geometry.js";
 
 const SNAP_PX = 8; // within this distance of the frame's edge, a corner snaps to it
 const DOUBLE_CLICK_PX = 5; // a second click within this distance of the last corner is a double click
-const MIN_CORNERS = { zone: 3, line: 2 };
 
 /**
- * @typedef {{kind: "zone"|"line", points: number[][], crosshair: number[]|null, isDragged: boolean}} Draft
+ * @typedef {{kind: import("./area_kinds.js").Kind, points: number[][], crosshair: number[]|null,
+ *   isDragged: boolean}} Draft
  * What is being drawn: its corners so far, and the place of the next one. `isDragged`: drawn as a whole by a drag.
  */
 export class EditorState {
@@ -38,7 +39,7 @@ export class EditorState {
   }
 
   get canFinish() {
-    return this.draft !== null && this.draft.points.length >= MIN_CORNERS[this.draft.kind];
+    return this.draft !== null && this.draft.points.length >= KINDS[this.draft.kind].minPoints;
   }
 
   /** Return a point in CSS pixels. */
@@ -58,7 +59,7 @@ export class EditorState {
     this.#onChange();
   }
 
-  /** Start to draw a zone or a line. */
+  /** Start to draw an area of a kind. */
   startDraft(kind) {
     if (this.draft?.kind === kind && this.draft.points.length) return; // a second click must not discard its corners
     this.draft = { kind, points: [], crosshair: null, isDragged: false };
@@ -88,7 +89,7 @@ export class EditorState {
   dragOut(from, to) {
     const [start, end] = [from, to].map((point) => snapped(point, this.size, SNAP_PX));
     Object.assign(this.draft, {
-      points: this.draft.kind === "zone" ? rectangle(start, end) : [start, end],
+      points: isPolygon(this.draft.kind) ? rectangle(start, end) : [start, end],
       crosshair: null,
       isDragged: true,
     });
@@ -109,7 +110,7 @@ export class EditorState {
     if (this.canFinish && (isNear(points[0], nearPx) || isDoubleClick)) return this.finishDraft();
     if (isDoubleClick) return false;
     points.push(crosshair);
-    if (kind === "line" && this.canFinish) return this.finishDraft();
+    if (!isPolygon(kind) && this.canFinish) return this.finishDraft();
     this.#onChange();
     return false;
   }
@@ -124,7 +125,8 @@ export class EditorState {
   /** Turn the draft into an item. Return whether it has enough corners. */
   finishDraft() {
     if (!this.canFinish) {
-      this.#showMessage(this.draft.kind === "zone" ? "A zone needs at least 3 corners." : "A line needs two ends.");
+      const { word, needs } = KINDS[this.draft.kind];
+      this.#showMessage(`This ${word} needs at least ${needs}.`);
       return false;
     }
     const { kind, points } = this.draft;
@@ -157,12 +159,12 @@ export class EditorState {
     this.#setPoints(points.toSpliced(index + 1, 0, corner), gesture);
   }
 
-  /** Remove a corner, unless the item is a line or a zone with three corners. */
+  /** Remove a corner, unless the item has no more than it needs. */
   removeCorner(index) {
     const { kind, points } = this.item;
-    if (points.length <= MIN_CORNERS[kind]) {
-      const needed = kind === "zone" ? "3 corners" : "two ends";
-      this.#showMessage(`A ${kind} needs ${needed}. Delete the whole ${kind} instead.`);
+    const { word, minPoints, needs } = KINDS[kind];
+    if (points.length <= minPoints) {
+      this.#showMessage(`This ${word} needs ${needs}. Delete the whole ${word} instead.`);
       return;
     }
     this.corner = Math.min(index, points.length - 2);

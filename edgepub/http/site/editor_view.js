@@ -1,5 +1,6 @@
-/** Draws zones, lines, their handles and the draft, as SVG above the picture. */
+/** Draws zones, lines and ignore areas, their handles and the draft, as SVG above the picture. */
 
+import { KINDS, isPolygon } from "./area_kinds.js";
 import { setAttributes, setText, svg } from "./elements.js";
 import { directions, middle, sides } from "./geometry.js";
 
@@ -9,6 +10,8 @@ const CORNER_R = 7;
 const MIDDLE_R = 5;
 const DIRECTION_DISTANCE_PX = 18; // from a line to the words beside it
 const ARROW_DISTANCE_PX = 12; // from the end of a line, so that the handle there does not hide the arrow
+const HATCHING = "hatching";
+const HATCHING_PX = 10;
 const ARROW = "M 0 0 L -14 -7 L -14 7 Z";
 
 export class EditorView {
@@ -28,10 +31,10 @@ export class EditorView {
   constructor(group) {
     this.#group = group;
     this.#draft.append(this.#pathHalo, this.#path, this.#crosshair, this.#dots);
-    group.append(this.#canvas, this.#areas, this.#handles, this.#draft);
+    group.append(hatching(), this.#canvas, this.#areas, this.#handles, this.#draft);
   }
 
-  /** Whether zones and lines are visible. */
+  /** Whether what is drawn is visible. */
   get isVisible() {
     return getComputedStyle(this.#group).display !== "none";
   }
@@ -46,7 +49,7 @@ export class EditorView {
     this.#corners[index]?.focus({ preventScroll: true });
   }
 
-  /** Give the keyboard focus to a whole zone or line. */
+  /** Give the keyboard focus to a whole area. */
   focusItem(id) {
     this.#shapes.get(id)?.focused.focus({ preventScroll: true });
   }
@@ -69,13 +72,13 @@ export class EditorView {
     }
     for (const item of state.edited.items) {
       if (!this.#shapes.has(item.id)) {
-        this.#shapes.set(item.id, item.kind === "zone" ? new ZoneShape(item) : new LineShape(item));
+        this.#shapes.set(item.id, isPolygon(item.kind) ? new PolygonShape(item) : new LineShape(item));
         this.#areas.append(this.#shapes.get(item.id).group);
       }
       const shape = this.#shapes.get(item.id);
       shape.group.classList.toggle("selected", item.id === state.selected);
       shape.group.classList.toggle("invalid", mistakes.get(item.id).length > 0);
-      const label = `${item.kind} ${item.name}`;
+      const label = `${KINDS[item.kind].word} ${item.name}`;
       setAttributes(shape.focused, { "data-name": item.name, "data-id": item.id, "aria-label": label });
       setText(shape.name, item.name);
       shape.render(item.points.map((point) => state.toPixels(point)), state.size);
@@ -85,7 +88,7 @@ export class EditorView {
   #renderHandles({ item, corner, draft, ...state }) {
     const points = item && !draft ? item.points : [];
     const corners = points.map(([x, y]) => [x * state.size[0], y * state.size[1]]);
-    const itemSides = item?.kind === "zone" ? sides(corners) : [];
+    const itemSides = item && isPolygon(item.kind) ? sides(corners) : [];
     fitElements(this.#middles, itemSides.length, this.#handles, () => svg("circle", { class: "middle", r: MIDDLE_R }));
     fitElements(this.#corners, points.length, this.#handles, () =>
       svg("circle", { class: "corner", r: CORNER_R, tabindex: 0, role: "button" }),
@@ -96,7 +99,7 @@ export class EditorView {
       setAttributes(this.#middles[index], { cx, cy, "data-index": index, display: isLong ? null : "none" });
     });
     corners.forEach(([cx, cy], index) => {
-      const place = item.kind === "zone" ? `corner ${index + 1} of ${points.length}` : ["start", "end"][index];
+      const place = isPolygon(item.kind) ? `corner ${index + 1} of ${points.length}` : ["start", "end"][index];
       setAttributes(this.#corners[index], {
         cx,
         cy,
@@ -114,13 +117,13 @@ export class EditorView {
     const { points, crosshair, isDragged, kind } = state.draft;
     const corners = points.map((point) => state.toPixels(point));
     const at = crosshair && state.toPixels(crosshair);
-    const path = isDragged && kind === "zone" ? [...corners, corners[0]] : [...corners, ...(at ? [at] : [])];
+    const path = isDragged && isPolygon(kind) ? [...corners, corners[0]] : [...corners, ...(at ? [at] : [])];
     for (const line of [this.#path, this.#pathHalo]) setAttributes(line, { points: path.join(" ") });
     const [width, height] = state.size;
     setAttributes(this.#crosshair, { d: at ? `M 0 ${at[1]} H ${width} M ${at[0]} 0 V ${height}` : "" });
     this.#dots.replaceChildren(
       ...corners.map(([cx, cy], index) => {
-        const isFirst = index === 0 && state.canFinish && kind === "zone";
+        const isFirst = index === 0 && state.canFinish && isPolygon(kind);
         return svg("circle", { cx, cy, r: isFirst ? CORNER_R + 2 : CORNER_R - 2, class: isFirst ? "first" : "dot" });
       }),
     );
@@ -144,9 +147,10 @@ class Shape {
   }
 }
 
-class ZoneShape extends Shape {
+class PolygonShape extends Shape {
   constructor(item) {
     super(item, "polygon");
+    if (item.kind === "ignore") setAttributes(this.focused, { fill: `url(#${HATCHING})` });
   }
 
   render(points, size) {
@@ -179,6 +183,14 @@ class LineShape extends Shape {
     placeBeside(this.#right, [x - left[0] * DIRECTION_DISTANCE_PX, y - left[1] * DIRECTION_DISTANCE_PX], -left[0]);
     this.placeName(from, size);
   }
+}
+
+/** Return the pattern of ignore areas, which is referred to by its id. */
+function hatching() {
+  const shared = { width: HATCHING_PX, height: HATCHING_PX };
+  const stripes = { id: HATCHING, patternUnits: "userSpaceOnUse", patternTransform: "rotate(45)", ...shared };
+  const stripe = svg("rect", { class: "stripe", ...shared, width: HATCHING_PX / 4 });
+  return svg("defs", {}, svg("pattern", stripes, svg("rect", { class: "ground", ...shared }), stripe));
 }
 
 /** Place a word beside a line so that it does not overlap the line. */

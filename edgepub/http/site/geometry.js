@@ -23,7 +23,7 @@ const STEPS = 1000; // drawn points are rounded to this fraction of the frame
 export function polygonMistake(points) {
   if (!points.every(isInFrame)) return "a point is [x, y] in fractions of the frame, 0 to 1, not in pixels";
   if (points.length < 3) return "polygon needs at least 3 corners";
-  if (crossesItself(points)) return "polygon crosses itself: list its corners in order around the zone";
+  if (crossesItself(points)) return "polygon crosses itself: list its corners in order around it";
   if (points.length > MAX_CORNERS) {
     return `polygon has too many entries: ${points.length}, at most ${MAX_CORNERS} are allowed`;
   }

@@ -1,16 +1,20 @@
-/** Zones and lines as YAML that parsers of YAML 1.1 and of 1.2 read as the same values. */
+/** Zones, lines and ignore areas as YAML that parsers of YAML 1.1 and of 1.2 read as the same values. */
 
 const PLAIN = /^[\p{L}_](?:[\p{L}0-9_ -]*[\p{L}0-9_-])?$/u;
 const NOT_A_STRING = /^(?:y|n|yes|no|true|false|on|off|null|nan|inf)$/i; // to some parsers
 const INVISIBLE = /[\p{C}\p{Z}]/gu;
 
 /**
- * Return the text to paste below `cameras.<camera>` in the configuration; empty if there are no zones and no lines.
+ * Return the text to paste below `cameras.<camera>` in the configuration; empty if there is nothing.
  *
- * @param {{zones: Object, lines: Object}} areas in the format of the configuration.
+ * @param {{zones: Object, lines: Object, ignore: Object}} areas in the format of the configuration.
  */
-export function areasYaml({ zones, lines }) {
-  const all = [...section("zones", zones, zoneKeys), ...section("lines", lines, lineKeys)];
+export function areasYaml({ zones, lines, ignore }) {
+  const all = [
+    ...section("zones", zones, polygonKeys),
+    ...section("lines", lines, lineKeys),
+    ...section("ignore", ignore, polygonKeys),
+  ];
   return all.map((line) => `${line}\n`).join("");
 }
 
@@ -30,7 +34,7 @@ function section(key, areas, keysOf) {
   return [`    ${key}:`, ...lines];
 }
 
-function zoneKeys({ polygon }) {
+function polygonKeys({ polygon }) {
   return [`polygon: [${polygon.map(point).join(", ")}]`];
 }
 

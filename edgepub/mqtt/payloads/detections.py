@@ -4,11 +4,13 @@ The payload is a validated dictionary, not a model instance. Pydantic checks it 
 is generated from, and orjson encodes it without another copy (``edgepub bench`` measures the cost).
 """
 
-from typing import Annotated, Literal, NotRequired
+from typing import Annotated, Any, Literal, NotRequired
 
 import orjson
 from pydantic import ConfigDict, Field, TypeAdapter, with_config
 from typing_extensions import TypedDict
+
+from edgepub.mqtt.payloads.iso_time import IsoTime
 
 SCHEMA = "edgepub.detections/1"
 
@@ -56,7 +58,22 @@ class NumericAttribute(TypedDict):
     settled: NotRequired[_Settled]
 
 
-@with_config(ConfigDict(extra="allow"))
+def _require_lean_keys(schema: dict[str, Any]) -> None:
+    """Say in the JSON Schema which keys an object always has."""
+    schema["required"] = ["label", "score", "bbox"]
+
+
+def _require_all_keys_with_schema(schema: dict[str, Any]) -> None:
+    """Say in the JSON Schema that a payload with `schema` has all keys; others have what `publish.fields` names."""
+    schema["if"] = {"required": ["schema"]}
+    schema["then"] = {
+        "required": schema["required"],
+        "properties": {"detections": {"items": {"required": ["bbox_norm"]}}},
+    }
+    schema["required"] = ["timestamp", "detections"]
+
+
+@with_config(ConfigDict(extra="allow", json_schema_extra=_require_lean_keys))
 class Detection(TypedDict):
     """One object in one result. Keys that the camera's `include` names are added as the model gives them."""
 
@@ -133,12 +150,13 @@ class Timing(TypedDict):
     ]
 
 
-@with_config(ConfigDict(title=SCHEMA))
+@with_config(ConfigDict(title=SCHEMA, json_schema_extra=_require_all_keys_with_schema))
 class Detections(TypedDict):
     """The objects that were detected in one frame."""
 
     timestamp: Annotated[float, Field(allow_inf_nan=False, description="when the frame was captured, Unix seconds")]
     detections: list[Detection]
+    time: NotRequired[Annotated[IsoTime, Field(description="`timestamp` as text: ISO 8601, UTC, with milliseconds")]]
     schema: Annotated[Literal["edgepub.detections/1"], Field(description="name and version of this schema")]
     node: str
     camera: str
@@ -169,15 +187,17 @@ class Detections(TypedDict):
 VALIDATOR = TypeAdapter(Detections)
 
 
-def encode(payload: Detections, age_ms: float, dropped: int) -> bytes:
+def encode(payload: dict[str, Any], age_ms: float, dropped: int) -> bytes:
     """Return the payload as JSON, with the values that are known only at the time of sending.
 
     Args:
-        payload: a payload from `validate`; it is changed.
+        payload: a validated payload, with all keys or some; it is changed.
         age_ms: time since the frame was captured, in milliseconds.
         dropped: dropped messages of this camera since the start.
 
     """
-    payload["timing_ms"]["capture_to_publish"] = round(age_ms, 3)
-    payload["dropped"] = dropped
+    if "timing_ms" in payload:
+        payload["timing_ms"]["capture_to_publish"] = round(age_ms, 3)
+    if "dropped" in payload:
+        payload["dropped"] = dropped
     return orjson.dumps(payload)

@@ -7,6 +7,7 @@ import orjson
 from pydantic import ConfigDict, Field, TypeAdapter, with_config
 from typing_extensions import TypedDict
 
+from edgepub.mqtt.payloads.iso_time import IsoTime
 from edgepub.mqtt.payloads.servers import Servers, describe_servers
 from edgepub.telemetry.histogram import Buckets, difference, quantile
 from edgepub.telemetry.metrics import Reading
@@ -137,6 +138,7 @@ class Stats(TypedDict):
     """Statistics of a node and its cameras. Rates and latencies cover the last interval."""
 
     timestamp: Annotated[float, Field(allow_inf_nan=False, description="end of the interval, Unix seconds")]
+    time: NotRequired[Annotated[IsoTime, Field(description="`timestamp` as text: ISO 8601, UTC, with milliseconds")]]
     schema: Annotated[Literal["edgepub.stats/1"], Field(description="name and version of this schema")]
     node: str
     boot_id: Annotated[str, Field(description="changes at every start of the daemon")]
