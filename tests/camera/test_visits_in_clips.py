@@ -15,7 +15,8 @@ from tests.support.visits import check_whole
 pytestmark = [pytest.mark.process, pytest.mark.slow]  # the first use downloads the models
 FPS = 5
 WITHIN_S = 0.9
-"""An object appears in the fourth frame in which the model is sure; it has stopped or moved when its box says so."""
+"""An object appears in the fourth frame in which the model is sure. It has stopped `STATIONARY_S` after it has been in
+its place for up to a second, and moved when it has been elsewhere for a second, or is gone."""
 STATIONARY_S = 4
 HALVES = {"left": {"polygon": [[0, 0], [0.5, 0], [0.5, 1], [0, 1]]}}
 MIDDLE = {"middle": {"from": [0.5, 1], "to": [0.5, 0]}}
@@ -23,7 +24,7 @@ MIDDLE = {"middle": {"from": [0.5, 1], "to": [0.5, 0]}}
 
 @pytest.fixture(scope="module")
 def models(tmp_path_factory):
-    return zoo.make(tmp_path_factory.mktemp("zoo"), "coco", "face", "person")
+    return zoo.make(tmp_path_factory.mktemp("zoo"), "coco", "face")
 
 
 @pytest.fixture(scope="module")
@@ -52,11 +53,11 @@ def record(models, recorder, tmp_path):
 
 
 def astronaut(fps=FPS):
-    return Actor(cutouts.person("astronaut"), 0.7, fps).at(-0.2)
+    return Actor(cutouts.person("astronaut"), 0.6, fps).at(-0.2)
 
 
 def admiral(fps=FPS):
-    return Actor(cutouts.person("grace_hopper"), 0.8, fps).at(1.25)
+    return Actor(cutouts.person("grace_hopper"), 0.6, fps).at(1.25)
 
 
 def check_stories(recording, fps, *expected):
@@ -116,20 +117,18 @@ def test_a_person_passes_while_it_becomes_dark(record):
     assert x[-1] > 0.8
 
 
-@pytest.mark.parametrize(("model", "height"), [("face", 0.9), ("person", 0.7)])
-def test_a_person_stops_and_walks_on(record, model, height):
+def test_a_person_stops_and_walks_on(record):
     fps = 10
-    actor = Actor(cutouts.person("grace_hopper"), height, fps).at(1.3).away(1)
-    recording = record(Clip(actor.walk(0.4, 3).stay(9).walk(-0.3, 3).away(3), fps=fps), model, model)
-    check_stories(recording, fps, [("appeared", 2.4), ("stopped", 8), ("moved", 13.3), ("left", 15)])
-    topic = f"objects/{model}"
-    assert recording.values(topic) == [0, 1, 0]
-    assert recording.values(f"{topic}/active") == [0, 1, 0, 1, 0]
+    actor = Actor(cutouts.person("grace_hopper"), 0.9, fps).at(1.3).away(1)
+    recording = record(Clip(actor.walk(0.55, 3).stay(9).walk(-0.3, 4).away(3), fps=fps), "face", "face")
+    check_stories(recording, fps, [("appeared", 2.4), ("stopped", 8), ("moved", 14.4), ("left", 15.6)])
+    assert recording.values("objects/face") == [0, 1, 0]
+    assert recording.values("objects/face/active") == [0, 1, 0, 1, 0]
     (visit,) = recording.visits
     assert visit["stationary_s"] == pytest.approx(9, abs=1.2)
-    assert visit["duration_s"] == pytest.approx(13, abs=1.2)
+    assert visit["duration_s"] == pytest.approx(13.5, abs=1.2)
     still = [found.get("stationary", False) for payload in recording.detections for found in payload["detections"]]
-    assert sum(still) / fps == pytest.approx(9 - STATIONARY_S, abs=1.5), "from `stopped` to `moved`"
+    assert sum(still) / fps == pytest.approx(9 - STATIONARY_S + 1.4, abs=1.2), "from `stopped` to `moved`"
 
 
 def test_a_person_comes_back(record):
@@ -162,15 +161,15 @@ def test_two_people_cross(record):
 
 
 def test_two_people_meet_and_part(record):
-    admiral_ = admiral().away(2).walk(0.72, 2.4).stay(8).walk(1.25, 2.4).away(4)
-    clip = Clip(admiral_, astronaut().away(1).walk(0.28, 2.4).stay(11).walk(-0.2, 2.4), fps=FPS)
+    admiral_ = admiral().away(2).walk(0.67, 2.4).stay(8).walk(1.25, 2.4).away(7)
+    clip = Clip(admiral_, astronaut().away(1).walk(0.33, 2.4).stay(14).walk(-0.2, 2.4), fps=FPS)
     recording = record(clip)
-    check_seen(recording, {(0, 1.4): 0, (4, 12.8): 2, (14.4, 15.8): 1, (17, 18.8): 0})
+    check_seen(recording, {(0, 1.4): 0, (4, 12.8): 2, (14.4, 18.8): 1, (19.8, 21.8): 0})
     check_stories(
         recording,
         FPS,
-        [("appeared", 2.2), ("stopped", 7.4), ("moved", 14.8), ("left", 16.2)],
-        [("appeared", 3.5), ("stopped", 8.4), ("moved", 12.8), ("left", 14.2)],
+        [("appeared", 2.2), ("stopped", 7.8), ("moved", 18.8), ("left", 19.2)],
+        [("appeared", 3.5), ("stopped", 8.8), ("moved", 14), ("left", 14.2)],
     )
     assert recording.values("objects/person") == [0, 1, 2, 1, 0]
     assert recording.values("objects/person/active") == [0, 1, 2, 1, 0, 1, 0, 1, 0]
@@ -184,7 +183,7 @@ def lights(index):
 
 def test_flickering_light_dusk_and_a_camera_that_shakes_are_no_events(record):
     shake = np.random.default_rng(5).normal(0, 2, (500, 2))
-    admiral_ = admiral().away(1).walk(0.7, 2.4).stay(16).walk(1.25, 2.4).away(4)
+    admiral_ = admiral().away(1).walk(0.67, 2.4).stay(16).walk(1.25, 2.4).away(2)
     clip = Clip(
         admiral_,
         astronaut().at(0.3).away(2).stay(20),
@@ -197,8 +196,8 @@ def test_flickering_light_dusk_and_a_camera_that_shakes_are_no_events(record):
     check_stories(
         recording,
         FPS,
-        [("appeared", 2.4), ("stopped", 7.2), ("moved", 20), ("left", 21.2)],
-        [("appeared", 2.8), ("stopped", 6.2), ("left", 22)],
+        [("appeared", 2.4), ("stopped", 7.8), ("moved", 20.8), ("left", 21)],
+        [("appeared", 2.8), ("stopped", 6.4), ("left", 22)],
     )
     assert recording.values("objects/person/active") == [0, 1, 2, 1, 0, 1, 0]
 
@@ -209,39 +208,37 @@ def sign():
 
 
 def van(hidden_s):
-    """Return a van that stands in front of the sign, from the fifteenth second on."""
+    """Return a van that stands in front of the sign, from the eleventh second on."""
     van = Actor(cutouts.board(260, 300), 0.95, FPS).at(-0.4)
-    return van.away(14).walk(0.4, 1.6).stay(hidden_s).walk(1.4, 1.6)
+    return van.away(10).walk(0.4, 1.6).stay(hidden_s).walk(1.4, 1.6)
 
 
 def test_what_parks_and_is_hidden_stays(record):
-    clip = Clip(sign().stay(22).walk(1.1, 3).away(4), van(5), fps=FPS)
-    recording = record(clip, label="stop sign")
-    check_seen(recording, {(2, 14.6): 1, (15.4, 21.2): 0, (22.4, 28): 1})
-    check_stories(recording, FPS, [("appeared", 2.2), ("stopped", 7.8), ("moved", 26.4), ("left", 28.8)])
+    recording = record(Clip(sign().stay(14).walk(1.1, 3).away(3), van(3), fps=FPS), label="stop sign")
+    check_seen(recording, {(2, 10.6): 1, (11.4, 14.8): 0, (16.2, 20): 1})
+    check_stories(recording, FPS, [("appeared", 2), ("stopped", 8.4), ("moved", 19.4), ("left", 20.6)])
     assert recording.values("objects/stop_sign") == [0, 1, 0], "counted as well while it is hidden"
     assert recording.values("objects/stop_sign/active") == [0, 1, 0, 1, 0]
     (visit,) = recording.visits
-    assert visit["stationary_s"] == pytest.approx(22, abs=WITHIN_S)
-    assert visit["duration_s"] == pytest.approx(27.4, abs=WITHIN_S)
+    assert visit["stationary_s"] == pytest.approx(14, abs=WITHIN_S)
+    assert visit["duration_s"] == pytest.approx(19.2, abs=WITHIN_S)
 
 
 def test_what_leaves_behind_a_van_has_left_when_it_was_seen_last(record):
-    """It had stood for 11 s, so it is missed for as long, and then it is known to be gone."""
-    recording = record(Clip(sign().stay(13).away(13), van(5), fps=FPS), label="stop sign")
-    check_seen(recording, {(2, 14.6): 1, (15.4, 30): 0})
-    check_stories(recording, FPS, [("appeared", 2.2), ("stopped", 7.8), ("left", 15)])
+    """It had stood for 7 s, so it is missed for as long, and then it is known to be gone."""
+    recording = record(Clip(sign().stay(9).away(7), van(3), fps=FPS), label="stop sign")
+    check_seen(recording, {(2, 10.6): 1, (11.4, 20): 0})
+    check_stories(recording, FPS, [("appeared", 2), ("stopped", 8.4), ("left", 11)])
     assert recording.values("objects/stop_sign") == [0, 1, 0]
     (visit,) = recording.visits
-    assert visit["duration_s"] == pytest.approx(13.2, abs=WITHIN_S)
+    assert visit["duration_s"] == pytest.approx(9.6, abs=WITHIN_S)
 
 
 def test_a_parked_car_of_which_the_model_is_unsure_is_one_visit(record):
     """Its score is about the threshold: it is found in about half of the frames."""
     car = Actor(cutouts.car(), 0.35, FPS).at(0.5, 0.95).away(1)
-    recording = record(Clip(car.stay(30).away(1), fps=FPS), label="car", min_score=0.48)
-    seen = recording.seen("car")
-    assert 0.2 < np.mean(seen[FPS : 31 * FPS]) < 0.85
+    recording = record(Clip(car.stay(20).away(1), fps=FPS), label="car", min_score=0.48)
+    assert 0.2 < np.mean(recording.seen("car")[FPS : 21 * FPS]) < 0.85
     (story,) = recording.stories(FPS)
     assert [what for what, *_ in story] == ["appeared", "stopped", "left"]
     assert recording.values("objects/car") == [0, 1, 0]
@@ -251,7 +248,8 @@ def test_a_parked_car_of_which_the_model_is_unsure_is_one_visit(record):
 @pytest.mark.parametrize("fps", [1, 0.5])
 def test_a_slow_walk_at_a_low_rate_is_one_visit(record, fps):
     """In the picture in about ten frames."""
-    recording = record(Clip(astronaut(fps).away(3 / fps).walk(1.2, 14 / fps).away(6 / fps), fps=fps))
+    walk = astronaut(fps).away(3 / fps).walk(1.2, 14 / fps).away(4 / fps)
+    recording = record(Clip(walk, fps=fps), stationary_s=10)
     assert 8 <= sum(recording.seen("person")) <= 12
     check_stories(recording, fps, [("appeared", 8.5 / fps), ("left", 14.5 / fps)])
     assert recording.values("objects/person") == [0, 1, 0]

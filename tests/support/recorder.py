@@ -5,6 +5,7 @@ import contextlib
 import json
 from concurrent.futures import ProcessPoolExecutor
 from functools import cached_property
+from itertools import groupby
 from multiprocessing import get_context
 from pathlib import Path
 
@@ -43,6 +44,12 @@ class Recording:
             if not payload.startswith(b"{"):
                 text = payload.decode(errors="replace")
                 yield name, int(text) if text.isdecimal() else text
+
+    def batches(self):
+        """Yield the counts that change together, each as its topic and its value."""
+        for is_count, messages in groupby(self._messages, lambda message: "objects/" in message[0]):
+            if is_count:
+                yield list(Recording(list(messages)).states())
 
     def last_values(self):
         """Return the last value of each topic that has values."""

@@ -3,10 +3,14 @@
 import itertools
 import logging
 
+from pydantic import TypeAdapter
+
 from edgepub.camera.analysis.analysis import Analysis
+from edgepub.camera.analysis.saved_visits import SavedVisit
 from edgepub.camera.attention import Attention
 from edgepub.camera.attribute_topics import AttributeTopics
 from edgepub.camera.counts import ObjectCounts
+from edgepub.camera.event_publisher import EventPublisher
 from edgepub.camera.payloads import DetectionsBuilder
 from edgepub.camera.reporter import Reporter
 from edgepub.camera.results.objects import Wanted
@@ -22,6 +26,7 @@ from edgepub.telemetry.metrics import CameraMetrics
 from tests.support.recorder import Recording, Tape
 
 _TOPICS = Topics("edgepub", "test")
+_VISITS = TypeAdapter(list[SavedVisit])
 
 
 class Station:
@@ -37,6 +42,7 @@ class Station:
         self._settings = CameraSettings.model_validate({"source": "rtsp://cam", "model": "m", **quiet, **camera})
         self._tape = Tape()  # continues over restarts, as the file of events does
         self._boots = itertools.count(1)
+        self._saved = []
         self._start()
 
     def report(self, result):
@@ -64,18 +70,26 @@ class Station:
     def _start(self):
         identity = {"node": "test", "camera": "cam", "boot_id": f"boot-{next(self._boots)}"}
         metrics, settings = CameraMetrics(), self._settings
+        viewfinder = Viewfinder()
+        attributes = AttributeTopics([], [], camera_logger(logging.getLogger("test"), "cam"))
         self._reporter = Reporter(
-            identity,
+            "cam",
             _TOPICS,
             DetectionsBuilder(identity, Wanted(settings.labels)),
-            Analysis(settings),
+            Analysis(settings, keeps_visits=True),
+            EventPublisher(identity, _TOPICS, self._tape, metrics, viewfinder, attributes),
             ObjectCounts("cam", settings, _TOPICS, self._tape, self._retained()),
             Snapshots(identity, settings.snapshot, SnapshotThread(), lambda _: None, metrics),
-            Viewfinder(),
+            viewfinder,
             Sampler(settings.publish),
             self._tape,
             metrics,
             Validity(settings.stall_timeout_s),
             Attention(),
-            AttributeTopics([], [], camera_logger(logging.getLogger("test"), "cam")),
+            self._save,
         )
+        self._reporter.restore(self._saved)
+
+    def _save(self, visits):
+        """Keep the visits that are not over, as a file does."""
+        self._saved = _VISITS.validate_json(_VISITS.dump_json(list(visits)))
