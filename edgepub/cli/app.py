@@ -62,6 +62,7 @@ class SchemaName(StrEnum):
     EVENT = "event"
     INFO = "info"
     STATS = "stats"
+    VISIT = "visit"
 
 
 @app.command()

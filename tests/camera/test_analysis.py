@@ -123,7 +123,7 @@ def test_false_alarms_do_not_count():
 def test_a_gap_longer_than_the_hold_time_starts_a_new_visit_of_the_same_track():
     script = [*still(0.3, 20), *empty(60), *still(0.3, 20), *empty(200), *still(0.3, 20)]
     play = Play(script)
-    assert play.events == ["appeared 1", "left 1", "appeared 1", "left 1", "appeared 2", "left 2"]
+    assert play.events == ["appeared 1", "left 1", "appeared 1", "left 1", "appeared 2", "stopped 2", "left 2"]
 
 
 def test_a_zone_is_entered_and_left():

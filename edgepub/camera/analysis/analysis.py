@@ -13,7 +13,8 @@ from edgepub.camera.analysis.presence import Moment, Presence, Sighting, Stay
 from edgepub.camera.analysis.recognition import Recognition
 from edgepub.camera.analysis.rules import Key, Occurrence
 from edgepub.camera.analysis.saved_visits import SavedVisit, restore_visit, save_visit
-from edgepub.camera.analysis.standing import NO_CHANGES, Changes, Spot, Standing
+from edgepub.camera.analysis.spot import Spot
+from edgepub.camera.analysis.standing import NO_CHANGES, Changes, Standing
 from edgepub.camera.analysis.tally import Tallies, count_objects
 from edgepub.camera.analysis.tracker import Tracker
 from edgepub.camera.analysis.visits import EndedVisit, Visits
@@ -101,13 +102,7 @@ class Analysis:
         compares = now_s - self._compared_s >= _STEP_S - _ROUNDING_S
         if compares:
             self._compared_s = now_s
-        if self._tracker and tracks is None:
-            self._tracker.track(objects, now_s)
-        changes = self._standing.update(objects, now_s, compares=compares) if self._standing else NO_CHANGES
-        if self._tracker and self._votes and objects:
-            self._recognition.vote(objects, now_s)
-            known = self._tracker.numbers if tracks is None else tracks
-            self._recognition.keep({*known, *self._standing.tracks} if self._standing else known)
+        changes = self._follow(objects, now_s, tracks, compares=compares) if self._tracker else NO_CHANGES
         found = self._index(objects, moment)
         held = self._standing.held() if self._standing else ()
         started, ended = self._presence.update(found, now_s, held)
@@ -121,8 +116,8 @@ class Analysis:
         for name, line in self._lines.items():
             occurrences += rules.find_crossings(name, line, found, self._presence)
         occurrences += rules.find_recognized(found, self._presence, self._recognized)
-        if changes.stopped or changes.moved:
-            occurrences += self._find_stops(changes, found)
+        if self._standing:
+            occurrences += self._find_stops(changes, found, started, ended)
         occurrences += rules.find_left(ended)
         present = {key: sighting for key, sighting in found.items() if self._presence.is_present(key)}
         if self._tracker:
@@ -234,14 +229,37 @@ class Analysis:
             published, counts, present, gone, visits, are_visits_new=self._keeps_visits and bool(occurrences)
         )
 
-    def _find_stops(self, changes: Changes, found: Mapping[Key, Sighting]) -> Iterator[Occurrence]:
+    def _follow(
+        self, objects: Sequence[dict[str, Any]], now_s: float, tracks: Collection[int] | None, *, compares: bool
+    ) -> Changes:
+        """Give each object its track, find out which are stationary, and what is known of them."""
+        assert self._tracker  # noqa: S101
+        if tracks is None:
+            self._tracker.track(objects, now_s)
+        changes = self._standing.update(objects, now_s, compares=compares) if self._standing else NO_CHANGES
+        if self._votes and objects:
+            self._recognition.vote(objects, now_s)
+            known = self._tracker.numbers if tracks is None else tracks
+            self._recognition.keep({*known, *self._standing.tracks} if self._standing else known)
+        return changes
+
+    def _find_stops(
+        self,
+        changes: Changes,
+        found: Mapping[Key, Sighting],
+        started: Collection[Key],
+        ended: Iterable[tuple[Key, Stay]],
+    ) -> Iterator[Occurrence]:
         """Yield the present objects that have stopped, and those that have moved."""
-        for key in changes.stopped:
-            if self._presence.is_present(key):
+        for key in dict.fromkeys((*changes.stopped, *started)):
+            if self._presence.is_present(key) and (spot := self._spot(key)):
                 yield Occurrence("stopped", key, found[key])
         for key, since_s, until_s in changes.moved:
             if stay := self._presence.stay(key):
                 self._visits.add_stationary(key, since_s, until_s)
+                yield Occurrence("moved", key, stay.last)
+        for key, stay in ended:
+            if stay.present and (spot := self._spot(key)) and spot.is_leaving:
                 yield Occurrence("moved", key, stay.last)
 
     def _spot(self, key: Key) -> Spot | None:

@@ -12,7 +12,7 @@ from typing_extensions import TypedDict
 from edgepub.camera.analysis.paths import Path
 from edgepub.camera.analysis.presence import Moment, Sighting, Stay
 from edgepub.camera.analysis.quality import quality
-from edgepub.camera.analysis.standing import Spot
+from edgepub.camera.analysis.spot import Spot
 from edgepub.camera.analysis.visits import Crossing, Visit
 
 _Finite = Annotated[float, Field(allow_inf_nan=False)]
@@ -142,8 +142,8 @@ def restore_visit(saved: SavedVisit, track: int, last_s: float) -> RestoredVisit
     spot = None
     if saved["home"] is not None:
         since_s = last_s - saved["stood_s"]
-        home = saved["home"]
-        spot = Spot(label, home, home, home, since_s, last_s, is_stationary=True, has_moved=saved["has_moved"])
+        spot = Spot.at(label, saved["home"], last_s)
+        spot.since_s, spot.is_stationary, spot.has_moved = since_s, True, saved["has_moved"]
     zones = {name: (_restore_stay(last, zone["stay_s"]), zone["is_loitering"]) for name, zone in saved["zones"].items()}
     return RestoredVisit(visit, Stay(first, last, present=True), spot, zones)
 

@@ -4,15 +4,13 @@ Places are in parts of the frame, so that they stay the same when the camera cha
 """
 
 from collections.abc import Collection, Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from edgepub.camera.analysis.places import FOUND_IOU, PlaceMemory, is_at
 from edgepub.camera.analysis.rules import Key
+from edgepub.camera.analysis.spot import Spot
 from edgepub.camera.analysis.tracker import MAX_LOST
 
-_AWAY_S = 0.4
-"""A box that is elsewhere for less than this is a flicker, and no move."""
 _MAX_COUNTED_S = 600.0
 """The longest time for which an object counts that cannot be seen."""
 _MAX_REMEMBERED_S = 86_400.0
@@ -21,51 +19,6 @@ _MIN_STOOD_S = 0.3
 """An object that was not found for longer has no place."""
 _MAX_HIDDEN = 200
 _ROUNDING_S = 1e-6  # clocks are sums of periods
-
-_STILL_IOU = 0.65
-"""An object whose box overlaps less with where it was moves on."""
-_STAYED_IOU = 0.5
-"""One that is stationary has moved if its box overlaps less."""
-
-Box = Sequence[float]
-
-
-@dataclass(slots=True)
-class Spot:
-    """Where a tracked object is, and since when."""
-
-    label: str
-    box: Box
-    """Where it was found last."""
-    last_box: Box
-    """Where it was found before that."""
-    home: Box
-    """Where it has been since `since_s`."""
-    since_s: float
-    seen_s: float
-    """When it was found last."""
-    is_stationary: bool = False
-    away_s: float | None = None
-    """Since when it has been found elsewhere."""
-    hold_s: float = 0.0
-    """For how long to wait for it while it is not found."""
-    missed_s: float = 0.0
-    """For how long it has not been found, without the time when there were no frames."""
-    is_suspended: bool = False
-    """Whether it does not count until it is found again: there were no frames meanwhile."""
-    has_moved: bool = False
-    """Whether it was ever anywhere else."""
-
-    @property
-    def stood_s(self) -> float:
-        """How long it was found at its place."""
-        return self.seen_s - self.since_s
-
-    def start_hold(self) -> None:
-        """Wait for it from now on: for as long as it was there, unless it was on its way."""
-        self.missed_s = 0.0
-        is_there = any(is_at(box, self.home, _STILL_IOU) for box in (self.box, self.last_box))
-        self.hold_s = self.stood_s if is_there else 0.0
 
 
 class Move(NamedTuple):
@@ -178,7 +131,7 @@ class Standing:
             found.add(track)
             spot.seen_s, spot.last_box, spot.box = now_s, spot.box, detection["bbox_norm"]
             if compares:
-                self._compare(track, spot, detection["bbox_norm"], now_s, stopped, moved)
+                self._compare(track, spot, now_s, stopped, moved)
             if track in stationary:
                 detection["stationary"] = True
         has_new = self._update_hidden(passed_s) if stationary else False
@@ -200,7 +153,7 @@ class Standing:
         The tracker has forgotten all objects, so the others must be forgotten too.
         """
         for spot in self._stationary.values():
-            spot.is_suspended, spot.away_s = True, None
+            spot.is_suspended = True
             spot.start_hold()
         self._hidden = dict(self._stationary)
         self._aliases, self._candidates = {}, {}
@@ -213,26 +166,23 @@ class Standing:
         spot.is_suspended = True
         spot.start_hold()
 
-    def _compare(self, track: int, spot: Spot, box: Box, now_s: float, stopped: list[Key], moved: list[Move]) -> None:
-        """Compare a box with where its object was."""
-        if is_at(box, spot.home, _STAYED_IOU if spot.is_stationary else _STILL_IOU):
-            spot.away_s = None
-            if not spot.is_stationary and now_s - spot.since_s >= self._stationary_s - _ROUNDING_S:
-                spot.is_stationary = True
-                self._stationary[track] = spot
-                stopped.append(_key(track, spot))
-        elif spot.away_s is None:
-            spot.away_s = now_s
-        elif now_s - spot.away_s >= _AWAY_S - _ROUNDING_S:
+    def _compare(self, track: int, spot: Spot, now_s: float, stopped: list[Key], moved: list[Move]) -> None:
+        """Find out whether an object has stopped or moved."""
+        since_s = spot.since_s
+        if not spot.compare(now_s):
             if spot.is_stationary:
-                moved.append(self._end_standing(track, spot))
-            spot.home, spot.since_s, spot.away_s, spot.has_moved = box, now_s, None, True
+                moved.append(Move(_key(track, spot), since_s, spot.left_s))
+                spot.is_stationary = False
+                del self._stationary[track]
+                self._hidden.pop(track, None)
+        elif not spot.is_stationary and now_s - spot.since_s >= self._stationary_s - _ROUNDING_S:
+            spot.home = spot.smooth_box  # it may have come nearly to rest before
+            self._start_standing(track, spot)
+            stopped.append(_key(track, spot))
 
-    def _end_standing(self, track: int, spot: Spot) -> Move:
-        spot.is_stationary, spot.has_moved = False, True
-        del self._stationary[track]
-        self._hidden.pop(track, None)
-        return Move(_key(track, spot), spot.since_s, spot.seen_s if spot.away_s is None else spot.away_s)
+    def _start_standing(self, track: int, spot: Spot) -> None:
+        spot.is_stationary = True
+        self._stationary[track] = spot
 
     def _find(self, given: int, detection: dict[str, Any], now_s: float) -> tuple[int, Spot | None]:
         """Return the track and the spot of a detection; no spot if it is not known yet whether it was hidden.
@@ -257,13 +207,11 @@ class Standing:
             else:
                 if not track:  # the tracker has found what it had lost, beside its successor
                     track = self._aliases[given] = next(self._numbers)
-                box = detection["bbox_norm"]
-                spot = self._spots[track] = Spot(detection["label"], box, box, box, now_s, now_s)
+                spot = self._spots[track] = Spot.at(detection["label"], detection["bbox_norm"], now_s)
                 if remembered := self._memory.find(spot.label, spot.home, now_s):
                     spot.home, spot.since_s = remembered
                     if now_s - spot.since_s >= self._stationary_s - _ROUNDING_S:  # it did not stop just now
-                        spot.is_stationary = True
-                        self._stationary[track] = spot
+                        self._start_standing(track, spot)
         detection["track_id"] = track
         return track, spot
 
