@@ -19,7 +19,7 @@ from edgepub.core.threads import Worker
 VISITS_FILE = "visits.json"
 """In the state directory."""
 _VERSION: Literal[1] = 1
-_INTERVAL_S = 2.0
+_INTERVAL_S = 0.5
 """The least time between two writes: visits begin and end all the time."""
 _RETRY_S = 10.0
 _CLOSE_TIMEOUT_S = 5.0
