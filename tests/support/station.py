@@ -13,6 +13,7 @@ from edgepub.camera.counts import ObjectCounts
 from edgepub.camera.event_publisher import EventPublisher
 from edgepub.camera.payloads import DetectionsBuilder
 from edgepub.camera.reporter import Reporter
+from edgepub.camera.results.filters import Filters
 from edgepub.camera.results.objects import Wanted
 from edgepub.camera.sampler import Sampler
 from edgepub.camera.snapshots import Snapshots, SnapshotThread
@@ -39,7 +40,8 @@ class Station:
 
     def __init__(self, camera):
         quiet = {"snapshot": {"enabled": False}}
-        self._settings = CameraSettings.model_validate({"source": "rtsp://cam", "model": "m", **quiet, **camera})
+        self._camera = {"source": "rtsp://cam", "model": "m", **quiet, **camera}
+        self._settings = CameraSettings.model_validate(self._camera)
         self._tape = Tape()  # continues over restarts, as the file of events does
         self._boots = itertools.count(1)
         self._saved = []
@@ -56,6 +58,11 @@ class Station:
             self._reporter.set_status("disabled" if how == "disabled" else "offline")
         if how in {"kill", "restart"}:
             self._start()
+
+    def redraw(self, zones):
+        """Use these zones from now on."""
+        self._settings = CameraSettings.model_validate(self._camera | {"zones": zones})
+        self._reporter.set_areas(self._settings)
 
     @property
     def recording(self):
@@ -75,7 +82,7 @@ class Station:
         self._reporter = Reporter(
             "cam",
             _TOPICS,
-            DetectionsBuilder(identity, Wanted(settings.labels)),
+            DetectionsBuilder(identity, Wanted(filters=Filters({}, list(settings.ignore.values())) or None)),
             Analysis(settings, keeps_visits=True),
             EventPublisher(identity, _TOPICS, self._tape, metrics, viewfinder, attributes),
             ObjectCounts("cam", settings, _TOPICS, self._tape, self._retained()),
