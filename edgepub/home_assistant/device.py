@@ -87,9 +87,10 @@ class EntityCount(NamedTuple):
     """By default; a user can enable the others."""
 
 
-def count_entities(payload: Payload) -> EntityCount:
-    """Return how many entities a discovery message adds."""
-    entities = [component for component in payload["components"].values() if "unique_id" in component]
+def count_entities(*payloads: Payload) -> EntityCount:
+    """Return how many entities discovery messages add."""
+    components = [component for payload in payloads for component in payload["components"].values()]
+    entities = [component for component in components if "unique_id" in component]
     return EntityCount(len(entities), sum(entity.get("enabled_by_default", True) for entity in entities))
 
 

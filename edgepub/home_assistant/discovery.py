@@ -4,6 +4,7 @@ The node and each camera are a device. Names, device classes, units and categori
 https://developers.home-assistant.io/docs/core/entity.
 """
 
+import socket
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import NamedTuple, get_args
 
@@ -14,6 +15,7 @@ from edgepub.home_assistant.count_entities import add_counts
 from edgepub.home_assistant.device import Device, Payload, count_entities, device_id
 from edgepub.home_assistant.named_entities import attribute_key, find_attribute_keys, named_attributes, stage_key
 from edgepub.home_assistant.names import display_name, readable
+from edgepub.home_assistant.page_address import find_page_address
 from edgepub.mqtt.payloads.event import EventType
 from edgepub.mqtt.retained import find_attributes, find_places, is_of_classifier
 from edgepub.mqtt.topics import Topics
@@ -72,9 +74,10 @@ def build(
         return Discovery({}, [])
     topics = Topics(settings.mqtt.topic_prefix, settings.node)
     known_topics = dict.fromkeys([*former_topics, *retained_topics])
-    devices, notes = [_build_node(topics)], []
+    page = find_page_address(settings.http, socket.gethostname())
+    devices, notes = [_build_node(topics, page)], []
     for name, camera in settings.cameras.items():
-        device = _build_camera(name, camera, topics)
+        device = _build_camera(name, camera, topics, page)
         own = settings.attributes_of(camera)
         seen = find_attributes(retained_topics, name, own, named_attributes(former_entities), topics)
         _add_attributes(device, name, own, seen, topics)
@@ -96,10 +99,10 @@ def build(
     return Discovery({device.topic(section.discovery_prefix): device.payload for device in devices}, notes)
 
 
-def _build_node(topics: Topics) -> Device:
+def _build_node(topics: Topics, page: str | None) -> Device:
     installed = installed_versions()
     firmware = f"{installed['edgepub']} (PySDK {installed['pysdk']})"
-    about = {"name": f"edgepub {topics.node}", "model": "Edge box", "sw_version": firmware}
+    about = {"name": f"edgepub {topics.node}", "model": "Edge box", "sw_version": firmware, **_link(page, "/")}
     device = Device((topics.node,), about, [{"topic": topics.status}])
 
     def add_figure(key: str, name: str, value: str, **options: object) -> None:
@@ -118,8 +121,9 @@ def _build_node(topics: Topics) -> Device:
     return device
 
 
-def _build_camera(name: str, camera: CameraSettings, topics: Topics) -> Device:
-    about = {"name": display_name(name), "model": "Camera", "via_device": device_id(topics.node)}
+def _build_camera(name: str, camera: CameraSettings, topics: Topics, page: str | None) -> Device:
+    link = _link(page, f"/cameras/{name}")
+    about = {"name": display_name(name), "model": "Camera", "via_device": device_id(topics.node), **link}
     node = {"topic": topics.status}
     camera_itself = {"topic": topics.camera_status(name), "value_template": _ONLINE_TEMPLATE}
     device = Device((topics.node, name), about, [node, camera_itself])
@@ -140,6 +144,11 @@ def _build_camera(name: str, camera: CameraSettings, topics: Topics) -> Device:
     device.add("binary_sensor", "status", "Connectivity", **topic_keys, **connectivity)
     _add_figures(device, name, topics)
     return device
+
+
+def _link(page: str | None, path: str) -> dict[str, str]:
+    """Return what makes the button "Visit" open a page."""
+    return {} if page is None else {"configuration_url": page + path}
 
 
 def _add_attributes(device: Device, camera: str, kinds: Mapping[str, str], seen: Iterable[str], topics: Topics) -> None:

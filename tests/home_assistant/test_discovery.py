@@ -9,11 +9,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edgepub.config.settings import Settings
+from edgepub.config.settings import HttpSettings, Settings
 from edgepub.home_assistant.announcer import Announcer
 from edgepub.home_assistant.device import is_discovery
 from edgepub.home_assistant.discovery import MAX_MESSAGE_BYTES, birth_topics, build
 from edgepub.home_assistant.named_entities import named_entities
+from edgepub.home_assistant.page_address import find_page_address
 from edgepub.mqtt.label_levels import topic_level
 from edgepub.mqtt.messages import Received, picture_message, state_message
 from edgepub.mqtt.outbox.outbox import Outbox
@@ -27,12 +28,13 @@ NODE_TOPIC, PORCH_TOPIC = (f"homeassistant/device/edgepub_garage{suffix}/config"
 NAMES = st.from_regex(r"[a-z0-9_-]{1,8}", fullmatch=True).filter(lambda name: name not in {"status", "info", "stats"})
 
 
-def settings_of(cameras, node="garage", home_assistant=None, mqtt=None):
+def settings_of(cameras, node="garage", home_assistant=None, mqtt=None, http=None):
     model = {"model_name": "yolo", "zoo_url": "/zoo", "inference_host_address": "@local"}
     return Settings.model_validate(
         {
             "node": node,
             "mqtt": mqtt or {},
+            "http": http or {},
             "home_assistant": home_assistant or {},
             "models": {"m": model},
             "cameras": {name: {"source": "a.mp4", "model": "m", **camera} for name, camera in cameras.items()},
@@ -436,6 +438,39 @@ def test_secrets_are_not_published():
 def test_when_disabled_no_messages_are_built():
     settings = settings_of({"porch": {}}, home_assistant={"enabled": False})
     assert build_messages(settings, ["edgepub/garage/porch/objects/cat"]) == {}
+
+
+@pytest.mark.parametrize(
+    ("listen", "host_name", "address"),
+    [
+        (None, "garage", None),
+        (9464, "garage", None),
+        ("[::1]:9464", "garage", None),
+        ("10.0.0.5:9464", "garage", "http://10.0.0.5:9464"),
+        ("[fd00::5]:80", "garage", "http://[fd00::5]:80"),
+        ("[fe80::5]:80", "garage", None),
+        ("0.0.0.0:9464", "garage.example", "http://garage.example:9464"),
+        ("[::]:9464", "garage", "http://garage:9464"),
+        ("0.0.0.0:9464", "localhost", None),
+        ("0.0.0.0:9464", "3f2a9c01d4e7", None),
+    ],
+)
+def test_the_page_has_an_address_if_others_can_reach_it(tmp_path, listen, host_name, address):
+    token = tmp_path / "token"
+    token.write_text("s3cret-s3cret-s3cret\n")
+    http = HttpSettings(listen=listen, token_file=token)
+    assert find_page_address(http, host_name) == address
+
+
+def test_each_device_links_to_its_page(tmp_path):
+    token = tmp_path / "token"
+    token.write_text("s3cret-s3cret-s3cret\n")
+    http = {"listen": "10.0.0.5:9464", "token_file": token}
+    messages = build_messages(settings_of({"porch": {}}, http=http), [])
+    links = [message["device"]["configuration_url"] for message in messages.values()]
+    assert links == ["http://10.0.0.5:9464/", "http://10.0.0.5:9464/cameras/porch"]
+    assert "s3cret" not in json.dumps(messages)
+    assert not any("configuration_url" in m["device"] for m in build_messages(settings_of({"porch": {}}), []).values())
 
 
 @pytest.mark.parametrize(
