@@ -2,16 +2,18 @@
 
 import tempfile
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from edgepub.config.effective import EffectiveSettings
 from edgepub.config.settings import Settings
 from edgepub.home_assistant import discovery
+from edgepub.home_assistant.device import Payload, count_entities
 from edgepub.mqtt import store
 from edgepub.mqtt.label_levels import topic_level
 from edgepub.mqtt.topics import OCCUPANCY_SUFFIX, Topics
 
+_MAX_NAMED = 3
 _MAX_SLASHES = 7
 """In a topic, for some brokers: AWS IoT Core ends the session over more (AWS IoT Core endpoints and quotas)."""
 
@@ -21,8 +23,9 @@ def notes(effective: EffectiveSettings) -> Iterator[str]:
     yield from effective.notes()
     published = store.read_retained_topics(effective.state_dir) or []
     settings = effective.settings
-    found = [*discovery.build(settings, published).notes, *_topic_notes(settings), *_label_notes(settings)]
-    found += _blur_notes(settings)
+    announced = discovery.build(settings, published)
+    found = [*_entity_notes(settings, list(announced.messages.values())), *announced.notes]
+    found += [*_topic_notes(settings), *_label_notes(settings), *_blur_notes(settings)]
     found += [
         f"cameras.{name}: in its user and password, {camera.encoded_in_login} must be percent-encoded; edgepub does it"
         for name, camera in settings.cameras.items()
@@ -30,6 +33,21 @@ def notes(effective: EffectiveSettings) -> Iterator[str]:
     ]
     found += _directory_notes(settings.outbox.durable.path)
     yield from (f"{effective.path}: {note}" for note in found)
+
+
+def _entity_notes(settings: Settings, payloads: Sequence[Payload]) -> Iterator[str]:
+    """Yield a line with the number of entities in Home Assistant, for the node and the cameras that have most."""
+    if not payloads:
+        return
+    total, enabled = count_entities(*payloads)
+    node, *cameras = (count_entities(payload).total for payload in payloads)
+    largest = sorted(zip(settings.cameras, cameras, strict=True), key=lambda pair: -pair[1])
+    parts = [f"{node} of the node", *(f"{number} of {name}" for name, number in largest[:_MAX_NAMED])]
+    if rest := [number for _, number in largest[_MAX_NAMED:]]:
+        parts.append(f"{sum(rest)} of {len(rest)} more")
+    grows = any(None in camera.labels_by_zone.values() for camera in settings.cameras.values())
+    later = "; without labels, more are added when they are detected" if grows else ""
+    yield f"Home Assistant gets {total} entities, {enabled} of them enabled: {', '.join(parts)}{later}"
 
 
 def _topic_notes(settings: Settings) -> Iterator[str]:

@@ -21,7 +21,7 @@ from edgepub.daemon.reload import Changes, PartSettings, part_settings
 from edgepub.daemon.stats import StatsPublisher
 from edgepub.home_assistant import discovery
 from edgepub.home_assistant.announcer import Announcer
-from edgepub.home_assistant.device import is_discovery
+from edgepub.home_assistant.device import EntityCount, count_entities, is_discovery
 from edgepub.home_assistant.named_entities import named_attributes, named_entities
 from edgepub.http.context import HttpContext
 from edgepub.http.server import HttpServer
@@ -114,6 +114,7 @@ class Node:
         checkpoint = Checkpoint(self._topics.checkpoint, boot_id)
         self.outbox = Outbox(settings.outbox.stream.size, durable, store, checkpoint)
         self._discovery_notes: list[str] = []
+        self._entity_count: EntityCount | None = None
         self._announcer = Announcer(self._build_discovery, self._retained_topics, self.outbox)
         self._cameras = CameraWiring(
             in_force,
@@ -132,7 +133,13 @@ class Node:
         self._command_handler = CommandHandler(self._topics, self._cameras.controls)
         self.editor = Editor(in_force, self._set_areas)
         self._http_context = HttpContext(
-            in_force, self.status, self._cameras.metrics, self._cameras.views, self.outbox.figures, self.editor
+            in_force,
+            self.status,
+            self._cameras.metrics,
+            self._cameras.views,
+            self.outbox.figures,
+            self.editor,
+            lambda: self._entity_count,
         )
         self._part_settings = part_settings(settings)
         self._publisher = self._build_publisher()
@@ -230,6 +237,7 @@ class Node:
             if note not in self._discovery_notes:
                 _log.warning("%s", note)
         self._discovery_notes = notes
+        self._entity_count = count_entities(*messages.values()) if messages else None
         return messages
 
     def _build_parts(self, names: Iterable[str]) -> None:

@@ -6,7 +6,7 @@ Home Assistant takes one retained message per device
 
 import re
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 import orjson
 
@@ -72,16 +72,26 @@ class Device:
         """Remove an entity. If it never existed, Home Assistant ignores this."""
         self._components[key] = {"platform": platform}
 
-    def trim(self, max_bytes: int) -> tuple[int, int]:
-        """Drop the last components until the message is small enough; return how many entities are left, and were."""
-        total = self._count_entities()
+    def trim(self, max_bytes: int) -> None:
+        """Drop the last components until the message is small enough."""
         excess = len(orjson.dumps(self.payload)) - max_bytes
         while excess > 0 and self._components:
             excess -= len(orjson.dumps(dict([self._components.popitem()]))) - len("{}") + len(",")
-        return self._count_entities(), total
 
-    def _count_entities(self) -> int:
-        return sum("unique_id" in component for component in self._components.values())
+
+class EntityCount(NamedTuple):
+    """How many entities there are."""
+
+    total: int
+    enabled: int
+    """By default; a user can enable the others."""
+
+
+def count_entities(*payloads: Payload) -> EntityCount:
+    """Return how many entities discovery messages add."""
+    components = [component for payload in payloads for component in payload["components"].values()]
+    entities = [component for component in components if "unique_id" in component]
+    return EntityCount(len(entities), sum(entity.get("enabled_by_default", True) for entity in entities))
 
 
 def device_id(*names: str) -> str:

@@ -4,19 +4,21 @@ The node and each camera are a device. Names, device classes, units and categori
 https://developers.home-assistant.io/docs/core/entity.
 """
 
-import re
-from collections.abc import Collection, Container, Iterable, Mapping, Sequence
+import socket
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import NamedTuple, get_args
 
 from edgepub.config.camera import CameraSettings
 from edgepub.config.settings import Settings
 from edgepub.core.versions import installed_versions
-from edgepub.home_assistant.device import Device, Payload, device_id
+from edgepub.home_assistant.count_entities import add_counts
+from edgepub.home_assistant.device import Device, Payload, count_entities, device_id
 from edgepub.home_assistant.named_entities import attribute_key, find_attribute_keys, named_attributes, stage_key
-from edgepub.mqtt.label_levels import label_text, topic_level
+from edgepub.home_assistant.names import display_name, readable
+from edgepub.home_assistant.page_address import find_page_address
 from edgepub.mqtt.payloads.event import EventType
-from edgepub.mqtt.retained import Place, find_attributes, find_places, is_of_classifier
-from edgepub.mqtt.topics import OCCUPANCY_SUFFIX, Topics, parse_object_count
+from edgepub.mqtt.retained import find_attributes, find_places, is_of_classifier
+from edgepub.mqtt.topics import Topics
 
 _BIRTH_TOPIC = "homeassistant/status"
 # A disabled camera is unavailable, like an offline one. But it does not count as disconnected: that is no alarm.
@@ -72,32 +74,35 @@ def build(
         return Discovery({}, [])
     topics = Topics(settings.mqtt.topic_prefix, settings.node)
     known_topics = dict.fromkeys([*former_topics, *retained_topics])
-    devices, notes = [_build_node(topics)], []
+    page = find_page_address(settings.http, socket.gethostname())
+    devices, notes = [_build_node(topics, page)], []
     for name, camera in settings.cameras.items():
-        device = _build_camera(name, camera, topics)
+        device = _build_camera(name, camera, topics, page)
         own = settings.attributes_of(camera)
         seen = find_attributes(retained_topics, name, own, named_attributes(former_entities), topics)
         _add_attributes(device, name, own, seen, topics)
         _add_stages(device, name, settings.stages_of(camera), topics)
-        places = find_places(retained_topics, name, camera, topics)
-        _add_counts(device, name, camera, topics, places, known_topics)
         for key in [*former_entities, *find_attribute_keys(known_topics, name, topics)]:
             if key not in device:
                 device.remove("sensor", key)
-        left, total = device.trim(MAX_MESSAGE_BYTES)
-        if left < total:
-            why = f"a message with all {total} would have more than {MAX_MESSAGE_BYTES} bytes"
+        places = find_places(retained_topics, name, camera, topics)
+        add_counts(device, name, camera, topics, places, known_topics)
+        wanted = count_entities(device.payload).enabled
+        device.trim(MAX_MESSAGE_BYTES)
+        left = count_entities(device.payload).enabled
+        if left < wanted:
+            why = f"a message with all {wanted} would have more than {MAX_MESSAGE_BYTES} bytes"
             remedy = "name only the labels that you need, the most important first"
-            note = f"Home Assistant gets only {left} entities: {why}; {remedy}"
+            note = f"Home Assistant gets only {left} of the entities that are enabled by default: {why}; {remedy}"
             notes.append(f"cameras.{name}.labels: {note}")
         devices.append(device)
     return Discovery({device.topic(section.discovery_prefix): device.payload for device in devices}, notes)
 
 
-def _build_node(topics: Topics) -> Device:
+def _build_node(topics: Topics, page: str | None) -> Device:
     installed = installed_versions()
     firmware = f"{installed['edgepub']} (PySDK {installed['pysdk']})"
-    about = {"name": f"edgepub {topics.node}", "model": "Edge box", "sw_version": firmware}
+    about = {"name": f"edgepub {topics.node}", "model": "Edge box", "sw_version": firmware, **_link(page, "/")}
     device = Device((topics.node,), about, [{"topic": topics.status}])
 
     def add_figure(key: str, name: str, value: str, **options: object) -> None:
@@ -116,8 +121,9 @@ def _build_node(topics: Topics) -> Device:
     return device
 
 
-def _build_camera(name: str, camera: CameraSettings, topics: Topics) -> Device:
-    about = {"name": _display_name(name), "model": "Camera", "via_device": device_id(topics.node)}
+def _build_camera(name: str, camera: CameraSettings, topics: Topics, page: str | None) -> Device:
+    link = _link(page, f"/cameras/{name}")
+    about = {"name": display_name(name), "model": "Camera", "via_device": device_id(topics.node), **link}
     node = {"topic": topics.status}
     camera_itself = {"topic": topics.camera_status(name), "value_template": _ONLINE_TEMPLATE}
     device = Device((topics.node, name), about, [node, camera_itself])
@@ -140,6 +146,11 @@ def _build_camera(name: str, camera: CameraSettings, topics: Topics) -> Device:
     return device
 
 
+def _link(page: str | None, path: str) -> dict[str, str]:
+    """Return what makes the button "Visit" open a page."""
+    return {} if page is None else {"configuration_url": page + path}
+
+
 def _add_attributes(device: Device, camera: str, kinds: Mapping[str, str], seen: Iterable[str], topics: Topics) -> None:
     """Add a sensor for what is recognized: what the settings name, and what else models with several outputs gave."""
     for name in dict.fromkeys([*kinds, *seen]):
@@ -147,7 +158,7 @@ def _add_attributes(device: Device, camera: str, kinds: Mapping[str, str], seen:
         options = (
             {"icon": "mdi:numeric", **_MEASUREMENT} if kinds[of] == "number" else {"icon": "mdi:card-text-outline"}
         )
-        title = _readable(name)  # after the camera's name, as of "Gate text"
+        title = readable(name)  # after the camera's name, as of "Gate text"
         device.add("sensor", attribute_key(name), title, state_topic=topics.attribute(camera, name), **options)
 
 
@@ -157,7 +168,7 @@ def _add_stages(device: Device, camera: str, models: Iterable[str], topics: Topi
         duration = f"value_json.cameras['{camera}'].model_ms.get('stage/{model}', {{}}).get('p95')"
         topic_keys = {"state_topic": topics.stats, "value_template": f"{{{{ {duration} }}}}"}
         options = {**topic_keys, **_LATENCY, **_NOISY, **_MEASUREMENT}
-        device.add("sensor", stage_key(model), f"{_display_name(model)} (p95)", **options)
+        device.add("sensor", stage_key(model), f"{display_name(model)} (p95)", **options)
 
 
 def _add_settings(device: Device, camera: str, topics: Topics) -> None:
@@ -193,59 +204,3 @@ def _add_figures(device: Device, camera: str, topics: Topics) -> None:
     add_figure("fps_inferred", "Inference rate", "fps_inferred", **rate, **_NOISY, **_MEASUREMENT)
     drops = {"icon": "mdi:message-off-outline", **_DIAGNOSTIC, **_COUNTER}
     add_figure("dropped", "Dropped messages", "dropped.values() | sum", **drops)
-
-
-def _add_counts(
-    device: Device,
-    name: str,
-    camera: CameraSettings,
-    topics: Topics,
-    places: Container[Place],
-    known_topics: Iterable[str],
-) -> None:
-    """Add the entities of what is counted, the most important first, and remove those of what was.
-
-    The labels come in the order of `labels`, each with all its zones; then those that were detected.
-    """
-    zones = camera.labels_by_zone
-    known = {zone: set(labels or ()) for zone, labels in zones.items()}
-    named = [(zone, label) for label in camera.all_labels for zone in zones if label in known[zone]]
-    labels_by_level = {topic_level(label): label for _, label in reversed(named)}
-    present = dict.fromkeys(Place(zone, topic_level(label)) for zone, label in named)
-    obsolete: dict[Place, None] = {}
-    for topic in known_topics:
-        prefix, _, below = topic.rpartition(f"/{topics.node}/{name}/")  # also of an earlier topic_prefix
-        if prefix and (count := parse_object_count(below.split("/"))):
-            place = Place(count.zone, count.level)
-            (present if prefix == topics.prefix and place in places else obsolete)[place] = None
-    base = f"{topics.root}/{name}/"
-    for zone, label_level in present:
-        topic = topics.object_count(name, zone, label_level)
-        key = topic.removeprefix(base)
-        label = _displayable(labels_by_level.get(label_level) or label_text(label_level))
-        title = _capitalize(label) if zone is None else f"{_display_name(zone)} {label}"
-        occupancy = {"state_topic": topic + OCCUPANCY_SUFFIX, "device_class": "occupancy"}
-        device.add("binary_sensor", key + OCCUPANCY_SUFFIX, title, **occupancy)
-        device.add("sensor", key, f"{title} count", state_topic=topic, icon="mdi:counter", **_MEASUREMENT)
-    for zone, label_level in [place for place in obsolete if place not in present]:
-        key = topics.object_count(name, zone, label_level).removeprefix(base)
-        device.remove("sensor", key)
-        device.remove("binary_sensor", key + OCCUPANCY_SUFFIX)
-
-
-def _display_name(name: str) -> str:
-    """Return a name from the configuration in the form for display."""
-    return _capitalize(_readable(name))
-
-
-def _readable(name: str) -> str:
-    return re.sub("[_-]+", " ", name).strip() or name
-
-
-def _displayable(label: str) -> str:
-    """Return a label without characters that cannot be shown."""
-    return "".join(character if character.isprintable() else " " for character in label).strip() or "?"
-
-
-def _capitalize(text: str) -> str:
-    return text[:1].upper() + text[1:]  # the other letters stay as they are: `TV` is right

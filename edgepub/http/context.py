@@ -42,6 +42,18 @@ class CameraView(NamedTuple):
     controls: RuntimeSettings
 
 
+class EntityCount(Protocol):
+    """How many entities there are in Home Assistant (implemented in `edgepub.home_assistant.device`)."""
+
+    @property
+    def total(self) -> int:
+        """All of them."""
+
+    @property
+    def enabled(self) -> int:
+        """Those that are enabled by default."""
+
+
 class HttpContext(NamedTuple):
     """The objects that responses are made from. The mappings change on a reload: read them for each response."""
 
@@ -53,6 +65,8 @@ class HttpContext(NamedTuple):
     cameras: Mapping[str, CameraView]
     outbox_figures: Callable[[], OutboxFigures]
     area_store: AreaStore
+    entity_count: Callable[[], EntityCount | None]
+    """How many entities Home Assistant has of the node; None: discovery is disabled."""
 
     @property
     def node(self) -> str:

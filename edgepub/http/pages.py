@@ -64,13 +64,15 @@ class Pages:
         return self._file_response(name)
 
     async def cameras(self, _: web.Request) -> web.Response:
-        """Return the status of the broker and of all cameras, and what is the limit, as JSON."""
+        """Return the status of the broker and all cameras, what is the limit, and the number of entities, as JSON."""
         status = self._context.status
         cameras = [{"name": name, **state_json(camera), **self._rates(name)} for name, camera in status.cameras.items()]
         version, broker = installed_versions()["edgepub"], state_json(status.broker)
         limits = [limit.text for limit in status.load.limits]
+        count = self._context.entity_count()
+        entities = None if count is None else {"total": count.total, "enabled": count.enabled}
         header = {"node": self._context.node, "version": version, "broker": broker, "limits": limits}
-        return json_response({**header, "cameras": cameras})
+        return json_response({**header, "entities": entities, "cameras": cameras})
 
     async def still(self, request: web.Request) -> web.Response:
         """Return a still picture of a camera, with the boxes of its detections."""

@@ -12,8 +12,8 @@ from edgepub.mqtt.outbox.outbox import Outbox
 from edgepub.mqtt.topics import ACTIVE_SUFFIX, LOITERING_SUFFIX, OCCUPANCY_SUFFIX, Topics, parse_object_count
 
 MAX_LABELS = 200
-"""Labels of a camera that have topics, besides those that the settings name. Two entities for each, in Home Assistant,
-and those of the camera itself fit into one message."""
+"""Labels of a camera that have topics, besides those that the settings name. The two entities of each that Home
+Assistant enables by default, and those of the camera itself, fit into one message."""
 MAX_CLASSIFIERS = 20
 """Attributes of one model with several classifiers that have topics, besides the one that the settings name."""
 _NODE_TOPICS = {"status", "info", "checkpoint"}

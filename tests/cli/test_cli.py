@@ -29,7 +29,23 @@ def configuration(tmp_path):
 def test_check_accepts_a_valid_configuration(cli, configuration):
     done = cli("check", "-c", configuration)
     assert (done.returncode, done.stderr) == (0, "")
-    assert done.stdout == f"{configuration}: good: 1 camera, 1 model, broker mqtt://127.0.0.1:1883\n"
+    good, entities = done.stdout.splitlines()
+    assert good == f"{configuration}: good: 1 camera, 1 model, broker mqtt://127.0.0.1:1883"
+    assert re.fullmatch(
+        r".*: Home Assistant gets 17 entities, 12 of them enabled: 5 of the node, 12 of porch; without labels, .*",
+        entities,
+    )
+
+
+def test_check_says_how_many_entities_home_assistant_gets(cli, configuration):
+    zones = {name: {"polygon": [[0, 0], [1, 0], [1, 1]]} for name in "abc"}
+    camera = {**GOOD["cameras"]["porch"], "labels": ["person"]}
+    cameras = dict.fromkeys(("front", "back", "left", "right"), camera) | {"yard": {**camera, "zones": zones}}
+    configuration.write_text(yaml.safe_dump({**GOOD, "cameras": cameras}))
+    described = cli("check", "-c", configuration).stdout.splitlines()[1]
+    assert described.endswith("5 of the node, 33 of yard, 15 of back, 15 of front, 30 of 2 more")
+    configuration.write_text(yaml.safe_dump({**GOOD, "home_assistant": {"enabled": False}}))
+    assert "entities" not in cli("check", "-c", configuration).stdout
 
 
 @pytest.mark.parametrize(
@@ -52,7 +68,7 @@ def test_check_counts_the_slashes_of_topics(cli, configuration, prefix, zones, s
     )
     done = cli("check", "-c", configuration)
     assert (done.returncode, done.stderr) == (0, "")
-    _, *notes = done.stdout.splitlines()
+    _, _, *notes = done.stdout.splitlines()
     assert len(notes) == bool(slashes)
     if slashes:
         assert "mqtt.topic_prefix" in notes[0]
@@ -64,7 +80,7 @@ def test_check_names_labels_with_the_same_topic(cli, configuration):
     configuration.write_text(yaml.safe_dump(GOOD | {"cameras": {"porch": porch}}))
     done = cli("check", "-c", configuration)
     assert done.returncode == 0
-    _, cars = done.stdout.splitlines()
+    _, _, cars = done.stdout.splitlines()
     assert all(text in cars for text in ("cameras.porch", "'Car' and 'car' and 'CAR'"))
 
 
@@ -75,7 +91,7 @@ def test_check_says_what_is_ignored_and_so_not_blurred(cli, configuration):
     configuration.write_text(yaml.safe_dump(GOOD | {"cameras": {"porch": porch}}))
     done = cli("check", "-c", configuration)
     assert done.returncode == 0
-    _, note = done.stdout.splitlines()
+    _, _, note = done.stdout.splitlines()
     assert note.endswith("cameras.porch: face, person in the ignore area screen will not be blurred")
 
 
@@ -85,7 +101,7 @@ def test_check_notes_a_directory_of_events_that_cannot_be_used(cli, configuratio
         configuration.write_text(yaml.safe_dump(GOOD | {"outbox": {"durable": {"path": path}}}))
         done = cli("check", "-c", configuration)
         assert done.returncode == 0
-        _, *notes = done.stdout.splitlines()
+        _, _, *notes = done.stdout.splitlines()
         assert [("outbox.durable.path" in note, path in note) for note in notes] == [(True, True)] * is_noted
     assert not [*(tmp_path / "there").iterdir()]
     assert not (configuration.parent / "new").exists(), "the check leaves nothing behind"

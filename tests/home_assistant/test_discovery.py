@@ -9,11 +9,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edgepub.config.settings import Settings
+from edgepub.config.settings import HttpSettings, Settings
 from edgepub.home_assistant.announcer import Announcer
 from edgepub.home_assistant.device import is_discovery
 from edgepub.home_assistant.discovery import MAX_MESSAGE_BYTES, birth_topics, build
 from edgepub.home_assistant.named_entities import named_entities
+from edgepub.home_assistant.page_address import find_page_address
 from edgepub.mqtt.label_levels import topic_level
 from edgepub.mqtt.messages import Received, picture_message, state_message
 from edgepub.mqtt.outbox.outbox import Outbox
@@ -27,12 +28,13 @@ NODE_TOPIC, PORCH_TOPIC = (f"homeassistant/device/edgepub_garage{suffix}/config"
 NAMES = st.from_regex(r"[a-z0-9_-]{1,8}", fullmatch=True).filter(lambda name: name not in {"status", "info", "stats"})
 
 
-def settings_of(cameras, node="garage", home_assistant=None, mqtt=None):
+def settings_of(cameras, node="garage", home_assistant=None, mqtt=None, http=None):
     model = {"model_name": "yolo", "zoo_url": "/zoo", "inference_host_address": "@local"}
     return Settings.model_validate(
         {
             "node": node,
             "mqtt": mqtt or {},
+            "http": http or {},
             "home_assistant": home_assistant or {},
             "models": {"m": model},
             "cameras": {name: {"source": "a.mp4", "model": "m", **camera} for name, camera in cameras.items()},
@@ -51,7 +53,12 @@ def components(settings, published=(), topic=PORCH_TOPIC):
 def test_unique_ids_never_change():
     """A changed id loses the entity's history, name and automations in every Home Assistant that has it."""
     settings = settings_of(
-        {"porch": {"labels": ["person", "Big dog"], "zones": {"steps": {**ZONE, "labels": ["person"]}}}}
+        {
+            "porch": {
+                "labels": ["person", "Big dog"],
+                "zones": {"steps": {**ZONE, "labels": ["person"], "loitering_s": 9}},
+            }
+        }
     )
     ids = {
         topic: {(entity["platform"], entity["unique_id"]) for entity in message["components"].values()}
@@ -82,6 +89,17 @@ def test_unique_ids_never_change():
             ("binary_sensor", porch + "objects/big_dog/occupancy"),
             ("sensor", porch + "zones/steps/objects/person"),
             ("binary_sensor", porch + "zones/steps/objects/person/occupancy"),
+            ("binary_sensor", porch + "objects/person/active"),
+            ("binary_sensor", porch + "objects/big_dog/active"),
+            ("binary_sensor", porch + "zones/steps/objects/person/active"),
+            ("binary_sensor", porch + "zones/steps/objects/person/loitering"),
+            ("sensor", porch + "objects/all"),
+            ("binary_sensor", porch + "objects/all/occupancy"),
+            ("binary_sensor", porch + "objects/all/active"),
+            ("sensor", porch + "zones/steps/objects/all"),
+            ("binary_sensor", porch + "zones/steps/objects/all/occupancy"),
+            ("binary_sensor", porch + "zones/steps/objects/all/active"),
+            ("binary_sensor", porch + "zones/steps/objects/all/loitering"),
         },
     }
     devices = [message["device"] for message in build_messages(settings, []).values()]
@@ -111,7 +129,10 @@ def test_display_names_are_readable():
     settings = settings_of({"front_door": camera}, "barn")
     (node, door) = build_messages(settings, []).values()
     assert (node["device"]["name"], door["device"]["name"]) == ("edgepub barn", "Front door")
-    assert {entity["name"] for entity in door["components"].values() if entity.get("device_class") == "occupancy"} == {
+    occupancies = [entity for key, entity in door["components"].items() if key.endswith("/occupancy")]
+    assert {entity["name"] for entity in occupancies} == {
+        "Objects",
+        "Front steps objects",
         "Person",
         "TV",
         "T-shirt",
@@ -120,6 +141,8 @@ def test_display_names_are_readable():
         "Front steps person",
     }
     assert door["components"]["objects/tv"]["name"] == "TV count"
+    assert door["components"]["objects/tv/active"]["name"] == "TV active"
+    assert door["components"]["zones/front-steps/objects/all/active"]["name"] == "Front steps objects active"
 
 
 def test_a_camera_without_labels_has_entities_for_the_labels_it_detected():
@@ -133,13 +156,56 @@ def test_a_camera_without_labels_has_entities_for_the_labels_it_detected():
             "edgepub/other/porch/objects/person",
         ],
     )
-    counts = {key: component.get("name") for key, component in built.items() if "objects" in key}
-    assert counts == {
+    counts = {key: component["name"] for key, component in built.items() if "objects" in key and "/all" not in key}
+    assert {key: name for key, name in counts.items() if not key.endswith("/active")} == {
         "objects/fire_truck": "Fire truck count",
         "objects/fire_truck/occupancy": "Fire truck",
         "zones/steps/objects/cat": "Steps cat count",
         "zones/steps/objects/cat/occupancy": "Steps cat",
     }
+
+
+def test_only_the_usual_entities_of_counts_are_enabled():
+    """Fewer than version 0.1.0 enabled: it had a count of each label in each zone."""
+    zones = {"drive": {**ZONE, "loitering_s": 20}, "steps": ZONE}
+    built = components(settings_of({"porch": {"labels": ["person", "car"], "zones": zones}}))
+    counts = {key: entity for key, entity in built.items() if "objects/" in key}
+    assert {key for key, entity in counts.items() if entity.get("enabled_by_default", True)} == {
+        "objects/person",
+        "objects/person/occupancy",
+        "objects/car",
+        "objects/car/occupancy",
+        "zones/drive/objects/person/occupancy",
+        "zones/drive/objects/person/loitering",
+        "zones/drive/objects/car/occupancy",
+        "zones/drive/objects/car/loitering",
+        "zones/steps/objects/person/occupancy",
+        "zones/steps/objects/car/occupancy",
+    }
+
+
+def test_all_labels_together_are_objects_and_a_label_named_all_is_another():
+    published = [f"edgepub/garage/porch/objects/{level}" for level in ("all", topic_level("all"))]
+    built = components(settings_of({"porch": {}}), published)
+    assert built["objects/all"]["name"] == "Objects count"
+    assert built["objects/all/occupancy"]["name"] == "Objects"
+    assert built[f"objects/{topic_level('all')}/occupancy"]["name"] == "All"
+
+
+def test_what_a_place_no_longer_counts_is_removed():
+    zone = "zones/steps/objects/person"
+    suffixes = ("", "/occupancy", "/active", "/loitering")
+    published = [f"edgepub/garage/porch/{zone}{suffix}" for suffix in suffixes]
+    before = {"labels": ["person"], "zones": {"steps": {**ZONE, "loitering_s": 20}}}
+    assert "unique_id" in components(settings_of({"porch": before}), published)[f"{zone}/loitering"]
+    after = components(settings_of({"porch": {**before, "stationary_s": None, "zones": {"steps": ZONE}}}), published)
+    removed = {key: component for key, component in after.items() if "unique_id" not in component}
+    assert removed == {
+        f"{zone}/active": {"platform": "binary_sensor"},
+        f"{zone}/loitering": {"platform": "binary_sensor"},
+    }
+    gone = components(settings_of({"porch": {"labels": ["person"]}}), published)
+    assert {key for key, component in gone.items() if "unique_id" not in component} == {zone + s for s in suffixes}
 
 
 def test_entities_that_are_no_longer_configured_are_removed():
@@ -213,9 +279,10 @@ def test_the_sensor_of_an_attribute_that_is_no_longer_configured_is_removed():
 MANY = [f"label {number:03}" for number in range(1000)]
 
 
-def counted(built):
-    """Return the labels and zones that have both entities."""
-    return {key for key in built if f"{key}/occupancy" in built}
+def occupied(built):
+    """Return the labels and zones whose occupancy has an entity, without that of all labels."""
+    keys = {key.removesuffix("/occupancy") for key in built if key.endswith("/occupancy") and "unique_id" in built[key]}
+    return {key for key in keys if not key.endswith("objects/all")}
 
 
 def test_a_message_is_bounded_and_the_first_labels_are_in_it():
@@ -226,11 +293,16 @@ def test_a_message_is_bounded_and_the_first_labels_are_in_it():
     built = messages[PORCH_TOPIC]["components"]
     places = ["", *(f"zones/{zone}/" for zone in zones)]
     expected = {f"{place}objects/{label}" for place in places for label in ("person", "label_000", "label_009")}
-    assert expected | {"zones/dogs/objects/person"} <= counted(built)
+    assert expected | {"zones/dogs/objects/person"} <= occupied(built)
+    assert {"objects/person", "objects/label_009"} <= built.keys()
+    assert {
+        f"{place}objects/all{suffix}" for place in places for suffix in ("", "/occupancy", "/active")
+    } <= built.keys()
     assert {"snapshot", "events", "status", "enabled", "min_score", "max_fps", "stats/dropped"} <= built.keys()
     assert "objects/label_999" not in built
     assert note.startswith("cameras.porch.labels: ")
-    assert f" {sum('unique_id' in component for component in built.values())} entities" in note
+    enabled = [entity for entity in built.values() if entity.get("enabled_by_default", True)]
+    assert f" only {len(enabled)} of the entities" in note
     assert "objects/cat" in messages[PORCH_TOPIC.replace("porch", "yard")]["components"]
 
 
@@ -238,7 +310,7 @@ def test_what_is_configured_comes_before_the_removal_of_what_was():
     gone = [f"edgepub/garage/porch/zones/gone/objects/label_{number:04}" for number in range(3000)]
     messages, notes = build(settings_of({"porch": {"labels": ["person", "dog"]}}), gone)
     assert len(json.dumps(messages[PORCH_TOPIC], separators=(",", ":"))) <= MAX_MESSAGE_BYTES
-    assert {"objects/person", "objects/dog"} <= counted(messages[PORCH_TOPIC]["components"])
+    assert {"objects/person", "objects/dog"} <= occupied(messages[PORCH_TOPIC]["components"])
     assert not notes
 
 
@@ -247,17 +319,17 @@ def test_labels_that_are_detected_later_do_not_displace_those_before():
     places = ["", *(f"zones/{zone}/" for zone in zones)]
     seen = [f"edgepub/garage/porch/{place}objects/label_{number:03}" for number in range(150) for place in places]
     settings = settings_of({"porch": {"zones": zones}})
-    before = counted(components(settings, seen))
-    assert len(before) < 300
+    before = occupied(components(settings, seen))
+    assert len(before) < 500
     changed = [*reversed(seen), "edgepub/garage/porch/objects/aardvark"]
     built = build(settings, changed, [*seen, "edgepub/garage/porch/objects/aardvark"]).messages
-    assert counted(built[PORCH_TOPIC]["components"]) == before
+    assert occupied(built[PORCH_TOPIC]["components"]) == before
 
 
 def test_labels_beyond_the_bound_are_removed_the_longest_unseen_first():
     seen = [f"edgepub/garage/porch/objects/label_{number:03}" for number in range(250)]
     built = components(settings_of({"porch": {"zones": {"steps": {**ZONE, "labels": ["label 001"]}}}}), seen)
-    assert counted({key for key in built if "unique_id" in built[key]} - {"zones/steps/objects/label_001"}) == {
+    assert occupied(built) - {"zones/steps/objects/label_001"} == {
         "objects/label_001",
         *(f"objects/label_{number:03}" for number in range(50, 250)),
     }
@@ -301,10 +373,8 @@ def test_many_labels_are_named_by_check_and_once_in_the_log(mosquitto, studio, r
 def test_labels_with_one_topic_have_the_name_of_the_first():
     labels = ["人", "车", "TV", "tv", "occupancy"]
     built = components(settings_of({"porch": {"labels": labels}}), ["edgepub/garage/porch/objects/occupancy/occupancy"])
-    names = {
-        key: component["name"] for key, component in built.items() if key.startswith("objects") and "name" in component
-    }
-    assert names == {
+    keys = [key for key in built if key.startswith("objects/") and not key.startswith("objects/all")]
+    assert {key: built[key]["name"] for key in keys if not key.endswith("/active")} == {
         "objects/--4s5lu": "人 count",
         "objects/--4s5lu/occupancy": "人",
         "objects/--5c62m": "车 count",
@@ -368,6 +438,39 @@ def test_secrets_are_not_published():
 def test_when_disabled_no_messages_are_built():
     settings = settings_of({"porch": {}}, home_assistant={"enabled": False})
     assert build_messages(settings, ["edgepub/garage/porch/objects/cat"]) == {}
+
+
+@pytest.mark.parametrize(
+    ("listen", "host_name", "address"),
+    [
+        (None, "garage", None),
+        (9464, "garage", None),
+        ("[::1]:9464", "garage", None),
+        ("10.0.0.5:9464", "garage", "http://10.0.0.5:9464"),
+        ("[fd00::5]:80", "garage", "http://[fd00::5]:80"),
+        ("[fe80::5]:80", "garage", None),
+        ("0.0.0.0:9464", "garage.example", "http://garage.example:9464"),
+        ("[::]:9464", "garage", "http://garage:9464"),
+        ("0.0.0.0:9464", "localhost", None),
+        ("0.0.0.0:9464", "3f2a9c01d4e7", None),
+    ],
+)
+def test_the_page_has_an_address_if_others_can_reach_it(tmp_path, listen, host_name, address):
+    token = tmp_path / "token"
+    token.write_text("s3cret-s3cret-s3cret\n")
+    http = HttpSettings(listen=listen, token_file=token)
+    assert find_page_address(http, host_name) == address
+
+
+def test_each_device_links_to_its_page(tmp_path):
+    token = tmp_path / "token"
+    token.write_text("s3cret-s3cret-s3cret\n")
+    http = {"listen": "10.0.0.5:9464", "token_file": token}
+    messages = build_messages(settings_of({"porch": {}}, http=http), [])
+    links = [message["device"]["configuration_url"] for message in messages.values()]
+    assert links == ["http://10.0.0.5:9464/", "http://10.0.0.5:9464/cameras/porch"]
+    assert "s3cret" not in json.dumps(messages)
+    assert not any("configuration_url" in m["device"] for m in build_messages(settings_of({"porch": {}}), []).values())
 
 
 @pytest.mark.parametrize(

@@ -30,7 +30,6 @@ APPEARS = {
     "binary_sensor.porch_window_face": (*DETECTED, "porch/zones/window/objects/face/occupancy"),
     "binary_sensor.porch_connectivity": ("on", "connectivity", None, None, "diagnostic", "porch/status"),
     "sensor.porch_face_count": (*COUNT, "porch/objects/face"),
-    "sensor.porch_window_face_count": (*COUNT, "porch/zones/window/objects/face"),
     "event.porch_events": (any, None, None, None, None, "porch/events"),
     "image.porch_snapshot": (any, None, None, None, None, "porch/snapshot"),
     "switch.porch_enabled": ("on", None, None, None, "config", "porch/enabled"),
@@ -44,6 +43,15 @@ APPEARS = {
     "sensor.edgepub_garage_broker_reconnects": ("0", None, None, "total_increasing", "diagnostic", "stats/reconnects"),
 }
 DISABLED = {
+    "sensor.porch_window_face_count": "porch/zones/window/objects/face",
+    "binary_sensor.porch_face_active": "porch/objects/face/active",
+    "binary_sensor.porch_window_face_active": "porch/zones/window/objects/face/active",
+    "binary_sensor.porch_objects": "porch/objects/all/occupancy",
+    "binary_sensor.porch_objects_active": "porch/objects/all/active",
+    "sensor.porch_objects_count": "porch/objects/all",
+    "binary_sensor.porch_window_objects": "porch/zones/window/objects/all/occupancy",
+    "binary_sensor.porch_window_objects_active": "porch/zones/window/objects/all/active",
+    "sensor.porch_window_objects_count": "porch/zones/window/objects/all",
     "sensor.porch_inference_latency_p95": "porch/stats/inference_p95",
     "sensor.porch_inference_rate": "porch/stats/fps_inferred",
 }
@@ -192,7 +200,7 @@ def test_new_entities_appear_and_obsolete_ones_are_removed(mosquitto, studio, ho
         {
             "binary_sensor.porch_person": "on",
             "binary_sensor.porch_driveway_person": "on",
-            "sensor.porch_driveway_person_count": "1",
+            "sensor.porch_person_count": "1",
             "binary_sensor.porch_car": "off",
             "binary_sensor.yard_dog": "on",  # no configuration names it
             "sensor.yard_person_count": "1",
@@ -206,7 +214,7 @@ def test_new_entities_appear_and_obsolete_ones_are_removed(mosquitto, studio, ho
     smaller["cameras"]["porch"] |= {"tracking": False, "snapshot": {"enabled": False}}
     daemon = run_daemon(smaller)
     stay = {"binary_sensor.porch_person": "on", "sensor.porch_person_count": "1", "switch.porch_enabled": "on"}
-    gone = ["binary_sensor.porch_driveway_person", "sensor.porch_driveway_person_count", "binary_sensor.porch_car"]
+    gone = ["binary_sensor.porch_driveway_person", "binary_sensor.porch_car"]
     gone += ["sensor.porch_car_count", "image.porch_snapshot", "event.porch_events", "switch.yard_enabled"]
     wait_for_states(ha, stay)
     wait_until(lambda: not ours(ha).keys() & set(gone), "their removal")
@@ -222,6 +230,41 @@ def test_new_entities_appear_and_obsolete_ones_are_removed(mosquitto, studio, ho
 
     assert cli("discovery", "--purge", "-c", daemon.file).returncode == 0
     wait_until(lambda: not ha.entities() and not ha.devices(), "the removal of everything")
+    assert ha.problems() == []
+
+
+def test_active_and_loitering_objects_have_entities_while_they_are_configured(mosquitto, studio, home, run_daemon):
+    driveway = {**DRIVEWAY, "loitering_s": 1}
+    camera = {"labels": ["person", "car"], "zones": {"driveway": driveway}, "stationary_s": 3600}
+    settings = porch(studio, mosquitto.url, [[{**BOX, **LEFT}]] * 25 * 30, **camera)
+    ha = home(mosquitto.port)
+    daemon = run_daemon(settings)
+    wait_for_states(
+        ha, {"binary_sensor.porch_driveway_person_loitering": "on", "binary_sensor.porch_driveway_car_loitering": "off"}
+    )
+    optional = {
+        "binary_sensor.porch_person_active": "on",
+        "binary_sensor.porch_car_active": "off",
+        "binary_sensor.porch_driveway_person_active": "on",
+        "sensor.porch_driveway_person_count": "1",
+        "binary_sensor.porch_objects": "on",
+        "binary_sensor.porch_objects_active": "on",
+        "sensor.porch_objects_count": "1",
+        "binary_sensor.porch_driveway_objects": "on",
+        "binary_sensor.porch_driveway_objects_loitering": "on",
+    }
+    registered = ha.entities()
+    assert {registered[entity]["disabled_by"] for entity in optional} == {"integration"}
+    update = {"type": "config/entity_registry/update", "disabled_by": None}
+    ha.ask(*({**update, "entity_id": entity} for entity in optional))
+    wait_for_states(ha, optional)
+    assert daemon.terminate() == 0
+
+    settings["cameras"]["porch"] |= {"zones": {"driveway": DRIVEWAY}, "stationary_s": None}
+    daemon = run_daemon(settings)
+    wait_for_states(ha, {"sensor.porch_driveway_person_count": "1", "binary_sensor.porch_driveway_objects": "on"})
+    wait_until(lambda: not re.findall("_(?:active|loitering)\\b", " ".join(ha.entities())), "their removal")
+    assert daemon.terminate() == 0
     assert ha.problems() == []
 
 
@@ -267,12 +310,12 @@ def test_labels_beyond_a_to_z_have_entities_and_obsolete_labels_are_removed(
 
     def counts():
         ids = {entry["unique_id"] for entry in ha.entities().values()}
-        return sum("/objects/" in unique_id and "/occupancy" not in unique_id for unique_id in ids)
+        return sum(re.search("/objects/(?!all$)[^/]+$", unique_id) is not None for unique_id in ids)
 
     wait_until(lambda: counts() == MAX_LABELS, "as many as there may be")
     assert daemon.terminate() == 0
     kept = [topic for topic in subscribe(mosquitto.port).retained() if "/objects/" in topic]
-    assert len(kept) <= 2 * MAX_LABELS
+    assert len(kept) <= 3 * (MAX_LABELS + 1)  # and those of all together
     assert not [topic for topic in kept if topic.startswith((f"{base}/objects/_", f"{base}/objects/text_0/"))]
     assert not [line for line in ha.problems() if "logging too frequently" not in line]  # of so many new entities
 
@@ -328,7 +371,7 @@ def test_all_states_are_right_soon_after_any_kill_or_restart(tmp_path, studio, h
     daemon = run_daemon(settings)
     everything = {
         "binary_sensor.porch_person": "on",
-        "sensor.porch_driveway_person_count": "1",
+        "sensor.porch_person_count": "1",
         "binary_sensor.porch_connectivity": "on",
         "switch.porch_enabled": "on",
         "number.porch_minimum_score": "0.5",

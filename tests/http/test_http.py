@@ -344,7 +344,7 @@ from edgepub.telemetry.status import Status
 from edgepub.http.context import HttpContext
 from edgepub.http.server import HttpServer
 from edgepub.config.settings import HttpSettings
-HttpServer("127.0.0.1:9464", HttpSettings(), None, HttpContext("garage", Status([]), {}, {}, dict, None))
+HttpServer("127.0.0.1:9464", HttpSettings(), None, HttpContext("garage", Status([]), {}, {}, dict, None, None))
 print({"aiohttp", "prometheus_client"} & set(sys.modules))
 """
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)

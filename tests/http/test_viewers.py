@@ -400,6 +400,7 @@ async def test_the_page_of_all_cameras_gets_their_status(server):
     assert (status, status_page["node"], status_page["broker"]) == (200, "garage", {"status": "online", "fault": None})
     assert [camera["name"] for camera in status_page["cameras"]] == ["porch", "yard"]
     assert status_page["cameras"][0]["fps_in"] == 0
+    assert status_page["entities"] == {"total": 28, "enabled": 17}
     server.status.cameras["porch"].problem = "no such file: \udcff"  # a file name may contain any bytes
     status, _, body = await server.request("/cameras")
     assert (status, json.loads(body)["cameras"][0]["fault"]) == (200, "no such file: \udcff")

@@ -114,10 +114,11 @@ class HomeAssistant:
         prefix: its discovery prefix.
         more: more lines of configuration.yaml.
         time_zone: its time zone.
+        files: further files of its configuration directory, content by path.
 
     """
 
-    def __init__(self, http_port, broker_port, prefix="homeassistant", more="", time_zone="UTC"):
+    def __init__(self, http_port, broker_port, prefix="homeassistant", more="", time_zone="UTC", files=None):
         self._url = f"http://127.0.0.1:{http_port}"
         self._token = None
         self._dir = ROOT / "run" / uuid.uuid4().hex
@@ -126,6 +127,9 @@ class HomeAssistant:
         storage = self._dir / ".storage"
         storage.mkdir(parents=True)
         (self._dir / "configuration.yaml").write_text(_CONFIGURATION.format(port=http_port, time_zone=time_zone) + more)
+        for path, content in (files or {}).items():
+            (self._dir / path).parent.mkdir(parents=True, exist_ok=True)
+            (self._dir / path).write_text(content)
         entry = {
             "entry_id": uuid.uuid4().hex,
             "version": 1,

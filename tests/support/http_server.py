@@ -10,6 +10,7 @@ from pydantic import SecretStr
 from edgepub.camera.viewfinder import Viewfinder
 from edgepub.config.effective import EffectiveSettings, InForce
 from edgepub.config.settings import HttpSettings, Settings
+from edgepub.home_assistant.device import EntityCount
 from edgepub.http.context import CameraView, HttpContext
 from edgepub.http.limits import DEFAULT_LIMITS
 from edgepub.http.server import HttpServer
@@ -83,7 +84,16 @@ class LocalServer:
         self.url = f"http://{address}:{self.port}"
         in_force = settings_in_force(cameras, state_dir)
         self.area_store = MemoryAreaStore(in_force)
-        self.context = HttpContext(in_force, self.status, self.metrics, self.views, lambda: FIGURES, self.area_store)
+        self.entities = EntityCount(28, 17)
+        self.context = HttpContext(
+            in_force,
+            self.status,
+            self.metrics,
+            self.views,
+            lambda: FIGURES,
+            self.area_store,
+            lambda: self.entities,
+        )
         token = SecretStr(token) if token else None
         listen = f"{address}:{self.port}"
         self.http_server = HttpServer(listen, HttpSettings(**settings), token, self.context, limits)

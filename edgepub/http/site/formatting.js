@@ -80,6 +80,14 @@ export function formatLimits(limits) {
   return limits.map((text) => `${text[0].toUpperCase()}${text.slice(1)}.`).join(" ");
 }
 
+/**
+ * Return how many entities the node has in Home Assistant.
+ * @param {{total: number, enabled: number}} entities enabled: by default.
+ */
+export function formatEntities({ total, enabled }) {
+  return `${total} entities in Home Assistant, ${enabled} of them enabled`;
+}
+
 function formatDuration(seconds) {
   if (seconds < 10) return `${seconds.toFixed(1)} s`;
   if (seconds < 120) return `${Math.round(seconds)} s`;

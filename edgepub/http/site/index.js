@@ -38,11 +38,11 @@ async function poll() {
   timer = setTimeout(poll, POLL_MS);
 }
 
-function show({ node, version, broker, limits, cameras }) {
+function show({ node, version, broker, limits, entities, cameras }) {
   document.title = `${node} · edgepub`;
   document.body.classList.remove("stale");
   setText(byId("node"), node);
-  setText(byId("version"), `edgepub ${version}`);
+  setText(byId("version"), `edgepub ${version}${entities ? ` · ${formatting.formatEntities(entities)}` : ""}`);
   showStatus(byId("broker"), broker.status);
   if (!cameras.length) showNotice("No cameras are configured.");
   else showNotice(broker.fault ? `Broker: ${broker.fault}` : formatting.formatLimits(limits));
