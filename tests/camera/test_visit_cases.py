@@ -43,11 +43,11 @@ def slide(start, end, frames):
     return [tuple(np.clip(box, 0, 1)) for box in np.linspace(start, end, frames)]
 
 
-def test_what_stands_before_it_counts_appears_as_stationary():
-    """At a frame every four seconds it has stood for 16 s when it is found often enough: it does not stop just then."""
+def test_what_stands_before_it_counts_stops_when_it_appears():
+    """At a frame every four seconds it has stood for 16 s when it is found often enough."""
     film = Film(fps=0.25, occupancy_on_frames=5, stationary_s=10)
     film.show(*[HOME] * 8, *slide(HOME, (0.8, 0.3, 1, 0.6), 6), *[None] * 10)
-    assert film.events == ["appeared", "moved", "left"]
+    assert film.events == ["appeared", "stopped", "moved", "left"]
     assert film.station.recording.events[0]["stationary"]
     check_whole(film.station.recording)
 

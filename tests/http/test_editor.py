@@ -137,6 +137,21 @@ def test_an_ignore_area_does_not_look_like_a_zone(editor):
     assert page.locator("#hatching rect").count() == 2, "the pattern of its inside"
 
 
+def test_the_loitering_of_a_zone_is_set_and_survives_other_changes(editor):
+    zones = {"yard": {"polygon": SQUARE, "loitering_s": 30}}
+    page = editor.start({**NOTHING, "zones": zones}).page
+    assert editor.yaml["zones"]["yard"]["loitering_s"] == 30
+    page.click("#editor li[data-name=yard] button")
+    page.select_option("#area-anchor", "center")
+    assert editor.yaml["zones"]["yard"]["loitering_s"] == 30
+    page.fill("#area-loitering", "12.5")
+    page.press("#area-loitering", "Enter")
+    assert editor.yaml["zones"]["yard"]["loitering_s"] == 12.5
+    page.fill("#area-loitering", "-1")
+    page.press("#area-loitering", "Enter")
+    assert "loitering_s" not in editor.yaml["zones"]["yard"]
+
+
 def test_a_line_has_a_direction_that_can_be_reversed(editor):
     editor.start().page.click("#new-line")
     editor.click((0.5, 0.1), (0.5, 0.9))

@@ -304,7 +304,7 @@ async def test_zones_are_saved_only_with_allow_edit(server, locked):
     status, _, text = await locked.request(path, "PUT", data=body, headers=headers)
     saved = orjson.loads(text)
     assert (status, saved["saved"], saved["lines"]) == (200, True, {})
-    assert saved["zones"] == {"drive": {**ZONE, "labels": None, "anchor": "bottom_center"}}
+    assert saved["zones"] == {"drive": {**ZONE, "labels": None, "anchor": "bottom_center", "loitering_s": None}}
     assert locked.area_store.saved == {"porch": Areas.model_validate({"zones": {"drive": ZONE}})}
     status, _, text = await locked.request(path, "DELETE", headers=headers)
     assert (status, orjson.loads(text)) == (200, {"zones": {}, "lines": {}, "ignore": {}, "saved": False})

@@ -8,7 +8,8 @@ const MERGE_MS = 1000; // changes of one gesture within this time are undone tog
 
 /**
  * @typedef {{id: number, kind: import("./area_kinds.js").Kind, name: string, points: number[][],
- *   labels: string[]|null, anchor: string}} Item It is replaced, never modified.
+ *   labels: string[]|null, anchor: string, loitering_s: number|null}} Item It is replaced, never modified. Only a zone
+ *   has a `loitering_s`.
  */
 export class EditedAreas {
   /** @type {Item[]} */
@@ -45,7 +46,8 @@ export class EditedAreas {
 
   /** Add an item under an unused name. Return its id. */
   add(kind, points) {
-    const item = { id: ++this.#lastId, kind, name: this.#freeName(kind), points, labels: null, anchor: ANCHORS[0] };
+    const own = { labels: null, anchor: ANCHORS[0], loitering_s: null };
+    const item = { id: ++this.#lastId, kind, name: this.#freeName(kind), points, ...own };
     this.#replaceItems([...this.items, item]);
     return item.id;
   }
@@ -148,7 +150,9 @@ export class EditedAreas {
 }
 
 function toItems({ zones, lines, ignore }) {
-  const shared = ({ labels, anchor }) => ({ labels: labels ?? null, anchor: anchor ?? ANCHORS[0] });
+  const shared = ({ labels, anchor, loitering_s }) => {
+    return { labels: labels ?? null, anchor: anchor ?? ANCHORS[0], loitering_s: loitering_s ?? null };
+  };
   const polygons = (kind, areas) =>
     Object.entries(areas).map(([name, area]) => ({ kind, name, points: area.polygon, ...shared(area) }));
   return [
@@ -164,7 +168,9 @@ function toItems({ zones, lines, ignore }) {
 function toConfig(items) {
   const ofKind = (kind, convert) =>
     Object.fromEntries(items.filter((item) => item.kind === kind).map((item) => [item.name, convert(item)]));
-  const shared = ({ labels, anchor }) => ({ labels, anchor });
+  const shared = ({ labels, anchor, loitering_s }) => {
+    return { labels, anchor, ...(loitering_s === null ? {} : { loitering_s }) };
+  };
   const polygon = (item) => ({ polygon: item.points, ...shared(item) });
   return {
     zones: ofKind("zone", polygon),

@@ -42,6 +42,10 @@ export class AreaForm {
     { id: "area-anchor", change: () => this.#state.change({ anchor: this.#anchor.value }) },
     ...ANCHORS.map((anchor) => html("option", { value: anchor }, anchor.replace("_", " "))),
   );
+  #loitering = html("input", {
+    ...{ id: "area-loitering", type: "number", min: "0.1", max: "86400", step: "any", placeholder: "never" },
+    change: () => this.#setLoitering(),
+  });
 
   constructor(state, item) {
     [this.#state, this.#id] = [state, item.id];
@@ -57,6 +61,9 @@ export class AreaForm {
       html("div", { class: "row" }, html("label", { for: "area-anchor" }, "Anchor"), this.#anchor),
       html("p", { class: "note" }, `The point of an object's box that must ${condition}.`),
       ...(item.kind === "line" ? [html("div", { class: "row" }, reverse)] : []),
+      ...(item.kind === "zone"
+        ? [html("div", { class: "row" }, html("label", { for: "area-loitering" }, "Loitering after (s)"), this.#loitering)]
+        : []),
     );
   }
 
@@ -77,6 +84,7 @@ export class AreaForm {
     const item = this.#state.edited.item(this.#id);
     if (this.#name.value !== item.name) this.#name.value = item.name;
     this.#anchor.value = item.anchor;
+    this.#loitering.value = item.loitering_s ?? "";
     const itemMistakes = mistakes.get(item.id);
     setText(this.#mistake, itemMistakes.join("; "));
     const isInvalid = itemMistakes.some((mistake) => mistake.includes("name"));
@@ -85,6 +93,12 @@ export class AreaForm {
     const all = camera.labels ? "None checked means all labels of the camera." : "None checked means all labels.";
     setText(this.#all, item.labels ? "" : all);
     this.#adding.hidden = camera.labels !== null && camera.labels !== undefined;
+  }
+
+  #setLoitering() {
+    const seconds = this.#loitering.valueAsNumber;
+    if (!(seconds > 0 && seconds <= 86400)) this.#loitering.value = "";
+    this.#state.change({ loitering_s: this.#loitering.valueAsNumber || null });
   }
 
   #renderLabels(labels, item) {

@@ -42,10 +42,11 @@ function lineKeys({ from, to }) {
   return [`from: ${point(from)}`, `to: ${point(to)}`];
 }
 
-function sharedKeys({ labels, anchor }) {
+function sharedKeys({ labels, anchor, loitering_s }) {
   return [
     ...(labels ? [`labels: [${labels.map(scalar).join(", ")}]`] : []),
     ...(anchor && anchor !== "bottom_center" ? [`anchor: ${anchor}`] : []),
+    ...(loitering_s ? [`loitering_s: ${number(loitering_s)}`] : []),
   ];
 }
 
