@@ -287,10 +287,10 @@ class Analysis:
 
     def _counts(self) -> Tallies:
         standing = self._standing
+        present = set(self._presence.present())
         if standing is None:
-            return count_objects(set(self._presence.present()), self._zones.items(), lambda _key: True)
-        present = {key for key in self._presence.present() if standing.counts(key)}
-        return count_objects(present, self._zones.items(), standing.is_active)
+            return count_objects(present, self._zones.items(), ())
+        return count_objects(present - standing.uncounted(), self._zones.items(), standing.stationary)
 
 
 def make_tracker(settings: CameraSettings, track_ids: Iterator[int]) -> Tracker | None:

@@ -60,14 +60,27 @@ class Spot:
         """How long it was found at its place."""
         return self.seen_s - self.since_s
 
-    def compare(self, now_s: float) -> bool:
+    def compare(self, box: Box, now_s: float) -> bool:
         """Return whether it is where it was; if not, it is somewhere else from now on.
 
         It must be elsewhere twice in a row. Not to be called for each frame: objects do not stop 30 times a second.
+
+        Args:
+            box: where it is found.
+            now_s: the frame's time.
+
         """
+        self.last_box, self.box = self.box, box
         passed_s, self.compared_s = now_s - self.compared_s, now_s
         gain = passed_s / (passed_s + _SMOOTHING_S)
-        self.smooth_box = [old + gain * (new - old) for old, new in zip(self.smooth_box, self.box, strict=True)]
+        left, top, right, bottom = self.smooth_box
+        to_left, to_top, to_right, to_bottom = box
+        self.smooth_box = (
+            left + gain * (to_left - left),
+            top + gain * (to_top - top),
+            right + gain * (to_right - right),
+            bottom + gain * (to_bottom - bottom),
+        )
         if is_at(self.smooth_box, self.home, _STAYED_IOU if self.is_stationary else _STILL_IOU):
             self.away_s = None
             return True

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from edgepub.camera.analysis.places import FOUND_IOU, PlaceMemory, is_at
 from edgepub.camera.analysis.rules import Key
-from edgepub.camera.analysis.spot import Spot
+from edgepub.camera.analysis.spot import Box, Spot
 from edgepub.camera.analysis.tracker import MAX_LOST
 
 _MAX_COUNTED_S = 600.0
@@ -94,14 +94,9 @@ class Standing:
         """Return where an object is stationary; None if it is not."""
         return self._stationary.get(key[1])
 
-    def is_active(self, key: Key) -> bool:
-        """Return whether an object is not stationary."""
-        return key[1] not in self._stationary
-
-    def counts(self, key: Key) -> bool:
-        """Return whether an object counts: it is found, or has been hidden only for a while."""
-        spot = self._hidden.get(key[1])
-        return spot is None or self._is_counted(spot)
+    def uncounted(self) -> set[Key]:
+        """Return the objects that do not count, because they have been hidden for too long."""
+        return {_key(track, spot) for track, spot in self._hidden.items() if not self._is_counted(spot)}
 
     def update(self, objects: Iterable[dict[str, Any]], now_s: float, *, compares: bool) -> Changes:
         """Add `stationary` to the detections that have not moved, and correct the `track_id` of those that were hidden.
@@ -128,12 +123,13 @@ class Standing:
                 track, spot = self._find(track, detection, now_s)
                 if spot is None:
                     continue
-            found.add(track)
-            spot.seen_s, spot.last_box, spot.box = now_s, spot.box, detection["bbox_norm"]
+            spot.seen_s = now_s
             if compares:
-                self._compare(track, spot, now_s, stopped, moved)
-            if track in stationary:
-                detection["stationary"] = True
+                self._compare(track, spot, detection["bbox_norm"], now_s, stopped, moved)
+            if stationary:
+                found.add(track)
+                if track in stationary:
+                    detection["stationary"] = True
         has_new = self._update_hidden(passed_s) if stationary else False
         return Changes(stopped, moved, has_new or bool(stopped or moved))
 
@@ -166,10 +162,10 @@ class Standing:
         spot.is_suspended = True
         spot.start_hold()
 
-    def _compare(self, track: int, spot: Spot, now_s: float, stopped: list[Key], moved: list[Move]) -> None:
+    def _compare(self, track: int, spot: Spot, box: Box, now_s: float, stopped: list[Key], moved: list[Move]) -> None:
         """Find out whether an object has stopped or moved."""
         since_s = spot.since_s
-        if not spot.compare(now_s):
+        if not spot.compare(box, now_s):
             if spot.is_stationary:
                 moved.append(Move(_key(track, spot), since_s, spot.left_s))
                 spot.is_stationary = False

@@ -1,6 +1,6 @@
 """Counts objects by zone and label. Pure."""
 
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import NamedTuple
 
 from edgepub.camera.analysis.rules import Key
@@ -28,27 +28,26 @@ def add_tallies(one: Tally, other: Tally) -> Tally:
 
 
 def count_objects(
-    present: Collection[Key], zones: Iterable[tuple[str, ZonePresence]], is_active: Callable[[Key], bool]
+    present: Collection[Key], zones: Iterable[tuple[str, ZonePresence]], stationary: Collection[Key]
 ) -> Tallies:
     """Count objects.
 
     Args:
         present: the objects that count.
         zones: the zones, each with its name.
-        is_active: tells whether an object is not stationary.
+        stationary: those that are stationary.
 
     """
-    tallies: dict[tuple[str | None, str], Tally] = {}
-
-    def add(zone: str | None, key: Key, *, is_loitering: bool) -> None:
-        place = zone, key[0]
-        now = Tally(1, int(is_active(key)), int(is_loitering))
-        tallies[place] = add_tallies(tallies.get(place, _NONE), now)
-
+    tallies: dict[tuple[str | None, str], list[int]] = {}
     for key in present:
-        add(None, key, is_loitering=False)
+        tally = tallies.setdefault((None, key[0]), [0, 0, 0])
+        tally[0] += 1
+        tally[1] += key not in stationary
     for name, zone in zones:
         for key in zone.present():
             if key in present:
-                add(name, key, is_loitering=zone.is_loitering(key))
-    return tallies
+                tally = tallies.setdefault((name, key[0]), [0, 0, 0])
+                tally[0] += 1
+                tally[1] += key not in stationary
+                tally[2] += zone.is_loitering(key)
+    return {place: Tally(*tally) for place, tally in tallies.items()}

@@ -103,11 +103,10 @@ class Visits:
         """Take the objects of a frame."""
         visits = self._visits
         for key, sighting in sightings.items():
-            visit = visits.get(key)
-            if visit is not None:
-                _add_point(visit, sighting)
-                if (seen := quality(sighting.object)) > visit.best_quality:
-                    visit.best, visit.best_quality = sighting, seen
+            visit = visits[key]
+            _add_point(visit, sighting)
+            if (seen := quality(sighting.object)) > visit.best_quality:
+                visit.best, visit.best_quality = sighting, seen
 
     def add_stationary(self, key: Key, since_s: float, until_s: float) -> None:
         """Add a time for which an object was stationary; it may have begun before its visit."""
