@@ -14,6 +14,8 @@ from edgepub.mqtt.label_levels import topic_level
 from edgepub.mqtt.topics import OCCUPANCY_SUFFIX, Topics
 
 _MAX_NAMED = 3
+_MIN_FPS = 0.5
+"""At a lower rate, a person who walks through the picture is in too few frames."""
 _MAX_SLASHES = 7
 """In a topic, for some brokers: AWS IoT Core ends the session over more (AWS IoT Core endpoints and quotas)."""
 
@@ -31,6 +33,7 @@ def notes(effective: EffectiveSettings) -> Iterator[str]:
         for name, camera in settings.cameras.items()
         if camera.encoded_in_login
     ]
+    found += _rate_notes(settings)
     found += _directory_notes(settings.outbox.durable.path)
     yield from (f"{effective.path}: {note}" for note in found)
 
@@ -84,6 +87,20 @@ def _blur_notes(settings: Settings) -> Iterator[str]:
             blurred = [label for label in camera.snapshot.blur or () if area.labels is None or label in area.labels]
             if blurred:
                 yield f"cameras.{name}: {', '.join(blurred)} in the ignore area {area_name} will not be blurred"
+
+
+def _rate_notes(settings: Settings) -> Iterator[str]:
+    """Yield a line for each camera that is too slow to follow what moves."""
+    for name, camera in settings.cameras.items():
+        capture = camera.capture
+        limits = {"max_fps": camera.max_fps, "capture.fps": capture.fps, "capture.poll_s": 1 / capture.poll_s}
+        slow = {key: fps for key, fps in limits.items() if fps is not None and fps < _MIN_FPS}
+        if camera.tracking and slow:
+            key, fps = min(slow.items(), key=lambda item: item[1])
+            yield (
+                f"cameras.{name}.{key}: at {fps:g} frames per second, what moves cannot be followed, and has no visits "
+                f"or several; what stands still has one. Use at least {_MIN_FPS:g}"
+            )
 
 
 def _directory_notes(path: Path | None) -> Iterator[str]:

@@ -48,8 +48,13 @@ def test_what_stands_before_it_counts_stops_when_it_appears():
     film = Film(fps=0.25, occupancy_on_frames=5, stationary_s=10)
     film.show(*[HOME] * 8, *slide(HOME, (0.8, 0.3, 1, 0.6), 6), *[None] * 10)
     assert film.events == ["appeared", "stopped", "moved", "left"]
-    assert film.station.recording.events[0]["stationary"]
     check_whole(film.station.recording)
+
+
+def test_what_moves_on_in_the_frame_in_which_it_appears_never_stopped():
+    film = Film(fps=1, occupancy_on_frames=4, stationary_s=1)
+    film.show(*[HOME] * 3, *[(0.45, 0.3, 0.65, 0.6)] * 2, *[None] * 10)
+    assert film.events == ["appeared", "left"]
 
 
 def test_a_box_that_jumps_and_is_missed_once_has_not_moved():

@@ -84,6 +84,19 @@ def test_check_names_labels_with_the_same_topic(cli, configuration):
     assert all(text in cars for text in ("cameras.porch", "'Car' and 'car' and 'CAR'"))
 
 
+@pytest.mark.parametrize(
+    ("limits", "key", "fps"),
+    [({"max_fps": 0.25}, "max_fps", "0.25"), ({"capture": {"poll_s": 5}, "max_fps": 0.4}, "capture.poll_s", "0.2")],
+)
+def test_check_names_cameras_that_are_too_slow_to_follow_what_moves(cli, configuration, limits, key, fps):
+    porch = GOOD["cameras"]["porch"] | {"source": "http://10.0.0.5/still.jpg"} | limits
+    configuration.write_text(yaml.safe_dump(GOOD | {"cameras": {"porch": porch}}))
+    done = cli("check", "-c", configuration)
+    assert done.returncode == 0
+    *_, note = done.stdout.splitlines()
+    assert f"cameras.porch.{key}: at {fps} frames per second, what moves cannot be followed" in note
+
+
 def test_check_says_what_is_ignored_and_so_not_blurred(cli, configuration):
     area = {"polygon": [[0, 0], [1, 0], [1, 1]]}
     ignore = {"screen": area, "flag": {**area, "labels": ["flag"]}}

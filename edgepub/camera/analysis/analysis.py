@@ -255,7 +255,7 @@ class Analysis:
             if self._presence.is_present(key) and (spot := self._spot(key)):
                 yield Occurrence("stopped", key, found[key])
         for key, since_s, until_s in changes.moved:
-            if stay := self._presence.stay(key):
+            if key not in started and (stay := self._presence.stay(key)):
                 self._visits.add_stationary(key, since_s, until_s)
                 yield Occurrence("moved", key, stay.last)
         for key, stay in ended:
