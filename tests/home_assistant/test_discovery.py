@@ -4,6 +4,7 @@ import asyncio
 import json
 import os
 import signal
+import urllib.request
 
 import pytest
 from hypothesis import given
@@ -21,7 +22,7 @@ from edgepub.mqtt.outbox.outbox import Outbox
 from edgepub.mqtt.store import Store
 from tests.support.scenes import film, square
 from tests.support.studio import BOX
-from tests.support.waiting import take
+from tests.support.waiting import free_port, take
 
 ZONE = {"polygon": [[0.1, 0.1], [0.9, 0.1], [0.9, 0.9]]}
 NODE_TOPIC, PORCH_TOPIC = (f"homeassistant/device/edgepub_garage{suffix}/config" for suffix in ("", "_CAMERA_porch"))
@@ -358,16 +359,23 @@ def test_many_labels_are_named_by_check_and_once_in_the_log(mosquitto, studio, r
     settings = studio.settings(mosquitto.url, studio.video([[BOX]] * 3), labels=[BOX["label"], *MANY[:300]], loop=True)
     settings["cameras"]["cam"]["zones"] = {"a": ZONE, "b": ZONE, "c": ZONE}
     settings["home_assistant"] = {"enabled": True}
+    settings["http"] = {"listen": (port := free_port())}
     daemon = run_daemon(settings)
-    topic = "homeassistant/device/edgepub_test_CAMERA_cam/config"
+    node, topic = (f"homeassistant/device/edgepub_test{camera}/config" for camera in ("", "_CAMERA_cam"))
     reader.wait_for(lambda r: r.last(topic), "the discovery message")
     assert len(reader.last(topic)) <= MAX_MESSAGE_BYTES
+    messages = [json.loads(reader.last(one)) for one in (node, topic)]
+    entities = [entity for message in messages for entity in message["components"].values() if "unique_id" in entity]
+    enabled = [entity for entity in entities if entity.get("enabled_by_default", True)]
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}/cameras", timeout=20) as response:
+        assert json.load(response)["entities"] == {"total": len(entities), "enabled": len(enabled)}
     daemon.process.send_signal(signal.SIGHUP)
     daemon.wait_for_log("reloaded")
     assert daemon.log.count("cameras.cam.labels") == 1
     checked = cli("check", "-c", str(daemon.file))
     assert checked.returncode == 0
     assert checked.stdout.count(f"{daemon.file}: cameras.cam.labels: Home Assistant gets only ") == 1
+    assert f"Home Assistant gets {len(entities)} entities, {len(enabled)} of them enabled: " in checked.stdout
 
 
 def test_labels_with_one_topic_have_the_name_of_the_first():

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from edgepub.config.settings import Settings
+from edgepub.home_assistant.discovery import build
 from edgepub.mqtt.label_levels import topic_level
 from edgepub.mqtt.retained import MAX_LABELS
 from tests.support import scenes
@@ -360,6 +362,22 @@ def test_what_is_recognized_has_sensors_and_stages_have_diagnostics(mosquitto, s
     wait_for_states(ha, {"binary_sensor.gate_car": "on"})
     wait_until(lambda: not ha.entities().keys() & {"sensor.gate_text", *stages}, "their removal")
     assert daemon.terminate() == 0
+    assert ha.problems() == []
+
+
+def test_the_devices_link_to_their_pages(mosquitto, home, subscribe):
+    model = {"model_name": "yolo", "zoo_url": "/zoo", "inference_host_address": "@local"}
+    cameras = {"porch": {"source": "a.mp4", "model": "m"}}
+    given = {"node": "garage", "models": {"m": model}, "cameras": cameras, "http": {"listen": "10.0.0.5:9464"}}
+    announced = build(Settings.model_validate(given), []).messages
+    assert schema_errors(announced) == ""
+    publisher = subscribe(mosquitto.port)
+    for topic, payload in announced.items():
+        publisher.publish(topic, json.dumps(payload), retain=True)
+    ha = home(mosquitto.port)
+    wait_until(lambda: len(ha.devices()) == len(announced), "the devices")
+    links = {name: device["configuration_url"] for name, device in ha.devices().items()}
+    assert links == {"edgepub garage": "http://10.0.0.5:9464/", "Porch": "http://10.0.0.5:9464/cameras/porch"}
     assert ha.problems() == []
 
 

@@ -174,6 +174,7 @@ def test_it_fits_and_can_be_read(page, demo, tmp_path):
     page.wait_for_function("() => document.querySelector('img')?.naturalWidth > 0", timeout=TIMEOUT_MS)
     assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
     assert page.evaluate(CONTRAST) == []
+    assert re.search(r" · \d+ entities in Home Assistant, \d+ of them enabled$", page.locator("footer").inner_text())
     page.get_by_role("link", name=re.compile("face")).first.click()
     page.wait_for_selector("#boxes rect.box", state="attached", timeout=TIMEOUT_MS)
 
