@@ -1,7 +1,11 @@
 """Short cases of visits, box by box."""
 
+from itertools import groupby
+
 import numpy as np
 import pytest
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
 
 from edgepub.camera.frames import Frame, Result
 from tests.support.station import Station
@@ -9,6 +13,9 @@ from tests.support.visits import check_whole
 
 IMAGE = np.zeros((100, 100, 3), np.uint8)
 HOME = 0.3, 0.3, 0.5, 0.6
+STOPS = "offline", "disabled", "restart", "kill"
+MARGIN_S = 10
+MAX_FORGOTTEN_S = 60
 
 
 class Film:
@@ -105,3 +112,24 @@ def test_active_are_never_more_than_there_are_message_by_message():
             values[topic] = value
             assert values["objects/person/active"] <= values["objects/person"], (topic, value)
             assert values["objects/all/active"] <= values["objects/all"], (topic, value)
+
+
+@settings(max_examples=40)
+@given(
+    st.integers(20, 1000), st.integers(3, 1200), st.sampled_from([0.5, 2]), st.sampled_from([None, *STOPS])
+)  # fmt: skip
+def test_what_stood_is_waited_for_as_long_as_it_had_stood(stood_s, hidden_s, fps, stop):
+    """And counted for ten minutes of that, if the camera did not stop meanwhile."""
+    known_s = MAX_FORGOTTEN_S if stop == "kill" else 0  # how long it had stood is saved now and then
+    assume(not stood_s - known_s - MARGIN_S < hidden_s < stood_s + MARGIN_S)
+    assume(abs(hidden_s - 600) > MARGIN_S)
+    film = Film(fps, stationary_s=5).show(*[HOME] * round(stood_s * fps))
+    if stop:
+        film.station.stop(stop)
+    film.show(*[None] * round(hidden_s * fps), *[HOME] * round(20 * fps))
+    is_waited_for = hidden_s < stood_s
+    expected = ["appeared", "stopped"] if is_waited_for else ["appeared", "stopped", "left"]
+    assert film.events[:3] == expected
+    counts = [count for count, _ in groupby(film.station.recording.values("objects/person"))]
+    assert counts == ([1] if is_waited_for and hidden_s < 600 and not stop else [1, 0, 1])
+    assert len({event["visit_id"] for event in film.station.recording.events}) == (1 if is_waited_for else 2)
