@@ -21,9 +21,10 @@ MAX_FORGOTTEN_S = 60
 class Film:
     """A camera that sees one object; the picture has 100 x 100 pixels."""
 
-    def __init__(self, fps=5, **camera):
+    def __init__(self, fps=5, label="person", **camera):
         self.station = Station(camera)
         self._fps = fps
+        self._label = label
         self._frame = 0
 
     def show(self, *boxes):
@@ -31,7 +32,7 @@ class Film:
         for box in boxes:
             self._frame += 1
             at_s = self._frame / self._fps
-            found = [] if box is None else [{"bbox": [100 * part for part in box], "label": "person", "score": 0.9}]
+            found = [] if box is None else [{"bbox": [100 * part for part in box], "label": self._label, "score": 0.9}]
             frame = Frame(IMAGE, self._frame, 1.8e9 + at_s, at_s, at_s)
             self.station.report(Result(frame, found, {}, at_s, at_s))
         return self
@@ -112,6 +113,16 @@ def test_active_are_never_more_than_there_are_message_by_message():
             values[topic] = value
             assert values["objects/person/active"] <= values["objects/person"], (topic, value)
             assert values["objects/all/active"] <= values["objects/all"], (topic, value)
+
+
+@pytest.mark.parametrize("stop", STOPS)
+def test_a_plate_is_recognized_once_in_a_visit(stop):
+    """Also if it is read again after a restart."""
+    film = Film(label="B-AB 123", stationary_s=5, text_labels={"as": "plate", "label": "car"})
+    film.show(*[HOME] * 100)
+    film.station.stop(stop)
+    film.show(*[HOME] * 100)
+    assert film.events == ["appeared", "recognized", "stopped"]
 
 
 @settings(max_examples=40)

@@ -14,7 +14,7 @@ from edgepub.camera.event_publisher import EventPublisher
 from edgepub.camera.payloads import DetectionsBuilder
 from edgepub.camera.reporter import Reporter
 from edgepub.camera.results.filters import Filters
-from edgepub.camera.results.objects import Wanted
+from edgepub.camera.results.objects import TextLabels, Wanted
 from edgepub.camera.sampler import Sampler
 from edgepub.camera.snapshots import Snapshots, SnapshotThread
 from edgepub.camera.validity import Validity
@@ -82,7 +82,7 @@ class Station:
         self._reporter = Reporter(
             "cam",
             _TOPICS,
-            DetectionsBuilder(identity, Wanted(filters=Filters({}, list(settings.ignore.values())) or None)),
+            DetectionsBuilder(identity, _wanted(settings)),
             Analysis(settings, keeps_visits=True),
             EventPublisher(identity, _TOPICS, self._tape, metrics, viewfinder, attributes),
             ObjectCounts("cam", settings, _TOPICS, self._tape, self._retained()),
@@ -100,3 +100,11 @@ class Station:
     def _save(self, visits):
         """Keep the visits that are not over, as a file does."""
         self._saved = _VISITS.validate_json(_VISITS.dump_json(list(visits)))
+
+
+def _wanted(settings):
+    texts = settings.text_labels
+    return Wanted(
+        text_labels=TextLabels(texts.name, texts.label) if texts else None,
+        filters=Filters({}, list(settings.ignore.values())) or None,
+    )
