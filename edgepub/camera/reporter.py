@@ -114,6 +114,7 @@ class Reporter:
         """Continue with the visits of an earlier run; publish that those of objects that may have moved are over."""
         if visits:
             self._publish_findings(self._analysis.restore(visits))
+            self._save_visits(self._analysis.save())
 
     def set_areas(self, settings: CameraSettings) -> None:
         """Use other zones and lines from the next result on, and publish now what that changes.

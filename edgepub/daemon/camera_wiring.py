@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
 from edgepub.camera.analysis.analysis import Analysis, make_tracker
+from edgepub.camera.analysis.saved_visits import end_visits
 from edgepub.camera.attention import Attention
 from edgepub.camera.attribute_topics import AttributeTopics
 from edgepub.camera.controls import Controls, read_setting
@@ -163,6 +164,16 @@ class CameraWiring:
         self.metrics.unlist(name)
         for by_name in (self.controls, self.views, self._supervisors, self._builders, self._status.cameras):
             by_name.pop(name, None)
+
+    def end_visits_of_removed(self) -> None:
+        """End the visits in front of cameras that are not configured any more."""
+        for name in set(self._visit_store.cameras) - self._in_force.settings.cameras.keys():
+            metrics, no_topics = self.metrics.of(name), AttributeTopics((), (), camera_logger(_log, name))
+            publisher = EventPublisher(
+                self._identity(name), self._topics, self._outbox, metrics, Viewfinder(), no_topics
+            )
+            publisher.publish(*end_visits(self._visit_store.visits(name)))
+            self._visit_store.save(name, ())
 
     def set_areas(self, name: str, on_done: Callable[[], None]) -> None:
         """Apply a camera's areas in force, from its next result on; see `CameraSupervisor.set_areas`."""

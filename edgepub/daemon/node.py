@@ -153,6 +153,7 @@ class Node:
         self._announcer.announce()
         self.outbox.put(state_message(self._topics.status, "online"))
         self._publish_settings()
+        self._cameras.end_visits_of_removed()
         return [self._cameras.add(name) for name in settings.cameras]
 
     def apply(self, effective: EffectiveSettings, new_parts: PartSettings, changes: Changes) -> Applied:
@@ -168,6 +169,7 @@ class Node:
         old_parts, self._part_settings = self._part_settings, new_parts
         for name in changes.stopped:
             self._cameras.remove(name)
+        self._cameras.end_visits_of_removed()
         self._set_areas(*changes.areas_changed)
         replaced = [name for name in PartSettings._fields if getattr(new_parts, name) != getattr(old_parts, name)]
         if "publisher" in replaced:

@@ -3,7 +3,7 @@
 Times are Unix seconds, or seconds before the last frame with the object: the clock of the source begins anew.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Annotated, Any, NamedTuple
 
 from pydantic import Field
@@ -12,8 +12,9 @@ from typing_extensions import TypedDict
 from edgepub.camera.analysis.paths import Path
 from edgepub.camera.analysis.presence import Moment, Sighting, Stay
 from edgepub.camera.analysis.quality import quality
+from edgepub.camera.analysis.rules import Occurrence, find_left, find_zone_occurrences
 from edgepub.camera.analysis.spot import Spot
-from edgepub.camera.analysis.visits import Crossing, Visit
+from edgepub.camera.analysis.visits import Crossing, EndedVisit, Visit, Visits
 
 _Finite = Annotated[float, Field(allow_inf_nan=False)]
 _Seconds = Annotated[float, Field(ge=0, allow_inf_nan=False)]
@@ -146,6 +147,21 @@ def restore_visit(saved: SavedVisit, track: int, last_s: float) -> RestoredVisit
         spot.since_s, spot.is_stationary, spot.has_moved = since_s, True, saved["has_moved"]
     zones = {name: (_restore_stay(last, zone["stay_s"]), zone["is_loitering"]) for name, zone in saved["zones"].items()}
     return RestoredVisit(visit, Stay(first, last, present=True), spot, zones)
+
+
+def end_visits(saved: Iterable[SavedVisit]) -> tuple[list[Occurrence], list[EndedVisit]]:
+    """Return the last events of visits whose camera is no longer there, and the visits."""
+    visits = Visits(None, lambda: "")
+    occurrences: list[Occurrence] = []
+    for number, content in enumerate(saved, 1):
+        visit, stay, spot, zones = restore_visit(content, number, 0.0)
+        visits.restore(visit)
+        if spot:
+            visits.add_stationary(visit.key, spot.since_s, spot.seen_s)
+        for name, (inside, _) in zones.items():
+            occurrences += find_zone_occurrences(name, ([], [(visit.key, inside)]), {})
+        occurrences += find_left([(visit.key, stay)])
+    return visits.add(occurrences)
 
 
 def _save_sighting(sighting: Sighting) -> SavedSighting:
