@@ -15,7 +15,7 @@ from edgepub.home_assistant.device import Device, Payload, device_id
 from edgepub.home_assistant.named_entities import attribute_key, find_attribute_keys, named_attributes, stage_key
 from edgepub.mqtt.label_levels import label_text, topic_level
 from edgepub.mqtt.payloads.event import EventType
-from edgepub.mqtt.retained import Place, find_attributes, find_places, is_of_classifier
+from edgepub.mqtt.retained import Place, find_attributes, find_cutouts, find_places, is_of_classifier
 from edgepub.mqtt.topics import OCCUPANCY_SUFFIX, Topics, parse_object_count
 
 _BIRTH_TOPIC = "homeassistant/status"
@@ -54,6 +54,7 @@ def build(
     retained_topics: Sequence[str],
     former_topics: Iterable[str] = (),
     former_entities: Collection[str] = (),
+    with_pictures: Collection[str] = (),
 ) -> Discovery:
     """Return the discovery messages.
 
@@ -65,6 +66,7 @@ def build(
             entities to remove when a camera has lost a label or a zone.
         former_entities: keys of entities that this node ever named, from `named_entities`. They tell which to remove
             when a camera has lost an attribute or a stage.
+        with_pictures: cameras that publish pictures now, whatever the configuration says.
 
     """
     section = settings.home_assistant
@@ -74,13 +76,14 @@ def build(
     known_topics = dict.fromkeys([*former_topics, *retained_topics])
     devices, notes = [_build_node(topics)], []
     for name, camera in settings.cameras.items():
-        device = _build_camera(name, camera, topics)
+        device = _build_camera(name, camera, topics, has_snapshots=camera.snapshot.enabled or name in with_pictures)
         own = settings.attributes_of(camera)
         seen = find_attributes(retained_topics, name, own, named_attributes(former_entities), topics)
         _add_attributes(device, name, own, seen, topics)
         _add_stages(device, name, settings.stages_of(camera), topics)
         places = find_places(retained_topics, name, camera, topics)
         _add_counts(device, name, camera, topics, places, known_topics)
+        _add_cutouts(device, name, camera, topics, places, known_topics)
         for key in [*former_entities, *find_attribute_keys(known_topics, name, topics)]:
             if key not in device:
                 device.remove("sensor", key)
@@ -116,7 +119,7 @@ def _build_node(topics: Topics) -> Device:
     return device
 
 
-def _build_camera(name: str, camera: CameraSettings, topics: Topics) -> Device:
+def _build_camera(name: str, camera: CameraSettings, topics: Topics, *, has_snapshots: bool) -> Device:
     about = {"name": _display_name(name), "model": "Camera", "via_device": device_id(topics.node)}
     node = {"topic": topics.status}
     camera_itself = {"topic": topics.camera_status(name), "value_template": _ONLINE_TEMPLATE}
@@ -128,7 +131,7 @@ def _build_camera(name: str, camera: CameraSettings, topics: Topics) -> Device:
         device.add("event", "events", "Events", availability=[node], **options)
     else:
         device.remove("event", "events")
-    if camera.snapshot.enabled:
+    if has_snapshots:
         device.add("image", "snapshot", "Snapshot", image_topic=topics.snapshot(name), content_type="image/jpeg")
     else:
         device.remove("image", "snapshot")
@@ -169,6 +172,7 @@ def _add_settings(device: Device, camera: str, topics: Topics) -> None:
         device.add(platform, key, name, **topic_keys, **config, **options)
 
     add_setting("switch", "enabled", "Enabled", icon="mdi:cctv")
+    add_setting("switch", "snapshot_enabled", "Pictures", icon="mdi:image-outline")
     score = {"min": 0, "max": 1, "step": 0.01, "mode": "slider", "icon": "mdi:filter-outline"}
     add_setting("number", "min_score", "Minimum score", **score)
     fps = {"min": 0, "max": 1000, "step": 0.1, "mode": "box", "unit_of_measurement": "fps", "icon": "mdi:speedometer"}
@@ -231,6 +235,26 @@ def _add_counts(
         key = topics.object_count(name, zone, label_level).removeprefix(base)
         device.remove("sensor", key)
         device.remove("binary_sensor", key + OCCUPANCY_SUFFIX)
+
+
+def _add_cutouts(
+    device: Device,
+    name: str,
+    camera: CameraSettings,
+    topics: Topics,
+    places: Container[Place],
+    known_topics: Iterable[str],
+) -> None:
+    """Add an image for each label that has or had a cut-out, and remove those of labels that get none any more."""
+    labels = {topic_level(label): label for label in reversed(camera.all_labels)}
+    base = f"{topics.root}/{name}/"
+    for topic in find_cutouts(known_topics, name, topics):
+        level, key = topic.split("/")[-2], topic.removeprefix(base)
+        if camera.has_cutouts and Place(None, level) in places:
+            title = _capitalize(_displayable(labels.get(level) or label_text(level)))
+            device.add("image", key, title, image_topic=topic, content_type="image/jpeg")
+        else:
+            device.remove("image", key)
 
 
 def _display_name(name: str) -> str:

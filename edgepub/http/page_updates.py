@@ -70,12 +70,12 @@ class PageUpdates:
             if view is None:
                 return None
             update = self._changes(view.viewfinder)
-            if picture is not None and picture is not self._picture:
+            if picture is not None and picture != self._picture:
                 self._picture = picture
                 frame, objects = picture.seen
                 width, height = frame.size
                 size = {"number": frame.number, "timestamp": frame.timestamp, "width": width, "height": height}
-                update["frame"] = {**size, "detections": objects}
+                update["frame"] = {**size, "detections": objects, "has_picture": picture.jpeg is not None}
             if update:
                 state = self._context.status.cameras[self._camera]
                 always = {**state_json(state), "settings": view.controls.values}

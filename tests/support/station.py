@@ -7,14 +7,16 @@ from edgepub.camera.analysis.analysis import Analysis
 from edgepub.camera.attention import Attention
 from edgepub.camera.attribute_topics import AttributeTopics
 from edgepub.camera.counts import ObjectCounts
+from edgepub.camera.event_publisher import EventPublisher
 from edgepub.camera.payloads import DetectionsBuilder
 from edgepub.camera.reporter import Reporter
 from edgepub.camera.results.objects import Wanted
 from edgepub.camera.sampler import Sampler
-from edgepub.camera.snapshots import Snapshots, SnapshotThread
+from edgepub.camera.snapshot_thread import SnapshotThread
 from edgepub.camera.validity import Validity
 from edgepub.camera.viewfinder import Viewfinder
 from edgepub.config.camera import CameraSettings
+from edgepub.daemon.picture_wiring import PictureWiring
 from edgepub.mqtt.retained import find_places
 from edgepub.mqtt.topics import Topics
 from edgepub.telemetry.logs import camera_logger
@@ -64,18 +66,22 @@ class Station:
     def _start(self):
         identity = {"node": "test", "camera": "cam", "boot_id": f"boot-{next(self._boots)}"}
         metrics, settings = CameraMetrics(), self._settings
+        counts = ObjectCounts("cam", settings, _TOPICS, self._tape, self._retained())
+        pictures = PictureWiring(identity, settings, _TOPICS, self._tape, list, lambda: None, is_on=False)
+        attributes = AttributeTopics([], [], camera_logger(logging.getLogger("test"), "cam"))
         self._reporter = Reporter(
-            identity,
+            "cam",
             _TOPICS,
             DetectionsBuilder(identity, Wanted(settings.labels)),
             Analysis(settings),
-            ObjectCounts("cam", settings, _TOPICS, self._tape, self._retained()),
-            Snapshots(identity, settings.snapshot, SnapshotThread(), lambda _: None, metrics),
+            EventPublisher(identity, _TOPICS, self._tape, metrics, Viewfinder(), attributes),
+            counts,
+            pictures.make_snapshots(SnapshotThread(), metrics),
+            pictures.make_cutouts(SnapshotThread(), metrics, counts.has_topics),
             Viewfinder(),
             Sampler(settings.publish),
             self._tape,
             metrics,
             Validity(settings.stall_timeout_s),
             Attention(),
-            AttributeTopics([], [], camera_logger(logging.getLogger("test"), "cam")),
         )
