@@ -70,7 +70,7 @@ class PageUpdates:
             if view is None:
                 return None
             update = self._changes(view.viewfinder)
-            if picture is not None and picture != self._picture:
+            if picture is not None and picture is not self._picture:
                 self._picture = picture
                 frame, objects = picture.seen
                 width, height = frame.size

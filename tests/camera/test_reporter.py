@@ -62,7 +62,7 @@ class Desk:
         self.viewfinder = Viewfinder()
         attributes = AttributeTopics(ATTRIBUTES, [], camera_logger(logging.getLogger("test"), "cam"))
         counts = ObjectCounts("cam", camera, TOPICS, self.outbox)
-        pictures = PictureWiring(IDENTITY, camera, TOPICS, self.outbox, list, lambda: None, is_on=False)
+        pictures = PictureWiring(IDENTITY, camera, TOPICS, Outbox(1), list, lambda: None, is_on=False)
         self.reporter = Reporter(
             "cam",
             TOPICS,

@@ -70,6 +70,7 @@ def test_unique_ids_never_change():
             ("event", porch + "events"),
             ("image", porch + "snapshot"),
             ("switch", porch + "enabled"),
+            ("switch", porch + "snapshot_enabled"),
             ("number", porch + "min_score"),
             ("number", porch + "max_fps"),
             ("binary_sensor", porch + "status"),
@@ -344,7 +345,7 @@ def test_a_camera_needs_its_node_and_itself_but_its_settings_need_only_the_node(
         "edgepub/garage/porch/status",
     ]
     node_only = {key for key, entity in message["components"].items() if "availability" in entity}
-    assert node_only == {"enabled", "min_score", "max_fps", "status", "events"}
+    assert node_only == {"enabled", "snapshot_enabled", "min_score", "max_fps", "status", "events"}
     for key in node_only:
         assert message["components"][key]["availability"] == [{"topic": "edgepub/garage/status"}]
 

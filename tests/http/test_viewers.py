@@ -136,7 +136,7 @@ async def test_a_page_gets_everything_first_and_then_what_is_new(server, open_pa
     update, picture = await page.ask()
     assert picture is None
     assert (update["status"], update["fault"]) == ("online", None)
-    assert update["settings"] == {"enabled": True, "min_score": 0.5, "max_fps": None}
+    assert update["settings"] == {"enabled": True, "snapshot_enabled": True, "min_score": 0.5, "max_fps": None}
     camera = update["camera"]
     assert (camera["name"], camera["node"], camera["may_edit"]) == ("porch", "garage", False)
     assert "http.allow_edit" in camera["why_not"]

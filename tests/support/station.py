@@ -17,6 +17,7 @@ from edgepub.camera.validity import Validity
 from edgepub.camera.viewfinder import Viewfinder
 from edgepub.config.camera import CameraSettings
 from edgepub.daemon.picture_wiring import PictureWiring
+from edgepub.mqtt.outbox.outbox import Outbox
 from edgepub.mqtt.retained import find_places
 from edgepub.mqtt.topics import Topics
 from edgepub.telemetry.logs import camera_logger
@@ -67,7 +68,7 @@ class Station:
         identity = {"node": "test", "camera": "cam", "boot_id": f"boot-{next(self._boots)}"}
         metrics, settings = CameraMetrics(), self._settings
         counts = ObjectCounts("cam", settings, _TOPICS, self._tape, self._retained())
-        pictures = PictureWiring(identity, settings, _TOPICS, self._tape, list, lambda: None, is_on=False)
+        pictures = PictureWiring(identity, settings, _TOPICS, Outbox(1), list, lambda: None, is_on=False)
         attributes = AttributeTopics([], [], camera_logger(logging.getLogger("test"), "cam"))
         self._reporter = Reporter(
             "cam",

@@ -86,7 +86,7 @@ def make_reporter(outbox: Outbox, metrics: CameraMetrics) -> Reporter:
     )
     attributes = AttributeTopics([], [], camera_logger(logging.getLogger(), "camera"))
     counts = ObjectCounts("camera", settings, topics, outbox)
-    pictures = PictureWiring(identity, settings, topics, outbox, list, lambda: None, is_on=False)
+    pictures = PictureWiring(identity, settings, topics, Outbox(1), list, lambda: None, is_on=False)
     return Reporter(
         identity["camera"],
         topics,
