@@ -49,6 +49,11 @@ class PictureSwitch:
                 for topic in self._retained():
                     self._clear(topic)
 
+    def close(self) -> None:
+        """Drop the pictures that are still being made, because the camera is stopped; those on the broker stay."""
+        with self._lock:
+            self._is_on = False
+
     def put(self, picture: Message) -> None:
         """Put a picture into the outbox, if pictures may leave the node."""
         with self._lock:

@@ -100,6 +100,7 @@ class CameraWiring:
         self._on_new_server = on_new_server
         self._supervisors: dict[str, CameraSupervisor] = {}
         self._builders: dict[str, DetectionsBuilder] = {}
+        self._pictures: dict[str, PictureWiring] = {}
         self._carryovers: dict[str, _Carryover] = {}
 
     def add(self, name: str) -> CameraSupervisor:
@@ -111,7 +112,7 @@ class CameraWiring:
         state = self._status.cameras[name] = CameraState()
         current = functools.partial(read_setting, camera=name, settings=settings, store=self._store)
         enabled = current("enabled")
-        pictures = PictureWiring(
+        pictures = self._pictures[name] = PictureWiring(
             self._identity(name),
             settings,
             self._topics,
@@ -183,6 +184,7 @@ class CameraWiring:
     def remove(self, name: str) -> None:
         """Forget a camera that has been stopped, except for what it keeps if it comes back."""
         self.metrics.unlist(name)
+        self._pictures.pop(name).switch.close()  # before what is obsolete is cleared
         for by_name in (self.controls, self.views, self._supervisors, self._builders, self._status.cameras):
             by_name.pop(name, None)
 

@@ -40,6 +40,7 @@ TOPICS = {
     "attribute": [TEMPLATE.attribute("<camera>", "<name>")],
     "events": [TEMPLATE.events("<camera>")],
     "snapshot": [TEMPLATE.snapshot("<camera>")],
+    "cutout": [TEMPLATE.cutout("<camera>", "<label>")],
     "setting": [TEMPLATE.setting("<camera>", name) for name in SETTINGS],
     "command_filters": [TEMPLATE.setting("<camera>", name) + "/set" for name in SETTINGS],
 }
