@@ -9,6 +9,7 @@ from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
+from edgepub.camera.controls import read_setting
 from edgepub.camera.supervisor import CameraSupervisor
 from edgepub.camera.visit_store import VisitStore
 from edgepub.config.effective import EffectiveSettings, InForce
@@ -234,7 +235,12 @@ class Node:
     ) -> Mapping[str, Mapping[str, Any]]:
         settings = self._in_force.settings
         former_entities = self._store.add_entities(named_entities(settings))
-        messages, notes = discovery.build(settings, retained_topics, former_topics, former_entities)
+        with_pictures = {
+            name
+            for name, camera in settings.cameras.items()
+            if read_setting("snapshot_enabled", name, camera, self._store)
+        }
+        messages, notes = discovery.build(settings, retained_topics, former_topics, former_entities, with_pictures)
         for note in notes:
             if note not in self._discovery_notes:
                 _log.warning("%s", note)

@@ -4,7 +4,7 @@ Times are Unix seconds, or seconds before the last frame with the object: the cl
 """
 
 from collections.abc import Iterable, Mapping
-from typing import Annotated, Any, NamedTuple
+from typing import Annotated, Any, NamedTuple, NotRequired
 
 from pydantic import Field
 from typing_extensions import TypedDict
@@ -65,6 +65,10 @@ class SavedVisit(TypedDict):
     crossings: list[tuple[str, str, _Finite]]
     attributes: dict[str, dict[str, str | float | bool]]
     path: list[tuple[_Finite, _Finite, _Finite]]
+    has_cutout: NotRequired[bool]
+    """Whether `best` is where its newest cut-out was made."""
+    is_newest: NotRequired[bool]
+    """Whether no later visit of its label has a cut-out."""
 
 
 class RestoredVisit(NamedTuple):
@@ -94,7 +98,7 @@ def save_visit(visit: Visit, stay: Stay, spot: Spot | None, zones: Mapping[str, 
         is_reported=visit.is_reported,
         first=_save_sighting(stay.first),
         last=_save_sighting(stay.last),
-        best=_save_sighting(visit.best),
+        best=_save_sighting(visit.shown),
         stay_s=stay.seconds,
         home=_box(spot.home) if spot else None,
         stood_s=spot.stood_s if spot else 0.0,
@@ -107,6 +111,8 @@ def save_visit(visit: Visit, stay: Stay, spot: Spot | None, zones: Mapping[str, 
         crossings=[(line, direction, timestamp) for line, direction, timestamp in visit.crossings],
         attributes=visit.attributes,
         path=visit.path.kept,
+        has_cutout=visit.cutout is not None,
+        is_newest=visit.is_newest,
     )
 
 
@@ -139,6 +145,8 @@ def restore_visit(saved: SavedVisit, track: int, last_s: float) -> RestoredVisit
         [Crossing(*crossing) for crossing in saved["crossings"]],
         dict(saved["attributes"]),
         saved["stationary_s"],
+        best if saved.get("has_cutout") else None,
+        saved.get("is_newest", True),
     )
     spot = None
     if saved["home"] is not None:
