@@ -32,6 +32,7 @@ class ObjectCounts:
         retained: what earlier runs counted and the settings still count, the longest unchanged first.
         notes: the camera's notes, which tell if there are too many labels.
         on_change: called when there are other counts than before.
+        on_removed: called with each label, as its topic level, that has lost its topics.
 
     """
 
@@ -44,11 +45,13 @@ class ObjectCounts:
         retained: Collection[Place] = (),
         notes: dict[str, str] | None = None,
         on_change: Callable[[], None] = lambda: None,
+        on_removed: Callable[[str], None] = lambda _level: None,
     ) -> None:
         self._camera = camera
         self._topics = topics
         self._outbox = outbox
         self._on_change = on_change
+        self._on_removed = on_removed
         levels = [place.level for place in retained if place.level != ALL]
         notes = {} if notes is None else notes
         log = camera_logger(_log, camera)
@@ -102,6 +105,10 @@ class ObjectCounts:
         if new or replaced:
             self._on_change()
 
+    def has_topics(self, level: str) -> bool:
+        """Return whether the label with this topic level is counted in the whole frame."""
+        return Place(None, level) in self._published
+
     def _publish_named(self) -> None:
         """Publish 0 for all labels together, and for those that the settings name and that have no count yet."""
         named = {Place(zone, topic_level(label)) for zone, labels in self._counted.items() for label in labels or []}
@@ -133,6 +140,8 @@ class ObjectCounts:
             topic = self._topics.object_count(self._camera, *place)
             for suffix in self._suffixes[place.zone]:
                 self._outbox.put(announcement_message(topic + suffix, b""))
+            if place.zone is None:
+                self._on_removed(place.level)
 
 
 def _state(tally: Tally, suffix: str) -> str:

@@ -9,6 +9,7 @@ from edgepub.camera.attribute_topics import AttributeTopics
 from edgepub.camera.payloads import build_event, build_visit
 from edgepub.camera.viewfinder import Viewfinder
 from edgepub.core.errors import InvalidResultError
+from edgepub.mqtt.label_levels import topic_level
 from edgepub.mqtt.messages import event_message, json_format, state_message
 from edgepub.mqtt.outbox.outbox import Outbox
 from edgepub.mqtt.payloads import event, visit
@@ -57,6 +58,7 @@ class EventPublisher:
         occurrences: Iterable[Occurrence],
         visits: Iterable[EndedVisit],
         frame_of: Callable[[Key], int | None] = lambda _key: None,
+        is_shown: Callable[[str, str | None], bool] = lambda _label, _visit_id: False,
     ) -> None:
         """Publish events and visits.
 
@@ -64,11 +66,16 @@ class EventPublisher:
             occurrences: the events, in order.
             visits: the visits that are over.
             frame_of: returns the frame of the newest snapshot of an object.
+            is_shown: tells whether the cut-out of a label shows the object of a visit.
 
         """
         for occurrence in occurrences:
+            label = occurrence.key[0]
+            picture = None
+            if is_shown(label, occurrence.visit_id):
+                picture = self._topics.cutout(self._camera, topic_level(label))
             try:
-                self._publish_event(build_event(occurrence, frame_of(occurrence.key), self._identity))
+                self._publish_event(build_event(occurrence, frame_of(occurrence.key), self._identity, picture))
             except InvalidResultError as error:
                 self._drop(occurrence.sighting.moment.frame, error)
         for ended in visits:

@@ -9,6 +9,7 @@ import orjson
 from edgepub.camera.drawing import Image, blur_objects, draw_objects
 
 _SOI_BYTES = 2
+_OBJECT_KEYS = ("label", "score", "track_id", "bbox")
 _COMMENT = b"\xff\xfe"
 _MAX_COMMENT_BYTES = 65_533  # a length of two bytes, which counts itself
 
@@ -51,6 +52,11 @@ def encode_jpeg(
     if not ok:
         raise ValueError("OpenCV cannot encode it")
     return _add_comment(encoded.tobytes(), _encode_comment(comment))
+
+
+def list_object(detection: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what a picture's comment says of a detection."""
+    return {key: detection[key] for key in _OBJECT_KEYS if key in detection}
 
 
 def _encode_comment(comment: Mapping[str, Any]) -> bytes:

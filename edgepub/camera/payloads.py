@@ -87,13 +87,16 @@ class DetectionsBuilder:
         )
 
 
-def build_event(occurrence: Occurrence, snapshot: int | None, identity: Mapping[str, str]) -> event.Event:
+def build_event(
+    occurrence: Occurrence, snapshot: int | None, identity: Mapping[str, str], picture: str | None = None
+) -> event.Event:
     """Build the validated payload of a new event; its `seq` is 1 until it is encoded.
 
     Args:
         occurrence: what happened.
         snapshot: the frame number of the newest snapshot of the object, if there is one.
         identity: the `node`, the `camera` and the `boot_id`.
+        picture: the topic whose picture shows the object, if there is one.
 
     Raises:
         InvalidResultError: a value does not fit into JSON or the schema.
@@ -109,6 +112,7 @@ def build_event(occurrence: Occurrence, snapshot: int | None, identity: Mapping[
         "value": known.get("label", known.get("value")),
         "dwell_s": None if occurrence.dwell_s is None else round(occurrence.dwell_s, 3),
         "snapshot": snapshot,
+        "picture": picture,
         "visit_id": occurrence.visit_id,
         "stationary": detection.get("stationary"),
     }
@@ -147,7 +151,7 @@ def build_visit(ended: EndedVisit, identity: Mapping[str, str]) -> visit.Visit:
 
     """
     stay, last = ended.visit, ended.last.moment
-    moment, best = stay.best
+    moment, best = stay.shown
     attributes = {"attributes": stay.attributes} if stay.attributes else {}
     return validate(
         visit.VALIDATOR,

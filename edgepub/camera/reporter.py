@@ -9,8 +9,9 @@ from edgepub.camera.analysis.analysis import Analysis, Findings
 from edgepub.camera.analysis.saved_visits import SavedVisit
 from edgepub.camera.attention import Attention
 from edgepub.camera.counts import ObjectCounts
+from edgepub.camera.cutouts import Cutouts
 from edgepub.camera.event_publisher import EventPublisher
-from edgepub.camera.frames import Result
+from edgepub.camera.frames import Frame, Result
 from edgepub.camera.payloads import DetectionsBuilder
 from edgepub.camera.results.budget import MAX_BYTES, MAX_OBJECTS, MAX_PIXELS, MAX_POINTS
 from edgepub.camera.sampler import Sampler
@@ -46,6 +47,7 @@ class Reporter:
         events: publishes the events and visits.
         object_counts: publishes the counts.
         snapshots: has snapshots made.
+        cutouts: has cut-outs of objects made.
         viewfinder: shows frames on the pages.
         sampler: decides which results are published.
         outbox: takes the messages.
@@ -65,6 +67,7 @@ class Reporter:
         events: EventPublisher,
         object_counts: ObjectCounts,
         snapshots: Snapshots,
+        cutouts: Cutouts,
         viewfinder: Viewfinder,
         sampler: Sampler[_Sample],
         outbox: Outbox,
@@ -81,6 +84,7 @@ class Reporter:
         self._events = events
         self._object_counts = object_counts
         self._snapshots = snapshots
+        self._cutouts = cutouts
         self._viewfinder = viewfinder
         self._sampler = sampler
         self._outbox = outbox
@@ -113,7 +117,10 @@ class Reporter:
     def restore(self, visits: Sequence[SavedVisit]) -> None:
         """Continue with the visits of an earlier run; publish that those of objects that may have moved are over."""
         if visits:
-            self._publish_findings(self._analysis.restore(visits))
+            findings = self._analysis.restore(visits)
+            self._cutouts.restore(self._analysis.visits)
+            self._publish_findings(findings)
+            self._save_visits(self._analysis.save())
 
     def set_areas(self, settings: CameraSettings) -> None:
         """Use other zones and lines from the next result on, and publish now what that changes.
@@ -149,10 +156,9 @@ class Reporter:
         if objects:
             self._attention.extend(result.ended_s)
         findings = self._analysis.update(objects, result.frame, tracks=tracks)
-        self._snapshots.update(result.frame, objects, findings.present)
         if fault is None or not self._viewfinder.blur:  # what must be blurred is not known
             self._viewfinder.show(result.frame, objects)
-        self._publish_findings(findings)
+        self._publish_findings(findings, result.frame, objects)
         if fault is None:
             self._sample(result, objects)
         return fault
@@ -196,10 +202,15 @@ class Reporter:
         if sample:
             self._publish(*sample)
 
-    def _publish_findings(self, findings: Findings) -> None:
-        self._events.publish(findings.occurrences, findings.visits, self._snapshots.frame_of)
-        if findings.counts is not None:
+    def _publish_findings(
+        self, findings: Findings, frame: Frame | None = None, objects: Sequence[dict[str, Any]] = ()
+    ) -> None:
+        if findings.counts is not None:  # before the pictures: a new label gets its topics
             self._object_counts.update(findings.counts)
+        if frame is not None:  # before the events, which name their pictures
+            self._snapshots.update(frame, objects, findings.present)
+            self._cutouts.update(frame, objects, findings.present, self._analysis.visits)
+        self._events.publish(findings.occurrences, findings.visits, self._snapshots.frame_of, self._cutouts.shows)
         if findings.gone:
             self._snapshots.forget(findings.gone)
         if findings.are_visits_new:

@@ -27,6 +27,8 @@ class Viewfinder:
         """The newest frame since the first watcher came; None without a watcher or without a frame."""
         self.blur: Collection[str] = ()
         """The labels of objects that must not be recognized in a picture."""
+        self.shows_pixels = True
+        """Whether pictures may leave the node; without them, pages get the detections alone."""
         self._lock = threading.Lock()
         self._watchers = 0
         self._events: deque[Mapping[str, Any]] = deque(maxlen=_MAX_EVENTS)

@@ -102,7 +102,11 @@ class SnapshotSettings(Section):
     """Snapshots: a JPEG when an object appears, and again when a better view of it is available."""
 
     enabled: bool = True
-    """`false`: no picture leaves this node, and the picture retained on the broker is deleted."""
+    """`false`: no picture leaves this node, and the pictures retained on the broker are deleted.
+
+    The page shows boxes without the picture then. `snapshot_enabled/set` changes it at run time."""
+    crop: bool = True
+    """Beside the whole picture, publish a cut-out of the newest object of each label. Needs `tracking`."""
     boxes: bool = True
     """Draw the detections: boxes with their labels, masks, landmarks."""
     blur: Labels | None = None
@@ -113,9 +117,9 @@ class SnapshotSettings(Section):
     quality: Annotated[int, Number] = Field(default=80, ge=1, le=100)
     """JPEG quality."""
     max_width: Annotated[int, Number] = Field(default=1280, ge=16, le=7680)
-    """Maximum width in pixels; a wider frame is scaled down."""
+    """Maximum width in pixels; a wider picture is scaled down."""
     min_interval_s: Annotated[float, Number] = Field(default=5, ge=0, le=86_400)
-    """Minimum seconds between two snapshots."""
+    """Minimum seconds between two snapshots, and between two cut-outs of an object."""
 
 
 class CameraSettings(Section):
@@ -266,6 +270,16 @@ class CameraSettings(Section):
     def finds_stationary(self) -> bool:
         """Whether objects that do not move are told from others."""
         return self.tracking and self.stationary_s is not None
+
+    @property
+    def snapshot_enabled(self) -> bool:
+        """Whether pictures leave the node, unless a command says otherwise."""
+        return self.snapshot.enabled
+
+    @property
+    def has_cutouts(self) -> bool:
+        """Whether cut-outs of objects are made."""
+        return self.tracking and self.snapshot.crop
 
     @property
     def areas(self) -> Areas:

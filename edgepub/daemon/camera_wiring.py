@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
 from edgepub.camera.analysis.analysis import Analysis, make_tracker
+from edgepub.camera.analysis.saved_visits import end_visits
 from edgepub.camera.attention import Attention
 from edgepub.camera.attribute_topics import AttributeTopics
 from edgepub.camera.controls import Controls, read_setting
@@ -19,7 +20,7 @@ from edgepub.camera.results.conversion import PUBLISHED
 from edgepub.camera.results.filters import Filters
 from edgepub.camera.results.objects import TextLabels, Wanted
 from edgepub.camera.sampler import Sampler
-from edgepub.camera.snapshots import Snapshots, SnapshotThread
+from edgepub.camera.snapshot_thread import SnapshotThread
 from edgepub.camera.sources.factory import make_source
 from edgepub.camera.sources.gate import Gate
 from edgepub.camera.supervisor import CameraSupervisor
@@ -30,8 +31,9 @@ from edgepub.config.camera import CameraSettings
 from edgepub.config.effective import InForce
 from edgepub.core.fair_lock import FairLock
 from edgepub.daemon.model_loader import detector_hosts, model_loader
+from edgepub.daemon.picture_wiring import PictureWiring
 from edgepub.http.context import CameraView
-from edgepub.mqtt.messages import PictureReceipt, announcement_message, picture_message, state_message
+from edgepub.mqtt.messages import state_message
 from edgepub.mqtt.outbox.outbox import Outbox
 from edgepub.mqtt.retained import find_attributes, find_places
 from edgepub.mqtt.store import Store
@@ -99,6 +101,7 @@ class CameraWiring:
         self._on_new_server = on_new_server
         self._supervisors: dict[str, CameraSupervisor] = {}
         self._builders: dict[str, DetectionsBuilder] = {}
+        self._pictures: dict[str, PictureWiring] = {}
         self._carryovers: dict[str, _Carryover] = {}
 
     def add(self, name: str) -> CameraSupervisor:
@@ -110,9 +113,19 @@ class CameraWiring:
         state = self._status.cameras[name] = CameraState()
         current = functools.partial(read_setting, camera=name, settings=settings, store=self._store)
         enabled = current("enabled")
-        object_counts = self._publish_first_states(name, settings, state.notes, enabled=enabled)
+        pictures = self._pictures[name] = PictureWiring(
+            self._identity(name),
+            settings,
+            self._topics,
+            self._outbox,
+            self._retained_topics,
+            self._on_new_state,
+            is_on=current("snapshot_enabled"),
+        )
+        object_counts = self._publish_first_states(name, settings, state.notes, pictures, enabled=enabled)
         gate, attention = Gate(current("max_fps"), metrics), Attention()
         carryover.viewfinder.blur = settings.snapshot.blur or ()
+        carryover.viewfinder.shows_pixels = pictures.switch.is_on
         wanted = _wanted_objects(settings, current("min_score"))
         builder = DetectionsBuilder(self._identity(name), wanted, settings.publish.fields)
         source = make_source(
@@ -128,7 +141,7 @@ class CameraWiring:
             notes=state.notes,
         )
         reporter = self._build_reporter(
-            name, settings, carryover, builder, object_counts, attention, keeps_visits=source.live
+            name, settings, carryover, builder, object_counts, pictures, attention, keeps_visits=source.live
         )
         reporter.restore(self._visit_store.visits(name))
         self._builders[name] = builder
@@ -152,7 +165,18 @@ class CameraWiring:
             settings.stall_timeout_s,
             enabled=enabled,
         )
-        setters = {"enabled": supervisor.set_enabled, "min_score": builder.set_min_score, "max_fps": gate.set_max_fps}
+
+        def set_snapshot_enabled(is_on: bool) -> None:
+            carryover.viewfinder.shows_pixels = is_on
+            pictures.switch.set(is_on)
+            self._on_new_state()
+
+        setters = {
+            "enabled": supervisor.set_enabled,
+            "snapshot_enabled": set_snapshot_enabled,
+            "min_score": builder.set_min_score,
+            "max_fps": gate.set_max_fps,
+        }
         controls = Controls(name, settings, self._topics, self._outbox, self._store, setters)
         self.controls[name] = controls
         self.views[name] = CameraView(carryover.viewfinder, controls)
@@ -161,8 +185,19 @@ class CameraWiring:
     def remove(self, name: str) -> None:
         """Forget a camera that has been stopped, except for what it keeps if it comes back."""
         self.metrics.unlist(name)
+        self._pictures.pop(name).switch.close()  # before what is obsolete is cleared
         for by_name in (self.controls, self.views, self._supervisors, self._builders, self._status.cameras):
             by_name.pop(name, None)
+
+    def end_visits_of_removed(self) -> None:
+        """End the visits in front of cameras that are not configured any more."""
+        for name in set(self._visit_store.cameras) - self._in_force.settings.cameras.keys():
+            metrics, no_topics = self.metrics.of(name), AttributeTopics((), (), camera_logger(_log, name))
+            publisher = EventPublisher(
+                self._identity(name), self._topics, self._outbox, metrics, Viewfinder(), no_topics
+            )
+            publisher.publish(*end_visits(self._visit_store.visits(name)))
+            self._visit_store.save(name, ())
 
     def set_areas(self, name: str, on_done: Callable[[], None]) -> None:
         """Apply a camera's areas in force, from its next result on; see `CameraSupervisor.set_areas`."""
@@ -177,15 +212,12 @@ class CameraWiring:
         return {"node": self._topics.node, "camera": name, "boot_id": self._boot_id}
 
     def _publish_first_states(
-        self, name: str, settings: CameraSettings, notes: dict[str, str], *, enabled: bool
+        self, name: str, settings: CameraSettings, notes: dict[str, str], pictures: PictureWiring, *, enabled: bool
     ) -> ObjectCounts:
         topics, outbox = self._topics, self._outbox
         outbox.put(state_message(topics.camera_status(name), "offline" if enabled else "disabled"))
         places = find_places(self._retained_topics(), name, settings, topics)
-        object_counts = ObjectCounts(name, settings, topics, outbox, places, notes, self._on_new_state)
-        if not settings.snapshot.enabled:
-            outbox.put(announcement_message(topics.snapshot(name), b""))  # removes one that the broker may have
-        return object_counts
+        return ObjectCounts(name, settings, topics, outbox, places, notes, self._on_new_state, pictures.clear_cutout)
 
     def _build_reporter(
         self,
@@ -194,12 +226,13 @@ class CameraWiring:
         carryover: _Carryover,
         builder: DetectionsBuilder,
         object_counts: ObjectCounts,
+        pictures: PictureWiring,
         attention: Attention,
         *,
         keeps_visits: bool,
     ) -> Reporter:
         identity, metrics = self._identity(name), self.metrics.of(name)
-        publish_snapshot = self._snapshot_publisher(name)
+        thread = self.snapshot_thread
         return Reporter(
             name,
             self._topics,
@@ -214,7 +247,8 @@ class CameraWiring:
                 self._attribute_topics(name, settings),
             ),
             object_counts,
-            Snapshots(identity, settings.snapshot, self.snapshot_thread, publish_snapshot, metrics),
+            pictures.make_snapshots(thread, metrics),
+            pictures.make_cutouts(thread, metrics, object_counts.has_topics),
             carryover.viewfinder,
             Sampler(settings.publish),
             self._outbox,
@@ -228,10 +262,6 @@ class CameraWiring:
         named = self._in_force.settings.attributes_of(settings)
         retained = find_attributes(self._retained_topics(), name, named, (), self._topics)
         return AttributeTopics(named, retained, camera_logger(_log, name), self._on_new_state)
-
-    def _snapshot_publisher(self, name: str) -> Callable[[bytes], None]:
-        topic, metrics = self._topics.snapshot(name), self.metrics.of(name)
-        return lambda jpeg: self._outbox.put(picture_message(topic, jpeg, PictureReceipt(metrics)))
 
 
 def _wanted_objects(settings: CameraSettings, min_score: float) -> Wanted:

@@ -9,6 +9,7 @@ from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
+from edgepub.camera.controls import read_setting
 from edgepub.camera.supervisor import CameraSupervisor
 from edgepub.camera.visit_store import VisitStore
 from edgepub.config.effective import EffectiveSettings, InForce
@@ -153,6 +154,7 @@ class Node:
         self._announcer.announce()
         self.outbox.put(state_message(self._topics.status, "online"))
         self._publish_settings()
+        self._cameras.end_visits_of_removed()
         return [self._cameras.add(name) for name in settings.cameras]
 
     def apply(self, effective: EffectiveSettings, new_parts: PartSettings, changes: Changes) -> Applied:
@@ -168,6 +170,7 @@ class Node:
         old_parts, self._part_settings = self._part_settings, new_parts
         for name in changes.stopped:
             self._cameras.remove(name)
+        self._cameras.end_visits_of_removed()
         self._set_areas(*changes.areas_changed)
         replaced = [name for name in PartSettings._fields if getattr(new_parts, name) != getattr(old_parts, name)]
         if "publisher" in replaced:
@@ -232,7 +235,12 @@ class Node:
     ) -> Mapping[str, Mapping[str, Any]]:
         settings = self._in_force.settings
         former_entities = self._store.add_entities(named_entities(settings))
-        messages, notes = discovery.build(settings, retained_topics, former_topics, former_entities)
+        with_pictures = {
+            name
+            for name, camera in settings.cameras.items()
+            if read_setting("snapshot_enabled", name, camera, self._store)
+        }
+        messages, notes = discovery.build(settings, retained_topics, former_topics, former_entities, with_pictures)
         for note in notes:
             if note not in self._discovery_notes:
                 _log.warning("%s", note)

@@ -5,7 +5,7 @@ https://developers.home-assistant.io/docs/core/entity.
 """
 
 import socket
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Container, Iterable, Mapping, Sequence
 from typing import NamedTuple, get_args
 
 from edgepub.config.camera import CameraSettings
@@ -14,10 +14,11 @@ from edgepub.core.versions import installed_versions
 from edgepub.home_assistant.count_entities import add_counts
 from edgepub.home_assistant.device import Device, Payload, count_entities, device_id
 from edgepub.home_assistant.named_entities import attribute_key, find_attribute_keys, named_attributes, stage_key
-from edgepub.home_assistant.names import display_name, readable
+from edgepub.home_assistant.names import capitalize, display_name, displayable, readable
 from edgepub.home_assistant.page_address import find_page_address
+from edgepub.mqtt.label_levels import label_text, topic_level
 from edgepub.mqtt.payloads.event import EventType
-from edgepub.mqtt.retained import find_attributes, find_places, is_of_classifier
+from edgepub.mqtt.retained import Place, find_attributes, find_cutouts, find_places, is_of_classifier
 from edgepub.mqtt.topics import Topics
 
 _BIRTH_TOPIC = "homeassistant/status"
@@ -56,6 +57,7 @@ def build(
     retained_topics: Sequence[str],
     former_topics: Iterable[str] = (),
     former_entities: Collection[str] = (),
+    with_pictures: Collection[str] = (),
 ) -> Discovery:
     """Return the discovery messages.
 
@@ -67,6 +69,7 @@ def build(
             entities to remove when a camera has lost a label or a zone.
         former_entities: keys of entities that this node ever named, from `named_entities`. They tell which to remove
             when a camera has lost an attribute or a stage.
+        with_pictures: cameras that publish pictures now, whatever the configuration says.
 
     """
     section = settings.home_assistant
@@ -77,7 +80,8 @@ def build(
     page = find_page_address(settings.http, socket.gethostname())
     devices, notes = [_build_node(topics, page)], []
     for name, camera in settings.cameras.items():
-        device = _build_camera(name, camera, topics, page)
+        has_snapshots = camera.snapshot.enabled or name in with_pictures
+        device = _build_camera(name, camera, topics, page, has_snapshots=has_snapshots)
         own = settings.attributes_of(camera)
         seen = find_attributes(retained_topics, name, own, named_attributes(former_entities), topics)
         _add_attributes(device, name, own, seen, topics)
@@ -87,6 +91,7 @@ def build(
                 device.remove("sensor", key)
         places = find_places(retained_topics, name, camera, topics)
         add_counts(device, name, camera, topics, places, known_topics)
+        _add_cutouts(device, name, camera, topics, places, known_topics)
         wanted = count_entities(device.payload).enabled
         device.trim(MAX_MESSAGE_BYTES)
         left = count_entities(device.payload).enabled
@@ -121,7 +126,9 @@ def _build_node(topics: Topics, page: str | None) -> Device:
     return device
 
 
-def _build_camera(name: str, camera: CameraSettings, topics: Topics, page: str | None) -> Device:
+def _build_camera(
+    name: str, camera: CameraSettings, topics: Topics, page: str | None, *, has_snapshots: bool
+) -> Device:
     link = _link(page, f"/cameras/{name}")
     about = {"name": display_name(name), "model": "Camera", "via_device": device_id(topics.node), **link}
     node = {"topic": topics.status}
@@ -134,7 +141,7 @@ def _build_camera(name: str, camera: CameraSettings, topics: Topics, page: str |
         device.add("event", "events", "Events", availability=[node], **options)
     else:
         device.remove("event", "events")
-    if camera.snapshot.enabled:
+    if has_snapshots:
         device.add("image", "snapshot", "Snapshot", image_topic=topics.snapshot(name), content_type="image/jpeg")
     else:
         device.remove("image", "snapshot")
@@ -180,6 +187,7 @@ def _add_settings(device: Device, camera: str, topics: Topics) -> None:
         device.add(platform, key, name, **topic_keys, **config, **options)
 
     add_setting("switch", "enabled", "Enabled", icon="mdi:cctv")
+    add_setting("switch", "snapshot_enabled", "Pictures", icon="mdi:image-outline")
     score = {"min": 0, "max": 1, "step": 0.01, "mode": "slider", "icon": "mdi:filter-outline"}
     add_setting("number", "min_score", "Minimum score", **score)
     fps = {"min": 0, "max": 1000, "step": 0.1, "mode": "box", "unit_of_measurement": "fps", "icon": "mdi:speedometer"}
@@ -204,3 +212,23 @@ def _add_figures(device: Device, camera: str, topics: Topics) -> None:
     add_figure("fps_inferred", "Inference rate", "fps_inferred", **rate, **_NOISY, **_MEASUREMENT)
     drops = {"icon": "mdi:message-off-outline", **_DIAGNOSTIC, **_COUNTER}
     add_figure("dropped", "Dropped messages", "dropped.values() | sum", **drops)
+
+
+def _add_cutouts(
+    device: Device,
+    name: str,
+    camera: CameraSettings,
+    topics: Topics,
+    places: Container[Place],
+    known_topics: Iterable[str],
+) -> None:
+    """Add an image for each label that has or had a cut-out, and remove those of labels that get none any more."""
+    labels = {topic_level(label): label for label in reversed(camera.all_labels)}
+    base = f"{topics.root}/{name}/"
+    for topic in find_cutouts(known_topics, name, topics):
+        level, key = topic.split("/")[-2], topic.removeprefix(base)
+        if camera.has_cutouts and Place(None, level) in places:
+            title = capitalize(displayable(labels.get(level) or label_text(level)))
+            device.add("image", key, title, image_topic=topic, content_type="image/jpeg")
+        else:
+            device.remove("image", key)

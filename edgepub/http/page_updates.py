@@ -75,7 +75,7 @@ class PageUpdates:
                 frame, objects = picture.seen
                 width, height = frame.size
                 size = {"number": frame.number, "timestamp": frame.timestamp, "width": width, "height": height}
-                update["frame"] = {**size, "detections": objects}
+                update["frame"] = {**size, "detections": objects, "has_picture": picture.jpeg is not None}
             if update:
                 state = self._context.status.cameras[self._camera]
                 always = {**state_json(state), "settings": view.controls.values}

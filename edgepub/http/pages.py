@@ -66,7 +66,10 @@ class Pages:
     async def cameras(self, _: web.Request) -> web.Response:
         """Return the status of the broker and all cameras, what is the limit, and the number of entities, as JSON."""
         status = self._context.status
-        cameras = [{"name": name, **state_json(camera), **self._rates(name)} for name, camera in status.cameras.items()]
+        cameras = [
+            {"name": name, **state_json(camera), "has_pictures": self._has_pictures(name), **self._rates(name)}
+            for name, camera in status.cameras.items()
+        ]
         version, broker = installed_versions()["edgepub"], state_json(status.broker)
         limits = [limit.text for limit in status.load.limits]
         count = self._context.entity_count()
@@ -82,6 +85,8 @@ class Pages:
         asyncio.get_running_loop().call_later(_KEEP_FRAMES_S, watching.close)
         for _ in range(round(self._still_timeout_s / _POLL_S)):
             if picture := await encoder.picture(_STILL_MIN_INTERVAL_S):
+                if picture.jpeg is None:
+                    return text_response(403, f"pictures of {name} are off: its snapshot_enabled is OFF")
                 return web.Response(body=picture.jpeg, content_type="image/jpeg")
             await asyncio.sleep(_POLL_S)
         return text_response(503, f"no frame from {name} within {self._still_timeout_s:g} s")
@@ -99,6 +104,10 @@ class Pages:
 
     def _file_response(self, name: str) -> web.Response:
         return web.Response(body=self._files[name], content_type=_TYPES[_extension(name)], charset="utf-8")
+
+    def _has_pictures(self, camera: str) -> bool:
+        view = self._context.cameras.get(camera)
+        return view is not None and view.viewfinder.shows_pixels
 
     def _rates(self, camera: str) -> dict[str, float]:
         figures = self._histories.get(camera).figures or _NO_FIGURES

@@ -16,7 +16,8 @@ class Picture(NamedTuple):
     """A frame with its JPEG."""
 
     seen: Seen
-    jpeg: bytes
+    jpeg: bytes | None
+    """None: no picture may leave the node."""
 
 
 class PictureEncoder:
@@ -43,12 +44,21 @@ class PictureEncoder:
         """Return the newest frame's picture, or the last one if it was encoded within this interval; None: no frame."""
         async with self._lock:
             seen = self._viewfinder.newest
-            is_new = seen is not None and (self._picture is None or self._picture.seen is not seen)
-            if seen is not None and is_new and time.monotonic() - self._encoded_at_s >= min_interval_s:
-                self._encoded_at_s = time.monotonic()
-                jpeg = await run_in_thread("picture", lambda: self._encode(seen), native=True)
-                self._picture = Picture(seen, jpeg)
-            return self._picture if seen is not None else None
+            if seen is None:
+                return None
+            if self._viewfinder.shows_pixels:
+                is_new = self._picture is None or self._picture.seen is not seen or self._picture.jpeg is None
+                if is_new and time.monotonic() - self._encoded_at_s >= min_interval_s:
+                    self._encoded_at_s = time.monotonic()
+                    jpeg = await run_in_thread("picture", lambda: self._encode(seen), native=True)
+                    self._picture = Picture(seen, jpeg)
+            if not self._viewfinder.shows_pixels:  # perhaps only since a moment ago
+                self._hide(seen)
+            return self._picture
+
+    def _hide(self, seen: Seen) -> None:
+        if self._picture is None or self._picture.seen is not seen or self._picture.jpeg is not None:
+            self._picture = Picture(seen, None)
 
     def _encode(self, seen: Seen) -> bytes:
         drawn = seen.objects if self._boxes else []

@@ -49,6 +49,7 @@ _limit = _number(MaxFps, "a number from 0.001 to 1000, or None for no limit")
 
 SETTINGS = {
     "enabled": Setting(_switch, lambda value: "ON" if value else "OFF"),
+    "snapshot_enabled": Setting(_switch, lambda value: "ON" if value else "OFF"),
     "min_score": Setting(_number(MinScore, "a number from 0 to 1"), lambda value: f"{value:g}"),
     # Home Assistant takes `None` for no number.
     "max_fps": Setting(

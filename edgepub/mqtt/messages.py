@@ -21,6 +21,8 @@ class PayloadFormat(NamedTuple):
     """The name and version of the payload's schema; sent as the user property `schema`."""
     fields: str | None = None
     """Which of the schema's keys it has, if not all: `lean` or `list`; sent as the user property `fields`."""
+    properties: tuple[tuple[str, str], ...] = ()
+    """Further user properties."""
 
 
 TEXT = PayloadFormat("text/plain;charset=utf-8")
@@ -169,9 +171,11 @@ def event_message(topic: str, payload: bytes, payload_format: PayloadFormat) -> 
     return Message(topic, payload, qos=1, lane="durable", payload_format=payload_format)
 
 
-def picture_message(topic: str, jpeg: bytes, receipt: Receipt | None = None) -> Message:
+def picture_message(
+    topic: str, jpeg: bytes, receipt: Receipt | None = None, payload_format: PayloadFormat = JPEG
+) -> Message:
     """Return a picture message: a large state."""
-    return Message(topic, jpeg, qos=1, retain=True, receipt=receipt, lane="pictures", payload_format=JPEG)
+    return Message(topic, jpeg, qos=1, retain=True, receipt=receipt, lane="pictures", payload_format=payload_format)
 
 
 def stream_message(

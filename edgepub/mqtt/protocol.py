@@ -47,6 +47,8 @@ def publish_properties(payload_format: PayloadFormat, expiry_s: int | None) -> P
         properties.UserProperty = ("schema", payload_format.schema)
     if payload_format.fields:
         properties.UserProperty = ("fields", payload_format.fields)
+    for name, value in payload_format.properties:
+        properties.UserProperty = (name, value)
     if expiry_s is not None:
         properties.MessageExpiryInterval = expiry_s
     return properties  # type: ignore[no-any-return]

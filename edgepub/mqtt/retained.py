@@ -9,7 +9,14 @@ from edgepub.mqtt.commands import SETTINGS
 from edgepub.mqtt.label_levels import ALL, is_label_level, topic_level
 from edgepub.mqtt.messages import announcement_message
 from edgepub.mqtt.outbox.outbox import Outbox
-from edgepub.mqtt.topics import ACTIVE_SUFFIX, LOITERING_SUFFIX, OCCUPANCY_SUFFIX, Topics, parse_object_count
+from edgepub.mqtt.topics import (
+    ACTIVE_SUFFIX,
+    LOITERING_SUFFIX,
+    OCCUPANCY_SUFFIX,
+    PICTURE_SUFFIX,
+    Topics,
+    parse_object_count,
+)
 
 MAX_LABELS = 200
 """Labels of a camera that have topics, besides those that the settings name. The two entities of each that Home
@@ -74,6 +81,12 @@ def find_places(published: Iterable[str], name: str, camera: CameraSettings, top
     newest = list(dict.fromkeys(place.level for place in reversed(places) if place.level not in named))
     kept = named.union(newest[:MAX_LABELS])
     return dict.fromkeys(place for place in places if place.level in kept)
+
+
+def find_cutouts(published: Iterable[str], camera: str, topics: Topics) -> list[str]:
+    """Return the retained topics with cut-outs of a camera, of whatever label."""
+    start = topics.object_count(camera, None, "")
+    return [topic for topic in published if topic.startswith(start) and topic.endswith(PICTURE_SUFFIX)]
 
 
 def find_attributes(
@@ -157,6 +170,8 @@ def _is_produced_by(camera: CameraSettings, places: Mapping[Place, None], levels
         is_counted = (count.zone, count.level) in places
         return is_counted and count.suffix in count_suffixes(camera, count.zone)
     match levels:
-        case [name]:  # the node itself clears the snapshot of a camera that publishes none, listed here or not
+        case ["objects", level, "snapshot"]:  # the node itself clears all pictures of a camera that publishes none
+            return camera.has_cutouts and Place(None, level) in places
+        case [name]:  # the same
             return name in {"status", "snapshot"} or name in SETTINGS
     return False

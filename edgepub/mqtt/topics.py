@@ -36,6 +36,8 @@ ACTIVE_SUFFIX = "/active"
 """Follows the topic of a count: how many of the objects are not stationary."""
 LOITERING_SUFFIX = "/loitering"
 """Follows the topic of a count in a zone: whether one of the objects loiters there."""
+PICTURE_SUFFIX = "/snapshot"
+"""Follows the topic of a count in the whole frame: the label's cut-out."""
 _SUFFIXES = {suffix[1:]: suffix for suffix in (OCCUPANCY_SUFFIX, ACTIVE_SUFFIX, LOITERING_SUFFIX)}
 
 
@@ -135,6 +137,10 @@ class Topics:
     def snapshot(self, camera: str) -> str:
         """Return the topic of the newest picture; retained."""
         return f"{self.root}/{camera}/snapshot"
+
+    def cutout(self, camera: str, level: str) -> str:
+        """Return the topic of a label's picture: the best cut-out of its newest visit; retained."""
+        return self.object_count(camera, None, level) + PICTURE_SUFFIX
 
     def attribute(self, camera: str, name: str) -> str:
         """Return the topic of the newest settled value of an attribute, like a plate; retained."""

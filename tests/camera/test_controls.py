@@ -53,7 +53,13 @@ class Node:
 
 def test_at_the_start_every_setting_has_its_state():
     node = Node(min_score=0.25, max_fps=None)
-    assert node.started_with == {"enabled": "ON", "min_score": "0.25", "max_fps": "None"}
+    assert node.started_with == {
+        "enabled": "ON",
+        "snapshot_enabled": "ON",
+        "min_score": "0.25",
+        "max_fps": "None",
+    }
+    assert Node(snapshot={"enabled": False}).started_with["snapshot_enabled"] == "OFF"
 
 
 @pytest.mark.parametrize(

@@ -19,10 +19,11 @@ from edgepub.camera.payloads import DetectionsBuilder
 from edgepub.camera.reporter import Reporter
 from edgepub.camera.results.objects import Wanted
 from edgepub.camera.sampler import Sampler
-from edgepub.camera.snapshots import Snapshots, SnapshotThread
+from edgepub.camera.snapshot_thread import SnapshotThread
 from edgepub.camera.validity import Validity
 from edgepub.camera.viewfinder import Viewfinder
 from edgepub.config.camera import CameraSettings
+from edgepub.daemon.picture_wiring import PictureWiring
 from edgepub.mqtt.outbox.outbox import Outbox
 from edgepub.mqtt.retained import MAX_CLASSIFIERS
 from edgepub.mqtt.topics import Topics
@@ -60,14 +61,17 @@ class Desk:
         self.attention = Attention()
         self.viewfinder = Viewfinder()
         attributes = AttributeTopics(ATTRIBUTES, [], camera_logger(logging.getLogger("test"), "cam"))
+        counts = ObjectCounts("cam", camera, TOPICS, self.outbox)
+        pictures = PictureWiring(IDENTITY, camera, TOPICS, Outbox(1), list, lambda: None, is_on=False)
         self.reporter = Reporter(
             "cam",
             TOPICS,
             DetectionsBuilder(IDENTITY, Wanted(camera.labels), camera.publish.fields),
             analysis(camera),
             EventPublisher(IDENTITY, TOPICS, self.outbox, self.metrics, self.viewfinder, attributes),
-            ObjectCounts("cam", camera, TOPICS, self.outbox),
-            Snapshots(IDENTITY, camera.snapshot, SnapshotThread(), lambda _: None, self.metrics),
+            counts,
+            pictures.make_snapshots(SnapshotThread(), self.metrics),
+            pictures.make_cutouts(SnapshotThread(), self.metrics, counts.has_topics),
             self.viewfinder,
             Sampler(camera.publish),
             self.outbox,

@@ -13,9 +13,12 @@ from edgepub.camera.analysis.presence import Moment, Sighting
 from edgepub.camera.drawing import label_colour
 from edgepub.camera.frames import Frame
 from edgepub.camera.jpeg import encode_jpeg
-from edgepub.camera.snapshots import Snapshots, SnapshotThread
+from edgepub.camera.picture_switch import PictureSwitch
+from edgepub.camera.snapshot_thread import SnapshotThread
+from edgepub.camera.snapshots import Snapshots
 from edgepub.config.camera import SnapshotSettings
 from edgepub.core.threads import native_threads
+from edgepub.mqtt.outbox.outbox import Outbox
 from edgepub.telemetry.metrics import CameraMetrics
 from tests.support.waiting import wait_until
 
@@ -93,7 +96,7 @@ class Immediate:
 
     busy = False
 
-    def submit(self, work):
+    def submit(self, _owner, work):
         if not self.busy:
             work()
         return not self.busy
@@ -107,7 +110,10 @@ class Camera:
         self.pictures = []
         settings = SnapshotSettings(**{"min_interval_s": 5, **settings})
         self.metrics = CameraMetrics()
-        self.snapshots = Snapshots(IDENTITY, settings, self.snapshot_thread, self.pictures.append, self.metrics)
+        self.switch = PictureSwitch(Outbox(10), list, is_on=settings.enabled)
+        self.snapshots = Snapshots(
+            IDENTITY, settings, self.snapshot_thread, self.switch, self.pictures.append, self.metrics
+        )
         self.frame = 0
 
     def show(self, now_s, *objects):
@@ -179,44 +185,57 @@ def test_a_frame_that_cannot_be_encoded_is_logged_and_the_next_one_works(caplog)
     assert camera.show(6.0, an_object(NEAR)) == [1]
 
 
-def test_the_snapshot_thread_accepts_one_piece_of_work_at_a_time():
-    snapshot_thread, go, done, threads = SnapshotThread(), threading.Event(), threading.Event(), []
+def test_each_owners_work_waits_once_however_busy_the_thread_is():
+    snapshot_thread, go, done, threads = SnapshotThread(), threading.Event(), [], []
 
     def slow():
         threads.append(threading.current_thread())
         go.wait(60)
+        done.append("slow")
 
-    def quick():
-        threads.append(threading.current_thread())
-        done.set()
+    def work(name):
+        return lambda: (threads.append(threading.current_thread()), done.append(name))
 
-    assert snapshot_thread.submit(slow)
-    assert not snapshot_thread.submit(quick), "it is busy"
+    assert snapshot_thread.submit("porch", slow)
+    wait_until(lambda: threads, "that it has begun")
+    assert snapshot_thread.submit("porch", work("porch")), "waits"
+    assert snapshot_thread.submit("yard", work("yard")), "another camera's does not cost it"
+    assert not snapshot_thread.submit("porch", work("later")), "one waits already"
     go.set()
-    while not snapshot_thread.submit(quick):
-        pass
-    assert done.wait(60)
+    wait_until(lambda: len(done) == 3, "all that was accepted")
+    assert done == ["slow", "porch", "yard"]
     assert threads[0] in native_threads(), "the daemon's end knows of it"
-    assert threads[0] is threads[1]
+    assert len(set(threads)) == 1
     assert threads[0].daemon, "it keeps no process alive"
+
+
+async def test_the_end_of_all_work_can_be_waited_for():
+    snapshot_thread, go, done = SnapshotThread(), threading.Event(), []
+    snapshot_thread.submit("porch", lambda: (go.wait(60), done.append("porch")))
+    snapshot_thread.submit("yard", lambda: done.append("yard"))
+    asyncio.get_running_loop().call_later(0.05, go.set)
+    await asyncio.wait_for(snapshot_thread.wait_idle(60), 60)
+    assert done == ["porch", "yard"]
 
 
 def test_the_snapshot_thread_continues_after_an_internal_error(caplog):
     snapshot_thread, done = SnapshotThread(), threading.Event()
-    snapshot_thread.submit(lambda: 1 / 0)
-    wait_until(lambda: snapshot_thread.submit(done.set), "that it is free")
+    snapshot_thread.submit("porch", lambda: 1 / 0)
+    snapshot_thread.submit("yard", done.set)
     assert done.wait(60)
     assert [record.levelname for record in caplog.records] == ["ERROR"]
 
 
 async def test_the_snapshot_thread_ends_after_its_current_work():
-    snapshot_thread, go, done = SnapshotThread(), threading.Event(), []
+    snapshot_thread, begun, go, done = SnapshotThread(), threading.Event(), threading.Event(), []
 
     def slow():
+        begun.set()
         go.wait(60)
         done.append(threading.current_thread())
 
-    assert snapshot_thread.submit(slow)
+    assert snapshot_thread.submit("porch", slow)
+    assert begun.wait(60)
     asyncio.get_running_loop().call_later(0.05, go.set)
     await asyncio.wait_for(snapshot_thread.stop(60), 60)
     assert done, "the stop waits for the work"
@@ -227,6 +246,6 @@ async def test_the_snapshot_thread_ends_after_its_current_work():
 
 async def test_stopping_does_not_wait_for_a_hung_snapshot_thread():
     snapshot_thread, go = SnapshotThread(), threading.Event()
-    snapshot_thread.submit(go.wait)
+    snapshot_thread.submit("porch", go.wait)
     await asyncio.wait_for(snapshot_thread.stop(0.05), 30)
     go.set()

@@ -78,6 +78,7 @@ def test_unique_ids_never_change():
             ("event", porch + "events"),
             ("image", porch + "snapshot"),
             ("switch", porch + "enabled"),
+            ("switch", porch + "snapshot_enabled"),
             ("number", porch + "min_score"),
             ("number", porch + "max_fps"),
             ("binary_sensor", porch + "status"),
@@ -422,7 +423,7 @@ def test_a_camera_needs_its_node_and_itself_but_its_settings_need_only_the_node(
         "edgepub/garage/porch/status",
     ]
     node_only = {key for key, entity in message["components"].items() if "availability" in entity}
-    assert node_only == {"enabled", "min_score", "max_fps", "status", "events"}
+    assert node_only == {"enabled", "snapshot_enabled", "min_score", "max_fps", "status", "events"}
     for key in node_only:
         assert message["components"][key]["availability"] == [{"topic": "edgepub/garage/status"}]
 
@@ -698,3 +699,25 @@ def test_sensors_follow_what_is_recognized_and_are_removed_over_restarts(mosquit
     assert [built(key) for key in ("attributes/paint", "attributes/paint_colour", "stats/stage/echo")] == [gone] * 3
     reader.wait_for(lambda r: r.last("edgepub/test/cam/attributes/paint_colour") == b"", "the cleared topic")
     assert daemon.terminate() == 0
+
+
+def test_a_label_with_a_cut_out_has_an_image_as_long_as_it_may_have_one():
+    topics = ["porch/objects/big_dog", "porch/objects/big_dog/snapshot", "porch/objects/cat", "porch/snapshot"]
+    published = [f"edgepub/garage/{topic}" for topic in topics]
+    key, anything = "objects/big_dog/snapshot", settings_of({"porch": {}})
+    image = components(anything, published)[key]
+    assert (image["platform"], image["name"]) == ("image", "Big dog")
+    assert image["image_topic"] == "edgepub/garage/porch/objects/big_dog/snapshot"
+    assert image["unique_id"] == "edgepub/garage/porch/objects/big_dog/snapshot"
+    assert "objects/cat/snapshot" not in components(anything, published)
+    switched_off = build(anything, [topic for topic in published if "snapshot" not in topic], published)
+    assert switched_off.messages[PORCH_TOPIC]["components"][key] == image, "it comes back"
+    for camera in ({"labels": ["cat"]}, {"snapshot": {"crop": False}}, {"tracking": False}):
+        assert components(settings_of({"porch": camera}), published)[key] == {"platform": "image"}, camera
+
+
+def test_a_camera_whose_pictures_are_switched_on_has_its_image():
+    settings = settings_of({"porch": {"snapshot": {"enabled": False}}})
+    assert components(settings)["snapshot"] == {"platform": "image"}
+    built = build(settings, [], with_pictures={"porch"}).messages[PORCH_TOPIC]["components"]
+    assert built["snapshot"]["image_topic"] == "edgepub/garage/porch/snapshot"

@@ -281,11 +281,12 @@ async def test_every_response_has_the_security_headers(server):
 async def test_settings_are_set_as_by_mqtt_commands(server):
     path = "/cameras/porch/settings/min_score"
     status, _, body = await server.request(path, "PUT", data=b"0.25")
-    assert (status, orjson.loads(body)) == (200, {"enabled": True, "min_score": 0.25, "max_fps": None})
+    values = {"enabled": True, "snapshot_enabled": True, "min_score": 0.25, "max_fps": None}
+    assert (status, orjson.loads(body)) == (200, values)
     status, _, body = await server.request(path, "PUT", data=b"much")
     assert (status, body) == (422, "min_score cannot be set to b'much'\n")
     status, _, body = await server.request("/cameras/porch/settings/quality", "PUT", data=b"1")
-    assert (status, body) == (404, "no such setting; available: enabled, min_score, max_fps\n")
+    assert (status, body) == (404, "no such setting; available: enabled, snapshot_enabled, min_score, max_fps\n")
     assert (await server.request("/cameras/yard/settings/min_score", "PUT", data=b"1"))[0] == 404
     with pytest.raises(aiohttp.ServerDisconnectedError):
         await server.request(path, "PUT", data=b"1" * 100_000)

@@ -60,7 +60,7 @@ class Page:
             message = await self.socket.receive()
             assert message.type is aiohttp.WSMsgType.TEXT, message
             update = json.loads(message.data)  # which accepts lone surrogates, as browsers do
-            if "frame" not in update:
+            if "frame" not in update or not update["frame"]["has_picture"]:
                 return update, None
             picture = await self.socket.receive()
             return update, cv2.imdecode(np.frombuffer(picture.data, np.uint8), cv2.IMREAD_COLOR)
@@ -136,7 +136,7 @@ async def test_a_page_gets_everything_first_and_then_what_is_new(server, open_pa
     update, picture = await page.ask()
     assert picture is None
     assert (update["status"], update["fault"]) == ("online", None)
-    assert update["settings"] == {"enabled": True, "min_score": 0.5, "max_fps": None}
+    assert update["settings"] == {"enabled": True, "snapshot_enabled": True, "min_score": 0.5, "max_fps": None}
     camera = update["camera"]
     assert (camera["name"], camera["node"], camera["may_edit"]) == ("porch", "garage", False)
     assert "http.allow_edit" in camera["why_not"]
@@ -404,3 +404,24 @@ async def test_the_page_of_all_cameras_gets_their_status(server):
     server.status.cameras["porch"].problem = "no such file: \udcff"  # a file name may contain any bytes
     status, _, body = await server.request("/cameras")
     assert (status, json.loads(body)["cameras"][0]["fault"]) == (200, "no such file: \udcff")
+
+
+async def test_without_pictures_a_page_gets_the_boxes_alone(server, open_page):
+    view = server.views["porch"]
+    page = await open_page(server)
+    async with shown(server):
+        await page.next_picture()
+        view.viewfinder.shows_pixels = False
+        update, picture = await page.ask()
+        while "frame" not in update or update["frame"]["has_picture"]:
+            update, picture = await page.ask()
+        assert picture is None
+        assert update["frame"]["detections"][0]["bbox_norm"] == [0.25, 0.2, 0.5, 0.5]
+        status, _, body = await server.request("/cameras/porch/still")
+        assert (status, body) == (403, "pictures of porch are off: its snapshot_enabled is OFF\n")
+        cameras = orjson.loads((await server.request("/cameras"))[2])["cameras"]
+        assert {camera["name"]: camera["has_pictures"] for camera in cameras} == {"porch": False, "yard": True}
+        view.viewfinder.shows_pixels = True
+        frame, picture = await page.next_picture()
+        assert picture is not None
+        assert frame["has_picture"]

@@ -32,6 +32,7 @@ FORMER = ["text", "text_old"]
         ("porch/status", None),
         ("porch/enabled", None),
         ("porch/max_fps", None),
+        ("porch/snapshot_enabled", None),
         ("porch/objects/person", None),
         ("porch/objects/big_dog/occupancy", None),
         ("porch/objects/car", b""),
@@ -41,6 +42,9 @@ FORMER = ["text", "text_old"]
         ("porch/zones/path/objects/person/occupancy", None),
         ("porch/zones/gone/objects/person", b""),
         ("porch/snapshot", None),  # the node clears it, whether it is listed or not
+        ("yard/objects/snapshot/snapshot", b""),  # of a label that is not counted
+        ("porch/objects/all/snapshot", b""),
+        ("porch/zones/path/objects/person/snapshot", b""),
         ("porch/something", b""),
         ("porch/attributes/text", None),
         ("porch/attributes/text_colour", None),  # of a model with several classifiers
@@ -82,3 +86,14 @@ def test_of_the_classifiers_of_a_model_the_last_ones_stay():
     published.append("edgepub/garage/porch/attributes/text")
     found = retained.find_attributes(published, "porch", ["text"], FORMER, TOPICS)
     assert found == ["text", *(f"text_{number}" for number in range(10, 30))]
+
+
+@pytest.mark.parametrize(
+    ("camera", "clears"), [({}, False), ({"snapshot": {"crop": False}}, True), ({"tracking": False}, True)]
+)
+def test_a_cut_out_goes_with_its_label_and_when_none_are_made(camera, clears):
+    published = [f"edgepub/garage/yard/{topic}" for topic in ("objects/dog", "objects/dog/snapshot")]
+    outbox = Outbox(9)
+    cameras = {"yard": CameraSettings(source="b.mp4", model="m", **camera)}
+    retained.clear_obsolete(published, cameras, TOPICS, outbox)
+    assert outbox.clearing() == ({published[1]} if clears else set())

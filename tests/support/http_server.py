@@ -48,7 +48,7 @@ class FakeSettings:
     """Runtime settings of a camera."""
 
     def __init__(self):
-        self.values = {"enabled": True, "min_score": 0.5, "max_fps": None}
+        self.values = {"enabled": True, "snapshot_enabled": True, "min_score": 0.5, "max_fps": None}
 
     def set(self, name, payload):
         if payload != b"0.25":

@@ -16,10 +16,12 @@ from edgepub.camera.reporter import Reporter
 from edgepub.camera.results.filters import Filters
 from edgepub.camera.results.objects import TextLabels, Wanted
 from edgepub.camera.sampler import Sampler
-from edgepub.camera.snapshots import Snapshots, SnapshotThread
+from edgepub.camera.snapshot_thread import SnapshotThread
 from edgepub.camera.validity import Validity
 from edgepub.camera.viewfinder import Viewfinder
 from edgepub.config.camera import CameraSettings
+from edgepub.daemon.picture_wiring import PictureWiring
+from edgepub.mqtt.outbox.outbox import Outbox
 from edgepub.mqtt.retained import find_places
 from edgepub.mqtt.topics import Topics
 from edgepub.telemetry.logs import camera_logger
@@ -78,6 +80,8 @@ class Station:
         identity = {"node": "test", "camera": "cam", "boot_id": f"boot-{next(self._boots)}"}
         metrics, settings = CameraMetrics(), self._settings
         viewfinder = Viewfinder()
+        counts = ObjectCounts("cam", settings, _TOPICS, self._tape, self._retained())
+        pictures = PictureWiring(identity, settings, _TOPICS, Outbox(1), list, lambda: None, is_on=False)
         attributes = AttributeTopics([], [], camera_logger(logging.getLogger("test"), "cam"))
         self._reporter = Reporter(
             "cam",
@@ -85,8 +89,9 @@ class Station:
             DetectionsBuilder(identity, _wanted(settings)),
             Analysis(settings, keeps_visits=True),
             EventPublisher(identity, _TOPICS, self._tape, metrics, viewfinder, attributes),
-            ObjectCounts("cam", settings, _TOPICS, self._tape, self._retained()),
-            Snapshots(identity, settings.snapshot, SnapshotThread(), lambda _: None, metrics),
+            counts,
+            pictures.make_snapshots(SnapshotThread(), metrics),
+            pictures.make_cutouts(SnapshotThread(), metrics, counts.has_topics),
             viewfinder,
             Sampler(settings.publish),
             self._tape,

@@ -41,6 +41,7 @@ TOPICS = {
     "events": [TEMPLATE.events("<camera>")],
     "visits": [TEMPLATE.visits("<camera>")],
     "snapshot": [TEMPLATE.snapshot("<camera>")],
+    "cutout": [TEMPLATE.cutout("<camera>", "<label>")],
     "setting": [TEMPLATE.setting("<camera>", name) for name in SETTINGS],
     "command_filters": [TEMPLATE.setting("<camera>", name) + "/set" for name in SETTINGS],
 }

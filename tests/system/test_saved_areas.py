@@ -265,7 +265,7 @@ def test_the_sliders_work_like_commands(box, mosquitto, subscribe):
     topic = "edgepub/test/cam/min_score"
     assert box.ask("PUT", "/cameras/cam/settings/min_score", "0.95") == (
         200,
-        {"enabled": True, "min_score": 0.95, "max_fps": None},
+        {"enabled": True, "snapshot_enabled": False, "min_score": 0.95, "max_fps": None},
     )
     reader.wait_for(lambda r: r.last(topic) == b"0.95", "the state")
     reader.wait_for(lambda r: r.detections() and not r.detections()[-1]["detections"], "nothing that is so sure")

@@ -74,9 +74,10 @@ class Site:
         wait_until(is_saved, "the visits on the disk")
         daemon.close()
 
-    def play(self, film, model, **camera):
+    def play(self, film, model, name="cam", **camera):
         """Start a daemon with this film and model."""
         settings = self._studio.settings(self._broker.url, film, **QUICK | camera)
+        settings["cameras"] = {name: settings["cameras"]["cam"]}
         settings["models"]["echo"] = model
         return self._run_daemon(settings)
 
@@ -166,6 +167,19 @@ def test_after_a_kill_those_who_walked_have_left_and_the_car_stays(site):
     site.wait_for("car", "appeared", "stopped", "moved", "left")
     check_whole(site.recording, in_order=False)
     assert [visit["seq"] for visit in site.recording.visits] == [1, 2]
+
+
+def test_a_camera_that_is_removed_ends_its_visits(site):
+    daemon = site.start(thing(car().stay(60)))
+    site.wait_for("car", "appeared", "stopped")
+    assert daemon.terminate() == 0
+    daemon = site.start(thing(car().stay(60)), name="other")
+    site.wait_for("car", "appeared", "stopped", "left")
+    site.reader.wait_for(lambda _: len(site.recording.visits) == 1, "its visit")
+    assert daemon.terminate() == 0
+    first, *_, last = site.recording.events
+    assert first["visit_id"] == last["visit_id"] == site.recording.visits[0]["visit_id"]
+    assert site.recording.visits[0]["stationary_s"] > 1
 
 
 def test_a_disabled_camera_counts_nothing_and_keeps_what_is_parked(site):

@@ -57,6 +57,9 @@ class Analysis:
         track_ids: unused track numbers; None: from 1.
         keeps_visits: whether visits of stationary objects go on when the source is opened again: it is a camera.
 
+    Attributes:
+        visits: the visits that are not over.
+
     """
 
     def __init__(
@@ -83,7 +86,7 @@ class Analysis:
         self._presence = Presence(self._on_frames, self._off_s, self._has_top_score)
         self._zones = {name: self._new_zone(name, zone) for name, zone in settings.zones.items()}
         self._lines = {name: Line(line) for name, line in settings.lines.items()}
-        self._visits = Visits(settings.events.zones, lambda: str(uuid7()))
+        self.visits = Visits(settings.events.zones, lambda: str(uuid7()))
         self._compared_s = self._saved_s = -inf
 
     def update(
@@ -122,11 +125,11 @@ class Analysis:
         present = {key: sighting for key, sighting in found.items() if self._presence.is_present(key)}
         if self._tracker:
             for key in started:
-                self._visits.start(key, self._presence[key])
+                self.visits.start(key, self._presence[key])
             if compares:
-                self._visits.see(present)
+                self.visits.see(present)
         findings = self._finish(occurrences, ended, self._counts() if has_changed else None, present)
-        is_due = compares and self._visits and now_s - self._saved_s >= _SAVE_S
+        is_due = compares and self.visits and now_s - self._saved_s >= _SAVE_S
         return findings._replace(are_visits_new=True) if is_due and self._keeps_visits else findings
 
     def set_areas(self, settings: CameraSettings) -> Findings:
@@ -169,7 +172,7 @@ class Analysis:
         self._saved_s = self._compared_s
         return [
             save_visit(visit, stay, self._spot(visit.key), self._stays_in_zones(visit.key))
-            for visit in self._visits
+            for visit in self.visits
             if (stay := self._presence.stay(visit.key))
         ]
 
@@ -188,7 +191,7 @@ class Analysis:
             visit, stay, spot, zones = restore_visit(
                 content, next(self._numbers), content["last"]["timestamp"] - newest
             )
-            self._visits.restore(visit)
+            self.visits.restore(visit)
             goes_on = spot is not None and self._standing is not None and self._keeps_visits
             if spot and self._standing and goes_on:
                 self._presence.restore(visit.key, stay)
@@ -216,9 +219,9 @@ class Analysis:
         if self._standing:
             for key, stay in ended:
                 if spot := self._spot(key):
-                    self._visits.add_stationary(key, spot.since_s, stay.last.moment.source_s)
+                    self.visits.add_stationary(key, spot.since_s, stay.last.moment.source_s)
             self._standing.forget(gone)
-        published, visits = self._visits.add(occurrences)
+        published, visits = self.visits.add(occurrences)
         if gone:
             tracks = {track for _, track in gone}
             self._recognized = {known for known in self._recognized if known[0] not in tracks}
@@ -256,7 +259,7 @@ class Analysis:
                 yield Occurrence("stopped", key, found[key])
         for key, since_s, until_s in changes.moved:
             if key not in started and (stay := self._presence.stay(key)):
-                self._visits.add_stationary(key, since_s, until_s)
+                self.visits.add_stationary(key, since_s, until_s)
                 yield Occurrence("moved", key, stay.last)
         for key, stay in ended:
             if stay.present and (spot := self._spot(key)) and spot.is_leaving:

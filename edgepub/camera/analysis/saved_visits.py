@@ -3,8 +3,8 @@
 Times are Unix seconds, or seconds before the last frame with the object: the clock of the source begins anew.
 """
 
-from collections.abc import Mapping
-from typing import Annotated, Any, NamedTuple
+from collections.abc import Iterable, Mapping
+from typing import Annotated, Any, NamedTuple, NotRequired
 
 from pydantic import Field
 from typing_extensions import TypedDict
@@ -12,8 +12,9 @@ from typing_extensions import TypedDict
 from edgepub.camera.analysis.paths import Path
 from edgepub.camera.analysis.presence import Moment, Sighting, Stay
 from edgepub.camera.analysis.quality import quality
+from edgepub.camera.analysis.rules import Occurrence, find_left, find_zone_occurrences
 from edgepub.camera.analysis.spot import Spot
-from edgepub.camera.analysis.visits import Crossing, Visit
+from edgepub.camera.analysis.visits import Crossing, EndedVisit, Visit, Visits
 
 _Finite = Annotated[float, Field(allow_inf_nan=False)]
 _Seconds = Annotated[float, Field(ge=0, allow_inf_nan=False)]
@@ -64,6 +65,10 @@ class SavedVisit(TypedDict):
     crossings: list[tuple[str, str, _Finite]]
     attributes: dict[str, dict[str, str | float | bool]]
     path: list[tuple[_Finite, _Finite, _Finite]]
+    has_cutout: NotRequired[bool]
+    """Whether `best` is where its newest cut-out was made."""
+    is_newest: NotRequired[bool]
+    """Whether no later visit of its label has a cut-out."""
 
 
 class RestoredVisit(NamedTuple):
@@ -93,7 +98,7 @@ def save_visit(visit: Visit, stay: Stay, spot: Spot | None, zones: Mapping[str, 
         is_reported=visit.is_reported,
         first=_save_sighting(stay.first),
         last=_save_sighting(stay.last),
-        best=_save_sighting(visit.best),
+        best=_save_sighting(visit.shown),
         stay_s=stay.seconds,
         home=_box(spot.home) if spot else None,
         stood_s=spot.stood_s if spot else 0.0,
@@ -106,6 +111,8 @@ def save_visit(visit: Visit, stay: Stay, spot: Spot | None, zones: Mapping[str, 
         crossings=[(line, direction, timestamp) for line, direction, timestamp in visit.crossings],
         attributes=visit.attributes,
         path=visit.path.kept,
+        has_cutout=visit.cutout is not None,
+        is_newest=visit.is_newest,
     )
 
 
@@ -138,6 +145,8 @@ def restore_visit(saved: SavedVisit, track: int, last_s: float) -> RestoredVisit
         [Crossing(*crossing) for crossing in saved["crossings"]],
         dict(saved["attributes"]),
         saved["stationary_s"],
+        best if saved.get("has_cutout") else None,
+        saved.get("is_newest", True),
     )
     spot = None
     if saved["home"] is not None:
@@ -146,6 +155,21 @@ def restore_visit(saved: SavedVisit, track: int, last_s: float) -> RestoredVisit
         spot.since_s, spot.is_stationary, spot.has_moved = since_s, True, saved["has_moved"]
     zones = {name: (_restore_stay(last, zone["stay_s"]), zone["is_loitering"]) for name, zone in saved["zones"].items()}
     return RestoredVisit(visit, Stay(first, last, present=True), spot, zones)
+
+
+def end_visits(saved: Iterable[SavedVisit]) -> tuple[list[Occurrence], list[EndedVisit]]:
+    """Return the last events of visits whose camera is no longer there, and the visits."""
+    visits = Visits(None, lambda: "")
+    occurrences: list[Occurrence] = []
+    for number, content in enumerate(saved, 1):
+        visit, stay, spot, zones = restore_visit(content, number, 0.0)
+        visits.restore(visit)
+        if spot:
+            visits.add_stationary(visit.key, spot.since_s, spot.seen_s)
+        for name, (inside, _) in zones.items():
+            occurrences += find_zone_occurrences(name, ([], [(visit.key, inside)]), {})
+        occurrences += find_left([(visit.key, stay)])
+    return visits.add(occurrences)
 
 
 def _save_sighting(sighting: Sighting) -> SavedSighting:

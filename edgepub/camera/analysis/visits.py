@@ -45,6 +45,15 @@ class Visit:
     """What was recognized, in the payload's form."""
     stationary_s: float = 0.0
     """For how many seconds it was stationary, up to its last move."""
+    cutout: Sighting | None = None
+    """Where its newest cut-out was made; None: there is none."""
+    is_newest: bool = True
+    """Whether no later visit of its label has a cut-out: only then it may get one."""
+
+    @property
+    def shown(self) -> Sighting:
+        """Where it was seen best: as its picture shows it, if there is one."""
+        return self.cutout or self.best
 
 
 class EndedVisit(NamedTuple):
@@ -74,7 +83,7 @@ class Visits:
         return len(self._visits)
 
     def __iter__(self) -> Iterator[Visit]:
-        """Iterate over the visits that are not over."""
+        """Iterate over the visits that are not over, in the order in which they appeared."""
         return iter(self._visits.values())
 
     def get(self, key: Key) -> Visit | None:
@@ -123,6 +132,7 @@ class Visits:
             self._note(visit, occurrence)
             if not visit.is_reported and occurrence.zone in (self._zones or ()):
                 visit.is_reported = True  # it has just entered: it cannot leave before
+                self._visits[occurrence.key] = self._visits.pop(occurrence.key)  # now it is the newest
                 published.append(Occurrence("appeared", occurrence.key, occurrence.sighting, visit_id=visit.visit_id))
             if visit.is_reported:
                 published.append(happened)

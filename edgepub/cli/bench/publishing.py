@@ -31,12 +31,13 @@ from edgepub.camera.payloads import DetectionsBuilder
 from edgepub.camera.reporter import Reporter
 from edgepub.camera.results.objects import Wanted
 from edgepub.camera.sampler import Sampler
-from edgepub.camera.snapshots import Snapshots, SnapshotThread
+from edgepub.camera.snapshot_thread import SnapshotThread
 from edgepub.camera.validity import Validity
 from edgepub.camera.viewfinder import Viewfinder
 from edgepub.cli.bench.outgoing import make_publisher
 from edgepub.cli.bench.tables import measure_pairs, table
 from edgepub.config.camera import CameraSettings, SnapshotSettings
+from edgepub.daemon.picture_wiring import PictureWiring
 from edgepub.mqtt.outbox.outbox import Outbox
 from edgepub.mqtt.topics import Topics
 from edgepub.telemetry.logs import camera_logger
@@ -84,14 +85,17 @@ def make_reporter(outbox: Outbox, metrics: CameraMetrics) -> Reporter:
         source="camera.mp4", model="any", tracking=False, snapshot=SnapshotSettings(enabled=False)
     )
     attributes = AttributeTopics([], [], camera_logger(logging.getLogger(), "camera"))
+    counts = ObjectCounts("camera", settings, topics, outbox)
+    pictures = PictureWiring(identity, settings, topics, Outbox(1), list, lambda: None, is_on=False)
     return Reporter(
         identity["camera"],
         topics,
         DetectionsBuilder(identity, Wanted(min_score=0.5)),
         Analysis(settings),
         EventPublisher(identity, topics, outbox, metrics, Viewfinder(), attributes),
-        ObjectCounts("camera", settings, topics, outbox),
-        Snapshots(identity, settings.snapshot, SnapshotThread(), lambda _: None, metrics),
+        counts,
+        pictures.make_snapshots(SnapshotThread(), metrics),
+        pictures.make_cutouts(SnapshotThread(), metrics, counts.has_topics),
         Viewfinder(),
         Sampler(settings.publish),
         outbox,

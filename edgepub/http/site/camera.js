@@ -50,11 +50,13 @@ async function onUpdate(update, jpeg, isFirst) {
   if (update.camera) showCamera(update.camera);
   if (jpeg) await picture.show(jpeg);
   if (update.frame) {
+    if (!update.frame.has_picture) picture.hide(update.frame.width, update.frame.height);
     overlay.show(update.frame);
     showDetections(byId("detections"), update.frame.detections);
     addLabels(update.frame.detections);
   }
   showCameraStatus(update.status, update.fault);
+  byId("no-picture").hidden = update.settings.snapshot_enabled;
   settings.show(update.settings);
   if (update.events) {
     showEvents(byId("events"), update.events, isFirst);

@@ -18,7 +18,7 @@ export class CameraCard {
   #still = html("span");
   #name;
   #isVisible = false;
-  #isOnline = false;
+  #hasPictures = false; // online, and they may leave the node
   #timer = 0;
   #observer;
 
@@ -51,16 +51,19 @@ export class CameraCard {
 
   /**
    * Show the camera's status and rates.
-   * @param {{status: string, fault: ?string, fps_in: number, fps_inferred: number, fps_published: number}} camera
+   * @param {{status: string, fault: ?string, has_pictures: boolean, fps_in: number, fps_inferred: number, fps_published: number}} camera
    */
   show(camera) {
     showStatus(this.#status, camera.status);
-    setText(this.#fault, statusMessage(camera.status, camera.fault));
+    const why = camera.has_pictures ? "" : "Pictures are off.";
+    setText(this.#fault, statusMessage(camera.status, camera.fault) || why);
     for (const [rate, element] of Object.entries(this.#figures)) setText(element, formatRate(camera[`fps_${rate}`]));
     this.#root.classList.toggle("not-online", camera.status !== "online");
-    const hasReturned = camera.status === "online" && !this.#isOnline;
-    this.#isOnline = camera.status === "online";
-    if (hasReturned) this.#refresh();
+    this.#root.classList.toggle("no-pictures", !camera.has_pictures);
+    const hadPictures = this.#hasPictures;
+    this.#hasPictures = camera.status === "online" && camera.has_pictures;
+    if (!camera.has_pictures) this.#replaceStill(html("span"));
+    if (this.#hasPictures && !hadPictures) this.#refresh();
   }
 
   /** Show that the camera's status is unknown. */
@@ -76,14 +79,19 @@ export class CameraCard {
     this.#root.remove();
   }
 
+  #replaceStill(next) {
+    this.#still.replaceWith(next);
+    this.#still = next;
+  }
+
   #refresh = () => {
     clearTimeout(this.#timer);
-    if (!this.#isOnline || !this.#isVisible || document.hidden) return;
+    if (!this.#hasPictures || !this.#isVisible || document.hidden) return;
     const next = html("img");
     next.alt = `Still of ${this.#name}`;
     next.addEventListener("load", () => {
-      this.#still.replaceWith(next); // only when loaded, so that there is no gap between the two
-      this.#still = next;
+      if (!this.#hasPictures) return; // they have been switched off meanwhile
+      this.#replaceStill(next); // only when loaded, so that there is no gap between the two
       storeAspectRatio(this.#name, next.naturalWidth, next.naturalHeight);
     });
     next.src = `/cameras/${encodeURIComponent(this.#name)}/still?at=${Date.now()}`;

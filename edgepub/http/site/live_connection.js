@@ -78,7 +78,7 @@ export class LiveConnection {
     let picture = null;
     if (typeof data === "string") {
       this.#update = JSON.parse(data);
-      if (this.#update.frame) return; // its picture follows
+      if (this.#update.frame?.has_picture) return; // it follows
     } else {
       picture = data;
     }

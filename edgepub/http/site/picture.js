@@ -43,6 +43,14 @@ export class Picture {
     bitmap.close();
   }
 
+  /** Show no picture, but the aspect ratio of a frame of this size. */
+  hide(width, height) {
+    this.#canvas.width = width;
+    this.#canvas.height = height;
+    this.#setAspectRatio(width / height);
+    storeAspectRatio(this.#camera, width, height);
+  }
+
   #setAspectRatio(ratio) {
     this.#stage.style.setProperty("--aspect-ratio", ratio);
   }

@@ -6,12 +6,15 @@ const SEND_DELAY_MS = 150;
 const IGNORE_UPDATES_MS = 500; // an update that was under way may still have the old value
 const NO_LIMIT = 61; // the position of the slider after its highest rate
 
+const SWITCH = {
+  read: (input) => (input.checked ? "ON" : "OFF"),
+  show: (input, value) => (input.checked = value),
+  format: () => "",
+};
+
 const KINDS = {
-  enabled: {
-    read: (input) => (input.checked ? "ON" : "OFF"),
-    show: (input, value) => (input.checked = value),
-    format: () => "",
-  },
+  enabled: SWITCH,
+  snapshot_enabled: SWITCH,
   min_score: {
     read: (input) => input.value,
     show: (input, value) => (input.value = value),
@@ -53,7 +56,7 @@ export class Settings {
 
   /**
    * Show the server's values.
-   * @param {{enabled: boolean, min_score: number, max_fps: ?number}} values
+   * @param {{enabled: boolean, snapshot_enabled: boolean, min_score: number, max_fps: ?number}} values
    */
   show(values) {
     this.#fields.disabled = false;

@@ -103,6 +103,7 @@ class Event(TypedDict):
     snapshot: NotRequired[
         Annotated[int, Field(ge=1, description="frame number of the newest snapshot that shows the object")]
     ]
+    picture: NotRequired[Annotated[str, Field(description="topic whose picture is the object's best cut-out so far")]]
     schema: Annotated[Literal["edgepub.event/1"], Field(description="name and version of this schema")]
     node: str
     camera: str

@@ -1,0 +1,181 @@
+"""When a cut-out of an object is made: of each label, that of the newest visit."""
+
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from math import ceil, floor
+from typing import Any, NamedTuple
+
+from edgepub.camera.analysis.presence import Sighting
+from edgepub.camera.analysis.quality import MIN_IMPROVEMENT, quality
+from edgepub.camera.analysis.rules import Key
+from edgepub.camera.analysis.visits import Visit, Visits
+from edgepub.camera.drawing import blur_objects, select_labels
+from edgepub.camera.frames import Frame
+from edgepub.camera.jpeg import encode_jpeg, list_object
+from edgepub.camera.picture_switch import PictureSwitch
+from edgepub.camera.snapshot_thread import SnapshotThread
+from edgepub.config.camera import SnapshotSettings
+from edgepub.mqtt.label_levels import topic_level
+from edgepub.telemetry.logs import camera_logger
+
+_MARGIN = 0.15  # of the box's width and height, at each side
+_MIN_PIXELS = 300  # of a cut-out, across and down; of a smaller object it shows more of the surroundings
+_log = logging.getLogger(__name__)
+
+
+class Cutout(NamedTuple):
+    """A picture of one object."""
+
+    level: str
+    """The topic level of its label."""
+    visit_id: str
+    frame: int
+    jpeg: bytes
+
+
+class _Work(NamedTuple):
+    level: str
+    visit_id: str
+    sighting: Sighting
+
+
+class Cutouts:
+    """Has a cut-out made of an object that appears, and when it is seen better than in all its cut-outs before.
+
+    Args:
+        identity: the `node`, the `camera` and the `boot_id`, for the comment of every picture.
+        settings: the camera's `snapshot` settings.
+        thread: makes the pictures.
+        switch: tells whether pictures may leave the node.
+        has_topics: tells whether the label with this topic level has topics.
+        publish: takes the pictures, in that thread.
+
+    """
+
+    def __init__(
+        self,
+        identity: Mapping[str, str],
+        settings: SnapshotSettings,
+        thread: SnapshotThread,
+        switch: PictureSwitch,
+        has_topics: Callable[[str], bool],
+        publish: Callable[[Cutout], None],
+    ) -> None:
+        self._identity = identity
+        self._settings = settings
+        self._thread = thread
+        self._switch = switch
+        self._has_topics = has_topics
+        self._publish = publish
+        self._log = camera_logger(_log, identity["camera"])
+        self._shown: dict[str, str] = {}  # by level, the visit that its picture shows
+
+    def restore(self, visits: Visits) -> None:
+        """Take the visits of an earlier run, whose pictures the broker has."""
+        for visit in visits:
+            if visit.cutout and visit.is_newest:
+                self._shown[topic_level(visit.key[0])] = visit.visit_id
+
+    def update(
+        self,
+        frame: Frame,
+        objects: Sequence[Mapping[str, Any]],
+        present: Mapping[Key, Sighting],
+        visits: Visits,
+    ) -> None:
+        """Have cut-outs made of a frame, of the objects that are there for the first time or seen better.
+
+        Args:
+            frame: the frame.
+            objects: its detections, of which some may have to be blurred.
+            present: the objects that are present and in this frame.
+            visits: the visits that are not over.
+
+        """
+        if not self._settings.crop:
+            return
+        if not self._switch.is_on:
+            self._shown.clear()  # they have been taken away
+            return
+        due = {key for key, sighting in present.items() if self._is_due(sighting, visits.get(key))}
+        if not due:
+            return
+        newest = {topic_level(visit.key[0]): visit for visit in visits if visit.key in due}  # the last one of each
+        works = [_Work(level, visit.visit_id, present[visit.key]) for level, visit in newest.items()]
+        if self._thread.submit(self, lambda: self._make(frame, objects, works)):
+            self._shown = {level: visit_id for level, visit_id in self._shown.items() if self._has_topics(level)}
+            for level, visit in newest.items():
+                self._shown[level] = visit.visit_id
+                visit.cutout = present[visit.key]
+                _supersede(visits, visit, level)
+
+    def shows(self, label: str, visit_id: str | None) -> bool:
+        """Return whether the picture of a label shows the object of a visit."""
+        return visit_id is not None and self._shown.get(topic_level(label)) == visit_id and self._switch.is_on
+
+    def _is_due(self, sighting: Sighting, visit: Visit | None) -> bool:
+        """Return whether a cut-out of an object is due."""
+        if visit is None or not (visit.is_reported and visit.is_newest):
+            return False
+        cutout, level = visit.cutout, topic_level(visit.key[0])
+        if cutout is None or self._shown.get(level) != visit.visit_id:
+            return self._has_topics(level)
+        if sighting.moment.source_s - cutout.moment.source_s < self._settings.min_interval_s:
+            return False
+        return quality(sighting.object) >= MIN_IMPROVEMENT * quality(cutout.object)
+
+    def _make(self, frame: Frame, objects: Sequence[Mapping[str, Any]], works: Sequence[_Work]) -> None:
+        image = frame.full_image
+        if blurred := select_labels(objects, self._settings.blur):
+            image = image.copy()
+            blur_objects(image, blurred)  # before it is cut, as an object may be in it only in part
+        height, width = image.shape[:2]
+        for level, visit_id, (_, detection) in works:
+            left, top, right, bottom = find_cut(detection["bbox"], width, height)
+            comment = {
+                **self._identity,
+                "frame": frame.number,
+                "timestamp": frame.timestamp,
+                "visit_id": visit_id,
+                "crop": [left, top, right, bottom],
+                **list_object(detection),
+                "objects": [list_object(detection)],
+            }
+            settings = self._settings
+            try:
+                part = image[top:bottom, left:right]
+                jpeg = encode_jpeg(part, [], settings.max_width, settings.quality, comment)
+            except Exception as error:  # noqa: BLE001  (from OpenCV; the thread must continue, for all cameras)
+                self._log.warning("no cut-out of frame %d: %s", frame.number, error)
+                continue
+            self._publish(Cutout(level, visit_id, frame.number, jpeg))
+
+
+def find_cut(box: Sequence[float], width: int, height: int) -> tuple[int, int, int, int]:
+    """Return what to cut out of a frame to show an object with its surroundings, in whole pixels.
+
+    Args:
+        box: `[x1, y1, x2, y2]` in pixels.
+        width: of the frame, in pixels.
+        height: of the frame, in pixels.
+
+    """
+    x1, y1, x2, y2 = box
+    (left, right), (top, bottom) = _find_span(x1, x2, width), _find_span(y1, y2, height)
+    return left, top, right, bottom
+
+
+def _find_span(low: float, high: float, size: int) -> tuple[int, int]:
+    """Return the first pixel, and the one after the last, of one side of the frame, which is `size` pixels long."""
+    length = min(size, max((1 + 2 * _MARGIN) * (high - low), _MIN_PIXELS))
+    first = min(max(0.0, (low + high - length) / 2), size - length)
+    return floor(first), min(size, ceil(first + length))
+
+
+def _supersede(visits: Visits, newest: Visit, level: str) -> None:
+    """Note of the visits of a label that are older than this one that they are not shown any more."""
+    for visit in visits:
+        if visit is newest:
+            break
+        if visit.is_reported and topic_level(visit.key[0]) == level:
+            visit.is_newest = False

@@ -1,0 +1,75 @@
+"""Whether the pictures of one camera may leave the node."""
+
+import threading
+from collections.abc import Callable, Iterable
+
+from edgepub.mqtt.messages import Message, announcement_message
+from edgepub.mqtt.outbox.outbox import Outbox
+
+
+class PictureSwitch:
+    """Lets pictures into the outbox while it is on, and takes them away from the broker when it is off. For any thread.
+
+    The constructor takes them away, too.
+
+    Args:
+        outbox: takes the messages.
+        retained: returns the topics of the camera's pictures that the broker may have.
+        on_new: called, in any thread, when a topic has its first picture.
+        is_on: whether it is on at first.
+
+    """
+
+    def __init__(
+        self,
+        outbox: Outbox,
+        retained: Callable[[], Iterable[str]],
+        on_new: Callable[[], None] = lambda: None,
+        *,
+        is_on: bool,
+    ) -> None:
+        self._outbox = outbox
+        self._retained = retained
+        self._on_new = on_new
+        self._lock = threading.Lock()  # so that no picture that is just being made comes after the clearing
+        self._is_on = is_on
+        self._topics: set[str] = set()
+        self.set(is_on)
+
+    @property
+    def is_on(self) -> bool:
+        """Whether pictures may leave the node."""
+        return self._is_on
+
+    def set(self, is_on: bool) -> None:
+        """Switch it on or off."""
+        with self._lock:
+            self._is_on = is_on
+            if not is_on:
+                for topic in self._retained():
+                    self._clear(topic)
+
+    def close(self) -> None:
+        """Drop the pictures that are still being made, because the camera is stopped; those on the broker stay."""
+        with self._lock:
+            self._is_on = False
+
+    def put(self, picture: Message) -> None:
+        """Put a picture into the outbox, if pictures may leave the node."""
+        with self._lock:
+            if not self._is_on:
+                return
+            self._outbox.put(picture)
+            is_new = picture.topic not in self._topics
+            self._topics.add(picture.topic)
+        if is_new:
+            self._on_new()
+
+    def clear(self, topic: str) -> None:
+        """Take the picture of a topic away from the broker."""
+        with self._lock:
+            self._clear(topic)
+
+    def _clear(self, topic: str) -> None:
+        self._topics.discard(topic)
+        self._outbox.put(announcement_message(topic, b""))
