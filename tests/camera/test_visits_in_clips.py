@@ -179,6 +179,20 @@ def test_two_people_meet_and_part(record):
     assert len({visit["track_id"] for visit in recording.visits}) == 2
 
 
+def test_a_person_who_stands_is_hidden_by_one_who_passes(record):
+    stands = astronaut().at(0.5).away(1).stay(16).walk(-0.2, 3).away(3)
+    passes = Actor(cutouts.person("grace_hopper"), 0.75, FPS).at(1.25).away(8).walk(-0.25, 6)
+    recording = record(Clip(stands, passes, fps=FPS))
+    check_stories(
+        recording,
+        FPS,
+        [("appeared", 1.8), ("stopped", 5.2), ("moved", 18.2), ("left", 19.2)],
+        [("appeared", 9.4), ("left", 13.6)],
+    )
+    assert recording.values("objects/person") == [0, 1, 2, 1, 0]
+    assert recording.values("objects/person/active") == [0, 1, 0, 1, 0, 1, 0]
+
+
 def lights(index):
     """Return the brightness of people who stand from the 4th to the 20th second: a lamp flickers, then it gets dark."""
     return 1 + 0.15 * (index % 2) if index < 12 * FPS else max(0.45, 1 - (index - 12 * FPS) / 20)

@@ -61,6 +61,13 @@ class Station:
         if how in {"kill", "restart"}:
             self._start()
 
+    def restart(self, **camera):
+        """Restart it with these settings besides those that it has."""
+        self._reporter.set_status("offline")
+        self._camera = self._camera | camera
+        self._settings = CameraSettings.model_validate(self._camera)
+        self._start()
+
     def redraw(self, zones):
         """Use these zones from now on."""
         self._settings = CameraSettings.model_validate(self._camera | {"zones": zones})
