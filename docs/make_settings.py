@@ -119,7 +119,8 @@ cameras:
       flag: {polygon: [[0.1, 0.0], [0.2, 0.0], [0.2, 0.3]], labels: null, anchor: bottom_center}
     events: {zones: null}                  # or a list: [driveway]
     include: []
-    snapshot: {enabled: true, boxes: true, blur: [person], quality: 80, max_width: 1280, min_interval_s: 5}
+    snapshot:
+      {enabled: true, crop: true, boxes: true, blur: [person], quality: 80, max_width: 1280, min_interval_s: 5}
   rehearsal:
     source: film.mp4                       # a video file instead of a camera
     loop: true
