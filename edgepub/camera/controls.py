@@ -21,7 +21,7 @@ def read_setting(name: str, camera: str, settings: CameraSettings, store: Store)
     text = store.setting(camera, name)
     if text is not None:
         try:
-            return SETTINGS[name].parse(text)
+            return SETTINGS[name].limit(SETTINGS[name].parse(text), getattr(settings, name))
         except ValueError:  # stored by another version of edgepub
             log = camera_logger(_log, camera)
             log.warning("the stored value %r of %s is invalid; using the configuration's", text, name)
@@ -83,6 +83,8 @@ class Controls:
         try:
             text = decode_value(payload)
             value = SETTINGS[name].parse(text) if text else None
+            if text:
+                _check_limit(name, value, getattr(self._settings, name))
             self._store.save_setting(self._camera, name, SETTINGS[name].format(value) if text else None)
             self._setters[name](self.value(name))
             self._log.info("%s is set to %s", name, SETTINGS[name].format(self.value(name)))
@@ -95,3 +97,8 @@ class Controls:
     def _publish(self, name: str) -> None:
         value = SETTINGS[name].format(self.value(name))
         self._outbox.put(state_message(self._topics.setting(self._camera, name), value))
+
+
+def _check_limit(name: str, value: Any, configured: Any) -> None:  # noqa: ANN401  (a setting's value)
+    if SETTINGS[name].limit(value, configured) != value:
+        raise ValueError("the configuration does not allow it")

@@ -75,11 +75,11 @@ class ObjectCounts:
         self._counted = settings.labels_by_zone
         before, self._suffixes = self._suffixes, {zone: count_suffixes(settings, zone) for zone in self._counted}
         is_counted = place_filter(settings)
-        self._published = {
-            place: tally
-            for place, tally in self._published.items()
-            if is_counted(place) and self._suffixes[place.zone] == before[place.zone]
-        }
+        self._published = {place: tally for place, tally in self._published.items() if is_counted(place)}
+        for place in list(self._published):
+            if self._suffixes[place.zone] != before[place.zone]:  # the zone is another one, and empty
+                del self._published[place]
+                self._publish(place, _NONE)
         levels = [place.level for place in self._published if place.level != ALL]
         self._clear(self._labels.set_named(settings.all_labels, levels))
         self._publish_named()

@@ -69,12 +69,7 @@ class Cutouts:
         self._publish = publish
         self._log = camera_logger(_log, identity["camera"])
         self._shown: dict[str, str] = {}  # by level, the visit that its picture shows
-
-    def restore(self, visits: Visits) -> None:
-        """Take the visits of an earlier run, whose pictures the broker has."""
-        for visit in visits:
-            if visit.cutout and visit.is_newest:
-                self._shown[topic_level(visit.key[0])] = visit.visit_id
+        self._clearings = switch.clearings
 
     def update(
         self,
@@ -94,8 +89,8 @@ class Cutouts:
         """
         if not self._settings.crop:
             return
+        self._notice_clearing()
         if not self._switch.is_on:
-            self._shown.clear()  # they have been taken away
             return
         due = {key for key, sighting in present.items() if self._is_due(sighting, visits.get(key))}
         if not due:
@@ -111,7 +106,14 @@ class Cutouts:
 
     def shows(self, label: str, visit_id: str | None) -> bool:
         """Return whether the picture of a label shows the object of a visit."""
+        self._notice_clearing()
         return visit_id is not None and self._shown.get(topic_level(label)) == visit_id and self._switch.is_on
+
+    def _notice_clearing(self) -> None:
+        """Forget what was shown, if it has been taken away."""
+        if self._clearings != self._switch.clearings:
+            self._clearings = self._switch.clearings
+            self._shown.clear()
 
     def _is_due(self, sighting: Sighting, visit: Visit | None) -> bool:
         """Return whether a cut-out of an object is due."""
@@ -125,10 +127,14 @@ class Cutouts:
         return quality(sighting.object) >= MIN_IMPROVEMENT * quality(cutout.object)
 
     def _make(self, frame: Frame, objects: Sequence[Mapping[str, Any]], works: Sequence[_Work]) -> None:
-        image = frame.full_image
-        if blurred := select_labels(objects, self._settings.blur):
-            image = image.copy()
-            blur_objects(image, blurred)  # before it is cut, as an object may be in it only in part
+        try:
+            image = frame.full_image
+            if blurred := select_labels(objects, self._settings.blur):
+                image = image.copy()
+                blur_objects(image, blurred)  # before it is cut, as an object may be in it only in part
+        except Exception as error:  # noqa: BLE001  (as below)
+            self._log.warning("no cut-out of frame %d: %s", frame.number, error)
+            return
         height, width = image.shape[:2]
         for level, visit_id, (_, detection) in works:
             left, top, right, bottom = find_cut(detection["bbox"], width, height)

@@ -34,6 +34,7 @@ class PictureSwitch:
         self._lock = threading.Lock()  # so that no picture that is just being made comes after the clearing
         self._is_on = is_on
         self._topics: set[str] = set()
+        self._clearings = 0
         self.set(is_on)
 
     @property
@@ -41,11 +42,17 @@ class PictureSwitch:
         """Whether pictures may leave the node."""
         return self._is_on
 
+    @property
+    def clearings(self) -> int:
+        """How often all pictures were taken away: those that were published before are not there any more."""
+        return self._clearings
+
     def set(self, is_on: bool) -> None:
         """Switch it on or off."""
         with self._lock:
             self._is_on = is_on
             if not is_on:
+                self._clearings += 1
                 for topic in self._retained():
                     self._clear(topic)
 

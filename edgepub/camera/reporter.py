@@ -117,9 +117,7 @@ class Reporter:
     def restore(self, visits: Sequence[SavedVisit]) -> None:
         """Continue with the visits of an earlier run; publish that those of objects that may have moved are over."""
         if visits:
-            findings = self._analysis.restore(visits)
-            self._cutouts.restore(self._analysis.visits)
-            self._publish_findings(findings)
+            self._publish_findings(self._analysis.restore(visits))
             self._save_visits(self._analysis.save())
 
     def set_areas(self, settings: CameraSettings) -> None:

@@ -52,6 +52,7 @@ class Snapshots:
         self._log = camera_logger(_log, identity["camera"])
         self._best: dict[_Key, tuple[float, int]] = {}  # the best quality so far, and the frame of the newest picture
         self._last_s = -inf
+        self._clearings = switch.clearings
 
     def update(self, frame: Frame, objects: Sequence[Mapping[str, Any]], present: Mapping[_Key, Sighting]) -> None:
         """Have a snapshot made of a frame, if it shows an object that no snapshot has shown as well.
@@ -62,8 +63,8 @@ class Snapshots:
             present: the objects that are present and in this frame.
 
         """
+        self._notice_clearing()
         if not self._switch.is_on:
-            self._best.clear()  # what was published has been taken away
             return
         if frame.source_s - self._last_s < self._settings.min_interval_s:
             return
@@ -78,6 +79,7 @@ class Snapshots:
 
     def frame_of(self, key: _Key) -> int | None:
         """Return the frame number of the newest snapshot that shows an object; None without one."""
+        self._notice_clearing()
         return self._best[key][1] if key in self._best and self._switch.is_on else None
 
     def forget(self, gone: Iterable[_Key]) -> None:
@@ -88,6 +90,13 @@ class Snapshots:
     def reset(self) -> None:
         """Prepare for a new source, whose clock may differ."""
         self._last_s = -inf
+
+    def _notice_clearing(self) -> None:
+        """Begin again, if what was published has been taken away."""
+        if self._clearings != self._switch.clearings:
+            self._clearings = self._switch.clearings
+            self._best.clear()
+            self._last_s = -inf
 
     def _is_better(self, key: _Key, seen: float) -> bool:
         return key not in self._best or seen >= MIN_IMPROVEMENT * self._best[key][0]

@@ -19,7 +19,7 @@ from edgepub.core.threads import Worker
 VISITS_FILE = "visits.json"
 """In the state directory."""
 _VERSION: Literal[1] = 1
-_INTERVAL_S = 0.5
+_INTERVAL_S = 1.0
 """The least time between two writes: visits begin and end all the time."""
 _RETRY_S = 10.0
 _CLOSE_TIMEOUT_S = 5.0
@@ -101,6 +101,7 @@ class VisitStore:
             replace_file(self._path, orjson.dumps(content))
         except OSError as error:
             self._has_changed = True
+            self._written_s += _RETRY_S - _INTERVAL_S  # also if there are changes meanwhile
             _log.error("%s: %s: visits do not survive the next restart", self._path, error.strerror)
             return _RETRY_S
         return None

@@ -104,7 +104,8 @@ class SnapshotSettings(Section):
     enabled: bool = True
     """`false`: no picture leaves this node, and the pictures retained on the broker are deleted.
 
-    The page shows boxes without the picture then. `snapshot_enabled/set` changes it at run time."""
+    The page shows boxes without the picture then. `snapshot_enabled/set` turns pictures off and on at run time, but not
+    on if this is `false`."""
     crop: bool = True
     """Beside the whole picture, publish a cut-out of the newest object of each label. Needs `tracking`."""
     boxes: bool = True

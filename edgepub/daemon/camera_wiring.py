@@ -192,11 +192,10 @@ class CameraWiring:
     def end_visits_of_removed(self) -> None:
         """End the visits in front of cameras that are not configured any more."""
         for name in set(self._visit_store.cameras) - self._in_force.settings.cameras.keys():
+            track_ids, viewfinder = self._carryovers.get(name) or _Carryover(itertools.count(1), Viewfinder())
             metrics, no_topics = self.metrics.of(name), AttributeTopics((), (), camera_logger(_log, name))
-            publisher = EventPublisher(
-                self._identity(name), self._topics, self._outbox, metrics, Viewfinder(), no_topics
-            )
-            publisher.publish(*end_visits(self._visit_store.visits(name)))
+            publisher = EventPublisher(self._identity(name), self._topics, self._outbox, metrics, viewfinder, no_topics)
+            publisher.publish(*end_visits(self._visit_store.visits(name), track_ids))
             self._visit_store.save(name, ())
 
     def set_areas(self, name: str, on_done: Callable[[], None]) -> None:

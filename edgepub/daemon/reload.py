@@ -4,7 +4,6 @@ from typing import NamedTuple
 
 from pydantic import SecretStr
 
-from edgepub.config.areas import Areas
 from edgepub.config.camera import CameraSettings
 from edgepub.config.mqtt import MqttSettings
 from edgepub.config.pipelines import PipelineSettings
@@ -63,7 +62,7 @@ def _cameras(settings: Settings) -> dict[str, tuple[CameraSettings, _Models]]:
 
 
 def _without_areas(camera: CameraSettings, models: _Models) -> tuple[CameraSettings, _Models]:
-    return camera.with_areas(Areas(ignore={})), models
+    return camera.model_copy(update={"zones": {}, "lines": {}, "ignore": {}}), models
 
 
 class PublisherSettings(NamedTuple):

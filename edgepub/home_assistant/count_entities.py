@@ -5,7 +5,7 @@ frame, and whether one loiters in a zone. The rest is on the device's page, disa
 """
 
 import itertools
-from collections.abc import Container, Iterable, Iterator
+from collections.abc import Callable, Container, Iterable, Iterator
 
 from edgepub.config.camera import CameraSettings
 from edgepub.home_assistant.device import Device, Payload
@@ -41,8 +41,8 @@ def add_counts(
     topics: Topics,
     places: Container[Place],
     known_topics: Iterable[str],
-) -> None:
-    """Add the entities of what is counted, the most important first, and remove those of what was.
+) -> Callable[[], None]:
+    """Add the usual entities of what is counted, the most important first, and remove those of what was.
 
     The labels come in the order of `labels`, each with all its zones; then those that were detected.
 
@@ -53,6 +53,9 @@ def add_counts(
         topics: the node's topics.
         places: what its retained topics count and its settings still count.
         known_topics: topics where something is or was retained, in the order in which they came.
+
+    Returns:
+        What adds the others, which hardly anybody enables: last, as the end may be cut off.
 
     """
     zones = camera.labels_by_zone
@@ -85,9 +88,13 @@ def add_counts(
         add(count)
     for count in [count for count in obsolete if count not in produced]:
         device.remove(_ENTITIES[count.suffix][0]["platform"], key_of(count))
-    # Last, as the end may be cut off: what hardly anybody enables. A count tells more than whether something is active.
-    for count in sorted(itertools.filterfalse(_is_usual, counts), key=lambda count: count.suffix):
-        add(count)
+
+    def add_others() -> None:
+        # A count tells more than whether something is active.
+        for count in sorted(itertools.filterfalse(_is_usual, counts), key=lambda count: count.suffix):
+            add(count)
+
+    return add_others
 
 
 def _find_counts(camera: str, topics: Topics, known_topics: Iterable[str]) -> Iterator[tuple[str, ObjectCount]]:

@@ -90,8 +90,9 @@ def build(
             if key not in device:
                 device.remove("sensor", key)
         places = find_places(retained_topics, name, camera, topics)
-        add_counts(device, name, camera, topics, places, known_topics)
-        _add_cutouts(device, name, camera, topics, places, known_topics)
+        add_others = add_counts(device, name, camera, topics, places, known_topics)
+        _add_cutouts(device, name, camera, topics, places if has_snapshots else (), known_topics)
+        add_others()
         wanted = count_entities(device.payload).enabled
         device.trim(MAX_MESSAGE_BYTES)
         left = count_entities(device.payload).enabled

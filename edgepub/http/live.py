@@ -11,6 +11,7 @@ from contextlib import suppress
 
 from aiohttp import WSCloseCode, WSMessage, WSMsgType, web
 
+from edgepub.camera.viewfinder import Viewfinder
 from edgepub.http.connections import abort, lift_limits
 from edgepub.http.context import HttpContext
 from edgepub.http.history import Histories
@@ -74,7 +75,7 @@ class LivePages:
             with self._encoders.watch(view.viewfinder) as encoder, suppress(ConnectionError, TimeoutError):
                 history = self._histories.get(name)
                 updates = PageUpdates(name, self._context, encoder, history, self._read_only_reason)
-                await _close(socket, *await self._serve(request, socket, updates))
+                await _close(socket, *await self._serve(request, socket, updates, view.viewfinder))
         except Exception:  # the WebSocket is open already: an HTTP response is no longer possible
             _log.exception("http: %s: internal error, please report it", request.path)
             await _close(socket, WSCloseCode.INTERNAL_ERROR, "internal error; edgepub's log has the details")
@@ -90,7 +91,7 @@ class LivePages:
         )
 
     async def _serve(
-        self, request: web.Request, socket: web.WebSocketResponse, updates: PageUpdates
+        self, request: web.Request, socket: web.WebSocketResponse, updates: PageUpdates, viewfinder: Viewfinder
     ) -> tuple[WSCloseCode, str]:
         """Respond to requests. Return the code and the reason to close with.
 
@@ -115,6 +116,8 @@ class LivePages:
             # After the timeout the page is dropped, with what it has not read.
             async with asyncio.timeout(self._limits.live_send_timeout_s):
                 await socket.send_str(text.decode())
+                if picture and not viewfinder.shows_pixels:  # since a moment ago; the page waits for it
+                    return WSCloseCode.SERVICE_RESTART, "pictures were switched off"
                 if picture:
                     await socket.send_bytes(picture)
 

@@ -25,6 +25,8 @@ class Setting(NamedTuple):
     """Returns the value of a text, or raises ValueError."""
     format: Callable[[Any], str]
     """Returns the text of a value, which `parse` accepts."""
+    limit: Callable[[Any, Any], Any] = lambda value, _configured: value
+    """Returns the value in force from the one that was set and the configuration's."""
 
 
 def _number(kind: Any, valid: str) -> Callable[[str], float]:  # noqa: ANN401  (an annotated type)
@@ -49,7 +51,10 @@ _limit = _number(MaxFps, "a number from 0.001 to 1000, or None for no limit")
 
 SETTINGS = {
     "enabled": Setting(_switch, lambda value: "ON" if value else "OFF"),
-    "snapshot_enabled": Setting(_switch, lambda value: "ON" if value else "OFF"),
+    # What the owner of the node has turned off in its configuration, nobody turns on from elsewhere.
+    "snapshot_enabled": Setting(
+        _switch, lambda value: "ON" if value else "OFF", lambda value, configured: value and configured
+    ),
     "min_score": Setting(_number(MinScore, "a number from 0 to 1"), lambda value: f"{value:g}"),
     # Home Assistant takes `None` for no number.
     "max_fps": Setting(

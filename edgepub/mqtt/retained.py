@@ -86,7 +86,8 @@ def find_places(published: Iterable[str], name: str, camera: CameraSettings, top
 def find_cutouts(published: Iterable[str], camera: str, topics: Topics) -> list[str]:
     """Return the retained topics with cut-outs of a camera, of whatever label."""
     start = topics.object_count(camera, None, "")
-    return [topic for topic in published if topic.startswith(start) and topic.endswith(PICTURE_SUFFIX)]
+    below = ((topic, topic.removeprefix(start).split("/")) for topic in published if topic.startswith(start))
+    return [topic for topic, levels in below if levels[1:] == [PICTURE_SUFFIX[1:]]]
 
 
 def find_attributes(

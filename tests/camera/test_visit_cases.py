@@ -115,12 +115,7 @@ def test_active_are_never_more_than_there_are_message_by_message():
             assert values["objects/all/active"] <= values["objects/all"], (topic, value)
 
 
-RESTORED = pytest.mark.xfail(reason="restored visits do not know what was recognized", strict=True)
-
-
-@pytest.mark.parametrize(
-    "stop", ["offline", "disabled", pytest.param("restart", marks=RESTORED), pytest.param("kill", marks=RESTORED)]
-)
+@pytest.mark.parametrize("stop", ["offline", "disabled", "restart", "kill"])
 def test_a_plate_is_recognized_once_in_a_visit(stop):
     """Also if it is read again after a restart."""
     film = Film(label="B-AB 123", stationary_s=5, text_labels={"as": "plate", "label": "car"})
@@ -130,10 +125,7 @@ def test_a_plate_is_recognized_once_in_a_visit(stop):
     assert film.events == ["appeared", "recognized", "stopped"]
 
 
-UNTRACKED = pytest.mark.xfail(reason="without tracking, restored visits are forgotten", strict=True)
-
-
-@pytest.mark.parametrize("change", [{"stationary_s": None}, pytest.param({"tracking": False}, marks=UNTRACKED)])
+@pytest.mark.parametrize("change", [{"stationary_s": None}, {"tracking": False}])
 def test_visits_that_cannot_go_on_after_a_change_of_the_settings_end(change):
     film = Film(stationary_s=5).show(*[HOME] * 100)
     film.station.restart(**change)

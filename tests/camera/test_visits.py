@@ -41,7 +41,7 @@ class Camera:
             self.now_s += 1 / self.fps
             self.frame += 1
             self.detections = [dict(thing((number + 1) / self.fps) if callable(thing) else thing) for thing in objects]
-            frame = Frame(IMAGE, self.frame, self.now_s, 0.0, self.now_s - self.began_s)
+            frame = Frame(IMAGE, self.frame, self.now_s, self.now_s, self.now_s - self.began_s)
             self._take(self.analysis.update(self.detections, frame))
         return self
 
@@ -218,6 +218,24 @@ def test_events_and_visits_only_of_objects_that_were_in_a_zone():
     assert camera.types == ["appeared", "zone_entered", "zone_left", "zone_left", "left"]
     (visit,) = camera.visits
     assert visit.visit.zones["yard"] > visit.visit.zones["door"] > 0
+
+
+def test_what_is_ignored_from_now_on_leaves_as_if_it_had_gone():
+    camera = Camera().see(60, at(0.5))
+    ignore = {"car": {"polygon": RIGHT}}
+    settings = CameraSettings.model_validate({**camera.settings.model_dump(), "ignore": ignore})
+    camera._take(camera.analysis.set_areas(settings))
+    camera.see(3)
+    assert camera.types == ["appeared", "stopped", "left"]
+    assert camera.total() == 0
+
+
+def test_what_was_recognized_before_a_zone_was_entered_is_told_then():
+    plate = {"attributes": {"text": {"label": "B-AB 123", "score": 0.9, "settled": True}}}
+    camera = Camera(zones={"door": {"polygon": RIGHT}}, events={"zones": ["door"]})
+    camera.see(4, lambda s: {**at(0.2 + 0.15 * s), **plate}).see(5)
+    assert camera.types == ["appeared", "recognized", "zone_entered", "zone_left", "left"]
+    assert camera.events[1].sighting.object["attributes"] == plate["attributes"]
 
 
 def test_a_file_ends_all_visits():

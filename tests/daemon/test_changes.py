@@ -12,6 +12,12 @@ BASE = {
     "models": {"a": {"model_name": "a", "zoo_url": "some/zoo"}, "b": {"model_name": "b", "zoo_url": "some/zoo"}},
     "cameras": {
         "one": {"source": 0, "model": "a"},
+        "three": {
+            "source": 3,
+            "model": "a",
+            "zones": {"z": {"polygon": [[0, 0], [1, 0], [0, 1]]}},
+            "events": {"zones": ["z"]},
+        },
         "two": {"source": 1, "model": "b", "zones": {"z": {"polygon": [[0, 0], [1, 0], [0, 1]], "labels": ["person"]}}},
     },
 }
@@ -24,11 +30,12 @@ BASE = {
         ("cameras.one.zones", {"z": {"polygon": [[0, 0], [1, 0], [1, 1]]}}, (False, [], [], ["one"])),
         ("cameras.one.lines", {"l": {"from": [0, 0], "to": [1, 1]}}, (False, [], [], ["one"])),
         ("cameras.two.zones", {}, (False, [], [], ["two"])),
+        ("cameras.three.min_score", 0.6, (False, ["three"], ["three"], [])),
         ("cameras.one.ignore", {"i": {"polygon": [[0, 0], [1, 0], [1, 1]]}}, (False, [], [], ["one"])),
         ("cameras.two.labels", ["person"], (False, ["two"], ["two"], [])),
         ("cameras.two.labels", {"person": {"min_area": 0.1}}, (False, ["two"], ["two"], [])),
         ("cameras.two", {"source": 1, "model": "b", "enabled": False}, (False, ["two"], ["two"], [])),
-        ("cameras.three", {"source": 2, "model": "a"}, (False, [], ["three"], [])),
+        ("cameras.four", {"source": 2, "model": "a"}, (False, [], ["four"], [])),
         ("cameras.one", None, (False, ["one"], [], [])),
         ("models.b.model_name", "c", (False, ["two"], ["two"], [])),
         ("models.c", {"model_name": "c", "zoo_url": "some/zoo"}, (False, [], [], [])),

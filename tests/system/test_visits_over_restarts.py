@@ -63,7 +63,7 @@ class Site:
         return self.play(film, self._studio.model(), **camera)
 
     def kill(self, daemon):
-        """Kill a daemon as soon as the visits that are not over are on the disk: that takes up to a second."""
+        """Kill a daemon as soon as the visits that are not over are on the disk: that takes up to two seconds."""
 
         def is_saved():
             newest = {event["visit_id"]: event["event_type"] for event in self.recording.events}

@@ -8,11 +8,11 @@ from typing import Any, NamedTuple
 
 from edgepub.camera.analysis import rules
 from edgepub.camera.analysis.clock import Clock
-from edgepub.camera.analysis.geometry import Line
+from edgepub.camera.analysis.geometry import Line, Zone
 from edgepub.camera.analysis.presence import Moment, Presence, Sighting, Stay
 from edgepub.camera.analysis.recognition import Recognition
 from edgepub.camera.analysis.rules import Key, Occurrence
-from edgepub.camera.analysis.saved_visits import SavedVisit, restore_visit, save_visit
+from edgepub.camera.analysis.saved_visits import SavedVisit, end_visits, restore_visit, save_visit
 from edgepub.camera.analysis.spot import Spot
 from edgepub.camera.analysis.standing import NO_CHANGES, Changes, Standing
 from edgepub.camera.analysis.tally import Tallies, count_objects
@@ -86,6 +86,7 @@ class Analysis:
         self._presence = Presence(self._on_frames, self._off_s, self._has_top_score)
         self._zones = {name: self._new_zone(name, zone) for name, zone in settings.zones.items()}
         self._lines = {name: Line(line) for name, line in settings.lines.items()}
+        self._ignored = [Zone(area) for area in settings.ignore.values()]
         self.visits = Visits(settings.events.zones, lambda: str(uuid7()))
         self._compared_s = self._saved_s = -inf
 
@@ -147,6 +148,8 @@ class Analysis:
         left = [occurrence for name, zone in self._zones.items() if name not in kept for occurrence in zone.reset()]
         self._zones = {name: kept.get(name) or self._new_zone(name, zone) for name, zone in zones.items()}
         self._lines = {name: kept_lines.get(name) or Line(line) for name, line in lines.items()}
+        self._ignored = [Zone(area) for area in settings.ignore.values()]
+        self._release_ignored()
         return self._finish(left, [], self._counts(), {})
 
     def reset(self) -> Findings:
@@ -183,27 +186,28 @@ class Analysis:
             saved: the visits; see `save`.
 
         """
-        newest = max(visit["last"]["timestamp"] for visit in saved)
-        self._clock.restore(newest)
+        standing = self._standing if self._keeps_visits else None
+        going_on = [content for content in saved if standing and content["home"] is not None]
+        newest = max((content["last"]["timestamp"] for content in going_on), default=0.0)
         occurrences: list[Occurrence] = []
-        ended: list[tuple[Key, Stay]] = []
-        for content in saved:
-            visit, stay, spot, zones = restore_visit(
-                content, next(self._numbers), content["last"]["timestamp"] - newest
-            )
+        for content in going_on:
+            last_s = content["last"]["timestamp"] - newest
+            visit, stay, spot, zones = restore_visit(content, next(self._numbers), last_s)
+            assert standing and spot  # noqa: PT018, S101
+            self._clock.restore(newest)
             self.visits.restore(visit)
-            goes_on = spot is not None and self._standing is not None and self._keeps_visits
-            if spot and self._standing and goes_on:
-                self._presence.restore(visit.key, stay)
-                self._standing.restore(visit.key, spot)
-            else:
-                ended.append((visit.key, stay))
+            self._presence.restore(visit.key, stay)
+            standing.restore(visit.key, spot)
+            self._recognized.update((visit.key[1], name) for name in visit.attributes)
             for name, (inside, is_loitering) in zones.items():
-                if goes_on and name in self._zones:
+                if name in self._zones:
                     self._zones[name].restore(visit.key, inside, is_loitering=is_loitering)
                 else:
                     occurrences += rules.find_zone_occurrences(name, ([], [(visit.key, inside)]), {})
-        return self._finish([*occurrences, *rules.find_left(ended)], ended, None, {})
+        self._release_ignored()
+        left, visits = end_visits([content for content in saved if content not in going_on], self._numbers)
+        findings = self._finish(occurrences, [], None, {})
+        return findings._replace(occurrences=[*left, *findings.occurrences], visits=visits)
 
     def _finish(
         self,
@@ -264,6 +268,15 @@ class Analysis:
         for key, stay in ended:
             if stay.present and (spot := self._spot(key)) and spot.is_leaving:
                 yield Occurrence("moved", key, stay.last)
+
+    def _release_ignored(self) -> None:
+        """Do not wait for stationary objects in ignore areas: they will not be found again."""
+        if not self._standing or not self._ignored:
+            return
+        for key in self._standing.stationary:
+            stay = self._presence.stay(key)
+            if stay and any(area.contains(stay.last.object, was_in=False) for area in self._ignored):
+                self._standing.release(key)
 
     def _spot(self, key: Key) -> Spot | None:
         return self._standing.spot(key) if self._standing else None

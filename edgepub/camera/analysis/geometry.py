@@ -7,7 +7,7 @@ from typing import Any, Literal
 import cv2
 import numpy as np
 
-from edgepub.config.areas import Anchor, LineSettings, Point, ZoneSettings
+from edgepub.config.areas import Anchor, IgnoreSettings, LineSettings, Point, ZoneSettings
 
 Direction = Literal["left", "right"]
 Object = Mapping[str, Any]
@@ -19,14 +19,14 @@ _ALONG = {"left": 0.0, "center": 0.5, "right": 1.0, "top": 0.0, "bottom": 1.0}
 
 
 class Zone:
-    """A zone: a polygon.
+    """A zone, or an ignore area: a polygon.
 
     Args:
         settings: its corners, its labels and its anchor.
 
     """
 
-    def __init__(self, settings: ZoneSettings) -> None:
+    def __init__(self, settings: ZoneSettings | IgnoreSettings) -> None:
         self.settings = settings
         self._contour = np.array(settings.polygon, np.float32)
         self._labels = None if settings.labels is None else frozenset(settings.labels)

@@ -17,7 +17,7 @@ class Moment(NamedTuple):
     timestamp: float
     """When it was captured, in Unix seconds."""
     source_s: float
-    """The same moment on the source's clock."""
+    """The same moment on the clock of the analysis: that of the source, continued when it is opened again."""
     width: int
     height: int
 

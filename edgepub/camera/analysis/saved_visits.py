@@ -3,8 +3,8 @@
 Times are Unix seconds, or seconds before the last frame with the object: the clock of the source begins anew.
 """
 
-from collections.abc import Iterable, Mapping
-from typing import Annotated, Any, NamedTuple, NotRequired
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Annotated, Any, Literal, NamedTuple, NotRequired
 
 from pydantic import Field
 from typing_extensions import TypedDict
@@ -16,18 +16,19 @@ from edgepub.camera.analysis.rules import Occurrence, find_left, find_zone_occur
 from edgepub.camera.analysis.spot import Spot
 from edgepub.camera.analysis.visits import Crossing, EndedVisit, Visit, Visits
 
-_Finite = Annotated[float, Field(allow_inf_nan=False)]
-_Seconds = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+_Finite = Annotated[float, Field(ge=-1e9, le=1e9, allow_inf_nan=False)]
+_Unix = Annotated[float, Field(ge=0, le=2.0**33, allow_inf_nan=False)]
+_Seconds = Annotated[float, Field(ge=0, le=2.0**33, allow_inf_nan=False)]
 _Box = tuple[_Finite, _Finite, _Finite, _Finite]
 
 
 class SavedSighting(TypedDict):
     """An object in a frame."""
 
-    frame: int
-    timestamp: _Finite
-    width: int
-    height: int
+    frame: Annotated[int, Field(ge=1)]
+    timestamp: _Unix
+    width: Annotated[int, Field(ge=1)]
+    height: Annotated[int, Field(ge=1)]
     score: _Finite
     bbox: _Box
     bbox_norm: _Box
@@ -55,6 +56,8 @@ class SavedVisit(TypedDict):
     """Where it is stationary; None: it is not."""
     stood_s: _Seconds
     """How long it has been there."""
+    missed_s: _Seconds
+    """For how long it has not been found."""
     has_moved: bool
     stationary_s: _Seconds
     """How long it was stationary before."""
@@ -62,9 +65,9 @@ class SavedVisit(TypedDict):
     """The zones in which it is."""
     dwells: dict[str, _Seconds]
     """How long it was in others."""
-    crossings: list[tuple[str, str, _Finite]]
+    crossings: list[tuple[str, Literal["left", "right"], _Unix]]
     attributes: dict[str, dict[str, str | float | bool]]
-    path: list[tuple[_Finite, _Finite, _Finite]]
+    path: list[tuple[_Seconds, _Finite, _Finite]]
     has_cutout: NotRequired[bool]
     """Whether `best` is where its newest cut-out was made."""
     is_newest: NotRequired[bool]
@@ -102,6 +105,7 @@ def save_visit(visit: Visit, stay: Stay, spot: Spot | None, zones: Mapping[str, 
         stay_s=stay.seconds,
         home=_box(spot.home) if spot else None,
         stood_s=spot.stood_s if spot else 0.0,
+        missed_s=spot.missed_s if spot else 0.0,
         has_moved=spot.has_moved if spot else True,
         stationary_s=visit.stationary_s,
         zones={
@@ -152,17 +156,24 @@ def restore_visit(saved: SavedVisit, track: int, last_s: float) -> RestoredVisit
     if saved["home"] is not None:
         since_s = last_s - saved["stood_s"]
         spot = Spot.at(label, saved["home"], last_s)
-        spot.since_s, spot.is_stationary, spot.has_moved = since_s, True, saved["has_moved"]
+        spot.since_s, spot.is_stationary = since_s, True
+        spot.missed_s, spot.has_moved = saved["missed_s"], saved["has_moved"]
     zones = {name: (_restore_stay(last, zone["stay_s"]), zone["is_loitering"]) for name, zone in saved["zones"].items()}
     return RestoredVisit(visit, Stay(first, last, present=True), spot, zones)
 
 
-def end_visits(saved: Iterable[SavedVisit]) -> tuple[list[Occurrence], list[EndedVisit]]:
-    """Return the last events of visits whose camera is no longer there, and the visits."""
+def end_visits(saved: Iterable[SavedVisit], numbers: Iterator[int]) -> tuple[list[Occurrence], list[EndedVisit]]:
+    """Return the last events of visits that do not go on, and the visits.
+
+    Args:
+        saved: the visits.
+        numbers: gives unused tracks.
+
+    """
     visits = Visits(None, lambda: "")
     occurrences: list[Occurrence] = []
-    for number, content in enumerate(saved, 1):
-        visit, stay, spot, zones = restore_visit(content, number, 0.0)
+    for content in saved:
+        visit, stay, spot, zones = restore_visit(content, next(numbers), 0.0)
         visits.restore(visit)
         if spot:
             visits.add_stationary(visit.key, spot.since_s, spot.seen_s)

@@ -37,6 +37,8 @@ class Spot:
     is_stationary: bool = False
     away_s: float | None = None
     """Since when it has been elsewhere; it may be a flicker."""
+    is_released: bool = False
+    """Whether it is not waited for."""
     is_leaving: bool = False
     """Whether it was on its way when it was found last."""
     hold_s: float = 0.0
@@ -88,11 +90,12 @@ class Spot:
             self.away_s = now_s
             return True
         self.left_s, self.away_s = self.away_s, None
-        self.home, self.since_s, self.has_moved = self.smooth_box, now_s, True
+        self.home = self.smooth_box = box
+        self.since_s, self.has_moved = now_s, True
         return False
 
     def start_hold(self) -> None:
         """Wait for it from now on: for as long as it was there, unless it was on its way."""
         self.missed_s, self.away_s = 0.0, None
         self.is_leaving = not any(is_at(box, self.home, _STILL_IOU) for box in (self.box, self.last_box))
-        self.hold_s = 0.0 if self.is_leaving else self.stood_s
+        self.hold_s = 0.0 if self.is_leaving or self.is_released else self.stood_s

@@ -141,16 +141,17 @@ class Standing:
                 self._memory.add(spot.label, spot.home, spot.since_s, spot.seen_s)
             self._stationary.pop(track, None)
             self._hidden.pop(track, None)
-            self._aliases = {given: former for given, former in self._aliases.items() if former != track}
+            self._free_aliases(track)
 
     def suspend(self) -> None:
         """Prepare for another opening of the source: stationary objects are remembered, but do not count until then.
 
         The tracker has forgotten all objects, so the others must be forgotten too.
         """
-        for spot in self._stationary.values():
+        for track, spot in self._stationary.items():
             spot.is_suspended = True
-            spot.start_hold()
+            if track not in self._hidden:
+                spot.start_hold()
         self._hidden = dict(self._stationary)
         self._aliases, self._candidates = {}, {}
         self._found = set()
@@ -159,8 +160,14 @@ class Standing:
     def restore(self, key: Key, spot: Spot) -> None:
         """Add a stationary object of an earlier run; it does not count until it is found again."""
         self._spots[key[1]] = self._stationary[key[1]] = self._hidden[key[1]] = spot
-        spot.is_suspended = True
+        missed_s = spot.missed_s
         spot.start_hold()
+        spot.is_suspended, spot.missed_s = True, missed_s
+
+    def release(self, key: Key) -> None:
+        """Do not wait for a stationary object any longer than for others, when it is not found."""
+        spot = self._spots[key[1]]
+        spot.is_released, spot.hold_s = True, 0.0
 
     def _compare(self, track: int, spot: Spot, box: Box, now_s: float, stopped: list[Key], moved: list[Move]) -> None:
         """Find out whether an object has stopped or moved."""
@@ -222,17 +229,23 @@ class Standing:
 
     def _rename(self, given: int, track: int) -> None:
         """Use this track for an object whenever the tracker gives it the other one."""
-        for other, former in self._aliases.items():
-            if former == track:
-                self._aliases[other] = 0
-        self._aliases[track] = 0
+        self._free_aliases(track)
         if given == track:
-            del self._aliases[track]
+            self._aliases.pop(track, None)
         else:
+            self._aliases.setdefault(track, 0)  # it may be that of another object by now
             self._aliases[given] = track
-        unused = [other for other, former in self._aliases.items() if not former]
-        for other in unused[:-MAX_LOST]:  # the tracker has forgotten them
-            del self._aliases[other]
+
+    def _free_aliases(self, track: int) -> None:
+        """Use this track no more for what the tracker gives another one."""
+        if not self._aliases:
+            return
+        for given, former in self._aliases.items():
+            if former == track:
+                self._aliases[given] = 0
+        unused = [given for given, former in self._aliases.items() if not former]
+        for given in unused[:-MAX_LOST]:  # the tracker has forgotten them
+            del self._aliases[given]
 
     def _update_hidden(self, passed_s: float) -> bool:
         """Update which stationary objects are hidden, and for how long; return whether others count than before."""
@@ -242,7 +255,7 @@ class Standing:
                 if track in self._hidden:
                     has_new |= not self._is_counted(spot)
                     del self._hidden[track]
-                    spot.is_suspended = False
+                    spot.is_suspended, spot.missed_s = False, 0.0
             else:
                 if track not in self._hidden:
                     spot.start_hold()

@@ -4,6 +4,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
+from edgepub.camera.analysis.geometry import Direction
 from edgepub.camera.analysis.paths import Path
 from edgepub.camera.analysis.presence import Sighting, Stay
 from edgepub.camera.analysis.quality import quality
@@ -17,7 +18,7 @@ class Crossing(NamedTuple):
     """An object that crossed a line."""
 
     line: str
-    direction: str
+    direction: Direction
     timestamp: float
     """Unix seconds."""
 
@@ -133,7 +134,7 @@ class Visits:
             if not visit.is_reported and occurrence.zone in (self._zones or ()):
                 visit.is_reported = True  # it has just entered: it cannot leave before
                 self._visits[occurrence.key] = self._visits.pop(occurrence.key)  # now it is the newest
-                published.append(Occurrence("appeared", occurrence.key, occurrence.sighting, visit_id=visit.visit_id))
+                published += _begin_late(visit, occurrence.sighting)
             if visit.is_reported:
                 published.append(happened)
             if occurrence.event_type == "left":
@@ -146,11 +147,22 @@ class Visits:
         match occurrence:
             case Occurrence(event_type="zone_left", zone=str(zone), dwell_s=float(dwell_s)):
                 visit.zones[zone] = visit.zones.get(zone, 0.0) + dwell_s
-            case Occurrence(event_type="line_crossed", line=str(line), direction=str(direction)):
+            case Occurrence(event_type="line_crossed", line=str(line), direction=direction) if direction:
                 if len(visit.crossings) < MAX_CROSSINGS:
                     visit.crossings.append(Crossing(line, direction, occurrence.sighting.moment.timestamp))
             case Occurrence(event_type="recognized", attribute=str(name)):
                 visit.attributes[name] = occurrence.sighting.object["attributes"][name]
+
+
+def _begin_late(visit: Visit, sighting: Sighting) -> list[Occurrence]:
+    """Return the first events of a visit that is reported from now on: also what has been recognized before."""
+    begun = Occurrence("appeared", visit.key, sighting, visit_id=visit.visit_id)
+    known = Sighting(sighting.moment, {**sighting.object, "attributes": visit.attributes})
+    more = [
+        begun._replace(event_type="recognized", sighting=known, attribute=attribute) for attribute in visit.attributes
+    ]
+    stopped = [begun._replace(event_type="stopped")] if sighting.object.get("stationary") else []
+    return [begun, *stopped, *more]
 
 
 def _add_point(visit: Visit, sighting: Sighting) -> None:

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from edgepub.camera.analysis.geometry import Zone
-from edgepub.config.areas import IgnoreSettings, ZoneSettings
+from edgepub.config.areas import IgnoreSettings
 from edgepub.config.labels import LabelSettings
 
 
@@ -19,9 +19,7 @@ class Filters:
 
     def __init__(self, labels: Mapping[str, LabelSettings], ignore: Sequence[IgnoreSettings]) -> None:
         self._labels = {label: settings for label, settings in labels.items() if settings.concerns_box}
-        self._ignored = [
-            Zone(ZoneSettings(polygon=area.polygon, labels=area.labels, anchor=area.anchor)) for area in ignore
-        ]
+        self._ignored = [Zone(area) for area in ignore]
 
     def __bool__(self) -> bool:
         """Return whether an object may be left out."""
