@@ -32,7 +32,7 @@ def test_check_accepts_a_valid_configuration(cli, configuration):
     good, entities = done.stdout.splitlines()
     assert good == f"{configuration}: good: 1 camera, 1 model, broker mqtt://127.0.0.1:1883"
     assert re.fullmatch(
-        r".*: Home Assistant gets 17 entities, 12 of them enabled: 5 of the node, 12 of porch; without labels, .*",
+        r".*: Home Assistant gets 18 entities, 13 of them enabled: 5 of the node, 13 of porch; without labels, .*",
         entities,
     )
 
@@ -43,7 +43,7 @@ def test_check_says_how_many_entities_home_assistant_gets(cli, configuration):
     cameras = dict.fromkeys(("front", "back", "left", "right"), camera) | {"yard": {**camera, "zones": zones}}
     configuration.write_text(yaml.safe_dump({**GOOD, "cameras": cameras}))
     described = cli("check", "-c", configuration).stdout.splitlines()[1]
-    assert described.endswith("5 of the node, 33 of yard, 15 of back, 15 of front, 30 of 2 more")
+    assert described.endswith("5 of the node, 34 of yard, 16 of back, 16 of front, 32 of 2 more")
     configuration.write_text(yaml.safe_dump({**GOOD, "home_assistant": {"enabled": False}}))
     assert "entities" not in cli("check", "-c", configuration).stdout
 

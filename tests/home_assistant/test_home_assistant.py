@@ -319,6 +319,7 @@ def test_labels_beyond_a_to_z_have_entities_and_obsolete_labels_are_removed(
     wait_until(lambda: counts() == MAX_LABELS, "as many as there may be")
     assert daemon.terminate() == 0
     kept = [topic for topic in subscribe(mosquitto.port).retained() if "/objects/" in topic]
+    kept = [topic for topic in kept if not topic.endswith("/snapshot")]
     assert len(kept) <= 3 * (MAX_LABELS + 1)  # and those of all together
     assert not [topic for topic in kept if topic.startswith((f"{base}/objects/_", f"{base}/objects/text_0/"))]
     assert not [line for line in ha.problems() if "logging too frequently" not in line]  # of so many new entities

@@ -101,7 +101,7 @@ def site(tmp_path, mosquitto, run_daemon, studio, subscribe):
     echo.make_video(video, [[BOX]] * 60, FPS, SIZE)
     with contextlib.ExitStack() as stack:
         camera = stack.enter_context(LiveCamera(video, FPS))
-        settings = studio.settings(mosquitto.url, camera.url)
+        settings = studio.settings(mosquitto.url, camera.url, snapshot={"enabled": True})
         daemon = run_daemon({**settings, "http": {"listen": f"127.0.0.1:{http}", "max_viewers": 3}})
         reader.wait_for(lambda r: r.detections(), "detections")
         page = stack.enter_context(live_pages(f"http://127.0.0.1:{http}/cameras/cam", 1, 5))

@@ -199,11 +199,14 @@ def until(moment_s):
     time.sleep(max(0.0, moment_s - time.monotonic()))
 
 
+_EVENTS = "SELECT payload FROM events WHERE topic LIKE '%/events'"
+
+
 def on_disk(path):
     """Return the ids of the events in the file."""
     database = sqlite3.connect(path)
     try:
-        return {json.loads(payload)["event_id"] for (payload,) in database.execute("SELECT payload FROM events")}
+        return {json.loads(payload)["event_id"] for (payload,) in database.execute(_EVENTS)}
     except sqlite3.OperationalError:  # it is just being made
         return set()
     finally:

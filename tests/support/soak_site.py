@@ -180,7 +180,7 @@ class SoakSite:
         """Stop the broker; return the rows of events that wait and that it has never seen."""
         self.stop_broker()
         (newest,) = self._query("SELECT max(id) FROM events")[0]
-        waiting = f"SELECT id, payload FROM events WHERE id > {newest or 0} ORDER BY id"
+        waiting = f"SELECT id, payload FROM events WHERE topic LIKE '%/events' AND id > {newest or 0} ORDER BY id"
         return wait_until(lambda: len(found := self._query(waiting)) >= 50 and found, "events that wait")
 
     def _kill_daemon(self):

@@ -400,7 +400,7 @@ def test_counters_of_events_of_the_last_run(broker, run_daemon, subscribe, studi
     second.wait_until_moved(CASES["events of the last run"], reader)
     expected = {"?": {"event_damaged": 1}}  # whose camera cannot be read
     for camera in ("cam", "removed"):
-        expired = waited[f"edgepub/test/{camera}/events"] - 1
+        expired = sum(waited.get(f"edgepub/test/{camera}/{kind}", 0) for kind in ("events", "visits")) - 1
         expected[camera] = {"event_damaged": 1, "event_expired": expired}
 
     def counted(reader):

@@ -82,7 +82,8 @@ def test_the_node_describes_itself(broker, subscribe, run_daemon, studio):
     INFO.validate(payload)
     assert payload["cameras"] == {"cam": {"model": "echo", "enabled": False}}
     assert payload["models"]["echo"] == studio.model()
-    assert payload["schemas"] == ["edgepub.info/1", "edgepub.detections/1", "edgepub.event/1", "edgepub.stats/1"]
+    names = ("info", "detections", "event", "stats", "visit")
+    assert payload["schemas"] == [f"edgepub.{name}/1" for name in names]
     reader.wait_for(lambda r: r.last("edgepub/test/cam/status") == b"disabled", "the camera's status")
     assert daemon.terminate() == 0
     assert b"s3cret" not in b"".join(payload for _, payload, _ in reader.messages)

@@ -180,15 +180,16 @@ def test_a_broker_that_ends_sessions_over_topics_with_many_levels(settings_for, 
             return reader.payloads(f"site1/edgepub/test/{level}")
 
         wait_until(lambda: occupancy in daemon.log, "that it is named", 60)
+        reader.wait_for(lambda _: payloads("stats"), "stats")
         (line,) = (line for line in daemon.log.splitlines() if occupancy in line)
         assert "bytes" in line
+        deep = 4  # occupancy and active, of the label and of all together
+        wait_until(lambda: json.loads(payloads("stats")[-1])["broker"]["held_back"] == deep, "the count", 120)
         sessions = proxy.sessions
         for level in ("cam/detections", "cam/events"):
             seen = len(payloads(level))
             reader.wait_for(lambda _, level=level, seen=seen: len(payloads(level)) > seen, f"more on {level}")
         assert payloads("cam/zones/door/objects/person")[-1] == b"1"
-        reader.wait_for(lambda _: payloads("stats"), "stats")
-        wait_until(lambda: json.loads(payloads("stats")[-1])["broker"]["held_back"] == 1, "the count")
         assert proxy.sessions == sessions
 
 
