@@ -5,6 +5,8 @@ JSON for each: what came out of two starts. Each start is in a forked process, s
 it, and so that 300 of them take a minute.
 """
 
+import contextlib
+import itertools
 import json
 import logging
 import os
@@ -16,8 +18,12 @@ import time
 import traceback
 from pathlib import Path
 
+from edgepub.camera.analysis.saved_visits import end_visits
+from edgepub.camera.payloads import build_event, build_visit
+from edgepub.camera.visit_store import open_visit_store
 from edgepub.config import overrides
 from edgepub.config.areas import Areas
+from edgepub.core.errors import InvalidResultError
 from edgepub.core.identity import open_identity
 from edgepub.core.machine import machine_key
 from edgepub.core.state_dir import lock_state_dir
@@ -30,11 +36,41 @@ from edgepub.mqtt.topics import camera_of_events
 from edgepub.telemetry.metrics import MetricsByCamera
 from tests.support.durable_lane import an_event, read_payloads
 
-FILES = ("events.sqlite", "events.sqlite-wal", "events.sqlite-shm", "state.json", "overrides.yaml", "identity.json")
+FILES = (
+    *("events.sqlite", "events.sqlite-wal", "events.sqlite-shm"),
+    *("state.json", "visits.json", "overrides.yaml", "identity.json"),
+)
 TOPICS = [f"edgepub/test/{camera}/events" for camera in ("cam", "porch")]
 EVENTS = 200
 """In the file, and as many in its write-ahead log."""
 _TIMEOUT_S = 30
+_SIGHTING = {
+    "frame": 7,
+    "timestamp": 1.8e9,
+    "width": 640,
+    "height": 480,
+    "score": 0.9,
+    "bbox": (64.0, 48.0, 128.0, 96.0),
+    "bbox_norm": (0.1, 0.1, 0.2, 0.2),
+}
+_VISIT = {
+    "visit_id": "01a20426-1ca9-74bc-a773-f80af7933441",
+    "label": "car",
+    "is_reported": True,
+    "stay_s": 60.0,
+    **dict.fromkeys(("first", "last", "best"), _SIGHTING),
+    "home": (0.1, 0.1, 0.2, 0.2),
+    "stood_s": 50.0,
+    "missed_s": 1.0,
+    "has_moved": True,
+    "stationary_s": 0.0,
+    "zones": {"drive": {"stay_s": 55.0, "is_loitering": False}},
+    "dwells": {"gate": 2.0},
+    "crossings": [("line", "left", 1.8e9)],
+    "path": [(0.0, 0.1, 0.2), (5.0, 0.15, 0.2)],
+    "attributes": {"text": {"label": "B-AB 123", "score": 0.9, "settled": True}},
+}
+_IDENTITY = {"node": "test", "camera": "cam", "boot_id": "boot"}
 _AREAS = {"zones": {"drive": {"polygon": [[0, 0], [1, 0], [1, 1]], "labels": ["person"]}}}
 
 
@@ -46,6 +82,8 @@ def make_directory(directory):
         store.save_setting("cam", "min_score", "0.7")
         for topic in ("status", "info", "cam/status", "cam/objects/person"):
             store.add_retained(f"edgepub/test/{topic}")
+    with open_visit_store(directory) as visits:
+        visits.save("cam", [_VISIT, _VISIT])
     for is_killed in (False, True):
         pid = os.fork()
         if pid == 0:
@@ -104,6 +142,13 @@ def start(directory):
         files = [directory / name for name in ("state.json", "overrides.yaml", "events.sqlite")]
         open_identity(directory, files, "test", machine_key())
         saved = overrides.read_or_set_aside(directory)
+        with open_visit_store(directory) as visits:
+            occurrences, ended = end_visits(visits.visits("cam"), itertools.count(1))
+        with contextlib.suppress(InvalidResultError):  # it is logged and counted
+            for occurrence in occurrences:
+                build_event(occurrence, None, _IDENTITY)
+            for visit in ended:
+                build_visit(visit, _IDENTITY)
         with open_store(directory) as store:
             setting = store.setting("cam", "min_score")
             lane = _open_lane(directory, metrics)
