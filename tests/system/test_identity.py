@@ -39,7 +39,7 @@ class Site:
 
     def settings(self, node, **mqtt):
         settings = self.studio.settings(
-            self.broker.url, self.video, realtime=True, loop=True, tracking=True, labels=["person"]
+            self.broker.url, self.video, realtime=True, loop=True, tracking=True, stationary_s=None, labels=["person"]
         )
         settings["mqtt"] |= mqtt
         return settings | {"node": node, "http": {"listen": free_port()}, "stats": {"interval_s": 1}}
