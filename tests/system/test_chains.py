@@ -185,7 +185,7 @@ def test_five_models_share_a_camera(start):
     assert by_label["text"]["attributes"]["text"]["label"] == "EDGE 42"
     nose = points(by_label["face"])["nose"]
     assert nose == pytest.approx((20 + 225, 20 + 124), abs=8 + DRIFT_PX)
-    assert points(by_label["pose"])["nose"] == pytest.approx(nose, abs=16)
+    assert points(by_label["pose"])["nose"] == pytest.approx(nose, abs=24)
 
 
 def face_at(box):

@@ -120,7 +120,8 @@ def test_a_camera_is_added_and_another_removed_with_all_its_topics(node, mosquit
     daemon.reload(lambda settings: settings.update(home_assistant={"enabled": False}))
     wait_until(lambda: not ghosts(mosquitto, subscribe, "homeassistant/"), "the end of the discovery messages")
     daemon.reload(lambda settings: settings["cameras"]["north"].update(snapshot={"enabled": False}))
-    wait_until(lambda: not ghosts(mosquitto, subscribe, "/north/snapshot"), "the end of the picture")
+    switch = "edgepub/test/north/snapshot_enabled"
+    wait_until(lambda: ghosts(mosquitto, subscribe, "/north/snapshot") == [switch], "the end of the picture")
     assert daemon.terminate() == 0
     assert not ghosts(mosquitto, subscribe, "/south/", "homeassistant/")
 
