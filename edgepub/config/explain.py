@@ -59,8 +59,8 @@ def explain(detail: ErrorDetails, root: type[BaseModel] = Settings) -> tuple[tup
         min_length = context.get("min_length", 1)
         why = f"needs at least {'one' if min_length == 1 else min_length}"
     elif kind == "too_long":
-        length, most = context["actual_length"], context["max_length"]
-        why = f"has too many entries: {f'{length}, ' if length else ''}at most {most} are allowed"  # of a mapping: None
+        length, most = context["actual_length"] or len(detail["input"]), context["max_length"]  # of a mapping: None
+        why = f"has too many entries: {length}, at most {most} are allowed"
     elif kind in {"model_type", "dict_type"} and isinstance(detail["input"], list | None):
         why = "is empty" if detail["input"] is None else "must be a mapping (keys and values below it), not a list"
     else:

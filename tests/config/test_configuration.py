@@ -372,7 +372,7 @@ WRONG = [
         "cameras.porch: with text_labels, the only label is 'plate': remove labels",
     ),
     ({"cameras__porch__ignore": [TRIANGLE]}, "cameras.porch.ignore: must be a mapping (keys and values below it), not a list"),
-    ({"cameras__porch__ignore": {f"a{n}": {"polygon": TRIANGLE} for n in range(101)}}, "cameras.porch.ignore: has too many entries: at most 100 are allowed"),
+    ({"cameras__porch__ignore": {f"a{n}": {"polygon": TRIANGLE} for n in range(101)}}, "cameras.porch.ignore: has too many entries: 101, at most 100 are allowed"),
     ({"cameras__porch__ignore__a": {"polygons": TRIANGLE, "polygon": TRIANGLE}}, "cameras.porch.ignore.a.polygons: unknown key; did you mean 'polygon'?"),
     ({"cameras__porch__ignore__a__polygon": [[0, 0], [1, 1], [1, 0], [0, 1]]}, "cameras.porch.ignore.a: polygon crosses itself: list its corners in order around it"),
     ({"cameras__porch__ignore__a__polygon": [[0, 0], [1, 1], [0.5, 0.5]]}, "cameras.porch.ignore.a: polygon has no area: its corners are on one line or too close together"),
