@@ -13,6 +13,7 @@ import subprocess
 import sys
 import termios
 import time
+from typing import get_args
 
 import psutil
 import pytest
@@ -21,9 +22,11 @@ from paho.mqtt import publish
 
 from edgepub.cli.watch.board import Board
 from edgepub.cli.watch.choice import Choice, choose
+from edgepub.cli.watch.formatting import describe_event
 from edgepub.cli.watch.tally import Tally, parse_detections
 from edgepub.cli.watch.views import LinesView, Note
 from edgepub.mqtt.messages import Received
+from edgepub.mqtt.payloads.event import EventType
 from tests.support.brokers import Mosquitto
 from tests.support.waiting import WAIT_S, wait_until
 
@@ -619,3 +622,18 @@ def test_a_tally_counts_what_the_messages_tell():
         tally.add(parse_detections(json.dumps(payload).encode()))
     assert (tally.messages, tally.missing, tally.dropped) == (6, 1, 0)
     assert (tally.overall_latency_ms(), tally.recent_latency_ms()) == ((0.0, 0.0), None)
+
+
+@pytest.mark.parametrize("event_type", get_args(EventType))
+def test_every_kind_of_event_has_a_text(event_type):
+    more = {
+        "zone": "porch",
+        "line": "gate",
+        "direction": "left",
+        "dwell_s": 31.0,
+        "attribute": "text",
+        "value": "B-AB 1",
+    }
+    text = describe_event({"event_type": event_type, "label": "car", "track_id": 7, **more})
+    assert text.startswith("car 7 ")
+    assert len(text) > len("car 7 ")

@@ -11,6 +11,9 @@ _EVENT_TEXTS = {
     "zone_left": "left the zone {zone} after {dwell_s:.1f} s",
     "line_crossed": "crossed the line {line} to the {direction}",
     "recognized": "has {attribute} {value}",
+    "loitering": "loiters in the zone {zone} for {dwell_s:.0f} s",
+    "stopped": "stopped",
+    "moved": "moved",
 }
 
 

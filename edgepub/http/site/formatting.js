@@ -36,6 +36,8 @@ export function describeEvent(event) {
       return `crossed ${event.line} to the ${event.direction}`;
     case "recognized":
       return `${event.attribute}: ${event.value}`;
+    case "loitering":
+      return `loiters in ${event.zone} for ${formatDuration(event.dwell_s)}`;
     default:
       return event.event_type;
   }
