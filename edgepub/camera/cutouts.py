@@ -14,7 +14,7 @@ from edgepub.camera.frames import Frame
 from edgepub.camera.jpeg import encode_jpeg, list_object
 from edgepub.camera.picture_switch import PictureSwitch
 from edgepub.camera.snapshot_thread import SnapshotThread
-from edgepub.config.camera import SnapshotSettings
+from edgepub.config.publishing import SnapshotSettings
 from edgepub.mqtt.label_levels import topic_level
 from edgepub.telemetry.logs import camera_logger
 

@@ -7,7 +7,7 @@ from typing import Any, Generic, NamedTuple, TypeVar
 import numpy as np
 
 from edgepub.camera.rates import AdaptiveRateLimiter, RateLimiter
-from edgepub.config.camera import PublishSettings
+from edgepub.config.publishing import PublishSettings
 
 MIN_MOVE = 0.02
 """A box is a change if one of its sides moved by more than this part of the frame."""

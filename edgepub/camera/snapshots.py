@@ -12,7 +12,7 @@ from edgepub.camera.frames import Frame
 from edgepub.camera.jpeg import encode_jpeg, list_object
 from edgepub.camera.picture_switch import PictureSwitch
 from edgepub.camera.snapshot_thread import SnapshotThread
-from edgepub.config.camera import SnapshotSettings
+from edgepub.config.publishing import SnapshotSettings
 from edgepub.telemetry.logs import camera_logger
 from edgepub.telemetry.metrics import CameraMetrics
 

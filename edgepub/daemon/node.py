@@ -28,8 +28,7 @@ from edgepub.http.context import HttpContext
 from edgepub.http.server import HttpServer
 from edgepub.mqtt import connection, retained
 from edgepub.mqtt.commands import SETTINGS, CommandHandler
-from edgepub.mqtt.durable_receipts import durable_receipt
-from edgepub.mqtt.messages import OnDone, Received, json_format, state_message
+from edgepub.mqtt.messages import EventReceipt, OnDone, Received, json_format, state_message
 from edgepub.mqtt.name_claim import NameClaim
 from edgepub.mqtt.outbox.checkpoint import Checkpoint
 from edgepub.mqtt.outbox.durable import DurableLane
@@ -42,7 +41,7 @@ from edgepub.mqtt.publisher import Publisher
 from edgepub.mqtt.session import Session
 from edgepub.mqtt.store import Store
 from edgepub.mqtt.subscriptions import Subscriptions
-from edgepub.mqtt.topics import Topics, find_nodes
+from edgepub.mqtt.topics import VISITS_SUFFIX, Topics, camera_of_events, find_nodes
 from edgepub.telemetry.metrics import MetricsByCamera
 from edgepub.telemetry.status import Status
 
@@ -109,7 +108,7 @@ class Node:
             spool,
             limits.max_messages,
             limits.max_age_s,
-            functools.partial(durable_receipt, metrics),
+            lambda topic: EventReceipt(metrics, camera_of_events(topic), is_visit=topic.endswith(VISITS_SUFFIX)),
             limits.replay_rate_hz,
         )
         checkpoint = Checkpoint(self._topics.checkpoint, boot_id)

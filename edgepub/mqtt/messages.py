@@ -67,34 +67,23 @@ class DetectionsReceipt(NamedTuple):
 
 
 class EventReceipt(NamedTuple):
-    """The receipt of an event. The event may be older than this run, and its camera not configured any more."""
+    """The receipt of an event or a visit. It may be older than this run, and its camera not configured any more."""
 
     metrics: MetricsByCamera
     camera: str
     queued_s: float = 0.0
+    is_visit: bool = False
 
     def count_sent(self, taken_s: float) -> None:  # noqa: ARG002
-        """Count the event as published."""
-        self.metrics.of(self.camera).count_event()
+        """Count the event or the visit as published."""
+        metrics = self.metrics.of(self.camera)
+        if self.is_visit:
+            metrics.count_visit()
+        else:
+            metrics.count_event()
 
     def count_dropped(self, reason: str, number: int = 1) -> None:
-        """Count the message as dropped, or several of its kind."""
-        self.metrics.of(self.camera).count_dropped(f"event_{reason}", number)
-
-
-class VisitReceipt(NamedTuple):
-    """The receipt of a visit. It may be older than this run, and its camera not configured any more."""
-
-    metrics: MetricsByCamera
-    camera: str
-    queued_s: float = 0.0
-
-    def count_sent(self, taken_s: float) -> None:  # noqa: ARG002
-        """Count the visit as published."""
-        self.metrics.of(self.camera).count_visit()
-
-    def count_dropped(self, reason: str, number: int = 1) -> None:
-        """Count the message as dropped, or several of its kind: as an event, beside which it waits."""
+        """Count the message as dropped, or several of its kind. Visits wait beside events, and count as such here."""
         self.metrics.of(self.camera).count_dropped(f"event_{reason}", number)
 
 

@@ -14,7 +14,7 @@ from edgepub.camera.analysis.visits import Visits
 from edgepub.camera.cutouts import Cutouts, find_cut
 from edgepub.camera.frames import Frame
 from edgepub.camera.picture_switch import PictureSwitch
-from edgepub.config.camera import SnapshotSettings
+from edgepub.config.publishing import SnapshotSettings
 from edgepub.mqtt.outbox.outbox import Outbox
 
 IDENTITY = {"node": "garage", "camera": "porch", "boot_id": "boot"}

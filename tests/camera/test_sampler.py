@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from edgepub.camera.rates import AdaptiveRateLimiter, RateLimiter
 from edgepub.camera.sampler import MIN_MOVE, MIN_SCORE_CHANGE, Sampler, differ
-from edgepub.config.camera import PublishSettings
+from edgepub.config.publishing import PublishSettings
 
 
 def thing(label="person", at=0.5, score=0.9, **more):

@@ -16,7 +16,7 @@ from edgepub.camera.jpeg import encode_jpeg
 from edgepub.camera.picture_switch import PictureSwitch
 from edgepub.camera.snapshot_thread import SnapshotThread
 from edgepub.camera.snapshots import Snapshots
-from edgepub.config.camera import SnapshotSettings
+from edgepub.config.publishing import SnapshotSettings
 from edgepub.core.threads import native_threads
 from edgepub.mqtt.outbox.outbox import Outbox
 from edgepub.telemetry.metrics import CameraMetrics

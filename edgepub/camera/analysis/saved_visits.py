@@ -1,6 +1,7 @@
 """Visits that are not over, in a form that survives a restart. Pure.
 
-Times are Unix seconds, or seconds before the last frame with the object: the clock of the source begins anew.
+Moments are in Unix seconds. Durations end with the last frame that shows the object. The clock of the source is not
+used, because it starts again with the next run.
 """
 
 from collections.abc import Iterable, Iterator, Mapping

@@ -36,7 +36,8 @@ from edgepub.camera.validity import Validity
 from edgepub.camera.viewfinder import Viewfinder
 from edgepub.cli.bench.outgoing import make_publisher
 from edgepub.cli.bench.tables import measure_pairs, table
-from edgepub.config.camera import CameraSettings, SnapshotSettings
+from edgepub.config.camera import CameraSettings
+from edgepub.config.publishing import SnapshotSettings
 from edgepub.daemon.picture_wiring import PictureWiring
 from edgepub.mqtt.outbox.outbox import Outbox
 from edgepub.mqtt.topics import Topics
