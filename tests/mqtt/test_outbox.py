@@ -102,7 +102,7 @@ def with_events(counts, size=9, **limits):
 
 
 def put_event(outbox, text):
-    outbox.put_numbered("e", lambda seq: messages.event_message("e", f"{text}{seq}".encode(), messages.TEXT))
+    outbox.put_numbered([("e", lambda seq: messages.event_message("e", f"{text}{seq}".encode(), messages.TEXT))])
 
 
 async def test_events_are_numbered_and_keep_their_order_and_go_between_states_and_the_stream():

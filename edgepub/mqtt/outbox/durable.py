@@ -3,7 +3,8 @@
 import logging
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from types import MappingProxyType
 
 from edgepub.core.threads import Worker
 from edgepub.mqtt.messages import Message, Receipt, event_message, json_format
@@ -114,10 +115,31 @@ class DurableLane:
 
         It never waits for the disk.
         """
+        self.put_all([(topic, make)])
+
+    def put_all(
+        self,
+        messages: Iterable[tuple[str, Callable[[int], Message]]],
+        values: Mapping[str, bytes | None] = MappingProxyType({}),
+    ) -> None:
+        """Add messages as `put` does, and save values: they are on the disk together, or not at all.
+
+        Args:
+            messages: the topic of each, and what makes it.
+            values: what to save, by name; None: nothing from now on.
+
+        """
         with self._lock:
-            self._queue.put(topic, make, self._clock.monotonic(), self._receipt_of(topic))
-            self._pace.count_put()
+            for topic, make in messages:
+                self._queue.put(topic, make, self._clock.monotonic(), self._receipt_of(topic))
+                self._pace.count_put()
+            self._queue.values.put(values)
         self._worker.wake()
+
+    def saved(self, prefix: str) -> dict[str, bytes]:
+        """Return the saved values whose names begin with this."""
+        with self._lock:
+            return self._queue.values.find(prefix)
 
     def put_back(self, message: Message) -> None:
         """Put a message back to the front that was taken and not sent."""
