@@ -79,10 +79,11 @@ class EventPublisher:
         for occurrence in occurrences:
             label = occurrence.key[0]
             picture = None
-            if is_shown(label, occurrence.visit_id):
-                picture = self._topics.cutout(self._camera, topic_level(label))
+            if occurrence.visit_id is not None and is_shown(label, occurrence.visit_id):
+                picture = self._topics.cutout(self._camera, topic_level(label)), occurrence.visit_id
             try:
-                messages.append(self._event(build_event(occurrence, frame_of(occurrence.key), self._identity, picture)))
+                payload = build_event(occurrence, frame_of(occurrence.key), self._identity, picture and picture[0])
+                messages.append(self._event(payload, picture))
             except InvalidResultError as error:
                 self._drop(occurrence.sighting.moment.frame, error)
         for ended in visits:
@@ -93,13 +94,13 @@ class EventPublisher:
         if messages or saved:
             self._outbox.put_numbered(messages, encode_visits(self._camera, saved))
 
-    def _event(self, payload: event.Event) -> _Numbered:
+    def _event(self, payload: event.Event, picture: tuple[str, str] | None) -> _Numbered:
         if payload["event_type"] == "recognized":
             message = state_message(self._topics.attribute(self._camera, payload["attribute"]), str(payload["value"]))
             self._attribute_topics.publish(payload["attribute"], lambda: self._outbox.put(message))
         self._viewfinder.add_event({name: value for name, value in payload.items() if name != "seq"})
         topic = self._events_topic
-        return topic, lambda seq: event_message(topic, event.encode(payload, seq), _EVENT)
+        return topic, lambda seq: event_message(topic, event.encode(payload, seq), _EVENT, picture)
 
     def _visit(self, payload: visit.Visit) -> _Numbered:
         topic = self._visits_topic

@@ -149,7 +149,10 @@ class Outbox:
             taken_s = self._dispatch.done(message, lane, is_refused=error is not None)
             if taken_s is None:
                 return
-            if was_full or lane:
+            is_picture = message.lane == "pictures" or (message.retain and not message.payload)
+            if is_picture:
+                self._durable.note_picture(message)
+            if was_full or lane or is_picture:  # an event may have waited for the picture
                 self._wakeup.wake()
             if error is None and message.retain and not message.payload:  # a refused clear is tried at the next start
                 self._lanes.retained.forget(message.topic)
