@@ -270,3 +270,33 @@ def test_a_slow_walk_at_a_low_rate_is_one_visit(record, fps):
     assert 8 <= sum(recording.seen("person")) <= 12
     check_stories(recording, fps, [("appeared", 8.5 / fps), ("left", 14.5 / fps)])
     assert recording.values("objects/person") == [0, 1, 0]
+
+
+def test_twenty_minutes_of_a_fixed_camera(record):
+    """Two people stand still, clouds pass, it gets dark, the wind shakes the camera; two others pass and hide them."""
+    fps, minute = 1, 60
+    shake = np.random.default_rng(7).normal(0, 1, (20 * minute, 2))
+
+    def person(name):
+        return Actor(cutouts.person(name), 0.8, fps)
+
+    clip = Clip(
+        person("grace_hopper").at(0.25).stay(20 * minute),
+        person("astronaut").at(0.7).stay(20 * minute),
+        person("grace_hopper").at(1.3).away(5 * minute).walk(-0.3, 14),
+        person("astronaut").at(-0.3).away(13 * minute).walk(1.3, 18),
+        fps=fps,
+        light=lambda index: (1 + 0.15 * np.sin(index / 40)) * min(1, (25 * minute - index) / (10 * minute)),
+        shake=lambda index: shake[index],
+    )
+    recording = record(clip, "face", "face", stationary_s=10)
+    check_stories(
+        recording,
+        fps,
+        [("appeared", 3), ("stopped", 11), ("left", 1200)],
+        [("appeared", 3), ("stopped", 11), ("left", 1200)],
+        [("appeared", 5 * minute + 5), ("left", 5 * minute + 11)],
+        # Its face comes out from behind the first one's, and goes off behind the second one's.
+        [("appeared", 13 * minute + 9), ("left", 13 * minute + 15)],
+    )
+    assert recording.values("objects/face/active") == [0, 1, 2, 1, 0, 1, 0, 1, 0]

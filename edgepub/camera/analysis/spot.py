@@ -34,6 +34,8 @@ class Spot:
     """Where it is, averaged."""
     compared_s: float
     """When that was compared with where it was."""
+    back_s: float
+    """Since when it has been found in each frame."""
     is_stationary: bool = False
     away_s: float | None = None
     """Since when it has been elsewhere; it may be a flicker."""
@@ -55,7 +57,7 @@ class Spot:
     @classmethod
     def at(cls, label: str, box: Box, now_s: float) -> "Spot":
         """Return the spot of an object that is found for the first time."""
-        return cls(label, box, now_s, now_s, box, box, box, now_s)
+        return cls(label, box, now_s, now_s, box, box, box, now_s, now_s)
 
     @property
     def stood_s(self) -> float:

@@ -6,18 +6,18 @@ Places are in parts of the frame, so that they stay the same when the camera cha
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 
+from edgepub.camera.analysis.hidden import Hidden
 from edgepub.camera.analysis.places import FOUND_IOU, PlaceMemory, is_at
 from edgepub.camera.analysis.renaming import Renaming
 from edgepub.camera.analysis.rules import Key
-from edgepub.camera.analysis.spot import Box, Spot
+from edgepub.camera.analysis.spot import Spot
 
-_MAX_COUNTED_S = 600.0
-"""The longest time for which an object counts that cannot be seen."""
-_MAX_REMEMBERED_S = 86_400.0
-"""The longest time for which it is remembered."""
 _MIN_STOOD_S = 0.3
 """An object that was not found for longer has no place."""
-_MAX_HIDDEN = 200
+_BACK_S = 1.0
+"""An object that is found again so long before another one leaves its place, or later, may be that one."""
+_MIXED_UP_S = 3.0
+"""An object that passes does not stay so long just where it hides another one."""
 _ROUNDING_S = 1e-6  # clocks are sums of periods
 
 
@@ -57,11 +57,10 @@ class Standing:
 
     def __init__(self, stationary_s: float, off_s: float, numbers: Iterator[int]) -> None:
         self._stationary_s = stationary_s
-        self._off_s = off_s
         self._numbers = numbers
         self._spots: dict[int, Spot] = {}  # by track
         self._stationary: dict[int, Spot] = {}  # the same, of stationary objects only
-        self._hidden: dict[int, Spot] = {}  # of those, the ones that were not in the last frame
+        self._hidden = Hidden(off_s)
         self._memory = PlaceMemory()
         self._renaming = Renaming()
         self._candidates: dict[int, int] = {}  # tracks of hidden objects by those of new ones at their places
@@ -80,23 +79,16 @@ class Standing:
         return {_key(track, spot) for track, spot in self._stationary.items()}
 
     def held(self) -> Collection[Key]:
-        """Return the stationary objects that are not found, but are not gone.
-
-        They are gone when they have been missing for as long as they had been there. One that was not quite at its
-        place in the last two frames with it is on its way, and is not waited for.
-        """
-        if not self._hidden:
-            return ()
-        held = [_key(track, spot) for track, spot in self._hidden.items() if not self._is_over(spot, _MAX_REMEMBERED_S)]
-        return set(held[-_MAX_HIDDEN:])
+        """Return the stationary objects that are not found, but are not gone; see `Hidden.held`."""
+        return self._hidden.held()
 
     def spot(self, key: Key) -> Spot | None:
         """Return where an object is stationary; None if it is not."""
         return self._stationary.get(key[1])
 
-    def uncounted(self) -> set[Key]:
+    def uncounted(self) -> Collection[Key]:
         """Return the objects that do not count, because they have been hidden for too long."""
-        return {_key(track, spot) for track, spot in self._hidden.items() if not self._is_counted(spot)}
+        return self._hidden.uncounted()
 
     def update(self, objects: Sequence[dict[str, Any]], now_s: float, *, compares: bool) -> Changes:
         """Add `stationary` to the detections that have not moved, and correct the `track_id` of those that were hidden.
@@ -107,8 +99,8 @@ class Standing:
             compares: whether to find out who has moved; not in every frame, as objects do not stop 30 times a second.
 
         """
-        passed_s = 0.0 if self._last_s is None else now_s - self._last_s
-        self._last_s = now_s
+        last_s = now_s if self._last_s is None else self._last_s
+        passed_s, self._last_s = now_s - last_s, now_s
         stopped: list[Key] = []
         leavers: list[dict[str, Any]] = []
         found = self._found = set()
@@ -123,15 +115,17 @@ class Standing:
                 track, spot = self._find(track, detection, now_s)
                 if spot is None:
                     continue
+            if spot.seen_s < last_s:
+                spot.back_s = now_s
             spot.seen_s = now_s
-            if compares and self._compare(track, spot, detection["bbox_norm"], now_s, stopped):
-                leavers.append(detection)
+            if compares:
+                track = self._compare(track, spot, detection, now_s, stopped, leavers)
             if stationary:
                 found.add(track)
                 if track in stationary:
                     detection["stationary"] = True
         moved = [move for leaver in leavers if (move := self._leave(leaver, objects, now_s))]
-        has_new = self._update_hidden(passed_s) if stationary else False
+        has_new = self._hidden.update(stationary, found, passed_s) if stationary else False
         return Changes(stopped, moved, has_new or bool(stopped or moved))
 
     def forget(self, gone: Iterable[Key]) -> None:
@@ -141,7 +135,7 @@ class Standing:
             if spot and not spot.has_moved and spot.away_s is None and spot.stood_s >= _MIN_STOOD_S:
                 self._memory.add(spot.label, spot.home, spot.since_s, spot.seen_s)
             self._stationary.pop(track, None)
-            self._hidden.pop(track, None)
+            self._hidden.discard(track)
             self._renaming.free(track)
 
     def suspend(self) -> None:
@@ -149,11 +143,7 @@ class Standing:
 
         The tracker has forgotten all objects, so the others must be forgotten too.
         """
-        for track, spot in self._stationary.items():
-            spot.is_suspended = True
-            if track not in self._hidden:
-                spot.start_hold()
-        self._hidden = dict(self._stationary)
+        self._hidden.suspend(self._stationary)
         self._renaming.clear()
         self._candidates = {}
         self._found = set()
@@ -161,38 +151,63 @@ class Standing:
 
     def restore(self, key: Key, spot: Spot) -> None:
         """Add a stationary object of an earlier run; it does not count until it is found again."""
-        self._spots[key[1]] = self._stationary[key[1]] = self._hidden[key[1]] = spot
-        missed_s = spot.missed_s
-        spot.start_hold()
-        spot.is_suspended, spot.missed_s = True, missed_s
+        self._spots[key[1]] = self._stationary[key[1]] = spot
+        self._hidden.restore(key[1], spot)
 
     def release(self, key: Key) -> None:
         """Do not wait for a stationary object any longer than for others, when it is not found."""
         spot = self._spots[key[1]]
         spot.is_released, spot.hold_s = True, 0.0
 
-    def _compare(self, track: int, spot: Spot, box: Box, now_s: float, stopped: list[Key]) -> bool:
-        """Find out whether an object has stopped; return whether a stationary one is elsewhere now."""
-        if not spot.compare(box, now_s):
+    def _compare(
+        self,
+        track: int,
+        spot: Spot,
+        detection: dict[str, Any],
+        now_s: float,
+        stopped: list[Key],
+        leavers: list[dict[str, Any]],
+    ) -> int:
+        """Find out whether an object has stopped, or is stationary and elsewhere now; return its track.
+
+        Args:
+            track: its track, which may turn out to be wrong.
+            spot: where it was.
+            detection: where it is.
+            now_s: the frame's time.
+            stopped: gets it if it has stopped.
+            leavers: gets the detection if it is stationary and elsewhere now.
+
+        """
+        if self._hidden and (old := self._find_mixed_up(track, spot, detection, now_s)):
+            track, spot = old, self._spots[old]
+            spot.seen_s = now_s
+        if not spot.compare(detection["bbox_norm"], now_s):
             if spot.is_stationary:
-                return True
-            spot.move(now_s)
+                leavers.append(detection)
+            else:
+                spot.move(now_s)
         elif not spot.is_stationary and now_s - spot.since_s >= self._stationary_s - _ROUNDING_S:
             spot.home = spot.smooth_box  # it may have come nearly to rest before
             self._start_standing(track, spot)
             stopped.append(_key(track, spot))
-        return False
+        return track
 
     def _leave(self, leaver: dict[str, Any], objects: Iterable[dict[str, Any]], now_s: float) -> Move | None:
-        """Return the move of a stationary object that is elsewhere now; None if that is another object.
+        """Return the move of a stationary object that is elsewhere now; None if it may be another object that is there.
 
         If one that passes hides it, the tracker may follow that one in its stead, and then take it for the other.
         """
         track = leaver["track_id"]
         spot = self._spots[track]
+        left_s = now_s if spot.away_s is None else spot.away_s
         for other in objects:
-            if self._has_come(other, leaver, spot):
-                passer = self._spots[other["track_id"]]
+            if other is leaver or other["label"] != spot.label or not is_at(other["bbox_norm"], spot.home, FOUND_IOU):
+                continue
+            if "track_id" not in other:
+                return None  # the next frame tells whether it stays there
+            passer = self._spots[other["track_id"]]
+            if passer.back_s >= left_s - _BACK_S and not passer.is_stationary:
                 passer.box = leaver["bbox_norm"]
                 passer.move(now_s)
                 spot.stay(other["bbox_norm"])
@@ -201,21 +216,24 @@ class Standing:
                 del leaver["stationary"]
                 other["stationary"] = True
                 return None
-        move = Move(_key(track, spot), spot.since_s, now_s if spot.away_s is None else spot.away_s)
+        move = Move(_key(track, spot), spot.since_s, left_s)
         spot.move(now_s)
         spot.is_stationary = False
         del leaver["stationary"], self._stationary[track]
-        self._hidden.pop(track, None)
+        self._hidden.discard(track)
         return move
 
-    def _has_come(self, other: dict[str, Any], leaver: dict[str, Any], spot: Spot) -> bool:
-        """Return whether another object seems to have come to this spot from elsewhere, when one leaves it."""
-        if other is leaver or other["label"] != spot.label or "track_id" not in other:
-            return False
-        there = self._spots[other["track_id"]]
-        if there.is_stationary or not is_at(other["bbox_norm"], spot.home, FOUND_IOU):
-            return False
-        return there.has_moved or not is_at(there.home, spot.home, FOUND_IOU)
+    def _find_mixed_up(self, track: int, spot: Spot, detection: dict[str, Any], now_s: float) -> int | None:
+        """Return the track of a hidden object that the tracker has taken for one that passed, if it has; correct it."""
+        stays_s = now_s - spot.since_s
+        if spot.is_stationary or spot.away_s is not None or stays_s < _MIXED_UP_S:
+            return None
+        old = self._match(detection)
+        if old is None or self._spots[old].missed_s < stays_s:
+            return None
+        self._renaming.exchange(track, old)
+        detection["track_id"] = old
+        return old
 
     def _start_standing(self, track: int, spot: Spot) -> None:
         spot.is_stationary = True
@@ -256,35 +274,11 @@ class Standing:
     def _match(self, detection: dict[str, Any]) -> int | None:
         """Return the track of the hidden object that is at the place of a new one, if there is one."""
         label, box = detection["label"], detection["bbox_norm"]
-        for old, spot in self._hidden.items():
+        for old, spot in self._hidden:
             is_free = spot.label == label and old not in self._found and old not in self._candidates.values()
             if is_free and is_at(box, spot.home, FOUND_IOU):
                 return old
         return None
-
-    def _update_hidden(self, passed_s: float) -> bool:
-        """Update which stationary objects are hidden, and for how long; return whether others count than before."""
-        has_new = False
-        for track, spot in self._stationary.items():
-            if track in self._found:
-                if track in self._hidden:
-                    has_new |= not self._is_counted(spot)
-                    del self._hidden[track]
-                    spot.is_suspended, spot.missed_s = False, 0.0
-            else:
-                if track not in self._hidden:
-                    spot.start_hold()
-                counted = self._is_counted(spot)
-                spot.missed_s += passed_s
-                self._hidden[track] = spot
-                has_new |= counted and not self._is_counted(spot)
-        return has_new
-
-    def _is_counted(self, spot: Spot) -> bool:
-        return not (spot.is_suspended or self._is_over(spot, _MAX_COUNTED_S))
-
-    def _is_over(self, spot: Spot, max_s: float) -> bool:
-        return spot.missed_s >= min(max(spot.hold_s, self._off_s), max_s) - _ROUNDING_S
 
 
 def _key(track: int, spot: Spot) -> Key:

@@ -27,6 +27,8 @@ _VELOCITY_S = 0.3
 """Its velocity is averaged over about this time."""
 _MIN_IOU = 0.3
 """The least overlap (intersection over union) of the box of an object, made larger, with where it is expected."""
+_STILL = 0.2
+"""An object stands still if it moves less in a second, in its own widths and heights."""
 _MAX_RETURN = 1.0
 """How far from where it was lost an object may come back, in its own widths and heights."""
 MAX_LOST = 500
@@ -64,6 +66,11 @@ class _Track:
             x, y = expected_x + gain * error_x, expected_y + gain * error_y
             width, height = self.width + gain * (width - self.width), self.height + gain * (height - self.height)
         self.x, self.y, self.width, self.height, self.last_s = x, y, width, height, now_s
+
+    @property
+    def is_still(self) -> bool:
+        """Whether it stands still."""
+        return abs(self.velocity_x) < _STILL * self.width and abs(self.velocity_y) < _STILL * self.height
 
     def expected(self, number: int, now_s: float, scale: float, max_motion_s: float) -> Place:
         """Return where it is if it goes on as before."""
@@ -122,12 +129,19 @@ class Tracker:
         lost = [track for track in self._lost if now_s - track.last_s <= self._lost_s]
         known = self._found + lost  # of two at one place, the first gets the object
         places = [_place(detection, index) for index, detection in enumerate(objects)]
-        expected = [track.expected(number, now_s, scale, max_motion_s) for number, track in enumerate(known)]
+        # One that stands still is expected where it is: what passes in front of it is another one.
+        scales = [1.0 if track.is_still else scale for track in known]
+        expected = [track.expected(n, now_s, scales[n], max_motion_s) for n, track in enumerate(known)]
         found = {index: number for number, index in match(expected, places, _MIN_IOU)}
         tracks = {index: known[number] for index, number in found.items()}
         if rest := [place for place in places if place[5] not in found]:
             new = [track.expected(number, now_s, scale, max_motion_s) for number, track in enumerate(self._new)]
             tracks |= {index: self._new[number] for number, index in match(new, rest, _MIN_IOU)}
+            start = set(range(len(known))) - set(found.values())
+            starting = [known[n].expected(n, now_s, scale, max_motion_s) for n in start if scales[n] < scale]
+            started = match(starting, [place for place in rest if place[5] not in tracks], _MIN_IOU)
+            found |= {index: number for number, index in started}
+            tracks |= {index: known[number] for number, index in started}
             # One that was lost before the first frame of a new one, near it, is the same.
             seconds = [place for place in rest if place[5] in tracks]
             gone = set(range(len(self._found), len(known))) - set(found.values())
