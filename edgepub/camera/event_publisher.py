@@ -91,10 +91,23 @@ class EventPublisher:
         topic = self._events_topic
         self._outbox.put_numbered(topic, lambda seq: event_message(topic, event.encode(payload, seq), _EVENT))
         self._viewfinder.add_event({name: value for name, value in payload.items() if name != "seq"})
+        self._count(payload)
 
     def _publish_visit(self, payload: visit.Visit) -> None:
         topic = self._visits_topic
         self._outbox.put_numbered(topic, lambda seq: event_message(topic, visit.encode(payload, seq), _VISIT))
+        self._metrics.objects.count_visit(payload["label"])
+
+    def _count(self, payload: event.Event) -> None:
+        """Count what an object did in a zone or at a line."""
+        objects, label = self._metrics.objects, payload["label"]
+        match payload["event_type"]:
+            case "zone_entered":
+                objects.count_entered(payload["zone"], label)
+            case "zone_left":
+                objects.count_left(payload["zone"], label, payload["dwell_s"])
+            case "line_crossed":
+                objects.count_crossed(payload["line"], payload["direction"], label)
 
     def _drop(self, frame: int, error: InvalidResultError) -> None:
         self._metrics.count_dropped("invalid")
