@@ -13,6 +13,7 @@ from edgepub.camera.snapshots import Snapshots
 from edgepub.camera.viewfinder import Seen, Viewfinder
 from edgepub.config.camera import CameraSettings
 from edgepub.telemetry.logs import CameraLogger
+from edgepub.telemetry.status import CameraState
 
 _PATIENCE_S = 10.0
 _WARN_EVERY_S = 600.0
@@ -27,7 +28,7 @@ class Pictures:
         cutouts: has cut-outs of objects made.
         viewfinder: shows frames on the pages.
         settings: the camera's settings.
-        notes: gets a line while no frame can be shown for longer.
+        state: tells whether the models look for it at all; its notes get a line while no frame can be shown for longer.
         log: the camera's log, which gets it once in a while.
 
     """
@@ -38,7 +39,7 @@ class Pictures:
         cutouts: Cutouts,
         viewfinder: Viewfinder,
         settings: CameraSettings,
-        notes: dict[str, str],
+        state: CameraState,
         log: CameraLogger,
     ) -> None:
         self._snapshots = snapshots
@@ -47,7 +48,7 @@ class Pictures:
         self._must_blur = bool(settings.snapshot.blur)
         # Nothing was looked for there.
         self._unseen = [{"bbox_norm": box} for box in _outside(settings.region)] if settings.region else []
-        self._notes = notes
+        self._state = state
         self._log = log
         self._since_s: float | None = None
         self._warned_s = -inf
@@ -65,8 +66,8 @@ class Pictures:
         """
         blurred = found.blurred
         if self._must_blur:
-            if not found.is_complete:
-                self._wait(found.missing, now_s)
+            if not found.is_complete or self._state.unfindable:
+                self._wait(self._state.unfindable or found.missing, now_s)
                 return
             self._end_waiting()
             blurred = [*blurred, *self._unseen]
@@ -98,15 +99,16 @@ class Pictures:
             self._since_s = now_s
         if now_s - self._since_s < _PATIENCE_S:
             return
-        self._notes[_NOTE] = f"no new pictures, because not all that must be blurred is looked for: {why}"
+        notes = self._state.notes
+        notes[_NOTE] = f"no new pictures, because not all that must be blurred is looked for: {why}"
         if now_s - self._warned_s >= _WARN_EVERY_S:
             self._warned_s = now_s
-            self._log.warning("%s", self._notes[_NOTE])
+            self._log.warning("%s", notes[_NOTE])
 
     def _end_waiting(self) -> None:
         if self._since_s is not None:
             self._since_s = None
-            if self._notes.pop(_NOTE, None):
+            if self._state.notes.pop(_NOTE, None):
                 self._log.info("new pictures again")
 
 

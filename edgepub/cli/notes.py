@@ -85,8 +85,8 @@ def _blur_notes(settings: Settings) -> Iterator[str]:
     """Yield a line for what is to be blurred and cannot be found."""
     for name, camera in settings.cameras.items():
         blur, pipeline = camera.snapshot.blur or [], settings.pipeline_of(camera)
-        for why in find_unknown_of_camera(blur, pipeline, {}):
-            yield f"cameras.{name}.snapshot.blur: {why}; it will not be blurred"
+        for why in find_unknown_of_camera([] if camera.text_labels else blur, pipeline, {}):
+            yield f"cameras.{name}.snapshot.blur: {why}: so no picture will leave the node"
         if blur and camera.region:
             yield f"cameras.{name}: nothing is looked for outside of the region, so pictures are blurred there"
         for model in pipeline.models if blur else ():

@@ -247,7 +247,7 @@ class CameraWiring:
             ),
             object_counts,
             pictures.make_pictures(
-                self.snapshot_thread, metrics, object_counts.has_topics, carryover.viewfinder, state.notes
+                self.snapshot_thread, metrics, object_counts.has_topics, carryover.viewfinder, state
             ),
             Sampler(settings.publish),
             self._outbox,

@@ -16,6 +16,7 @@ from edgepub.mqtt.retained import find_cutouts
 from edgepub.mqtt.topics import Topics
 from edgepub.telemetry.logs import camera_logger
 from edgepub.telemetry.metrics import CameraMetrics
+from edgepub.telemetry.status import CameraState
 
 _log = logging.getLogger(__name__)
 
@@ -65,7 +66,7 @@ class PictureWiring:
         metrics: CameraMetrics,
         has_topics: Callable[[str], bool],
         viewfinder: Viewfinder,
-        notes: dict[str, str],
+        state: CameraState,
     ) -> Pictures:
         """Return what shows frames.
 
@@ -74,12 +75,12 @@ class PictureWiring:
             metrics: the camera's metrics.
             has_topics: tells whether the label with this topic level has topics: others have no cut-outs.
             viewfinder: shows frames on the pages.
-            notes: the camera's notes.
+            state: the camera's state.
 
         """
         snapshots, cutouts = self._make_snapshots(thread, metrics), self._make_cutouts(thread, metrics, has_topics)
         log = camera_logger(_log, self._identity["camera"])
-        return Pictures(snapshots, cutouts, viewfinder, self._settings, notes, log)
+        return Pictures(snapshots, cutouts, viewfinder, self._settings, state, log)
 
     def _make_snapshots(self, thread: SnapshotThread, metrics: CameraMetrics) -> Snapshots:
         topic, receipt = self._topics.snapshot(self._identity["camera"]), PictureReceipt(metrics)

@@ -162,6 +162,13 @@ def test_no_picture_while_faces_cannot_be_looked_for(shoot, stage, studio):
     assert (shots.whole, shots.cutouts) == ([], [])
 
 
+@pytest.mark.parametrize(("label", "is_shown"), [("face", True), ("fase", False)])
+def test_no_picture_if_no_model_gives_what_must_be_blurred(shoot, label, is_shown):
+    kinds = {"people": {"labels": ["person"]}, "faces": {"labels": [label]}}
+    shots = shoot([{None: [person(PERSON)], PERSON: [SEEN_FACE]}] * 15, kinds)
+    assert (bool(shots.snapshots), bool(shots.page)) == (is_shown, is_shown)
+
+
 def test_a_frame_without_persons_is_shown_although_the_stage_fails(shoot):
     shots = shoot([{None: []}] * 10, {"faces": {"SimulateFail": 1}})
     assert shots.page

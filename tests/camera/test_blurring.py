@@ -17,6 +17,7 @@ from edgepub.daemon.picture_wiring import PictureWiring
 from edgepub.mqtt.outbox.outbox import Outbox
 from edgepub.mqtt.topics import Topics
 from edgepub.telemetry.metrics import CameraMetrics
+from edgepub.telemetry.status import CameraState
 
 
 def read(objects, **wanted):
@@ -80,13 +81,14 @@ class Display:
     """Shows frames without pixels, with times of its own."""
 
     def __init__(self):
-        self.notes = {}
+        self.state = CameraState()
+        self.notes = self.state.notes
         self.viewfinder = Viewfinder()
         camera = CameraSettings(source="cam.mp4", model="m", snapshot={"enabled": False, "blur": ["face"]})
         identity = {"node": "test", "camera": "cam", "boot_id": "boot"}
         wiring = PictureWiring(identity, camera, Topics("edgepub", "test"), Outbox(9), list, lambda: None, is_on=False)
         self._pictures = wiring.make_pictures(
-            SnapshotThread(), CameraMetrics(), lambda _level: True, self.viewfinder, self.notes
+            SnapshotThread(), CameraMetrics(), lambda _level: True, self.viewfinder, self.state
         )
 
     def show(self, number, now_s, missing=""):
