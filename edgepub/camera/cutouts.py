@@ -3,17 +3,17 @@
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from math import ceil, floor
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from edgepub.camera.analysis.presence import Sighting
 from edgepub.camera.analysis.quality import MIN_IMPROVEMENT, quality
 from edgepub.camera.analysis.rules import Key
 from edgepub.camera.analysis.visits import Visit, Visits
-from edgepub.camera.drawing import blur_objects, select_labels
-from edgepub.camera.frames import Frame
+from edgepub.camera.drawing import blur_objects
 from edgepub.camera.jpeg import encode_jpeg, list_object
 from edgepub.camera.picture_switch import PictureSwitch
 from edgepub.camera.snapshot_thread import SnapshotThread
+from edgepub.camera.viewfinder import Seen
 from edgepub.config.publishing import SnapshotSettings
 from edgepub.mqtt.label_levels import topic_level
 from edgepub.telemetry.logs import camera_logger
@@ -73,16 +73,14 @@ class Cutouts:
 
     def update(
         self,
-        frame: Frame,
-        objects: Sequence[Mapping[str, Any]],
+        seen: Seen,
         present: Mapping[Key, Sighting],
         visits: Visits,
     ) -> None:
         """Have cut-outs made of a frame, of the objects that are there for the first time or seen better.
 
         Args:
-            frame: the frame.
-            objects: its detections, of which some may have to be blurred.
+            seen: the frame.
             present: the objects that are present and in this frame.
             visits: the visits that are not over.
 
@@ -97,7 +95,7 @@ class Cutouts:
             return
         newest = {topic_level(visit.key[0]): visit for visit in visits if visit.key in due}  # the last one of each
         works = [_Work(level, visit.visit_id, present[visit.key]) for level, visit in newest.items()]
-        if self._thread.submit(self, lambda: self._make(frame, objects, works)):
+        if self._thread.submit(self, lambda: self._make(seen, works)):
             self._shown = {level: visit_id for level, visit_id in self._shown.items() if self._has_topics(level)}
             for level, visit in newest.items():
                 self._shown[level] = visit.visit_id
@@ -126,12 +124,13 @@ class Cutouts:
             return False
         return quality(sighting.object) >= MIN_IMPROVEMENT * quality(cutout.object)
 
-    def _make(self, frame: Frame, objects: Sequence[Mapping[str, Any]], works: Sequence[_Work]) -> None:
+    def _make(self, seen: Seen, works: Sequence[_Work]) -> None:
+        frame = seen.frame
         try:
             image = frame.full_image
-            if blurred := select_labels(objects, self._settings.blur):
+            if seen.blurred:
                 image = image.copy()
-                blur_objects(image, blurred)  # before it is cut, as an object may be in it only in part
+                blur_objects(image, seen.blurred)  # before it is cut, as an object may be in it only in part
         except Exception as error:  # noqa: BLE001  (as below)
             self._log.warning("no cut-out of frame %d: %s", frame.number, error)
             return

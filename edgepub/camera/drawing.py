@@ -1,7 +1,7 @@
 """Draws detections into a picture, and blurs what must not be recognized."""
 
 import zlib
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import cv2
@@ -59,11 +59,6 @@ def blur_objects(picture: Image, objects: Iterable[Mapping[str, Any]]) -> None:
         if part.size:
             few = cv2.resize(part, (_BLUR_CELLS, _BLUR_CELLS), interpolation=cv2.INTER_AREA)
             part[:] = cv2.resize(few, (right - left, bottom - top), interpolation=cv2.INTER_LINEAR)
-
-
-def select_labels(objects: Iterable[Mapping[str, Any]], labels: Collection[str] | None) -> list[Mapping[str, Any]]:
-    """Return the detections with one of these labels."""
-    return [detection for detection in objects if labels and detection["label"] in labels]
 
 
 def label_colour(label: str) -> Colour:

@@ -99,12 +99,25 @@ class EventPublisher:
             message = state_message(self._topics.attribute(self._camera, payload["attribute"]), str(payload["value"]))
             self._attribute_topics.publish(payload["attribute"], lambda: self._outbox.put(message))
         self._viewfinder.add_event({name: value for name, value in payload.items() if name != "seq"})
+        self._count(payload)
         topic = self._events_topic
         return topic, lambda seq: event_message(topic, event.encode(payload, seq), _EVENT, picture)
 
     def _visit(self, payload: visit.Visit) -> _Numbered:
         topic = self._visits_topic
+        self._metrics.objects.count_visit(payload["label"])
         return topic, lambda seq: event_message(topic, visit.encode(payload, seq), _VISIT)
+
+    def _count(self, payload: event.Event) -> None:
+        """Count what an object did in a zone or at a line."""
+        objects, label = self._metrics.objects, payload["label"]
+        match payload["event_type"]:
+            case "zone_entered":
+                objects.count_entered(payload["zone"], label)
+            case "zone_left":
+                objects.count_left(payload["zone"], label, payload["dwell_s"])
+            case "line_crossed":
+                objects.count_crossed(payload["line"], payload["direction"], label)
 
     def _drop(self, frame: int, error: InvalidResultError) -> None:
         self._metrics.count_dropped("invalid")

@@ -9,15 +9,14 @@ from edgepub.camera.analysis.analysis import Analysis, Findings
 from edgepub.camera.analysis.saved_visits import SavedVisit
 from edgepub.camera.attention import Attention
 from edgepub.camera.counts import ObjectCounts
-from edgepub.camera.cutouts import Cutouts
 from edgepub.camera.event_publisher import EventPublisher
-from edgepub.camera.frames import Frame, Result
+from edgepub.camera.frames import Result
 from edgepub.camera.payloads import DetectionsBuilder
+from edgepub.camera.pictures import Pictures
 from edgepub.camera.results.budget import MAX_BYTES, MAX_OBJECTS, MAX_PIXELS, MAX_POINTS
+from edgepub.camera.results.objects import Objects
 from edgepub.camera.sampler import Sampler
-from edgepub.camera.snapshots import Snapshots
 from edgepub.camera.validity import Validity
-from edgepub.camera.viewfinder import Viewfinder
 from edgepub.config.camera import CameraSettings
 from edgepub.core.errors import InvalidResultError
 from edgepub.mqtt.messages import DetectionsReceipt, state_message, stream_message
@@ -46,9 +45,7 @@ class Reporter:
         analysis: finds objects' events, visits and counts.
         events: publishes the events and visits.
         object_counts: publishes the counts.
-        snapshots: has snapshots made.
-        cutouts: has cut-outs of objects made.
-        viewfinder: shows frames on the pages.
+        pictures: shows frames: in snapshots, in cut-outs and on the pages.
         sampler: decides which results are published.
         outbox: takes the messages.
         metrics: the camera's metrics.
@@ -65,9 +62,7 @@ class Reporter:
         analysis: Analysis,
         events: EventPublisher,
         object_counts: ObjectCounts,
-        snapshots: Snapshots,
-        cutouts: Cutouts,
-        viewfinder: Viewfinder,
+        pictures: Pictures,
         sampler: Sampler[_Sample],
         outbox: Outbox,
         metrics: CameraMetrics,
@@ -81,9 +76,7 @@ class Reporter:
         self._analysis = analysis
         self._events = events
         self._object_counts = object_counts
-        self._snapshots = snapshots
-        self._cutouts = cutouts
-        self._viewfinder = viewfinder
+        self._pictures = pictures
         self._sampler = sampler
         self._outbox = outbox
         self._metrics = metrics
@@ -134,50 +127,48 @@ class Reporter:
             for sample in self._sampler.flush():
                 self._publish(*sample)
             self._publish_findings(self._analysis.reset())
-            self._snapshots.reset()
-            self._viewfinder.reset()
+            self._pictures.reset()
         self._validity.set_status(status)
         self._outbox.put(state_message(self._status_topic, status))
 
     def _process(self, result: Result) -> str | None:
         """Process a result; return why it is invalid, if it is. An invalid result is a frame without known objects."""
         try:
-            (objects, tracks), fault = self._read(result), None
+            found, fault = self._read(result), None
         except InvalidResultError as error:
-            objects, tracks, fault = [], None, str(error)
+            fault = str(error)
+            found = Objects([], {}, 0, (), missing=f"the model's results cannot be read: {error}")
             self._lose()
             self._log.warning("frame %d is dropped: %s", result.frame.number, error)
-        if objects:
+        if found.objects:
             self._attention.extend(result.ended_s)
-        findings = self._analysis.update(objects, result.frame, tracks=tracks)
-        if fault is None or not self._viewfinder.blur:  # what must be blurred is not known
-            self._viewfinder.show(result.frame, objects)
-        self._publish_findings(findings, result.frame, objects)
+        findings = self._analysis.update(found.objects, result.frame, tracks=found.tracks)
+        self._publish_findings(findings, result, found)
         if fault is None:
-            self._sample(result, objects)
+            self._sample(result, found.objects)
         return fault
 
-    def _read(self, result: Result) -> tuple[list[dict[str, Any]], Collection[int] | None]:
-        objects, invalid, too_many, not_included, tracks = self._builder.read(result)
-        if not_included:
-            self._name_keys(not_included)
-        for what, number in invalid.items():
+    def _read(self, result: Result) -> Objects:
+        found = self._builder.read(result)
+        if found.not_included:
+            self._name_keys(found.not_included)
+        for what, number in found.invalid.items():
             self._metrics.count_objects_dropped("invalid", number)
             self._log.warning("frame %d: objects dropped: %d: %s", result.frame.number, number, what)
-        if too_many:
-            self._metrics.count_objects_dropped("too_many", too_many)
+        if found.too_many:
+            self._metrics.count_objects_dropped("too_many", found.too_many)
             self._log.warning(
                 "frame %d: objects dropped: %d: a result has at most %d objects, %d points, %d pixels of masks "
                 "and %d bytes of tensors and included values, the best are kept; "
                 "set a higher min_score, or use a model with non-maximum suppression",
                 result.frame.number,
-                too_many,
+                found.too_many,
                 MAX_OBJECTS,
                 MAX_POINTS,
                 MAX_PIXELS,
                 MAX_BYTES,
             )
-        return objects, tracks
+        return found
 
     def _name_keys(self, not_included: Collection[str]) -> None:
         """Name the keys that are not published, each once; no more after many, as they may be random."""
@@ -196,19 +187,16 @@ class Reporter:
         if sample:
             self._publish(*sample)
 
-    def _publish_findings(
-        self, findings: Findings, frame: Frame | None = None, objects: Sequence[dict[str, Any]] = ()
-    ) -> None:
+    def _publish_findings(self, findings: Findings, result: Result | None = None, found: Objects | None = None) -> None:
         if findings.counts is not None:  # before the pictures: a new label gets its topics
             self._object_counts.update(findings.counts)
-        if frame is not None:  # before the events, which name their pictures
-            self._snapshots.update(frame, objects, findings.present)
-            self._cutouts.update(frame, objects, findings.present, self._analysis.visits)
+        if result and found:  # before the events, which name their pictures
+            self._pictures.show(result.frame, found, result.ended_s, findings.present, self._analysis.visits)
         saved = self._analysis.save() if findings.are_visits_new else {}
-        frame_of, is_shown = self._snapshots.frame_of, self._cutouts.shows
+        frame_of, is_shown = self._pictures.snapshot_of, self._pictures.has_cutout
         self._events.publish(findings.occurrences, findings.visits, frame_of, is_shown, saved)
         if findings.gone:
-            self._snapshots.forget(findings.gone)
+            self._pictures.forget(findings.gone)
 
     def _publish(self, result: Result, objects: list[dict[str, Any]]) -> None:
         seq = self._metrics.next_seq()

@@ -1,17 +1,15 @@
 """When a snapshot of a camera is made: the whole frame."""
 
 import logging
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from math import inf
-from typing import Any
 
 from edgepub.camera.analysis.presence import Sighting
 from edgepub.camera.analysis.quality import MIN_IMPROVEMENT, quality
-from edgepub.camera.drawing import select_labels
-from edgepub.camera.frames import Frame
 from edgepub.camera.jpeg import encode_jpeg, list_object
 from edgepub.camera.picture_switch import PictureSwitch
 from edgepub.camera.snapshot_thread import SnapshotThread
+from edgepub.camera.viewfinder import Seen
 from edgepub.config.publishing import SnapshotSettings
 from edgepub.telemetry.logs import camera_logger
 from edgepub.telemetry.metrics import CameraMetrics
@@ -54,28 +52,28 @@ class Snapshots:
         self._last_s = -inf
         self._clearings = switch.clearings
 
-    def update(self, frame: Frame, objects: Sequence[Mapping[str, Any]], present: Mapping[_Key, Sighting]) -> None:
+    def update(self, seen: Seen, present: Mapping[_Key, Sighting]) -> None:
         """Have a snapshot made of a frame, if it shows an object that no snapshot has shown as well.
 
         Args:
-            frame: the frame.
-            objects: its detections, which are drawn.
+            seen: the frame with its detections, which are drawn.
             present: the objects that are present and in this frame.
 
         """
         self._notice_clearing()
+        frame = seen.frame
         if not self._switch.is_on:
             return
         if frame.source_s - self._last_s < self._settings.min_interval_s:
             return
         qualities = {key: quality(sighting.object) for key, sighting in present.items()}
-        if not any(self._is_better(key, seen) for key, seen in qualities.items()):
+        if not any(self._is_better(key, now) for key, now in qualities.items()):
             return
-        if self._thread.submit(self, lambda: self._make(frame, objects)):
+        if self._thread.submit(self, lambda: self._make(seen)):
             self._last_s = frame.source_s
-            for key, seen in qualities.items():
+            for key, now in qualities.items():
                 best = self._best.get(key, (0.0, 0))[0]
-                self._best[key] = max(best, seen), frame.number
+                self._best[key] = max(best, now), frame.number
 
     def frame_of(self, key: _Key) -> int | None:
         """Return the frame number of the newest snapshot that shows an object; None without one."""
@@ -98,15 +96,14 @@ class Snapshots:
             self._best.clear()
             self._last_s = -inf
 
-    def _is_better(self, key: _Key, seen: float) -> bool:
-        return key not in self._best or seen >= MIN_IMPROVEMENT * self._best[key][0]
+    def _is_better(self, key: _Key, now: float) -> bool:
+        return key not in self._best or now >= MIN_IMPROVEMENT * self._best[key][0]
 
-    def _make(self, frame: Frame, objects: Sequence[Mapping[str, Any]]) -> None:
-        settings = self._settings
+    def _make(self, seen: Seen) -> None:
+        settings, (frame, objects, blurred) = self._settings, seen
         listed = [list_object(detection) for detection in objects[:_MAX_OBJECTS]]
         comment = {**self._identity, "frame": frame.number, "timestamp": frame.timestamp, "objects": listed}
         drawn = objects if settings.boxes else []
-        blurred = select_labels(objects, settings.blur)
         size = settings.max_width, settings.quality
         try:
             picture = encode_jpeg(frame.full_image, drawn, *size, comment, blurred=blurred)

@@ -2,7 +2,7 @@
 
 import threading
 from collections import deque
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, NamedTuple
 
@@ -17,6 +17,8 @@ class Seen(NamedTuple):
     frame: Frame
     objects: Sequence[Mapping[str, Any]]
     """The detections, in the payload's form."""
+    blurred: Sequence[Mapping[str, Any]] = ()
+    """What must be blurred in a picture, with `bbox_norm`; more than detections."""
 
 
 class Viewfinder:
@@ -25,8 +27,6 @@ class Viewfinder:
     def __init__(self) -> None:
         self.newest: Seen | None = None
         """The newest frame since the first watcher came; None without a watcher or without a frame."""
-        self.blur: Collection[str] = ()
-        """The labels of objects that must not be recognized in a picture."""
         self.shows_pixels = True
         """Whether pictures may leave the node; without them, pages get the detections alone."""
         self._lock = threading.Lock()
@@ -34,12 +34,12 @@ class Viewfinder:
         self._events: deque[Mapping[str, Any]] = deque(maxlen=_MAX_EVENTS)
         self._event_count = 0
 
-    def show(self, frame: Frame, objects: Sequence[Mapping[str, Any]]) -> None:
+    def show(self, seen: Seen) -> None:
         """Take a frame and its detections."""
         if self._watchers:
             with self._lock:
                 if self._watchers:  # checked again, so that no frame is kept without a watcher
-                    self.newest = Seen(frame, objects)
+                    self.newest = seen
 
     def reset(self) -> None:
         """Show nothing until there is a new frame."""

@@ -5,6 +5,7 @@ from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from edgepub.camera.pipeline.labels import find_unknown_of_camera
 from edgepub.config.effective import EffectiveSettings
 from edgepub.config.settings import Settings
 from edgepub.home_assistant import discovery
@@ -81,12 +82,21 @@ def _label_notes(settings: Settings) -> Iterator[str]:
 
 
 def _blur_notes(settings: Settings) -> Iterator[str]:
-    """Yield a line for each ignore area with objects that are to be blurred: what is left out is not known later."""
+    """Yield a line for what is to be blurred and cannot be found."""
     for name, camera in settings.cameras.items():
-        for area_name, area in camera.ignore.items():
-            blurred = [label for label in camera.snapshot.blur or () if area.labels is None or label in area.labels]
-            if blurred:
-                yield f"cameras.{name}: {', '.join(blurred)} in the ignore area {area_name} will not be blurred"
+        blur, pipeline = camera.snapshot.blur or [], settings.pipeline_of(camera)
+        for why in find_unknown_of_camera([] if camera.text_labels else blur, pipeline, {}):
+            yield f"cameras.{name}.snapshot.blur: {why}: so no picture will leave the node"
+        if blur and camera.region:
+            yield f"cameras.{name}: nothing is looked for outside of the region, so pictures are blurred there"
+        for model in pipeline.models if blur else ():
+            method = settings.models[model].model_properties.input_pad_method or ""
+            if method.startswith("crop"):
+                yield (
+                    f"models.{model}.model_properties: with input_pad_method {method}, the model does not see the "
+                    f"borders of a picture, and {', '.join(blur)} there will not be blurred in cameras.{name}; "
+                    "use letterbox"
+                )
 
 
 def _rate_notes(settings: Settings) -> Iterator[str]:

@@ -72,8 +72,9 @@ class SnapshotSettings(Section):
     blur: Labels | None = None
     """Blur objects with one of these labels, for example `[face]`, also on the page and in `snapshot.jpg`.
 
-    Only objects that were detected in this very frame, with at least `min_score`, can be blurred; not those that are
-    left out by `labels` or `ignore`."""
+    Those that were detected in this very frame, with at least `min_score`, are blurred, also if a filter or an ignore
+    area leaves them out. A frame in which not all was looked for
+    [is not shown](how-it-works.md#blurred-objects)."""
     quality: Annotated[int, Number] = Field(default=80, ge=1, le=100)
     """JPEG quality."""
     max_width: Annotated[int, Number] = Field(default=1280, ge=16, le=7680)

@@ -122,7 +122,7 @@ class CameraWiring:
         )
         object_counts = self._publish_first_states(name, settings, state.notes, pictures, enabled=enabled)
         gate, attention = Gate(current("max_fps"), metrics), Attention()
-        carryover.viewfinder.blur = settings.snapshot.blur or ()
+        carryover.viewfinder.reset()  # other settings may want more to be blurred
         carryover.viewfinder.shows_pixels = pictures.switch.is_on
         wanted = _wanted_objects(settings, current("min_score"))
         builder = DetectionsBuilder(self._identity(name), wanted, settings.publish.fields)
@@ -139,7 +139,7 @@ class CameraWiring:
             notes=state.notes,
         )
         reporter = self._build_reporter(
-            name, settings, carryover, builder, object_counts, pictures, attention, keeps_visits=source.live
+            name, settings, state, carryover, builder, object_counts, pictures, attention, keeps_visits=source.live
         )
         reporter.restore(saved_visits(self._outbox, name))
         self._builders[name] = builder
@@ -221,6 +221,7 @@ class CameraWiring:
         self,
         name: str,
         settings: CameraSettings,
+        state: CameraState,
         carryover: _Carryover,
         builder: DetectionsBuilder,
         object_counts: ObjectCounts,
@@ -230,7 +231,6 @@ class CameraWiring:
         keeps_visits: bool,
     ) -> Reporter:
         identity, metrics = self._identity(name), self.metrics.of(name)
-        thread = self.snapshot_thread
         return Reporter(
             name,
             self._topics,
@@ -245,9 +245,9 @@ class CameraWiring:
                 self._attribute_topics(name, settings),
             ),
             object_counts,
-            pictures.make_snapshots(thread, metrics),
-            pictures.make_cutouts(thread, metrics, object_counts.has_topics),
-            carryover.viewfinder,
+            pictures.make_pictures(
+                self.snapshot_thread, metrics, object_counts.has_topics, carryover.viewfinder, state
+            ),
             Sampler(settings.publish),
             self._outbox,
             metrics,
@@ -270,6 +270,7 @@ def _wanted_objects(settings: CameraSettings, min_score: float) -> Wanted:
         TextLabels(texts.name, texts.label) if texts else None,
         settings.min_scores or None,
         _filters(settings),
+        frozenset(settings.snapshot.blur or ()),
     )
 
 

@@ -43,7 +43,7 @@ def model_loader(
         wanted: returns which objects are wanted now.
         make_tracker: makes a tracker; it returns None if objects are not tracked.
         turns: held while results are read.
-        state: gets the device and the AI servers in use.
+        state: gets the device and the AI servers in use, and why what must be blurred cannot be found.
         on_new_server: called, from any thread, when those are other AI servers than before.
 
     """
@@ -57,6 +57,10 @@ def model_loader(
         current = in_force.settings.cameras.get(name, settings)  # zones that were edited since name others
         yield from find_unknown_of_camera(current.model_labels, pipeline, known)
 
+    def note_unfindable(known: LabelsByModel) -> None:
+        blur = [] if settings.text_labels else settings.snapshot.blur or []
+        state.unfindable = next(find_unknown_of_camera(blur, pipeline, known), "")
+
     load = functools.partial(
         load_pipeline,
         pipeline,
@@ -69,7 +73,7 @@ def model_loader(
         log,
         with_embeddings="embedding" in settings.include,
     )
-    return functools.partial(_load, load, find_unknown_labels, state, on_new_server, log)
+    return functools.partial(_load, load, find_unknown_labels, note_unfindable, state, on_new_server, log)
 
 
 def detector_hosts(settings: Settings, camera: CameraSettings) -> list[Sequence[str]]:
@@ -86,11 +90,13 @@ class _LoadedModels:
     def __init__(
         self,
         find_unknown_labels: Callable[[LabelsByModel], Iterable[str]],
+        note_unfindable: Callable[[LabelsByModel], None],
         state: CameraState,
         on_new_server: Callable[[], None],
         log: CameraLogger,
     ) -> None:
         self._find_unknown_labels = find_unknown_labels
+        self._note_unfindable = note_unfindable
         self._state = state
         self._on_new_server = on_new_server
         self._log = log
@@ -120,6 +126,7 @@ class _LoadedModels:
             self._warn()
 
     def _warn(self) -> None:
+        self._note_unfindable(self._labels)
         for line in self._find_unknown_labels(self._labels):
             if line not in self._warnings:
                 self._warnings.add(line)
@@ -130,13 +137,14 @@ class _LoadedModels:
 def _load(
     load: Callable[[Sequence[str], Callable[[str, Model], None]], contextlib.AbstractContextManager[Model | Pipeline]],
     find_unknown_labels: Callable[[LabelsByModel], Iterable[str]],
+    note_unfindable: Callable[[LabelsByModel], None],
     state: CameraState,
     on_new_server: Callable[[], None],
     log: CameraLogger,
     addresses: Sequence[str],
 ) -> Iterator[Model | Pipeline]:
     """Load the models; see `model_loader`."""
-    loaded = _LoadedModels(find_unknown_labels, state, on_new_server, log)
+    loaded = _LoadedModels(find_unknown_labels, note_unfindable, state, on_new_server, log)
     with load(addresses, loaded.add) as model:
         if is_abandoned():  # another thread has loaded them since
             raise ModelError("its thread is abandoned")

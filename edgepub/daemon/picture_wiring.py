@@ -1,17 +1,24 @@
 """The wiring of a camera's pictures: the switch, the snapshots and the cut-outs."""
 
+import logging
 from collections.abc import Callable, Mapping, Sequence
 
 from edgepub.camera.cutouts import Cutout, Cutouts
 from edgepub.camera.picture_switch import PictureSwitch
+from edgepub.camera.pictures import Pictures
 from edgepub.camera.snapshot_thread import SnapshotThread
 from edgepub.camera.snapshots import Snapshots
+from edgepub.camera.viewfinder import Viewfinder
 from edgepub.config.camera import CameraSettings
 from edgepub.mqtt.messages import JPEG, PictureReceipt, picture_message
 from edgepub.mqtt.outbox.outbox import Outbox
 from edgepub.mqtt.retained import find_cutouts
 from edgepub.mqtt.topics import Topics
+from edgepub.telemetry.logs import camera_logger
 from edgepub.telemetry.metrics import CameraMetrics
+from edgepub.telemetry.status import CameraState
+
+_log = logging.getLogger(__name__)
 
 
 class PictureWiring:
@@ -53,8 +60,29 @@ class PictureWiring:
         if self._settings.has_cutouts:
             self.switch.clear(self._topics.cutout(self._identity["camera"], level))
 
-    def make_snapshots(self, thread: SnapshotThread, metrics: CameraMetrics) -> Snapshots:
-        """Return what has snapshots made."""
+    def make_pictures(
+        self,
+        thread: SnapshotThread,
+        metrics: CameraMetrics,
+        has_topics: Callable[[str], bool],
+        viewfinder: Viewfinder,
+        state: CameraState,
+    ) -> Pictures:
+        """Return what shows frames.
+
+        Args:
+            thread: makes the pictures.
+            metrics: the camera's metrics.
+            has_topics: tells whether the label with this topic level has topics: others have no cut-outs.
+            viewfinder: shows frames on the pages.
+            state: the camera's state.
+
+        """
+        snapshots, cutouts = self._make_snapshots(thread, metrics), self._make_cutouts(thread, metrics, has_topics)
+        log = camera_logger(_log, self._identity["camera"])
+        return Pictures(snapshots, cutouts, viewfinder, self._settings, state, log)
+
+    def _make_snapshots(self, thread: SnapshotThread, metrics: CameraMetrics) -> Snapshots:
         topic, receipt = self._topics.snapshot(self._identity["camera"]), PictureReceipt(metrics)
 
         def publish(jpeg: bytes) -> None:
@@ -62,10 +90,9 @@ class PictureWiring:
 
         return Snapshots(self._identity, self._settings.snapshot, thread, self.switch, publish, metrics)
 
-    def make_cutouts(
+    def _make_cutouts(
         self, thread: SnapshotThread, metrics: CameraMetrics, has_topics: Callable[[str], bool]
     ) -> Cutouts:
-        """Return what has cut-outs made of the labels that have topics."""
         receipt = PictureReceipt(metrics)
 
         def publish(cutout: Cutout) -> None:

@@ -15,6 +15,7 @@ from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
 from edgepub.core.versions import installed_versions
+from edgepub.http.object_metrics import object_metrics
 from edgepub.mqtt.outbox.outbox import OutboxFigures
 from edgepub.mqtt.payloads import stats
 from edgepub.mqtt.payloads.schema import json_schema
@@ -98,10 +99,12 @@ class MetricsPage:
             encode, content_type = choose_encoder("")
         node = [*self._node_metrics(), *self._load_metrics(), *self._status_metrics()]
         readings = {name: metrics.read() for name, metrics in self._cameras.items()}
+        objects = {name: metrics.objects.read() for name, metrics in self._cameras.items()}
 
         def make() -> tuple[bytes, str]:
             registry = CollectorRegistry()
-            registry.register(_Values(chain(node, self._camera_figures(readings), self._camera_metrics(readings))))
+            cameras = chain(self._camera_figures(readings), self._camera_metrics(readings), object_metrics(objects))
+            registry.register(_Values(chain(node, cameras)))
             registry.register(self._process)
             return encode(registry), content_type
 

@@ -72,7 +72,7 @@ class PageUpdates:
             update = self._changes(view.viewfinder)
             if picture is not None and picture is not self._picture:
                 self._picture = picture
-                frame, objects = picture.seen
+                frame, objects, _ = picture.seen
                 width, height = frame.size
                 size = {"number": frame.number, "timestamp": frame.timestamp, "width": width, "height": height}
                 update["frame"] = {**size, "detections": objects, "has_picture": picture.jpeg is not None}

@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import NamedTuple
 
-from edgepub.camera.drawing import select_labels
 from edgepub.camera.jpeg import encode_jpeg
 from edgepub.camera.viewfinder import Seen, Viewfinder
 from edgepub.core.threads import run_in_thread
@@ -63,9 +62,8 @@ class PictureEncoder:
     def _encode(self, seen: Seen) -> bytes:
         drawn = seen.objects if self._boxes else []
         comment = {"frame": seen.frame.number, "timestamp": seen.frame.timestamp}
-        blurred = select_labels(seen.objects, self._viewfinder.blur)
         size = self._max_width, self._quality
-        return encode_jpeg(seen.frame.full_image, drawn, *size, comment, labels=False, blurred=blurred)
+        return encode_jpeg(seen.frame.full_image, drawn, *size, comment, labels=False, blurred=seen.blurred)
 
 
 class PictureEncoders:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from edgepub.telemetry.histogram import Buckets, Histogram
+from edgepub.telemetry.object_counters import ObjectCounters
 
 STAGES = ("capture_to_inference", "inference", "queue", "publish", "total")
 
@@ -85,6 +86,8 @@ class CameraMetrics:
         self._clock_offset_s: float | None = None
         self.decoding_cost: DecodingCost | None = None
         """What decoding costs; None while that is not known."""
+        self.objects = ObjectCounters()
+        """What objects did."""
         self._capture_thread: int | None = None
         self._last_seq = 0
         self._stages = {stage: Histogram() for stage in STAGES}

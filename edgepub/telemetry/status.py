@@ -25,6 +25,8 @@ class CameraState:
         """The published status."""
         self.problem: str | None = STARTING
         """Why the camera is not online. None if that is no problem: it is online or disabled, or its file has ended."""
+        self.unfindable = ""
+        """Why what must be blurred in pictures cannot be found, for a person; empty: it can, as far as is known."""
         self.notes: dict[str, str] = {}
         """What does not work although the camera does, by the part that notices it."""
 

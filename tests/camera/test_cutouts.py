@@ -14,6 +14,7 @@ from edgepub.camera.analysis.visits import Visits
 from edgepub.camera.cutouts import Cutouts, find_cut
 from edgepub.camera.frames import Frame
 from edgepub.camera.picture_switch import PictureSwitch
+from edgepub.camera.viewfinder import Seen
 from edgepub.config.publishing import SnapshotSettings
 from edgepub.mqtt.outbox.outbox import Outbox
 
@@ -68,7 +69,8 @@ class FullPicture(NamedTuple):
 class Camera:
     """Shows frames to `Cutouts`, with the visits of the objects in them, and keeps the pictures."""
 
-    def __init__(self, zones=None, **settings):
+    def __init__(self, zones=None, blur=(), **settings):
+        self.blur = blur
         self.thread = Immediate()
         self.made = []
         self.labels = {"person", "dog", "face"}
@@ -101,7 +103,9 @@ class Camera:
                 self.visits.start(key, Stay(sighting, sighting, present=True))
         self.visits.see(present)
         before = len(self.made)
-        self.cutouts.update(frame, [thing.detection for thing in things], present, self.visits)
+        detections = [thing.detection for thing in things]
+        blurred = [thing.detection for thing in things if thing.label in self.blur]
+        self.cutouts.update(Seen(frame, detections, blurred), present, self.visits)
         return self.made[before:]
 
     def leave(self, thing):

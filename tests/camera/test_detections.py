@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 from edgepub.camera.frames import Frame, PixelMap, Result
 from edgepub.camera.payloads import DetectionsBuilder
 from edgepub.camera.pipeline.crops import Part
-from edgepub.camera.results.budget import MAX_BYTES, MAX_PIXELS
-from edgepub.camera.results.objects import Wanted, limit_objects, read_objects
+from edgepub.camera.results.budget import MAX_BYTES, MAX_PIXELS, limit_objects
+from edgepub.camera.results.objects import Wanted, read_objects
 from edgepub.config.detection_fields import MESSAGE_KEYS, OBJECT_KEYS
 from edgepub.core.errors import InvalidResultError
 from edgepub.mqtt.payloads import detections
@@ -237,7 +237,7 @@ def test_what_is_not_wanted_is_not_bad():
     """A result with objects, none of which is wanted, is a valid one."""
     objects, invalid, *_ = read([{**GOOD, "score": math.nan}, GOOD], min_score=0.6)
     assert (objects, sum(invalid.values())) == ([], 1)
-    assert read([{**GOOD, "label": "b", "bbox": None}], labels=["a"]) == ([], {}, 0, set(), None)
+    assert read([{**GOOD, "label": "b", "bbox": None}], labels=["a"]) == ([], {}, 0, set(), None, (), "")
 
 
 def test_the_best_500_objects_are_kept():

@@ -29,6 +29,7 @@ from edgepub.mqtt.retained import MAX_CLASSIFIERS
 from edgepub.mqtt.topics import Topics
 from edgepub.telemetry.logs import camera_logger
 from edgepub.telemetry.metrics import CameraMetrics
+from edgepub.telemetry.status import CameraState
 
 IDENTITY = {"node": "test", "camera": "cam", "boot_id": "boot"}
 TOPICS = Topics("edgepub", "test")
@@ -70,9 +71,7 @@ class Desk:
             analysis(camera),
             EventPublisher(IDENTITY, TOPICS, self.outbox, self.metrics, self.viewfinder, attributes),
             counts,
-            pictures.make_snapshots(SnapshotThread(), self.metrics),
-            pictures.make_cutouts(SnapshotThread(), self.metrics, counts.has_topics),
-            self.viewfinder,
+            pictures.make_pictures(SnapshotThread(), self.metrics, counts.has_topics, self.viewfinder, CameraState()),
             Sampler(camera.publish),
             self.outbox,
             self.metrics,

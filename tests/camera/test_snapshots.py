@@ -16,6 +16,7 @@ from edgepub.camera.jpeg import encode_jpeg
 from edgepub.camera.picture_switch import PictureSwitch
 from edgepub.camera.snapshot_thread import SnapshotThread
 from edgepub.camera.snapshots import Snapshots
+from edgepub.camera.viewfinder import Seen
 from edgepub.config.publishing import SnapshotSettings
 from edgepub.core.threads import native_threads
 from edgepub.mqtt.outbox.outbox import Outbox
@@ -123,7 +124,7 @@ class Camera:
         moment = Moment(self.frame, 0.0, now_s, 64, 48)
         before = len(self.pictures)
         present = {(detection["label"], n): Sighting(moment, detection) for n, detection in enumerate(objects)}
-        self.snapshots.update(frame, objects, present)
+        self.snapshots.update(Seen(frame, objects), present)
         return [comment(picture)["frame"] for picture in self.pictures[before:]]
 
 
@@ -179,7 +180,7 @@ def test_a_new_source_has_its_own_clock():
 def test_a_frame_that_cannot_be_encoded_is_logged_and_the_next_one_works(caplog):
     camera = Camera()
     frame = Frame(np.zeros((0, 0, 3), np.uint8), 1, 0.0, 0.0, 0.0)
-    camera.snapshots.update(frame, [], {("person", 0): Sighting(Moment(1, 0.0, 0.0, 0, 0), an_object(FAR))})
+    camera.snapshots.update(Seen(frame, []), {("person", 0): Sighting(Moment(1, 0.0, 0.0, 0, 0), an_object(FAR))})
     assert camera.pictures == []
     assert [(r.levelname, r.camera) for r in caplog.records] == [("WARNING", "porch")]
     assert camera.show(6.0, an_object(NEAR)) == [1]

@@ -97,15 +97,50 @@ def test_check_names_cameras_that_are_too_slow_to_follow_what_moves(cli, configu
     assert f"cameras.porch.{key}: at {fps} frames per second, what moves cannot be followed" in note
 
 
-def test_check_says_what_is_ignored_and_so_not_blurred(cli, configuration):
-    area = {"polygon": [[0, 0], [1, 0], [1, 1]]}
-    ignore = {"screen": area, "flag": {**area, "labels": ["flag"]}}
-    porch = GOOD["cameras"]["porch"] | {"ignore": ignore, "snapshot": {"blur": ["face", "person"]}}
-    configuration.write_text(yaml.safe_dump(GOOD | {"cameras": {"porch": porch}}))
+@pytest.mark.parametrize(
+    ("pipeline", "camera", "says"),
+    [
+        (
+            {"then": [{"detect": "m", "labels": ["plate"]}]},
+            {},
+            ["its models give no label 'face'; they give: person, plate"],
+        ),
+        ({"then": [{"detect": "m", "labels": ["face"]}]}, {}, []),
+        ({"then": [{"detect": "m"}]}, {}, []),
+        ({"then": [{"classify": "m", "as": "hat"}]}, {}, ["the model has no label 'face'; it has: person"]),
+        (
+            {"then": [{"detect": "m"}]},
+            {"region": [0, 0, 1, 0.5]},
+            ["outside of the region, so pictures are blurred there"],
+        ),
+        ({"then": [{"detect": "m"}]}, {"ignore": {"all": {"polygon": [[0, 0], [1, 0], [1, 1]]}}}, []),
+    ],
+)
+def test_check_says_what_cannot_be_blurred(cli, configuration, pipeline, camera, says):
+    (model,) = GOOD["models"].values()
+    people = {"model": "m", "labels": ["person"]}
+    porch = GOOD["cameras"]["porch"] | {"model": "gate", "snapshot": {"blur": ["face"]}, **camera}
+    settings = {
+        "models": {"m": model},
+        "pipelines": {"gate": {"detect": people, **pipeline}},
+        "cameras": {"porch": porch},
+    }
+    configuration.write_text(yaml.safe_dump(GOOD | settings))
     done = cli("check", "-c", configuration)
     assert done.returncode == 0
-    _, _, note = done.stdout.splitlines()
-    assert note.endswith("cameras.porch: face, person in the ignore area screen will not be blurred")
+    _, _, *notes = done.stdout.splitlines()
+    assert len(notes) == len(says)
+    assert all(text in note for text, note in zip(says, notes, strict=True))
+
+
+def test_check_says_that_a_model_which_does_not_see_the_borders_blurs_nothing_there(cli, configuration):
+    models = {
+        name: model | {"model_properties": {"input_pad_method": "crop-first"}} for name, model in GOOD["models"].items()
+    }
+    porch = GOOD["cameras"]["porch"] | {"snapshot": {"blur": ["face"]}}
+    configuration.write_text(yaml.safe_dump(GOOD | {"models": models, "cameras": {"porch": porch}}))
+    _, _, note = cli("check", "-c", configuration).stdout.splitlines()
+    assert "face there will not be blurred in cameras.porch; use letterbox" in note
 
 
 def test_check_notes_a_directory_of_events_that_cannot_be_used(cli, configuration, tmp_path):

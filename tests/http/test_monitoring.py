@@ -129,6 +129,45 @@ def test_metrics_of_the_node_and_of_each_camera(accept):
     assert abs(value(series, "process_start_time_seconds") - time.time()) < 86_400
 
 
+@pytest.mark.parametrize("accept", ["", OPEN_METRICS])
+def test_what_objects_did_is_counted_by_zone_line_and_label(accept):
+    cameras = {"porch": CameraMetrics(), "yard": CameraMetrics()}
+    page = MetricsPage("garage", ready("porch", "yard"), cameras, lambda: FIGURES)
+    assert not any("zone" in dict(labels) for _, labels in samples(page, accept)), "nothing has occurred"
+    objects = cameras["porch"].objects
+    for dwell_s in (0.4, 1.0, 14.5, 4000.0):
+        objects.count_entered("drive", 'a "big"\ndog')
+        objects.count_left("drive", 'a "big"\ndog', dwell_s)
+    objects.count_crossed("gate", "left", "person")
+    objects.count_visit("person")
+    series = samples(page, accept)
+    place = {"camera": "porch", "zone": "drive"}
+    assert value(series, "edgepub_zone_entered_total", **place, label='a "big"\ndog') == 4
+    assert value(series, "edgepub_zone_left_total", **place, label='a "big"\ndog') == 4
+    assert (
+        value(series, "edgepub_line_crossed_total", camera="porch", line="gate", direction="left", label="person") == 1
+    )
+    assert value(series, "edgepub_visits_ended_total", camera="porch", label="person") == 1
+    buckets = {"1.0": 2, "5.0": 2, "15.0": 3, "30.0": 3, "60.0": 3, "300.0": 3, "900.0": 3, "3600.0": 3, "+Inf": 4}
+    assert {le: value(series, "edgepub_zone_dwell_seconds_bucket", **place, le=le) for le in buckets} == buckets
+    assert value(series, "edgepub_zone_dwell_seconds_count", **place) == 4
+    assert value(series, "edgepub_zone_dwell_seconds_sum", **place) == 4015.9
+    assert not any("zone" in dict(labels) and dict(labels)["camera"] == "yard" for _, labels in series)
+
+
+def test_a_camera_that_reads_texts_has_no_end_of_labels_and_a_bounded_number_of_series():
+    cameras = {"porch": CameraMetrics()}
+    for number in range(1000):
+        cameras["porch"].objects.count_visit(f"B-AB {number}")
+        cameras["porch"].objects.count_crossed("gate", "left", f"B-AB {number}")
+    series = samples(MetricsPage("garage", ready("porch"), cameras, lambda: FIGURES))
+    visits = {dict(labels)["label"]: n for (name, labels), n in series.items() if name == "edgepub_visits_ended_total"}
+    assert len(visits) == 101
+    assert (visits["B-AB 99"], visits["other"]) == (1, 900)
+    crossing = {"camera": "porch", "line": "gate", "direction": "left", "label": "other"}
+    assert value(series, "edgepub_line_crossed_total", **crossing) == 900
+
+
 def test_limits_show_in_the_metrics():
     status = ready("porch")
     page = MetricsPage("garage", status, {}, lambda: FIGURES)
@@ -215,6 +254,11 @@ def exported():
     cameras["porch"].count_sampled("busy")
     cameras["porch"].set_behind(0.1, time.monotonic())
     cameras["porch"].set_clock_offset(0.1)
+    objects = cameras["porch"].objects
+    objects.count_entered("drive", "person")
+    objects.count_left("drive", "person", 3.0)
+    objects.count_crossed("gate", "left", "person")
+    objects.count_visit("person")
     names = {}
     for name, labels in samples(MetricsPage("garage", ready("porch"), cameras, lambda: FIGURES)):
         names.setdefault(name, set(TARGET)).update(label for label, _ in labels)
@@ -234,8 +278,13 @@ def alerts():
     return [(rule["expr"], json.dumps([rule["labels"], rule["annotations"]])) for rule in group["rules"]]
 
 
-@pytest.mark.parametrize(("query", "words"), dashboard() + alerts())
-def test_dashboard_and_alerts_query_existing_metrics(query, words):
+def examples():
+    """Return each query of the page about counting."""
+    return [(query, "") for query in re.findall(r"```promql\n(.*)\n```", (DOCS / "visits.md").read_text())]
+
+
+@pytest.mark.parametrize(("query", "words"), dashboard() + alerts() + examples())
+def test_dashboards_alerts_and_examples_query_existing_metrics(query, words):
     metrics = {**exported(), "up": TARGET}
     any_label = set().union(*metrics.values())
     queried = set(re.findall(r"\b(?:edgepub|process)_[a-z_]+|\bup\b", query))
@@ -274,12 +323,10 @@ def test_the_docs_describe_every_metric_and_every_reason():
     page = (DOCS / "monitoring.md").read_text()
     rows = dict(re.findall(r"^\| `(edgepub_[a-z_]+)(?:\{([a-z,]+)\})?` \|", page, re.MULTILINE))
     described = {name: set(labels.split(",")) - {""} | TARGET for name, labels in rows.items()}
-    latency = described.pop("edgepub_latency_seconds")
-    described.update({f"edgepub_latency_seconds_{part}": latency for part in ("sum", "count")})
-    described["edgepub_latency_seconds_bucket"] = latency | {"le"}
-    late = described.pop("edgepub_event_loop_late_seconds")
-    described.update({f"edgepub_event_loop_late_seconds_{part}": late for part in ("sum", "count")})
-    described["edgepub_event_loop_late_seconds_bucket"] = late | {"le"}
+    for histogram in ("edgepub_latency_seconds", "edgepub_event_loop_late_seconds", "edgepub_zone_dwell_seconds"):
+        labels = described.pop(histogram)
+        described.update({f"{histogram}_{part}": labels for part in ("sum", "count")})
+        described[f"{histogram}_bucket"] = labels | {"le"}
     assert described == {name: labels for name, labels in exported().items() if name.startswith("edgepub")}
     reasons = re.findall(r"^\| (`[a-z_]+`(?:, `[a-z_]+`)*) \| ", page.partition("what was lost")[2], re.MULTILINE)
     assert set(re.findall(r"\w+", " ".join(reasons))) >= set(DROPPED)

@@ -16,6 +16,7 @@ import pytest
 from aiohttp import web
 
 from edgepub.camera.frames import Frame
+from edgepub.camera.viewfinder import Seen
 from edgepub.http import pictures
 from edgepub.http.limits import HttpLimits
 from tests.support.http_server import LocalServer, server_starter
@@ -39,7 +40,7 @@ class Source:
     def show(self):
         self.number += 1
         image = np.full((*self.size, 3), self.number % 200, np.uint8)
-        self.viewfinder.show(Frame(image, self.number, time.time(), time.monotonic(), 0.0), detections())
+        self.viewfinder.show(Seen(Frame(image, self.number, time.time(), time.monotonic(), 0.0), detections()))
 
     async def run(self, fps=100):
         while True:
@@ -86,7 +87,7 @@ def unreading_page(server):
 
 def is_watched(viewfinder, image):
     """Show an image. Return whether the viewfinder keeps it for a viewer."""
-    viewfinder.show(Frame(image, next(FRAME_NUMBERS), 0.0, 0.0, 0.0), [])
+    viewfinder.show(Seen(Frame(image, next(FRAME_NUMBERS), 0.0, 0.0, 0.0), []))
     return viewfinder.newest is not None
 
 
@@ -298,7 +299,7 @@ async def test_any_value_in_a_models_results_reaches_the_page(server, open_page)
     await page.ask()
     strange = [{**detections()[0], "category_id": np.int64(3), "label": "\ud800 <img>"}]
     image = np.zeros((120, 160, 3), np.uint8)
-    server.views["porch"].viewfinder.show(Frame(image, 1, time.time(), 0.0, 0.0), strange)
+    server.views["porch"].viewfinder.show(Seen(Frame(image, 1, time.time(), 0.0, 0.0), strange))
     frame, _ = await page.next_picture()
     assert frame["detections"][0]["category_id"] in (3, "3")
 

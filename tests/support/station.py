@@ -24,6 +24,7 @@ from edgepub.mqtt.retained import find_places
 from edgepub.mqtt.topics import Topics
 from edgepub.telemetry.logs import camera_logger
 from edgepub.telemetry.metrics import CameraMetrics
+from edgepub.telemetry.status import CameraState
 from tests.support.recorder import Recording, Tape
 
 _TOPICS = Topics("edgepub", "test")
@@ -93,9 +94,7 @@ class Station:
             Analysis(settings, keeps_visits=True),
             EventPublisher(identity, _TOPICS, self._tape, metrics, viewfinder, attributes),
             counts,
-            pictures.make_snapshots(SnapshotThread(), metrics),
-            pictures.make_cutouts(SnapshotThread(), metrics, counts.has_topics),
-            viewfinder,
+            pictures.make_pictures(SnapshotThread(), metrics, counts.has_topics, viewfinder, CameraState()),
             Sampler(settings.publish),
             self._tape,
             metrics,

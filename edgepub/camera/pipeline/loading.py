@@ -12,6 +12,7 @@ from edgepub.camera.inference.loading import load_model
 from edgepub.camera.inference.model import Model
 from edgepub.camera.pipeline.model_thread import ModelThread
 from edgepub.camera.pipeline.pipeline import Detector, Pipeline
+from edgepub.camera.pipeline.searching import find_searching
 from edgepub.camera.pipeline.stage_model import StageModel
 from edgepub.camera.pipeline.stages import Stage
 from edgepub.camera.results.objects import Wanted
@@ -86,13 +87,13 @@ def load_pipeline(
         for other, thread in zip(others, threads, strict=True):
             detectors.append(Detector(other.model, thread.loaded.result(), _as_set(other.labels)))
         stages = []
-        for stage in used:
+        for stage, must_search in zip(used, find_searching(used, wanted().blur), strict=True):
             failover = Failover([models[stage.model].inference_hosts])
             load = functools.partial(load_at, stage.model)
             stage_model = StageModel(stage.model, load, failover, _ANSWER_FRACTION * stall_timeout_s, log)
             stage_model.start()
             running.append(stage_model)
-            stages.append(Stage(stage, stage_model))
+            stages.append(Stage(stage, stage_model, must_search=must_search))
         until_s = time.monotonic() + _STAGES_WAIT_S
         for started in stages:
             started.model.wait_until_loaded(until_s - time.monotonic())

@@ -17,6 +17,11 @@ Objects = list[dict[str, Any]]
 _Entry = tuple[dict[str, Any], int]
 
 
+def is_cut(found: Sequence[Objects]) -> bool:
+    """Return whether `merge` compares only the best of the objects of some results, and leaves out the others."""
+    return len(found) > 1 and any(len(objects) > MAX_COMPARED // len(found) for objects in found)
+
+
 def merge(found: Sequence[Objects], *, tiles: bool) -> Objects:
     """Return the objects of several results, each once: the one with the highest score, of tiles the largest one.
 

@@ -10,8 +10,8 @@ from edgepub.camera.frames import Box, Fit, Frame, Frames, Result
 from edgepub.camera.inference.model import Model
 from edgepub.camera.pipeline.crops import Part, find_region, find_tiles
 from edgepub.camera.pipeline.feed import Given, PartFeed
-from edgepub.camera.pipeline.merging import merge
-from edgepub.camera.pipeline.stages import Scene, Stage
+from edgepub.camera.pipeline.scene import Scene
+from edgepub.camera.pipeline.stages import Stage
 from edgepub.camera.results.objects import Objects, Wanted, read_objects
 from edgepub.config.pipelines import TilesSettings
 from edgepub.core.errors import InvalidResultError
@@ -174,25 +174,21 @@ class Pipeline:
         wanted = self._wanted()
         # The filters are for objects that are whole: of one that is in several tiles, the reader sees parts.
         unfiltered = wanted._replace(filters=None)
-        read: list[Objects] = []
-        by_tile: list[list[list[dict[str, Any]]]] = []
+        read: list[list[Objects]] = []
         errors: list[InvalidResultError] = []
         for detector, results in zip(self._detectors, by_detector, strict=True):
-            by_tile.append([])
+            read.append([])
             for result in results:
                 try:
-                    objects = read_objects(result, unfiltered._replace(labels=detector.labels))
+                    read[-1].append(read_objects(result, unfiltered._replace(labels=detector.labels)))
                 except InvalidResultError as error:
                     errors.append(error)
-                    continue
-                read.append(objects)
-                by_tile[-1].append(objects.objects)
-        if not read:
+        if not any(read):
             raise errors[0]
-        found = merge([merge(tiles, tiles=True) for tiles in by_tile], tiles=False)
-        scene = Scene(frame, wanted.filter(found), wanted, read, stages_ms)
+        scene = Scene(frame, read, wanted, stages_ms)
         for invalid in errors:
             scene.count_invalid(invalid)
+            scene.miss(f"a result cannot be read: {invalid}")
         return scene
 
 

@@ -1,5 +1,10 @@
 """What the objects of one result may have together, so that an odd result costs neither seconds nor megabytes."""
 
+import contextlib
+from typing import Any
+
+import orjson
+
 from edgepub.core.errors import InvalidResultError
 
 MAX_OBJECTS = 500
@@ -11,6 +16,8 @@ MAX_PIXELS = 20 * 1920 * 1080
 MAX_BYTES = 800_000
 """Bytes of tensors, included values and landmarks' texts in one result, as JSON: with everything else about 1 MB, which
 is what some brokers take at most."""
+_SMALL = frozenset({"label", "score", "bbox", "bbox_norm", "category_id", "track_id"})
+"""Keys whose values are small: objects with only these are within all limits but that of their number."""
 
 
 class TooManyError(InvalidResultError):
@@ -51,3 +58,20 @@ class Budget:
         """Give back what was taken and turned out not to be needed."""
         self._points += points
         self._bytes += size_bytes
+
+
+def limit_objects(objects: list[dict[str, Any]]) -> tuple[list[dict[str, Any]], int]:
+    """Return the best of several results' objects, in their order, and how many are left out."""
+    if len(objects) <= MAX_OBJECTS and all(detection.keys() <= _SMALL for detection in objects):
+        return objects, 0
+    budget = Budget()
+    kept: list[int] = []
+    for index in sorted(range(len(objects)), key=lambda index: float(objects[index]["score"]), reverse=True):
+        detection = objects[index]
+        if len(kept) == MAX_OBJECTS:
+            break
+        with contextlib.suppress(TooManyError):
+            points = len(detection.get("landmarks", ())) + len(detection.get("mask", ()))
+            budget.take(points=points, size_bytes=len(orjson.dumps(detection)))
+            kept.append(index)
+    return [objects[index] for index in sorted(kept)], len(objects) - len(kept)

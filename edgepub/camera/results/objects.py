@@ -5,9 +5,8 @@ from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any, NamedTuple
 
-import orjson
-
 from edgepub.camera.frames import Result
+from edgepub.camera.results.blurring import Blurred
 from edgepub.camera.results.budget import MAX_OBJECTS, Budget, TooManyError
 from edgepub.camera.results.conversion import PUBLISHED, convert
 from edgepub.camera.results.filters import Filters
@@ -18,8 +17,6 @@ from edgepub.camera.results.values import check_dictionary, check_list, read_lab
 from edgepub.core.errors import InvalidResultError
 
 _ROUNDING = 1e-4  # of a score
-_SMALL = frozenset({"label", "score", "bbox", "bbox_norm", "category_id", "track_id"})
-"""Keys whose values are small: objects with only these are within all limits but that of their number."""
 
 
 class TextLabels(NamedTuple):
@@ -46,6 +43,8 @@ class Wanted(NamedTuple):
     """The least scores of labels that have their own; None: none has."""
     filters: Filters | None = None
     """Which of them to keep by their boxes; None: all."""
+    blur: Collection[str] = ()
+    """The labels of objects that must be blurred in pictures, whether they are kept or not."""
 
     def filter(self, objects: list[dict[str, Any]]) -> list[dict[str, Any]]:
         """Return those of the objects, in the payload's form, that the filters keep."""
@@ -80,6 +79,15 @@ class Objects(NamedTuple):
     tracks: Collection[int] | None = None
     """The tracks that exist, also of objects that may come back; objects have their `track_id`. None: they are
     not tracked yet."""
+    blurred: Sequence[Mapping[str, Any]] = ()
+    """The objects that must be blurred in pictures, with `bbox_norm`, also those that are left out."""
+    missing: str = ""
+    """Why objects that must be blurred may be missing, for a person; empty: all were looked for."""
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether a picture of this frame may be shown: everything that must be blurred in it was looked for."""
+        return not self.missing
 
 
 def read_objects(result: Result, wanted: Wanted) -> Objects:
@@ -99,7 +107,8 @@ def read_objects(result: Result, wanted: Wanted) -> Objects:
     objects = reader.convert()
     if (reader.invalid or reader.too_many) and not (objects or reader.has_others):
         raise InvalidResultError(next(iter(reader.invalid), reader.why_too_many))
-    return Objects(objects, reader.invalid, reader.too_many, reader.not_included)
+    blurred, missing = reader.blurred.find(result) if reader.blurred else ((), "")
+    return Objects(objects, reader.invalid, reader.too_many, reader.not_included, None, blurred, missing)
 
 
 def read_labels(result: Result) -> list[Label]:
@@ -120,27 +129,11 @@ def read_labels(result: Result) -> list[Label]:
     return labels
 
 
-def limit_objects(objects: list[dict[str, Any]]) -> tuple[list[dict[str, Any]], int]:
-    """Return the best of several results' objects, in their order, and how many are left out."""
-    if len(objects) <= MAX_OBJECTS and all(detection.keys() <= _SMALL for detection in objects):
-        return objects, 0
-    budget = Budget()
-    kept: list[int] = []
-    for index in sorted(range(len(objects)), key=lambda index: float(objects[index]["score"]), reverse=True):
-        detection = objects[index]
-        if len(kept) == MAX_OBJECTS:
-            break
-        with contextlib.suppress(TooManyError):
-            points = len(detection.get("landmarks", ())) + len(detection.get("mask", ()))
-            budget.take(points=points, size_bytes=len(orjson.dumps(detection)))
-            kept.append(index)
-    return [objects[index] for index in sorted(kept)], len(objects) - len(kept)
-
-
 class _Reader:
     def __init__(self, result: Result, wanted: Wanted) -> None:
         self._result = result
-        self._labels, self._min_score, self._include, self._text_labels, self._min_scores, self._filters = wanted
+        self._labels, self._min_score, self._include, self._text_labels, self._min_scores, self._filters = wanted[:-1]
+        self.blurred = Blurred(wanted.blur)
         self._lowest_score = min([self._min_score, *(self._min_scores or {}).values()])
         self._known = PUBLISHED.union(self._include)
         # Each with what its entries have unless they say otherwise: a classifier's answers need no scores.
@@ -193,6 +186,8 @@ class _Reader:
             self._scores.append(score)
         else:
             self.has_others = True
+            if self.blurred and score >= min(self._min_score, self._least_score(self._label(raw))) - _ROUNDING:
+                self.blurred.add_left_out(raw, self._label(raw))
 
     def _least_score(self, label: str) -> float:
         return (self._min_scores or {}).get(label, self._min_score)
@@ -215,6 +210,7 @@ class _Reader:
         for rank, number in enumerate(self._order()):
             if len(kept) == MAX_OBJECTS:
                 self.too_many += len(self._wanted) - rank
+                self._leave_out_from(rank)
                 break
             raw = self._wanted[number]
             before = None if filters is None else self._budget.left
@@ -230,8 +226,9 @@ class _Reader:
                         self._text_labels.attribute: {"label": text, "score": detection["score"]}
                     }
             except Exception as error:  # noqa: BLE001  (as above)
-                self._leave_out(error)
+                self._leave_out(error, raw)
                 continue
+            self.blurred.add(detection)
             if min_scores is not None:
                 least = self._least_score(detection["label"])
             if detection["score"] >= least and (filters is None or filters.keeps(detection)):
@@ -265,12 +262,21 @@ class _Reader:
             self._left_out_budget.take(points=points, size_bytes=size_bytes)
             self._budget.give_back(points=points, size_bytes=size_bytes)
 
-    def _leave_out(self, error: Exception) -> None:
-        """Count an object that is left out because of an error."""
+    def _leave_out(self, error: Exception, raw: Mapping[str, Any] | None = None) -> None:
+        """Count an object that is left out because of an error; `raw`: the object, if its label is known."""
+        if raw is not None and isinstance(error, TooManyError):
+            self.blurred.add_left_out(raw, self._label(raw))
+        else:
+            self.blurred.miss(_describe(error))
         if isinstance(error, TooManyError):
             self.too_many, self.why_too_many = self.too_many + 1, str(error)
         else:
             self.invalid[_describe(error)] += 1
+
+    def _leave_out_from(self, rank: int) -> None:
+        """Leave out the wanted objects from this rank on; those that must be blurred are."""
+        for number in self._order()[rank:] if self.blurred else ():
+            self.blurred.add_left_out(self._wanted[number], self._label(self._wanted[number]))
 
     def _order(self) -> Sequence[int]:
         """Return the numbers of the wanted objects: the best first, or as the model gave them if all can be kept."""

@@ -43,6 +43,7 @@ from edgepub.mqtt.outbox.outbox import Outbox
 from edgepub.mqtt.topics import Topics
 from edgepub.telemetry.logs import camera_logger
 from edgepub.telemetry.metrics import CameraMetrics
+from edgepub.telemetry.status import CameraState
 
 _MESSAGES = 20_000
 _BURST = 100
@@ -95,9 +96,7 @@ def make_reporter(outbox: Outbox, metrics: CameraMetrics) -> Reporter:
         Analysis(settings),
         EventPublisher(identity, topics, outbox, metrics, Viewfinder(), attributes),
         counts,
-        pictures.make_snapshots(SnapshotThread(), metrics),
-        pictures.make_cutouts(SnapshotThread(), metrics, counts.has_topics),
-        Viewfinder(),
+        pictures.make_pictures(SnapshotThread(), metrics, counts.has_topics, Viewfinder(), CameraState()),
         Sampler(settings.publish),
         outbox,
         metrics,

@@ -17,7 +17,7 @@ import numpy as np
 from rich.table import Table
 
 from edgepub.camera.frames import Frame, Result
-from edgepub.camera.viewfinder import Viewfinder
+from edgepub.camera.viewfinder import Seen, Viewfinder
 from edgepub.cli.bench import echo
 from edgepub.cli.bench.brokers import free_port
 from edgepub.cli.bench.live_camera import LiveCamera
@@ -242,5 +242,7 @@ def _report_s(result: Result) -> float:
 
 def _show_s(viewfinder: Viewfinder, result: Result) -> float:
     calls = 100_000
-    names = {"viewfinder": viewfinder, "frame": result.frame, "objects": result.objects}
-    return min(timeit.repeat("viewfinder.show(frame, objects)", globals=names, number=calls, repeat=ROUNDS)) / calls
+    names = {"viewfinder": viewfinder, "Seen": Seen, "frame": result.frame, "objects": result.objects}
+    return (
+        min(timeit.repeat("viewfinder.show(Seen(frame, objects))", globals=names, number=calls, repeat=ROUNDS)) / calls
+    )
