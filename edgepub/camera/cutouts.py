@@ -101,7 +101,7 @@ class Cutouts:
             self._shown = {level: visit_id for level, visit_id in self._shown.items() if self._has_topics(level)}
             for level, visit in newest.items():
                 self._shown[level] = visit.visit_id
-                visit.cutout = present[visit.key]
+                visit.cutout, visit.is_saved = present[visit.key], False
                 _supersede(visits, visit, level)
 
     def shows(self, label: str, visit_id: str | None) -> bool:
@@ -184,4 +184,4 @@ def _supersede(visits: Visits, newest: Visit, level: str) -> None:
         if visit is newest:
             break
         if visit.is_reported and topic_level(visit.key[0]) == level:
-            visit.is_newest = False
+            visit.is_newest = visit.is_saved = False

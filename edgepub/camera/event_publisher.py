@@ -2,15 +2,18 @@
 
 import logging
 from collections.abc import Callable, Iterable, Mapping
+from types import MappingProxyType
 
 from edgepub.camera.analysis.rules import Key, Occurrence
+from edgepub.camera.analysis.saved_visits import SavedVisit
 from edgepub.camera.analysis.visits import EndedVisit
 from edgepub.camera.attribute_topics import AttributeTopics
 from edgepub.camera.payloads import build_event, build_visit
 from edgepub.camera.viewfinder import Viewfinder
+from edgepub.camera.visit_store import encode_visits
 from edgepub.core.errors import InvalidResultError
 from edgepub.mqtt.label_levels import topic_level
-from edgepub.mqtt.messages import event_message, json_format, state_message
+from edgepub.mqtt.messages import Message, event_message, json_format, state_message
 from edgepub.mqtt.outbox.outbox import Outbox
 from edgepub.mqtt.payloads import event, visit
 from edgepub.mqtt.topics import Topics
@@ -19,6 +22,7 @@ from edgepub.telemetry.metrics import CameraMetrics
 
 _log = logging.getLogger(__name__)
 _EVENT, _VISIT = json_format(event.SCHEMA), json_format(visit.SCHEMA)
+_Numbered = tuple[str, Callable[[int], Message]]
 
 
 class EventPublisher:
@@ -59,42 +63,48 @@ class EventPublisher:
         visits: Iterable[EndedVisit],
         frame_of: Callable[[Key], int | None] = lambda _key: None,
         is_shown: Callable[[str, str | None], bool] = lambda _label, _visit_id: False,
+        saved: Mapping[str, SavedVisit | None] = MappingProxyType({}),
     ) -> None:
-        """Publish events and visits.
+        """Publish events and visits, and save the visits that are not over: all of it is on the disk, or none.
 
         Args:
             occurrences: the events, in order.
             visits: the visits that are over.
             frame_of: returns the frame of the newest snapshot of an object.
             is_shown: tells whether the cut-out of a label shows the object of a visit.
+            saved: the visits to save, by `visit_id`; None: it is over.
 
         """
+        messages: list[_Numbered] = []
         for occurrence in occurrences:
             label = occurrence.key[0]
             picture = None
-            if is_shown(label, occurrence.visit_id):
-                picture = self._topics.cutout(self._camera, topic_level(label))
+            if occurrence.visit_id is not None and is_shown(label, occurrence.visit_id):
+                picture = self._topics.cutout(self._camera, topic_level(label)), occurrence.visit_id
             try:
-                self._publish_event(build_event(occurrence, frame_of(occurrence.key), self._identity, picture))
+                payload = build_event(occurrence, frame_of(occurrence.key), self._identity, picture and picture[0])
+                messages.append(self._event(payload, picture))
             except InvalidResultError as error:
                 self._drop(occurrence.sighting.moment.frame, error)
         for ended in visits:
             try:
-                self._publish_visit(build_visit(ended, self._identity))
+                messages.append(self._visit(build_visit(ended, self._identity)))
             except InvalidResultError as error:
                 self._drop(ended.last.moment.frame, error)
+        if messages or saved:
+            self._outbox.put_numbered(messages, encode_visits(self._camera, saved))
 
-    def _publish_event(self, payload: event.Event) -> None:
+    def _event(self, payload: event.Event, picture: tuple[str, str] | None) -> _Numbered:
         if payload["event_type"] == "recognized":
             message = state_message(self._topics.attribute(self._camera, payload["attribute"]), str(payload["value"]))
             self._attribute_topics.publish(payload["attribute"], lambda: self._outbox.put(message))
-        topic = self._events_topic
-        self._outbox.put_numbered(topic, lambda seq: event_message(topic, event.encode(payload, seq), _EVENT))
         self._viewfinder.add_event({name: value for name, value in payload.items() if name != "seq"})
+        topic = self._events_topic
+        return topic, lambda seq: event_message(topic, event.encode(payload, seq), _EVENT, picture)
 
-    def _publish_visit(self, payload: visit.Visit) -> None:
+    def _visit(self, payload: visit.Visit) -> _Numbered:
         topic = self._visits_topic
-        self._outbox.put_numbered(topic, lambda seq: event_message(topic, visit.encode(payload, seq), _VISIT))
+        return topic, lambda seq: event_message(topic, visit.encode(payload, seq), _VISIT)
 
     def _drop(self, frame: int, error: InvalidResultError) -> None:
         self._metrics.count_dropped("invalid")

@@ -3,7 +3,7 @@
 import threading
 from collections.abc import Callable, Iterable
 
-from edgepub.mqtt.messages import Message, announcement_message
+from edgepub.mqtt.messages import Message, picture_message
 from edgepub.mqtt.outbox.outbox import Outbox
 
 
@@ -79,4 +79,4 @@ class PictureSwitch:
 
     def _clear(self, topic: str) -> None:
         self._topics.discard(topic)
-        self._outbox.put(announcement_message(topic, b""))
+        self._outbox.put(picture_message(topic, b""))

@@ -54,7 +54,6 @@ class Reporter:
         metrics: the camera's metrics.
         validity: decides when invalid results are the camera's problem.
         attention: is told when something was found.
-        save_visits: takes the visits that are not over, whenever something has changed.
 
     """
 
@@ -74,7 +73,6 @@ class Reporter:
         metrics: CameraMetrics,
         validity: Validity,
         attention: Attention,
-        save_visits: Callable[[Sequence[SavedVisit]], None] = lambda _visits: None,
     ) -> None:
         self._log = camera_logger(_log, camera)
         self._detections_topic = topics.detections(camera)
@@ -91,7 +89,6 @@ class Reporter:
         self._metrics = metrics
         self._validity = validity
         self._attention = attention
-        self._save_visits = save_visits
         self._named: set[str] = set()  # keys of results that are not published
 
     def report(self, result: Result) -> str | None:
@@ -118,7 +115,6 @@ class Reporter:
         """Continue with the visits of an earlier run; publish that those of objects that may have moved are over."""
         if visits:
             self._publish_findings(self._analysis.restore(visits))
-            self._save_visits(self._analysis.save())
 
     def set_areas(self, settings: CameraSettings) -> None:
         """Use other zones and lines from the next result on, and publish now what that changes.
@@ -208,11 +204,11 @@ class Reporter:
         if frame is not None:  # before the events, which name their pictures
             self._snapshots.update(frame, objects, findings.present)
             self._cutouts.update(frame, objects, findings.present, self._analysis.visits)
-        self._events.publish(findings.occurrences, findings.visits, self._snapshots.frame_of, self._cutouts.shows)
+        saved = self._analysis.save() if findings.are_visits_new else {}
+        frame_of, is_shown = self._snapshots.frame_of, self._cutouts.shows
+        self._events.publish(findings.occurrences, findings.visits, frame_of, is_shown, saved)
         if findings.gone:
             self._snapshots.forget(findings.gone)
-        if findings.are_visits_new:
-            self._save_visits(self._analysis.save())
 
     def _publish(self, result: Result, objects: list[dict[str, Any]]) -> None:
         seq = self._metrics.next_seq()

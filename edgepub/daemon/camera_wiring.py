@@ -26,7 +26,7 @@ from edgepub.camera.sources.gate import Gate
 from edgepub.camera.supervisor import CameraSupervisor
 from edgepub.camera.validity import Validity
 from edgepub.camera.viewfinder import Viewfinder
-from edgepub.camera.visit_store import VisitStore
+from edgepub.camera.visit_store import saved_cameras, saved_visits
 from edgepub.config.camera import CameraSettings
 from edgepub.config.effective import InForce
 from edgepub.core.fair_lock import FairLock
@@ -61,7 +61,6 @@ class CameraWiring:
         topics: the node's topics.
         outbox: takes the messages.
         store: keeps the settings that were set by command.
-        visit_store: keeps the visits that are not over.
         status: the node's status; each camera has its state there.
         metrics: the metrics of all cameras.
         retained_topics: returns the topics where a state is retained, the longest unchanged first.
@@ -77,7 +76,6 @@ class CameraWiring:
         topics: Topics,
         outbox: Outbox,
         store: Store,
-        visit_store: VisitStore,
         status: Status,
         metrics: MetricsByCamera,
         retained_topics: Callable[[], Sequence[str]],
@@ -94,7 +92,6 @@ class CameraWiring:
         self._topics = topics
         self._outbox = outbox
         self._store = store
-        self._visit_store = visit_store
         self._status = status
         self._retained_topics = retained_topics
         self._on_new_state = on_new_state
@@ -143,7 +140,7 @@ class CameraWiring:
         reporter = self._build_reporter(
             name, settings, carryover, builder, object_counts, pictures, attention, keeps_visits=source.live
         )
-        reporter.restore(self._visit_store.visits(name))
+        reporter.restore(saved_visits(self._outbox, name))
         self._builders[name] = builder
         supervisor = self._supervisors[name] = CameraSupervisor(
             name,
@@ -191,12 +188,13 @@ class CameraWiring:
 
     def end_visits_of_removed(self) -> None:
         """End the visits in front of cameras that are not configured any more."""
-        for name in set(self._visit_store.cameras) - self._in_force.settings.cameras.keys():
+        for name in saved_cameras(self._outbox) - self._in_force.settings.cameras.keys():
             track_ids, viewfinder = self._carryovers.get(name) or _Carryover(itertools.count(1), Viewfinder())
             metrics, no_topics = self.metrics.of(name), AttributeTopics((), (), camera_logger(_log, name))
             publisher = EventPublisher(self._identity(name), self._topics, self._outbox, metrics, viewfinder, no_topics)
-            publisher.publish(*end_visits(self._visit_store.visits(name), track_ids))
-            self._visit_store.save(name, ())
+            saved = saved_visits(self._outbox, name)
+            over = {visit["visit_id"]: None for visit in saved}
+            publisher.publish(*end_visits(saved, track_ids), saved=over)
 
     def set_areas(self, name: str, on_done: Callable[[], None]) -> None:
         """Apply a camera's areas in force, from its next result on; see `CameraSupervisor.set_areas`."""
@@ -254,7 +252,6 @@ class CameraWiring:
             metrics,
             Validity(settings.stall_timeout_s),
             attention,
-            functools.partial(self._visit_store.save, name),
         )
 
     def _attribute_topics(self, name: str, settings: CameraSettings) -> AttributeTopics:

@@ -11,7 +11,6 @@ from typing import Any, NamedTuple, Protocol
 
 from edgepub.camera.controls import read_setting
 from edgepub.camera.supervisor import CameraSupervisor
-from edgepub.camera.visit_store import VisitStore
 from edgepub.config.effective import EffectiveSettings, InForce
 from edgepub.core.identity import Identity
 from edgepub.core.threads import call_in_loop
@@ -76,7 +75,6 @@ class Node:
         identity: the identity of the node.
         boot_id: identifies this run of the daemon.
         store: what is kept over restarts.
-        visit_store: the visits that go on after restarts.
         events_dir: the directory for the file of events.
         metrics: the metrics of the cameras, which continue from run to run.
         on_copy: called with the name of a node that runs, if the state turns out to be a copy of that node's.
@@ -89,7 +87,6 @@ class Node:
         identity: Identity,
         boot_id: str,
         store: Store,
-        visit_store: VisitStore,
         events_dir: Path,
         metrics: MetricsByCamera,
         on_copy: Callable[[str], None],
@@ -122,7 +119,6 @@ class Node:
             self._topics,
             self.outbox,
             store,
-            visit_store,
             self.status,
             metrics,
             self._retained_topics,

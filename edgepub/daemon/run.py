@@ -10,7 +10,6 @@ from collections.abc import Callable
 from pathlib import Path
 
 from edgepub.camera.environment import prepare_environment
-from edgepub.camera.visit_store import VISITS_FILE, open_visit_store
 from edgepub.config import overrides
 from edgepub.config.effective import EffectiveSettings, InForce, load_effective, load_for_start
 from edgepub.config.load import load_settings
@@ -124,11 +123,10 @@ async def _run_once(
     with contextlib.ExitStack() as stack:
         for directory in {real_path(state_dir), real_path(events_dir)}:
             stack.enter_context(lock_state_dir(directory))
-        names = (STORE_FILE, VISITS_FILE, overrides.FILE, sessions.FILE)
+        names = (STORE_FILE, overrides.FILE, sessions.FILE)
         files = [*(state_dir / name for name in names), events_dir / EVENTS_FILE]
         identity = open_identity(state_dir, files, settings.node, machine)
         store = stack.enter_context(open_store(state_dir / identity.subdirectory))
-        visit_store = stack.enter_context(open_visit_store(state_dir / identity.subdirectory))
         _log.info("node %s, node_id %s, cameras: %s", settings.node, identity.node_id, ", ".join(settings.cameras))
         _log.info("state directory %s", state_dir)
         events_dir /= identity.subdirectory
@@ -138,7 +136,7 @@ async def _run_once(
                 requests.restart()
 
         requests.is_restart_due = False  # the last run may have asked again while it stopped
-        node = Node(in_force, identity, uuid.uuid4().hex, store, visit_store, events_dir, metrics, on_copy)
+        node = Node(in_force, identity, uuid.uuid4().hex, store, events_dir, metrics, on_copy)
         node.outbox.open()
         stack.callback(node.outbox.stop, STOP_TIMEOUT_S)  # so that waiting events are on the disk after any error
         async with asyncio.TaskGroup() as group:

@@ -119,6 +119,8 @@ class Message(NamedTuple):
     that was before the boot; 0 for other messages."""
     row: int = 0
     """The row of an event in the file of events; 0 for other messages."""
+    picture: tuple[str, str] | None = None
+    """The topic of the picture that an event names, and the visit that it shows; None: it names none."""
 
     def encoded(self) -> bytes:
         """Return the bytes of the payload."""
@@ -155,15 +157,25 @@ def announcement_message(topic: str, payload: bytes) -> Message:
     return Message(topic, payload, qos=1, retain=True, lane="announcements", payload_format=JSON)
 
 
-def event_message(topic: str, payload: bytes, payload_format: PayloadFormat) -> Message:
-    """Return an event message: written to disk first, delivered at least once."""
-    return Message(topic, payload, qos=1, lane="durable", payload_format=payload_format)
+def event_message(
+    topic: str, payload: bytes, payload_format: PayloadFormat, picture: tuple[str, str] | None = None
+) -> Message:
+    """Return an event message: written to disk first, delivered at least once.
+
+    Args:
+        topic: the topic.
+        payload: the payload.
+        payload_format: what the payload is.
+        picture: the topic of a picture that goes first, if that is soon, and the visit that it shows.
+
+    """
+    return Message(topic, payload, qos=1, lane="durable", payload_format=payload_format, picture=picture)
 
 
 def picture_message(
     topic: str, jpeg: bytes, receipt: Receipt | None = None, payload_format: PayloadFormat = JPEG
 ) -> Message:
-    """Return a picture message: a large state."""
+    """Return a picture message: a large state. An empty one takes the picture away."""
     return Message(topic, jpeg, qos=1, retain=True, receipt=receipt, lane="pictures", payload_format=payload_format)
 
 

@@ -26,14 +26,14 @@ class Camera:
         self.settings = CameraSettings.model_validate({"source": "rtsp://camera/", "model": "m", **settings})
         self.fps, self.live, self.now_s = fps, live, 1e9
         self.events, self.visits, self.counts, self.detections = [], [], {}, []
-        self.saved = ()
+        self.saved = {}
         self._start(())
 
     def _start(self, saved):
         self.analysis = Analysis(self.settings, keeps_visits=self.live)
         self.began_s, self.frame = self.now_s, 0
         if saved:
-            self._take(self.analysis.restore(saved))
+            self._take(self.analysis.restore(list(saved.values())))
 
     def see(self, seconds, *objects):
         """Show the same objects for some seconds; a function of the seconds gives one that moves."""
@@ -64,7 +64,8 @@ class Camera:
         if findings.counts is not None:
             self.counts = findings.counts
         if findings.are_visits_new:
-            self.saved = self.analysis.save()
+            self.saved |= self.analysis.save()
+            self.saved = {visit_id: visit for visit_id, visit in self.saved.items() if visit}
 
     @property
     def types(self):

@@ -314,11 +314,11 @@ class FullDisk(Spool):
     written = None
     """The rows that the last write added, and the ids of those that it deleted."""
 
-    def write(self, rows, numbers, removed):
+    def write(self, rows, numbers, removed, values):
         if self.full:
             self.tries += 1
             raise SpoolError("events.sqlite: database or disk is full")
-        super().write(rows, numbers, removed)
+        super().write(rows, numbers, removed, values)
         self.written = (list(rows), list(removed))
 
 
@@ -352,9 +352,9 @@ class HangingDisk(Spool):
         super().__init__(path)
         self.released = threading.Event()
 
-    def write(self, rows, numbers, removed):
+    def write(self, rows, numbers, removed, values):
         self.released.wait()
-        super().write(rows, numbers, removed)
+        super().write(rows, numbers, removed, values)
 
 
 def test_a_disk_that_hangs_delays_messages_only_briefly(tmp_path, caplog):

@@ -40,6 +40,7 @@ class FakeSpool:
             number: Row(number, "t", "s", str(number).encode(), clock.monotonic()) for number in range(1, rows + 1)
         }
         self.numbers = {"t": rows} if rows else {}
+        self.values = {}
         self.is_open = False
         self.state = "works"
         self.meanwhile = None
@@ -53,7 +54,7 @@ class FakeSpool:
 
     def _may_fail(self, operation):
         if self.meanwhile and "damage" in self.kinds and self.dice.random() < 0.03:
-            self.rows, self.numbers, self.is_open = {}, {}, False
+            self.rows, self.numbers, self.values, self.is_open = {}, {}, {}, False
             raise SpoolReplacedError("noise")
         if self.state == "dead" or (self.state == "full" and operation == "write"):
             if self.state == "dead" and self.dice.random() < 0.3:
@@ -63,7 +64,8 @@ class FakeSpool:
     def open(self):
         self._may_fail("open")
         self.is_open = True
-        return Found(dict(self.numbers), Counter(row.topic for row in self.rows.values()), max(self.rows, default=0))
+        waiting = Counter(row.topic for row in self.rows.values())
+        return Found(dict(self.numbers), waiting, max(self.rows, default=0), values=dict(self.values))
 
     def read(self, after, limit):
         self._run_others()
@@ -72,7 +74,7 @@ class FakeSpool:
         self._run_others()
         return rows, []
 
-    def write(self, rows, numbers, removed):
+    def write(self, rows, numbers, removed, values):
         self._run_others()
         self._may_fail("write")
         for row in rows:
@@ -80,6 +82,9 @@ class FakeSpool:
         self.numbers |= {topic: max(number, self.numbers.get(topic, 0)) for topic, number in numbers.items()}
         for number in removed:
             self.rows.pop(number, None)
+        self.values |= values
+        newest = max((int(row.payload) for row in rows), default=0)
+        assert int(self.values.get("newest") or 0) >= newest, "the value that was put with an event is written with it"
         self._run_others()
 
     def shrink(self):
@@ -140,8 +145,10 @@ class World:
     def do_anything(self):
         chance = self.dice.random()
         if chance < 0.35:
-            self.lane.put("t", lambda number: event_message("t", str(number).encode(), FORMAT))
             self.put += 1
+            number = str(self.before + self.put).encode()
+            values = {"newest": number, "odd": b"" if self.put % 2 else None}
+            self.lane.put_all([("t", lambda seq: event_message("t", str(seq).encode(), FORMAT))], values)
         elif chance < 0.7:
             self.take()
         elif chance < 0.93:
@@ -207,6 +214,10 @@ def test_every_event_is_sent_once_or_counted_as_lost_and_nothing_is_left_behind(
         lost = sum(world.metrics.of("t").read().dropped.values())
         assert len(world.sent) + lost == world.before + world.put, f"seed {seed}"
         assert (world.spool.rows, len(world.lane), world.lane.close(0)) == ({}, 0, (0, 0)), f"seed {seed}"
+        if world.put:
+            values = {name: value for name, value in world.spool.values.items() if value is not None}
+            odd = {"odd": b""} if world.put % 2 else {}
+            assert values == {"newest": str(world.before + world.put).encode(), **odd} == world.lane.saved("")
         numbers = [number for _, number in world.sent]
         if not kinds and failures == ["full"]:
             assert numbers == sorted(set(numbers)), f"seed {seed}: in order, each number once"

@@ -5,11 +5,14 @@ import threading
 import time
 from types import SimpleNamespace
 
+import pytest
+
 from edgepub.core.errors import MessageRejectedError
 from edgepub.mqtt import messages
 from edgepub.mqtt.messages import DetectionsReceipt, EventReceipt, Message, state_message
 from edgepub.mqtt.outbox.durable import DurableLane
 from edgepub.mqtt.outbox.outbox import Outbox
+from edgepub.mqtt.outbox.picture_wait import MAX_WAIT_S
 from edgepub.telemetry.metrics import CameraMetrics
 from tests.support.waiting import take
 
@@ -102,7 +105,7 @@ def with_events(counts, size=9, **limits):
 
 
 def put_event(outbox, text):
-    outbox.put_numbered("e", lambda seq: messages.event_message("e", f"{text}{seq}".encode(), messages.TEXT))
+    outbox.put_numbered([("e", lambda seq: messages.event_message("e", f"{text}{seq}".encode(), messages.TEXT))])
 
 
 async def test_events_are_numbered_and_keep_their_order_and_go_between_states_and_the_stream():
@@ -328,3 +331,66 @@ async def test_a_stalled_event_loop_piles_up_no_callbacks(monkeypatch):
     assert len(crossings) == 1
     crossings[0]()
     assert (await asyncio.wait_for(taker, 30)).payload == b"49990"
+
+
+def picture(topic, visit_id):
+    payload_format = messages.JPEG._replace(properties=(("visit_id", visit_id), ("frame", "1")))
+    return messages.picture_message(topic, f"picture of {visit_id}".encode(), payload_format=payload_format)
+
+
+def put_event_with_picture(outbox, text, topic, visit_id):
+    def make(seq):
+        return messages.event_message("e", f"{text}{seq}".encode(), messages.TEXT, (topic, visit_id))
+
+    outbox.put_numbered([("e", make)])
+
+
+async def test_an_event_waits_for_its_picture_and_the_next_events_for_it():
+    outbox = with_events(CameraMetrics())
+    put_event_with_picture(outbox, "a", "p", "v1")
+    put_event(outbox, "b")
+    outbox.put(stream("frame"))
+    assert await send(outbox, 1) == ["frame"], "detections do not wait"
+    assert not outbox.has_work
+    outbox.put(picture("p", "v1"))
+    sent = await take(outbox)
+    assert sent.topic == "p"
+    assert outbox.take() is None, "until the broker has it"
+    outbox.done(sent)
+    assert await send(outbox, 2) == ["a1", "b2"]
+    put_event_with_picture(outbox, "c", "p", "v1")
+    assert outbox.take().payload == b"c3", "the broker has it"
+
+
+async def test_an_event_does_not_wait_for_a_picture_that_the_broker_refuses():
+    outbox = with_events(CameraMetrics())
+    put_event_with_picture(outbox, "a", "p", "v1")
+    outbox.put(picture("p", "v1"))
+    outbox.done(await take(outbox), MessageRejectedError("too large", "refused"))
+    assert outbox.take().payload == b"a1"
+
+
+@pytest.mark.parametrize("comes", [None, "v0", "cleared"])
+async def test_an_event_goes_without_its_picture_after_half_a_second(comes):
+    outbox = with_events(CameraMetrics())
+    if comes == "cleared":
+        for message in (picture("p", "v1"), messages.picture_message("p", b"")):
+            outbox.put(message)
+            outbox.done(await take(outbox))
+    began_s = time.monotonic()
+    put_event_with_picture(outbox, "a", "p", "v1")
+    if comes == "v0":  # a picture of another visit
+        outbox.put(picture("p", "v0"))
+        outbox.done(await take(outbox))
+    assert await send(outbox, 1) == ["a1"]
+    assert time.monotonic() - began_s >= MAX_WAIT_S
+
+
+async def test_events_that_have_waited_do_not_wait_for_pictures_too():
+    clock = SimpleNamespace(monotonic=lambda: clock.now_s, now_s=1000.0)
+    outbox = with_events(CameraMetrics(), clock=clock)
+    for text in "abc":
+        put_event_with_picture(outbox, text, "p", f"v{text}")
+    assert outbox.take() is None
+    clock.now_s += MAX_WAIT_S
+    assert [outbox.take().payload for _ in "abc"] == [b"a1", b"b2", b"c3"]

@@ -86,7 +86,7 @@ class Sender:
             case "state":
                 outbox.put(state_message(topic, payload))
             case "durable":
-                outbox.put_numbered(topic, lambda _: messages.event_message(topic, payload, messages.TEXT))
+                outbox.put_numbered([(topic, lambda _: messages.event_message(topic, payload, messages.TEXT))])
             case "pictures":
                 outbox.put(messages.picture_message(topic, payload, PictureReceipt(self.metrics)))
             case "stream":

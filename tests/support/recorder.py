@@ -10,7 +10,6 @@ from multiprocessing import get_context
 from pathlib import Path
 
 from edgepub.camera.environment import prepare_environment
-from edgepub.camera.visit_store import VisitStore
 from edgepub.config.effective import EffectiveSettings, InForce
 from edgepub.config.settings import Settings
 from edgepub.daemon.camera_wiring import CameraWiring
@@ -124,8 +123,9 @@ class Tape(Outbox):
         self._keep(message)
         super().put(message)
 
-    def put_numbered(self, topic, make):
-        super().put_numbered(topic, lambda seq: self._keep(make(seq)))
+    def put_numbered(self, messages, values=()):
+        kept = [(topic, lambda seq, make=make: self._keep(make(seq))) for topic, make in messages]
+        super().put_numbered(kept, dict(values))
 
     def _keep(self, message):
         self.messages.append((message.topic.removeprefix(_ROOT), message.encoded()))
@@ -143,7 +143,6 @@ def _record(configuration):
         Topics("edgepub", "test"),
         tape,
         Store(None),
-        VisitStore(None),
         Status(settings.cameras),
         MetricsByCamera(),
         list,

@@ -20,7 +20,7 @@ from pathlib import Path
 
 from edgepub.camera.analysis.saved_visits import end_visits
 from edgepub.camera.payloads import build_event, build_visit
-from edgepub.camera.visit_store import open_visit_store
+from edgepub.camera.visit_store import encode_visits, saved_visits
 from edgepub.config import overrides
 from edgepub.config.areas import Areas
 from edgepub.core.errors import InvalidResultError
@@ -29,6 +29,7 @@ from edgepub.core.machine import machine_key
 from edgepub.core.state_dir import lock_state_dir
 from edgepub.mqtt.messages import EventReceipt, event_message, json_format
 from edgepub.mqtt.outbox.durable import DurableLane
+from edgepub.mqtt.outbox.outbox import Outbox
 from edgepub.mqtt.outbox.row import find_event_damage
 from edgepub.mqtt.outbox.spool import Spool
 from edgepub.mqtt.store import open_store
@@ -38,7 +39,7 @@ from tests.support.durable_lane import an_event, read_payloads
 
 FILES = (
     *("events.sqlite", "events.sqlite-wal", "events.sqlite-shm"),
-    *("state.json", "visits.json", "overrides.yaml", "identity.json"),
+    *("state.json", "overrides.yaml", "identity.json"),
 )
 TOPICS = [f"edgepub/test/{camera}/events" for camera in ("cam", "porch")]
 EVENTS = 200
@@ -70,6 +71,7 @@ _VISIT = {
     "path": [(0.0, 0.1, 0.2), (5.0, 0.15, 0.2)],
     "attributes": {"text": {"label": "B-AB 123", "score": 0.9, "settled": True}},
 }
+_VISITS = [_VISIT, {**_VISIT, "visit_id": "01a20426-1ca9-74bc-a773-f80af7933442"}]
 _IDENTITY = {"node": "test", "camera": "cam", "boot_id": "boot"}
 _AREAS = {"zones": {"drive": {"polygon": [[0, 0], [1, 0], [1, 1]], "labels": ["person"]}}}
 
@@ -82,12 +84,11 @@ def make_directory(directory):
         store.save_setting("cam", "min_score", "0.7")
         for topic in ("status", "info", "cam/status", "cam/objects/person"):
             store.add_retained(f"edgepub/test/{topic}")
-    with open_visit_store(directory) as visits:
-        visits.save("cam", [_VISIT, _VISIT])
     for is_killed in (False, True):
         pid = os.fork()
         if pid == 0:
             lane = _open_lane(directory, MetricsByCamera())
+            lane.put_all([], encode_visits("cam", {visit["visit_id"]: visit for visit in _VISITS}))
             for number in range(EVENTS):
                 _put(lane, TOPICS[number % 2])
             while len(read_payloads(directory / "events.sqlite")) < EVENTS * (1 + is_killed):
@@ -142,16 +143,15 @@ def start(directory):
         files = [directory / name for name in ("state.json", "overrides.yaml", "events.sqlite")]
         open_identity(directory, files, "test", machine_key())
         saved = overrides.read_or_set_aside(directory)
-        with open_visit_store(directory) as visits:
-            occurrences, ended = end_visits(visits.visits("cam"), itertools.count(1))
-        with contextlib.suppress(InvalidResultError):  # it is logged and counted
-            for occurrence in occurrences:
-                build_event(occurrence, None, _IDENTITY)
-            for visit in ended:
-                build_visit(visit, _IDENTITY)
         with open_store(directory) as store:
             setting = store.setting("cam", "min_score")
             lane = _open_lane(directory, metrics)
+            occurrences, ended = end_visits(saved_visits(Outbox(1, lane), "cam"), itertools.count(1))
+            with contextlib.suppress(InvalidResultError):  # it is logged and counted
+                for occurrence in occurrences:
+                    build_event(occurrence, None, _IDENTITY)
+                for visit in ended:
+                    build_visit(visit, _IDENTITY)
             wanted = _put(lane, TOPICS[0])
             sent, end_s = [], time.monotonic() + 20
             while wanted not in [event_id for _, event_id, _ in sent[-1:]] and time.monotonic() < end_s:

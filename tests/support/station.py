@@ -3,10 +3,7 @@
 import itertools
 import logging
 
-from pydantic import TypeAdapter
-
 from edgepub.camera.analysis.analysis import Analysis
-from edgepub.camera.analysis.saved_visits import SavedVisit
 from edgepub.camera.attention import Attention
 from edgepub.camera.attribute_topics import AttributeTopics
 from edgepub.camera.counts import ObjectCounts
@@ -19,6 +16,7 @@ from edgepub.camera.sampler import Sampler
 from edgepub.camera.snapshot_thread import SnapshotThread
 from edgepub.camera.validity import Validity
 from edgepub.camera.viewfinder import Viewfinder
+from edgepub.camera.visit_store import saved_visits
 from edgepub.config.camera import CameraSettings
 from edgepub.daemon.picture_wiring import PictureWiring
 from edgepub.mqtt.outbox.outbox import Outbox
@@ -29,7 +27,6 @@ from edgepub.telemetry.metrics import CameraMetrics
 from tests.support.recorder import Recording, Tape
 
 _TOPICS = Topics("edgepub", "test")
-_VISITS = TypeAdapter(list[SavedVisit])
 
 
 class Station:
@@ -46,7 +43,6 @@ class Station:
         self._settings = CameraSettings.model_validate(self._camera)
         self._tape = Tape()  # continues over restarts, as the file of events does
         self._boots = itertools.count(1)
-        self._saved = []
         self._start()
 
     def report(self, result):
@@ -105,13 +101,8 @@ class Station:
             metrics,
             Validity(settings.stall_timeout_s),
             Attention(),
-            self._save,
         )
-        self._reporter.restore(self._saved)
-
-    def _save(self, visits):
-        """Keep the visits that are not over, as a file does."""
-        self._saved = _VISITS.validate_json(_VISITS.dump_json(list(visits)))
+        self._reporter.restore(saved_visits(self._tape, "cam"))
 
 
 def _wanted(settings):

@@ -82,6 +82,12 @@ def test_cut_outs_events_and_the_visit_agree(mosquitto, reader5, run_daemon, stu
     assert [event["event_type"] for event in events] == ["appeared", "left"]
     assert {event["picture"] for event in events} == {PERSON}
     assert comment(pictures[0])["frame"] == events[0]["frame"], "the frame in which it appeared"
+    shown = None
+    for topic, payload, _ in reader5.messages:
+        if topic == PERSON:
+            shown = comment(payload)["visit_id"]
+        elif topic == ROOT + "events":
+            assert shown == visit["visit_id"], "the picture that an event names comes first"
     newest = comment(pictures[-1])
     assert (visit["best"]["frame"], visit["best"]["bbox"]) == (newest["frame"], newest["bbox"])
 

@@ -3,18 +3,15 @@
 Each film is played in real time; in the last one of a test, what is parked drives off.
 """
 
-import json
 import random
 
 import pytest
 
-from edgepub.camera.visit_store import VISITS_FILE
 from tests.support import cutouts, zoo
 from tests.support.clips import Actor, Clip
 from tests.support.detector import Thing, detect
 from tests.support.recorder import Recording
 from tests.support.visits import check_whole
-from tests.support.waiting import wait_until
 
 pytestmark = pytest.mark.mosquitto
 FPS = 10
@@ -48,9 +45,8 @@ def stroller():
 class Site:
     """A camera whose daemon is started again and again with another film; and what a subscriber gets."""
 
-    def __init__(self, broker, reader, run_daemon, studio, saved):
+    def __init__(self, broker, reader, run_daemon, studio):
         self.reader = reader
-        self._saved = saved
         self._broker = broker
         self._run_daemon = run_daemon
         self._studio = studio
@@ -61,18 +57,6 @@ class Site:
         self._films += 1
         film = self._studio.video(detect(things, FPS, self._films), f"{self._films}.avi", FPS)
         return self.play(film, self._studio.model(), **camera)
-
-    def kill(self, daemon):
-        """Kill a daemon as soon as the visits that are not over are on the disk: that takes up to two seconds."""
-
-        def is_saved():
-            newest = {event["visit_id"]: event["event_type"] for event in self.recording.events}
-            stands = {visit: what == "stopped" for visit, what in newest.items() if what != "left"}
-            saved = json.loads(self._saved.read_bytes())["cameras"].get("cam", []) if self._saved.exists() else []
-            return stands == {visit["visit_id"]: visit["home"] is not None for visit in saved}
-
-        wait_until(is_saved, "the visits on the disk")
-        daemon.close()
 
     def play(self, film, model, name="cam", **camera):
         """Start a daemon with this film and model."""
@@ -104,8 +88,8 @@ class Site:
 
 
 @pytest.fixture
-def site(mosquitto, subscribe, run_daemon, studio, tmp_path):
-    return Site(mosquitto, subscribe(mosquitto.port), run_daemon, studio, tmp_path / "state" / VISITS_FILE)
+def site(mosquitto, subscribe, run_daemon, studio):
+    return Site(mosquitto, subscribe(mosquitto.port), run_daemon, studio)
 
 
 def test_a_parked_car_has_one_visit_over_a_restart(site):
@@ -159,7 +143,7 @@ def test_after_a_kill_those_who_walked_have_left_and_the_car_stays(site):
     daemon = site.start(thing(car().stay(60)), stroller())
     site.wait_for("car", "appeared", "stopped")
     site.wait_for("person", "appeared")
-    site.kill(daemon)
+    daemon.close()
 
     daemon = site.start(thing(car().stay(4).walk(1.2, 2).away(1)))
     site.wait_for("person", "appeared", "left")
@@ -235,7 +219,7 @@ def test_kills_at_any_moment_lose_no_visit_and_repeat_none(site, seed):
         events = len(site.recording.events) + chance.randrange(1, 9)
         site.reader.wait_for(lambda _, events=events: len(site.recording.events) >= events, f"{events} events")
         if chance.random() < 0.5:
-            site.kill(daemon)
+            daemon.close()
         else:
             daemon.terminate()
 

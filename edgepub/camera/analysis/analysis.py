@@ -89,6 +89,7 @@ class Analysis:
         self._ignored = [Zone(area) for area in settings.ignore.values()]
         self.visits = Visits(settings.events.zones, lambda: str(uuid7()))
         self._compared_s = self._saved_s = -inf
+        self._saved: set[str] = set()  # the saved visits
 
     def update(
         self, objects: Sequence[dict[str, Any]], frame: Frame, *, tracks: Collection[int] | None = None
@@ -130,8 +131,11 @@ class Analysis:
             if compares:
                 self.visits.see(present)
         findings = self._finish(occurrences, ended, self._counts() if has_changed else None, present)
-        is_due = compares and self.visits and now_s - self._saved_s >= _SAVE_S
-        return findings._replace(are_visits_new=True) if is_due and self._keeps_visits else findings
+        if compares and self._keeps_visits and now_s - self._saved_s >= _SAVE_S:
+            self._saved_s = now_s
+            self.visits.change_all()
+            return findings._replace(are_visits_new=True)
+        return findings
 
     def set_areas(self, settings: CameraSettings) -> Findings:
         """Use other zones and lines; those that have not changed keep their state.
@@ -168,16 +172,21 @@ class Analysis:
             self._standing.suspend()
         self._compared_s = -inf
         self._recognition = Recognition()
+        self.visits.change_all()
         return findings._replace(are_visits_new=self._keeps_visits)
 
-    def save(self) -> list[SavedVisit]:
-        """Return the visits that are not over, for the next run."""
-        self._saved_s = self._compared_s
-        return [
-            save_visit(visit, stay, self._spot(visit.key), self._stays_in_zones(visit.key))
-            for visit in self.visits
-            if (stay := self._presence.stay(visit.key))
-        ]
+    def save(self) -> dict[str, SavedVisit | None]:
+        """Return what has changed since the last call, for the next run: visits by `visit_id`; None: it is over."""
+        going_on = {visit.visit_id for visit in self.visits}
+        changed: dict[str, SavedVisit | None] = dict.fromkeys(self._saved - going_on)
+        self._saved = going_on
+        for visit in self.visits:
+            stay = self._presence.stay(visit.key)
+            if stay and not visit.is_saved:
+                zones = self._stays_in_zones(visit.key)
+                changed[visit.visit_id] = save_visit(visit, stay, self._spot(visit.key), zones)
+                visit.is_saved = True
+        return changed
 
     def restore(self, saved: Sequence[SavedVisit]) -> Findings:
         """Continue the visits of stationary objects of an earlier run, and end the others.
@@ -205,9 +214,10 @@ class Analysis:
                 else:
                     occurrences += rules.find_zone_occurrences(name, ([], [(visit.key, inside)]), {})
         self._release_ignored()
+        self._saved = {content["visit_id"] for content in saved}
         left, visits = end_visits([content for content in saved if content not in going_on], self._numbers)
         findings = self._finish(occurrences, [], None, {})
-        return findings._replace(occurrences=[*left, *findings.occurrences], visits=visits)
+        return findings._replace(occurrences=[*left, *findings.occurrences], visits=visits, are_visits_new=True)
 
     def _finish(
         self,

@@ -52,6 +52,8 @@ class Visit:
     """Where its newest cut-out was made; None: there is none."""
     is_newest: bool = True
     """Whether no later visit of its label has a cut-out: only then it may get one."""
+    is_saved: bool = False
+    """Whether nothing has happened since it was saved."""
 
     @property
     def shown(self) -> Sighting:
@@ -97,6 +99,11 @@ class Visits:
         """Add a visit of an earlier run."""
         self._visits[visit.key] = visit
 
+    def change_all(self) -> None:
+        """Have all visits saved again: for how long an object has been there matters later."""
+        for visit in self._visits.values():
+            visit.is_saved = False
+
     def start(self, key: Key, stay: Stay) -> None:
         """Start the visit of an object that is present from now on."""
         first, last = stay.first, stay.last
@@ -132,6 +139,7 @@ class Visits:
         for occurrence in occurrences:
             visit = self._visits[occurrence.key]
             happened = occurrence._replace(visit_id=visit.visit_id)
+            visit.is_saved = False
             self._note(visit, occurrence)
             if not visit.is_reported and occurrence.zone in (self._zones or ()):
                 visit.is_reported = True  # it has just entered: it cannot leave before

@@ -3,12 +3,14 @@
 import logging
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from types import MappingProxyType
 
 from edgepub.core.threads import Worker
 from edgepub.mqtt.messages import Message, Receipt, event_message, json_format
 from edgepub.mqtt.outbox.durable_queue import DurableQueue
 from edgepub.mqtt.outbox.durable_sync import Clock, SpoolSync
+from edgepub.mqtt.outbox.picture_wait import PictureWait
 from edgepub.mqtt.outbox.replay import ReplayPace
 from edgepub.mqtt.outbox.row import Row
 from edgepub.mqtt.outbox.spool import Spool
@@ -65,6 +67,7 @@ class DurableLane:
         self._lock = threading.Lock()
         self._queue = DurableQueue(max_messages, max_ready, max_incoming, self._count_lost)
         self._pace = ReplayPace(replay_rate_hz, clock.monotonic)
+        self._pictures = PictureWait()
         self._is_draining = False
         self._sync: SpoolSync | None = None
         if spool is not None:
@@ -114,10 +117,31 @@ class DurableLane:
 
         It never waits for the disk.
         """
+        self.put_all([(topic, make)])
+
+    def put_all(
+        self,
+        messages: Iterable[tuple[str, Callable[[int], Message]]],
+        values: Mapping[str, bytes | None] = MappingProxyType({}),
+    ) -> None:
+        """Add messages as `put` does, and save values: they are on the disk together, or not at all.
+
+        Args:
+            messages: the topic of each, and what makes it.
+            values: what to save, by name; None: nothing from now on.
+
+        """
         with self._lock:
-            self._queue.put(topic, make, self._clock.monotonic(), self._receipt_of(topic))
-            self._pace.count_put()
+            for topic, make in messages:
+                self._queue.put(topic, make, self._clock.monotonic(), self._receipt_of(topic))
+                self._pace.count_put()
+            self._queue.values.put(values)
         self._worker.wake()
+
+    def saved(self, prefix: str) -> dict[str, bytes]:
+        """Return the saved values whose names begin with this."""
+        with self._lock:
+            return self._queue.values.find(prefix)
 
     def put_back(self, message: Message) -> None:
         """Put a message back to the front that was taken and not sent."""
@@ -149,6 +173,11 @@ class DurableLane:
         left_s = self._max_age_s - (now_s - message.created_s)
         return message._replace(expiry_s=max(1, int(left_s)))
 
+    def note_picture(self, picture: Message) -> None:
+        """Note that the broker has a picture, or refuses it: the events that name it need not wait for it."""
+        with self._lock:
+            self._pictures.note(picture)
+
     def topics(self) -> set[str]:
         """Return the topics of the messages that wait."""
         with self._lock:
@@ -158,7 +187,7 @@ class DurableLane:
         with self._lock:
             queue = self._queue
             is_there = queue.has_ready or (queue.has_incoming and self._bypasses_file())
-            return is_there and (self._pace.pause_s == 0 or self._is_unlimited())
+            return is_there and (self._pause_s == 0 or self._is_unlimited())
 
     def __len__(self) -> int:
         with self._lock:
@@ -166,18 +195,28 @@ class DurableLane:
 
     @property
     def pause_s(self) -> float:
-        """For how long nothing may be taken, because it is a backlog."""
+        """For how long nothing may be taken, because it is a backlog, or its picture goes first."""
         with self._lock:
-            return self._pace.pause_s
+            return self._pause_s
 
     def drain(self) -> None:
         """From now on send without a limit what is not in the file: it is lost when edgepub stops."""
         with self._lock:
             self._is_draining = True
 
+    @property
+    def _pause_s(self) -> float:
+        oldest = self._queue.oldest
+        return self._pace.pause_s or (self._pictures.left_s(oldest, self._clock.monotonic()) if oldest else 0.0)
+
     def _take_next(self) -> Message | None:
         oldest = self._queue.oldest
-        if oldest is None or not (self._is_unlimited() or self._pace.may_take(oldest.created_s, len(self._queue))):
+        if oldest is None:
+            return None
+        if not self._is_unlimited() and (
+            self._pictures.left_s(oldest, self._clock.monotonic()) > 0
+            or not self._pace.may_take(oldest.created_s, len(self._queue))
+        ):
             return None
         message = self._queue.take() or self._take_incoming()
         if message is not None:

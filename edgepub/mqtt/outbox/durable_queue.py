@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 from edgepub.mqtt.messages import Message, Receipt
 from edgepub.mqtt.outbox.row import DamagedRow
+from edgepub.mqtt.outbox.saved_values import SavedValues
 from edgepub.mqtt.outbox.spool_content import Found
 
 
@@ -17,6 +18,8 @@ class Batch(NamedTuple):
     """The newest number of each topic that has a new one."""
     removed: list[int]
     """Rows to delete."""
+    values: dict[str, bytes | None]
+    """The newest value of each name that has a new one; None: it has none."""
 
     def __bool__(self) -> bool:
         return any(self)
@@ -56,6 +59,9 @@ class DurableQueue:
         max_incoming: events that may be incoming. A further one drops the oldest of them.
         on_lost: called with the numbers of dropped events by topic, and with the reason.
 
+    Attributes:
+        values: what is saved beside the events. A batch has all values that were put up to then, as it has all events.
+
     """
 
     def __init__(
@@ -78,6 +84,7 @@ class DurableQueue:
         self._numbers: Counter[str] = Counter()
         self._saved_numbers: dict[str, int] = {}
         self._is_file_known = False
+        self.values = SavedValues()
 
     def put(self, topic: str, make: Callable[[int], Message], created_s: float, receipt: Receipt | None = None) -> None:
         """Add the event that `make` returns for the topic's next number."""
@@ -165,6 +172,7 @@ class DurableQueue:
     def set_file(self, found: Found) -> None:
         """Take over what was found in the file, after each time that it was opened."""
         self._saved_numbers = dict(found.numbers)
+        self.values.set_file(found.values)
         for topic, number in found.numbers.items():
             self._numbers[topic] = max(number, self._numbers[topic])
         if not self._is_file_known:
@@ -182,6 +190,7 @@ class DurableQueue:
         in_memory = sorted([*self._taken.values(), *self._incoming], key=_row_of)
         self._unwritten = {message.row: message for message in in_memory}
         self._removed.clear()
+        self.values.replace_file()
 
     def start_load(self) -> int | None:
         """Return the row to read behind, or None if no load is needed."""
@@ -216,7 +225,7 @@ class DurableQueue:
         self._writing, self._unwritten = self._unwritten, {}
         removed, self._removed = self._removed, []
         numbers = {topic: n for topic, n in self._numbers.items() if n != self._saved_numbers.get(topic)}
-        return Batch(list(self._writing.values()), numbers, removed)
+        return Batch(list(self._writing.values()), numbers, removed, self.values.start_batch())
 
     def finish_batch(self, batch: Batch) -> None:
         """Note that a batch was written: its incoming events are ready, or in the backlog if enough are ready."""
@@ -237,6 +246,7 @@ class DurableQueue:
         self._unwritten = self._writing | self._unwritten
         self._writing = {}
         self._removed += batch.removed
+        self.values.cancel_batch(batch.values)
 
     def close(self) -> tuple[int, int]:
         """Drop what is not in the file.

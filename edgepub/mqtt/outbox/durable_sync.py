@@ -195,7 +195,8 @@ class SpoolSync:
             batch = self._queue.start_batch()
         try:
             with self._disk_access():
-                self._spool.write([_row(message) for message in batch.added], batch.numbers, batch.removed)
+                rows = [_row(message) for message in batch.added]
+                self._spool.write(rows, batch.numbers, batch.removed, batch.values)
         except BaseException:  # also after a bug: the next batch must include this one
             with self._lock:
                 self._queue.cancel_batch(batch)

@@ -3,8 +3,9 @@
 import asyncio
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from math import inf
+from types import MappingProxyType
 from typing import NamedTuple
 
 from edgepub.core.errors import MessageRejectedError
@@ -83,13 +84,26 @@ class Outbox:
             dropped, reason = lost
             dropped.count_dropped(reason)
 
-    def put_numbered(self, topic: str, make: Callable[[int], Message]) -> None:
-        """Add the durable message that `make` returns for its topic's next number; from any thread, without waiting.
+    def put_numbered(
+        self,
+        messages: Iterable[tuple[str, Callable[[int], Message]]],
+        values: Mapping[str, bytes | None] = MappingProxyType({}),
+    ) -> None:
+        """Add durable messages and save values, all or nothing; from any thread, without waiting.
 
         Each topic counts its messages from 1, across restarts. No two messages have the same number.
+
+        Args:
+            messages: the topic of each, and what returns the message for the topic's next number.
+            values: what to save for the next start, by name; None: nothing from now on.
+
         """
-        self._durable.put(topic, make)
+        self._durable.put_all(messages, values)
         self._notify()
+
+    def saved(self, prefix: str) -> dict[str, bytes]:
+        """Return the saved values whose names begin with this."""
+        return self._durable.saved(prefix)
 
     def start_session(self, window: int, first: Message) -> bool:
         """Prepare for a session; in the event loop. `resend_lost` comes next.
@@ -135,7 +149,10 @@ class Outbox:
             taken_s = self._dispatch.done(message, lane, is_refused=error is not None)
             if taken_s is None:
                 return
-            if was_full or lane:
+            is_picture = message.lane == "pictures" or (message.retain and not message.payload)
+            if is_picture:
+                self._durable.note_picture(message)
+            if was_full or lane or is_picture:  # an event may have waited for the picture
                 self._wakeup.wake()
             if error is None and message.retain and not message.payload:  # a refused clear is tried at the next start
                 self._lanes.retained.forget(message.topic)

@@ -54,7 +54,7 @@ class RetainedLanes:
 
     def clearing(self) -> set[str]:
         """Return the topics that are cleared, but not acknowledged yet."""
-        return self.announcements.clearing()
+        return self.announcements.clearing() | self.pictures.clearing()
 
     def resend(self, *names: str) -> None:
         """Send every value of these lanes again; of all lanes if none is named."""

@@ -26,6 +26,10 @@ class SingleLane(StateLane):
         self.end_pause()
         return super().put_back(message)
 
+    def clearing(self) -> set[str]:
+        """Return the topics that are cleared, but not acknowledged yet."""
+        return {topic for topic, message in self._newest.items() if not message.payload}
+
     def end_pause(self) -> None:
         """Allow the next message to be taken."""
         self._is_paused = False
@@ -58,10 +62,6 @@ class AnnouncementLane(SingleLane):
         super().__init__(ledger, held_back, checkpoint)
         self._clock = clock
         self._quiet_until_s = 0.0
-
-    def clearing(self) -> set[str]:
-        """Return the topics that are cleared, but not acknowledged yet."""
-        return {topic for topic, message in self._newest.items() if not message.payload}
 
     def be_quiet(self, topic: str, pause_s: float) -> None:
         """Send nothing for a while because of the announcement of this topic, and then that one last."""

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from itertools import pairwise
 from pathlib import Path
+from types import MappingProxyType
 from typing import NoReturn
 
 from edgepub.core.errors import SpoolError, SpoolReplacedError
@@ -12,7 +13,7 @@ from edgepub.core.redaction import redact_line
 from edgepub.core.state_files import prepare_database_file, set_aside_damaged_file, set_aside_newer_file
 from edgepub.mqtt.outbox.row import DamagedRow, Row, find_damage, topic_of
 from edgepub.mqtt.outbox.spool_clock import SpoolClock
-from edgepub.mqtt.outbox.spool_content import SET_NUMBER, Found, read_content
+from edgepub.mqtt.outbox.spool_content import SET_NUMBER, SET_VALUE, Found, read_content
 from edgepub.mqtt.outbox.spool_format import NewerFormatError, check_tables, read_version, upgrade
 
 _LOCK_TIMEOUT_S = 1.0
@@ -92,14 +93,28 @@ class Spool:
                 rows.append(row._replace(created_s=self._clock.from_file(row.created_s)))
         return rows, damaged
 
-    def write(self, rows: Sequence[Row], numbers: Mapping[str, int], removed: Sequence[int]) -> None:
-        """Add rows, save the newest numbers and delete rows by id, in one transaction.
+    def write(
+        self,
+        rows: Sequence[Row],
+        numbers: Mapping[str, int],
+        removed: Sequence[int],
+        values: Mapping[str, bytes | None] = MappingProxyType({}),
+    ) -> None:
+        """Add rows, save the newest numbers, delete rows by id, and save values by name, in one transaction.
 
-        Rows and numbers are on disk when it returns. A power failure may undo the last deletions. From time to time it
-        also saves the clock, so call it now and then while messages wait.
+        Rows and numbers are on disk when it returns, and the values that are written with them or before. A power
+        failure may undo the last deletions, and the values written with nothing else. From time to time it also saves
+        the clock, so call it now and then while messages wait.
+
+        Args:
+            rows: the messages to add.
+            numbers: the newest number of topics.
+            removed: the ids of the rows to delete.
+            values: what to save, by name; None: nothing from now on.
+
         """
         is_save_due = self._clock.is_save_due
-        if not (rows or numbers or removed or is_save_due):
+        if not (rows or numbers or removed or values or is_save_due):
             return
         saved_at_s = None
         stored = [row._replace(created_s=self._clock.to_file(row.created_s)) for row in rows]
@@ -112,6 +127,9 @@ class Spool:
                 database.executemany("INSERT OR IGNORE INTO events VALUES (?, ?, ?, ?, ?)", stored)
                 database.executemany(SET_NUMBER, numbers.items())
                 database.executemany("DELETE FROM events WHERE id = ?", ((id_,) for id_ in removed))
+                over = [(name,) for name, value in values.items() if value is None]
+                database.executemany("DELETE FROM saved WHERE name = ?", over)
+                database.executemany(SET_VALUE, [item for item in values.items() if item[1] is not None])
                 if is_save_due:
                     saved_at_s = self._clock.save(database)
                 database.execute("COMMIT")

@@ -5,13 +5,14 @@ import sqlite3
 from collections import Counter
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from edgepub.mqtt.outbox.row import MAX_ROW, is_number, read_number, topic_of
 
+SET_VALUE = "INSERT INTO saved VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET content = excluded.content"
 SET_NUMBER = "INSERT INTO numbers VALUES (?, ?) ON CONFLICT (topic) DO UPDATE SET newest = max(newest, excluded.newest)"
 _NO_IDS = ((-(2**63), 0), (MAX_ROW + 1, 2**63 - 1))
-_NOTHING: Mapping[str, int] = MappingProxyType({})
+_NOTHING: Mapping[str, Any] = MappingProxyType({})
 _log = logging.getLogger(__name__)
 
 
@@ -26,6 +27,8 @@ class Found(NamedTuple):
     """The highest `Row.id`."""
     damaged: Mapping[str, int] = _NOTHING
     """How many messages of each topic were removed because of their ids."""
+    values: Mapping[str, bytes] = _NOTHING
+    """What is saved beside the messages."""
 
 
 def read_content(database: sqlite3.Connection) -> Found:
@@ -42,7 +45,7 @@ def read_content(database: sqlite3.Connection) -> Found:
         if topic and (number := read_number(payload)) > numbers.get(topic, 0):  # so that no number is used twice
             numbers[topic] = number
     database.execute("SELECT id, topic, schema, payload, created_s FROM events LIMIT 1").fetchone()
-    return Found(numbers, waiting, newest, damaged)
+    return Found(numbers, waiting, newest, damaged, _read_values(database))
 
 
 def _remove_damaged_ids(database: sqlite3.Connection) -> Mapping[str, int]:
@@ -68,3 +71,16 @@ def _read_numbers(database: sqlite3.Connection) -> dict[str, int]:
         database.executemany(SET_NUMBER, numbers.items())
         database.execute("COMMIT")
     return numbers
+
+
+def _read_values(database: sqlite3.Connection) -> dict[str, bytes]:
+    """Return what is saved beside the messages; remove the damaged values."""
+    rows = database.execute("SELECT name, content FROM saved").fetchall()
+    values = {name: content for name, content in rows if isinstance(name, str) and isinstance(content, bytes)}
+    if len(values) < len(rows):
+        _log.error("damaged values removed from the file of events: %d of %d", len(rows) - len(values), len(rows))
+        database.execute("BEGIN IMMEDIATE")
+        database.execute("DELETE FROM saved")
+        database.executemany(SET_VALUE, values.items())
+        database.execute("COMMIT")
+    return values

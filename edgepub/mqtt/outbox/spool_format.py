@@ -15,6 +15,7 @@ _STEPS: tuple[tuple[str, ...], ...] = (
     id INTEGER PRIMARY KEY CHECK (id = 1), boot_id TEXT NOT NULL, ahead_s REAL NOT NULL, newest_s REAL NOT NULL
 )""",
     ),
+    ("CREATE TABLE IF NOT EXISTS saved (name TEXT PRIMARY KEY, content BLOB NOT NULL) WITHOUT ROWID",),
 )
 """The statements of each step; step n makes version n + 1.
 
