@@ -6,7 +6,8 @@ import logging
 from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
-from edgepub.camera.analysis.analysis import Analysis, make_tracker
+from edgepub.camera.analysis.analysis import Analysis
+from edgepub.camera.analysis.following import make_tracker
 from edgepub.camera.analysis.saved_visits import end_visits
 from edgepub.camera.attention import Attention
 from edgepub.camera.attribute_topics import AttributeTopics

@@ -258,3 +258,24 @@ def test_a_file_ends_all_visits():
     camera = Camera(live=False).see(30, at(0.5)).lose(0)
     assert camera.types == ["appeared", "stopped", "left"]
     assert camera.visits[0].visit.stationary_s == pytest.approx(29.6, abs=0.5)
+
+
+@pytest.mark.parametrize("fps", [1, 2, 5, 10])
+@pytest.mark.parametrize("hidden", [0.25, 0.45])
+def test_who_stands_keeps_its_visit_although_somebody_of_the_same_size_passes(fps, hidden):
+    """While they overlap by more than `hidden`, only the one in front is found. The tracker may mix them up."""
+
+    def person(x):
+        return at(x, label="person", width=0.1, height=0.35)
+
+    for speed in np.linspace(0.1, 0.45, 8):
+        camera = Camera(fps=fps).see(20, person(0.5))
+        for x in np.arange(-0.04, 1.04, speed / fps):
+            both = max(0.0, 0.1 - abs(x - 0.5))
+            is_hidden = both / (0.2 - both) > hidden
+            camera.see(1 / fps, *([] if is_hidden else [person(0.5)]), person(x))
+        camera.see(10, person(0.5))
+        stands, *others = [event.visit_id for event in camera.events if event.event_type == "appeared"]
+        story = [event.event_type for event in camera.events if event.visit_id == stands]
+        assert (story, camera.detections[0]["track_id"]) == (["appeared", "stopped"], 1), speed
+        assert [visit.visit.visit_id for visit in camera.visits] == others, speed

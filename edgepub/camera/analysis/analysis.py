@@ -8,15 +8,13 @@ from typing import Any, NamedTuple
 
 from edgepub.camera.analysis import rules
 from edgepub.camera.analysis.clock import Clock
+from edgepub.camera.analysis.following import Following
 from edgepub.camera.analysis.geometry import Line, Zone
 from edgepub.camera.analysis.presence import Moment, Presence, Sighting, Stay
-from edgepub.camera.analysis.recognition import Recognition
 from edgepub.camera.analysis.rules import Key, Occurrence
 from edgepub.camera.analysis.saved_visits import SavedVisit, end_visits, restore_visit, save_visit
-from edgepub.camera.analysis.spot import Spot
-from edgepub.camera.analysis.standing import NO_CHANGES, Changes, Standing
+from edgepub.camera.analysis.standing import Changes
 from edgepub.camera.analysis.tally import Tallies, count_objects
-from edgepub.camera.analysis.tracker import Tracker
 from edgepub.camera.analysis.visits import EndedVisit, Visits
 from edgepub.camera.analysis.zone_presence import ZonePresence
 from edgepub.camera.frames import Frame
@@ -73,14 +71,8 @@ class Analysis:
         self._on_frames, self._off_s = settings.occupancy_on_frames, settings.occupancy_off_s
         self._keeps_visits = keeps_visits
         self._clock = Clock()
-        self._tracker = make_tracker(settings, numbers)
-        self._standing = (
-            Standing(settings.stationary_s, self._off_s, numbers)
-            if self._tracker and settings.stationary_s is not None
-            else None
-        )
-        self._votes = settings.text_labels is not None  # a pipeline has its own
-        self._recognition = Recognition()
+        self._following = Following(settings, numbers)
+        self._can_stand = self._following.is_on and settings.stationary_s is not None
         self._recognized: set[tuple[int, str]] = set()  # tracks and their settled attributes
         self._min_top_scores = settings.min_top_scores
         self._presence = Presence(self._on_frames, self._off_s, self._has_top_score)
@@ -107,9 +99,9 @@ class Analysis:
         compares = now_s - self._compared_s >= _STEP_S - _ROUNDING_S
         if compares:
             self._compared_s = now_s
-        changes = self._follow(objects, now_s, tracks, compares=compares) if self._tracker else NO_CHANGES
+        changes = self._following.update(objects, now_s, tracks, compares=compares)
         found = self._index(objects, moment)
-        held = self._standing.held() if self._standing else ()
+        held = self._following.held()
         started, ended = self._presence.update(found, now_s, held)
         occurrences = rules.find_appeared(started, found)
         has_changed = bool(started or ended or changes.are_counts_new)
@@ -121,11 +113,10 @@ class Analysis:
         for name, line in self._lines.items():
             occurrences += rules.find_crossings(name, line, found, self._presence)
         occurrences += rules.find_recognized(found, self._presence, self._recognized)
-        if self._standing:
-            occurrences += self._find_stops(changes, found, started, ended)
+        occurrences += self._find_stops(changes, found, started, ended)
         occurrences += rules.find_left(ended)
         present = {key: sighting for key, sighting in found.items() if self._presence.is_present(key)}
-        if self._tracker:
+        if self._following.is_on:
             for key in started:
                 self.visits.start(key, self._presence[key])
             if compares:
@@ -162,16 +153,12 @@ class Analysis:
         Of a camera, the visits of stationary objects go on if they are found again.
         """
         self._clock.close()
-        held = self._standing.stationary if self._standing and self._keeps_visits else ()
+        held = self._following.stationary if self._keeps_visits else ()
         occurrences = [occurrence for zone in self._zones.values() for occurrence in zone.reset(held)]
         ended = self._presence.reset(held)
         findings = self._finish([*occurrences, *rules.find_left(ended)], ended, {}, {})
-        if self._tracker:
-            self._tracker.reset()
-        if self._standing:
-            self._standing.suspend()
+        self._following.reset()
         self._compared_s = -inf
-        self._recognition = Recognition()
         self.visits.change_all()
         return findings._replace(are_visits_new=self._keeps_visits)
 
@@ -184,7 +171,7 @@ class Analysis:
             stay = self._presence.stay(visit.key)
             if stay and not visit.is_saved:
                 zones = self._stays_in_zones(visit.key)
-                changed[visit.visit_id] = save_visit(visit, stay, self._spot(visit.key), zones)
+                changed[visit.visit_id] = save_visit(visit, stay, self._following.spot(visit.key), zones)
                 visit.is_saved = True
         return changed
 
@@ -195,18 +182,18 @@ class Analysis:
             saved: the visits; see `save`.
 
         """
-        standing = self._standing if self._keeps_visits else None
-        going_on = [content for content in saved if standing and content["home"] is not None]
+        can_go_on = self._can_stand and self._keeps_visits
+        going_on = [content for content in saved if can_go_on and content["home"] is not None]
         newest = max((content["last"]["timestamp"] for content in going_on), default=0.0)
         occurrences: list[Occurrence] = []
         for content in going_on:
             last_s = content["last"]["timestamp"] - newest
             visit, stay, spot, zones = restore_visit(content, next(self._numbers), last_s)
-            assert standing and spot  # noqa: PT018, S101
+            assert spot  # noqa: S101
             self._clock.restore(newest)
             self.visits.restore(visit)
             self._presence.restore(visit.key, stay)
-            standing.restore(visit.key, spot)
+            self._following.restore(visit.key, spot)
             self._recognized.update((visit.key[1], name) for name in visit.attributes)
             for name, (inside, is_loitering) in zones.items():
                 if name in self._zones:
@@ -228,13 +215,12 @@ class Analysis:
     ) -> Findings:
         """Return the findings, and forget the objects that are gone."""
         gone = [key for key, _ in ended]
-        if not self._tracker:
+        if not self._following.is_on:
             return Findings([], counts, present, gone)
-        if self._standing:
-            for key, stay in ended:
-                if spot := self._spot(key):
-                    self.visits.add_stationary(key, spot.since_s, stay.last.moment.source_s)
-            self._standing.forget(gone)
+        for key, stay in ended:
+            if spot := self._following.spot(key):
+                self.visits.add_stationary(key, spot.since_s, stay.last.moment.source_s)
+        self._following.forget(gone)
         published, visits = self.visits.add(occurrences)
         if gone:
             tracks = {track for _, track in gone}
@@ -246,20 +232,6 @@ class Analysis:
             published, counts, present, gone, visits, are_visits_new=self._keeps_visits and bool(occurrences)
         )
 
-    def _follow(
-        self, objects: Sequence[dict[str, Any]], now_s: float, tracks: Collection[int] | None, *, compares: bool
-    ) -> Changes:
-        """Give each object its track, find out which are stationary, and what is known of them."""
-        assert self._tracker  # noqa: S101
-        if tracks is None:
-            self._tracker.track(objects, now_s)
-        changes = self._standing.update(objects, now_s, compares=compares) if self._standing else NO_CHANGES
-        if self._votes and objects:
-            self._recognition.vote(objects, now_s)
-            known = self._tracker.numbers if tracks is None else tracks
-            self._recognition.keep({*known, *self._standing.tracks} if self._standing else known)
-        return changes
-
     def _find_stops(
         self,
         changes: Changes,
@@ -269,27 +241,22 @@ class Analysis:
     ) -> Iterator[Occurrence]:
         """Yield the present objects that have stopped, and those that have moved."""
         for key in dict.fromkeys((*changes.stopped, *started)):
-            if self._presence.is_present(key) and (spot := self._spot(key)):
+            if self._presence.is_present(key) and (spot := self._following.spot(key)):
                 yield Occurrence("stopped", key, found[key])
         for key, since_s, until_s in changes.moved:
             if key not in started and (stay := self._presence.stay(key)):
                 self.visits.add_stationary(key, since_s, until_s)
                 yield Occurrence("moved", key, stay.last)
         for key, stay in ended:
-            if stay.present and (spot := self._spot(key)) and spot.is_leaving:
+            if stay.present and (spot := self._following.spot(key)) and spot.is_leaving:
                 yield Occurrence("moved", key, stay.last)
 
     def _release_ignored(self) -> None:
         """Do not wait for stationary objects in ignore areas: they will not be found again."""
-        if not self._standing or not self._ignored:
-            return
-        for key in self._standing.stationary:
+        for key in self._following.stationary if self._ignored else ():
             stay = self._presence.stay(key)
             if stay and any(area.contains(stay.last.object, was_in=False) for area in self._ignored):
-                self._standing.release(key)
-
-    def _spot(self, key: Key) -> Spot | None:
-        return self._standing.spot(key) if self._standing else None
+                self._following.release(key)
 
     def _has_top_score(self, key: Key, stay: Stay) -> bool:
         return stay.top_score >= self._min_top_scores.get(key[0], -inf)
@@ -301,7 +268,7 @@ class Analysis:
         return {name: (stay, zone.is_loitering(key)) for name, zone in self._zones.items() if (stay := zone.stay(key))}
 
     def _index(self, objects: Iterable[Mapping[str, Any]], moment: Moment) -> dict[Key, Sighting]:
-        if self._tracker:
+        if self._following.is_on:
             return {(o["label"], o["track_id"]): Sighting(moment, o) for o in objects if "track_id" in o}
         number: Counter[str] = Counter()
         found = {}
@@ -312,20 +279,6 @@ class Analysis:
         return found
 
     def _counts(self) -> Tallies:
-        standing = self._standing
-        present = set(self._presence.present())
-        if standing is None:
-            return count_objects(present, self._zones.items(), ())
-        return count_objects(present - standing.uncounted(), self._zones.items(), standing.stationary)
-
-
-def make_tracker(settings: CameraSettings, track_ids: Iterator[int]) -> Tracker | None:
-    """Return a camera's tracker; None without tracking.
-
-    Args:
-        settings: the camera's settings.
-        track_ids: unused track numbers.
-
-    """
-    lost_s = max(settings.track_lost_s, settings.occupancy_off_s)
-    return Tracker(lost_s, track_ids) if settings.tracking else None
+        following = self._following
+        present = set(self._presence.present()).difference(following.uncounted())
+        return count_objects(present, self._zones.items(), following.stationary)

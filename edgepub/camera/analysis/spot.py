@@ -63,7 +63,7 @@ class Spot:
         return self.seen_s - self.since_s
 
     def compare(self, box: Box, now_s: float) -> bool:
-        """Return whether it is where it was; if not, it is somewhere else from now on.
+        """Return whether it is where it was; if not, `move` is called.
 
         It must be elsewhere twice in a row. Not to be called for each frame: objects do not stop 30 times a second.
 
@@ -89,10 +89,18 @@ class Spot:
         if self.away_s is None:
             self.away_s = now_s
             return True
-        self.left_s, self.away_s = self.away_s, None
-        self.home = self.smooth_box = box
-        self.since_s, self.has_moved = now_s, True
         return False
+
+    def move(self, now_s: float) -> None:
+        """Note that it is where it was found last, from now on."""
+        self.left_s, self.away_s = now_s if self.away_s is None else self.away_s, None
+        self.home = self.smooth_box = self.box
+        self.since_s, self.has_moved = now_s, True
+
+    def stay(self, box: Box) -> None:
+        """Note that it is at its place after all, and that this is its box."""
+        self.box = self.last_box = self.smooth_box = box
+        self.away_s = None
 
     def start_hold(self) -> None:
         """Wait for it from now on: for as long as it was there, unless it was on its way."""

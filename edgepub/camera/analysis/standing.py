@@ -7,9 +7,9 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 from edgepub.camera.analysis.places import FOUND_IOU, PlaceMemory, is_at
+from edgepub.camera.analysis.renaming import Renaming
 from edgepub.camera.analysis.rules import Key
 from edgepub.camera.analysis.spot import Box, Spot
-from edgepub.camera.analysis.tracker import MAX_LOST
 
 _MAX_COUNTED_S = 600.0
 """The longest time for which an object counts that cannot be seen."""
@@ -63,7 +63,7 @@ class Standing:
         self._stationary: dict[int, Spot] = {}  # the same, of stationary objects only
         self._hidden: dict[int, Spot] = {}  # of those, the ones that were not in the last frame
         self._memory = PlaceMemory()
-        self._aliases: dict[int, int] = {}  # tracks by those that the tracker gives these objects; 0: none yet
+        self._renaming = Renaming()
         self._candidates: dict[int, int] = {}  # tracks of hidden objects by those of new ones at their places
         self._last_candidates: dict[int, int] = {}  # those of the frame before
         self._found: set[int] = set()  # in the newest frame
@@ -98,7 +98,7 @@ class Standing:
         """Return the objects that do not count, because they have been hidden for too long."""
         return {_key(track, spot) for track, spot in self._hidden.items() if not self._is_counted(spot)}
 
-    def update(self, objects: Iterable[dict[str, Any]], now_s: float, *, compares: bool) -> Changes:
+    def update(self, objects: Sequence[dict[str, Any]], now_s: float, *, compares: bool) -> Changes:
         """Add `stationary` to the detections that have not moved, and correct the `track_id` of those that were hidden.
 
         Args:
@@ -110,7 +110,7 @@ class Standing:
         passed_s = 0.0 if self._last_s is None else now_s - self._last_s
         self._last_s = now_s
         stopped: list[Key] = []
-        moved: list[Move] = []
+        leavers: list[dict[str, Any]] = []
         found = self._found = set()
         self._last_candidates, self._candidates = self._candidates, {}
         spots, stationary = self._spots, self._stationary
@@ -119,17 +119,18 @@ class Standing:
             if track is None:
                 continue
             spot = spots.get(track)
-            if spot is None or self._aliases:
+            if spot is None or self._renaming:
                 track, spot = self._find(track, detection, now_s)
                 if spot is None:
                     continue
             spot.seen_s = now_s
-            if compares:
-                self._compare(track, spot, detection["bbox_norm"], now_s, stopped, moved)
+            if compares and self._compare(track, spot, detection["bbox_norm"], now_s, stopped):
+                leavers.append(detection)
             if stationary:
                 found.add(track)
                 if track in stationary:
                     detection["stationary"] = True
+        moved = [move for leaver in leavers if (move := self._leave(leaver, objects, now_s))]
         has_new = self._update_hidden(passed_s) if stationary else False
         return Changes(stopped, moved, has_new or bool(stopped or moved))
 
@@ -141,7 +142,7 @@ class Standing:
                 self._memory.add(spot.label, spot.home, spot.since_s, spot.seen_s)
             self._stationary.pop(track, None)
             self._hidden.pop(track, None)
-            self._free_aliases(track)
+            self._renaming.free(track)
 
     def suspend(self) -> None:
         """Prepare for another opening of the source: stationary objects are remembered, but do not count until then.
@@ -153,7 +154,8 @@ class Standing:
             if track not in self._hidden:
                 spot.start_hold()
         self._hidden = dict(self._stationary)
-        self._aliases, self._candidates = {}, {}
+        self._renaming.clear()
+        self._candidates = {}
         self._found = set()
         self._last_s = None
 
@@ -169,19 +171,51 @@ class Standing:
         spot = self._spots[key[1]]
         spot.is_released, spot.hold_s = True, 0.0
 
-    def _compare(self, track: int, spot: Spot, box: Box, now_s: float, stopped: list[Key], moved: list[Move]) -> None:
-        """Find out whether an object has stopped or moved."""
-        since_s = spot.since_s
+    def _compare(self, track: int, spot: Spot, box: Box, now_s: float, stopped: list[Key]) -> bool:
+        """Find out whether an object has stopped; return whether a stationary one is elsewhere now."""
         if not spot.compare(box, now_s):
             if spot.is_stationary:
-                moved.append(Move(_key(track, spot), since_s, spot.left_s))
-                spot.is_stationary = False
-                del self._stationary[track]
-                self._hidden.pop(track, None)
+                return True
+            spot.move(now_s)
         elif not spot.is_stationary and now_s - spot.since_s >= self._stationary_s - _ROUNDING_S:
             spot.home = spot.smooth_box  # it may have come nearly to rest before
             self._start_standing(track, spot)
             stopped.append(_key(track, spot))
+        return False
+
+    def _leave(self, leaver: dict[str, Any], objects: Iterable[dict[str, Any]], now_s: float) -> Move | None:
+        """Return the move of a stationary object that is elsewhere now; None if that is another object.
+
+        If one that passes hides it, the tracker may follow that one in its stead, and then take it for the other.
+        """
+        track = leaver["track_id"]
+        spot = self._spots[track]
+        for other in objects:
+            if self._has_come(other, leaver, spot):
+                passer = self._spots[other["track_id"]]
+                passer.box = leaver["bbox_norm"]
+                passer.move(now_s)
+                spot.stay(other["bbox_norm"])
+                self._renaming.exchange(track, other["track_id"])
+                leaver["track_id"], other["track_id"] = other["track_id"], track
+                del leaver["stationary"]
+                other["stationary"] = True
+                return None
+        move = Move(_key(track, spot), spot.since_s, now_s if spot.away_s is None else spot.away_s)
+        spot.move(now_s)
+        spot.is_stationary = False
+        del leaver["stationary"], self._stationary[track]
+        self._hidden.pop(track, None)
+        return move
+
+    def _has_come(self, other: dict[str, Any], leaver: dict[str, Any], spot: Spot) -> bool:
+        """Return whether another object seems to have come to this spot from elsewhere, when one leaves it."""
+        if other is leaver or other["label"] != spot.label or "track_id" not in other:
+            return False
+        there = self._spots[other["track_id"]]
+        if there.is_stationary or not is_at(other["bbox_norm"], spot.home, FOUND_IOU):
+            return False
+        return there.has_moved or not is_at(there.home, spot.home, FOUND_IOU)
 
     def _start_standing(self, track: int, spot: Spot) -> None:
         spot.is_stationary = True
@@ -196,7 +230,7 @@ class Standing:
             now_s: the frame's time.
 
         """
-        track = self._aliases.get(given, given)
+        track = self._renaming.track(given)
         spot = self._spots.get(track)
         if spot is None:
             old = self._match(detection)
@@ -206,10 +240,11 @@ class Standing:
                 return track, None
             if old is not None:
                 track, spot = old, self._spots[old]
-                self._rename(given, old)
+                self._renaming.set(given, old)
             else:
                 if not track:  # the tracker has found what it had lost, beside its successor
-                    track = self._aliases[given] = next(self._numbers)
+                    track = next(self._numbers)
+                    self._renaming.set(given, track)
                 spot = self._spots[track] = Spot.at(detection["label"], detection["bbox_norm"], now_s)
                 if remembered := self._memory.find(spot.label, spot.home, now_s):
                     spot.home, spot.since_s = remembered
@@ -226,26 +261,6 @@ class Standing:
             if is_free and is_at(box, spot.home, FOUND_IOU):
                 return old
         return None
-
-    def _rename(self, given: int, track: int) -> None:
-        """Use this track for an object whenever the tracker gives it the other one."""
-        self._free_aliases(track)
-        if given == track:
-            self._aliases.pop(track, None)
-        else:
-            self._aliases.setdefault(track, 0)  # it may be that of another object by now
-            self._aliases[given] = track
-
-    def _free_aliases(self, track: int) -> None:
-        """Use this track no more for what the tracker gives another one."""
-        if not self._aliases:
-            return
-        for given, former in self._aliases.items():
-            if former == track:
-                self._aliases[given] = 0
-        unused = [given for given, former in self._aliases.items() if not former]
-        for given in unused[:-MAX_LOST]:  # the tracker has forgotten them
-            del self._aliases[given]
 
     def _update_hidden(self, passed_s: float) -> bool:
         """Update which stationary objects are hidden, and for how long; return whether others count than before."""
