@@ -106,6 +106,7 @@ def build_event(
     known = detection["attributes"][occurrence.attribute] if occurrence.attribute else {}
     optional = {
         "zone": occurrence.zone,
+        "zones_before": list(occurrence.zones_before) or None,
         "line": occurrence.line,
         "direction": occurrence.direction,
         "attribute": occurrence.attribute,

@@ -207,6 +207,20 @@ def test_somebody_loiters_once_a_stay():
     assert camera.types.count("loitering") == 2
 
 
+def test_who_enters_a_zone_has_with_it_which_zones_it_has_entered_before():
+    zones = {"door": {"polygon": RIGHT}, "yard": {"polygon": ALL_OF_IT}}
+    camera = Camera(zones=zones, stationary_s=5)
+    camera.see(4, lambda s: at(0.2 + 0.1 * s)).see(4, lambda s: at(0.6 - 0.1 * s)).see(10, at(0.2))
+    camera.restart(1, kill=True).see(5, at(0.2)).see(4, lambda s: at(0.2 + 0.1 * s))
+    entries = [event for event in camera.events if event.event_type == "zone_entered"]
+    assert [(event.zone, event.zones_before) for event in entries] == [
+        ("yard", ()),
+        ("door", ("yard",)),
+        ("door", ("yard", "door")),
+    ]
+    assert len({event.visit_id for event in entries}) == 1
+
+
 def test_events_and_visits_only_of_objects_that_were_in_a_zone():
     zones = {"door": {"polygon": RIGHT}, "yard": {"polygon": ALL_OF_IT}}
     camera = Camera(zones=zones, events={"zones": ["door"]}).see(20, at(0.2))
@@ -217,6 +231,7 @@ def test_events_and_visits_only_of_objects_that_were_in_a_zone():
     ).see(5)
     assert {event.key[0] for event in camera.events} == {"person"}
     assert camera.types == ["appeared", "zone_entered", "zone_left", "zone_left", "left"]
+    assert camera.events[1].zones_before == (), "nothing told that it was in the yard"
     (visit,) = camera.visits
     assert visit.visit.zones["yard"] > visit.visit.zones["door"] > 0
 

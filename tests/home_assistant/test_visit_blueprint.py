@@ -4,7 +4,6 @@ import itertools
 import json
 import re
 import time
-from pathlib import Path
 
 import pytest
 import yaml
@@ -12,12 +11,11 @@ import yaml
 from edgepub.config.settings import Settings
 from edgepub.home_assistant.discovery import build
 from edgepub.mqtt.payloads import event as event_payload
+from tests.support.visit_blueprint import DOCS, FILES, PATH, automation, tell
 from tests.support.waiting import wait_until
 
 pytestmark = [pytest.mark.mosquitto, pytest.mark.home_assistant]
-DOCS = Path(__file__).parents[2] / "docs"
-BLUEPRINT, PAGE = ((DOCS / name).read_text() for name in ("home-assistant-visit.yaml", "home-assistant.md"))
-PATH = "edgepub/visit.yaml"
+PAGE = (DOCS / "home-assistant.md").read_text()
 WHOLE = {"polygon": [[0, 0], [1, 0], [1, 1], [0, 1]]}
 SETTINGS = Settings.model_validate(
     {
@@ -34,14 +32,6 @@ SETTINGS = Settings.model_validate(
     }
 )
 IN_DRIVEWAY = {"zones": ["driveway"], "labels": ["person"], "picture": "image.porch_snapshot"}
-TOLD = "{{ {'tag': tag, 'title': title, 'message': message, 'image': image, 'is_update': is_update} | to_json }}"
-PUBLISH = {"action": "mqtt.publish", "data": {"topic": "lab/told", "payload": TOLD}}
-
-
-def automation(name, **inputs):
-    """Return an automation that is made from the blueprint."""
-    used = {"path": PATH, "input": {"events": "event.porch_events", **inputs}}
-    return {"alias": name, "id": name, "use_blueprint": used}
 
 
 class Porch:
@@ -114,7 +104,7 @@ def porch(mosquitto, home, subscribe):
     def start(*automations, **more):
         porch = Porch(subscribe(mosquitto.port))
         more = yaml.safe_dump({"automation": list(automations), **more})
-        porch.home = home(mosquitto.port, more=more, files={f"blueprints/automation/{PATH}": BLUEPRINT})
+        porch.home = home(mosquitto.port, more=more, files=FILES)
         wait_until(lambda: porch.home.state("event.porch_events") == "unknown", "the entity of events")
         (listed,) = porch.home.ask({"type": "blueprint/list", "domain": "automation"})
         assert listed[PATH]["metadata"]["name"] == "edgepub visit"
@@ -127,7 +117,7 @@ def porch(mosquitto, home, subscribe):
 
 
 def test_one_notification_a_visit_which_is_updated(porch):
-    porch = porch(automation("told", **IN_DRIVEWAY, cooldown_s=0, notify=[PUBLISH]))
+    porch = porch(automation("told", **IN_DRIVEWAY, cooldown_s=0, notify=[tell("lab/told")]))
     porch.enters(1)
     first = porch.wait_for_told(1, "Since ")
     assert first["title"] == "Person: Porch, driveway"
@@ -152,10 +142,9 @@ def test_other_visits_are_not_notified(porch):
     """Other zones and labels, old events, other times, and those in the pause after a notification."""
     hour = time.gmtime().tm_hour
     elsewhen = {"after": f"{(hour + 3) % 24:02}:00:00", "before": f"{(hour + 5) % 24:02}:00:00"}
-    told = {"action": "mqtt.publish", "data": {"topic": "lab/never", "payload": "{{ tag }}"}}
     porch = porch(
-        automation("told", **IN_DRIVEWAY, cooldown_s=3600, notify=[PUBLISH]),
-        automation("never", **IN_DRIVEWAY, **elsewhen, cooldown_s=0, notify=[told]),
+        automation("told", **IN_DRIVEWAY, cooldown_s=3600, notify=[tell("lab/told")]),
+        automation("never", **IN_DRIVEWAY, **elsewhen, cooldown_s=0, notify=[tell("lab/never")]),
     )
     porch.enters(1, zone="street")
     porch.enters(2, label="dog")

@@ -129,6 +129,19 @@ def test_an_ignore_area_is_drawn_edited_and_deleted_like_a_zone(editor):
     assert list(editor.yaml["ignore"]) == ["yard"]
 
 
+def test_no_area_covers_the_name_of_another_one(editor):
+    around = {"polygon": [[0.1, 0.1], [0.9, 0.1], [0.9, 0.9], [0.1, 0.9]]}
+    page = editor.start(
+        {**NOTHING, "zones": {"yard": {"polygon": SQUARE}, "all": around}, "ignore": {"it": around}}
+    ).page
+    topmost = """all => all.map((text) => {
+      text.style.pointerEvents = "all";
+      const {x, y, width, height} = text.getBoundingClientRect();
+      return document.elementFromPoint(x + width / 2, y + height / 2) === text;
+    })"""
+    assert page.locator("#areas text.name", has_text="yard").evaluate_all(topmost) == [True]
+
+
 def test_an_ignore_area_does_not_look_like_a_zone(editor):
     page = editor.start({**YARD, "ignore": YARD["zones"]}).page
     look = "element => ['stroke', 'strokeDasharray', 'fill'].map((key) => getComputedStyle(element)[key])"

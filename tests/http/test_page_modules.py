@@ -255,3 +255,20 @@ def test_attributes_are_written_in_words_and_as_numbers_with_their_name(browser_
     attributes = {"text": {"label": "B-AB 123", "score": 0.9}, "age": {"value": 34.1834, "settled": True}}
     write = "async (one) => { const m = await import('/assets/formatting.js'); return m.textsOf(one); }"
     assert browser_page.evaluate(write, {"attributes": attributes}) == ["B-AB 123", "age 34.18"]
+
+
+@pytest.mark.parametrize("highest_ms", [8, 600, 1600, 12_000, 190_000])
+def test_the_labels_of_the_plot_fit_whatever_the_latency_is(browser_page, highest_ms):
+    style = '<link rel="stylesheet" href="/assets/camera.css">'
+    page = '<svg id="plot" width="400" height="200"></svg><p id="text"></p>'
+    serve(browser_page, f"<!doctype html><title>test</title>{style}{page}")
+    draw = """async (ms) => {
+      const {Plot} = await import("/assets/plot.js");
+      const plot = new Plot(document.getElementById("plot"), document.getElementById("text"));
+      plot.add([0, 5, 10].map((at) => ({at, p50_ms: ms / 2, p95_ms: ms, dropped: 0})), true);
+    }"""
+    browser_page.evaluate(draw, highest_ms)
+    browser_page.wait_for_selector("#plot text", state="attached")
+    boxes = browser_page.locator("#plot text").evaluate_all("all => all.map((one) => one.getBBox().x)")
+    assert len(boxes) > 4
+    assert min(boxes) >= 0

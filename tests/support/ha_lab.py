@@ -215,6 +215,11 @@ class HomeAssistant:
         """Return the bytes of an image."""
         return self._http("GET", f"/api/image_proxy/{entity_id}", raw=True)
 
+    def follow(self, address):
+        """Return the bytes at an address that a notification gives to a phone, which has no token of its own."""
+        with urlopen(self._url + address, timeout=30) as reply:
+            return reply.read()
+
     def ask(self, *commands):
         """Return the results of WebSocket commands."""
         return asyncio.run(self._ask(commands))

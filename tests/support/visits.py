@@ -65,6 +65,10 @@ def _check_visit(visit, events, clock_s, *, is_filtered):
     for zone, dwell_s in visit["zones"].items():
         assert 0 <= dwell_s <= duration_s + 0.002, zone
     assert visit["zones"].keys() >= {event["zone"] for event in events if event["event_type"] == "zone_entered"}
+    entries = [event for event in events if event["event_type"] == "zone_entered"]
+    for number, event in enumerate(entries):
+        before = list(dict.fromkeys(entry["zone"] for entry in entries[:number]))
+        assert event.get("zones_before", []) == before, event
     crossings = [(e["line"], e["direction"]) for e in events if e["event_type"] == "line_crossed"]
     lines = [(line["line"], line["direction"]) for line in visit["lines"]]
     assert lines[len(lines) - len(crossings) if is_filtered else 0 :] == crossings

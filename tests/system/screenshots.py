@@ -8,7 +8,7 @@ from tests.support.brokers import Mosquitto
 from tests.support.demo_page import TIMEOUT_MS, Demo, draw
 
 DOCS = Path(__file__).parents[2] / "docs"
-DESKTOP = {"viewport": {"width": 1280, "height": 1180}}
+DESKTOP = {"viewport": {"width": 1280, "height": 1480}}
 PHONE = {"viewport": {"width": 390, "height": 844}, "is_mobile": True, "has_touch": True, "color_scheme": "dark"}
 
 
@@ -24,7 +24,12 @@ def main():
                     page.wait_for_selector("#boxes rect.box", state="attached", timeout=TIMEOUT_MS)
                     if options is DESKTOP:
                         page.wait_for_timeout(90_000)  # until the plot has some points
+                        draw(page, "poster", (0.02, 0.32), (0.2, 0.3), (0.2, 0.72), (0.02, 0.74), button="#new-ignore")
+                        page.click("#done")
                         draw(page, "seat", (0.3, 0.62), (0.95, 0.6), (0.97, 0.97), (0.25, 0.97))
+                        page.fill("#area-loitering", "30")
+                        page.press("#area-loitering", "Enter")
+                        page.evaluate("document.querySelector('.side').scrollTo(0, 0)")
                     page.evaluate("window.scrollTo(0, 0)")
                     page.screenshot(path=DOCS / picture)
         finally:

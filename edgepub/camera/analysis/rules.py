@@ -1,6 +1,6 @@
 """Finds the events in the changes of a frame, each once. Pure."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 from edgepub.camera.analysis.geometry import Direction, Line
@@ -29,6 +29,8 @@ class Occurrence(NamedTuple):
     """What was recognized; its value is in the sighting's object."""
     visit_id: str | None = None
     """The object's visit, once it is known."""
+    zones_before: Sequence[str] = ()
+    """Of `zone_entered`: the zones that the object has entered before in its visit."""
 
 
 def find_appeared(started: Iterable[Key], found: Mapping[Key, Sighting]) -> list[Occurrence]:

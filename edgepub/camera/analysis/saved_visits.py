@@ -66,6 +66,8 @@ class SavedVisit(TypedDict):
     """The zones in which it is."""
     dwells: dict[str, _Seconds]
     """How long it was in others."""
+    entered: NotRequired[list[str]]
+    """The zones that its events say it has entered."""
     crossings: list[tuple[str, Literal["left", "right"], _Unix]]
     attributes: dict[str, dict[str, str | float | bool]]
     path: list[tuple[_Seconds, _Finite, _Finite]]
@@ -113,6 +115,7 @@ def save_visit(visit: Visit, stay: Stay, spot: Spot | None, zones: Mapping[str, 
             name: SavedZone(stay_s=inside.seconds, is_loitering=loiters) for name, (inside, loiters) in zones.items()
         },
         dwells=dict(visit.zones),
+        entered=visit.entered,
         crossings=[(line, direction, timestamp) for line, direction, timestamp in visit.crossings],
         attributes=visit.attributes,
         path=visit.path.kept,
@@ -147,6 +150,7 @@ def restore_visit(saved: SavedVisit, track: int, last_s: float) -> RestoredVisit
         saved["is_reported"],
         path,
         dict(saved["dwells"]),
+        list(saved.get("entered", {**saved["dwells"], **saved["zones"]})),
         [Crossing(*crossing) for crossing in saved["crossings"]],
         dict(saved["attributes"]),
         saved["stationary_s"],

@@ -41,6 +41,8 @@ class Visit:
     path: Path = field(default_factory=Path)
     zones: dict[str, float] = field(default_factory=dict)
     """For how many seconds it was in each zone that it has left."""
+    entered: list[str] = field(default_factory=list)
+    """The zones that its events say it has entered."""
     crossings: list[Crossing] = field(default_factory=list)
     attributes: dict[str, Any] = field(default_factory=dict)
     """What was recognized, in the payload's form."""
@@ -144,7 +146,7 @@ class Visits:
                 self._visits[occurrence.key] = self._visits.pop(occurrence.key)  # now it is the newest
                 published += _begin_late(visit, occurrence.sighting)
             if visit.is_reported:
-                published.append(happened)
+                published.append(_note_entry(visit, happened))
             if occurrence.event_type == "left":
                 del self._visits[occurrence.key]
                 if visit.is_reported:
@@ -160,6 +162,16 @@ class Visits:
                     visit.crossings.append(Crossing(line, direction, occurrence.sighting.moment.timestamp))
             case Occurrence(event_type="recognized", attribute=str(name)):
                 visit.attributes[name] = occurrence.sighting.object["attributes"][name]
+
+
+def _note_entry(visit: Visit, occurrence: Occurrence) -> Occurrence:
+    """Return an event with the zones of those before; remember its own, if it is an entry."""
+    if occurrence.event_type != "zone_entered" or occurrence.zone is None:
+        return occurrence
+    before = tuple(visit.entered)
+    if occurrence.zone not in before:
+        visit.entered.append(occurrence.zone)
+    return occurrence._replace(zones_before=before)
 
 
 def _begin_late(visit: Visit, sighting: Sighting) -> list[Occurrence]:

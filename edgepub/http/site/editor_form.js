@@ -62,7 +62,10 @@ export class AreaForm {
       html("p", { class: "note" }, `The point of an object's box that must ${condition}.`),
       ...(item.kind === "line" ? [html("div", { class: "row" }, reverse)] : []),
       ...(item.kind === "zone"
-        ? [html("div", { class: "row" }, html("label", { for: "area-loitering" }, "Loitering after (s)"), this.#loitering)]
+        ? [
+            html("div", { class: "row" }, html("label", { for: "area-loitering" }, "Loitering after (s)"), this.#loitering),
+            html("p", { class: "note" }, "How long an object must stay in the zone to be reported as loitering."),
+          ]
         : []),
     );
   }

@@ -46,7 +46,7 @@ export class EditorPanel {
     setAttributes(section, { "aria-labelledby": "editor-title" });
     section.replaceChildren(
       html("h2", { id: "editor-title" }, "Zones, lines and ignore areas"),
-      html("div", { class: "tools" }, this.newZone, this.newLine, this.newIgnore),
+      html("div", { class: "tools new" }, this.newZone, this.newLine, this.newIgnore),
       this.guide,
       this.#list,
       html("div", { class: "tools" }, this.save, this.discard, this.revert),

@@ -18,6 +18,7 @@ export class EditorView {
   #group;
   #canvas = svg("rect", { class: "canvas", role: "application", "aria-label": "Picture to draw in" });
   #areas = svg("g", { class: "all" });
+  #texts = svg("g", { class: "texts" }); // above all areas, so that none covers another one's name
   #handles = svg("g", { class: "handles" });
   #draft = svg("g", { class: "draft" });
   #shapes = new Map(); // by the item's id
@@ -31,7 +32,7 @@ export class EditorView {
   constructor(group) {
     this.#group = group;
     this.#draft.append(this.#pathHalo, this.#path, this.#crosshair, this.#dots);
-    group.append(hatching(), this.#canvas, this.#areas, this.#handles, this.#draft);
+    group.append(hatching(), this.#canvas, this.#areas, this.#texts, this.#handles, this.#draft);
   }
 
   /** Whether what is drawn is visible. */
@@ -65,19 +66,23 @@ export class EditorView {
   }
 
   #renderItems(state, mistakes) {
-    for (const [id, { group }] of this.#shapes) {
+    for (const [id, { group, texts }] of this.#shapes) {
       if (state.edited.item(id)) continue;
       group.remove();
+      texts.remove();
       this.#shapes.delete(id);
     }
     for (const item of state.edited.items) {
       if (!this.#shapes.has(item.id)) {
         this.#shapes.set(item.id, isPolygon(item.kind) ? new PolygonShape(item) : new LineShape(item));
         this.#areas.append(this.#shapes.get(item.id).group);
+        this.#texts.append(this.#shapes.get(item.id).texts);
       }
       const shape = this.#shapes.get(item.id);
-      shape.group.classList.toggle("selected", item.id === state.selected);
-      shape.group.classList.toggle("invalid", mistakes.get(item.id).length > 0);
+      for (const { classList } of [shape.group, shape.texts]) {
+        classList.toggle("selected", item.id === state.selected);
+        classList.toggle("invalid", mistakes.get(item.id).length > 0);
+      }
       const label = `${KINDS[item.kind].word} ${item.name}`;
       setAttributes(shape.focused, { "data-name": item.name, "data-id": item.id, "aria-label": label });
       setText(shape.name, item.name);
@@ -133,10 +138,11 @@ export class EditorView {
 class Shape {
   name = svg("text", { class: "name" });
 
-  constructor({ kind }, tag, ...more) {
+  constructor({ kind }, tag) {
     this.halo = svg(tag, { class: "halo" });
     this.focused = svg(tag, { class: kind, tabindex: 0, role: "button" });
-    this.group = svg("g", { class: "area" }, this.halo, this.focused, ...more, this.name);
+    this.group = svg("g", { class: "area" }, this.halo, this.focused);
+    this.texts = svg("g", {}, this.name);
   }
 
   /** Place the name above a point, or below it if there is no space. */
@@ -166,7 +172,8 @@ class LineShape extends Shape {
 
   constructor(item) {
     super(item, "line");
-    this.group.append(this.#arrow, this.#left, this.#right);
+    this.group.append(this.#arrow);
+    this.texts.append(this.#left, this.#right);
     this.#left.append("left");
     this.#right.append("right");
   }

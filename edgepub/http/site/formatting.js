@@ -14,6 +14,7 @@ export function formatRate(fps) {
  */
 export function formatMs(value) {
   if (!Number.isFinite(value)) return "–";
+  if (value >= 1000) return `${(value / 1000).toFixed(1)} s`;
   return `${value < 10 ? value.toFixed(1) : Math.round(value)} ms`;
 }
 
@@ -79,7 +80,8 @@ export function formatDropped(reasons) {
  * @param {string[]} limits
  */
 export function formatLimits(limits) {
-  return limits.map((text) => `${text[0].toUpperCase()}${text.slice(1)}.`).join(" ");
+  const sentences = limits.map((text) => `${text[0].toUpperCase()}${text.slice(1)}.`);
+  return sentences.join(" ").replaceAll("`", ""); // which mark names of settings in the log
 }
 
 /**

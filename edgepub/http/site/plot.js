@@ -6,7 +6,7 @@ import { formatMs } from "./formatting.js";
 const SPAN_S = 600;
 const STEP_S = 5;
 const MIN_TICK_PX = 80; // between the labels of the time axis
-const MARGIN = { left: 44, right: 10, top: 10, bottom: 20 };
+const MARGIN = { left: 52, right: 10, top: 10, bottom: 20 };
 const BARS_HEIGHT = 26;
 const GAP = 10;
 const MAX_TICKS = 4;

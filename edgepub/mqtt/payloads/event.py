@@ -60,6 +60,12 @@ class Event(TypedDict):
         ]
     ]
     zone: NotRequired[Annotated[str, Field(description="the zone, for `zone_entered`, `zone_left`, `loitering`")]]
+    zones_before: NotRequired[
+        Annotated[
+            list[str],
+            Field(min_length=1, description="for `zone_entered`: the zones that it has entered before in its visit"),
+        ]
+    ]
     line: NotRequired[Annotated[str, Field(description="the line, for `line_crossed`")]]
     direction: NotRequired[
         Annotated[
