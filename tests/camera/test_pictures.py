@@ -104,7 +104,7 @@ def test_a_stream_whose_pictures_grow_is_refused(camera, huge, rss_growth):
             Gate(None, CameraMetrics()),
             loop=False,
             realtime=False,
-            stall_timeout_s=5,
+            stall_timeout_s=2,
             metrics=CameraMetrics(),
         ).frames(threading.Event())
     ) as frames:
@@ -156,7 +156,7 @@ def test_a_small_file_that_decodes_to_a_huge_picture(camera, tmp_path, rss_growt
         (tmp_path / "still.png", {"realtime": True}),
     ]:
         with pytest.raises(SourceError):
-            frames_of(source, 1, **options)
+            frames_of(source, 1, stall_timeout_s=1, **options)
     assert rss_growth() < 100_000_000
 
 
