@@ -138,6 +138,7 @@ def test_a_webcam_can_be_opened_again_and_again(webcam):
     assert (done.returncode, done.stdout) == (0, "48\n")
 
 
+@pytest.mark.slow
 @needs_webcam
 def test_a_webcam_that_hangs_is_left_in_time(webcam):
     with reading(webcam, 1000, stall_timeout_s=4) as process:
