@@ -1,5 +1,6 @@
 """Shared fixtures: real brokers, real processes, scripted videos. Each ends with the test that started it."""
 
+import gc
 import os
 import signal
 import subprocess
@@ -59,6 +60,12 @@ def pytest_collection_modifyitems(items):
             item.add_marker(pytest.mark.skip(reason=reason))
         if item.get_closest_marker("home_assistant") and (reason := why_not()):
             item.add_marker(pytest.mark.skip(reason=reason))
+
+
+def pytest_collection_finish():
+    """Leave what is imported by now to itself: the garbage of each test is looked for in what the test has made."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(autouse=True)

@@ -166,6 +166,7 @@ async def test_a_model_that_hangs_is_abandoned_and_its_late_results_are_ignored(
     assert [r.camera for r in caplog.records if r.levelname == "WARNING"] == ["cam"]
 
 
+@pytest.mark.slow
 async def test_a_frame_may_take_longer_than_an_answer_if_its_parts_do_not():
     async with running([Tiles(10**9, None)], stall_timeout_s=3) as (sink, _, loaded):
         await until(lambda: sum(sink.results.values()) == 2)

@@ -236,6 +236,7 @@ def test_a_file_at_a_url_that_is_missing_or_lost(web, tmp_path):
     assert why(f"{web}/cut/film.ts").startswith(f"{web}: the stream was lost: ")
 
 
+@pytest.mark.slow
 def test_a_file_at_a_url_whose_server_gives_a_byte_now_and_then_is_left_in_time(web, tmp_path):
     films.encode(tmp_path / "film.ts", range(500), container="mpegts")
     began_s = time.monotonic()

@@ -105,7 +105,7 @@ def test_boxes_are_where_they_are_in_the_full_picture(face_model, film_faces, pr
     boxes = {}
     with load_model(ModelSettings(**face_model, model_properties=properties)) as ready:
         assert (ready.fit is not None) == fits
-        for fit in (None, ready.fit):
+        for fit in {None, ready.fit}:
             frames = open_source(film).frames(threading.Event(), fit)
             results = list(ready.infer(frames, live=False))
             boxes[fit] = [read_objects(result, Wanted(min_score=0.5))[0] for result in results]

@@ -2,7 +2,8 @@
 
 import socketserver
 import threading
-from contextlib import closing, contextmanager
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, closing, contextmanager
 from itertools import islice
 
 import cv2
@@ -103,7 +104,7 @@ def test_a_stream_whose_pictures_grow_is_refused(camera, huge, rss_growth):
             Gate(None, CameraMetrics()),
             loop=False,
             realtime=False,
-            stall_timeout_s=5,
+            stall_timeout_s=2,
             metrics=CameraMetrics(),
         ).frames(threading.Event())
     ) as frames:
@@ -116,6 +117,7 @@ def test_a_stream_whose_pictures_grow_is_refused(camera, huge, rss_growth):
     assert rss_growth() < 100_000_000
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("with_length", [True, False])
 @pytest.mark.parametrize("first", [True, False])
 def test_a_part_of_a_gigabyte_takes_little_memory(camera, rss_growth, with_length, first):
@@ -154,7 +156,7 @@ def test_a_small_file_that_decodes_to_a_huge_picture(camera, tmp_path, rss_growt
         (tmp_path / "still.png", {"realtime": True}),
     ]:
         with pytest.raises(SourceError):
-            frames_of(source, 1, **options)
+            frames_of(source, 1, stall_timeout_s=1, **options)
     assert rss_growth() < 100_000_000
 
 
@@ -167,11 +169,15 @@ def test_any_shape_within_the_limit_is_a_frame(tmp_path, width, height):
     assert frame.image.shape == (height, width, 3)
 
 
-@pytest.mark.parametrize("size", [(0, 0), (0, 480), (640, 0)])
-def test_a_picture_without_a_size_is_no_frame(camera, size):
-    camera.parts = [part(jpeg_that_says(*size))]
-    with pytest.raises(SourceError):
-        frames_of(camera.url(), 1, stall_timeout_s=1)
+@pytest.mark.slow
+def test_a_picture_without_a_size_is_no_frame():
+    """Each of the cameras is given up after as long as a camera may take for its first picture."""
+    with ExitStack() as stack:
+        pictures = [jpeg_that_says(*size) for size in ((0, 0), (0, 480), (640, 0))]
+        cameras = [stack.enter_context(JpegCamera([part(picture)])) for picture in pictures]
+        pool = stack.enter_context(ThreadPoolExecutor())
+        reads = [pool.submit(frames_of, camera.url(), 1, stall_timeout_s=1) for camera in cameras]
+        assert [type(read.exception()) for read in reads] == [SourceError] * 3
 
 
 @pytest.mark.parametrize("lie", [0, 1, -5, 10**18, 3, lambda size: size // 3, lambda size: 3 * size])

@@ -249,6 +249,7 @@ anything = st.one_of(
 )
 
 
+@pytest.mark.slow
 @given(st.lists(anything, min_size=1, max_size=6), st.booleans())
 @settings(max_examples=100, deadline=None, suppress_health_check=list(HealthCheck))
 def test_any_result_costs_at_most_its_frame(results, tracking):

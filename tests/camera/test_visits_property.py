@@ -4,6 +4,7 @@ import random
 from dataclasses import dataclass
 
 import numpy as np
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -118,6 +119,7 @@ class World:
 AWAY = ("is away",) * len(LABELS)
 
 
+@pytest.mark.slow
 @settings(max_examples=100, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
 @given(scenarios(), cameras())
 def test_each_visit_begins_once_ends_once_and_adds_up(scenario, camera):

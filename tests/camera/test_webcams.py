@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from tests.support.webcam import StandInWebcam, needs_webcam
+from tests.support.webcam import StandInWebcam, make_driver, needs_webcam
 
 NO_PICTURES = "it gives no pictures: a webcam often has two devices, and the other one does"
 READ = """
@@ -44,9 +44,14 @@ def read(camera, count=10, source=None, **settings):
     return lines
 
 
+@pytest.fixture(scope="module")
+def driver(tmp_path_factory):
+    return make_driver(tmp_path_factory.mktemp("driver"), "YUYV-640x480", "YUYV-1280x720", "MJPG-1280x720")
+
+
 @pytest.fixture
-def webcam(tmp_path):
-    with StandInWebcam(tmp_path, "YUYV-640x480", "YUYV-1280x720", "MJPG-1280x720") as webcam:
+def webcam(tmp_path, driver):
+    with StandInWebcam(tmp_path, driver) as webcam:
         yield webcam
 
 
@@ -133,6 +138,7 @@ def test_a_webcam_can_be_opened_again_and_again(webcam):
     assert (done.returncode, done.stdout) == (0, "48\n")
 
 
+@pytest.mark.slow
 @needs_webcam
 def test_a_webcam_that_hangs_is_left_in_time(webcam):
     with reading(webcam, 1000, stall_timeout_s=4) as process:

@@ -178,8 +178,10 @@ class HomeAssistant:
                 self._process.wait()
 
     def remove(self):
-        """Stop it, and delete its state."""
-        self.stop()
+        """End it, and delete its state, for which it need not stop gracefully."""
+        if self._process:
+            self._process.kill()
+            self._process.wait()
         shutil.rmtree(self._dir, ignore_errors=True)
 
     def states(self):

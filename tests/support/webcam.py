@@ -8,6 +8,7 @@ import threading
 import tty
 from functools import cache
 from pathlib import Path
+from typing import NamedTuple
 
 import cv2
 import numpy as np
@@ -29,22 +30,37 @@ def needs_webcam(test):
     return pytest.mark.skipif(not can_compile(), reason="no C compiler here: apt-get install gcc libc6-dev")(test)
 
 
+class Driver(NamedTuple):
+    """The stand-in, and what its webcams give."""
+
+    library: Path
+    frames: list[Path]
+    """A file for each format and size."""
+
+
+def make_driver(directory, *modes):
+    """Make the stand-in for webcams with these formats and sizes, as in `YUYV-640x480`."""
+    driver = Driver(directory / "v4l2.so", [directory / mode for mode in modes])
+    subprocess.run(["gcc", "-shared", "-fPIC", "-O1", "-o", driver.library, SOURCE, "-ldl"], check=True)
+    for path in driver.frames:
+        _write_frames(path)
+    return driver
+
+
 class StandInWebcam:
     """A webcam that gives numbered pictures at its rate; a context manager.
 
     Args:
         directory: a directory for it.
-        modes: its formats and sizes, as in `YUYV-640x480`.
+        driver: the stand-in.
 
     """
 
-    def __init__(self, directory, *modes):
+    def __init__(self, directory, driver):
         self.directory = directory
-        library = directory / "v4l2.so"
-        subprocess.run(["gcc", "-shared", "-fPIC", "-O1", "-o", library, SOURCE, "-ldl"], check=True)
-        self.environment = {"LD_PRELOAD": str(library), "V4L2_STANDIN": str(directory)}
-        for mode in modes or ("YUYV-640x480",):
-            _write_frames(directory / mode)
+        self.environment = {"LD_PRELOAD": str(driver.library), "V4L2_STANDIN": str(directory)}
+        for path in driver.frames:
+            (directory / path.name).symlink_to(path)
         self._master, self._slave = pty.openpty()
         tty.setraw(self._slave)
         self.device = Path(os.ttyname(self._slave))
