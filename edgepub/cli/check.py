@@ -11,12 +11,12 @@ from collections.abc import Callable, Iterator
 from edgepub.camera.environment import prepare_environment
 from edgepub.camera.frames import Frame, Frames
 from edgepub.camera.inference_thread import WARM_UP_TIMEOUT_S
-from edgepub.camera.pipeline.labels import LabelsByModel, find_unknown_of_camera, find_unknown_of_pipeline
 from edgepub.camera.sources.cost import describe_cost
 from edgepub.camera.sources.factory import make_source
 from edgepub.camera.sources.gate import Gate
 from edgepub.cli.model_check import check_model, find_use
 from edgepub.config.camera import CameraSettings
+from edgepub.config.model_labels import LabelsByModel, find_unknown_of_camera, find_unknown_of_pipeline
 from edgepub.config.secrets import read_broker_password
 from edgepub.config.settings import Settings
 from edgepub.core.errors import EdgepubError, SourceError

@@ -5,8 +5,8 @@ from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from edgepub.camera.pipeline.labels import find_unknown_of_camera
 from edgepub.config.effective import EffectiveSettings
+from edgepub.config.model_labels import find_unknown_of_camera
 from edgepub.config.settings import Settings
 from edgepub.home_assistant import discovery
 from edgepub.home_assistant.device import Payload, count_entities

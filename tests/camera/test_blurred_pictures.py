@@ -9,7 +9,6 @@ import cv2
 import numpy as np
 import pytest
 
-from edgepub.camera.visit_store import VisitStore
 from edgepub.config.effective import EffectiveSettings, InForce
 from edgepub.config.settings import Settings
 from edgepub.daemon.camera_wiring import CameraWiring
@@ -101,7 +100,7 @@ def shoot(studio):
 async def _shoot(settings):
     in_force = InForce(EffectiveSettings(settings, Path(), {}, Path(), settings))
     tape, topics, status = Tape(), Topics("edgepub", "test"), Status(settings.cameras)
-    stores = Store(None), VisitStore(None), status, MetricsByCamera(), list, lambda: None, lambda: None
+    stores = Store(None), status, MetricsByCamera(), list, lambda: None, lambda: None
     wiring = CameraWiring(in_force, "boot", topics, tape, *stores)
     page, ended = [], asyncio.Event()
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from edgepub.camera.pipeline.labels import find_unknown_of_camera, find_unknown_of_pipeline
+from edgepub.config.model_labels import find_unknown_of_camera, find_unknown_of_pipeline
 from edgepub.config.pipelines import PipelineSettings
 
 KNOWN = {"coco": ["person", "car"], "plates": ["plate"], "hands": ["left", "right"], "odd": []}
