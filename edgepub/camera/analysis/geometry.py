@@ -31,14 +31,20 @@ class Zone:
         self._contour = np.array(settings.polygon, np.float32)
         self._labels = None if settings.labels is None else frozenset(settings.labels)
         self._anchor = _anchor_fractions(settings.anchor)
+        # Most objects are not even near, and to compare four numbers costs less than the distance from a polygon.
+        left, top = self._contour.min(0).tolist()
+        right, bottom = self._contour.max(0).tolist()
+        self._near = left - MARGIN, top - MARGIN, right + MARGIN, bottom + MARGIN
 
     def contains(self, detection: Object, *, was_in: bool) -> bool:
         """Return whether an object is in the zone, or on its border; one that was in it must clearly leave."""
         if self._labels is not None and detection["label"] not in self._labels:
             return False
-        min_distance = -MARGIN if was_in else 0.0
-        point = _anchor_point(detection, self._anchor)
-        return cv2.pointPolygonTest(self._contour, point, measureDist=True) >= min_distance
+        x, y = _anchor_point(detection, self._anchor)
+        left, top, right, bottom = self._near
+        if not (left <= x <= right and top <= y <= bottom):
+            return False
+        return cv2.pointPolygonTest(self._contour, (x, y), measureDist=True) >= (-MARGIN if was_in else 0.0)
 
 
 class Line:
