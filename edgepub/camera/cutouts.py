@@ -1,8 +1,9 @@
 """When a cut-out of an object is made: of each label, that of the newest visit."""
 
 import logging
+import time
 from collections.abc import Callable, Mapping, Sequence
-from math import ceil, floor
+from math import ceil, floor, inf
 from typing import NamedTuple
 
 from edgepub.camera.analysis.presence import Sighting
@@ -31,6 +32,8 @@ class Cutout(NamedTuple):
     visit_id: str
     frame: int
     jpeg: bytes
+    created_s: float
+    """When it was decided to make it, on the monotonic clock."""
 
 
 class _Work(NamedTuple):
@@ -49,6 +52,7 @@ class Cutouts:
         switch: tells whether pictures may leave the node.
         has_topics: tells whether the label with this topic level has topics.
         publish: takes the pictures, in that thread.
+        is_retained: tells whether the broker has a picture of the label with this topic level, from an earlier run.
 
     """
 
@@ -60,6 +64,7 @@ class Cutouts:
         switch: PictureSwitch,
         has_topics: Callable[[str], bool],
         publish: Callable[[Cutout], None],
+        is_retained: Callable[[str], bool] = lambda _level: False,
     ) -> None:
         self._identity = identity
         self._settings = settings
@@ -67,8 +72,9 @@ class Cutouts:
         self._switch = switch
         self._has_topics = has_topics
         self._publish = publish
+        self._is_retained = is_retained
         self._log = camera_logger(_log, identity["camera"])
-        self._shown: dict[str, str] = {}  # by level, the visit that its picture shows
+        self._shown: dict[str, tuple[str, float]] = {}  # by level, the visit that its picture shows, and since when
         self._clearings = switch.clearings
 
     def update(
@@ -95,17 +101,32 @@ class Cutouts:
             return
         newest = {topic_level(visit.key[0]): visit for visit in visits if visit.key in due}  # the last one of each
         works = [_Work(level, visit.visit_id, present[visit.key]) for level, visit in newest.items()]
-        if self._thread.submit(self, lambda: self._make(seen, works)):
-            self._shown = {level: visit_id for level, visit_id in self._shown.items() if self._has_topics(level)}
+        now_s = time.monotonic()
+        if self._thread.submit(self, lambda: self._make(seen, works, now_s)):
+            self._shown = {level: shown for level, shown in self._shown.items() if self._has_topics(level)}
             for level, visit in newest.items():
-                self._shown[level] = visit.visit_id
+                if not self._shows(level, visit.visit_id):
+                    self._shown[level] = visit.visit_id, now_s
                 visit.cutout, visit.is_saved = present[visit.key], False
                 _supersede(visits, visit, level)
 
-    def shows(self, label: str, visit_id: str | None) -> bool:
-        """Return whether the picture of a label shows the object of a visit."""
+    def restore(self, visits: Visits) -> None:
+        """Continue with the pictures of visits of an earlier run: another one must be better, too."""
+        for visit in visits:
+            level = topic_level(visit.key[0])
+            if visit.cutout and visit.is_newest and self._switch.is_on and self._is_retained(level):
+                self._shown[level] = visit.visit_id, -inf
+
+    def shown_s(self, label: str, visit_id: str | None) -> float | None:
+        """Return the `created_s` of the first picture of a label that shows the object of a visit; None: none does."""
         self._notice_clearing()
-        return visit_id is not None and self._shown.get(topic_level(label)) == visit_id and self._switch.is_on
+        level = topic_level(label)
+        if visit_id is None or not self._switch.is_on or not self._shows(level, visit_id):
+            return None
+        return self._shown[level][1]
+
+    def _shows(self, level: str, visit_id: str) -> bool:
+        return level in self._shown and self._shown[level][0] == visit_id
 
     def _notice_clearing(self) -> None:
         """Forget what was shown, if it has been taken away."""
@@ -118,13 +139,13 @@ class Cutouts:
         if visit is None or not (visit.is_reported and visit.is_newest):
             return False
         cutout, level = visit.cutout, topic_level(visit.key[0])
-        if cutout is None or self._shown.get(level) != visit.visit_id:
+        if cutout is None or not self._shows(level, visit.visit_id):
             return self._has_topics(level)
         if sighting.moment.source_s - cutout.moment.source_s < self._settings.min_interval_s:
             return False
         return quality(sighting.object) >= MIN_IMPROVEMENT * quality(cutout.object)
 
-    def _make(self, seen: Seen, works: Sequence[_Work]) -> None:
+    def _make(self, seen: Seen, works: Sequence[_Work], created_s: float) -> None:
         frame = seen.frame
         try:
             image = frame.full_image
@@ -153,7 +174,7 @@ class Cutouts:
             except Exception as error:  # noqa: BLE001  (from OpenCV; the thread must continue, for all cameras)
                 self._log.warning("no cut-out of frame %d: %s", frame.number, error)
                 continue
-            self._publish(Cutout(level, visit_id, frame.number, jpeg))
+            self._publish(Cutout(level, visit_id, frame.number, jpeg, created_s))
 
 
 def find_cut(box: Sequence[float], width: int, height: int) -> tuple[int, int, int, int]:

@@ -62,7 +62,7 @@ class EventPublisher:
         occurrences: Iterable[Occurrence],
         visits: Iterable[EndedVisit],
         frame_of: Callable[[Key], int | None] = lambda _key: None,
-        is_shown: Callable[[str, str | None], bool] = lambda _label, _visit_id: False,
+        cutout_s: Callable[[str, str | None], float | None] = lambda _label, _visit_id: None,
         saved: Mapping[str, SavedVisit | None] = MappingProxyType({}),
     ) -> None:
         """Publish events and visits, and save the visits that are not over: all of it is on the disk, or none.
@@ -71,7 +71,7 @@ class EventPublisher:
             occurrences: the events, in order.
             visits: the visits that are over.
             frame_of: returns the frame of the newest snapshot of an object.
-            is_shown: tells whether the cut-out of a label shows the object of a visit.
+            cutout_s: returns since when the cut-outs of a label show the object of a visit; None: they do not.
             saved: the visits to save, by `visit_id`; None: it is over.
 
         """
@@ -79,8 +79,8 @@ class EventPublisher:
         for occurrence in occurrences:
             label = occurrence.key[0]
             picture = None
-            if occurrence.visit_id is not None and is_shown(label, occurrence.visit_id):
-                picture = self._topics.cutout(self._camera, topic_level(label)), occurrence.visit_id
+            if (since_s := cutout_s(label, occurrence.visit_id)) is not None:
+                picture = self._topics.cutout(self._camera, topic_level(label)), since_s
             try:
                 payload = build_event(occurrence, frame_of(occurrence.key), self._identity, picture and picture[0])
                 messages.append(self._event(payload, picture))
@@ -94,7 +94,7 @@ class EventPublisher:
         if messages or saved:
             self._outbox.put_numbered(messages, encode_visits(self._camera, saved))
 
-    def _event(self, payload: event.Event, picture: tuple[str, str] | None) -> _Numbered:
+    def _event(self, payload: event.Event, picture: tuple[str, float] | None) -> _Numbered:
         if payload["event_type"] == "recognized":
             message = state_message(self._topics.attribute(self._camera, payload["attribute"]), str(payload["value"]))
             self._attribute_topics.publish(payload["attribute"], lambda: self._outbox.put(message))

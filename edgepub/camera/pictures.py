@@ -76,13 +76,17 @@ class Pictures:
         self._snapshots.update(seen, present)
         self._cutouts.update(seen, present, visits)
 
+    def restore(self, visits: Visits) -> None:
+        """Continue with the pictures of visits of an earlier run."""
+        self._cutouts.restore(visits)
+
     def snapshot_of(self, key: Key) -> int | None:
         """Return the frame number of the newest snapshot that shows an object; None without one."""
         return self._snapshots.frame_of(key)
 
-    def has_cutout(self, label: str, visit_id: str | None) -> bool:
-        """Return whether the cut-out of a label shows the object of a visit."""
-        return self._cutouts.shows(label, visit_id)
+    def cutout_s(self, label: str, visit_id: str | None) -> float | None:
+        """Return since when the cut-outs of a label show the object of a visit; see `Cutouts.shown_s`."""
+        return self._cutouts.shown_s(label, visit_id)
 
     def forget(self, gone: Iterable[Key]) -> None:
         """Forget objects that are gone."""

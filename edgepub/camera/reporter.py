@@ -107,7 +107,9 @@ class Reporter:
     def restore(self, visits: Sequence[SavedVisit]) -> None:
         """Continue with the visits of an earlier run; publish that those of objects that may have moved are over."""
         if visits:
-            self._publish_findings(self._analysis.restore(visits))
+            findings = self._analysis.restore(visits)
+            self._pictures.restore(self._analysis.visits)
+            self._publish_findings(findings)
 
     def set_areas(self, settings: CameraSettings) -> None:
         """Use other zones and lines from the next result on, and publish now what that changes.
@@ -193,8 +195,8 @@ class Reporter:
         if result and found:  # before the events, which name their pictures
             self._pictures.show(result.frame, found, result.ended_s, findings.present, self._analysis.visits)
         saved = self._analysis.save() if findings.are_visits_new else {}
-        frame_of, is_shown = self._pictures.snapshot_of, self._pictures.has_cutout
-        self._events.publish(findings.occurrences, findings.visits, frame_of, is_shown, saved)
+        frame_of, cutout_s = self._pictures.snapshot_of, self._pictures.cutout_s
+        self._events.publish(findings.occurrences, findings.visits, frame_of, cutout_s, saved)
         if findings.gone:
             self._pictures.forget(findings.gone)
 

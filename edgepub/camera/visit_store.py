@@ -28,7 +28,7 @@ def saved_visits(outbox: Outbox, camera: str) -> Sequence[SavedVisit]:
         except ValidationError:
             damaged.append(name)
             continue
-        if name == _name(camera, visit["visit_id"]):
+        if name == value_name(camera, visit):
             visits.append(visit)
         else:
             damaged.append(name)
@@ -49,6 +49,11 @@ def encode_visits(camera: str, visits: Mapping[str, SavedVisit | None]) -> dict[
     return {
         _name(camera, visit_id): None if visit is None else orjson.dumps(visit) for visit_id, visit in visits.items()
     }
+
+
+def value_name(camera: str, visit: SavedVisit) -> str:
+    """Return the name of the value that is a visit of a camera."""
+    return _name(camera, visit["visit_id"])
 
 
 def _name(camera: str, visit_id: str) -> str:

@@ -3,12 +3,12 @@
 import functools
 import itertools
 import logging
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from typing import NamedTuple
 
 from edgepub.camera.analysis.analysis import Analysis
 from edgepub.camera.analysis.following import make_tracker
-from edgepub.camera.analysis.saved_visits import end_visits
+from edgepub.camera.analysis.saved_visits import SavedVisit, end_visits
 from edgepub.camera.attention import Attention
 from edgepub.camera.attribute_topics import AttributeTopics
 from edgepub.camera.controls import Controls, read_setting
@@ -27,7 +27,7 @@ from edgepub.camera.sources.gate import Gate
 from edgepub.camera.supervisor import CameraSupervisor
 from edgepub.camera.validity import Validity
 from edgepub.camera.viewfinder import Viewfinder
-from edgepub.camera.visit_store import saved_cameras, saved_visits
+from edgepub.camera.visit_store import saved_cameras, saved_visits, value_name
 from edgepub.config.camera import CameraSettings
 from edgepub.config.effective import InForce
 from edgepub.core.fair_lock import FairLock
@@ -190,18 +190,26 @@ class CameraWiring:
     def end_visits_of_removed(self) -> None:
         """End the visits in front of cameras that are not configured any more."""
         for name in saved_cameras(self._outbox) - self._in_force.settings.cameras.keys():
-            track_ids, viewfinder = self._carryovers.get(name) or _Carryover(itertools.count(1), Viewfinder())
-            metrics, no_topics = self.metrics.of(name), AttributeTopics((), (), camera_logger(_log, name))
-            publisher = EventPublisher(self._identity(name), self._topics, self._outbox, metrics, viewfinder, no_topics)
-            saved = saved_visits(self._outbox, name)
-            over = {visit["visit_id"]: None for visit in saved}
-            publisher.publish(*end_visits(saved, track_ids), saved=over)
+            self._end_visits(name, saved_visits(self._outbox, name))
+
+    def end_lost_visits(self, names: Collection[str]) -> None:
+        """End the visits that have these names in the file of events, which could not be read at the start."""
+        for camera in saved_cameras(self._outbox):
+            lost = [visit for visit in saved_visits(self._outbox, camera) if value_name(camera, visit) in names]
+            self._end_visits(camera, lost)
 
     def set_areas(self, name: str, on_done: Callable[[], None]) -> None:
         """Apply a camera's areas in force, from its next result on; see `CameraSupervisor.set_areas`."""
         settings = self._settings(name)
         self._builders[name].set_filters(_filters(settings))
         self._supervisors[name].set_areas(settings, on_done)
+
+    def _end_visits(self, camera: str, visits: Sequence[SavedVisit]) -> None:
+        track_ids, viewfinder = self._carryovers.get(camera) or _Carryover(itertools.count(1), Viewfinder())
+        metrics, no_topics = self.metrics.of(camera), AttributeTopics((), (), camera_logger(_log, camera))
+        publisher = EventPublisher(self._identity(camera), self._topics, self._outbox, metrics, viewfinder, no_topics)
+        over = {visit["visit_id"]: None for visit in visits}
+        publisher.publish(*end_visits(visits, track_ids), saved=over)
 
     def _settings(self, name: str) -> CameraSettings:
         return self._in_force.settings.cameras[name]

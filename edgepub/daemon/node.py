@@ -126,6 +126,9 @@ class Node:
             functools.partial(call_in_loop, asyncio.get_running_loop(), self._publish_info),
         )
         self.snapshot_thread = self._cameras.snapshot_thread
+        self.end_lost_visits = functools.partial(
+            call_in_loop, asyncio.get_running_loop(), self._cameras.end_lost_visits
+        )
         self._command_handler = CommandHandler(self._topics, self._cameras.controls)
         self.editor = Editor(in_force, self._set_areas)
         self._http_context = HttpContext(

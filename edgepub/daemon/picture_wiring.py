@@ -98,9 +98,13 @@ class PictureWiring:
         def publish(cutout: Cutout) -> None:
             topic = self._topics.cutout(self._identity["camera"], cutout.level)
             properties = (("visit_id", cutout.visit_id), ("frame", str(cutout.frame)))
-            self.switch.put(picture_message(topic, cutout.jpeg, receipt, JPEG._replace(properties=properties)))
+            payload_format = JPEG._replace(properties=properties)
+            self.switch.put(picture_message(topic, cutout.jpeg, receipt, payload_format, cutout.created_s))
 
-        return Cutouts(self._identity, self._settings.snapshot, thread, self.switch, has_topics, publish)
+        def is_retained(level: str) -> bool:
+            return self._topics.cutout(self._identity["camera"], level) in self._retained_topics()
+
+        return Cutouts(self._identity, self._settings.snapshot, thread, self.switch, has_topics, publish, is_retained)
 
     def _find_pictures(self) -> list[str]:
         """Return the topics with pictures, that of the snapshot in any case: the broker may have one."""

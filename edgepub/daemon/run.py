@@ -137,7 +137,7 @@ async def _run_once(
 
         requests.is_restart_due = False  # the last run may have asked again while it stopped
         node = Node(in_force, identity, uuid.uuid4().hex, store, events_dir, metrics, on_copy)
-        node.outbox.open()
+        node.outbox.open(node.end_lost_visits)
         stack.callback(node.outbox.stop, STOP_TIMEOUT_S)  # so that waiting events are on the disk after any error
         async with asyncio.TaskGroup() as group:
             runner = NodeRunner(node, in_force, load, requests, service, group)

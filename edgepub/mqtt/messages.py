@@ -1,5 +1,6 @@
 """Messages: topic, payload, QoS and retain, ready to send."""
 
+import time
 from collections.abc import Callable
 from typing import Literal, NamedTuple, Protocol
 
@@ -115,12 +116,12 @@ class Message(NamedTuple):
     expiry_s: int | None = None
     """How many seconds after the sending the message is of use; None: without limit."""
     created_s: float = 0.0
-    """When an event was put into the outbox, on the monotonic clock, because the wall clock may be wrong; negative if
-    that was before the boot; 0 for other messages."""
+    """When an event was put into the outbox, or when it was decided to make a picture; 0 for other messages. On the
+    monotonic clock, because the wall clock may be wrong; negative if that was before the boot."""
     row: int = 0
     """The row of an event in the file of events; 0 for other messages."""
-    picture: tuple[str, str] | None = None
-    """The topic of the picture that an event names, and the visit that it shows; None: it names none."""
+    picture: tuple[str, float] | None = None
+    """The topic of the picture that an event names, and the `created_s` of it; None: it names none."""
 
     def encoded(self) -> bytes:
         """Return the bytes of the payload."""
@@ -158,7 +159,7 @@ def announcement_message(topic: str, payload: bytes) -> Message:
 
 
 def event_message(
-    topic: str, payload: bytes, payload_format: PayloadFormat, picture: tuple[str, str] | None = None
+    topic: str, payload: bytes, payload_format: PayloadFormat, picture: tuple[str, float] | None = None
 ) -> Message:
     """Return an event message: written to disk first, delivered at least once.
 
@@ -166,17 +167,32 @@ def event_message(
         topic: the topic.
         payload: the payload.
         payload_format: what the payload is.
-        picture: the topic of a picture that goes first, if that is soon, and the visit that it shows.
+        picture: the topic of a picture that goes first, if that is soon, and its `created_s`.
 
     """
     return Message(topic, payload, qos=1, lane="durable", payload_format=payload_format, picture=picture)
 
 
 def picture_message(
-    topic: str, jpeg: bytes, receipt: Receipt | None = None, payload_format: PayloadFormat = JPEG
+    topic: str,
+    jpeg: bytes,
+    receipt: Receipt | None = None,
+    payload_format: PayloadFormat = JPEG,
+    created_s: float | None = None,
 ) -> Message:
-    """Return a picture message: a large state. An empty one takes the picture away."""
-    return Message(topic, jpeg, qos=1, retain=True, receipt=receipt, lane="pictures", payload_format=payload_format)
+    """Return a picture message: a large state. An empty one takes the picture away.
+
+    Args:
+        topic: the topic.
+        jpeg: the picture.
+        receipt: counts it.
+        payload_format: what the payload is.
+        created_s: when it was decided to make it, on the monotonic clock; None: now.
+
+    """
+    created_s = time.monotonic() if created_s is None else created_s
+    message = Message(topic, jpeg, qos=1, retain=True, receipt=receipt, lane="pictures", created_s=created_s)
+    return message._replace(payload_format=payload_format)
 
 
 def stream_message(

@@ -200,7 +200,8 @@ def test_of_two_that_appear_together_the_later_one_has_the_picture():
     assert [c.visit_id for c in camera.show(0.0, Thing(1, LARGE), Thing(2, SMALL))] == ["visit-2"]
     assert camera.show(1.0, Thing(1, LARGE), Thing(2, SMALL)) == []
     assert camera.show(2.0, Thing(1, LARGE)) == []
-    assert (camera.cutouts.shows("person", "visit-1"), camera.cutouts.shows("person", "visit-2")) == (False, True)
+    assert camera.cutouts.shown_s("person", "visit-1") is None
+    assert camera.cutouts.shown_s("person", "visit-2") is not None
 
 
 def test_each_label_has_its_own():
@@ -215,7 +216,7 @@ def test_an_objects_first_cut_out_is_not_lost_while_the_thread_is_busy():
     camera = Camera()
     camera.thread.busy = True
     assert camera.show(0.0, Thing(1, LARGE)) == []
-    assert not camera.cutouts.shows("person", "visit-1"), "no event may name it"
+    assert camera.cutouts.shown_s("person", "visit-1") is None, "no event may name it"
     camera.thread.busy = False
     assert [c.frame for c in camera.show(0.04, Thing(1, LARGE))] == [2]
 
@@ -243,7 +244,7 @@ def test_switched_off_there_are_none_and_then_there_is_one_again():
     camera = Camera()
     camera.show(0.0, Thing(1, LARGE))
     camera.switch.set(False)
-    assert not camera.cutouts.shows("person", "visit-1")
+    assert camera.cutouts.shown_s("person", "visit-1") is None
     assert camera.show(10.0, Thing(1, LARGE), Thing(2, SMALL)) == []
     camera.switch.set(True)
     assert [c.visit_id for c in camera.show(20.0, Thing(1, LARGE), Thing(2, SMALL))] == ["visit-2"]

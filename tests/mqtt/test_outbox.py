@@ -333,55 +333,71 @@ async def test_a_stalled_event_loop_piles_up_no_callbacks(monkeypatch):
     assert (await asyncio.wait_for(taker, 30)).payload == b"49990"
 
 
-def picture(topic, visit_id):
-    payload_format = messages.JPEG._replace(properties=(("visit_id", visit_id), ("frame", "1")))
-    return messages.picture_message(topic, f"picture of {visit_id}".encode(), payload_format=payload_format)
+def picture(topic, created_s, text="picture"):
+    return messages.picture_message(topic, text.encode(), created_s=created_s)
 
 
-def put_event_with_picture(outbox, text, topic, visit_id):
+def put_event_with_picture(outbox, text, topic, created_s):
     def make(seq):
-        return messages.event_message("e", f"{text}{seq}".encode(), messages.TEXT, (topic, visit_id))
+        return messages.event_message("e", f"{text}{seq}".encode(), messages.TEXT, (topic, created_s))
 
     outbox.put_numbered([("e", make)])
 
 
 async def test_an_event_waits_for_its_picture_and_the_next_events_for_it():
     outbox = with_events(CameraMetrics())
-    put_event_with_picture(outbox, "a", "p", "v1")
+    put_event_with_picture(outbox, "a", "p", 7.0)
     put_event(outbox, "b")
     outbox.put(stream("frame"))
     assert await send(outbox, 1) == ["frame"], "detections do not wait"
     assert not outbox.has_work
-    outbox.put(picture("p", "v1"))
+    outbox.put(picture("p", 7.0))
     sent = await take(outbox)
     assert sent.topic == "p"
     assert outbox.take() is None, "until the broker has it"
     outbox.done(sent)
     assert await send(outbox, 2) == ["a1", "b2"]
-    put_event_with_picture(outbox, "c", "p", "v1")
+    put_event_with_picture(outbox, "c", "p", 7.0)
     assert outbox.take().payload == b"c3", "the broker has it"
 
 
-async def test_an_event_does_not_wait_for_a_picture_that_the_broker_refuses():
+@pytest.mark.parametrize("end", ["refused", "newer", "cleared", "held back"])
+async def test_an_event_does_not_wait_for_a_picture_that_will_not_come(end):
     outbox = with_events(CameraMetrics())
-    put_event_with_picture(outbox, "a", "p", "v1")
-    outbox.put(picture("p", "v1"))
-    outbox.done(await take(outbox), MessageRejectedError("too large", "refused"))
+    if end == "held back":
+        for _ in range(3):
+            outbox.start_session(9, state_message("first", "1"))
+            outbox.put(picture("p", 5.0))
+            while message := outbox.take():
+                if message.topic != "p":
+                    outbox.done(message)
+            outbox.end_session(is_over_message=True)
+        assert outbox.start_session(9, state_message("first", "1"))
+        while message := outbox.take():
+            outbox.done(message)
+    put_event_with_picture(outbox, "a", "p", 7.0)
+    if end == "held back":
+        outbox.put(picture("p", 7.0))
+    elif end == "refused":
+        outbox.put(picture("p", 7.0))
+        outbox.done(await take(outbox), MessageRejectedError("too large", "refused"))
+    else:
+        outbox.put(picture("p", 8.0, "" if end == "cleared" else "of another visit"))
+        outbox.done(await take(outbox))
     assert outbox.take().payload == b"a1"
 
 
-@pytest.mark.parametrize("comes", [None, "v0", "cleared"])
+@pytest.mark.parametrize("comes", [None, "older", "lost"])
 async def test_an_event_goes_without_its_picture_after_half_a_second(comes):
     outbox = with_events(CameraMetrics())
-    if comes == "cleared":
-        for message in (picture("p", "v1"), messages.picture_message("p", b"")):
-            outbox.put(message)
-            outbox.done(await take(outbox))
-    began_s = time.monotonic()
-    put_event_with_picture(outbox, "a", "p", "v1")
-    if comes == "v0":  # a picture of another visit
-        outbox.put(picture("p", "v0"))
+    if comes is not None:
+        outbox.put(picture("p", 6.0 if comes == "older" else 7.0))
         outbox.done(await take(outbox))
+    if comes == "lost":  # by the broker, and on its way again
+        outbox.resend()
+        await take(outbox)
+    began_s = time.monotonic()
+    put_event_with_picture(outbox, "a", "p", 7.0)
     assert await send(outbox, 1) == ["a1"]
     assert time.monotonic() - began_s >= MAX_WAIT_S
 
@@ -390,7 +406,24 @@ async def test_events_that_have_waited_do_not_wait_for_pictures_too():
     clock = SimpleNamespace(monotonic=lambda: clock.now_s, now_s=1000.0)
     outbox = with_events(CameraMetrics(), clock=clock)
     for text in "abc":
-        put_event_with_picture(outbox, text, "p", f"v{text}")
+        put_event_with_picture(outbox, text, "p", clock.now_s)
     assert outbox.take() is None
     clock.now_s += MAX_WAIT_S
     assert [outbox.take().payload for _ in "abc"] == [b"a1", b"b2", b"c3"]
+
+
+async def test_what_takes_a_picture_away_waits_for_no_other_picture():
+    outbox = Outbox(9)
+    for name in "abc":
+        outbox.put(picture(name, 1.0))
+    on_its_way = await take(outbox)
+    assert outbox.take() is None, "one at a time"
+    for name in "ac":
+        outbox.put(picture(name, 2.0, ""))
+    cleared = [outbox.take(), outbox.take()]
+    assert {(message.topic, message.payload) for message in cleared} == {("a", b""), ("c", b"")}
+    for message in cleared:
+        outbox.done(message)
+    assert outbox.take() is None, "the first one is on its way"
+    outbox.done(on_its_way)
+    assert [await take(outbox)] == [picture("b", 1.0)]

@@ -85,16 +85,19 @@ class DurableLane:
         self._closing = False
         self._worker = make_worker("events", self._work)
 
-    def open(self, on_ready: Callable[[], None]) -> None:
+    def open(
+        self, on_ready: Callable[[], None], on_late_values: Callable[[set[str]], None] = lambda _names: None
+    ) -> None:
         """Open the file and start the worker thread.
 
         Args:
             on_ready: called in the worker thread when there may be something new to take.
+            on_late_values: called there with the names of saved values, if the file cannot be opened before later.
 
         """
         if self._sync is None:
             return
-        self._sync.open(on_ready)
+        self._sync.open(on_ready, on_late_values)
         if waiting := len(self):
             _log.info("waiting events from the last run: %d", waiting)
         self._worker.start()
@@ -174,9 +177,14 @@ class DurableLane:
         return message._replace(expiry_s=max(1, int(left_s)))
 
     def note_picture(self, picture: Message) -> None:
-        """Note that the broker has a picture, or refuses it: the events that name it need not wait for it."""
+        """Note that the broker has a picture, or never will: the events that name it need not wait for it."""
         with self._lock:
             self._pictures.note(picture)
+
+    def forget_pictures(self, topics: Iterable[str]) -> None:
+        """Note that the broker may not have the pictures of these topics any more."""
+        with self._lock:
+            self._pictures.forget(topics)
 
     def topics(self) -> set[str]:
         """Return the topics of the messages that wait."""

@@ -169,10 +169,10 @@ class DurableQueue:
         """Give new events rows behind this one, because the rows in the file are not known."""
         self._last_row = row
 
-    def set_file(self, found: Found) -> None:
-        """Take over what was found in the file, after each time that it was opened."""
+    def set_file(self, found: Found) -> set[str]:
+        """Take over what was found in the file, after each time that it was opened; return the names of new values."""
         self._saved_numbers = dict(found.numbers)
-        self.values.set_file(found.values)
+        new_values = self.values.set_file(found.values)
         for topic, number in found.numbers.items():
             self._numbers[topic] = max(number, self._numbers[topic])
         if not self._is_file_known:
@@ -181,6 +181,7 @@ class DurableQueue:
             self._backlog = found.waiting
         elif found.waiting.total() < self._known_in_file():
             self.replace_file()  # it is another file than before
+        return new_values
 
     def replace_file(self) -> None:
         """Give up the file: its backlog is lost, and everything in memory is unwritten again."""
@@ -231,6 +232,7 @@ class DurableQueue:
         """Note that a batch was written: its incoming events are ready, or in the backlog if enough are ready."""
         self._writing = {}
         self._saved_numbers |= batch.numbers
+        self.values.finish_batch(batch.values)
         while self._incoming and self._incoming[0].row not in self._unwritten:
             message = self._incoming.popleft()
             is_behind = message.row > self._loaded

@@ -72,6 +72,8 @@ class SpoolSync:
         self._retry_s = retry_s
         self._clock = clock
         self._on_ready: Callable[[], None] = lambda: None
+        self._on_late_values: Callable[[set[str]], None] = lambda _names: None
+        self._is_late = False
         self._is_writable = True
         self._is_readable = True
         self._busy_since_s: float | None = None
@@ -97,14 +99,15 @@ class SpoolSync:
         """
         return self.is_hanging or (not self._is_writable and not (self._queue.has_backlog and self._is_readable))
 
-    def open(self, on_ready: Callable[[], None]) -> None:
+    def open(self, on_ready: Callable[[], None], on_late_values: Callable[[set[str]], None]) -> None:
         """Open the file, or a new one in place of a damaged one; a failure is logged.
 
         Args:
             on_ready: called when there may be something new to take.
+            on_late_values: called with the names of saved values, if this fails and the file can be opened later.
 
         """
-        self._on_ready = on_ready
+        self._on_ready, self._on_late_values = on_ready, on_late_values
         try:
             try:
                 self._open_file()
@@ -114,6 +117,7 @@ class SpoolSync:
             with self._lock:
                 self._queue.start_rows_after(self._clock.time_ns() % _FIRST_ROWS)  # no row that may be in the file
             self._fail(error)
+        self._is_late = True
 
     def close(self) -> None:
         """Close the file."""
@@ -165,7 +169,9 @@ class SpoolSync:
             found = self._spool.open()
         self._is_readable = True
         with self._lock:
-            self._queue.set_file(found)
+            new_values = self._queue.set_file(found)
+        if new_values and self._is_late:
+            self._on_late_values(new_values)
         if found.damaged:
             self._on_damaged(found.damaged, f"{self._spool}: rows with an id that is out of range")
 

@@ -16,7 +16,7 @@ from edgepub.mqtt.outbox.durable import DurableLane
 from edgepub.mqtt.outbox.lanes import Lanes
 from edgepub.mqtt.outbox.single import SingleLane
 from edgepub.mqtt.outbox.state import Ledger
-from edgepub.mqtt.outbox.suspects import Suspects
+from edgepub.mqtt.outbox.suspects import Suspects, is_among
 from edgepub.mqtt.outbox.wakeup import Wakeup
 
 _DISK_POLL_S = 1.0
@@ -69,9 +69,15 @@ class Outbox:
         self._disk_poll_s = disk_poll_s
         self._wakeup = Wakeup(self._lock, self._is_ready, self._poll_s)
 
-    def open(self) -> None:
-        """Open the file of the durable lane; what waits there can be taken."""
-        self._durable.open(self._notify)
+    def open(self, on_late_values: Callable[[set[str]], None] = lambda _names: None) -> None:
+        """Open the file of the durable lane; what waits there can be taken.
+
+        Args:
+            on_late_values: called in another thread with the names of saved values, if the file cannot be opened
+                before later: nobody knows these values.
+
+        """
+        self._durable.open(self._notify, on_late_values)
         if self._ledger:
             self._ledger.set_on_saved(self._release)
 
@@ -79,6 +85,8 @@ class Outbox:
         """Add a message of any lane but the durable; from any thread, without waiting."""
         with self._lock:
             lost = self._lanes.put(message)
+            if message.lane == "pictures" and is_among(message, self._suspects.held):
+                self._durable.note_picture(message)
             self._wakeup.notify()
         if lost is not None:
             dropped, reason = lost
@@ -125,6 +133,8 @@ class Outbox:
             self._lanes.retained.state.resend_topic(first.topic)
             self._wakeup.notify()
         for message in dropped:
+            if message.lane == "pictures":
+                self._durable.note_picture(message)
             message.count_dropped("given_up")
         return has_held_back
 
@@ -149,7 +159,7 @@ class Outbox:
             taken_s = self._dispatch.done(message, lane, is_refused=error is not None)
             if taken_s is None:
                 return
-            is_picture = message.lane == "pictures" or (message.retain and not message.payload)
+            is_picture = message.lane == "pictures"
             if is_picture:
                 self._durable.note_picture(message)
             if was_full or lane or is_picture:  # an event may have waited for the picture
@@ -161,7 +171,7 @@ class Outbox:
         else:
             message.count_dropped(error.reason)
         if message.retain and isinstance(lane, SingleLane):
-            asyncio.get_running_loop().call_later(self._clock() - taken_s, self._end_pause, lane)
+            asyncio.get_running_loop().call_later(self._clock() - taken_s, self._end_pause, lane, message)
 
     def put_back(self, message: Message) -> None:
         """Put back a message in flight that was not sent; in the event loop."""
@@ -228,6 +238,7 @@ class Outbox:
         """
         with self._lock:
             self._lanes.retained.resend(*lanes)
+            self._durable.forget_pictures(self._lanes.retained.pictures.unsent)
             self._wakeup.notify()
 
     @property
@@ -244,6 +255,7 @@ class Outbox:
         """
         with self._lock:
             self._lanes.retained.resend_lost(checkpoint)
+            self._durable.forget_pictures(self._lanes.retained.pictures.unsent)
             self._wakeup.notify()
 
     def put_checkpoint(self) -> None:
@@ -308,9 +320,9 @@ class Outbox:
             self._lanes.retained.release_saved()
             self._wakeup.notify()
 
-    def _end_pause(self, lane: SingleLane) -> None:
+    def _end_pause(self, lane: SingleLane, after: Message) -> None:
         with self._lock:
-            lane.end_pause()
+            lane.end_pause(after)
             self._wakeup.wake()
 
     def _is_ready(self) -> bool:

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 
 from edgepub.mqtt.messages import Message
 from edgepub.mqtt.outbox.checkpoint import Checkpoint
-from edgepub.mqtt.outbox.single import AnnouncementLane, SingleLane
+from edgepub.mqtt.outbox.single import AnnouncementLane, PictureLane
 from edgepub.mqtt.outbox.state import Ledger, StateLane
 
 
@@ -29,7 +29,7 @@ class RetainedLanes:
     ) -> None:
         self.announcements = AnnouncementLane(ledger, held, checkpoint, clock)
         self.state = StateLane(ledger, held, checkpoint)
-        self.pictures = SingleLane(ledger, held, checkpoint)
+        self.pictures = PictureLane(ledger, held, checkpoint)
         self._ledger = ledger
         self._checkpoint = checkpoint
         self._session_number = checkpoint.number

@@ -11,31 +11,55 @@ from edgepub.mqtt.outbox.state import Ledger, StateLane
 class SingleLane(StateLane):
     """The newest message of each topic, one in flight at a time, with a pause for the link after each."""
 
-    _is_paused = False
+    _pauses_after: Message | None = None  # the message in flight, or after which there is a pause
 
     def take(self) -> Message | None:
         """Take the message that has waited longest, if one may be sent now."""
         if not self.unsent or not self:  # the cheap check first, because it is usually enough
             return None
         message = super().take()
-        self._is_paused = message is not None
+        if message is not None:
+            self._pauses_after = message
         return message
 
     def put_back(self, message: Message) -> Message | None:
         """Put back a message that was taken and not sent, unless there is a newer one."""
-        self.end_pause()
+        self.end_pause(message)
         return super().put_back(message)
 
     def clearing(self) -> set[str]:
         """Return the topics that are cleared, but not acknowledged yet."""
         return {topic for topic, message in self._newest.items() if not message.payload}
 
-    def end_pause(self) -> None:
-        """Allow the next message to be taken."""
-        self._is_paused = False
+    def end_pause(self, after: Message | None = None) -> None:
+        """Allow the next message to be taken after this one, or after any."""
+        if after is None or after is self._pauses_after:
+            self._pauses_after = None
 
     def __bool__(self) -> bool:
-        return not self._is_paused and super().__bool__()
+        return self._pauses_after is None and super().__bool__()
+
+
+class PictureLane(SingleLane):
+    """Pictures. One that is taken away goes first, and does not wait for those on their way."""
+
+    def put(self, message: Message) -> None:
+        """Replace the topic's picture; an empty one takes it away."""
+        super().put(message)
+        if not message.payload:
+            self.unsent = {message.topic: None, **self.unsent}
+
+    def take(self) -> Message | None:
+        """Take what takes a picture away, or the picture that has waited longest, if one may be sent now."""
+        return StateLane.take(self) if self._clears_next else super().take()
+
+    def __bool__(self) -> bool:
+        return self._clears_next or super().__bool__()
+
+    @property
+    def _clears_next(self) -> bool:
+        topic = self._first() if self.unsent else None
+        return topic is not None and not self._newest[topic].payload
 
 
 class AnnouncementLane(SingleLane):

@@ -76,7 +76,7 @@ def _read_numbers(database: sqlite3.Connection) -> dict[str, int]:
 def _read_values(database: sqlite3.Connection) -> dict[str, bytes]:
     """Return what is saved beside the messages; remove the damaged values."""
     rows = database.execute("SELECT name, content FROM saved").fetchall()
-    values = {name: content for name, content in rows if isinstance(name, str) and isinstance(content, bytes)}
+    values = {name: content for name, content in rows if topic_of(name) and isinstance(content, bytes)}
     if len(values) < len(rows):
         _log.error("damaged values removed from the file of events: %d of %d", len(rows) - len(values), len(rows))
         database.execute("BEGIN IMMEDIATE")
