@@ -111,6 +111,8 @@ class Analysis:
             has_changed = has_changed or bool(in_zone)
             occurrences += in_zone
         for name, line in self._lines.items():
+            for pair in changes.exchanged:
+                line.exchange(*pair)
             occurrences += rules.find_crossings(name, line, found, self._presence)
         occurrences += rules.find_recognized(found, self._presence, self._recognized)
         occurrences += self._find_stops(changes, found, started, ended)

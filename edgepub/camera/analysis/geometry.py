@@ -89,6 +89,13 @@ class Line:
             return None
         return "right" if distance > 0 else "left"
 
+    def exchange(self, one: int, other: int) -> None:
+        """Exchange what is known of two tracks that were mixed up: neither has crossed the line now."""
+        known = {track: self._last.pop(track, None) for track in (one, other)}
+        for track, last in ((one, known[other]), (other, known[one])):
+            if last is not None:
+                self._last[track] = last
+
     def forget(self, track_id: int) -> None:
         """Forget an object that is gone."""
         self._last.pop(track_id, None)

@@ -29,9 +29,9 @@ class Renaming:
         """Use this track no more for what the tracker gives another one."""
         if not self._tracks:
             return
-        for given, former in self._tracks.items():
-            if former == track:
-                self._tracks[given] = 0
+        for given in [given for given, former in self._tracks.items() if former == track]:
+            del self._tracks[given]
+            self._tracks[given] = 0  # as the newest of these
         unused = [given for given, former in self._tracks.items() if not former]
         for given in unused[:-MAX_LOST]:  # the tracker has forgotten them
             del self._tracks[given]

@@ -36,6 +36,8 @@ class Spot:
     """When that was compared with where it was."""
     back_s: float
     """Since when it has been found in each frame."""
+    was_lost: bool = False
+    """Whether it was not found in a frame since the first one."""
     is_stationary: bool = False
     away_s: float | None = None
     """Since when it has been elsewhere; it may be a flicker."""

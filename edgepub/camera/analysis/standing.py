@@ -40,6 +40,8 @@ class Changes(NamedTuple):
     """Those that are not any more."""
     are_counts_new: bool
     """Whether other objects count, or count as active."""
+    exchanged: Sequence[tuple[int, int]] = ()
+    """Pairs of tracks that are exchanged from now on, because the tracker had mixed them up."""
 
 
 NO_CHANGES = Changes((), (), are_counts_new=False)
@@ -63,6 +65,8 @@ class Standing:
         self._hidden = Hidden(off_s)
         self._memory = PlaceMemory()
         self._renaming = Renaming()
+        self._mixed_up: set[int] = set()  # tracks that were exchanged
+        self._exchanged: list[tuple[int, int]] = []  # in the newest frame
         self._candidates: dict[int, int] = {}  # tracks of hidden objects by those of new ones at their places
         self._last_candidates: dict[int, int] = {}  # those of the frame before
         self._found: set[int] = set()  # in the newest frame
@@ -116,7 +120,7 @@ class Standing:
                 if spot is None:
                     continue
             if spot.seen_s < last_s:
-                spot.back_s = now_s
+                spot.back_s, spot.was_lost = now_s, True
             spot.seen_s = now_s
             if compares:
                 track = self._compare(track, spot, detection, now_s, stopped, leavers)
@@ -124,9 +128,12 @@ class Standing:
                 found.add(track)
                 if track in stationary:
                     detection["stationary"] = True
+            if track in self._mixed_up:
+                detection.pop("attributes", None)  # a pipeline knows only the tracks of the tracker
         moved = [move for leaver in leavers if (move := self._leave(leaver, objects, now_s))]
         has_new = self._hidden.update(stationary, found, passed_s) if stationary else False
-        return Changes(stopped, moved, has_new or bool(stopped or moved))
+        exchanged, self._exchanged = self._exchanged, []
+        return Changes(stopped, moved, has_new or bool(stopped or moved), exchanged)
 
     def forget(self, gone: Iterable[Key]) -> None:
         """Forget objects that are gone. The place of one that was never elsewhere is remembered: it may be back."""
@@ -137,6 +144,7 @@ class Standing:
             self._stationary.pop(track, None)
             self._hidden.discard(track)
             self._renaming.free(track)
+            self._mixed_up.discard(track)
 
     def suspend(self) -> None:
         """Prepare for another opening of the source: stationary objects are remembered, but do not count until then.
@@ -207,11 +215,13 @@ class Standing:
             if "track_id" not in other:
                 return None  # the next frame tells whether it stays there
             passer = self._spots[other["track_id"]]
-            if passer.back_s >= left_s - _BACK_S and not passer.is_stationary:
+            if passer.was_lost and passer.back_s >= left_s - _BACK_S and not passer.is_stationary:
                 passer.box = leaver["bbox_norm"]
                 passer.move(now_s)
                 spot.stay(other["bbox_norm"])
-                self._renaming.exchange(track, other["track_id"])
+                self._exchange(track, other["track_id"])
+                for detection in (leaver, other):
+                    detection.pop("attributes", None)
                 leaver["track_id"], other["track_id"] = other["track_id"], track
                 del leaver["stationary"]
                 other["stationary"] = True
@@ -226,14 +236,19 @@ class Standing:
     def _find_mixed_up(self, track: int, spot: Spot, detection: dict[str, Any], now_s: float) -> int | None:
         """Return the track of a hidden object that the tracker has taken for one that passed, if it has; correct it."""
         stays_s = now_s - spot.since_s
-        if spot.is_stationary or spot.away_s is not None or stays_s < _MIXED_UP_S:
+        if spot.is_stationary or spot.away_s is not None or stays_s < min(_MIXED_UP_S, self._stationary_s):
             return None
         old = self._match(detection)
         if old is None or self._spots[old].missed_s < stays_s:
             return None
-        self._renaming.exchange(track, old)
+        self._exchange(track, old)
         detection["track_id"] = old
         return old
+
+    def _exchange(self, one: int, other: int) -> None:
+        self._renaming.exchange(one, other)
+        self._exchanged.append((one, other))
+        self._mixed_up.update((one, other))
 
     def _start_standing(self, track: int, spot: Spot) -> None:
         spot.is_stationary = True

@@ -50,6 +50,8 @@ class _Track:
     velocity_y: float = 0.0
     number: int = 0
     """Zero until the second frame with it."""
+    is_double: bool = False
+    """Whether it was found where another one was, too, in its first frame: it may be a second box of that."""
 
     def update(self, place: Place, now_s: float, max_motion_s: float) -> None:
         """Move it towards the place where it was found."""
@@ -132,31 +134,57 @@ class Tracker:
         # One that stands still is expected where it is: what passes in front of it is another one.
         scales = [1.0 if track.is_still else scale for track in known]
         expected = [track.expected(n, now_s, scales[n], max_motion_s) for n, track in enumerate(known)]
-        found = {index: number for number, index in match(expected, places, _MIN_IOU)}
-        tracks = {index: known[number] for index, number in found.items()}
-        if rest := [place for place in places if place[5] not in found]:
-            new = [track.expected(number, now_s, scale, max_motion_s) for number, track in enumerate(self._new)]
-            tracks |= {index: self._new[number] for number, index in match(new, rest, _MIN_IOU)}
-            start = set(range(len(known))) - set(found.values())
-            starting = [known[n].expected(n, now_s, scale, max_motion_s) for n in start if scales[n] < scale]
-            started = match(starting, [place for place in rest if place[5] not in tracks], _MIN_IOU)
-            found |= {index: number for number, index in started}
-            tracks |= {index: known[number] for number, index in started}
-            # One that was lost before the first frame of a new one, near it, is the same.
-            seconds = [place for place in rest if place[5] in tracks]
-            gone = set(range(len(self._found), len(known))) - set(found.values())
-            back = match([known[number].last(number, now_s) for number in gone], seconds, 0.0)
-            found |= {index: number for number, index in back}
-            tracks |= {index: known[number] for number, index in back}
-        self._new = [_Track(*place[:5], now_s) for place in rest if place[5] not in tracks]
+        tracks = {index: known[n] for n, index in match(expected, places, _MIN_IOU)}
+        if rest := [place for place in places if place[5] not in tracks]:
+            self._match_rest(rest, known, tracks, now_s, scale, max_motion_s)
+        new = [place for place in rest if place[5] not in tracks]
+        doubles = {index for _, index in match([places[index] for index in tracks], new, _MIN_IOU)}
+        self._new = [_Track(*place[:5], now_s, is_double=place[5] in doubles) for place in new]
         for index, detection in enumerate(objects):
             if track := tracks.get(index):
                 track.update(places[index], now_s, max_motion_s)
                 track.number = track.number or next(self._numbers)
                 detection["track_id"] = track.number
-        gone = set(range(len(known))) - set(found.values())
-        self._lost = [known[number] for number in sorted(gone)][:MAX_LOST]
+        numbers = {track.number for track in tracks.values()}
+        self._lost = [track for track in known if track.number not in numbers][:MAX_LOST]
         self._found = list(tracks.values())
+
+    def _match_rest(
+        self,
+        rest: Sequence[Place],
+        known: Sequence[_Track],
+        tracks: dict[int, _Track],
+        now_s: float,
+        scale: float,
+        max_motion_s: float,
+    ) -> None:
+        """Find the tracks of objects that are not where a known one is expected.
+
+        Args:
+            rest: these objects.
+            known: all tracks with a number.
+            tracks: the track of each object that has been found, by its index; gets more.
+            now_s: the frame's time.
+            scale: how many times larger boxes become.
+            max_motion_s: the longest time for which motion is assumed.
+
+        """
+
+        def find(candidates: Sequence[_Track]) -> None:
+            expected = [track.expected(n, now_s, scale, max_motion_s) for n, track in enumerate(candidates)]
+            left = [place for place in rest if place[5] not in tracks]
+            tracks.update((index, candidates[n]) for n, index in match(expected, left, _MIN_IOU))
+
+        find([track for track in self._new if not track.is_double])
+        numbers = {track.number for track in tracks.values()}
+        find([track for track in known if track.number not in numbers])  # those that stood still, and move now
+        find([track for track in self._new if track.is_double])
+        # One that was lost before the first frame of a new one, near it, is the same.
+        numbers = {track.number for track in tracks.values()}
+        gone = [track for track in known[len(self._found) :] if track.number not in numbers]
+        seconds = [place for place in rest if place[5] in tracks and not tracks[place[5]].number]
+        back = match([track.last(n, now_s) for n, track in enumerate(gone)], seconds, 0.0)
+        tracks.update((index, gone[n]) for n, index in back)
 
     def _period(self, now_s: float) -> float:
         """Return the frame period, smoothed: boxes grow with it, and should not jump."""
