@@ -139,7 +139,7 @@ class CameraWiring:
             notes=state.notes,
         )
         reporter = self._build_reporter(
-            name, settings, state, carryover, builder, object_counts, pictures, attention, keeps_visits=source.live
+            name, settings, state, carryover, builder, object_counts, pictures, attention, lambda: source.live
         )
         reporter.restore(saved_visits(self._outbox, name))
         self._builders[name] = builder
@@ -235,8 +235,7 @@ class CameraWiring:
         object_counts: ObjectCounts,
         pictures: PictureWiring,
         attention: Attention,
-        *,
-        keeps_visits: bool,
+        keeps_visits: Callable[[], bool],
     ) -> Reporter:
         identity, metrics = self._identity(name), self.metrics.of(name)
         return Reporter(

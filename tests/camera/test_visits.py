@@ -6,6 +6,7 @@ import pytest
 from edgepub.camera.analysis.analysis import Analysis
 from edgepub.camera.frames import Frame
 from edgepub.config.camera import CameraSettings
+from edgepub.config.publishing import EventSettings
 
 WIDTH, HEIGHT = 640, 480
 IMAGE = np.zeros((HEIGHT, WIDTH, 3), np.uint8)
@@ -30,7 +31,7 @@ class Camera:
         self._start(())
 
     def _start(self, saved):
-        self.analysis = Analysis(self.settings, keeps_visits=self.live)
+        self.analysis = Analysis(self.settings, keeps_visits=lambda: self.live)
         self.began_s, self.frame = self.now_s, 0
         if saved:
             self._take(self.analysis.restore(list(saved.values())))
@@ -279,3 +280,26 @@ def test_who_stands_keeps_its_visit_although_somebody_of_the_same_size_passes(fp
         story = [event.event_type for event in camera.events if event.visit_id == stands]
         assert (story, camera.detections[0]["track_id"]) == (["appeared", "stopped"], 1), speed
         assert [visit.visit.visit_id for visit in camera.visits] == others, speed
+
+
+@pytest.mark.parametrize(("zones", "then"), [(["yard"], ["appeared", "stopped", "zone_entered"]), (None, None)])
+def test_what_stands_in_a_zone_that_is_named_later_begins_its_visit_then(zones, then):
+    camera = Camera(zones={"door": {"polygon": RIGHT}, "yard": {"polygon": ALL_OF_IT}}, events={"zones": ["door"]})
+    camera.see(30, at(0.2))
+    assert (camera.events, camera.total()) == ([], 1)
+    camera.settings = camera.settings.model_copy(update={"events": EventSettings(zones=zones)})
+    camera.restart(5)
+    assert camera.types == (then or ["appeared", "stopped", "zone_entered"])
+    camera.see(5, at(0.2)).see(60)
+    assert camera.types[3:] == ["zone_left", "left"]
+    assert len(camera.visits) == 1
+
+
+def test_after_a_kill_the_visits_of_a_file_have_left():
+    camera = Camera(live=False).see(30, at(0.5))
+    camera.restart(60, kill=True)
+    assert camera.types == ["appeared", "stopped", "left"]
+    assert len(camera.visits) == 1
+    camera.see(3, at(0.5)).lose(1)
+    assert camera.types[3:] == ["appeared", "left"]
+    assert camera.saved == {}

@@ -2,6 +2,7 @@
 
 import contextlib
 import logging
+import queue
 import sqlite3
 import subprocess
 import sys
@@ -11,7 +12,8 @@ import time
 import pytest
 
 from edgepub.core.errors import SpoolError
-from edgepub.mqtt.messages import json_format
+from edgepub.mqtt.messages import event_message, json_format
+from edgepub.mqtt.outbox.durable import DurableLane
 from edgepub.mqtt.outbox.row import Row, find_event_damage
 from edgepub.mqtt.outbox.spool import Spool
 from tests.support.durable_lane import LaneWithFile, an_event, query, read_payloads
@@ -586,3 +588,65 @@ def test_a_damaged_number_is_replaced(lanes, tmp_path, caplog, newest):
     assert lane.close() == (0, 0)
     assert query(path, "SELECT newest FROM numbers") == [(4,)]
     assert any("damaged" in record.getMessage() for record in caplog.records if record.levelname == "ERROR")
+
+
+def open_with_values(path, on_late_values=lambda _names: None, spool=None):
+    lane = DurableLane(spool or Spool(path), retry_s=0.05)
+    lane.open(threading.Event().set, on_late_values)
+    return lane
+
+
+def test_values_are_in_the_file_with_their_events_until_they_are_removed(tmp_path):
+    path = tmp_path / "events.sqlite"
+    lane = open_with_values(path)
+    event = ("a", lambda seq: event_message("a", str(seq).encode(), FORMAT))
+    lane.put_all([event], {"visit/cam/1": b"one", "visit/cam/2": b"two"})
+    lane.put_all([event], {"visit/cam/1": None})
+    assert lane.saved("visit/") == {"visit/cam/2": b"two"}
+    lane.close(10)
+    assert query(path, "SELECT name, content FROM saved") == [("visit/cam/2", b"two")]
+    again = open_with_values(path)
+    assert again.saved("visit/cam/") == {"visit/cam/2": b"two"}
+    assert again.saved("visit/camera/") == {}
+    again.close(10)
+
+
+def test_damaged_values_are_removed_and_cost_nothing_else(tmp_path, caplog):
+    path = tmp_path / "events.sqlite"
+    lane = open_with_values(path)
+    lane.put_all([("a", lambda seq: event_message("a", str(seq).encode(), FORMAT))], {"visit/cam/1": b"one"})
+    lane.close(10)
+    with contextlib.closing(sqlite3.connect(path)) as database, database:
+        database.execute("INSERT INTO saved VALUES (CAST(x'76697369742f70ff2f31' AS TEXT), x'00')")
+        database.execute("INSERT INTO saved VALUES ('visit/po+ch/1', x'00'), ('visit/cam/2', 7)")
+    again = open_with_values(path)
+    assert again.saved("") == {"visit/cam/1": b"one"}
+    assert "damaged values removed from the file of events: 3 of 4" in caplog.text
+    assert wait_until(again.take, "the event").payload == b"1"
+    again.close(10)
+    assert query(path, "SELECT name FROM saved") == [("visit/cam/1",)]
+
+
+def test_values_that_can_be_read_only_later_are_told(tmp_path):
+    path = tmp_path / "events.sqlite"
+    before = open_with_values(path)
+    before.put_all([], {"visit/cam/1": b"one", "visit/cam/2": b"two"})
+    before.close(10)
+
+    class Late(Spool):
+        is_there = False
+
+        def open(self):
+            if not self.is_there:
+                raise SpoolError("events.sqlite: disk I/O error")
+            return super().open()
+
+    spool, told = Late(path), queue.SimpleQueue()
+    lane = open_with_values(path, told.put, spool)
+    assert lane.saved("") == {}
+    lane.put_all([], {"visit/cam/3": b"three", "visit/cam/2": b"newer"})
+    spool.is_there = True
+    assert told.get(timeout=10) == {"visit/cam/1"}
+    assert lane.saved("") == {"visit/cam/1": b"one", "visit/cam/2": b"newer", "visit/cam/3": b"three"}
+    lane.close(10)
+    assert dict(query(path, "SELECT name, content FROM saved")) == lane.saved("")

@@ -91,7 +91,7 @@ class Station:
             "cam",
             _TOPICS,
             DetectionsBuilder(identity, _wanted(settings)),
-            Analysis(settings, keeps_visits=True),
+            Analysis(settings, keeps_visits=lambda: True),
             EventPublisher(identity, _TOPICS, self._tape, metrics, viewfinder, attributes),
             counts,
             pictures.make_pictures(SnapshotThread(), metrics, counts.has_topics, viewfinder, CameraState()),

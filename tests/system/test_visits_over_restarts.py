@@ -3,7 +3,9 @@
 Each film is played in real time; in the last one of a test, what is parked drives off.
 """
 
+import contextlib
 import random
+import sqlite3
 
 import pytest
 
@@ -151,6 +153,21 @@ def test_after_a_kill_those_who_walked_have_left_and_the_car_stays(site):
     site.wait_for("car", "appeared", "stopped", "moved", "left")
     check_whole(site.recording, in_order=False)
     assert [visit["seq"] for visit in site.recording.visits] == [1, 2]
+
+
+def test_visits_that_could_be_read_only_later_end_then(site, tmp_path):
+    daemon = site.start(thing(car().stay(60)))
+    site.wait_for("car", "appeared", "stopped")
+    assert daemon.terminate() == 0
+    with contextlib.closing(sqlite3.connect(tmp_path / "state" / "events.sqlite", isolation_level=None)) as database:
+        database.execute("BEGIN EXCLUSIVE")
+        daemon = site.start(thing(car().away(60)))
+        daemon.wait_for_log("events are kept in memory only")
+        assert site.events("car") == ["appeared", "stopped"]
+    site.wait_for("car", "appeared", "stopped", "left")
+    site.reader.wait_for(lambda _: len(site.recording.visits) == 1, "its visit")
+    assert daemon.terminate() == 0
+    check_whole(site.recording, in_order=False)
 
 
 def test_a_camera_that_is_removed_ends_its_visits(site):

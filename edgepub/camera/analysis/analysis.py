@@ -2,7 +2,7 @@
 
 import itertools
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from math import inf
 from typing import Any, NamedTuple
 
@@ -53,7 +53,7 @@ class Analysis:
     Args:
         settings: the camera's settings.
         track_ids: unused track numbers; None: from 1.
-        keeps_visits: whether visits of stationary objects go on when the source is opened again: it is a camera.
+        keeps_visits: tells whether visits of stationary objects go on when the source is opened again: it is a camera.
 
     Attributes:
         visits: the visits that are not over.
@@ -65,7 +65,7 @@ class Analysis:
         settings: CameraSettings,
         track_ids: Iterator[int] | None = None,
         *,
-        keeps_visits: bool = False,
+        keeps_visits: Callable[[], bool] = lambda: False,
     ) -> None:
         numbers = self._numbers = track_ids or itertools.count(1)
         self._on_frames, self._off_s = settings.occupancy_on_frames, settings.occupancy_off_s
@@ -79,6 +79,7 @@ class Analysis:
         self._zones = {name: self._new_zone(name, zone) for name, zone in settings.zones.items()}
         self._lines = {name: Line(line) for name, line in settings.lines.items()}
         self._ignored = [Zone(area) for area in settings.ignore.values()]
+        self._reports_all = settings.events.zones is None
         self.visits = Visits(settings.events.zones, lambda: str(uuid7()))
         self._compared_s = self._saved_s = -inf
         self._saved: set[str] = set()  # the saved visits
@@ -124,7 +125,7 @@ class Analysis:
             if compares:
                 self.visits.see(present)
         findings = self._finish(occurrences, ended, self._counts() if has_changed else None, present)
-        if compares and self._keeps_visits and now_s - self._saved_s >= _SAVE_S:
+        if compares and self._following.is_on and now_s - self._saved_s >= _SAVE_S:
             self._saved_s = now_s
             self.visits.change_all()
             return findings._replace(are_visits_new=True)
@@ -155,14 +156,14 @@ class Analysis:
         Of a camera, the visits of stationary objects go on if they are found again.
         """
         self._clock.close()
-        held = self._following.stationary if self._keeps_visits else ()
+        held = self._following.stationary if self._keeps_visits() else ()
         occurrences = [occurrence for zone in self._zones.values() for occurrence in zone.reset(held)]
         ended = self._presence.reset(held)
         findings = self._finish([*occurrences, *rules.find_left(ended)], ended, {}, {})
         self._following.reset()
         self._compared_s = -inf
         self.visits.change_all()
-        return findings._replace(are_visits_new=self._keeps_visits)
+        return findings._replace(are_visits_new=self._following.is_on)
 
     def save(self) -> dict[str, SavedVisit | None]:
         """Return what has changed since the last call, for the next run: visits by `visit_id`; None: it is over."""
@@ -184,7 +185,7 @@ class Analysis:
             saved: the visits; see `save`.
 
         """
-        can_go_on = self._can_stand and self._keeps_visits
+        can_go_on = self._can_stand and self._keeps_visits()
         going_on = [content for content in saved if can_go_on and content["home"] is not None]
         newest = max((content["last"]["timestamp"] for content in going_on), default=0.0)
         occurrences: list[Occurrence] = []
@@ -202,6 +203,8 @@ class Analysis:
                     self._zones[name].restore(visit.key, inside, is_loitering=is_loitering)
                 else:
                     occurrences += rules.find_zone_occurrences(name, ([], [(visit.key, inside)]), {})
+            if not visit.is_reported:  # `events.zones` may be others now
+                occurrences += self._find_here(visit.key, stay.last, zones.keys() & self._zones.keys())
         self._release_ignored()
         self._saved = {content["visit_id"] for content in saved}
         left, visits = end_visits([content for content in saved if content not in going_on], self._numbers)
@@ -230,9 +233,7 @@ class Analysis:
             for line in self._lines.values():
                 for track in tracks:
                     line.forget(track)
-        return Findings(
-            published, counts, present, gone, visits, are_visits_new=self._keeps_visits and bool(occurrences)
-        )
+        return Findings(published, counts, present, gone, visits, are_visits_new=bool(occurrences))
 
     def _find_stops(
         self,
@@ -252,6 +253,14 @@ class Analysis:
         for key, stay in ended:
             if stay.present and (spot := self._following.spot(key)) and spot.is_leaving:
                 yield Occurrence("moved", key, stay.last)
+
+    def _find_here(self, key: Key, last: Sighting, zones: Iterable[str]) -> Iterator[Occurrence]:
+        """Yield what would be said of a restored object if it were new: that it is there, and in which zones."""
+        if self._reports_all:
+            yield Occurrence("stopped", key, last)
+        here = Sighting(last.moment, {**last.object, "stationary": True})
+        for zone in zones:
+            yield Occurrence("zone_entered", key, here, zone=zone)
 
     def _release_ignored(self) -> None:
         """Do not wait for stationary objects in ignore areas: they will not be found again."""

@@ -141,7 +141,7 @@ class Visits:
             happened = occurrence._replace(visit_id=visit.visit_id)
             visit.is_saved = False
             self._note(visit, occurrence)
-            if not visit.is_reported and occurrence.zone in (self._zones or ()):
+            if not visit.is_reported and (self._zones is None or occurrence.zone in self._zones):
                 visit.is_reported = True  # it has just entered: it cannot leave before
                 self._visits[occurrence.key] = self._visits.pop(occurrence.key)  # now it is the newest
                 published += _begin_late(visit, occurrence.sighting)
