@@ -48,11 +48,15 @@ def draw_objects(
 
 
 def blur_objects(picture: Image, objects: Iterable[Mapping[str, Any]]) -> None:
-    """Blur the boxes of detections, so that nothing in them can be recognized; the picture is changed."""
+    """Blur the boxes of detections, so that nothing in them can be recognized; the picture is changed.
+
+    More than the box is blurred, in parts of its size at each side: `blur_margin` of the detection, if it has one.
+    """
     height, width = picture.shape[:2]
     for detection in objects:
         x1, y1, x2, y2 = detection["bbox_norm"]
-        margin_x, margin_y = _BLUR_MARGIN * (x2 - x1), _BLUR_MARGIN * (y2 - y1)
+        margin = detection.get("blur_margin", _BLUR_MARGIN)
+        margin_x, margin_y = margin * (x2 - x1), margin * (y2 - y1)
         left, right = max(0, int((x1 - margin_x) * width)), min(width, int((x2 + margin_x) * width) + 1)
         top, bottom = max(0, int((y1 - margin_y) * height)), min(height, int((y2 + margin_y) * height) + 1)
         part = picture[top:bottom, left:right]

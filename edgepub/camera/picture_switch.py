@@ -52,9 +52,12 @@ class PictureSwitch:
         with self._lock:
             self._is_on = is_on
             if not is_on:
-                self._clearings += 1
-                for topic in self._retained():
-                    self._clear(topic)
+                self._clear_all()
+
+    def clear_all(self) -> None:
+        """Take all pictures away from the broker."""
+        with self._lock:
+            self._clear_all()
 
     def close(self) -> None:
         """Drop the pictures that are still being made, because the camera is stopped; those on the broker stay."""
@@ -75,6 +78,11 @@ class PictureSwitch:
     def clear(self, topic: str) -> None:
         """Take the picture of a topic away from the broker."""
         with self._lock:
+            self._clear(topic)
+
+    def _clear_all(self) -> None:
+        self._clearings += 1
+        for topic in self._retained():
             self._clear(topic)
 
     def _clear(self, topic: str) -> None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 from math import inf
+from typing import Any
 
 from edgepub.camera.analysis.presence import Sighting
 from edgepub.camera.analysis.rules import Key
@@ -18,6 +19,7 @@ from edgepub.telemetry.status import CameraState
 _PATIENCE_S = 10.0
 _WARN_EVERY_S = 600.0
 _NOTE = "pictures"
+_WHOLE: Box = (0.0, 0.0, 1.0, 1.0)
 
 
 class Pictures:
@@ -47,7 +49,7 @@ class Pictures:
         self._viewfinder = viewfinder
         self._must_blur = bool(settings.snapshot.blur)
         # Nothing was looked for there.
-        self._unseen = [{"bbox_norm": box} for box in _outside(settings.region)] if settings.region else []
+        self._unseen = [_blur_exactly(box) for box in _outside(settings.region)] if settings.region else []
         self._state = state
         self._log = log
         self._since_s: float | None = None
@@ -65,7 +67,9 @@ class Pictures:
 
         """
         blurred = found.blurred
-        if self._must_blur:
+        if self._must_blur and not self._viewfinder.shows_pixels:
+            blurred = [_blur_exactly(_WHOLE)]  # it must not be shown later either
+        elif self._must_blur:
             if not found.is_complete or self._state.unfindable:
                 self._wait(self._state.unfindable or found.missing, now_s)
                 return
@@ -94,7 +98,8 @@ class Pictures:
 
     def reset(self) -> None:
         """Show nothing until there is a new frame, perhaps of a new source."""
-        self._end_waiting()
+        self._since_s = None
+        self._state.notes.pop(_NOTE, None)
         self._snapshots.reset()
         self._viewfinder.reset()
 
@@ -114,6 +119,10 @@ class Pictures:
             self._since_s = None
             if self._state.notes.pop(_NOTE, None):
                 self._log.info("new pictures again")
+
+
+def _blur_exactly(box: Box) -> dict[str, Any]:
+    return {"bbox_norm": box, "blur_margin": 0.0}
 
 
 def _outside(region: Box) -> list[Box]:

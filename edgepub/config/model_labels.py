@@ -21,7 +21,7 @@ def find_unknown_of_camera(labels: Iterable[str], pipeline: PipelineSettings, kn
         known: the labels of the models.
 
     """
-    models = _finders(pipeline)
+    models = _finders(pipeline, pipeline.then, known)
     words = ("its models give", "they give") if len(models) > 1 else ("the model has", "it has")
     return _find_unknown(labels, _given(models, known), *words)
 
@@ -34,7 +34,7 @@ def find_unknown_of_pipeline(pipeline: PipelineSettings, known: LabelsByModel) -
     for index, stage in enumerate(pipeline.then):
         # The others run when all objects have been found.
         before = pipeline.then[:index] if stage.detect else pipeline.then
-        given = _given(_finders(pipeline, before), known)
+        given = _given(_finders(pipeline, before, known), known)
         for why in _find_unknown(stage.on, given, "the models before it give", "they give"):
             yield f"then.{index}.on", why
         for why in _find_own(stage, known):
@@ -42,10 +42,15 @@ def find_unknown_of_pipeline(pipeline: PipelineSettings, known: LabelsByModel) -
 
 
 def _finders(
-    pipeline: PipelineSettings, stages: Iterable[StageSettings] | None = None
+    pipeline: PipelineSettings, stages: Iterable[StageSettings], known: LabelsByModel
 ) -> list[DetectorSettings | StageSettings]:
-    """Return what finds objects: the detectors, and those of the stages, by default all, that do."""
-    return [*pipeline.detect, *(stage for stage in (pipeline.then if stages is None else stages) if stage.detect)]
+    """Return what finds objects: the detectors, and those of the stages that do and that get objects to look into."""
+    finders: list[DetectorSettings | StageSettings] = [*pipeline.detect]
+    for stage in stages:
+        given = _given(finders, known)
+        if stage.detect and (stage.on is None or given is None or not set(stage.on).isdisjoint({*given, *_MADE_HERE})):
+            finders.append(stage)
+    return finders
 
 
 def _given(finders: Iterable[DetectorSettings | StageSettings], known: LabelsByModel) -> list[str] | None:

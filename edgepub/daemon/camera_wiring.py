@@ -120,6 +120,8 @@ class CameraWiring:
             self._on_new_state,
             is_on=current("snapshot_enabled"),
         )
+        if self._note_blur(name, settings.snapshot.blur or ()):
+            pictures.switch.clear_all()  # there was less to blur when they were made
         object_counts = self._publish_first_states(name, settings, state.notes, pictures, enabled=enabled)
         gate, attention = Gate(current("max_fps"), metrics), Attention()
         carryover.viewfinder.reset()  # other settings may want more to be blurred
@@ -203,6 +205,15 @@ class CameraWiring:
         settings = self._settings(name)
         self._builders[name].set_filters(_filters(settings))
         self._supervisors[name].set_areas(settings, on_done)
+
+    def _note_blur(self, camera: str, labels: Collection[str]) -> bool:
+        """Save what is blurred in pictures of a camera; return whether it is more than before, or may be."""
+        name, content = f"blur/{camera}", "\n".join(sorted(labels)).encode() or None
+        before = self._outbox.saved(name).get(name)
+        if before == content:
+            return False
+        self._outbox.put_numbered([], {name: content})
+        return before is None or not {label.encode() for label in labels} <= set(before.split(b"\n"))
 
     def _end_visits(self, camera: str, visits: Sequence[SavedVisit]) -> None:
         track_ids, viewfinder = self._carryovers.get(camera) or _Carryover(itertools.count(1), Viewfinder())

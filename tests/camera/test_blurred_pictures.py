@@ -31,9 +31,9 @@ NOTHING_BEFORE = 12
 """The first frames, in which a test's problem is: an object appears in the third."""
 
 
-def person(box):
+def person(box, score=0.9):
     x1, y1, x2, y2 = box
-    return {"bbox": [x1 / 10, y1 / 7.5, x2 / 10, y2 / 7.5], "label": "person", "score": 0.9}
+    return {"bbox": [x1 / 10, y1 / 7.5, x2 / 10, y2 / 7.5], "label": "person", "score": score}
 
 
 def face_of(box):
@@ -216,6 +216,7 @@ LEFT_OUT = {
     "the person is in an ignore area": {"ignore": {"flag": area_of(PERSON)}},
     "the face is in an ignore area": {"ignore": {"flag": {**area_of(PERSON), "labels": ["face"]}}},
     "the person is too large": {"labels": {"person": {"max_area": 0.13}, "face": {}}},
+    "the person has too low a score for its label": {"labels": {"person": {"min_score": 0.95}, "face": {}}},
     "the face is too small": {"labels": {"person": {}, "face": {"min_area": 0.3}}},
     "the face has too low a score for its label": {"labels": {"person": {}, "face": {"min_score": 0.85}}},
     "the stage keeps other labels": {
@@ -231,7 +232,7 @@ LEFT_OUT = {
 def test_what_is_left_out_of_the_results_is_blurred_all_the_same(shoot, why):
     """Somebody else, in whom nothing is found, is why there is a picture."""
     smaller = (400, 150, 550, 330)
-    scene = {None: [person(PERSON), person(smaller)], PERSON: [SEEN_FACE], smaller: []}
+    scene = {None: [person(PERSON), person(smaller, 0.99)], PERSON: [SEEN_FACE], smaller: []}
     shots = shoot([scene] * 15, **LEFT_OUT[why])
     if why != "the stage keeps other labels":
         assert not any(one["label"] == "face" for one in shots.detections), "it is left out"
@@ -255,5 +256,6 @@ def test_outside_of_the_region_everything_is_blurred(shoot):
     assert shots.snapshots
     for shown in shots.whole:
         assert is_sharp(shown.image, np.s_[200:380, 200:300])
+        assert is_sharp(shown.image, np.s_[160:410, 170:312]), "up to its border"
         assert not is_sharp(shown.image, np.s_[:, 330:])
         assert not is_sharp(shown.image, np.s_[:140])

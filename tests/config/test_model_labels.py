@@ -27,6 +27,17 @@ def test_a_model_of_a_stage_gives_labels_too():
     assert unknown(["tree"], "coco", then) == ["its models give no label 'tree'; they give: person, car, plate"]
 
 
+def test_a_stage_that_never_gets_an_object_gives_none():
+    assert unknown(["plate"], "coco", {"on": ["Car"], "detect": "plates"}) == [
+        "the model has no label 'plate'; it has: person, car"
+    ]
+    only_persons = [{"model": "coco", "labels": ["person"]}]
+    assert len(unknown(["plate"], only_persons, {"on": ["car"], "detect": "plates"})) == 1
+    chain = {"on": ["person"], "detect": "hands"}, {"on": ["left"], "detect": "plates"}
+    assert unknown(["plate"], only_persons, *chain) == []
+    assert len(unknown(["plate"], only_persons, *chain[::-1])) == 1, "in their order"
+
+
 @pytest.mark.parametrize("model", ["odd", "missing"])
 def test_a_model_that_lists_no_labels_may_give_any(model):
     assert unknown(["tree"], "coco", {"on": ["car"], "detect": model}) == []

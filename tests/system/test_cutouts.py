@@ -104,6 +104,25 @@ def test_cut_outs_are_cleared_when_they_are_not_made_any_more(mosquitto, subscri
     assert (SNAPSHOT in subscribe(mosquitto.port).retained()) == ("crop" in snapshot)
 
 
+def test_if_more_is_to_be_blurred_the_pictures_of_before_are_taken_away(mosquitto, subscribe, run_daemon, studio):
+    nobody = [[]] * 40
+
+    def run(script, *blurred):
+        settings = settings_of(studio, mosquitto.url, script, snapshot={"blur": blurred})
+        del settings["cameras"]["cam"]["labels"]
+        daemon = run_daemon(settings)
+        assert daemon.wait() == 0, daemon.log
+
+    run(VISIT, "person")
+    assert subscribe(mosquitto.port).retained()[PERSON]
+    run(nobody, "person")
+    assert subscribe(mosquitto.port).retained()[PERSON]
+    reader = subscribe(mosquitto.port)
+    run(nobody, "person", "face")
+    reader.wait_for(lambda r: r.last(PERSON) == b"" and r.last(SNAPSHOT) == b"", "that they are taken away")
+    assert not {PERSON, SNAPSHOT} & subscribe(mosquitto.port).retained().keys()
+
+
 def test_no_picture_leaves_the_node_while_it_is_switched_off(mosquitto, subscribe, run_daemon, studio):
     settings = settings_of(studio, mosquitto.url, loop=True)
     reader = subscribe(mosquitto.port)

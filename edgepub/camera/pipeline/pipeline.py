@@ -173,7 +173,7 @@ class Pipeline:
         """
         wanted = self._wanted()
         # The filters are for objects that are whole: of one that is in several tiles, the reader sees parts.
-        unfiltered = wanted._replace(filters=None)
+        unfiltered = wanted.unfiltered()
         read: list[list[Objects]] = []
         errors: list[InvalidResultError] = []
         for detector, results in zip(self._detectors, by_detector, strict=True):

@@ -65,7 +65,7 @@ class Scene:
 
     def wanted(self, labels: list[str] | None) -> Wanted:
         """Return which objects to keep of a stage's model, which may have only these labels; None: all."""
-        return self._wanted._replace(labels=None if labels is None else frozenset(labels), filters=None)
+        return self._wanted.unfiltered()._replace(labels=None if labels is None else frozenset(labels))
 
     def crops(self, settings: StageSettings, *, also_left_out: bool) -> Iterator[Crop]:
         """Yield the objects that a stage may be applied to, the best seen first.
@@ -137,7 +137,12 @@ class Scene:
 
     def _merge(self, found: Sequence[list[_Detection]], *, tiles: bool) -> list[_Detection]:
         self.has_lost = self.has_lost or is_cut(found)
-        return merge(found, tiles=tiles)
+        kept = merge(found, tiles=tiles)
+        if tiles and self._wanted.blur and len(kept) < sum(map(len, found)):
+            # Of an object in two tiles, one part may have what the other lacks.
+            ids = set(map(id, kept))
+            self._left_out += [one for part in found for one in part if id(one) not in ids and not _is_in(one, kept)]
+        return kept
 
     def _take(self, found: list[_Detection]) -> None:
         """Add objects that are known now, as far as the filters keep them."""
@@ -155,3 +160,10 @@ class Scene:
         self.has_lost = self.has_lost or found.too_many > 0
         if found.missing:
             self.miss(found.missing)
+
+
+def _is_in(one: _Detection, others: Sequence[_Detection]) -> bool:
+    """Return whether an object lies in another one with the same label."""
+    x1, y1, x2, y2 = one["bbox"]
+    boxes = (other["bbox"] for other in others if other["label"] == one["label"])
+    return any(left <= x1 and top <= y1 and x2 <= right and y2 <= bottom for left, top, right, bottom in boxes)

@@ -46,8 +46,18 @@ class Wanted(NamedTuple):
     blur: Collection[str] = ()
     """The labels of objects that must be blurred in pictures, whether they are kept or not."""
 
+    def unfiltered(self) -> "Wanted":
+        """Return what to read before `filter` is used: also objects in which something must be blurred."""
+        if not (self.blur and self.min_scores):
+            return self._replace(filters=None)
+        least = min(self.min_score, *self.min_scores.values())
+        return self._replace(filters=None, min_scores=None, min_score=least)
+
     def filter(self, objects: list[dict[str, Any]]) -> list[dict[str, Any]]:
-        """Return those of the objects, in the payload's form, that the filters keep."""
+        """Return those of the objects, in the payload's form, that are wanted; they were read as `unfiltered` says."""
+        if self.blur and self.min_scores:
+            scores, usual = self.min_scores, self.min_score
+            objects = [one for one in objects if one["score"] >= scores.get(one["label"], usual)]
         return objects if self.filters is None else [one for one in objects if self.filters.keeps(one)]
 
 

@@ -63,7 +63,7 @@ class Event(TypedDict):
     zones_before: NotRequired[
         Annotated[
             list[str],
-            Field(min_length=1, description="for `zone_entered`: the zones that it has entered before in its visit"),
+            Field(min_length=1, description="for `zone_entered`: the zones of those before it in its visit"),
         ]
     ]
     line: NotRequired[Annotated[str, Field(description="the line, for `line_crossed`")]]
