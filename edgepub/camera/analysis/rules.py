@@ -30,7 +30,7 @@ class Occurrence(NamedTuple):
     visit_id: str | None = None
     """The object's visit, once it is known."""
     zones_before: Sequence[str] = ()
-    """Of `zone_entered`: the zones that the object has entered before in its visit."""
+    """Of `zone_entered`: the zones of those before it in the visit."""
 
 
 def find_appeared(started: Iterable[Key], found: Mapping[Key, Sighting]) -> list[Occurrence]:
