@@ -14,8 +14,8 @@ from edgepub.config.pipelines import StageSettings
 from edgepub.core.errors import InvalidResultError
 
 _Detection = dict[str, Any]
-_INEXACT = 0.05
-"""How far a box may stick out of another one and still be in it, in parts of its size: crops have a margin."""
+_INEXACT = 0.02
+"""How far a box may stick out of another one and still be in it, in parts of its size: boxes are rarely exact."""
 
 
 class Crop(NamedTuple):
@@ -165,7 +165,7 @@ class Scene:
 
 
 def _is_in(one: _Detection, others: Sequence[_Detection]) -> bool:
-    """Return whether an object lies in another one with the same label, as boxes are rarely exact."""
+    """Return whether an object lies in another one with the same label."""
     x1, y1, x2, y2 = one["bbox"]
     across, down = _INEXACT * (x2 - x1), _INEXACT * (y2 - y1)
     x1, y1, x2, y2 = x1 + across, y1 + down, x2 - across, y2 - down
