@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from edgepub.config.effective import EffectiveSettings
-from edgepub.config.model_labels import find_unknown_of_camera
+from edgepub.config.model_labels import find_unfindable
 from edgepub.config.settings import Settings
 from edgepub.home_assistant import discovery
 from edgepub.home_assistant.device import Payload, count_entities
@@ -85,7 +85,7 @@ def _blur_notes(settings: Settings) -> Iterator[str]:
     """Yield a line for what is to be blurred and cannot be found."""
     for name, camera in settings.cameras.items():
         blur, pipeline = camera.snapshot.blur or [], settings.pipeline_of(camera)
-        for why in find_unknown_of_camera([] if camera.text_labels else blur, pipeline, {}):
+        for why in find_unfindable([] if camera.text_labels else blur, pipeline, {}):
             yield f"cameras.{name}.snapshot.blur: {why}: so no picture will leave the node"
         if blur and camera.region:
             yield f"cameras.{name}: nothing is looked for outside of the region, so pictures are blurred there"

@@ -21,9 +21,17 @@ def find_unknown_of_camera(labels: Iterable[str], pipeline: PipelineSettings, kn
         known: the labels of the models.
 
     """
-    models = _finders(pipeline, pipeline.then, known)
-    words = ("its models give", "they give") if len(models) > 1 else ("the model has", "it has")
-    return _find_unknown(labels, _given(models, known), *words)
+    return _find_unknown_of(_finders(pipeline, pipeline.then), labels, known)
+
+
+def find_unfindable(labels: Iterable[str], pipeline: PipelineSettings, known: LabelsByModel) -> Iterator[str]:
+    """As `find_unknown_of_camera`, without stages that never get an object to look into."""
+    models: list[DetectorSettings | StageSettings] = [*pipeline.detect]
+    for stage in pipeline.then:
+        given = _given(models, known)
+        if stage.detect and (stage.on is None or given is None or not set(stage.on).isdisjoint({*given, *_MADE_HERE})):
+            models.append(stage)
+    return _find_unknown_of(models, labels, known)
 
 
 def find_unknown_of_pipeline(pipeline: PipelineSettings, known: LabelsByModel) -> Iterator[tuple[str, str]]:
@@ -34,23 +42,23 @@ def find_unknown_of_pipeline(pipeline: PipelineSettings, known: LabelsByModel) -
     for index, stage in enumerate(pipeline.then):
         # The others run when all objects have been found.
         before = pipeline.then[:index] if stage.detect else pipeline.then
-        given = _given(_finders(pipeline, before, known), known)
+        given = _given(_finders(pipeline, before), known)
         for why in _find_unknown(stage.on, given, "the models before it give", "they give"):
             yield f"then.{index}.on", why
         for why in _find_own(stage, known):
             yield f"then.{index}.labels", why
 
 
-def _finders(
-    pipeline: PipelineSettings, stages: Iterable[StageSettings], known: LabelsByModel
-) -> list[DetectorSettings | StageSettings]:
-    """Return what finds objects: the detectors, and those of the stages that do and that get objects to look into."""
-    finders: list[DetectorSettings | StageSettings] = [*pipeline.detect]
-    for stage in stages:
-        given = _given(finders, known)
-        if stage.detect and (stage.on is None or given is None or not set(stage.on).isdisjoint({*given, *_MADE_HERE})):
-            finders.append(stage)
-    return finders
+def _find_unknown_of(
+    models: Sequence[DetectorSettings | StageSettings], labels: Iterable[str], known: LabelsByModel
+) -> Iterator[str]:
+    words = ("its models give", "they give") if len(models) > 1 else ("the model has", "it has")
+    return _find_unknown(labels, _given(models, known), *words)
+
+
+def _finders(pipeline: PipelineSettings, stages: Iterable[StageSettings]) -> list[DetectorSettings | StageSettings]:
+    """Return what finds objects: the detectors, and those of these stages that do."""
+    return [*pipeline.detect, *(stage for stage in stages if stage.detect)]
 
 
 def _given(finders: Iterable[DetectorSettings | StageSettings], known: LabelsByModel) -> list[str] | None:

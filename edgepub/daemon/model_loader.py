@@ -13,7 +13,7 @@ from edgepub.camera.pipeline.pipeline import Pipeline
 from edgepub.camera.results.objects import Wanted
 from edgepub.config.camera import CameraSettings
 from edgepub.config.effective import InForce
-from edgepub.config.model_labels import LabelsByModel, find_unknown_of_camera, find_unknown_of_pipeline
+from edgepub.config.model_labels import LabelsByModel, find_unfindable, find_unknown_of_camera, find_unknown_of_pipeline
 from edgepub.config.settings import Settings
 from edgepub.core.errors import ModelError
 from edgepub.core.fair_lock import FairLock
@@ -59,7 +59,7 @@ def model_loader(
 
     def note_unfindable(known: LabelsByModel) -> None:
         blur = [] if settings.text_labels else settings.snapshot.blur or []
-        state.unfindable = next(find_unknown_of_camera(blur, pipeline, known), "")
+        state.unfindable = next(find_unfindable(blur, pipeline, known), "")
 
     load = functools.partial(
         load_pipeline,

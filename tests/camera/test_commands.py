@@ -153,7 +153,9 @@ def test_a_command_and_its_children_end_with_the_source(tmp_path, ignores):
     stopping = threading.Event()
     with closing(open_source(python(code, film), format="h264").frames(stopping)) as frames:
         next(frames)
-        (command,) = [child for child in psutil.Process().children() if child.cmdline()[2:3] == [code]]
+        (command,) = [
+            child for child in filter(is_running, psutil.Process().children()) if child.cmdline()[2:3] == [code]
+        ]
         wait_until(command.children, "the command's child")
         children = [command, *command.children()]
         stopping.set()

@@ -2,7 +2,7 @@
 
 import pytest
 
-from edgepub.config.model_labels import find_unknown_of_camera, find_unknown_of_pipeline
+from edgepub.config.model_labels import find_unfindable, find_unknown_of_camera, find_unknown_of_pipeline
 from edgepub.config.pipelines import PipelineSettings
 
 KNOWN = {"coco": ["person", "car"], "plates": ["plate"], "hands": ["left", "right"], "odd": []}
@@ -14,6 +14,10 @@ def pipeline(detect, *then):
 
 def unknown(labels, *arguments):
     return list(find_unknown_of_camera(labels, pipeline(*arguments), KNOWN))
+
+
+def unfindable(labels, *arguments):
+    return list(find_unfindable(labels, pipeline(*arguments), KNOWN))
 
 
 def test_of_a_model_alone():
@@ -28,14 +32,14 @@ def test_a_model_of_a_stage_gives_labels_too():
 
 
 def test_a_stage_that_never_gets_an_object_gives_none():
-    assert unknown(["plate"], "coco", {"on": ["Car"], "detect": "plates"}) == [
+    assert unfindable(["plate"], "coco", {"on": ["Car"], "detect": "plates"}) == [
         "the model has no label 'plate'; it has: person, car"
     ]
     only_persons = [{"model": "coco", "labels": ["person"]}]
-    assert len(unknown(["plate"], only_persons, {"on": ["car"], "detect": "plates"})) == 1
+    assert len(unfindable(["plate"], only_persons, {"on": ["car"], "detect": "plates"})) == 1
     chain = {"on": ["person"], "detect": "hands"}, {"on": ["left"], "detect": "plates"}
-    assert unknown(["plate"], only_persons, *chain) == []
-    assert len(unknown(["plate"], only_persons, *chain[::-1])) == 1, "in their order"
+    assert unfindable(["plate"], only_persons, *chain) == []
+    assert len(unfindable(["plate"], only_persons, *chain[::-1])) == 1, "in their order"
 
 
 @pytest.mark.parametrize("model", ["odd", "missing"])

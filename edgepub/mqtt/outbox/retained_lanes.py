@@ -29,7 +29,7 @@ class RetainedLanes:
     ) -> None:
         self.announcements = AnnouncementLane(ledger, held, checkpoint, clock)
         self.state = StateLane(ledger, held, checkpoint)
-        self.pictures = PictureLane(ledger, held, checkpoint)
+        self.pictures = PictureLane(self.announcements, ledger, held, checkpoint)
         self._ledger = ledger
         self._checkpoint = checkpoint
         self._session_number = checkpoint.number

@@ -40,28 +40,6 @@ class SingleLane(StateLane):
         return self._pauses_after is None and super().__bool__()
 
 
-class PictureLane(SingleLane):
-    """Pictures. One that is taken away goes first, and does not wait for those on their way."""
-
-    def put(self, message: Message) -> None:
-        """Replace the topic's picture; an empty one takes it away."""
-        super().put(message)
-        if not message.payload:
-            self.unsent = {message.topic: None, **self.unsent}
-
-    def take(self) -> Message | None:
-        """Take what takes a picture away, or the picture that has waited longest, if one may be sent now."""
-        return StateLane.take(self) if self._clears_next else super().take()
-
-    def __bool__(self) -> bool:
-        return self._clears_next or super().__bool__()
-
-    @property
-    def _clears_next(self) -> bool:
-        topic = self._first() if self.unsent else None
-        return topic is not None and not self._newest[topic].payload
-
-
 class AnnouncementLane(SingleLane):
     """Announcements of what exists, and of what no longer exists. They must not delay the node's own messages.
 
@@ -101,12 +79,61 @@ class AnnouncementLane(SingleLane):
     def release_all(self) -> None:
         """Release all topics, even if the disk hangs. If the lane is quiet, drop them: they may not be allowed."""
         super().release_all()
-        if self._is_quiet:
+        if self.is_quiet:
             self.unsent.clear()
 
     def __bool__(self) -> bool:
-        return super().__bool__() and not self._is_quiet
+        return super().__bool__() and not self.is_quiet
 
     @property
-    def _is_quiet(self) -> bool:
+    def is_quiet(self) -> bool:
+        """Whether nothing is sent for a while."""
         return self._clock() < self._quiet_until_s
+
+
+class PictureLane(SingleLane):
+    """Pictures. One that is taken away goes first, and waits for no other picture.
+
+    But it waits for announcements: Home Assistant is told first that there is no picture any more.
+
+    Args:
+        announcements: the lane of the announcements.
+        ledger: remembers the topics; None: nothing does.
+        held_back: messages not to send now (see `is_among`); None: none.
+        checkpoint: numbers the acknowledgements.
+
+    """
+
+    def __init__(
+        self,
+        announcements: AnnouncementLane,
+        ledger: Ledger | None = None,
+        held_back: Mapping[str, int] | None = None,
+        checkpoint: Checkpoint | None = None,
+    ) -> None:
+        super().__init__(ledger, held_back, checkpoint)
+        self._announcements = announcements
+
+    def put(self, message: Message) -> None:
+        """Replace the topic's picture; an empty one takes it away."""
+        super().put(message)
+        if not message.payload:
+            self.unsent = {message.topic: None, **self.unsent}
+
+    def take(self) -> Message | None:
+        """Take what takes a picture away, or the picture that has waited longest, if one may be sent now."""
+        if self._is_clear_next:
+            return StateLane.take(self) if self._may_clear else None
+        return super().take()
+
+    def __bool__(self) -> bool:
+        return self._may_clear if self._is_clear_next else super().__bool__()
+
+    @property
+    def _is_clear_next(self) -> bool:
+        topic = self._first() if self.unsent else None
+        return topic is not None and not self._newest[topic].payload
+
+    @property
+    def _may_clear(self) -> bool:
+        return not self._announcements.unsent or self._announcements.is_quiet
