@@ -621,7 +621,7 @@ def test_damaged_values_are_removed_and_cost_nothing_else(tmp_path, caplog):
         database.execute("INSERT INTO saved VALUES ('visit/po+ch/1', x'00'), ('visit/cam/2', 7)")
     again = open_with_values(path)
     assert again.saved("") == {"visit/cam/1": b"one"}
-    assert "damaged values removed from the file of events: 3 of 4" in caplog.text
+    assert "table saved: 3 of 4" in caplog.text
     assert wait_until(again.take, "the event").payload == b"1"
     again.close(10)
     assert query(path, "SELECT name FROM saved") == [("visit/cam/1",)]

@@ -102,7 +102,7 @@ class Analysis:
             self._compared_s = now_s
         changes = self._following.update(objects, now_s, tracks, compares=compares)
         found = self._index(objects, moment)
-        held = self._following.held()
+        held = self._following.standing.held()
         started, ended = self._presence.update(found, now_s, held)
         occurrences = rules.find_appeared(started, found)
         has_changed = bool(started or ended or changes.are_counts_new)
@@ -156,7 +156,7 @@ class Analysis:
         Of a camera, the visits of stationary objects go on if they are found again.
         """
         self._clock.close()
-        held = self._following.stationary if self._keeps_visits() else ()
+        held = self._following.standing.stationary if self._keeps_visits() else ()
         occurrences = [occurrence for zone in self._zones.values() for occurrence in zone.reset(held)]
         ended = self._presence.reset(held)
         findings = self._finish([*occurrences, *rules.find_left(ended)], ended, {}, {})
@@ -174,7 +174,7 @@ class Analysis:
             stay = self._presence.stay(visit.key)
             if stay and not visit.is_saved:
                 zones = self._stays_in_zones(visit.key)
-                changed[visit.visit_id] = save_visit(visit, stay, self._following.spot(visit.key), zones)
+                changed[visit.visit_id] = save_visit(visit, stay, self._following.standing.spot(visit.key), zones)
                 visit.is_saved = True
         return changed
 
@@ -196,7 +196,7 @@ class Analysis:
             self._clock.restore(newest)
             self.visits.restore(visit)
             self._presence.restore(visit.key, stay)
-            self._following.restore(visit.key, spot)
+            self._following.standing.restore(visit.key, spot)
             self._recognized.update((visit.key[1], name) for name in visit.attributes)
             for name, (inside, is_loitering) in zones.items():
                 if name in self._zones:
@@ -223,9 +223,9 @@ class Analysis:
         if not self._following.is_on:
             return Findings([], counts, present, gone)
         for key, stay in ended:
-            if spot := self._following.spot(key):
+            if spot := self._following.standing.spot(key):
                 self.visits.add_stationary(key, spot.since_s, stay.last.moment.source_s)
-        self._following.forget(gone)
+        self._following.standing.forget(gone)
         published, visits = self.visits.add(occurrences)
         if gone:
             tracks = {track for _, track in gone}
@@ -244,14 +244,14 @@ class Analysis:
     ) -> Iterator[Occurrence]:
         """Yield the present objects that have stopped, and those that have moved."""
         for key in dict.fromkeys((*changes.stopped, *started)):
-            if self._presence.is_present(key) and (spot := self._following.spot(key)):
+            if self._presence.is_present(key) and (spot := self._following.standing.spot(key)):
                 yield Occurrence("stopped", key, found[key])
         for key, since_s, until_s in changes.moved:
             if key not in started and (stay := self._presence.stay(key)):
                 self.visits.add_stationary(key, since_s, until_s)
                 yield Occurrence("moved", key, stay.last)
         for key, stay in ended:
-            if stay.present and (spot := self._following.spot(key)) and spot.is_leaving:
+            if stay.present and (spot := self._following.standing.spot(key)) and spot.is_leaving:
                 yield Occurrence("moved", key, stay.last)
 
     def _find_here(self, key: Key, last: Sighting, zones: Iterable[str]) -> Iterator[Occurrence]:
@@ -264,10 +264,10 @@ class Analysis:
 
     def _release_ignored(self) -> None:
         """Do not wait for stationary objects in ignore areas: they will not be found again."""
-        for key in self._following.stationary if self._ignored else ():
+        for key in self._following.standing.stationary if self._ignored else ():
             stay = self._presence.stay(key)
             if stay and any(area.contains(stay.last.object, was_in=False) for area in self._ignored):
-                self._following.release(key)
+                self._following.standing.release(key)
 
     def _has_top_score(self, key: Key, stay: Stay) -> bool:
         return stay.top_score >= self._min_top_scores.get(key[0], -inf)
@@ -290,6 +290,6 @@ class Analysis:
         return found
 
     def _counts(self) -> Tallies:
-        following = self._following
-        present = set(self._presence.present()).difference(following.uncounted())
-        return count_objects(present, self._zones.items(), following.stationary)
+        standing = self._following.standing
+        present = set(self._presence.present()).difference(standing.uncounted())
+        return count_objects(present, self._zones.items(), standing.stationary)

@@ -1,11 +1,10 @@
 """Follows the objects of one camera: which is which, which have not moved, and what was recognized of them."""
 
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
+from math import inf
 from typing import Any
 
 from edgepub.camera.analysis.recognition import Recognition
-from edgepub.camera.analysis.rules import Key
-from edgepub.camera.analysis.spot import Spot
 from edgepub.camera.analysis.standing import NO_CHANGES, Changes, Standing
 from edgepub.camera.analysis.tracker import Tracker
 from edgepub.config.camera import CameraSettings
@@ -18,13 +17,15 @@ class Following:
         settings: the camera's settings.
         numbers: gives unused tracks.
 
+    Attributes:
+        standing: the stationary objects; there are none without `stationary_s`.
+
     """
 
     def __init__(self, settings: CameraSettings, numbers: Iterator[int]) -> None:
         self._tracker = make_tracker(settings, numbers)
-        self._standing = None
-        if self._tracker and settings.stationary_s is not None:
-            self._standing = Standing(settings.stationary_s, settings.occupancy_off_s, numbers)
+        stationary_s = inf if settings.stationary_s is None else settings.stationary_s
+        self.standing = Standing(stationary_s, settings.occupancy_off_s, numbers)
         self._votes = settings.text_labels is not None  # a pipeline has its own
         self._recognition = Recognition()
 
@@ -49,51 +50,18 @@ class Following:
             return NO_CHANGES
         if tracks is None:
             self._tracker.track(objects, now_s)
-        changes = self._standing.update(objects, now_s, compares=compares) if self._standing else NO_CHANGES
+        changes = self.standing.update(objects, now_s, compares=compares)
         if self._votes and objects:
             self._recognition.vote(objects, now_s)
             known = self._tracker.numbers if tracks is None else tracks
-            self._recognition.keep({*known, *self._standing.tracks} if self._standing else known)
+            self._recognition.keep({*known, *self.standing.tracks})
         return changes
-
-    @property
-    def stationary(self) -> Collection[Key]:
-        """The stationary objects."""
-        return self._standing.stationary if self._standing else ()
-
-    def held(self) -> Collection[Key]:
-        """Return the stationary objects that are not found, but are not gone."""
-        return self._standing.held() if self._standing else ()
-
-    def uncounted(self) -> Collection[Key]:
-        """Return the stationary objects that do not count, because they have been hidden for too long."""
-        return self._standing.uncounted() if self._standing else ()
-
-    def spot(self, key: Key) -> Spot | None:
-        """Return where an object is stationary; None if it is not."""
-        return self._standing.spot(key) if self._standing else None
-
-    def forget(self, gone: Iterable[Key]) -> None:
-        """Forget objects that are gone."""
-        if self._standing:
-            self._standing.forget(gone)
-
-    def release(self, key: Key) -> None:
-        """Do not wait for a stationary object any longer than for others, when it is not found."""
-        if self._standing:
-            self._standing.release(key)
-
-    def restore(self, key: Key, spot: Spot) -> None:
-        """Add a stationary object of an earlier run; it does not count until it is found again."""
-        if self._standing:
-            self._standing.restore(key, spot)
 
     def reset(self) -> None:
         """Prepare for another opening of the source: only the places of stationary objects are remembered."""
         if self._tracker:
             self._tracker.reset()
-        if self._standing:
-            self._standing.suspend()
+        self.standing.suspend()
         self._recognition = Recognition()
 
 

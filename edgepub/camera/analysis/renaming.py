@@ -43,7 +43,7 @@ class Renaming:
         self.set(given_other, one)
 
     def clear(self) -> None:
-        """Forget everything: the tracker begins anew."""
+        """Forget all tracks, because the tracker has forgotten them."""
         self._tracks.clear()
 
     def _given(self, track: int) -> int:

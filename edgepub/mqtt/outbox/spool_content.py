@@ -65,11 +65,7 @@ def _read_numbers(database: sqlite3.Connection) -> dict[str, int]:
     rows = database.execute("SELECT topic, newest FROM numbers").fetchall()
     numbers = {topic: newest for topic, newest in rows if topic_of(topic) and is_number(newest)}
     if len(numbers) < len(rows):
-        _log.error("damaged numbers removed from the file of events: %d of %d", len(rows) - len(numbers), len(rows))
-        database.execute("BEGIN IMMEDIATE")
-        database.execute("DELETE FROM numbers")
-        database.executemany(SET_NUMBER, numbers.items())
-        database.execute("COMMIT")
+        _rewrite(database, "numbers", SET_NUMBER, numbers, len(rows))
     return numbers
 
 
@@ -78,9 +74,14 @@ def _read_values(database: sqlite3.Connection) -> dict[str, bytes]:
     rows = database.execute("SELECT name, content FROM saved").fetchall()
     values = {name: content for name, content in rows if topic_of(name) and isinstance(content, bytes)}
     if len(values) < len(rows):
-        _log.error("damaged values removed from the file of events: %d of %d", len(rows) - len(values), len(rows))
-        database.execute("BEGIN IMMEDIATE")
-        database.execute("DELETE FROM saved")
-        database.executemany(SET_VALUE, values.items())
-        database.execute("COMMIT")
+        _rewrite(database, "saved", SET_VALUE, values, len(rows))
     return values
+
+
+def _rewrite(database: sqlite3.Connection, table: str, insert: str, good: Mapping[str, Any], before: int) -> None:
+    """Write a table again with its good rows alone, of those that it had before."""
+    _log.error("damaged rows removed from the file of events, table %s: %d of %d", table, before - len(good), before)
+    database.execute("BEGIN IMMEDIATE")
+    database.execute(f"DELETE FROM {table}")  # noqa: S608  (a name from above)
+    database.executemany(insert, good.items())
+    database.execute("COMMIT")
