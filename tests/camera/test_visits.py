@@ -194,6 +194,17 @@ def test_somebody_who_walks_slowly_is_not_stationary():
     assert camera.types == ["appeared"]
 
 
+@pytest.mark.parametrize("fps", [2, 1, 0.5, 0.25])
+def test_who_walks_slowly_and_is_missed_twice_is_one_visit_at_any_rate(fps):
+    camera = Camera(fps=fps, stationary_s=None)
+    for frame in range(30):
+        missed = frame in {10, 15, 16, 21}
+        camera.see(1 / fps, *[] if missed else [at(0.1 + 0.025 * frame, label="person", width=0.08, height=0.3)])
+    camera.see(20)
+    assert camera.types == ["appeared", "left"]
+    assert {event.key[1] for event in camera.events} == {1}
+
+
 def test_somebody_loiters_once_a_stay():
     zones = {"door": {"polygon": RIGHT, "loitering_s": 20}}
     camera = Camera(zones=zones, stationary_s=None).see(19, at(0.7))

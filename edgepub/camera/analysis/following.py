@@ -74,4 +74,4 @@ def make_tracker(settings: CameraSettings, track_ids: Iterator[int]) -> Tracker 
 
     """
     lost_s = max(settings.track_lost_s, settings.occupancy_off_s)
-    return Tracker(lost_s, track_ids) if settings.tracking else None
+    return Tracker(lost_s, track_ids, settings.occupancy_on_frames) if settings.tracking else None

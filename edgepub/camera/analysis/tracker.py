@@ -45,6 +45,7 @@ class _Track:
     width: float
     height: float
     last_s: float
+    last_frame: int
     velocity_x: float = 0.0
     """In pixels per second."""
     velocity_y: float = 0.0
@@ -53,7 +54,7 @@ class _Track:
     is_double: bool = False
     """Whether it was found where another one was, too, in its first frame: it may be a second box of that."""
 
-    def update(self, place: Place, now_s: float, max_motion_s: float) -> None:
+    def update(self, place: Place, now_s: float, frame: int, max_motion_s: float) -> None:
         """Move it towards the place where it was found."""
         _, x, y, width, height, _, _ = place
         passed_s = now_s - self.last_s
@@ -67,7 +68,7 @@ class _Track:
             gain = passed_s / (passed_s + _PLACE_S)
             x, y = expected_x + gain * error_x, expected_y + gain * error_y
             width, height = self.width + gain * (width - self.width), self.height + gain * (height - self.height)
-        self.x, self.y, self.width, self.height, self.last_s = x, y, width, height, now_s
+        self.x, self.y, self.width, self.height, self.last_s, self.last_frame = x, y, width, height, now_s, frame
 
     @property
     def is_still(self) -> bool:
@@ -94,12 +95,14 @@ class Tracker:
     Args:
         lost_s: how long an object may be missing and keep its track, in seconds on the source's clock.
         numbers: gives unused numbers.
+        lost_frames: in how many frames it may be missing in any case: at a low rate, they take longer.
 
     """
 
-    def __init__(self, lost_s: float, numbers: Iterator[int]) -> None:
+    def __init__(self, lost_s: float, numbers: Iterator[int], lost_frames: int = 0) -> None:
         self._numbers = numbers
         self._lost_s = lost_s
+        self._lost_frames = lost_frames
         self._found: list[_Track] = []  # in the last frame
         self._new: list[_Track] = []  # found in the last frame only, so without a number
         self._lost: list[_Track] = []  # not found in the last frame; the first of them was lost last
@@ -128,7 +131,8 @@ class Tracker:
         self._frame += 1
         period_s = self._period(now_s)
         scale, max_motion_s = 1 + 2 * _REACH * period_s, max(_MAX_MOTION_S, period_s)
-        lost = [track for track in self._lost if now_s - track.last_s <= self._lost_s]
+        first = self._frame - 1 - self._lost_frames
+        lost = [track for track in self._lost if now_s - track.last_s <= self._lost_s or track.last_frame >= first]
         known = self._found + lost  # of two at one place, the first gets the object
         places = [_place(detection, index) for index, detection in enumerate(objects)]
         # One that stands still is expected where it is: what passes in front of it is another one.
@@ -139,10 +143,10 @@ class Tracker:
             self._match_rest(rest, known, tracks, now_s, scale, max_motion_s)
         new = [place for place in rest if place[5] not in tracks]
         doubles = {index for _, index in match([places[index] for index in tracks], new, _MIN_IOU)}
-        self._new = [_Track(*place[:5], now_s, is_double=place[5] in doubles) for place in new]
+        self._new = [_Track(*place[:5], now_s, self._frame, is_double=place[5] in doubles) for place in new]
         for index, detection in enumerate(objects):
             if track := tracks.get(index):
-                track.update(places[index], now_s, max_motion_s)
+                track.update(places[index], now_s, self._frame, max_motion_s)
                 track.number = track.number or next(self._numbers)
                 detection["track_id"] = track.number
         numbers = {track.number for track in tracks.values()}
