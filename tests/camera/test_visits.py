@@ -306,6 +306,15 @@ def test_what_stands_in_a_zone_that_is_named_later_begins_its_visit_then(zones, 
     assert len(camera.visits) == 1
 
 
+def test_what_is_not_looked_for_any_more_has_left():
+    camera = Camera(labels=["car", "dog"]).see(60, at(0.2), at(0.7, label="dog"))
+    camera.settings = camera.settings.model_copy(update={"labels": {"dog": camera.settings.labels["dog"]}})
+    camera.restart(10)
+    assert [(event.event_type, event.key[0]) for event in camera.events[4:]] == [("left", "car")]
+    camera.see(20, at(0.7, label="dog"))
+    assert [ended.visit.key[0] for ended in camera.visits] == ["car"]
+
+
 def test_after_a_kill_the_visits_of_a_file_have_left():
     camera = Camera(live=False).see(30, at(0.5))
     camera.restart(60, kill=True)

@@ -79,6 +79,7 @@ class Analysis:
         self._zones = {name: self._new_zone(name, zone) for name, zone in settings.zones.items()}
         self._lines = {name: Line(line) for name, line in settings.lines.items()}
         self._ignored = [Zone(area) for area in settings.ignore.values()]
+        self._kept_labels = settings.kept_labels
         self._reports_all = settings.events.zones is None
         self.visits = Visits(settings.events.zones, lambda: str(uuid7()))
         self._compared_s = self._saved_s = -inf
@@ -181,12 +182,15 @@ class Analysis:
     def restore(self, saved: Sequence[SavedVisit]) -> Findings:
         """Continue the visits of stationary objects of an earlier run, and end the others.
 
+        Objects whose label is not kept any more will not be found again: their visits end, too.
+
         Args:
             saved: the visits; see `save`.
 
         """
-        can_go_on = self._can_stand and self._keeps_visits()
-        going_on = [content for content in saved if can_go_on and content["home"] is not None]
+        can_go_on, kept = self._can_stand and self._keeps_visits(), self._kept_labels
+        stationary = [content for content in saved if can_go_on and content["home"] is not None]
+        going_on = [content for content in stationary if kept is None or content["label"] in kept]
         newest = max((content["last"]["timestamp"] for content in going_on), default=0.0)
         occurrences: list[Occurrence] = []
         for content in going_on:
