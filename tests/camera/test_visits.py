@@ -158,6 +158,16 @@ def test_another_object_at_another_place_is_another_visit():
     assert camera.events[-1].visit_id == camera.events[0].visit_id
 
 
+@pytest.mark.parametrize("fps", [1, 5, 25])
+@pytest.mark.parametrize("missed_s", [1, 2, 8])
+def test_a_car_that_is_found_again_is_not_its_neighbour_that_is_missed_just_then(fps, missed_s):
+    camera = Camera(fps=fps, zones={"right": {"polygon": RIGHT}})
+    camera.see(60, at(0.42), at(0.56)).see(10, at(0.42)).see(missed_s, at(0.56)).see(20, at(0.42), at(0.56))
+    assert sorted(camera.types) == ["appeared", "appeared", "stopped", "stopped", "zone_entered"]
+    assert [detection["track_id"] for detection in camera.detections] == [1, 2]
+    assert (camera.total(), camera.active()) == (2, 0)
+
+
 def test_something_that_passes_the_place_of_a_hidden_car_is_not_that_car():
     """A car drives through just where another one is hidden: it is detected there first."""
     camera = Camera().see(60, at(0.5)).see(10).see(1.6, lambda s: at(0.4 + 0.5 * s)).see(5)

@@ -115,7 +115,7 @@ class Standing:
             if track is None:
                 continue
             spot = spots.get(track)
-            if spot is None or self._renaming:
+            if spot is None or self._renaming or self._hidden:
                 track, spot = self._find(track, detection, now_s)
                 if spot is None:
                     continue
@@ -245,6 +245,15 @@ class Standing:
         detection["track_id"] = old
         return old
 
+    def _find_neighbour(self, spot: Spot, detection: dict[str, Any]) -> int | None:
+        """Return the track of a hidden object that is found again while one beside it is missed.
+
+        The tracker has taken it for that one, which cannot have come there without a way.
+        """
+        if not spot.is_stationary or is_at(detection["bbox_norm"], spot.home, FOUND_IOU):
+            return None
+        return self._match(detection) if is_at(spot.box, spot.home, FOUND_IOU) else None
+
     def _exchange(self, one: int, other: int) -> None:
         self._renaming.exchange(one, other)
         self._exchanged.append((one, other))
@@ -283,6 +292,9 @@ class Standing:
                     spot.home, spot.since_s = remembered
                     if now_s - spot.since_s >= self._stationary_s - _ROUNDING_S:  # it did not stop just now
                         self._start_standing(track, spot)
+        elif neighbour := self._find_neighbour(spot, detection):
+            self._exchange(track, neighbour)
+            track, spot = neighbour, self._spots[neighbour]
         detection["track_id"] = track
         return track, spot
 
