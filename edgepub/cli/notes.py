@@ -111,6 +111,11 @@ def _rate_notes(settings: Settings) -> Iterator[str]:
                 f"cameras.{name}.{key}: at {fps:g} frames per second, what moves cannot be followed, and has no visits "
                 f"or several; what stands still has one. Use at least {_MIN_FPS:g}"
             )
+        elif camera.tracking and capture.decode == "keyframes":
+            yield (
+                f"cameras.{name}.capture.decode: how often key frames come is set in the camera. If it is less often than "
+                f"every {1 / _MIN_FPS:g} s, what moves cannot be followed"
+            )
 
 
 def _directory_notes(path: Path | None) -> Iterator[str]:

@@ -52,7 +52,9 @@ class ZoneSettings(Section):
     anchor: Anchor = "bottom_center"
     """The point of an object's box that is its position. Objects stand on the ground at the bottom of their box."""
     loitering_s: Annotated[float, Field(gt=0, le=86_400), Number] | None = None
-    """Seconds in the zone after which an object loiters: an event while it is still there, and a state; null: never."""
+    """Seconds in the zone after which an object loiters: an event while it is still there, and a state; null: never.
+
+    Needs `tracking`."""
 
     @model_validator(mode="after")
     def _check_polygon(self) -> Self:

@@ -104,7 +104,7 @@ class CameraSettings(Section):
     The model applies its own `output_confidence_threshold` first, so a value below that has no effect."""
     publish: PublishSettings = PublishSettings()
     tracking: bool = True
-    """Follow each object from frame to frame and give it a `track_id`. `false`: there are counts, but no events."""
+    """Follow each object from frame to frame and give it a `track_id`. `false`: no events or visits."""
     track_lost_s: Annotated[float, Number] = Field(default=3, ge=0, le=3600)
     """Seconds for which an undetected object keeps its track. If `occupancy_off_s` is longer, that applies.
 
@@ -260,14 +260,23 @@ class CameraSettings(Section):
         return self
 
     def _check_areas(self, areas: Areas) -> None:
-        if areas.lines and not self.tracking:
-            raise ValueError("lines need tracking: set it to true, or remove lines")
+        if not self.tracking:
+            self._check_untracked(areas)
         if unknown := _first_unknown(self.events.zones, areas.zones):
             raise ValueError(f"events.zones: {unknown!r} is not one of the camera's zones")
         for key, named in (("zones", areas.zones), ("lines", areas.lines), ("ignore", areas.ignore or {})):
             for name, area in named.items():
                 if unknown := _first_unknown(area.labels, self.kept_labels):
                     raise ValueError(f"{key}.{name}.labels: {unknown!r} is not one of the camera's labels")
+
+    def _check_untracked(self, areas: Areas) -> None:
+        if areas.lines:
+            raise ValueError("lines need tracking: set it to true, or remove lines")
+        if loitering := next((name for name, zone in areas.zones.items() if zone.loitering_s is not None), None):
+            key = f"zones.{loitering}.loitering_s"
+            raise ValueError(f"{key} needs tracking: set it to true, or remove {key}")
+        if self.events.zones is not None:
+            raise ValueError("events.zones needs tracking: set it to true, or remove events.zones")
 
 
 def _first_unknown(labels: Iterable[str] | None, known: Iterable[str] | None) -> str | None:

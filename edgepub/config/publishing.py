@@ -54,7 +54,7 @@ class EventSettings(Section):
     zones: Annotated[list[Name], Field(min_length=1)] | None = None
     """Names of zones: only objects that were in one of them have events and visits, from then on; null: all objects.
 
-    Counts are not affected."""
+    Counts are not affected. Needs `tracking`."""
 
 
 class SnapshotSettings(Section):

@@ -97,6 +97,15 @@ def test_check_names_cameras_that_are_too_slow_to_follow_what_moves(cli, configu
     assert f"cameras.porch.{key}: at {fps} frames per second, what moves cannot be followed" in note
 
 
+def test_check_says_that_it_cannot_know_the_rate_of_key_frames(cli, configuration):
+    porch = GOOD["cameras"]["porch"] | {"capture": {"decode": "keyframes"}}
+    configuration.write_text(yaml.safe_dump(GOOD | {"cameras": {"porch": porch}}))
+    done = cli("check", "-c", configuration)
+    assert done.returncode == 0
+    *_, note = done.stdout.splitlines()
+    assert "cameras.porch.capture.decode: how often key frames come is set in the camera" in note
+
+
 @pytest.mark.parametrize(
     ("pipeline", "camera", "says"),
     [

@@ -353,6 +353,8 @@ WRONG = [
     ({"cameras__porch__lines__g": {"from": [0, 0], "to": [0, 1], "frm": 1}}, "cameras.porch.lines.g.frm: unknown key; did you mean 'from'?"),
     ({"cameras__porch__lines__g": {"from": [0, 1], "to": [0, 1]}}, "cameras.porch.lines.g: from and to are the same point: set two different points"),
     ({"cameras__porch__tracking": False, "cameras__porch__lines__g": {"from": [0, 0], "to": [0, 1]}}, "cameras.porch: lines need tracking: set it to true, or remove lines"),
+    ({"cameras__porch__tracking": False, "cameras__porch__zones__a": {"polygon": TRIANGLE, "loitering_s": 5}}, "cameras.porch: zones.a.loitering_s needs tracking: set it to true, or remove zones.a.loitering_s"),
+    ({"cameras__porch__tracking": False, "cameras__porch__zones__a": {"polygon": TRIANGLE}, "cameras__porch__events": {"zones": ["a"]}}, "cameras.porch: events.zones needs tracking: set it to true, or remove events.zones"),
     ({"stats": {"interval_s": 0}}, "stats.interval_s: must be at least 1"),
     ({"stats": {"interval": 10}}, "stats.interval: unknown key; did you mean 'interval_s'?"),
     ({"cameras__porch__labels": []}, "cameras.porch.labels: needs at least one"),

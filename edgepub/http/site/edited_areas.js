@@ -123,6 +123,7 @@ export class EditedAreas {
       isPolygon(item.kind) ? polygonMistake(item.points) : lineMistake(...item.points),
       unknown && `'${unknown}' is not one of the camera's labels`,
       item.kind === "line" && tracking === false && "lines need tracking: set it to true in the configuration",
+      item.loitering_s && tracking === false && "loitering needs tracking: set it to true in the configuration",
     ].filter(Boolean);
   }
 
