@@ -113,7 +113,7 @@ def _rate_notes(settings: Settings) -> Iterator[str]:
             )
         elif camera.tracking and capture.decode == "keyframes":
             yield (
-                f"cameras.{name}.capture.decode: how often key frames come is set in the camera. If it is less often than "
+                f"cameras.{name}.capture.decode: how often key frames come is set in the camera. If less often than "
                 f"every {1 / _MIN_FPS:g} s, what moves cannot be followed"
             )
 
