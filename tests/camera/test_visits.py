@@ -93,6 +93,15 @@ def test_a_car_that_parks_and_leaves():
     assert (camera.total(), camera.active()) == (0, 0)
 
 
+def test_a_path_ends_where_the_object_was_seen_last():
+    camera = Camera(fps=25).see(2.12, lambda s: at(0.1 + 0.4 * s)).see(5)
+    (visit,) = camera.visits
+    _, (end_s, x, _) = visit.visit.path.points()
+    assert (end_s, x) == (pytest.approx(visit.duration_s), pytest.approx(0.1 + 0.4 * 2.12))
+    (visit,) = Camera(fps=25).see(30.12, at(0.5)).see(40).visits
+    assert [at_s for at_s, *_ in visit.visit.path.points()] == [0, pytest.approx(visit.duration_s)]
+
+
 def test_what_hides_a_car_does_not_end_its_visit():
     camera = Camera().see(60, at(0.5)).see(40).see(20, at(0.5))
     assert camera.types == ["appeared", "stopped"]

@@ -22,7 +22,9 @@ class Path:
         self._last: PathPoint | None = None
 
     def add(self, at_s: float, x: float, y: float) -> None:
-        """Add a point."""
+        """Add a point that is later than all others; any other adds nothing."""
+        if self._last and at_s <= self._last[0]:
+            return
         self._last = at_s, x, y
         points = self._points
         if points and abs(x - points[-1][1]) < self._step and abs(y - points[-1][2]) < self._step:

@@ -149,6 +149,7 @@ class Visits:
                 published.append(_note_entry(visit, happened))
             if occurrence.event_type == "left":
                 del self._visits[occurrence.key]
+                _add_point(visit, occurrence.sighting)  # `see` does not get every frame
                 if visit.is_reported:
                     ended.append(EndedVisit(visit, occurrence.sighting, occurrence.dwell_s or 0.0))
         return published, ended
