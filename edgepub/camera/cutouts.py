@@ -21,6 +21,7 @@ from edgepub.telemetry.logs import camera_logger
 
 _MARGIN = 0.15  # of the box's width and height, at each side
 _MIN_PIXELS = 300  # of a cut-out, across and down; of a smaller object it shows more of the surroundings
+_EARLIER_RUN_S = -inf
 _log = logging.getLogger(__name__)
 
 
@@ -75,7 +76,7 @@ class Cutouts:
         self._is_retained = is_retained
         self._log = camera_logger(_log, identity["camera"])
         self._shown: dict[str, tuple[str, float]] = {}  # by level, the visit that its picture shows, and since when
-        self._clearings = switch.clearings
+        self._clearings, self._losses = switch.clearings, switch.losses
 
     def update(
         self,
@@ -115,7 +116,7 @@ class Cutouts:
         for visit in visits:
             level = topic_level(visit.key[0])
             if visit.cutout and visit.is_newest and self._switch.is_on and self._is_retained(level):
-                self._shown[level] = visit.visit_id, -inf
+                self._shown[level] = visit.visit_id, _EARLIER_RUN_S
 
     def shown_s(self, label: str, visit_id: str | None) -> float | None:
         """Return the `created_s` of the first picture of a label that shows the object of a visit; None: none does."""
@@ -129,10 +130,13 @@ class Cutouts:
         return level in self._shown and self._shown[level][0] == visit_id
 
     def _notice_clearing(self) -> None:
-        """Forget what was shown, if it has been taken away."""
+        """Forget what was shown, if it has been taken away or lost."""
         if self._clearings != self._switch.clearings:
             self._clearings = self._switch.clearings
             self._shown.clear()
+        if self._losses != self._switch.losses:
+            self._losses = self._switch.losses
+            self._shown = {level: shown for level, shown in self._shown.items() if shown[1] != _EARLIER_RUN_S}
 
     def _is_due(self, sighting: Sighting, visit: Visit | None) -> bool:
         """Return whether a cut-out of an object is due."""

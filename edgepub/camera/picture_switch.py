@@ -47,6 +47,11 @@ class PictureSwitch:
         """How often all pictures were taken away: those that were published before are not there any more."""
         return self._clearings
 
+    @property
+    def losses(self) -> int:
+        """How often the broker may have lost the pictures of earlier runs. The outbox has those of this run."""
+        return self._outbox.losses
+
     def set(self, is_on: bool) -> None:
         """Switch it on or off."""
         with self._lock:

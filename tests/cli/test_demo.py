@@ -5,6 +5,7 @@ import hashlib
 import json
 import os
 import pty
+import re
 import shutil
 import signal
 import subprocess
@@ -14,6 +15,7 @@ import uuid
 import jsonschema
 import psutil
 import pytest
+from paho.mqtt.client import topic_matches_sub
 
 from edgepub.cli.demo import assets
 from edgepub.mqtt.payloads import detections
@@ -74,12 +76,13 @@ def test_the_printed_command_works_on_the_users_broker(cli, mosquitto, subscribe
         "EDGEPUB_MQTT__URL": "mqtt://127.0.0.1:9",
         "EDGEPUB_NODE": "other",
     }  # for the user's daemon
-    done = cli("demo", "--seconds", "1", "--broker", mosquitto.url, **environment)
+    done = cli("demo", "--seconds", "5", "--broker", mosquitto.url, **environment)
     assert done.returncode == 0, done.stderr
-    assert (
-        f"mosquitto_sub -h 127.0.0.1 -p {mosquitto.port} -v -t 'edgepub/demo/#' -T 'edgepub/demo/+/snapshot'"
-        in done.stdout
-    )
+    assert f"mosquitto_sub -h 127.0.0.1 -p {mosquitto.port} -v -t 'edgepub/demo/#' -T " in done.stdout
+    excluded = re.findall(r"-T '(.+?)'", done.stdout)
+    pictures = {topic for topic, payload, _ in reader.messages if payload.startswith(b"\xff\xd8")}
+    assert len(pictures) > 1, "a snapshot and a cut-out"
+    assert not {topic for topic in pictures if not any(topic_matches_sub(each, topic) for each in excluded)}
     assert (
         "While the demo runs, a Home Assistant on this broker shows the devices 'edgepub demo' and 'Face'."
         in done.stdout

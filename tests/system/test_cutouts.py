@@ -104,6 +104,28 @@ def test_cut_outs_are_cleared_when_they_are_not_made_any_more(mosquitto, subscri
     assert (SNAPSHOT in subscribe(mosquitto.port).retained()) == ("crop" in snapshot)
 
 
+@pytest.mark.parametrize("is_lost", [True, False])
+def test_after_a_restart_of_all_the_picture_of_who_is_still_there_is_there(
+    mosquitto, subscribe, run_daemon, studio, is_lost
+):
+    settings = settings_of(studio, mosquitto.url, [[person(0.5)]] * 50, loop=True, stationary_s=1)
+    reader = subscribe(mosquitto.port)
+    daemon = run_daemon(settings)
+    kept = reader.wait_for(lambda r: r.last(PERSON), "the picture")
+    reader.wait_for(lambda r: r.last("edgepub/test/checkpoint"), "a checkpoint: the broker has the picture")
+    reader.wait_for(lambda r: any(event["event_type"] == "stopped" for event in parsed(r, "events")), "it stands")
+    daemon.terminate()
+    if is_lost:
+        mosquitto.stop()
+        mosquitto.start()  # it has kept nothing
+    again = subscribe(mosquitto.port)
+    run_daemon(settings)
+    again.wait_for(lambda r: len(r.detections()) > 25, "a second of the same person")
+    picture = again.wait_for(lambda r: r.last(PERSON), "its picture")
+    assert comment(picture)["visit_id"] == comment(kept)["visit_id"]
+    assert (picture == kept) is not is_lost
+
+
 def test_if_more_is_to_be_blurred_the_pictures_of_before_are_taken_away(mosquitto, subscribe, run_daemon, studio):
     nobody = [[]] * 40
 

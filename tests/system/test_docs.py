@@ -11,6 +11,7 @@ import pytest
 import trustme
 import typer.main
 import yaml
+from paho.mqtt.client import topic_matches_sub
 
 from edgepub.cli import app
 from edgepub.cli.schemas import json_schema
@@ -193,6 +194,17 @@ def test_the_two_commands_that_others_look_for_are_there():
     first, second = re.findall(r"^.* -m venv .*$", (ROOT / "README.md").read_text(), re.MULTILINE)
     assert first.endswith(".venv/bin/edgepub demo --seconds 60")
     assert second.endswith(".venv/bin/pytest -n 3")
+
+
+def test_commands_that_show_all_messages_show_no_pictures():
+    found = named(r"mosquitto_sub ((?:\\\n|[^`\n])*)")
+    all_messages = [(page, command) for page, command in found if re.search(r"-t '(?:edgepub/.*)?#'", command)]
+    assert len(all_messages) > 1
+    for page, command in all_messages:
+        excluded = re.findall(r"-T '?([^\s']+)", command)
+        for below in ("snapshot", "objects/person/snapshot"):
+            topics = [f"edgepub/{node}/porch/{below}" for node in ("garage", "pc")]
+            assert any(topic_matches_sub(each, topic) for each in excluded for topic in topics), (page, command)
 
 
 def test_settings_md_is_up_to_date():

@@ -109,10 +109,10 @@ def _hint(settings: Settings, path: Path, log: Path, page: str, *, on_user_broke
     if where:
         user = f" -u {shlex.quote(settings.mqtt.username)} -P PASSWORD" if settings.mqtt.username else ""
         root = Topics(settings.mqtt.topic_prefix, settings.node).root
-        exclude_snapshots = f"-T '{root}/+/snapshot'"  # they are not text
+        exclude_pictures = f"-T '{root}/+/snapshot' -T '{root}/+/objects/+/snapshot'"  # they are not text
         lines += [
             "Read the messages in a second terminal:",
-            f"  mosquitto_sub {where}{user} -v -t '{root}/#' {exclude_snapshots}",
+            f"  mosquitto_sub {where}{user} -v -t '{root}/#' {exclude_pictures}",
         ]
     if on_user_broker:
         devices = f"'edgepub {stage.NODE}' and '{stage.CAMERA.title()}'"

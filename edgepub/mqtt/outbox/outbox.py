@@ -38,6 +38,9 @@ class Outbox:
 
     A put never waits.
 
+    Attributes:
+        losses: how often the broker had no checkpoint: it may have lost all that was retained, also by earlier runs.
+
     Args:
         stream_size: messages that the stream lane holds.
         durable: the durable lane; None: one in memory.
@@ -65,6 +68,7 @@ class Outbox:
         self._checkpoint = checkpoint or Checkpoint()
         self._lanes = Lanes(stream_size, self._durable, ledger, self._checkpoint, self._suspects.held, clock)
         self._dispatch = Dispatch(self._lanes, self._suspects, clock)
+        self.losses = 0
         self._is_draining = False
         self._disk_poll_s = disk_poll_s
         self._wakeup = Wakeup(self._lock, self._is_ready, self._poll_s)
@@ -254,6 +258,7 @@ class Outbox:
 
         """
         with self._lock:
+            self.losses += not checkpoint
             self._lanes.retained.resend_lost(checkpoint)
             self._durable.forget_pictures(self._lanes.retained.pictures.unsent)
             self._wakeup.notify()
