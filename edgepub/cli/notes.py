@@ -5,6 +5,7 @@ from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from edgepub.camera.pipeline.searching import find_models
 from edgepub.config.effective import EffectiveSettings
 from edgepub.config.model_labels import find_unfindable
 from edgepub.config.settings import Settings
@@ -89,13 +90,12 @@ def _blur_notes(settings: Settings) -> Iterator[str]:
             yield f"cameras.{name}.snapshot.blur: {why}: so no picture will leave the node"
         if blur and camera.region:
             yield f"cameras.{name}: nothing is looked for outside of the region, so pictures are blurred there"
-        for model in pipeline.models if blur else ():
+        for model in find_models(pipeline, blur):
             method = settings.models[model].model_properties.input_pad_method or ""
             if method.startswith("crop"):
                 yield (
                     f"models.{model}.model_properties: with input_pad_method {method}, the model does not see the "
-                    f"borders of a picture, and {', '.join(blur)} there will not be blurred in cameras.{name}; "
-                    "use letterbox"
+                    f"borders of a picture, so no picture of cameras.{name} will leave the node; use letterbox"
                 )
 
 

@@ -4,12 +4,13 @@ import contextlib
 import functools
 import logging
 import threading
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 
 from edgepub.camera.analysis.tracker import Tracker
 from edgepub.camera.inference.model import Model
 from edgepub.camera.pipeline.loading import load_pipeline
 from edgepub.camera.pipeline.pipeline import Pipeline
+from edgepub.camera.pipeline.searching import find_models
 from edgepub.camera.results.objects import Wanted
 from edgepub.config.camera import CameraSettings
 from edgepub.config.effective import InForce
@@ -57,9 +58,18 @@ def model_loader(
         current = in_force.settings.cameras.get(name, settings)  # zones that were edited since name others
         yield from find_unknown_of_camera(current.model_labels, pipeline, known)
 
-    def note_unfindable(known: LabelsByModel) -> None:
-        blur = [] if settings.text_labels else settings.snapshot.blur or []
-        state.unfindable = next(find_unfindable(blur, pipeline, known), "")
+    def find_unseen(known: LabelsByModel, cutting: Collection[str]) -> Iterator[str]:
+        blur = settings.snapshot.blur or []
+        yield from find_unfindable([] if settings.text_labels else blur, pipeline, known)
+        for model in find_models(pipeline, blur):
+            if model in cutting:
+                yield (
+                    f"the model {model} does not see the borders of a picture; set models.{model}.model_properties."
+                    "input_pad_method to letterbox"
+                )
+
+    def note_unfindable(known: LabelsByModel, cutting: Collection[str]) -> None:
+        state.unfindable = next(find_unseen(known, cutting), "")
 
     load = functools.partial(
         load_pipeline,
@@ -90,7 +100,7 @@ class _LoadedModels:
     def __init__(
         self,
         find_unknown_labels: Callable[[LabelsByModel], Iterable[str]],
-        note_unfindable: Callable[[LabelsByModel], None],
+        note_unfindable: Callable[[LabelsByModel, Collection[str]], None],
         state: CameraState,
         on_new_server: Callable[[], None],
         log: CameraLogger,
@@ -102,6 +112,7 @@ class _LoadedModels:
         self._log = log
         self._lock = threading.Lock()
         self._labels: dict[str, Sequence[str]] = {}
+        self._cutting: set[str] = set()  # models that do not see the borders of pictures
         self._warnings: set[str] = set()
         self._is_started = False
 
@@ -114,6 +125,8 @@ class _LoadedModels:
             others = {other: server for other, server in before.items() if other != name}
             self._state.servers = others | {name: model.server} if model.server else others
             self._labels[name] = model.labels
+            if model.cuts_borders:
+                self._cutting.add(name)
             if self._is_started:
                 self._warn()
         if self._state.servers != before:
@@ -126,7 +139,7 @@ class _LoadedModels:
             self._warn()
 
     def _warn(self) -> None:
-        self._note_unfindable(self._labels)
+        self._note_unfindable(self._labels, self._cutting)
         for line in self._find_unknown_labels(self._labels):
             if line not in self._warnings:
                 self._warnings.add(line)
@@ -137,7 +150,7 @@ class _LoadedModels:
 def _load(
     load: Callable[[Sequence[str], Callable[[str, Model], None]], contextlib.AbstractContextManager[Model | Pipeline]],
     find_unknown_labels: Callable[[LabelsByModel], Iterable[str]],
-    note_unfindable: Callable[[LabelsByModel], None],
+    note_unfindable: Callable[[LabelsByModel, Collection[str]], None],
     state: CameraState,
     on_new_server: Callable[[], None],
     log: CameraLogger,

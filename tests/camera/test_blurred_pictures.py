@@ -168,6 +168,14 @@ def test_no_picture_if_no_model_gives_what_must_be_blurred(shoot, label, is_show
     assert (bool(shots.snapshots), bool(shots.page)) == (is_shown, is_shown)
 
 
+def test_no_picture_if_a_model_does_not_see_the_borders_by_its_own_file(shoot, studio):
+    studio.model("faces")
+    file = studio.zoo / "faces" / "faces.json"
+    file.write_text(file.read_text().replace('"stretch"', '"crop-first"'))
+    shots = shoot([{None: []}] * 10)  # a picture without persons is shown otherwise
+    assert shots.page == []
+
+
 def test_a_frame_without_persons_is_shown_although_the_stage_fails(shoot):
     shots = shoot([{None: []}] * 10, {"faces": {"SimulateFail": 1}})
     assert shots.page

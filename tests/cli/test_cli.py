@@ -142,14 +142,14 @@ def test_check_says_what_cannot_be_blurred(cli, configuration, pipeline, camera,
     assert all(text in note for text, note in zip(says, notes, strict=True))
 
 
-def test_check_says_that_a_model_which_does_not_see_the_borders_blurs_nothing_there(cli, configuration):
+def test_check_says_that_a_model_which_does_not_see_the_borders_gives_no_pictures(cli, configuration):
     models = {
         name: model | {"model_properties": {"input_pad_method": "crop-first"}} for name, model in GOOD["models"].items()
     }
     porch = GOOD["cameras"]["porch"] | {"snapshot": {"blur": ["face"]}}
     configuration.write_text(yaml.safe_dump(GOOD | {"models": models, "cameras": {"porch": porch}}))
     _, _, note = cli("check", "-c", configuration).stdout.splitlines()
-    assert "face there will not be blurred in cameras.porch; use letterbox" in note
+    assert "no picture of cameras.porch will leave the node; use letterbox" in note
 
 
 def test_check_notes_a_directory_of_events_that_cannot_be_used(cli, configuration, tmp_path):

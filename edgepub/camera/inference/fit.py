@@ -39,6 +39,14 @@ def find_input_size(pysdk: Any) -> tuple[int, int] | None:  # noqa: ANN401  (PyS
     return (width, height) if info.InputType[0] == "Image" and width > 0 and height > 0 else None
 
 
+def cuts_borders(pysdk: Any) -> bool:  # noqa: ANN401  (PySDK is untyped)
+    """Return whether PySDK cuts parts of pictures away for a model: what is there is not found."""
+    try:
+        return str(pysdk.input_pad_method).startswith("crop")
+    except Exception:  # noqa: BLE001  (as above)
+        return False
+
+
 def find_map(to_image: PointConversion | None, size: tuple[int, int] | None, frame: Frame) -> PixelMap | None:
     """Return the conversion of a model's points to pixels of the full picture.
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from edgepub.camera.frames import Fit, Frame, Frames, PixelMap, Result
 from edgepub.camera.inference.batch import Answer, Batch
-from edgepub.camera.inference.fit import find_fit, find_input_size, find_map
+from edgepub.camera.inference.fit import cuts_borders, find_fit, find_input_size, find_map
 from edgepub.camera.inference.pace import Pace, find_pace
 
 if TYPE_CHECKING:
@@ -73,6 +73,11 @@ class Model:
     def fit(self) -> Fit | None:
         """The size of the pictures that it takes; None: give it pictures at full size."""
         return find_fit(self.pysdk)
+
+    @property
+    def cuts_borders(self) -> bool:
+        """Whether it does not see the borders of some pictures."""
+        return cuts_borders(self.pysdk)
 
     @property
     def labels(self) -> list[str]:

@@ -2,7 +2,14 @@
 
 from collections.abc import Collection, Sequence
 
-from edgepub.config.pipelines import StageSettings
+from edgepub.config.pipelines import PipelineSettings, StageSettings
+
+
+def find_models(pipeline: PipelineSettings, blur: Collection[str]) -> list[str]:
+    """Return the names of the models that look for objects with these labels, or for what they are in."""
+    searching = zip(pipeline.then, find_searching(pipeline.then, blur), strict=True)
+    names = [*(one.model for one in pipeline.detect), *(stage.model for stage, searches in searching if searches)]
+    return list(dict.fromkeys(names)) if blur else []
 
 
 def find_searching(stages: Sequence[StageSettings], blur: Collection[str]) -> list[bool]:
