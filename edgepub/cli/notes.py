@@ -5,9 +5,9 @@ from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from edgepub.camera.pipeline.searching import find_models
 from edgepub.config.effective import EffectiveSettings
 from edgepub.config.model_labels import find_unfindable
+from edgepub.config.searching import find_models
 from edgepub.config.settings import Settings
 from edgepub.home_assistant import discovery
 from edgepub.home_assistant.device import Payload, count_entities

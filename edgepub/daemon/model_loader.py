@@ -10,11 +10,11 @@ from edgepub.camera.analysis.tracker import Tracker
 from edgepub.camera.inference.model import Model
 from edgepub.camera.pipeline.loading import load_pipeline
 from edgepub.camera.pipeline.pipeline import Pipeline
-from edgepub.camera.pipeline.searching import find_models
 from edgepub.camera.results.objects import Wanted
 from edgepub.config.camera import CameraSettings
 from edgepub.config.effective import InForce
 from edgepub.config.model_labels import LabelsByModel, find_unfindable, find_unknown_of_camera, find_unknown_of_pipeline
+from edgepub.config.searching import find_models
 from edgepub.config.settings import Settings
 from edgepub.core.errors import ModelError
 from edgepub.core.fair_lock import FairLock

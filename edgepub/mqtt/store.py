@@ -90,6 +90,7 @@ class Store:
             else:
                 self._settings[camera, name] = value
             self._change()
+            self._worker.wake()  # what was confirmed must not be lost by a kill
 
     def add_retained(self, topic: str) -> bool:
         """Add a topic that has a retained message, as the newest; return False if it will be in the file soon."""

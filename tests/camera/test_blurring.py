@@ -6,13 +6,13 @@ import numpy as np
 import pytest
 
 from edgepub.camera.frames import Frame, Result
-from edgepub.camera.pipeline.searching import find_searching
 from edgepub.camera.results.budget import MAX_OBJECTS
 from edgepub.camera.results.objects import Objects, Wanted, read_objects
 from edgepub.camera.snapshot_thread import SnapshotThread
 from edgepub.camera.viewfinder import Viewfinder
 from edgepub.config.camera import CameraSettings
 from edgepub.config.pipelines import StageSettings
+from edgepub.config.searching import find_searching
 from edgepub.daemon.picture_wiring import PictureWiring
 from edgepub.mqtt.outbox.outbox import Outbox
 from edgepub.mqtt.topics import Topics

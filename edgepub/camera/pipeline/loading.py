@@ -12,11 +12,11 @@ from edgepub.camera.inference.loading import load_model
 from edgepub.camera.inference.model import Model
 from edgepub.camera.pipeline.model_thread import ModelThread
 from edgepub.camera.pipeline.pipeline import Detector, Pipeline
-from edgepub.camera.pipeline.searching import find_searching
 from edgepub.camera.pipeline.stage_model import StageModel
 from edgepub.camera.pipeline.stages import Stage
 from edgepub.camera.results.objects import Wanted
 from edgepub.config.pipelines import PipelineSettings
+from edgepub.config.searching import find_searching
 from edgepub.config.settings import ModelSettings
 from edgepub.core.fair_lock import FairLock
 from edgepub.telemetry.logs import CameraLogger
