@@ -235,3 +235,19 @@ def test_it_is_said_when_there_are_no_pictures_for_long_and_only_now_and_then(ca
     display.show(900, 900)
     assert display.notes == {}
     assert "new pictures again" in caplog.messages[-1]
+
+
+@pytest.mark.parametrize("end", ["they are switched off", "the camera goes offline"])
+def test_that_pictures_are_waited_for_is_not_said_any_more_if(end, caplog):
+    caplog.set_level(logging.INFO)
+    display = Display()
+    for second in range(20):
+        display.show(second, second, "no faces")
+    assert display.notes
+    caplog.clear()
+    if end == "the camera goes offline":
+        display.pictures.reset()
+    else:
+        display.viewfinder.shows_pixels = False
+        display.show(20, 20, "no faces")
+    assert (display.notes, caplog.messages) == ({}, []), "there are no new pictures either"
