@@ -69,11 +69,13 @@ class Pictures:
         blurred = found.blurred
         if self._must_blur and not self._viewfinder.shows_pixels:
             blurred = [_blur_exactly(_WHOLE)]  # it must not be shown later either
+            self._stop_waiting()
         elif self._must_blur:
             if not found.is_complete or self._state.unfindable:
                 self._wait(self._state.unfindable or found.missing, now_s)
                 return
-            self._end_waiting()
+            if self._stop_waiting():
+                self._log.info("new pictures again")
             blurred = [*blurred, *self._unseen]
         seen = Seen(frame, found.objects, blurred)
         self._viewfinder.show(seen)
@@ -98,8 +100,7 @@ class Pictures:
 
     def reset(self) -> None:
         """Show nothing until there is a new frame, perhaps of a new source."""
-        self._since_s = None
-        self._state.notes.pop(_NOTE, None)
+        self._stop_waiting()
         self._snapshots.reset()
         self._viewfinder.reset()
 
@@ -114,11 +115,10 @@ class Pictures:
             self._warned_s = now_s
             self._log.warning("%s", notes[_NOTE])
 
-    def _end_waiting(self) -> None:
-        if self._since_s is not None:
-            self._since_s = None
-            if self._state.notes.pop(_NOTE, None):
-                self._log.info("new pictures again")
+    def _stop_waiting(self) -> bool:
+        """Return whether it was noted that frames are waited for."""
+        self._since_s = None
+        return self._state.notes.pop(_NOTE, None) is not None
 
 
 def _blur_exactly(box: Box) -> dict[str, Any]:

@@ -7,15 +7,13 @@ from typing import Any, NamedTuple
 from edgepub.camera.analysis.quality import quality
 from edgepub.camera.frames import Frame, Image
 from edgepub.camera.pipeline.crops import Part, find_crop
-from edgepub.camera.pipeline.merging import is_cut, merge
+from edgepub.camera.pipeline.merging import merge
 from edgepub.camera.results.budget import limit_objects
 from edgepub.camera.results.objects import Objects, Wanted
 from edgepub.config.pipelines import StageSettings
 from edgepub.core.errors import InvalidResultError
 
 _Detection = dict[str, Any]
-_INEXACT = 0.02
-"""How far a box may stick out of another one and still be in it, in parts of its size: boxes are rarely exact."""
 
 
 class Crop(NamedTuple):
@@ -46,15 +44,14 @@ class Scene:
         self.frame = frame
         self.objects: list[_Detection] = []
         """What was found, in the payload's form."""
-        self.has_lost = False
-        """Whether objects are not known any more because there are too many."""
         self._wanted = wanted
         self._stages_ms = stages_ms
         self._parents: dict[int, _Detection] = {}  # by the id of the object
         self._invalid: Counter[str] = Counter()
         self._too_many = 0
         self._not_included: set[str] = set()
-        self._left_out: list[_Detection] = []  # by filters; kept only if something must be blurred in pictures
+        self._left_out: list[_Detection] = []  # or found again; kept only if something must be blurred in pictures
+        self._lost: set[str] = set()
         self._blurred: list[Mapping[str, Any]] = []
         self._missing = ""
         self._image: Image | None = None
@@ -69,12 +66,16 @@ class Scene:
         """Return which objects to keep of a stage's model, which may have only these labels; None: all."""
         return self._wanted.unfiltered()._replace(labels=None if labels is None else frozenset(labels))
 
+    def has_lost(self, labels: list[str] | None) -> bool:
+        """Return whether nothing can be looked for in some objects with these labels, None: any; see `Objects.lost`."""
+        return bool(self._lost) if labels is None else not self._lost.isdisjoint(labels)
+
     def crops(self, settings: StageSettings, *, also_left_out: bool) -> Iterator[Crop]:
         """Yield the objects that a stage may be applied to, the best seen first.
 
         Args:
             settings: the stage.
-            also_left_out: whether to yield after them those that are left out by filters.
+            also_left_out: whether to yield after them those that are left out by filters, or were found again.
 
         """
         for found in (self.objects, self._left_out if also_left_out else []):
@@ -138,12 +139,9 @@ class Scene:
         return Objects(kept, *counted, tracks, self._blurred, self._missing)
 
     def _merge(self, found: Sequence[list[_Detection]], *, tiles: bool) -> list[_Detection]:
-        self.has_lost = self.has_lost or is_cut(found)
-        kept = merge(found, tiles=tiles)
-        if tiles and self._wanted.blur and len(kept) < sum(map(len, found)):
-            # Of an object in two tiles, one part may have what the other lacks.
-            ids = set(map(id, kept))
-            self._left_out += [one for part in found for one in part if id(one) not in ids and not _is_in(one, kept)]
+        kept, others = merge(found, self._wanted.has_score, tiles=tiles)
+        if self._wanted.blur:
+            self._left_out += others  # of an object in two tiles, one part may have what the other lacks
         return kept
 
     def _take(self, found: list[_Detection]) -> None:
@@ -159,15 +157,6 @@ class Scene:
         self._too_many += found.too_many
         self._not_included.update(found.not_included)
         self._blurred += found.blurred
-        self.has_lost = self.has_lost or found.too_many > 0
+        self._lost.update(found.lost)
         if found.missing:
             self.miss(found.missing)
-
-
-def _is_in(one: _Detection, others: Sequence[_Detection]) -> bool:
-    """Return whether an object lies in another one with the same label."""
-    x1, y1, x2, y2 = one["bbox"]
-    across, down = _INEXACT * (x2 - x1), _INEXACT * (y2 - y1)
-    x1, y1, x2, y2 = x1 + across, y1 + down, x2 - across, y2 - down
-    boxes = (other["bbox"] for other in others if other["label"] == one["label"])
-    return any(left <= x1 and top <= y1 and x2 <= right and y2 <= bottom for left, top, right, bottom in boxes)

@@ -62,7 +62,12 @@ class Stage:
         if tracks is not None and not self.detects:
             crops = (crop for crop in crops if self._needs_answer(crop.detection, scene.frame.source_s))
         picked = list(itertools.islice(crops, MAX_CROPS))
-        if self._must_search and (scene.has_lost or next(crops, None)):
+        if self._must_search and scene.has_lost(self.settings.on):
+            scene.miss(
+                f"a result has too many objects, or some that cannot be read, and the stage {self.model.name} should "
+                "look into them; set a higher min_score if there are too many"
+            )
+        if self._must_search and next(crops, None):
             scene.miss(
                 f"there are more objects than the {MAX_CROPS} of a frame that the stage {self.model.name} looks into; "
                 "name fewer labels in its `on`, or detect in the whole frame what must be blurred"

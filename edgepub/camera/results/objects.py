@@ -48,16 +48,21 @@ class Wanted(NamedTuple):
 
     def unfiltered(self) -> "Wanted":
         """Return what to read before `filter` is used: also objects in which something must be blurred."""
+        min_scores = self.min_scores
+        if self.blur and min_scores:
+            min_scores = {label: min(score, self.min_score) for label, score in min_scores.items()}
+        return self._replace(filters=None, min_scores=min_scores)
+
+    def has_score(self, detection: Mapping[str, Any]) -> bool:
+        """Return whether an object, in the payload's form, that was read as `unfiltered` says has enough score."""
         if not (self.blur and self.min_scores):
-            return self._replace(filters=None)
-        least = min(self.min_score, *self.min_scores.values())
-        return self._replace(filters=None, min_scores=None, min_score=least)
+            return True
+        score: float = detection["score"]
+        return score >= self.min_scores.get(detection["label"], self.min_score)
 
     def filter(self, objects: list[dict[str, Any]]) -> list[dict[str, Any]]:
         """Return those of the objects, in the payload's form, that are wanted; they were read as `unfiltered` says."""
-        if self.blur and self.min_scores:
-            scores, usual = self.min_scores, self.min_score
-            objects = [one for one in objects if one["score"] >= scores.get(one["label"], usual)]
+        objects = [one for one in objects if self.has_score(one)]
         return objects if self.filters is None else [one for one in objects if self.filters.keeps(one)]
 
 
@@ -93,6 +98,9 @@ class Objects(NamedTuple):
     """The objects that must be blurred in pictures, with `bbox_norm`, also those that are left out."""
     missing: str = ""
     """Why objects that must be blurred may be missing, for a person; empty: all were looked for."""
+    lost: Collection[str] = ()
+    """The labels of objects that could not be kept, or not be read: nothing can be looked for in them. Empty unless
+    something must be blurred. Those that must be blurred themselves are in `blurred` all the same."""
 
     @property
     def is_complete(self) -> bool:
@@ -118,7 +126,7 @@ def read_objects(result: Result, wanted: Wanted) -> Objects:
     if (reader.invalid or reader.too_many) and not (objects or reader.has_others):
         raise InvalidResultError(next(iter(reader.invalid), reader.why_too_many))
     blurred, missing = reader.blurred.find(result) if reader.blurred else ((), "")
-    return Objects(objects, reader.invalid, reader.too_many, reader.not_included, None, blurred, missing)
+    return Objects(objects, reader.invalid, reader.too_many, reader.not_included, None, blurred, missing, reader.lost)
 
 
 def read_labels(result: Result) -> list[Label]:
@@ -159,6 +167,7 @@ class _Reader:
         self.too_many = 0
         self.why_too_many = ""
         self.not_included: set[str] = set()
+        self.lost: set[str] = set()
 
     def choose(self) -> None:
         """Choose the objects that are wanted, as far as that can be seen without converting them."""
@@ -273,11 +282,11 @@ class _Reader:
             self._budget.give_back(points=points, size_bytes=size_bytes)
 
     def _leave_out(self, error: Exception, raw: Mapping[str, Any] | None = None) -> None:
-        """Count an object that is left out because of an error; `raw`: the object, if its label is known."""
-        if raw is not None and isinstance(error, TooManyError):
-            self.blurred.add_left_out(raw, self._label(raw))
-        else:
+        """Count an object that is left out because of an error; `raw`: the object, if it is a wanted one."""
+        if raw is None:
             self.blurred.miss(_describe(error))
+        elif self.blurred:
+            self._lose(raw)
         if isinstance(error, TooManyError):
             self.too_many, self.why_too_many = self.too_many + 1, str(error)
         else:
@@ -286,7 +295,17 @@ class _Reader:
     def _leave_out_from(self, rank: int) -> None:
         """Leave out the wanted objects from this rank on; those that must be blurred are."""
         for number in self._order()[rank:] if self.blurred else ():
-            self.blurred.add_left_out(self._wanted[number], self._label(self._wanted[number]))
+            self._lose(self._wanted[number])
+
+    def _lose(self, raw: Mapping[str, Any]) -> None:
+        """Note an object that is not converted; it can perhaps be placed all the same."""
+        try:
+            label = self._label(raw)
+        except Exception as error:  # noqa: BLE001  (as above)
+            self.blurred.miss(_describe(error))
+        else:
+            self.lost.add(label)
+            self.blurred.add_left_out(raw, label)
 
     def _order(self) -> Sequence[int]:
         """Return the numbers of the wanted objects: the best first, or as the model gave them if all can be kept."""
