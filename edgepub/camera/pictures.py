@@ -116,7 +116,7 @@ class Pictures:
             self._log.warning("%s", notes[_NOTE])
 
     def _stop_waiting(self) -> bool:
-        """Return whether it was noted that frames are waited for."""
+        """Wait for a complete frame no longer; return whether a note said so."""
         self._since_s = None
         return self._state.notes.pop(_NOTE, None) is not None
 

@@ -104,11 +104,11 @@ class CameraSettings(Section):
     The model applies its own `output_confidence_threshold` first, so a value below that has no effect."""
     publish: PublishSettings = PublishSettings()
     tracking: bool = True
-    """Follow each object from frame to frame and give it a `track_id`. `false`: no events or visits."""
+    """Follow each object from frame to frame and give it a `track_id`. `false`: counts only, no events or visits."""
     track_lost_s: Annotated[float, Number] = Field(default=3, ge=0, le=3600)
     """Seconds for which an undetected object keeps its track. If `occupancy_off_s` is longer, that applies.
 
-    At a low rate, it may be missing in up to `occupancy_on_frames` frames, however long they take."""
+    At low frame rates, it may be missing in up to `occupancy_on_frames` frames, even if they take longer."""
     occupancy_on_frames: Annotated[int, Number] = Field(default=3, ge=1, le=1000)
     """Frames in which an object must be detected before it counts and its `appeared` event is sent.
 

@@ -248,7 +248,7 @@ class Standing:
     def _find_neighbour(self, spot: Spot, detection: dict[str, Any]) -> int | None:
         """Return the track of a hidden object that is found again while one beside it is missed.
 
-        The tracker has taken it for that one, which cannot have come there without a way.
+        The tracker has taken it for that one, which was at its own place a frame before: it cannot have moved so far.
         """
         if not spot.is_stationary or is_at(detection["bbox_norm"], spot.home, FOUND_IOU):
             return None

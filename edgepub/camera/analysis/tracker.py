@@ -95,7 +95,7 @@ class Tracker:
     Args:
         lost_s: how long an object may be missing and keep its track, in seconds on the source's clock.
         numbers: gives unused numbers.
-        lost_frames: in how many frames it may be missing in any case: at a low rate, they take longer.
+        lost_frames: in how many frames it may be missing and keep its track, even if they take longer.
 
     """
 
@@ -131,8 +131,10 @@ class Tracker:
         self._frame += 1
         period_s = self._period(now_s)
         scale, max_motion_s = 1 + 2 * _REACH * period_s, max(_MAX_MOTION_S, period_s)
-        first = self._frame - 1 - self._lost_frames
-        lost = [track for track in self._lost if now_s - track.last_s <= self._lost_s or track.last_frame >= first]
+        oldest_frame = self._frame - 1 - self._lost_frames
+        lost = [
+            track for track in self._lost if now_s - track.last_s <= self._lost_s or track.last_frame >= oldest_frame
+        ]
         known = self._found + lost  # of two at one place, the first gets the object
         places = [_place(detection, index) for index, detection in enumerate(objects)]
         # One that stands still is expected where it is: what passes in front of it is another one.

@@ -26,7 +26,7 @@ class Merged(NamedTuple):
     kept: Objects
     """Each once."""
     others: Objects
-    """Those that were not compared, and the same ones again if they stick out of what is kept."""
+    """Those that were not compared, and duplicates that stick out of the box that is kept."""
 
 
 def merge(found: Sequence[Objects], has_score: Callable[[dict[str, Any]], bool], *, tiles: bool) -> Merged:

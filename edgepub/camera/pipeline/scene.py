@@ -50,7 +50,7 @@ class Scene:
         self._invalid: Counter[str] = Counter()
         self._too_many = 0
         self._not_included: set[str] = set()
-        self._left_out: list[_Detection] = []  # or found again; kept only if something must be blurred in pictures
+        self._left_out: list[_Detection] = []  # or duplicates; kept only if something must be blurred in pictures
         self._lost: set[str] = set()
         self._blurred: list[Mapping[str, Any]] = []
         self._missing = ""
